@@ -1,0 +1,94 @@
+"""What a model was fed with: facts of a tensor, cheap and bounded."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from typing import Any, Final
+
+import torch
+
+from flightcheck.adapters.torch.watch import is_plain_tensor
+
+_SAMPLE: Final = 4096
+"""Elements that are hashed and counted: spread evenly over the whole tensor."""
+_MOST_ELEMENTS: Final = 1_000_000
+_MOST_ARGUMENTS: Final = 4
+
+
+def tensors_in(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Iterator[tuple[str, torch.Tensor]]:
+    """The tensors among a call's arguments, one level of dict, list or tuple deep; at most four."""
+    found = 0
+    for name, value in [*((str(i), a) for i, a in enumerate(args)), *kwargs.items()]:
+        for inner, tensor in _inside(name, value):
+            if found < _MOST_ARGUMENTS:
+                found += 1
+                yield inner, tensor
+
+
+def _inside(name: str, value: Any) -> Iterator[tuple[str, torch.Tensor]]:
+    if isinstance(value, torch.Tensor):
+        yield name, value
+    elif isinstance(value, dict):
+        yield from ((f"{name}.{k}", v) for k, v in value.items() if isinstance(v, torch.Tensor))
+    elif isinstance(value, (list, tuple)):
+        yield from ((f"{name}.{i}", v) for i, v in enumerate(value[:4]) if isinstance(v, torch.Tensor))
+
+
+def digest_of(tensor: torch.Tensor) -> str:
+    """A hash of the shape and of an even sample of at most 4096 values."""
+    flat = tensor.detach().reshape(-1)
+    stride = max(1, flat.numel() // _SAMPLE)
+    sample = flat[::stride][:_SAMPLE].to("cpu")
+    if sample.dtype is torch.bfloat16:
+        sample = sample.float()
+    return hashlib.blake2b(
+        str(tuple(tensor.shape)).encode() + sample.contiguous().numpy().tobytes(), digest_size=8
+    ).hexdigest()
+
+
+def batch_facts(tensor: torch.Tensor) -> dict[str, Any] | None:
+    """Range, scale and per-feature scale of an input; None for what has no plain numbers."""
+    if not is_plain_tensor(tensor) or not tensor.numel():
+        return None
+    values = tensor.detach()
+    if values.numel() > _MOST_ELEMENTS and values.dim() > 0:
+        per_row = values.numel() // values.shape[0]
+        values = values[: max(1, _MOST_ELEMENTS // max(1, per_row))]
+    x = values.float()
+    finite = torch.isfinite(x)
+    bad = int((~finite).sum())
+    usable = x[finite] if bad else x
+    flat = values.reshape(-1)
+    sample = flat[:: max(1, flat.numel() // _SAMPLE)][:_SAMPLE]
+    facts: dict[str, Any] = {
+        "shape": list(tensor.shape),
+        "dtype": str(tensor.dtype).removeprefix("torch."),
+        "digest": digest_of(tensor),
+        "minimum": float(usable.min()) if usable.numel() else 0.0,
+        "maximum": float(usable.max()) if usable.numel() else 0.0,
+        "mean": float(usable.mean()) if usable.numel() else 0.0,
+        "std": float(usable.std(correction=0)) if usable.numel() else 0.0,
+        "nonfinite": bad,
+        "zeros": float((x == 0).float().mean()),
+        "distinct": int(torch.unique(sample).numel()),
+        "requires_grad": tensor.requires_grad,
+    }
+    if tensor.is_floating_point() and not bad:
+        facts |= _features(x)
+    return facts
+
+
+def _features(x: torch.Tensor) -> dict[str, float]:
+    """Scale per feature: columns of 2-D inputs and last dimension of 3-D ones, channels of images."""
+    if x.dim() < 2 or x.shape[0] < 8:
+        return {}
+    columns = x.transpose(0, 1).reshape(x.shape[1], -1) if x.dim() >= 4 else x.reshape(-1, x.shape[-1]).T
+    mean, std = columns.mean(1), columns.std(1, correction=0)
+    moving = std > 0
+    facts = {"feature_mean_max": float(mean.abs().max())}
+    if bool(moving.any()):
+        facts["feature_std_min"] = float(std[moving].min())
+        facts["feature_std_max"] = float(std.max())
+        facts["feature_offset_max"] = float((mean[moving].abs() / std[moving]).max())
+    return facts

@@ -1,0 +1,271 @@
+"""Which models, parameters, optimizers, schedulers and loaders a training has, and the line that made each.
+
+Objects are known by identity and held weakly; nothing is ever written on them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+import weakref
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import nn
+
+from flightcheck.adapters.torch.kinds import module_kind, module_settings, parameter_role
+from flightcheck.adapters.torch.watch import Watch
+from flightcheck.recording.records import (
+    Location,
+    ModuleInfo,
+    OptimizerInfo,
+    ParameterInfo,
+    RootInfo,
+)
+
+
+@dataclass
+class Built:
+    """When and where an object was constructed."""
+
+    location: Location | None
+    sequence: int
+    step: int
+
+
+@dataclass
+class Root:
+    """An outermost called module and what we keep about it."""
+
+    module: weakref.ref[nn.Module]
+    info: RootInfo
+    dropouts: list[nn.Module] = field(default_factory=list)
+    batchnorms: list[nn.Module] = field(default_factory=list)
+    leaves: list[tuple[int, weakref.ref[nn.Module]]] = field(default_factory=list)
+    trainable: bool = False
+    parameter_indices: list[int] = field(default_factory=list)
+
+
+class Discovery:
+    """Gives every object of the training its index and record."""
+
+    def __init__(self, watch: Watch) -> None:
+        self.watch = watch
+        self.built: weakref.WeakKeyDictionary[Any, Built] = weakref.WeakKeyDictionary()
+        self.roots: dict[int, Root] = {}
+        self.modules: dict[int, ModuleInfo] = {}
+        self.parameters: list[ParameterInfo] = []
+        self.parameter_refs: list[weakref.ref[torch.Tensor]] = []
+        self._module_index: dict[int, tuple[weakref.ref[nn.Module], int]] = {}
+        self._parameter_index: dict[int, tuple[weakref.ref[torch.Tensor], int]] = {}
+        self.writes: dict[int, Location] = {}
+        """Storage address of a parameter → last line that overwrote it before training."""
+        self.loaded: weakref.WeakSet[nn.Module] = weakref.WeakSet()
+        self._calls = 0
+        self.parameter_names_used: set[str] = set()
+
+    # -- modules ------------------------------------------------------------------------------------------------
+
+    def constructed(self, thing: Any) -> None:
+        """An ``__init__`` of ours runs: note the line. The first note of an object stands."""
+        if thing not in self.built:
+            location = self.watch.lines.construction(thing, 3)
+            self.built[thing] = Built(location, self.watch.next_sequence(), self.watch.step)
+
+    def where_built(self, module: nn.Module) -> Location | None:
+        """The line that constructed the module, if it was seen."""
+        built = self.built.get(module)
+        return built.location if built else None
+
+    def module_index(self, module: nn.Module) -> int | None:
+        """The index of a module of a known root, None for a foreign one."""
+        known = self._module_index.get(id(module))
+        return known[1] if known is not None and known[0]() is module else None
+
+    def root_of(self, module: nn.Module) -> Root:
+        """The root record of an outermost called module; registers its modules and parameters the first time."""
+        known = self.roots.get(id(module))
+        if known is not None and known.module() is module:
+            return known
+        if len(self.roots) > 256:  # a model built anew in every step: enough was seen
+            return next(iter(self.roots.values()))
+        name = self._name_of(module)
+        built = self.built.get(module)
+        info = RootInfo(
+            index=len(self.roots),
+            name=name,
+            type=type(module).__name__,
+            location=built.location if built else None,
+            constructed_at_step=built.step if built else 0,
+            constructed_seq=built.sequence if built else 0,
+            loaded=any(m in self.loaded for m in module.modules()),
+        )
+        root = Root(weakref.ref(module), info)
+        self.roots[id(module)] = root
+        for path, child in module.named_modules(remove_duplicate=True):
+            self._register_module(root, child, path)
+        for path, parameter in module.named_parameters(remove_duplicate=True):
+            owner = module.get_submodule(path.rpartition(".")[0]) if "." in path else module
+            root.parameter_indices.append(self._register_parameter(parameter, f"{name}.{path}", owner))
+            root.trainable |= parameter.requires_grad
+        self.save_root(root)
+        return root
+
+    def save_root(self, root: Root) -> None:
+        """Write the root's record."""
+        self.watch.writer.put(root.info, root.info.index)
+
+    def _register_module(self, root: Root, module: nn.Module, path: str) -> None:
+        index = self.module_index(module)
+        leaf = next(module.children(), None) is None
+        kind = module_kind(module)
+        if kind == "dropout" and getattr(module, "p", 0):
+            root.dropouts.append(module)
+        if kind == "batchnorm":
+            root.batchnorms.append(module)
+        if index is None:
+            index = len(self.modules)
+            self._module_index[id(module)] = (weakref.ref(module), index)
+            location = self.where_built(module)
+            if location is None and "." in path:
+                location = self._nearest_location(root, path)
+            self.modules[index] = ModuleInfo(
+                index=index,
+                path=f"{root.info.name}.{path}" if path else root.info.name,
+                type=type(module).__name__,
+                kind=kind,
+                root=root.info.index,
+                location=location or root.info.location,
+                leaf=leaf,
+                settings=module_settings(module),
+                training=module.training,
+                trainable=any(p.requires_grad for p in module.parameters()),
+            )
+            self.watch.writer.put(self.modules[index], index)
+        if leaf:
+            root.leaves.append((index, weakref.ref(module)))
+
+    def _nearest_location(self, root: Root, path: str) -> Location | None:
+        """The line of the nearest ancestor that has one (copies made by deepcopy have none of their own)."""
+        module = root.module()
+        while module is not None and "." in path:
+            path = path.rpartition(".")[0]
+            location = self.where_built(module.get_submodule(path))
+            if location is not None:
+                return location
+        return None
+
+    def first_call(self, module: nn.Module) -> None:
+        """Note the order of the first call of each module."""
+        index = self.module_index(module)
+        if index is None or self.modules[index].order >= 0:
+            return
+        self.modules[index] = dataclasses.replace(self.modules[index], order=self._calls)
+        self._calls += 1
+        self.watch.writer.put(self.modules[index], index)
+
+    def followed_by(self, index: int, activation: str) -> None:
+        """A function (``relu`` …) was applied to the module's output: it acts as its activation."""
+        info = self.modules[index]
+        if info.settings.get("activation") != activation:
+            self.modules[index] = dataclasses.replace(info, settings={**info.settings, "activation": activation})
+            self.watch.writer.put(self.modules[index], index)
+
+    def _name_of(self, module: nn.Module) -> str:
+        """The name of the variable that holds the module in the caller's globals, else its class name in lower case."""
+        frame = sys._getframe(1)
+        while frame is not None:
+            if self.watch.lines.is_user(frame.f_code.co_filename):
+                for name, value in list(frame.f_globals.items()):
+                    if value is module and not name.startswith("_"):
+                        return self._unused(name)
+            frame = frame.f_back  # type: ignore[assignment]
+        return self._unused(type(module).__name__)
+
+    def _unused(self, name: str) -> str:
+        taken = {r.info.name for r in self.roots.values()}
+        candidate, n = name, 2
+        while candidate in taken:
+            candidate, n = f"{name}{n}", n + 1
+        return candidate
+
+    # -- parameters ---------------------------------------------------------------------------------------------
+
+    def parameter_index(self, parameter: torch.Tensor) -> int | None:
+        """The index of a known parameter."""
+        known = self._parameter_index.get(id(parameter))
+        return known[1] if known is not None and known[0]() is parameter else None
+
+    def _register_parameter(self, parameter: torch.Tensor, name: str, owner: nn.Module | None) -> int:
+        index = self.parameter_index(parameter)
+        module = self.module_index(owner) if owner is not None else None
+        if index is not None:
+            if self.parameters[index].module < 0 and module is not None:
+                self.update_parameter(
+                    index, name=name, module=module, role=parameter_role(parameter, name, owner),
+                    location=self.modules[module].location,
+                )  # fmt: skip
+            return index
+        index = len(self.parameters)
+        self._parameter_index[id(parameter)] = (weakref.ref(parameter), index)
+        self.parameter_refs.append(weakref.ref(parameter))
+        self.parameters.append(
+            ParameterInfo(
+                index=index,
+                name=name,
+                module=-1 if module is None else module,
+                shape=list(parameter.shape),
+                role=parameter_role(parameter, name, owner),
+                requires_grad=parameter.requires_grad,
+                location=self.modules[module].location if module is not None else None,
+                dtype=str(parameter.dtype).removeprefix("torch."),
+                numel=parameter.numel(),
+            )
+        )
+        return index
+
+    def update_parameter(self, index: int, **changes: Any) -> None:
+        """Change a parameter's record; it is written at the next save."""
+        self.parameters[index] = dataclasses.replace(self.parameters[index], **changes)
+
+    def save_parameters(self) -> None:
+        """Write all parameter records."""
+        for p in self.parameters:
+            self.watch.writer.put(p, p.index)
+
+    def held(self, parameters: list[torch.Tensor], optimizer: OptimizerInfo) -> list[int]:
+        """Register the parameters that an optimizer holds; their indices, one per entry."""
+        indices = []
+        for i, parameter in enumerate(parameters):
+            index = self.parameter_index(parameter)
+            if index is None:
+                index = self._register_parameter(parameter, f"{optimizer.type}.param{i}", None)
+            indices.append(index)
+        for index in indices:
+            known = self.parameters[index].optimizers
+            wanted = indices.count(index)
+            if known.count(optimizer.index) < wanted:
+                others = [o for o in known if o != optimizer.index]
+                self.update_parameter(index, optimizers=others + [optimizer.index] * wanted)
+        return indices
+
+    def refresh_roots(self) -> None:
+        """Parameters may have been added to a known root since (a head replaced, a layer registered late)."""
+        for root in list(self.roots.values()):
+            module = root.module()
+            if module is None:
+                continue
+            for path, child in module.named_modules():
+                if self.module_index(child) is None:
+                    self._register_module(root, child, path)
+            for path, parameter in module.named_parameters():
+                if self.parameter_index(parameter) is None or self.parameters[self._index(parameter)].module < 0:
+                    owner = module.get_submodule(path.rpartition(".")[0]) if "." in path else module
+                    index = self._register_parameter(parameter, f"{root.info.name}.{path}", owner)
+                    root.parameter_indices.append(index)
+
+    def _index(self, parameter: torch.Tensor) -> int:
+        index = self.parameter_index(parameter)
+        assert index is not None
+        return index

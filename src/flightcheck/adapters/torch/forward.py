@@ -1,0 +1,314 @@
+"""Outermost module calls: which model was called, in which mode, with what; training or evaluation."""
+
+from __future__ import annotations
+
+import dataclasses
+import weakref
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import torch
+from torch import nn
+
+from flightcheck.adapters.torch.batches import batch_facts, tensors_in
+from flightcheck.adapters.torch.discovery import Discovery, Root
+from flightcheck.adapters.torch.losses import Losses
+from flightcheck.adapters.torch.operations import Operations
+from flightcheck.adapters.torch.watch import Watch
+from flightcheck.recording import provenance
+from flightcheck.recording.records import Batch, Evaluation, Location
+
+_DENSE_STEPS: Final = 64
+"""Training steps whose inputs are all recorded; after that only on sampled steps."""
+_MOST_EVALUATIONS: Final = 2000
+
+
+@dataclass
+class Phase:
+    """Calls of one root without a backward between them."""
+
+    root: Root
+    location: Location | None
+    modes: dict[str, str]
+    training_flag: bool
+    grad_enabled: bool
+    calls: int = 0
+    digests: set[str] = field(default_factory=set)
+    repeated: bool = False
+    first_metrics: int = 0
+
+
+@dataclass
+class Pending:
+    """A call of a root with gradients whose backward has not come yet."""
+
+    root: Root
+    location: Location | None
+    data: dict[str, Any]
+    inputs: list[tuple[str, weakref.ref[torch.Tensor]]]
+    output: weakref.ref[Any] | None
+
+
+def mode_of(modules: list[nn.Module]) -> str:
+    """train, eval or mixed; empty where there is no such module."""
+    flags = {m.training for m in modules}
+    return "" if not flags else "mixed" if len(flags) > 1 else "train" if flags.pop() else "eval"
+
+
+class Forward:
+    """Wraps `nn.Module.__call__`; everything below the outermost call passes through almost untouched."""
+
+    def __init__(self, watch: Watch, discovery: Discovery, operations: Operations, losses: Losses) -> None:
+        self.watch = watch
+        self.discovery = discovery
+        self.operations = operations
+        self.losses = losses
+        self.depth = 0
+        self.pending: list[Pending] = []
+        """Training calls since the last backward."""
+        self.phases: dict[int, Phase] = {}
+        self.evaluations = 0
+        self.evaluation_steps: list[int] = []
+        self.last_inputs: list[tuple[str, weakref.ref[torch.Tensor]]] = []
+        self._recorded: dict[tuple[int, bool], int] = {}
+        self._origins: dict[Location, Location | None] = {}
+
+    # -- the wrapper --------------------------------------------------------------------------------------------
+
+    def wrap(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        """The replacement of ``nn.Module.__call__``."""
+        watch, forward = self.watch, self
+
+        def __call__(self: nn.Module, *args: Any, **kwargs: Any) -> Any:  # noqa: N807
+            if torch.compiler.is_compiling() or not watch.on:
+                return original(self, *args, **kwargs)
+            if forward.depth:
+                if not watch.learning:
+                    return original(self, *args, **kwargs)
+                return forward._inner(original, self, args, kwargs)
+            if not watch.mine():
+                return original(self, *args, **kwargs)
+            return forward._outer(original, self, args, kwargs)
+
+        return __call__
+
+    def _inner(self, original: Callable[..., Any], module: nn.Module, args: Any, kwargs: Any) -> Any:
+        if not self.watch.mine():
+            return original(module, *args, **kwargs)
+        self.operations.modules.append(module)
+        try:
+            result = original(module, *args, **kwargs)
+        finally:
+            self.operations.modules.pop()
+        self._note_inner(module, result)
+        return result
+
+    def _outer(self, original: Callable[..., Any], module: nn.Module, args: Any, kwargs: Any) -> Any:
+        before = self._before(module, args, kwargs)
+        evaluating = not torch.is_grad_enabled() or not module.training
+        resume = evaluating and self.operations.active and self.operations.suspend()
+        self.depth = 1
+        self.operations.modules.append(module)
+        try:
+            result = original(module, *args, **kwargs)
+        finally:
+            self.depth = 0
+            self.operations.modules.pop()
+            if resume:
+                self.operations.resume()
+        if before is not None:
+            self._after(before, module, result)
+        return result
+
+    # -- learning: what lies inside -----------------------------------------------------------------------------
+
+    def _note_inner(self, module: nn.Module, result: Any) -> None:
+        try:
+            self.discovery.first_call(module)
+            index = self.discovery.module_index(module)
+            output = first_tensor(result)
+            if output is None or index is None:
+                return
+            if output.grad_fn is not None:
+                self.operations.owners.setdefault(output.grad_fn, index)
+            elif not torch.is_grad_enabled() and self.operations.modules:
+                own = [p for p in module.parameters() if p.requires_grad]
+                if own and self.operations.modules[0].training:
+                    self.operations.note_cut("no_grad", own, self.discovery.modules[index].path)
+        except Exception as e:
+            self.watch.note_error("forward", e)
+
+    # -- the outermost call -------------------------------------------------------------------------------------
+
+    def _before(self, module: nn.Module, args: Any, kwargs: Any) -> tuple[Root, dict[str, Any], Location | None] | None:
+        def look() -> tuple[Root, dict[str, Any], Location | None] | None:
+            if next(module.parameters(), None) is None:
+                return None
+            root = self.discovery.root_of(module)
+            location = self.watch.lines.here(4)
+            data = {
+                "training": module.training,
+                "grad": torch.is_grad_enabled(),
+                "dropout": mode_of(root.dropouts),
+                "batchnorm": mode_of(root.batchnorms),
+            }
+            inputs = list(tensors_in(args, kwargs))
+            self.last_inputs = [(n, weakref.ref(t)) for n, t in inputs]
+            self._record_inputs(root, inputs, location, bool(data["grad"]) and (module.training or not self.phases))
+            return root, data, location
+
+        return self.watch.guarded(look)()
+
+    def _record_inputs(
+        self, root: Root, inputs: list[tuple[str, torch.Tensor]], location: Location | None, training: bool
+    ) -> None:
+        key = (root.info.index, training)
+        count = self._recorded.get(key, 0)
+        dense = _DENSE_STEPS if training else 16
+        if count >= dense and not (training and self.watch.sampled and count < 4 * dense):
+            return
+        self._recorded[key] = count + 1
+        origin = self._origin(location)
+        first = next((m.kind for m in self._in_call_order(root) if m.trainable and m.leaf), "")
+        for name, tensor in inputs:
+            facts = batch_facts(tensor)
+            if facts is not None:
+                self.watch.writer.append(
+                    Batch(
+                        step=self.watch.step,
+                        training=training,
+                        root=root.info.index,
+                        argument=name,
+                        location=location,
+                        origin=origin,
+                        first_module=first,
+                        **facts,
+                    )
+                )
+
+    def _origin(self, location: Location | None) -> Location | None:
+        if location is None:
+            return None
+        if location not in self._origins:
+            where = provenance.value_origin(location.file, location.line, None, location.function)
+            self._origins[location] = self.watch.lines.of(*where) if where is not None else None
+        return self._origins[location]
+
+    def _in_call_order(self, root: Root) -> list[Any]:
+        mine = [m for m in self.discovery.modules.values() if m.root == root.info.index]
+        called = [m for m in mine if m.order >= 0]
+        return sorted(called, key=lambda m: m.order) if called else mine
+
+    def _after(self, before: tuple[Root, dict[str, Any], Location | None], module: nn.Module, result: Any) -> None:
+        self.watch.guarded(self._classify)(before, module, result)
+
+    def _classify(self, before: tuple[Root, dict[str, Any], Location | None], module: nn.Module, result: Any) -> None:
+        root, data, location = before
+        if self.watch.learning:
+            self.discovery.first_call(module)
+        output = first_tensor(result)
+        with_graph = output is not None and output.requires_grad
+        if with_graph and output is not None:
+            index = self.discovery.module_index(module)
+            if index is not None and output.grad_fn is not None and self.watch.learning:
+                self.operations.owners.setdefault(output.grad_fn, index)
+            if len(self.pending) < 64:
+                self.pending.append(Pending(root, location, data, self.last_inputs, None))
+            return
+        if not data["grad"] and root.trainable and module.training and self.watch.learning:
+            own = [p for p in module.parameters() if p.requires_grad]
+            self.operations.note_cut("no_grad", own, root.info.name)
+        self._evaluated(root, data, location, module)
+
+    def _evaluated(self, root: Root, data: dict[str, Any], location: Location | None, module: nn.Module) -> None:
+        phase = self.phases.get(root.info.index)
+        if phase is None:
+            modes = {k: data[k] for k in ("dropout", "batchnorm") if data[k]}
+            phase = Phase(root, location, modes, module.training, bool(data["grad"]))
+            phase.first_metrics = self.operations.metrics
+            self.phases[root.info.index] = phase
+            if self.evaluations < 3:
+                self.operations.resume()
+        phase.calls += 1
+        if phase.calls <= 16:
+            digest = ",".join(str(batch_key(t())) for _, t in self.last_inputs if t() is not None)
+            phase.repeated |= digest in phase.digests
+            phase.digests.add(digest)
+
+    # -- phases -------------------------------------------------------------------------------------------------
+
+    def training_resumes(self) -> list[Pending]:
+        """A backward comes: pending calls were training, and evaluation phases are over. Returns the calls."""
+        calls, self.pending = self.pending, []
+        leftovers = [c for c in calls if not c.data["training"] and self._also_trained(c, calls)]
+        self.end_phases()
+        return [c for c in calls if c not in leftovers]
+
+    def _also_trained(self, call: Pending, calls: list[Pending]) -> bool:
+        """An eval-mode call with gradients beside a train-mode call of the same root: an evaluation without no_grad."""
+        return any(c.root is call.root and c.data["training"] for c in calls)
+
+    def end_phases(self) -> None:
+        """Write the phases that are over."""
+        for phase in self.phases.values():
+            losses, metrics = self.losses.eval_calls, self.operations.metrics - phase.first_metrics
+            values = self.losses.eval_values
+            if self.evaluations < _MOST_EVALUATIONS:
+                self.watch.writer.append(
+                    Evaluation(
+                        step=self.watch.step,
+                        root=phase.root.info.index,
+                        calls=phase.calls,
+                        location=phase.location,
+                        modes=phase.modes,
+                        losses=losses,
+                        loss_value=sum(values) / len(values) if values else None,
+                        metrics=metrics,
+                        same_input=phase.repeated,
+                        grad_enabled=phase.grad_enabled,
+                        training_flag=phase.training_flag,
+                        held_by_optimizer=any(
+                            self.discovery.parameters[i].optimizers for i in phase.root.parameter_indices
+                        ),
+                    )
+                )
+            if losses or metrics or not phase.training_flag:
+                self.evaluation_steps.append(self.watch.step)
+            self.evaluations += 1
+            info = phase.root.info
+            phase.root.info = dataclasses.replace(info, eval_calls=info.eval_calls + phase.calls)
+        if self.phases and not self.watch.learning:
+            self.operations.suspend()
+        self.phases.clear()
+        self.losses.eval_calls = 0
+        self.losses.eval_values.clear()
+
+
+def batch_key(tensor: torch.Tensor | None) -> Any:
+    """A cheap identity of a tensor's values."""
+    if tensor is None or not tensor.numel():
+        return None
+    flat = tensor.detach().reshape(-1)
+    return tuple(tensor.shape), flat[:: max(1, flat.numel() // 16)][:16].tolist() if tensor.is_cpu else id(tensor)
+
+
+def first_tensor(value: Any, depth: int = 0) -> torch.Tensor | None:
+    """The first tensor in an output: itself, or inside tuples, lists, dicts and dataclasses."""
+    if isinstance(value, torch.Tensor):
+        return value
+    if depth > 3:
+        return None
+    if isinstance(value, dict):
+        items: Any = value.values()
+    elif isinstance(value, (list, tuple)):
+        items = value
+    elif dataclasses.is_dataclass(value) and not isinstance(value, type):
+        items = [getattr(value, f.name, None) for f in dataclasses.fields(value)]
+    else:
+        return None
+    for item in items:
+        found = first_tensor(item, depth + 1)
+        if found is not None:
+            return found
+    return None

@@ -1,0 +1,84 @@
+"""DataLoaders: by the line that constructs them, since many scripts build one per epoch."""
+
+from __future__ import annotations
+
+import dataclasses
+import weakref
+from typing import Any
+
+from torch.utils.data import DataLoader, SequentialSampler
+
+from flightcheck.adapters.torch.discovery import Discovery
+from flightcheck.adapters.torch.watch import Watch
+from flightcheck.recording.records import LoaderInfo, Location
+
+
+class Loaders:
+    """All DataLoaders of the training."""
+
+    def __init__(self, watch: Watch, discovery: Discovery) -> None:
+        self.watch = watch
+        self.discovery = discovery
+        self.infos: list[LoaderInfo] = []
+        self._by_line: dict[Location | None, int] = {}
+        self._index: dict[int, tuple[Any, int]] = {}
+        self.last: int | None = None
+        """The loader that gave the latest batch."""
+
+    def of(self, loader: DataLoader[Any]) -> int:
+        """The index of a loader's line."""
+        known = self._index.get(id(loader))
+        if known is not None and known[0]() is loader:
+            return known[1]
+        built = self.discovery.built.get(loader)
+        location = built.location if built else None
+        index = self._by_line.get(location)
+        if index is None:
+            index = len(self.infos)
+            self._by_line[location] = index
+            sampler = loader.sampler
+            self.infos.append(
+                LoaderInfo(
+                    index=index,
+                    location=location,
+                    length=_length(loader),
+                    batch_size=loader.batch_size,
+                    shuffle=None if sampler is None else not isinstance(sampler, SequentialSampler),
+                    examples=_length(loader.dataset),
+                )
+            )
+        self._index[id(loader)] = (weakref.ref(loader), index)
+        return index
+
+    def iterated(self, loader: DataLoader[Any], location: Location | None) -> int:
+        """``iter(loader)`` was called."""
+        index = self.of(loader)
+        info = self.infos[index]
+        self.infos[index] = dataclasses.replace(
+            info, iterators=info.iterators + 1, iterator_location=info.iterator_location or location
+        )
+        return index
+
+    def fetched(self, index: int) -> None:
+        """A batch was taken."""
+        self.last = index
+        self.infos[index] = dataclasses.replace(self.infos[index], batches=self.infos[index].batches + 1)
+
+    def trained(self) -> None:
+        """The latest batch fed a training step."""
+        if self.last is not None and not self.infos[self.last].used_in_training:
+            self.infos[self.last] = dataclasses.replace(self.infos[self.last], used_in_training=True)
+
+    def save(self) -> None:
+        """Write the records."""
+        for info in self.infos:
+            self.watch.writer.put(info, info.index)
+
+
+
+
+def _length(thing: Any) -> int | None:
+    try:
+        return len(thing)
+    except (TypeError, NotImplementedError, AttributeError):
+        return None

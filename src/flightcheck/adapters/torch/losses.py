@@ -1,0 +1,176 @@
+"""The loss functions of `torch.nn.functional`: who called them, with what."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, Final
+
+import torch
+
+from flightcheck.adapters.torch.discovery import Discovery
+from flightcheck.adapters.torch.graph import behind_views
+from flightcheck.adapters.torch.operations import Operations
+from flightcheck.adapters.torch.watch import Watch, is_plain_tensor
+from flightcheck.recording.records import Location, LossCall, LossSite
+
+FUNCTIONS: Final = (
+    "cross_entropy", "nll_loss", "binary_cross_entropy", "binary_cross_entropy_with_logits", "mse_loss", "l1_loss",
+    "smooth_l1_loss", "huber_loss", "kl_div", "poisson_nll_loss", "gaussian_nll_loss", "soft_margin_loss",
+    "multilabel_soft_margin_loss", "multilabel_margin_loss", "multi_margin_loss", "hinge_embedding_loss",
+    "margin_ranking_loss", "cosine_embedding_loss", "triplet_margin_loss", "ctc_loss",
+)  # fmt: skip
+_WITH_CLASSES: Final = {"cross_entropy", "nll_loss", "kl_div", "multi_margin_loss"}
+_DENSE_CALLS: Final = 24
+"""Calls of a site that are looked at in full; after that only on sampled steps."""
+_MOST_CALLS: Final = 400
+_MOST_ELEMENTS: Final = 65_536
+"""Elements looked at per tensor; rows beyond are left out."""
+_OPTIONS: Final = ("reduction", "ignore_index", "label_smoothing", "delta", "beta", "log_target", "log_input", "full")
+
+
+class Losses:
+    """Sites and calls of loss functions."""
+
+    def __init__(self, watch: Watch, discovery: Discovery, operations: Operations) -> None:
+        self.watch = watch
+        self.discovery = discovery
+        self.operations = operations
+        self.sites: list[LossSite] = []
+        self._index: dict[tuple[str, Location | None], int] = {}
+        self._observed: list[int] = []
+        self.eval_values: list[float] = []
+        """Values of loss calls without gradient since the last look."""
+        self.eval_calls = 0
+
+    def called(self, function: str, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any) -> None:
+        """A loss function returned."""
+        given = args[0] if args else kwargs.get("input", kwargs.get("log_probs", kwargs.get("anchor")))
+        target = args[1] if len(args) > 1 else kwargs.get("target", kwargs.get("targets"))
+        if not (isinstance(given, torch.Tensor) and isinstance(target, torch.Tensor)):
+            return
+        training = torch.is_grad_enabled() and isinstance(result, torch.Tensor) and result.requires_grad
+        location = self.watch.lines.here(3)
+        index = self._site(function, location, args, kwargs)
+        site = self.sites[index]
+        if not training:
+            self.sites[index] = dataclasses.replace(site, eval_calls=site.eval_calls + 1)
+            self.eval_calls += 1
+            if isinstance(result, torch.Tensor) and result.numel() == 1 and result.is_cpu:
+                self.eval_values.append(float(result.detach()))
+            return
+        self.sites[index] = dataclasses.replace(site, train_calls=site.train_calls + 1)
+        seen = self._observed[index]
+        if seen >= _MOST_CALLS or not (seen < _DENSE_CALLS or self.watch.sampled):
+            return
+        if not (is_plain_tensor(given) and is_plain_tensor(target) and given.numel() and target.numel()):
+            return
+        self._observed[index] += 1
+        self._observe(index, function, given, target, result)
+
+    def _site(self, function: str, location: Location | None, args: tuple[Any, ...], kwargs: dict[str, Any]) -> int:
+        key = (function, location)
+        if key not in self._index:
+            self._index[key] = len(self.sites)
+            settings = {k: kwargs[k] for k in _OPTIONS if isinstance(kwargs.get(k), (bool, int, float, str))}
+            weight = args[2] if len(args) > 2 else kwargs.get("weight")
+            settings["weighted"] = isinstance(weight, torch.Tensor) or isinstance(
+                kwargs.get("pos_weight"), torch.Tensor
+            )
+            self.sites.append(LossSite(len(self.sites), function, location, settings))
+            self._observed.append(0)
+        return self._index[key]
+
+    def _observe(self, index: int, function: str, given: torch.Tensor, target: torch.Tensor, result: Any) -> None:
+        node = behind_views(given.grad_fn)
+        owner = self.operations.owners.get(given.grad_fn, self.operations.owners.get(node))
+        module = self.discovery.modules.get(owner) if owner is not None else None
+        line = self.operations.lines.get(node)
+        if line is not None and self.sites[index].input_location is None:
+            self.sites[index] = dataclasses.replace(self.sites[index], input_location=line)
+        with torch.no_grad():
+            facts = input_facts(function, given.detach())
+            facts |= target_facts(function, target.detach(), facts.get("classes", 0), self.sites[index].settings)
+            value = float(result.detach()) if result.numel() == 1 else float(result.detach().float().mean())
+        self.watch.writer.append(
+            LossCall(
+                site=index,
+                step=self.watch.step,
+                training=True,
+                input_shape=list(given.shape),
+                target_shape=list(target.shape),
+                result_shape=list(result.shape),
+                input_dtype=str(given.dtype).removeprefix("torch."),
+                target_dtype=str(target.dtype).removeprefix("torch."),
+                value=value,
+                input_op=node.name() if node is not None else "",
+                input_module=module.path if module else "",
+                input_module_type=module.type if module else "",
+                input_module_location=module.location if module else None,
+                target_requires_grad=target.requires_grad,
+                **facts,
+            )
+        )
+
+    def save(self) -> None:
+        """Write the sites with their counts."""
+        for site in self.sites:
+            self.watch.writer.put(site, site.index)
+
+
+def _rows(tensor: torch.Tensor) -> torch.Tensor:
+    """The first rows of a tensor, at most `_MOST_ELEMENTS` elements; never fewer than one row."""
+    if tensor.numel() <= _MOST_ELEMENTS or tensor.dim() == 0:
+        return tensor
+    per_row = tensor.numel() // tensor.shape[0]
+    return tensor[: max(1, _MOST_ELEMENTS // max(1, per_row))]
+
+
+def input_facts(function: str, given: torch.Tensor) -> dict[str, Any]:
+    """Ranges of the prediction, and of its rows over the class dimension (dimension 1, or 0 for one example)."""
+    x = _rows(given).float()
+    facts: dict[str, Any] = {
+        "input_min": float(x.min()),
+        "input_max": float(x.max()),
+        "input_std": float(x.std(correction=0)),
+    }
+    if given.dim() > 0 and x.shape[0] > 1:
+        facts["input_column_spread"] = float(x.flatten(1).std(0).mean()) if x.dim() > 1 else float(x.std())
+    if function in _WITH_CLASSES and given.dim() > 0:
+        dim = 1 if given.dim() > 1 else 0
+        if function == "kl_div":
+            dim = given.dim() - 1
+        facts["classes"] = int(given.shape[dim])
+        facts["row_sum_error"] = float((x.sum(dim) - 1).abs().max())
+        facts["log_sum_error"] = float(torch.logsumexp(x, dim).abs().max())
+    elif given.dim() > 1:
+        facts["classes"] = int(given.shape[1])
+    return facts
+
+
+def target_facts(function: str, target: torch.Tensor, classes: int, settings: dict[str, Any]) -> dict[str, Any]:
+    """Ranges of the target, its different values, and counts of class ids."""
+    y = _rows(target)
+    ignore = settings.get("ignore_index", -100)
+    ignored = 0
+    if not y.is_floating_point() and function in ("cross_entropy", "nll_loss"):
+        kept = y[y != ignore]
+        ignored = int(y.numel() - kept.numel())
+        y = kept if kept.numel() else y
+    yf = y.double() if y.dtype == torch.float64 else y.float()
+    facts: dict[str, Any] = {
+        "target_min": float(yf.min()),
+        "target_max": float(yf.max()),
+        "target_mean": float(yf.mean()),
+        "target_std": float(yf.std(correction=0)),
+        "target_integral": bool((yf == yf.round()).all()),
+        "target_binary": bool(((yf == 0) | (yf == 1)).all()),
+        "ignored": ignored,
+    }
+    if y.numel() <= 4096:
+        facts["target_distinct"] = int(torch.unique(yf).numel())
+    if y.is_floating_point() and y.dim() > 1:
+        facts["target_row_sum_error"] = float((yf.sum(1) - 1).abs().max())
+    whole = function in ("cross_entropy", "nll_loss") and not y.is_floating_point() and 0 < classes <= 1000
+    if whole and facts["target_min"] >= 0 and facts["target_max"] < classes:
+        facts["label_counts"] = torch.bincount(y.flatten().long(), minlength=classes).tolist()
+    return facts

@@ -1,0 +1,314 @@
+"""Hooks everything up, counts the rounds, and stops the script when enough was seen."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import time
+from types import TracebackType
+from typing import Any
+
+import torch
+
+from flightcheck.adapters.torch import wrappers
+from flightcheck.adapters.torch.activations import Activations
+from flightcheck.adapters.torch.budget import Budget
+from flightcheck.adapters.torch.discovery import Discovery
+from flightcheck.adapters.torch.forward import Forward
+from flightcheck.adapters.torch.graph import NodeLines, leaves_of
+from flightcheck.adapters.torch.loaders import Loaders
+from flightcheck.adapters.torch.losses import Losses
+from flightcheck.adapters.torch.nonfinite import NonFiniteOrigin
+from flightcheck.adapters.torch.operations import Operations
+from flightcheck.adapters.torch.optimizers import Held, Optimizers, Schedulers
+from flightcheck.adapters.torch.patches import Patches
+from flightcheck.adapters.torch.planning import Stopping, plan_of
+from flightcheck.adapters.torch.protocol import Protocol
+from flightcheck.adapters.torch.randomness import Randomness
+from flightcheck.adapters.torch.source_lines import SourceLines
+from flightcheck.adapters.torch.statistics import Statistics
+from flightcheck.adapters.torch.watch import LEARNING_STEPS, Watch
+from flightcheck.recording import provenance
+from flightcheck.recording.records import Coverage, Location
+from flightcheck.recording.signals import LEARNING_RATE, LOSS, NOT_THERE
+from flightcheck.recording.store import RunWriter
+
+
+class StopTraining(BaseException):
+    """Raised from a training step when enough was seen. Not an Exception: a script's ``except`` lets it pass."""
+
+
+class TorchObserver:
+    """Watches every PyTorch training of this process from `install` to `close`."""
+
+    def __init__(
+        self,
+        writer: RunWriter,
+        *,
+        script_folder: str = "",
+        budget: float = 0.02,
+        dense_steps: int = 0,
+        stopping: Stopping | None = None,
+    ) -> None:
+        self.lines = SourceLines(script_folder)
+        self.watch = watch = Watch(writer, self.lines)
+        self.patches = Patches()
+        self.discovery = Discovery(watch)
+        self.operations = Operations(watch, self.discovery)
+        self.losses = Losses(watch, self.discovery, self.operations)
+        self.forward = Forward(watch, self.discovery, self.operations, self.losses)
+        self.activations = Activations(watch, self.discovery)
+        self.optimizers = Optimizers(watch, self.discovery)
+        self.schedulers = Schedulers(watch, self.discovery, self.optimizers)
+        self.loaders = Loaders(watch, self.discovery)
+        self.protocol = Protocol(watch, self.discovery, self.optimizers)
+        self.statistics = Statistics(watch, self.discovery)
+        self.randomness = Randomness(watch)
+        self.node_lines = NodeLines()
+        self.non_finite = NonFiniteOrigin(watch, self.discovery, self.forward, self.operations, self.node_lines)
+        self.budget = Budget(watch, budget, dense_steps)
+        self.stopping = stopping
+        self.steps = 0
+        self.regimes: set[str] = set()
+        self._main: Held | None = None
+        self._stepped: dict[int, int] = {}
+        self._loss: float | None = None
+        self._norm: float | None = None
+        self._backward_depth = 0
+        self._backwards_in_round = 0
+        self._step_data: dict[int, dict[str, Any]] = {}
+        self._last_site = ""
+        self._started = time.perf_counter()
+        self._saved = 0.0
+        self._rates: dict[int, float] = {}
+
+    # -- life ---------------------------------------------------------------------------------------------------
+
+    def install(self) -> None:
+        """Put every hook in. Call before the user's code is imported."""
+        wrappers.install(self)
+        self.randomness.install(self.patches)
+        self.operations.resume()
+
+    def close(self) -> None:
+        """Write the rest and take every hook out; the script may be over, stopped, or broken."""
+        try:
+            self._finish()
+        except Exception as e:
+            self.watch.note_error("finish", e)
+        finally:
+            self.watch.on = False
+            self.activations.disarm()
+            self.operations.suspend()
+            self.patches.close()
+
+    def error_location(self, traceback: TracebackType | None) -> Location | None:
+        """The user's line of an exception."""
+        return self.lines.in_traceback(traceback)
+
+    # -- backward -----------------------------------------------------------------------------------------------
+
+    def before_backward(self, tensors: Any) -> tuple[torch.Tensor | None, list[int] | None, Location | None]:
+        """``backward`` is called on `tensors`."""
+        loss = tensors if isinstance(tensors, torch.Tensor) else next(iter(tensors or ()), None)
+        if not isinstance(loss, torch.Tensor):
+            return None, None, None
+        if self.optimizers.steps_total == 0 and self._backwards_in_round:
+            self.end_round()
+        location = self.lines.here(4)
+        self._last_site = str(location)
+        for call in self.forward.training_resumes():
+            info = call.root.info
+            call.root.info = dataclasses.replace(
+                info, train_calls=info.train_calls + 1, call_location=info.call_location or call.location
+            )
+            self.protocol.record("forward", info.index, call.location, **call.data)
+        self.loaders.trained()
+        self.protocol.before_backward()
+        if not math.isfinite(self._value(loss)):
+            self.budget.alarm()
+            self.non_finite.loss_is_not_finite(loss, self._last_site, location)
+        return loss, self._reached(loss), location
+
+    def _value(self, loss: torch.Tensor) -> float:
+        if loss.numel() != 1 or not (loss.is_cpu or self.watch.sampled):
+            return 0.0
+        self._loss = float(loss.detach())
+        if self.protocol.scale and loss.grad_fn is not None and "Mul" in loss.grad_fn.name():
+            self._loss /= self.protocol.scale
+        return self._loss
+
+    def _reached(self, loss: torch.Tensor) -> list[int] | None:
+        if not self.watch.learning:
+            return None
+        self.discovery.refresh_roots()
+        reached = {i for leaf in leaves_of(loss) if (i := self.discovery.parameter_index(leaf)) is not None}
+        for index in reached:
+            if not self.discovery.parameters[index].in_graph:
+                self.discovery.update_parameter(index, in_graph=True)
+        for held in self.optimizers.held:
+            self.statistics.first_look(held.indices)
+        for root in self.discovery.roots.values():
+            self.statistics.first_look(root.parameter_indices)
+        if loss.grad_fn is not None:
+            self.node_lines.learn(self._last_site, loss, self.operations.lines)
+        return sorted(reached)
+
+    def after_backward(
+        self, loss: torch.Tensor | None, reached: list[int] | None, location: Location | None
+    ) -> None:
+        """``backward`` returned."""
+        if loss is None:
+            return
+        self._backwards_in_round += 1
+        self.protocol.after_backward(location, self._loss, reached, loss.grad_fn is None, self._last_site)
+        if self.watch.learning:
+            for root in self.discovery.roots.values():
+                self.statistics.first_gradient(root.parameter_indices)
+        if self.watch.sampled:
+            for root in self.discovery.roots.values():
+                self.statistics.foreign_gradients(root.parameter_indices)
+
+    def differentiated(self) -> None:
+        """``torch.autograd.grad`` was called."""
+        self.protocol.grads_called += 1
+        self.forward.training_resumes()
+        if self.optimizers.steps_total == 0 and self.protocol.backwards == 0:
+            self.end_round()
+
+    # -- step ---------------------------------------------------------------------------------------------------
+
+    def before_step(self, optimizer: Any, closure: bool) -> None:
+        """An optimizer is about to change its parameters (for a closure: its gradients are made inside)."""
+        held = self.optimizers.of(optimizer)
+        held.depth += 1
+        if held.depth > 1:
+            return
+        nonzero, norm = self.statistics.gradients(held)
+        if not closure:
+            self._norm = norm
+            if not math.isfinite(norm):
+                self.budget.alarm()
+                if self._loss is None or math.isfinite(self._loss):
+                    self.non_finite.gradient_is_not_finite(held, self._last_site, self.protocol.backward_location)
+        self._step_data[held.info.index] = self.protocol.before_step(held, nonzero, closure)
+        if self.watch.sampled:
+            self.statistics.snapshot(held)
+
+    def after_step(self, optimizer: Any) -> None:
+        """An optimizer stepped. May raise `StopTraining`."""
+        held = self.optimizers.of(optimizer)
+        held.depth = max(0, held.depth - 1)
+        if held.depth:
+            return
+        location = self.lines.here(3)
+        self.optimizers.steps_total += 1
+        rates = [float(g["lr"]) for g in optimizer.param_groups if "lr" in g]
+        held.info = dataclasses.replace(
+            held.info, steps=held.info.steps + 1, step_location=held.info.step_location or location
+        )
+        self._rates[held.info.index] = max(rates, default=0.0)
+        if self.watch.sampled:
+            self.statistics.updates()
+        self.protocol.after_step(held, location, self._step_data.pop(held.info.index, {}))
+        if self._main is None or self._main.optimizer() is None:
+            self._main = held
+        count = self._stepped.get(held.info.index, 0) + 1
+        self._stepped[held.info.index] = count
+        if held is self._main or count > 1:
+            self._main = held
+            self._stepped.clear()
+            self.end_round()
+
+    # -- rounds -------------------------------------------------------------------------------------------------
+
+    def end_round(self) -> None:
+        """One round of training is over: write it, decide about the next one."""
+        self._write_round()
+        self.operations.end_round()
+        self.steps += 1
+        self._backwards_in_round = 0
+        sampled = self.budget.end_round()
+        self.watch.step += 1
+        if self.watch.learning and self.steps >= LEARNING_STEPS:
+            self.watch.learning = False
+            self.operations.suspend()
+        elif not self.watch.learning and not self.forward.phases:
+            self.operations.suspend()
+        self.watch.sampled = sampled
+        if sampled and not self.watch.compiled:
+            self.activations.arm()
+        now = time.perf_counter()
+        if now - self._saved > 2.0:
+            self._saved = now
+            self._save_records()
+        self.watch.writer.flush()
+
+    def _write_round(self) -> None:
+        writer, step = self.watch.writer, self.watch.step
+        if self._loss is not None:
+            writer.frame(LOSS, step, [self._loss])
+        if self._rates:
+            row = [self._rates.get(i, NOT_THERE) for i in range(len(self.optimizers.held))]
+            writer.frame(LEARNING_RATE, step, row)
+            self._rates.clear()
+        self.activations.disarm()
+        self.statistics.write(self._norm)
+        self._norm = None
+
+    def stop_if_enough(self, before_step: bool = False) -> None:
+        """Raise `StopTraining` when enough was seen.
+
+        After a backward it stops only a training without an optimizer: elsewhere the step must not be torn off.
+        """
+        if self.stopping is None or not self.watch.mine() or (before_step and self.optimizers.steps_total):
+            return
+        if self.stopping.now(self.steps, self.forward.evaluation_steps):
+            raise StopTraining
+
+    # -- the end ------------------------------------------------------------------------------------------------
+
+    def _finish(self) -> None:
+        self.forward.training_resumes()
+        if self._loss is not None or self.protocol.backwards:
+            self._write_round()
+        self._save_records(final=True)
+        self.randomness.save()
+        self.operations.save()
+        self.watch.writer.put(plan_of(self))
+        self.watch.writer.put(self._coverage())
+        self.watch.writer.flush(force=True)
+
+    def _save_records(self, final: bool = False) -> None:
+        self.discovery.save_parameters()
+        self.losses.save()
+        self.loaders.save()
+        for root in self.discovery.roots.values():
+            self.discovery.save_root(root)
+        for held in self.optimizers.held:
+            if final and held.info.location is not None:
+                where = provenance.argument_origin(held.info.location.file, held.info.location.line, "lr", 1)
+                if where is not None:
+                    held.info = dataclasses.replace(held.info, lr_location=self.lines.of(*where))
+            self.optimizers.save(held)
+
+    def _coverage(self) -> Coverage:
+        trained = {r.info.index for r in self.discovery.roots.values() if r.trainable}
+        leaves = [m for m in self.discovery.modules.values() if m.leaf and m.root in trained]
+        seen = sum(m.index in self.activations.seen for m in leaves)
+        blind = []
+        if self.watch.compiled:
+            blind.append("activations: the model was compiled, so hooks do not fire")
+        elif leaves and not seen:
+            blind.append("activations: no hook fired in a sampled step")
+        if self.watch.errors:
+            blind.append(f"{len(self.watch.errors)} errors of Flightcheck itself, first: {self.watch.errors[0]}")
+        watched = self.budget.rounds
+        return Coverage(
+            modules=len(leaves),
+            modules_seen=seen,
+            sampled_steps=self.budget.sampled_rounds,
+            steps=self.steps,
+            every=watched / max(1, self.budget.sampled_rounds),
+            blind=blind,
+        )

@@ -1,0 +1,199 @@
+"""The learning pass's view of single tensor operations: lines of graph nodes, cuts, broadcasts, metrics.
+
+A `TorchFunctionMode` sees every call of PyTorch's Python API. It costs 1–2 µs per call, so it is active in the
+learning pass and in the first evaluation phases only, and never while a model is evaluated (fused kernels of
+PyTorch look whether a mode is active, and would compute in another order).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, Final
+
+import torch
+from torch.overrides import TorchFunctionMode, _get_current_function_mode_stack
+
+from flightcheck.adapters.torch.discovery import Discovery
+from flightcheck.adapters.torch.graph import behind_views, leaves_of
+from flightcheck.adapters.torch.watch import Watch
+from flightcheck.recording.records import Broadcast, GraphCut, Location
+
+_CUTS: Final = {
+    "detach": "detach", "detach_": "detach", "numpy": "numpy", "item": "item", "tolist": "item", "tensor": "tensor",
+    "as_tensor": "tensor", "argmax": "integer", "long": "integer", "int": "integer", "__float__": "item",
+    "__array__": "numpy",
+}  # fmt: skip
+_ELEMENTWISE: Final = {
+    "sub", "rsub", "__sub__", "__rsub__", "mul", "__mul__", "__rmul__", "multiply", "subtract", "add", "__add__",
+    "div", "__truediv__", "true_divide", "sub_", "mul_", "square", "pow", "dist", "where",
+}  # fmt: skip
+_ACTIVATIONS: Final = {
+    "relu": "ReLU", "relu_": "ReLU", "sigmoid": "Sigmoid", "sigmoid_": "Sigmoid", "tanh": "Tanh", "tanh_": "Tanh",
+    "leaky_relu": "LeakyReLU", "gelu": "GELU", "silu": "SiLU", "elu": "ELU",
+}  # fmt: skip
+_METRICS: Final = {"argmax", "topk", "eq", "__eq__", "ne", "max"}
+_IN_PLACE_FILLS: Final = {
+    "fill_", "zero_", "copy_", "normal_", "uniform_", "trunc_normal_", "constant_", "zeros_", "ones_", "mul_", "div_",
+    "xavier_uniform_", "xavier_normal_", "kaiming_uniform_", "kaiming_normal_", "orthogonal_", "eye_",
+}  # fmt: skip
+_WALKED_PER_LINE: Final = 2
+_WALK_LIMIT: Final = 4000
+
+
+class Operations(TorchFunctionMode):
+    """Sees the user's tensor operations while it is on the stack."""
+
+    def __init__(self, watch: Watch, discovery: Discovery) -> None:
+        super().__init__()
+        self.watch = watch
+        self.discovery = discovery
+        self.lines: dict[Any, Location] = {}
+        """Node → line of this round; emptied when the round ends, so that no graph outlives its use."""
+        self.owners: dict[Any, int] = {}
+        """Node → innermost module that returned it, this round."""
+        self.modules: list[Any] = []
+        """Modules being called, outermost first (learning pass)."""
+        self.metrics = 0
+        self._cuts: dict[tuple[str, Location | None], GraphCut] = {}
+        self._broadcasts: dict[tuple[str, Location | None], Broadcast] = {}
+        self._training = True
+
+    # -- on and off ---------------------------------------------------------------------------------------------
+
+    @property
+    def active(self) -> bool:
+        """The mode is on PyTorch's stack."""
+        return any(m is self for m in _get_current_function_mode_stack())
+
+    def resume(self) -> None:
+        """Start looking."""
+        if not self.active and not self.watch.compiled:
+            self.__enter__()
+
+    def suspend(self) -> bool:
+        """Stop looking; False if another mode lies on top, so that ours cannot be taken off now."""
+        stack = _get_current_function_mode_stack()
+        if stack and stack[-1] is self:
+            self.__exit__(None, None, None)
+            return True
+        return False
+
+    def end_round(self) -> None:
+        """Forget the graph of this round."""
+        self.lines.clear()
+        self.owners.clear()
+
+    # -- looking ------------------------------------------------------------------------------------------------
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = func(*args, **(kwargs or {}))
+        if self.watch.mine():
+            try:
+                self._look(func, args, kwargs or {}, result)
+            except Exception as e:
+                self.watch.note_error("operations", e)
+        return result
+
+    def _look(self, func: Any, args: Any, kwargs: Any, result: Any) -> None:
+        name = getattr(func, "__name__", "")
+        if name == "__get__":
+            if getattr(getattr(func, "__self__", None), "__name__", "") == "data":
+                self._cut("data", args[0])
+            return
+        if name in _IN_PLACE_FILLS and self.watch.step == 0 and args and isinstance(args[0], torch.Tensor):
+            self._note_write(args[0])
+        if name in _CUTS:
+            self._cut(_CUTS[name], args[0] if args else None)
+        if name in _METRICS and not torch.is_grad_enabled():
+            self.metrics += 1
+        if not (isinstance(result, torch.Tensor) and result.requires_grad):
+            if name in ("tensor", "as_tensor"):
+                return
+            if name in _ACTIVATIONS:
+                return
+            return
+        node = result.grad_fn
+        if node is None:
+            return
+        line = self.watch.lines.here(2)
+        if line is not None:
+            self.lines[node] = line
+        if name in _ACTIVATIONS and args and isinstance(args[0], torch.Tensor):
+            self._activation(name, args[0], node)
+        elif name in _ELEMENTWISE and len(args) > 1:
+            self._elementwise(name, args[0], args[1], result, line)
+
+    def _note_write(self, target: torch.Tensor) -> None:
+        line = self.watch.lines.here(2)
+        if line is not None and target.is_floating_point():
+            self.discovery.writes[target.data_ptr()] = line
+
+    def _activation(self, name: str, given: torch.Tensor, node: Any) -> None:
+        inside = self.modules[-1] if self.modules else None
+        if inside is not None and type(inside).__module__ == "torch.nn.modules.activation":
+            return
+        source = behind_views(given.grad_fn) if not name.endswith("_") else None
+        if source is None and node.next_functions:
+            source = behind_views(node.next_functions[0][0])
+        owner = self.owners.get(source)
+        if owner is not None:
+            self.discovery.followed_by(owner, _ACTIVATIONS[name])
+
+    # -- cuts ---------------------------------------------------------------------------------------------------
+
+    def _cut(self, operation: str, given: Any) -> None:
+        tensors = [given] if isinstance(given, torch.Tensor) else []
+        if isinstance(given, (list, tuple)):
+            tensors = [t for t in given[:8] if isinstance(t, torch.Tensor)]
+        tensors = [t for t in tensors if t.requires_grad and (t.grad_fn is not None or operation == "data")]
+        if not tensors or not torch.is_grad_enabled():
+            return
+        if operation == "data" and tensors[0].grad_fn is None:
+            return  # p.data of a parameter: an optimizer or an initialization, not a cut
+        self.note_cut(operation, [leaf for t in tensors for leaf in leaves_of(t, _WALK_LIMIT)])
+
+    def note_cut(self, operation: str, leaves: list[torch.Tensor], module: str = "") -> None:
+        """A tensor left the graph at the user's line; `leaves` lie behind it."""
+        line = self.watch.lines.here(2)
+        key = (operation, line)
+        known = self._cuts.get(key)
+        if known is not None and known.count >= _WALKED_PER_LINE and known.parameters:
+            self._cuts[key] = dataclasses.replace(known, count=known.count + 1)
+            return
+        behind = {i for leaf in leaves if (i := self.discovery.parameter_index(leaf)) is not None}
+        before = known or GraphCut(operation, line, self.watch.step, [], module, 0)
+        self._cuts[key] = dataclasses.replace(
+            before, parameters=sorted(behind.union(before.parameters)), count=before.count + 1
+        )
+
+    # -- broadcasts ---------------------------------------------------------------------------------------------
+
+    def _elementwise(self, name: str, left: Any, right: Any, result: torch.Tensor, line: Location | None) -> None:
+        if not (isinstance(left, torch.Tensor) and isinstance(right, torch.Tensor)) or left.shape == right.shape:
+            return
+        if result.numel() <= max(left.numel(), right.numel()):
+            return
+        key = (name, line)
+        known = self._broadcasts.get(key)
+        if known is not None:
+            self._broadcasts[key] = dataclasses.replace(known, count=known.count + 1)
+            return
+        inside = any(any(True for _ in m.parameters()) for m in self.modules)
+        self._broadcasts[key] = Broadcast(
+            operation=name,
+            location=line,
+            step=self.watch.step,
+            left_shape=list(left.shape),
+            right_shape=list(right.shape),
+            result_shape=list(result.shape),
+            left_from_model=left.requires_grad,
+            right_from_model=right.requires_grad,
+            in_module=inside,
+        )
+
+    def save(self) -> None:
+        """Write what was learnt."""
+        for i, cut in enumerate(self._cuts.values()):
+            self.watch.writer.put(cut, i)
+        for i, broadcast in enumerate(self._broadcasts.values()):
+            self.watch.writer.put(broadcast, i)

@@ -1,0 +1,220 @@
+"""Optimizers and schedulers: their records, and what a step did to the parameters."""
+
+from __future__ import annotations
+
+import dataclasses
+import statistics as stats
+import weakref
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch.optim import Optimizer
+
+from flightcheck.adapters.torch.discovery import Discovery
+from flightcheck.adapters.torch.watch import Watch
+from flightcheck.recording.records import OptimizerInfo, SchedulerInfo
+
+MOST_OPTIMIZERS = 64
+"""An optimizer built anew in every step would fill the run; later ones share the last record of their line."""
+
+
+@dataclass
+class Held:
+    """An optimizer and the protocol state of its gradients."""
+
+    optimizer: weakref.ref[Optimizer]
+    info: OptimizerInfo
+    indices: list[int] = field(default_factory=list)
+    witnesses: list[weakref.ref[torch.Tensor]] = field(default_factory=list)
+    """A few small parameters whose gradients stand for all."""
+    cleared: bool = True
+    """The gradients were None or zero at some time since the previous step."""
+    pending: bool = False
+    """A backward made gradients that no step has used yet."""
+    backwards: int = 0
+    last: str = ""
+    addresses: dict[int, int] = field(default_factory=dict)
+    depth: int = 0
+    size: int = -1
+
+
+class Optimizers:
+    """All optimizers by identity."""
+
+    def __init__(self, watch: Watch, discovery: Discovery) -> None:
+        self.watch = watch
+        self.discovery = discovery
+        self.held: list[Held] = []
+        self._by_id: dict[int, Held] = {}
+        self.steps_total = 0
+
+    def constructed(self, optimizer: Optimizer) -> None:
+        """An optimizer's ``__init__`` is done."""
+        self.discovery.constructed(optimizer)
+
+    def of(self, optimizer: Optimizer) -> Held:
+        """The record of an optimizer; registers it the first time (also those built before we watched)."""
+        known = self._by_id.get(id(optimizer))
+        if known is not None and known.optimizer() is optimizer:
+            if sum(len(g["params"]) for g in optimizer.param_groups) != known.size:
+                self._describe(optimizer, known)
+            return known
+        built = self.discovery.built.get(optimizer)
+        location = built.location if built else None
+        same_line = [h for h in self.held if location is not None and h.info.location == location]
+        if len(self.held) >= MOST_OPTIMIZERS and same_line:
+            held = same_line[-1]
+            held.optimizer = weakref.ref(optimizer)
+            self._by_id[id(optimizer)] = held
+            self._restarted(same_line, optimizer)
+            return held
+        info = OptimizerInfo(
+            index=len(self.held),
+            type=type(optimizer).__name__,
+            location=location,
+            created_at_step=built.step if built else self.watch.step,
+            constructed_seq=built.sequence if built else 0,
+        )
+        held = Held(weakref.ref(optimizer), info)
+        self._by_id[id(optimizer)] = held
+        self.held.append(held)
+        self._describe(optimizer, held)
+        if same_line:
+            self._restarted(same_line, optimizer)
+        return held
+
+    def _restarted(self, same_line: list[Held], optimizer: Optimizer) -> None:
+        first = same_line[0]
+        mine = {self.discovery.parameter_index(p) for g in optimizer.param_groups for p in g["params"]}
+        if self.steps_total and mine.intersection(first.indices):
+            first.info = dataclasses.replace(first.info, state_restarts=first.info.state_restarts + 1)
+            self.save(first)
+
+    def _describe(self, optimizer: Optimizer, held: Held) -> None:
+        parameters = [p for g in optimizer.param_groups for p in g["params"]]
+        held.size = len(parameters)
+        held.indices = self.discovery.held(parameters, held.info)
+        small = sorted((p for p in parameters if p.requires_grad), key=lambda p: p.numel())
+        chosen = small[:: max(1, len(small) // 4)][:4]
+        held.witnesses = [weakref.ref(p) for p in chosen]
+        held.info = dataclasses.replace(held.info, groups=_groups(optimizer), parameters=held.indices)
+        self.save(held)
+
+    def save(self, held: Held) -> None:
+        """Write the optimizer's record."""
+        self.watch.writer.put(held.info, held.info.index)
+
+    def gradients_are_clear(self, held: Held) -> bool:
+        """Every witness has no gradient, or one of zeros, or a tensor other than at the last step."""
+        for ref in held.witnesses:
+            parameter = ref()
+            gradient = parameter.grad if parameter is not None else None
+            if parameter is None or gradient is None:
+                continue
+            address = held.addresses.get(id(parameter))
+            if gradient.layout is not torch.strided or (address is not None and address != gradient.data_ptr()):
+                continue
+            if gradient.is_cpu or self.watch.sampled:
+                if bool(torch.count_nonzero(gradient.detach())):
+                    return False
+            else:
+                return False
+        return True
+
+    def remember_addresses(self, held: Held) -> None:
+        """Where the gradients lay at the step, to notice tensors put in their place."""
+        held.addresses = {
+            id(p): p.grad.data_ptr()
+            for ref in held.witnesses
+            if (p := ref()) is not None and p.grad is not None and p.grad.layout is torch.strided
+        }
+
+
+def _groups(optimizer: Optimizer) -> list[dict[str, Any]]:
+    groups = []
+    for group in optimizer.param_groups:
+        options = {k: v for k, v in group.items() if isinstance(v, (bool, int, float, str))}
+        options |= {
+            k: [float(x) for x in v] for k, v in group.items()
+            if isinstance(v, tuple) and all(isinstance(x, (int, float)) for x in v)
+        }  # fmt: skip
+        if isinstance(group.get("lr"), torch.Tensor):
+            options["lr"] = float(group["lr"])
+        options["parameters"] = len(group["params"])
+        groups.append(options)
+    return groups
+
+
+_SCHEDULE_SETTINGS = (
+    "T_max", "eta_min", "step_size", "gamma", "milestones", "total_steps", "max_lrs", "total_iters", "start_factor",
+    "end_factor", "power", "T_0", "T_mult", "patience", "factor", "mode", "threshold", "base_lr", "max_lr",
+    "step_size_up", "cycle_momentum", "min_lrs",
+)  # fmt: skip
+
+
+class Schedulers:
+    """All learning-rate schedulers by identity."""
+
+    def __init__(self, watch: Watch, discovery: Discovery, optimizers: Optimizers) -> None:
+        self.watch = watch
+        self.discovery = discovery
+        self.optimizers = optimizers
+        self.infos: list[SchedulerInfo] = []
+        self._index: dict[int, tuple[Any, int]] = {}
+        self._steps_at_call: list[list[int]] = []
+
+    def of(self, scheduler: Any) -> int | None:
+        """The index of a scheduler, None for one without an optimizer of PyTorch."""
+        known = self._index.get(id(scheduler))
+        if known is not None and known[0]() is scheduler:
+            return known[1]
+        optimizer = getattr(scheduler, "optimizer", None)
+        if not isinstance(optimizer, Optimizer) or len(self.infos) >= MOST_OPTIMIZERS:
+            return None
+        index = len(self.infos)
+        self._index[id(scheduler)] = (weakref.ref(scheduler), index)
+        built = self.discovery.built.get(scheduler)
+        settings = {}
+        for name in _SCHEDULE_SETTINGS:
+            value = getattr(scheduler, name, None)
+            if isinstance(value, (bool, int, float, str)):
+                settings[name] = value
+            elif name == "milestones" and value:
+                settings[name] = [int(m) for m in value]
+            elif isinstance(value, list) and all(isinstance(v, (int, float)) for v in value):
+                settings[name] = list(value)
+        self.infos.append(
+            SchedulerInfo(
+                index=index,
+                type=type(scheduler).__name__,
+                optimizer=self.optimizers.of(optimizer).info.index,
+                location=built.location if built else None,
+                settings=settings,
+            )
+        )
+        self._steps_at_call.append([])
+        self.watch.writer.put(self.infos[index], index)
+        return index
+
+    def stepped(self, scheduler: Any, skipped: bool) -> int | None:
+        """``scheduler.step()`` was called; its index."""
+        index = self.of(scheduler)
+        if index is None:
+            return None
+        info = self.infos[index]
+        held = self.optimizers.of(scheduler.optimizer)
+        at = self._steps_at_call[index]
+        at.append(held.info.steps)
+        del at[:-64]
+        between = [b - a for a, b in zip(at, at[1:])]
+        self.infos[index] = dataclasses.replace(
+            info,
+            calls=info.calls + 1,
+            calls_before_first_step=info.calls_before_first_step + (held.info.steps == 0),
+            calls_after_skipped_step=info.calls_after_skipped_step + skipped,
+            optimizer_steps_per_call=float(stats.median(between)) if between else None,
+            step_location=info.step_location or self.watch.lines.here(3),
+        )
+        self.watch.writer.put(self.infos[index], index)
+        return index

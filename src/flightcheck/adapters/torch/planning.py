@@ -1,0 +1,119 @@
+"""What the learning pass found out, and when a check has seen enough."""
+
+from __future__ import annotations
+
+import ast
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from flightcheck.recording import provenance
+from flightcheck.recording.records import Plan
+
+if TYPE_CHECKING:
+    from flightcheck.adapters.torch.observer import TorchObserver
+
+_AFTER_EVALUATION: Final = 12
+"""Training steps to see after an evaluation: was the model put back into training mode?"""
+_SIGNS_OF_EVALUATION: Final = {"eval", "no_grad", "inference_mode", "evaluate", "validate", "validation_step"}
+
+
+@dataclass
+class Stopping:
+    """Stops a check after enough steps and one evaluation, or when its time is over."""
+
+    steps: int
+    seconds: float
+    sources: Callable[[], list[str]] = list
+    """Files of the user's code that may hold an evaluation."""
+    in_step: bool = False
+    """Several processes train together: only the number of steps may decide, or they would wait for each other."""
+    started: float = field(default_factory=time.monotonic)
+    _evaluates: bool | None = None
+
+    def now(self, steps: int, evaluation_steps: list[int]) -> bool:
+        """Enough was seen after so many steps and these evaluations."""
+        if self.in_step:
+            return steps >= self.steps
+        if time.monotonic() - self.started > self.seconds and steps >= 1:
+            return True
+        if steps < self.steps:
+            return False
+        if not evaluation_steps:
+            return not self.evaluates
+        return steps >= evaluation_steps[0] + _AFTER_EVALUATION
+
+    @property
+    def evaluates(self) -> bool:
+        """The sources name something that looks like an evaluation."""
+        if self._evaluates is None:
+            self._evaluates = any(_evaluates(f) for f in self.sources())
+        return self._evaluates
+
+
+def _evaluates(file: str) -> bool:
+    try:
+        tree = ast.parse(Path(file).read_text(errors="replace"))
+    except (OSError, SyntaxError, ValueError):
+        return False
+    names = {n.attr for n in ast.walk(tree) if isinstance(n, ast.Attribute)}
+    names |= {n.id for n in ast.walk(tree) if isinstance(n, ast.Name)}
+    return bool(names & _SIGNS_OF_EVALUATION)
+
+
+def plan_of(observer: TorchObserver) -> Plan:
+    """The plan as far as it is known at the end."""
+    roots = [r.info.index for r in observer.discovery.roots.values() if r.info.train_calls]
+    stepping = [h for h in observer.optimizers.held if h.info.steps]
+    most = max((h.info.steps for h in stepping), default=0)
+    backward = max(observer.protocol.backward_sites.items(), key=lambda i: i[1], default=(None, 0))[0]
+    trained = [i for i in observer.loaders.infos if i.used_in_training]
+    batch_location = trained[0].location if trained else None
+    losses = [s for s in observer.losses.sites if s.train_calls]
+    epochs = provenance.loop_count(backward.file, backward.line, {}) if backward is not None else None
+    accumulation = round(observer.protocol.backwards / most) if most and len(stepping) == 1 else 1
+    per_epoch = trained[0].length if trained else None
+    if per_epoch is not None and accumulation > 1:
+        per_epoch = -(-per_epoch // accumulation)
+    return Plan(
+        unit="step" if most else "backward",
+        accumulation=max(1, accumulation),
+        roots=roots,
+        loss_sites=[s.index for s in losses],
+        batch_source="loader" if trained else "inputs" if roots else "",
+        batch_location=batch_location,
+        loss_location=losses[0].location if losses else None,
+        backward_location=backward,
+        epochs=epochs,
+        steps_per_epoch=per_epoch,
+        regimes=sorted(regimes_of(observer)),
+    )
+
+
+def regimes_of(observer: TorchObserver) -> set[str]:
+    """Ways of training that change what is normal (catalogue section 4), by what was seen and never by names alone."""
+    import sys
+
+    found = set(observer.regimes)
+    stepping = [h for h in observer.optimizers.held if h.info.steps]
+    own = [set(h.indices) for h in stepping]
+    roots = [r for r in observer.discovery.roots.values() if r.info.train_calls]
+    if len(stepping) > 1 and len(roots) > 1 and not set.intersection(*own):
+        found.add("gan")
+    if any(h.info.closure for h in stepping):
+        found.add("closure")
+    if any(r.info.loaded for r in roots) or any(
+        not p.requires_grad for r in roots for p in (observer.discovery.parameters[i] for i in r.parameter_indices)
+    ):
+        found.add("finetune")
+    if observer.protocol.grads_called:
+        found.add("second-order")
+    if {"gym", "gymnasium", "pettingzoo", "dm_env"} & set(sys.modules):
+        found.add("reinforcement")
+    if observer.watch.compiled:
+        found.add("compiled")
+    if not any(s.train_calls for s in observer.losses.sites):
+        found.add("own-loss")
+    return found

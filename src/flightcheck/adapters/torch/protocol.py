@@ -1,0 +1,153 @@
+"""The order of the training protocol: forward, backward, clip, step, zero_grad, schedule, scale."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import torch
+from torch.optim import Optimizer
+
+from flightcheck.adapters.torch.discovery import Discovery
+from flightcheck.adapters.torch.optimizers import Held, Optimizers
+from flightcheck.adapters.torch.watch import Watch
+from flightcheck.recording.records import Call, Location
+
+_DENSE_ROUNDS: Final = 100
+"""Rounds whose calls are all recorded; later ones only when they are sampled, or rare (modes, scaler skips)."""
+_ALWAYS: Final = {"train_mode", "eval_mode", "scaler_skip", "loader_iter"}
+
+
+class Protocol:
+    """Records calls in their order, and the facts about gradients that order checks need."""
+
+    def __init__(self, watch: Watch, discovery: Discovery, optimizers: Optimizers) -> None:
+        self.watch = watch
+        self.discovery = discovery
+        self.optimizers = optimizers
+        self.backwards = 0
+        self.grads_called = 0
+        self.stepped_since_backward = False
+        self.scale: float | None = None
+        """Loss scale that the gradients carry now; None when they carry none."""
+        self.unscaled: set[int] = set()
+        self.skipped = False
+        self.backward_location: Location | None = None
+        self.backward_sites: dict[Location | None, int] = {}
+
+    def record(self, kind: str, subject: int = -1, location: Location | None = None, **data: Any) -> None:
+        """Append a call to the run."""
+        if self.watch.step < _DENSE_ROUNDS or kind in _ALWAYS or self.watch.sampled:
+            self.watch.writer.append(Call(self.watch.next_sequence(), self.watch.step, kind, subject, location, data))
+
+    # -- backward -----------------------------------------------------------------------------------------------
+
+    def before_backward(self) -> None:
+        """A backward begins: are the gradients of the previous step still there?"""
+        for held in self.optimizers.held:
+            if not held.cleared and held.optimizer() is not None and self.optimizers.gradients_are_clear(held):
+                held.cleared = True
+
+    def after_backward(self, location: Location | None, value: float | None, reached: list[int] | None, leaf: bool,
+                       site: str) -> None:  # fmt: skip
+        """A backward is done; `reached` are the parameters that its graph led to (None: not looked at)."""
+        self.backwards += 1
+        self.stepped_since_backward = False
+        self.backward_location = location
+        self.backward_sites[location] = self.backward_sites.get(location, 0) + 1
+        for held in self.optimizers.held:
+            if held.optimizer() is None:
+                continue
+            held.backwards += 1
+            if reached is None or set(reached).intersection(held.indices):
+                held.pending = True
+                held.last = "backward"
+        optimizers = (
+            None if reached is None
+            else [h.info.index for h in self.optimizers.held if set(reached).intersection(h.indices)]
+        )  # fmt: skip
+        self.record(
+            "backward", -1, location, value=value, leaf=leaf, site=site,
+            parameters=None if reached is None else len(reached), optimizers=optimizers,
+        )  # fmt: skip
+
+    # -- optimizer ----------------------------------------------------------------------------------------------
+
+    def before_step(self, held: Held, gradients: int, closure: bool) -> dict[str, Any]:
+        """The facts about the gradients that a step is about to use."""
+        fresh = held.cleared or self.optimizers.gradients_are_clear(held)
+        return {
+            "fresh": fresh,
+            "gradients": gradients,
+            "parameters": len(set(held.indices)),
+            "backwards": held.backwards,
+            "closure": closure,
+            "last": held.last,
+        }
+
+    def after_step(self, held: Held, location: Location | None, data: dict[str, Any]) -> None:
+        """An optimizer stepped."""
+        self.record("step", held.info.index, location, **data)
+        held.cleared = False
+        held.pending = False
+        held.backwards = 0
+        held.last = "step"
+        self.optimizers.remember_addresses(held)
+        self.stepped_since_backward = True
+        self.unscaled.discard(held.info.index)
+
+    def zero_grad(self, optimizer: Optimizer | None, module: torch.nn.Module | None, location: Location | None) -> None:
+        """``zero_grad`` of an optimizer or of a module."""
+        if optimizer is not None:
+            cleared = [self.optimizers.of(optimizer)]
+        else:
+            ids = {self.discovery.parameter_index(p) for p in module.parameters()} if module is not None else set()
+            cleared = [h for h in self.optimizers.held if ids.intersection(h.indices)]
+        self.record(
+            "zero_grad", cleared[0].info.index if optimizer is not None and cleared else -1, location,
+            optimizer=cleared[0].info.index if optimizer is not None and cleared else -1,
+            optimizers=[h.info.index for h in cleared], pending=any(h.pending for h in cleared),
+        )  # fmt: skip
+        for held in cleared:
+            held.cleared = True
+            held.pending = False
+            held.last = "zero_grad"
+
+    # -- clipping and scaling -----------------------------------------------------------------------------------
+
+    def clipped(self, parameters: Any, norm: float | None, limit: float, location: Location | None) -> None:
+        """Gradients were clipped; `norm` is the total before (None when clipped by value)."""
+        tensors = [parameters] if isinstance(parameters, torch.Tensor) else list(parameters or ())
+        indices = {self.discovery.parameter_index(p) for p in tensors}
+        touched = [h for h in self.optimizers.held if indices.intersection(h.indices)]
+        scaled = self.scale is not None and self.scale != 1.0 and not any(
+            h.info.index in self.unscaled for h in touched
+        )  # fmt: skip
+        self.record(
+            "clip", touched[0].info.index if touched else -1, location, norm=norm, max_norm=limit, scaled=scaled,
+            after_step=self.stepped_since_backward, parameters=len(tensors), scale=self.scale,
+        )  # fmt: skip
+        for held in touched:
+            held.last = "clip"
+
+    def scaled(self, scale: float) -> None:
+        """A loss was multiplied by the scaler's scale."""
+        self.scale = scale
+        self.unscaled.clear()
+
+    def unscale(self, optimizer: Optimizer, location: Location | None) -> None:
+        """``scaler.unscale_`` was called by the user."""
+        held = self.optimizers.of(optimizer)
+        self.unscaled.add(held.info.index)
+        self.record("unscale", held.info.index, location)
+
+    def scaler_step(self, optimizer: Optimizer, stepped: bool, scale: float, location: Location | None) -> None:
+        """``scaler.step`` returned; the optimizer stepped or was skipped."""
+        held = self.optimizers.of(optimizer)
+        self.skipped = not stepped
+        self.record("scaler_step" if stepped else "scaler_skip", held.info.index, location, scale=scale)
+        if not stepped:
+            held.pending = False
+
+    def mode(self, training: bool, root: int, location: Location | None) -> None:
+        """``train()`` or ``eval()`` was called on a model."""
+        self.record("train_mode" if training else "eval_mode", root, location)

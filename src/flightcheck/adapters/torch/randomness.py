@@ -1,0 +1,73 @@
+"""Which random generators were seeded, and which were used."""
+
+from __future__ import annotations
+
+import random
+import sys
+from typing import Any
+
+import torch
+
+from flightcheck.adapters.torch.patches import Patches
+from flightcheck.adapters.torch.watch import Watch
+from flightcheck.recording.records import Location, Seeding
+
+
+class Randomness:
+    """Watches seeding calls and compares the generators' states at start and end. Draws nothing."""
+
+    def __init__(self, watch: Watch) -> None:
+        self.watch = watch
+        self._seeded: dict[str, tuple[int, Location | None]] = {}
+        self._first_model: tuple[int, Location | None] | None = None
+        self._start = self._states()
+
+    def install(self, patches: Patches) -> None:
+        """Patch the seeding functions."""
+        for owner in (torch, torch.random):
+            patches.replace(owner, "manual_seed", lambda f: self._noting("torch", f))
+        patches.replace(random, "seed", lambda f: self._noting("python", f))
+        import numpy as np
+
+        patches.replace(np.random, "seed", lambda f: self._noting("numpy", f))
+
+    def _noting(self, generator: str, original: Any) -> Any:
+        def seed(*args: Any, **kwargs: Any) -> Any:
+            if self.watch.mine() and generator not in self._seeded:
+                self._seeded[generator] = (self.watch.next_sequence(), self.watch.lines.here(2))
+            return original(*args, **kwargs)
+
+        return seed
+
+    def model_built(self, location: Location | None) -> None:
+        """The first module with parameters was constructed."""
+        if self._first_model is None:
+            self._first_model = (self.watch.next_sequence(), location)
+
+    def _states(self) -> dict[str, Any]:
+        states: dict[str, Any] = {"torch": torch.get_rng_state(), "python": random.getstate()}
+        if "numpy" in sys.modules:
+            import numpy as np
+
+            states["numpy"] = np.random.get_state()[1].tobytes()  # type: ignore[index,union-attr]
+        return states
+
+    def save(self) -> None:
+        """Write what is known."""
+        now = self._states()
+        used = [
+            k
+            for k, v in now.items()
+            if not (torch.equal(v, self._start[k]) if k == "torch" else v == self._start.get(k, v))
+        ]
+        seed = self._seeded.get("torch")
+        late = bool(seed and self._first_model and seed[0] > self._first_model[0])
+        self.watch.writer.put(
+            Seeding(
+                seeded=sorted(self._seeded),
+                used=used,
+                torch_after_model=late,
+                location=seed[1] if seed else None,
+                first_model_location=self._first_model[1] if self._first_model else None,
+            )
+        )

@@ -1,0 +1,96 @@
+"""The state that all collectors share: where in the training we are, and what is to be measured now."""
+
+from __future__ import annotations
+
+import functools
+import os
+import threading
+import time
+from collections.abc import Callable
+from typing import Any, Final, ParamSpec, TypeVar
+
+from flightcheck.adapters.torch.source_lines import SourceLines
+from flightcheck.recording.store import RunWriter
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+LEARNING_STEPS: Final = 8
+"""Rounds of the learning pass: enough for a check that asks for 8 probes of a fact (C02), few enough that its cost
+(function mode, graph walks: up to 2× on small steps) ends within seconds."""
+ERRORS_TOLERATED: Final = 20
+"""After so many errors of our own the watch goes blind: the training is worth more than its observation."""
+
+
+class Watch:
+    """Where the training is (``step``), and how closely to look (``learning``, ``sampled``)."""
+
+    def __init__(self, writer: RunWriter, lines: SourceLines) -> None:
+        self.writer = writer
+        self.lines = lines
+        self.step = 0
+        self.learning = True
+        self.sampled = True
+        self.on = True
+        self.compiled = False
+        self.spent = 0.0
+        """Seconds in our own code since the start."""
+        self.errors: list[str] = []
+        self._pid = os.getpid()
+        self._thread = threading.get_ident()
+        self._sequence = 0
+        self._nested = 0
+
+    def mine(self) -> bool:
+        """The caller is the watched process and thread (not a forked worker, not a replica's thread)."""
+        return self.on and os.getpid() == self._pid and threading.get_ident() == self._thread
+
+    def next_sequence(self) -> int:
+        """A running number for things that happen in order."""
+        self._sequence += 1
+        return self._sequence
+
+    def guarded(self, function: Callable[P, R]) -> Callable[P, R | None]:
+        """The function with its time booked as ours, silent outside the watched thread, and unable to raise."""
+
+        @functools.wraps(function)
+        def safe(*args: P.args, **kwargs: P.kwargs) -> R | None:
+            if not self.mine():
+                return None
+            outermost = not self._nested
+            self._nested += 1
+            start = time.perf_counter()
+            try:
+                return function(*args, **kwargs)
+            except Exception as e:
+                self.note_error(function.__qualname__, e)
+                return None
+            finally:
+                self._nested -= 1
+                if outermost:
+                    self.spent += time.perf_counter() - start
+
+        return safe
+
+    def note_error(self, where: str, error: BaseException) -> None:
+        """Keep an error of ours for the report; after too many, stop watching."""
+        self.errors.append(f"{where}: {type(error).__name__}: {error}")
+        if os.environ.get("FLIGHTCHECK_DEBUG"):
+            import traceback
+
+            traceback.print_exc()
+        if len(self.errors) >= ERRORS_TOLERATED:
+            self.on = False
+
+
+def is_plain_tensor(value: Any) -> bool:
+    """A dense, real, strided tensor whose numbers can be read."""
+    import torch
+
+    return (
+        isinstance(value, torch.Tensor)
+        and value.layout is torch.strided
+        and value.device.type != "meta"
+        and not value.is_complex()
+        and not value.is_quantized
+    )

@@ -1,0 +1,1 @@
+"""Checks C: do gradients, updates and activations flow?"""

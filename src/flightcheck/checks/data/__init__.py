@@ -1,0 +1,1 @@
+"""Checks D: are the inputs and labels what the loss thinks they are?"""

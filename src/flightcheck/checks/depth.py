@@ -1,0 +1,113 @@
+"""What checks of signal and gradient flow share: the layers of a model in the order of their calls, and their trend."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from flightcheck.recording.records import Location, ModuleInfo, ParameterInfo
+from flightcheck.recording.run import NotEnoughEvidence, Run, Table
+from flightcheck.recording.signals import GRAD_NORM, LOSS, WEIGHT_NORM
+
+SATURATING = {"sigmoid": "Sigmoid", "tanh": "Tanh", "softsign": "Softsign", "hardsigmoid": "Hardsigmoid"}
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A module with a weight matrix, in the order of calls."""
+
+    module: ModuleInfo
+    matrix: ParameterInfo
+
+    @property
+    def symmetric(self) -> bool:
+        return self.matrix.zero or self.matrix.constant
+
+
+def layers(run: Run, root: int) -> list[Layer]:
+    """Trained linear and convolutional layers of a root, in the order in which they were called."""
+    modules = {m.index: m for m in run.modules if m.root == root and m.order >= 0 and m.kind in ("linear", "conv")}
+    found: dict[int, ParameterInfo] = {}
+    for p in run.parameters:
+        if p.role == "matrix" and p.module in modules and run.trained(p):
+            found.setdefault(p.module, p)
+    return sorted((Layer(modules[i], p) for i, p in found.items()), key=lambda layer: layer.module.order)
+
+
+def relative_gradients(run: Run, chosen: list[Layer], at_least: int) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+    """Median over the sampled steps of gradient norm / weight norm, one per layer; NaN where it was never measured."""
+    gradients, weights = run.table(GRAD_NORM, at_least), run.table(WEIGHT_NORM, at_least)
+    result = np.full(len(chosen), np.nan)
+    for i, layer in enumerate(chosen):
+        g, w = gradients.column(layer.matrix.index), weights.column(layer.matrix.index)
+        common, of_g, of_w = np.intersect1d(g.steps, w.steps, return_indices=True)
+        if len(common) < at_least:
+            continue
+        values, sizes = g.values[of_g], w.values[of_w]
+        usable = np.isfinite(values) & np.isfinite(sizes) & (sizes > 0)
+        if usable.sum() >= at_least:
+            result[i] = float(np.median(values[usable] / sizes[usable]))
+    return result
+
+
+def improvement(run: Run, at_least: int = 20) -> float:
+    """Share by which the loss fell, median of the first tenth against median of the last fifth.
+
+    Raises:
+        NotEnoughEvidence: fewer than `at_least` finite losses.
+    """
+    values = run.series(LOSS).values
+    values = values[np.isfinite(values)]
+    if len(values) < at_least:
+        raise NotEnoughEvidence(f"{len(values)} of {at_least} finite losses")
+    first = float(np.median(values[: max(3, len(values) // 10)]))
+    last = float(np.median(values[-max(3, len(values) // 5) :]))
+    return (first - last) / max(abs(first), 1e-12)
+
+
+def at_row(table: Table, row: int, index: int) -> float:
+    """A value of a table, NaN if it was not recorded or not there."""
+    if index >= table.values.shape[1] or not len(table):
+        return float("nan")
+    value = float(table.values[row, index])
+    return value if value >= 0.0 else float("nan")
+
+
+def activation_of(run: Run, module: ModuleInfo) -> str:
+    """The saturating activation that a module is, or that a function applies to its output; empty if neither."""
+    name = module.type if module.kind == "activation" else str(module.settings.get("activation", ""))
+    return SATURATING.get(name.lower(), "")
+
+
+def common_path(paths: Iterable[str]) -> str:
+    """The longest dotted path that all paths begin with."""
+    parts = [p.split(".") for p in paths]
+    if not parts:
+        return ""
+    same = 0
+    for column in zip(*parts):
+        if len(set(column)) > 1:
+            break
+        same += 1
+    return ".".join(parts[0][:same])
+
+
+def most_common(locations: Iterable[Location | None]) -> Location | None:
+    """The line named most often, the earliest named of equals; None if no line is known."""
+    counted = Counter(at for at in locations if at is not None)
+    return counted.most_common(1)[0][0] if counted else None
+
+
+def trained_roots(run: Run) -> list[int]:
+    """Roots that own a parameter which an optimizer trains."""
+    root_of = {m.index: m.root for m in run.modules}
+    return sorted({root_of[p.module] for p in run.parameters if p.module in root_of and run.trained(p)})
+
+
+def before_trouble(run: Run, table: Table) -> int:
+    """How many rows of a table lie before the first NaN or infinity of the run."""
+    first = min((n.step for n in run.non_finite), default=None)
+    return len(table) if first is None else int(np.searchsorted(table.steps, first))

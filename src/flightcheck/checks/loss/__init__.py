@@ -1,0 +1,1 @@
+"""Checks L: is it the right loss, on the right scale?"""

@@ -1,0 +1,66 @@
+"""L03: a softmax before a loss that applies one itself."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+from flightcheck.checks.base import Check, Finding, NotApplicable, NotEnoughEvidence, Param, check
+from flightcheck.recording.run import Run
+
+
+@check(
+    "L03",
+    "double-softmax",
+    severity="error",
+    evidence="B",
+    needs=("loss_calls",),
+    fix="Return the logits from the model; apply softmax only when predicting.",
+    patch="drop-module:softmax",
+)
+class DoubleSoftmax(Check):
+    """Cross-entropy received probabilities, and applies softmax to them again.
+
+    ## What it checks
+    Every observed prediction given to `cross_entropy` lies in [0, 1] and its rows sum to 1 over the class dimension.
+    ## Why it matters
+    `CrossEntropyLoss` expects logits. Softmax of probabilities is nearly uniform, so the loss cannot fall below
+    ln(1 + (C−1)/e) (1.461 for 10 classes) and its gradients are about C times too small.
+    ## How to fix
+    Return the logits from `forward`; apply softmax only when predicting.
+    ## Source
+    PyTorch `CrossEntropyLoss` contract; the floor follows from logits limited to [0, 1].
+    ## Known false alarms
+    None known: rows of real logits do not sum to 1. Log-probabilities are harmless here and are not flagged.
+    """
+
+    row_sum = Param(1e-3, "float32 softmax rows sum to 1 within 1e-6, bfloat16 ones within about 4e-3/C per element")
+    calls = Param(3, "one row that sums to 1 by chance is possible, several whole batches are not")
+
+    def __call__(self, run: Run) -> Iterator[Finding]:
+        calls = [c for c in run.training_calls("cross_entropy") if c.classes > 1]
+        if not run.training_calls():
+            raise NotApplicable("no loss function of the framework was called in training")
+        if not calls:
+            raise NotApplicable("no cross-entropy over more than one class")
+        for index in sorted({c.site for c in calls}):
+            here = [c for c in calls if c.site == index]
+            doubled = [c for c in here if self._probabilities(c.input_min, c.input_max, c.row_sum_error)]
+            if len(here) < self.calls.value:
+                raise NotEnoughEvidence(f"{len(here)} of {self.calls.value:.0f} observed calls of the loss")
+            if len(doubled) < len(here):
+                continue
+            site = run.site(here[0])
+            floor = math.log1p((here[-1].classes - 1) / math.e)
+            module = next((c for c in here if c.input_module_location), here[0])
+            yield Finding(
+                f"Cross-entropy received probabilities (rows sum to 1 in {len(here)} of {len(here)} observed calls), "
+                f"so its floor is {floor:.3f} and not 0.",
+                location=module.input_module_location or site.input_location or site.location,
+                module=module.input_module,
+                evidence={"floor": floor, "classes": here[-1].classes, "loss_line": str(site.location)},
+                onset_step=here[0].step,
+            )
+
+    def _probabilities(self, low: float, high: float, row_sum_error: float | None) -> bool:
+        return low >= 0.0 and high <= 1.0 + self.row_sum.value and (row_sum_error or 0.0) <= self.row_sum.value

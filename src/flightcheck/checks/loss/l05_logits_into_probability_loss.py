@@ -1,0 +1,128 @@
+"""L05: a loss that expects (log-)probabilities received something else."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+from flightcheck.checks.base import Check, Finding, NotApplicable, NotEnoughEvidence, Param, check
+from flightcheck.checks.loss._prediction import activation_line, by_site, last_activation
+from flightcheck.recording.records import LossCall
+from flightcheck.recording.run import Run
+
+NAMES = {"nll_loss": "NLLLoss", "kl_div": "KLDivLoss", "binary_cross_entropy": "BCELoss"}
+
+
+@check(
+    "L05",
+    "logits-into-probability-loss",
+    severity="error",
+    evidence="X",
+    needs=("loss_calls",),
+    fix="Apply log_softmax to the logits before this loss, or use the loss that takes logits.",
+    patch="swap-loss:cross_entropy",
+)
+class LogitsIntoProbabilityLoss(Check):
+    """A loss that expects probabilities or log-probabilities received unnormalized values.
+
+    ## What it checks
+    `nll_loss` and `kl_div` get log-probabilities: no value above 0, and every row's logsumexp is 0 (for `kl_div` only
+    where the target's rows sum to 1 over the same dimension). `binary_cross_entropy` gets values in [0, 1].
+    ## Why it matters
+    Without the normalization the loss is not bounded: it falls for ever by scaling the outputs up (NLL even below 0),
+    while the model learns little or nothing.
+    ## How to fix
+    `log_softmax` before `NLLLoss` and `KLDivLoss`, or `CrossEntropyLoss` on logits; `BCEWithLogitsLoss` on logits.
+    ## Source
+    Contracts of PyTorch's `NLLLoss`, `KLDivLoss` and `BCELoss`.
+    ## Known false alarms
+    Unnormalized energy models that use NLL on purpose. A `log_softmax` over the wrong dimension is L06.
+    """
+
+    above_zero = Param(0.02, "a log-probability is at most 0; rounding and a small epsilon inside the log stay below")
+    log_sum = Param(0.05, "log-probabilities have logsumexp 0 within 1e-6, in bfloat16 and with epsilons below 0.05")
+    row_sum = Param(1e-3, "softmax rows sum to 1 within rounding")
+    calls = Param(3, "the value is an exact fact; three calls rule out a special first batch")
+
+    def __call__(self, run: Run) -> Iterator[Finding]:
+        crash = self._crash(run)
+        if crash:
+            yield crash
+            return
+        calls = run.training_calls(*NAMES)
+        if not calls:
+            raise NotApplicable("no loss over probabilities or log-probabilities was called in training")
+        findings = []
+        doubt = ""
+        for here in by_site(calls).values():
+            wrong = [c for c in here if self._wrong(run, c)]
+            if len(here) < self.calls.value:
+                doubt = f"{len(here)} of {self.calls.value:.0f} observed calls of the loss"
+            elif len(wrong) == len(here):
+                findings.append(self._finding(run, wrong))
+        if not findings and doubt:
+            raise NotEnoughEvidence(doubt)
+        yield from findings
+
+    def _wrong(self, run: Run, c: LossCall) -> bool:
+        function = run.site(c).function
+        if not math.isfinite(c.input_max):
+            return False
+        if function == "binary_cross_entropy":
+            return c.input_min < 0.0 or c.input_max > 1.0
+        if c.input_max > self.above_zero.value:
+            return True
+        rows = c.target_row_sum_error
+        over_classes = function == "nll_loss" or (rows is not None and rows <= self.row_sum.value)
+        error = c.log_sum_error
+        if not over_classes or last_activation(c) == "log_softmax" or error is None or not math.isfinite(error):
+            return False
+        return c.classes > 1 and error > self.log_sum.value
+
+    def _finding(self, run: Run, wrong: list[LossCall]) -> Finding:
+        last = wrong[-1]
+        site = run.site(last)
+        name = NAMES[site.function]
+        low, high = min(c.input_min for c in wrong), max(c.input_max for c in wrong)
+        location, module, what, fix = site.location, last.input_module, "unnormalized outputs", ""
+        error = last.row_sum_error
+        if site.function == "binary_cross_entropy":
+            fix = "Use BCEWithLogitsLoss, or apply sigmoid to the output."
+        elif last_activation(last) == "softmax" or (low >= 0 and error is not None and error <= self.row_sum.value):
+            what, fix = "probabilities", "Take log_softmax instead of softmax."
+            location, module = activation_line(run, last, "softmax")
+        elif site.function == "nll_loss":
+            fix = "Use CrossEntropyLoss on these outputs, or apply log_softmax over the classes first."
+        expected = "values in [0, 1]" if site.function == "binary_cross_entropy" else "log-probabilities (at most 0)"
+        return Finding(
+            f"{name} expects {expected} but received {what} from {low:.3g} to {high:.3g} in all {len(wrong)} observed "
+            "calls: the loss has no floor.",
+            location=location,
+            module=module,
+            evidence={
+                "input_min": low,
+                "input_max": high,
+                "log_sum_error": last.log_sum_error,
+                "received": what,
+                "loss_line": str(site.location),
+            },
+            onset_step=wrong[0].step,
+            fix=fix,
+        )
+
+    @staticmethod
+    def _crash(run: Run) -> Finding | None:
+        info = run.info
+        if "all elements of input should be between 0 and 1" not in info.error:
+            return None
+        healthy = [c for c in run.training_calls("binary_cross_entropy") if c.input_min >= 0 and c.input_max <= 1]
+        if healthy or run.non_finite:
+            return None  # it was fine before: the values turned into NaN, which is another fault
+        return Finding(
+            "BCELoss expects probabilities in [0, 1] and stopped at its first call, because the model's outputs "
+            "lie outside.",
+            location=info.error_location,
+            evidence={"error": info.error},
+            onset_step=info.steps,
+            fix="Use BCEWithLogitsLoss, or apply sigmoid to the output.",
+        )

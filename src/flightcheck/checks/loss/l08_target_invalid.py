@@ -1,0 +1,146 @@
+"""L08: targets that the loss is not made for."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from flightcheck.checks.base import Check, Finding, NotApplicable, NotEnoughEvidence, Param, check
+from flightcheck.checks.loss._prediction import by_site
+from flightcheck.recording.records import LossCall, LossSite
+from flightcheck.recording.run import Run
+
+BINARY = ("binary_cross_entropy", "binary_cross_entropy_with_logits")
+SIGNS = ("soft_margin_loss", "hinge_embedding_loss", "cosine_embedding_loss", "margin_ranking_loss")
+OUT_OF_RANGE = re.compile(r"Target (-?\d+) is out of bounds|Class values must be (?:smaller|non-negative)")
+
+
+@check(
+    "L08",
+    "target-invalid",
+    severity="error",
+    evidence="X",
+    needs=("loss_calls",),
+    fix="Bring the targets into the range that the loss expects.",
+)
+class TargetInvalid(Check):
+    """The targets lie outside of what the loss is defined for.
+
+    ## What it checks
+    Class ids within 0…C−1 (PyTorch stops otherwise). Targets of binary cross-entropy within [0, 1]: masks of 0 and 255,
+    labels −1/+1 and class ids above 1 are caught. Targets −1/+1 for losses that expect signs, no negative counts for
+    `poisson_nll_loss`, no negative probabilities for `kl_div`; prediction and target not swapped.
+    ## Why it matters
+    The loss is still a number, often a negative one, and pushes the outputs towards infinity or ignores a class.
+    ## How to fix
+    Shift labels to start at 0, divide masks by 255, map {−1, 1} to {0, 1} or back, or take the loss that fits.
+    ## Source
+    Contracts of PyTorch's losses; AutoTrainer's "improper loss".
+    ## Known false alarms
+    Noisy labels of GANs such as 0.7…1.2 are within the margin. Real-valued targets in binary cross-entropy are L12.
+    """
+
+    margin = Param(0.35, "noisy label smoothing goes to about 1.2; a wrong coding misses [0, 1] by 1 or more")
+    calls = Param(2, "a wrong coding shows in every batch")
+    per_class = Param(20, "a class missing by chance in 20·C labels of a class with share 1/C has probability 2e-9")
+
+    def __call__(self, run: Run) -> Iterator[Finding]:
+        crash = self._crash(run)
+        if crash:
+            yield crash
+            return
+        calls = [c for c in run.loss_calls if c.training or c.target_requires_grad]
+        if not calls:
+            raise NotApplicable("no loss function of the framework was called in training")
+        findings = []
+        doubt = ""
+        for here in by_site(calls).values():
+            site = run.site(here[0])
+            problems = [(c, p) for c in here if (p := self._problem(site, c))]
+            if len(problems) >= self.calls.value:
+                call, (message, fix) = problems[-1]
+                findings.append(
+                    Finding(
+                        f"{message} in {len(problems)} of {len(here)} observed calls.",
+                        location=site.location,
+                        evidence={"target_min": call.target_min, "target_max": call.target_max},
+                        onset_step=problems[0][0].step,
+                        fix=fix,
+                    )
+                )
+            elif len(here) < self.calls.value:
+                doubt = f"{len(here)} of {self.calls.value:.0f} observed calls of the loss"
+            elif unused := self._one_based(site, here):
+                findings.append(unused)
+        if not findings and doubt:
+            raise NotEnoughEvidence(doubt)
+        yield from findings
+
+    def _problem(self, site: LossSite, c: LossCall) -> tuple[str, str] | None:
+        name, low, high = site.function, c.target_min, c.target_max
+        bounds = f"{low:.4g} to {high:.4g}"
+        if name in BINARY and c.target_requires_grad and not c.training and not c.input_op:
+            return f"{name} received the labels as prediction and the prediction as target", "Swap the two arguments."
+        if not c.training:
+            return None
+        if name in BINARY and c.target_integral and (low < -self.margin.value or high > 1 + self.margin.value):
+            if low >= 0 and high > 100:
+                fix = f"Divide the targets by {high:.0f}."
+            elif low < 0:
+                fix = "Map the labels to 0 and 1, for example with (y + 1) / 2, or use a loss for signs."
+            else:
+                fix = "Use CrossEntropyLoss with one output per class, or make the labels 0 and 1."
+            return f"{name} expects targets in [0, 1] but received whole numbers from {bounds}", fix
+        if name in SIGNS and c.target_binary and low == 0.0 and high == 1.0:
+            return f"{name} expects targets −1 and 1 but received 0 and 1", "Use 2 * y - 1 as target."
+        if name == "poisson_nll_loss" and low < -self.margin.value:
+            return f"poisson_nll_loss expects counts but received targets from {bounds}", "Give it the raw counts."
+        if name == "kl_div" and not site.settings.get("log_target") and low < -self.margin.value:
+            return (
+                f"kl_div expects probabilities as target but received values from {bounds}",
+                "Give softmax(target), or log-probabilities with log_target=True.",
+            )
+        if name == "kl_div" and site.settings.get("log_target") and high > self.margin.value:
+            return f"kl_div with log_target=True received targets from {bounds}", "Give log_softmax(target)."
+        return None
+
+    def _one_based(self, site: LossSite, here: list[LossCall]) -> Finding | None:
+        """Class 0 never occurs and every other does: labels from 1 to C−1 with a spare column."""
+        here = [c for c in here if c.label_counts and c.training and len(c.label_counts) == c.classes]
+        if site.function not in ("cross_entropy", "nll_loss") or not here or any(c.ignored for c in here):
+            return None
+        counts = [sum(column) for column in zip(*(c.label_counts or [] for c in here))]
+        enough = len(counts) >= 3 and sum(counts) >= self.per_class.value * len(counts)
+        if not enough or counts[0] or not all(counts[1:]) or site.settings.get("ignore_index") == 0:
+            return None
+        return Finding(
+            f"Class 0 of {len(counts)} never occurs in {sum(counts)} observed labels while every other class does: the "
+            "labels seem to start at 1, and one output column is never used.",
+            location=site.location,
+            evidence={"label_counts": counts},
+            severity="info",
+            fix="Subtract 1 from the labels and drop one output, unless the class is reserved.",
+        )
+
+    @staticmethod
+    def _crash(run: Run) -> Finding | None:
+        info = run.info
+        found = OUT_OF_RANGE.search(info.error)
+        if found:
+            classes = max((c.classes for c in run.loss_calls), default=0)
+            valid = f"0 … {classes - 1}" if classes > 1 else "0 … C−1"
+            which = f"Class id {found[1]}" if found[1] else "A class id"
+            message = f"{which} is outside of {valid}: the loss stopped the script."
+            fix = "Let the labels start at 0 (subtract the smallest), or give the last layer one output per class."
+        elif "multi-target not supported" in info.error:
+            message = "The loss expects one class id per example but received a target with one more dimension."
+            fix = "Use target.argmax(1) for one-hot rows, target.squeeze(1) for a column of ids."
+        else:
+            return None
+        return Finding(
+            message,
+            location=info.error_location,
+            evidence={"error": info.error},
+            onset_step=info.steps,
+            fix=fix,
+        )

@@ -1,0 +1,1 @@
+"""Checks P: batch size, learning rate, clipping, optimizer, schedule."""

@@ -1,0 +1,172 @@
+"""P05: a schedule counted in epochs that is called per batch, or the other way round."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+from flightcheck.checks.base import Check, Finding, NotApplicable, NotEnoughEvidence, Param, check
+from flightcheck.recording.records import SchedulerInfo
+from flightcheck.recording.run import Run
+from flightcheck.recording.signals import LEARNING_RATE
+
+PERIODIC = {"CyclicLR", "CosineAnnealingWarmRestarts"}
+
+
+@check(
+    "P05",
+    "scheduler-granularity",
+    severity="error",
+    evidence="X",
+    needs=("schedulers", "plan", LEARNING_RATE),
+    fix="Give the schedule its length in the unit in which it is called: batches if per batch, epochs if per epoch.",
+)
+class SchedulerGranularity(Check):
+    """The schedule's length and the number of its calls differ by far: it counts batches as epochs or the reverse.
+
+    ## What it checks
+    The horizon in the scheduler's settings (step_size, milestones, gamma, T_max, total_steps, total_iters, patience)
+    against the planned calls: epochs × steps per epoch / optimizer steps per call.
+    ## Why it matters
+    `StepLR(30)` called per batch decays within an epoch until nothing moves; a cosine with T_max in epochs called per
+    batch swings up and down; `OneCycleLR` over batches called per epoch never leaves its warm-up.
+    ## How to fix
+    Move `scheduler.step()` to the loop whose passes the settings count, or multiply the settings by the number of
+    batches per epoch.
+    ## Source
+    Karpathy, A Recipe for Training Neural Networks ("do not trust learning rate decay defaults"); PyTorch OneCycleLR.
+    ## Known false alarms
+    Cycles on purpose (`CyclicLR`, warm restarts, one cosine per epoch) are left out, as are full-batch training and
+    schedules that are merely longer than the run; resumed optimizers are inconclusive.
+    """
+
+    short = Param(0.5, "a schedule that is over before half of its calls (catalogue: horizon/planned < 0.5)")
+    long = Param(2.0, "a schedule of which less than half is used (catalogue: horizon/planned > 2)")
+    vanished = Param(1e-4, "step decay for training from scratch ends at 1e-2…1e-3 of the first rate")
+    batches = Param(4, "with fewer steps per epoch, calls per batch and per epoch cannot be told apart")
+    idle_epochs = Param(3, "a schedule in epochs is called at the latest when the first epochs have passed")
+
+    def __call__(self, run: Run) -> Iterator[Finding]:
+        if not run.schedulers:
+            raise NotApplicable("no learning-rate scheduler")
+        if any(o.state_loaded for o in run.optimizers):
+            raise NotEnoughEvidence("resumed training: the schedule's place in the whole run is unknown")
+        undecided: list[str] = []
+        for scheduler in run.schedulers:
+            try:
+                yield from self._compare(run, scheduler)
+            except NotEnoughEvidence as e:
+                undecided.append(f"{scheduler.type}: {e}")
+        if undecided:
+            raise NotEnoughEvidence("; ".join(undecided))
+
+    def _compare(self, run: Run, s: SchedulerInfo) -> Iterator[Finding]:
+        per_epoch, epochs = run.plan.steps_per_epoch, run.plan.epochs
+        steps = max((o.steps for o in run.optimizers if o.index == s.optimizer), default=run.info.steps)
+        if not per_epoch:
+            raise NotEnoughEvidence("steps per epoch are unknown")
+        if per_epoch < self.batches.value or s.type in PERIODIC:
+            return
+        if not s.calls:
+            if steps > self.idle_epochs.value * per_epoch and (epochs or 0) > self.idle_epochs.value:
+                yield Finding(
+                    f"{s.type} was never called in {steps} optimizer steps ({steps / per_epoch:.1f} epochs): the "
+                    "learning rate stays constant.",
+                    location=s.location,
+                    evidence={"steps": steps, "steps_per_epoch": per_epoch},
+                    severity="warn",
+                    fix="Call scheduler.step() once per epoch (or per batch, if its settings count batches).",
+                )
+                return
+            raise NotEnoughEvidence("it was not called in the watched steps")
+        stride = s.optimizer_steps_per_call
+        if stride is None and s.calls < 2 and steps >= per_epoch:
+            stride = float(per_epoch)
+        if not stride:
+            raise NotEnoughEvidence("one call does not show how often it is called")
+        per_batch = stride < 0.5 * per_epoch
+        total = epochs * per_epoch if epochs else None
+        calls = total / stride if total else None
+        unit = "per batch" if per_batch else "per epoch"
+        if s.type == "ReduceLROnPlateau":
+            yield from self._plateau(run, s, per_batch, per_epoch)
+            return
+        horizon, what, kind = self._horizon(s)
+        if horizon is None:
+            raise NotEnoughEvidence("its settings do not say how long it is")
+        if calls is None and not (per_batch and kind == "decay"):
+            raise NotEnoughEvidence("the planned number of epochs is unknown")
+        # With unknown epochs a decay that is over within half of ONE epoch is still a fact.
+        known = calls if calls is not None else per_epoch / stride
+        count = epochs or 1
+        evidence = {"horizon_calls": horizon, "planned_calls": known, "optimizer_steps_per_call": stride}
+        right = f"{what} × {per_epoch}" if per_batch else f"{what} / {per_epoch}"
+        if horizon < self.short.value * known and per_batch:
+            if kind == "wave" and abs(horizon - per_epoch / stride) <= 0.05 * horizon:
+                return  # one cosine per epoch is a known design
+            counted = horizon <= 1.1 * count or kind in {"decay", "end"}
+            yield Finding(
+                f"{s.type} ({what}) is called {unit}, {known:.0f} times in this training, but is over after {horizon:.0f} "
+                f"calls ({100 * horizon / known:.1f} %): "
+                + ("the rate then swings back up and down." if kind == "wave" else "almost no learning rate is left then."),
+                location=s.step_location or s.location,
+                evidence=evidence,
+                severity=None if counted else "warn",
+                fix=f"Call scheduler.step() once per epoch, or give it batches: {right}.",
+            )
+        elif calls is not None and horizon > self.long.value * calls and kind in {"wave", "cycle", "end"} and not per_batch:
+            counted = total is not None and 0.5 * total <= horizon <= 2 * total
+            if counted or kind == "cycle":
+                yield Finding(
+                    f"{s.type} ({what}) is called {unit}, {calls:.0f} times in this training: only "
+                    f"{100 * calls / horizon:.1f} % of the schedule will be used"
+                    + (", the rate never leaves its warm-up." if kind == "cycle" else ", the rate hardly falls."),
+                    location=s.step_location or s.location,
+                    evidence=evidence,
+                    fix="Call scheduler.step() after every optimizer step, or give the schedule its length in epochs.",
+                )
+
+    def _plateau(self, run: Run, s: SchedulerInfo, per_batch: bool, per_epoch: int) -> Iterator[Finding]:
+        patience = s.settings.get("patience")
+        if not per_batch or patience is None or patience >= per_epoch or s.calls < 2 * per_epoch:
+            return
+        rates = run.table(LEARNING_RATE).column(s.optimizer).values
+        if len(rates) and rates[0] > 0 and rates[-1] <= 0.11 * rates[0]:
+            yield Finding(
+                f"ReduceLROnPlateau (patience={patience}) is called per batch: batch noise counted as stagnation and cut "
+                f"the learning rate from {rates[0]:.2g} to {rates[-1]:.2g} within {s.calls / per_epoch:.1f} epochs.",
+                location=s.step_location or s.location,
+                evidence={"patience": patience, "first": float(rates[0]), "last": float(rates[-1])},
+                fix="Call it once per epoch with the mean (validation) loss of the epoch.",
+            )
+
+    def _horizon(self, s: SchedulerInfo) -> tuple[float | None, str, str]:
+        """Calls until the schedule is over, the setting that says so, and what comes after.
+
+        The last is ``decay`` (a rate too small to learn), ``end`` (a constant rest), ``wave`` or ``cycle``.
+        """
+        get = s.settings.get
+        gamma = get("gamma")
+        falls = math.log(self.vanished.value) / math.log(gamma) if gamma and 0 < gamma < 1 else None
+        if s.type == "StepLR" and get("step_size") and falls:
+            return float(get("step_size", 1)) * math.ceil(falls), f"step_size={get('step_size')}", "decay"
+        if s.type == "ExponentialLR" and falls:
+            return falls, f"gamma={gamma}", "decay"
+        if s.type == "MultiStepLR" and (milestones := self._milestones(get("milestones"))):
+            return float(max(milestones)), f"milestones={milestones}", "decay"
+        if s.type == "CosineAnnealingLR" and get("T_max"):
+            return float(get("T_max", 1)), f"T_max={get('T_max')}", "wave"
+        if s.type == "OneCycleLR" and get("total_steps"):
+            return float(get("total_steps", 1)), f"total_steps={get('total_steps')}", "cycle"
+        falling = s.type == "PolynomialLR" or (
+            s.type == "LinearLR" and get("end_factor", 1.0) < 0.1 * get("start_factor", 1 / 3)
+        )
+        if falling and get("total_iters"):
+            return float(get("total_iters", 1)), f"total_iters={get('total_iters')}", "end"
+        return None, "", ""
+
+    @staticmethod
+    def _milestones(value: object) -> list[int]:
+        if isinstance(value, dict):
+            return sorted(int(k) for k in value)
+        return sorted(int(v) for v in value) if isinstance(value, (list, tuple)) else []

@@ -1,0 +1,105 @@
+"""P06: a learning rate that is zero while training goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from flightcheck.checks.base import Check, Finding, NotApplicable, NotEnoughEvidence, Param, check
+from flightcheck.recording.records import OptimizerInfo
+from flightcheck.recording.run import Run, Series
+from flightcheck.recording.signals import LEARNING_RATE, UPDATE_NORM
+
+
+@check(
+    "P06",
+    "lr-effectively-zero",
+    severity="error",
+    evidence="X",
+    needs=(LEARNING_RATE,),
+    fix="Stretch the schedule to the whole run, and let warm-up start above zero.",
+)
+class LrEffectivelyZero(Check):
+    """The learning rate of an optimizer is zero, or a millionth of its peak, while training goes on.
+
+    ## What it checks
+    The largest learning rate over the groups, at each step: zero or under 1e-6 of its peak from some step on, with
+    more than a tenth of the run left.
+    ## Why it matters
+    The script computes forward, backward and step, and nothing moves: the rest of the run is wasted.
+    ## How to fix
+    Correct the length of the schedule, an integer division in a lambda, or a warm-up counted in the wrong unit.
+    ## Source
+    Karpathy, A Recipe for Training Neural Networks (a decay that silently drives the rate to zero).
+    ## Known false alarms
+    The first step of a warm-up and the last steps of an annealing may be zero; rates near zero between two cycles end
+    again. Optimizers that choose the rate themselves (Adafactor) are recognized by weights that still move.
+    """
+
+    share = Param(1e-6, "no annealing in use ends below 1e-4 of its peak except at its very last steps")
+    left = Param(0.1, "the last tenth of a run may be annealed to nothing")
+    samples = Param(10, "a warm-up that starts at 0, or the valley of a cycle, is over after a few steps")
+
+    def __call__(self, run: Run) -> Iterator[Finding]:
+        stepping = [o for o in run.optimizers if o.steps]
+        if not stepping:
+            raise NotApplicable("no optimizer stepped")
+        table = run.table(LEARNING_RATE)
+        watched = 0
+        for optimizer in stepping:
+            series = table.column(optimizer.index)
+            if len(series) < 2 * self.samples.value or not np.isfinite(series.values).all():
+                continue
+            watched += 1
+            finding = self._zero(run, optimizer, series)
+            if finding:
+                yield finding
+        if not watched:
+            raise NotEnoughEvidence(f"fewer than {2 * self.samples.value:.0f} recorded learning rates")
+
+    def _zero(self, run: Run, optimizer: OptimizerInfo, series: Series) -> Finding | None:
+        steps, rates = series.steps, series.values
+        peak = float(np.abs(rates).max())
+        gone = np.abs(rates) <= self.share.value * peak
+        if not gone[-1]:
+            return None
+        alive = np.flatnonzero(~gone)
+        first = int(alive[-1]) + 1 if len(alive) else 0
+        onset = int(steps[first])
+        planned = (run.plan.epochs or 0) * (run.plan.steps_per_epoch or 0) // max(run.plan.accumulation, 1)
+        end = max(planned, int(steps[-1]) + 1)
+        if len(rates) - first < self.samples.value or onset > (1 - self.left.value) * end:
+            return None
+        if self._moves(run, optimizer, onset):
+            return None
+        scheduler = next((s for s in run.schedulers if s.optimizer == optimizer.index), None)
+        waiting = not len(alive) and scheduler is not None and scheduler.calls == 0
+        rest = 100 * (end - onset) / end
+        message = (
+            f"The learning rate of {optimizer.type} is 0 in all {len(rates)} observed steps: nothing learns."
+            if not len(alive)
+            else f"The learning rate of {optimizer.type} fell from {peak:.2g} to {abs(rates[-1]):.2g} at step {onset} and "
+            f"stays there: {rest:.0f} % of the run of {end} steps changes nothing."
+        )
+        return Finding(
+            message,
+            location=(scheduler.location if scheduler else None) or optimizer.lr_location or optimizer.location,
+            evidence={"peak": peak, "last": float(rates[-1]), "onset": onset, "steps": end},
+            onset_step=onset,
+            severity="warn" if waiting else None,
+            parameters=tuple(sorted(set(optimizer.parameters))),
+            fix="The schedule starts at factor 0 and stays there until its next call: start warm-up above zero."
+            if waiting
+            else "",
+        )
+
+    def _moves(self, run: Run, optimizer: OptimizerInfo, onset: int) -> bool:
+        """The weights change nevertheless: the recorded rate is not the one the optimizer uses."""
+        try:
+            table = run.table(UPDATE_NORM)
+        except NotEnoughEvidence:
+            return False
+        later = table.steps > onset
+        columns = [p for p in optimizer.parameters if p < table.values.shape[1]]
+        return bool(columns) and bool((table.values[later][:, columns] > 1e-7).any())

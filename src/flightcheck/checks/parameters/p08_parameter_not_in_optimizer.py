@@ -1,0 +1,155 @@
+"""P08: a parameter that the loss reaches and no optimizer holds."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterator
+
+import numpy as np
+
+from flightcheck.checks.base import Check, Finding, NotApplicable, NotEnoughEvidence, Param, Severity, check
+from flightcheck.recording.records import Location, OptimizerInfo, ParameterInfo, RootInfo
+from flightcheck.recording.run import Run
+from flightcheck.recording.signals import WEIGHT_NORM
+
+
+@check(
+    "P08",
+    "parameter-not-in-optimizer",
+    severity="error",
+    evidence="X",
+    needs=("parameters", "optimizers"),
+    fix="Give the optimizer these parameters as well, or set requires_grad=False if they are meant to be frozen.",
+)
+class ParameterNotInOptimizer(Check):
+    """A parameter wants a gradient, the loss reaches it, and no optimizer holds it: it keeps its first value.
+
+    ## What it checks
+    Parameters of the called models with `requires_grad`, in the graph of the loss, in the groups of no optimizer.
+    ## Why it matters
+    Gradients are computed for them and thrown away; that part of the model stays as it was initialized.
+    ## How to fix
+    Pass all parts to the optimizer (`list(encoder.parameters()) + list(decoder.parameters())`), keep layers in a
+    `ModuleList`, build the optimizer after the last layer, do not forget losses that have parameters.
+    ## Source
+    Chase Roberts, How to unit test machine learning code; torchtest.
+    ## Known false alarms
+    Pretrained parts that are frozen by omission, copies of a trained model (EMA and target networks) and trained
+    inputs (style transfer) are info. Parameters that somebody else changes are not reported; orphans are P10.
+    """
+
+    moved = Param(1e-6, "relative change of a weight's norm that is more than float32 rounding")
+
+    def __call__(self, run: Run) -> Iterator[Finding]:
+        stepping = [o for o in run.optimizers if o.steps]
+        if not run.optimizers:
+            raise NotApplicable("no optimizer: parameters are updated by hand, if at all")
+        if not stepping:
+            raise NotEnoughEvidence("no optimizer stepped in the watched steps")
+        ours = [p for p in run.parameters if p.module >= 0]
+        if not ours:
+            raise NotEnoughEvidence("no parameter of a called model was recorded")
+        if not any(p.in_graph for p in ours):
+            raise NotEnoughEvidence("the graph of the loss was not followed to any parameter")
+        orphans = [p for p in run.parameters if p.module < 0 and p.optimizers and not p.gradients_nonzero]
+        missing: dict[int, list[ParameterInfo]] = defaultdict(list)
+        for p in ours:
+            if p.requires_grad and p.in_graph and not p.optimizers and not self._moves(run, p):
+                module = run.module(p.module)
+                missing[module.root if module else -1].append(p)
+        if orphans:
+            return  # the optimizer holds other tensors in their place: P10
+        for root, parameters in missing.items():
+            yield self._finding(run, next((r for r in run.roots if r.index == root), None), parameters, stepping)
+
+    def _finding(
+        self, run: Run, root: RootInfo | None, missing: list[ParameterInfo], stepping: list[OptimizerInfo]
+    ) -> Finding:
+        index = root.index if root else -1
+        siblings = [p for p in run.parameters if (m := run.module(p.module)) and m.root == index]
+        held = [p for p in siblings if p.optimizers]
+        near = [o for o in stepping if any(o.index in p.optimizers for p in held)] or stepping
+        optimizer = near[0]
+        paths = sorted({m.path for p in missing if (m := run.module(p.module))})
+        place = _common(paths) or (root.name if root else "")
+        severity, why = self._excuse(run, root, missing, held)
+        late = self._built_from(optimizer, root) and held
+        location: Location | None = optimizer.location
+        if late:
+            location = run.location_of(missing[0]) or location
+        count = sum(p.numel for p in missing)
+        names = ", ".join(p.name for p in missing[:2]) + (", …" if len(missing) > 2 else "")
+        message = (
+            f"{len(missing)} parameter{'s' if len(missing) > 1 else ''} of {place or 'the model'} ({names}"
+            + (f"; {count:,} values" if count else "")
+            + ") want a gradient and the loss reaches them, but no optimizer holds them: they keep their first values"
+            + (f" ({why})." if why else ".")
+        )
+        fix = (
+            f"Create {place} before the optimizer and register it (nn.ModuleList, not a list)."
+            if late
+            else f"Pass the parameters of {place or 'this model'} to {optimizer.type}."
+        )
+        return Finding(
+            message,
+            location=location,
+            module=place,
+            evidence={"parameters": len(missing), "values": count, "modules": paths[:8]},
+            severity=severity,
+            parameters=tuple(p.index for p in missing),
+            fix=fix,
+        )
+
+    def _excuse(
+        self, run: Run, root: RootInfo | None, missing: list[ParameterInfo], held: list[ParameterInfo]
+    ) -> tuple[Severity | None, str]:
+        """A reason why this may be meant, with the severity that it leaves."""
+        if (root and root.loaded) or run.in_regime("finetune"):
+            return "info", "frozen by omission in a pretrained model? Then set requires_grad=False"
+        if all(p.write_location and p.role == "embedding" for p in missing):
+            return "info", "an embedding that was filled before training"
+        if held:
+            return None, ""
+        shapes = sorted(tuple(p.shape) for p in missing)
+        others: dict[int, list[tuple[int, ...]]] = defaultdict(list)
+        for p in run.parameters:
+            if p.optimizers and (m := run.module(p.module)):
+                others[m.root].append(tuple(p.shape))
+        if any(sorted(s) == shapes for s in others.values()):
+            return "info", "a copy of a trained model, such as a target network?"
+        trained_inputs = [p for p in run.parameters if p.module < 0 and p.gradients_nonzero]
+        if trained_inputs and not others:
+            return "info", "the optimizer trains an input of a fixed model?"
+        return None, ""
+
+    @staticmethod
+    def _built_from(optimizer: OptimizerInfo, root: RootInfo | None) -> bool:
+        """The optimizer's line takes all parameters of this very root, so the missing ones came later or elsewhere."""
+        if root is None or optimizer.location is None or not root.name:
+            return False
+        return bool(re.search(rf"(?<![\w.]){re.escape(root.name)}\.(named_)?parameters\(\)\s*[,)]", optimizer.location.code))
+
+    def _moves(self, run: Run, p: ParameterInfo) -> bool:
+        """Its values change although no optimizer holds it: an update by hand, an EMA, a copy of master weights."""
+        if p.updates_nonzero:
+            return True
+        try:
+            norms = run.table(WEIGHT_NORM, 2).column(p.index).values
+        except NotEnoughEvidence:
+            return False
+        norms = norms[np.isfinite(norms)]
+        return len(norms) > 1 and float(np.ptp(norms)) > self.moved.value * float(np.abs(norms).max())
+
+
+def _common(paths: list[str]) -> str:
+    """The longest dotted path that all of these share."""
+    if not paths:
+        return ""
+    parts = [p.split(".") for p in paths]
+    shared = []
+    for level in zip(*parts, strict=False):
+        if len(set(level)) > 1:
+            break
+        shared.append(level[0])
+    return ".".join(shared)

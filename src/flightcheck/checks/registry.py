@@ -1,0 +1,55 @@
+"""All checks, found by walking this folder: adding a file adds a check."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Iterable
+from functools import cache
+
+from flightcheck import checks
+from flightcheck.checks.base import Check, Verdict, run_check
+from flightcheck.errors import UsageError
+from flightcheck.recording.run import Run
+
+
+@cache
+def all_checks() -> dict[str, type[Check]]:
+    """Every check by code, in the order of the codes.
+
+    Raises:
+        ValueError: two files declare the same code.
+    """
+    found: dict[str, type[Check]] = {}
+    for package in pkgutil.iter_modules(checks.__path__, checks.__name__ + "."):
+        if not package.ispkg:
+            continue
+        folder = importlib.import_module(package.name)
+        for module in pkgutil.iter_modules(folder.__path__, package.name + "."):
+            for value in vars(importlib.import_module(module.name)).values():
+                if isinstance(value, type) and issubclass(value, Check) and "info" in vars(value):
+                    code = value.info.code
+                    if found.get(code, value) is not value:
+                        raise ValueError(f"{code} is declared in {found[code].__module__} and in {value.__module__}")
+                    found[code] = value
+    return dict(sorted(found.items()))
+
+
+def select_checks(select: Iterable[str] = (), ignore: Iterable[str] = ()) -> list[type[Check]]:
+    """The checks whose code starts with one of `select` (all if empty) and with none of `ignore`.
+
+    Raises:
+        UsageError: a code that no check has.
+    """
+    known = all_checks()
+    for wanted in (*select, *ignore):
+        if not any(code.startswith(wanted.upper()) for code in known):
+            raise UsageError(f"unknown check {wanted!r}; 'flightcheck list' shows all {len(known)} codes")
+    chosen = tuple(s.upper() for s in select) or ("",)
+    dropped = tuple(s.upper() for s in ignore)
+    return [c for code, c in known.items() if code.startswith(chosen) and not (dropped and code.startswith(dropped))]
+
+
+def run_checks(run: Run, select: Iterable[str] = (), ignore: Iterable[str] = ()) -> list[Verdict]:
+    """The verdict of every selected check on a run."""
+    return [run_check(c, run) for c in select_checks(select, ignore)]

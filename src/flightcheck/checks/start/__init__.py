@@ -1,0 +1,1 @@
+"""Checks S: can a small problem be learnt at all?"""

@@ -1,0 +1,1 @@
+"""Checks T: can this run be found, compared, reproduced?"""

@@ -1,0 +1,106 @@
+"""The command ``flightcheck``: finds the command, and turns what goes wrong into one sentence and exit status 2."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Final, NoReturn
+
+from flightcheck.errors import FlightcheckError, UsageError
+
+COMMANDS: Final = {
+    "check": "watch the first steps of a training script, then name what is wrong with it",
+    "run": "watch the whole training; the report comes at the end, also after a crash",
+    "show": "print the report of a recorded run again",
+    "list": "list all checks",
+    "explain": "explain one check in full: criterion, reasons, fix, sources, thresholds",
+}
+READERS: Final = ("show", "list", "explain")
+"""Commands that own stdout; in the others it is the script's."""
+USAGE_ERROR: Final = 2
+
+
+class Parser(argparse.ArgumentParser):
+    """Reports a wrong argument as one sentence."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(f"{message}; see '{self.prog} --help'")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command and return the exit status."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    try:
+        return _main(arguments)
+    except FlightcheckError as e:
+        print(f"flightcheck: {e}", file=sys.stderr)
+        return USAGE_ERROR
+    except BrokenPipeError:  # `flightcheck list | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except KeyboardInterrupt:
+        return 130
+
+
+def _main(arguments: list[str]) -> int:
+    top = _top_parser()
+    if not arguments:
+        top.print_help(sys.stderr)
+        return USAGE_ERROR
+    if arguments[0].startswith("-"):
+        try:
+            top.parse_args(arguments[:1])
+        except SystemExit as e:  # --help and --version
+            return int(e.code or 0)
+    name, *rest = arguments
+    if name not in COMMANDS:
+        raise UsageError(_unknown_command(name))
+    if name in READERS and hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(errors="replace")  # a terminal that cannot show ✗ shows ? instead of a traceback
+    command = _command(name)
+    parser = Parser(prog=f"flightcheck {name}", description=_sentence(COMMANDS[name]), allow_abbrev=False)
+    try:
+        status: int = command.main(parser, rest)
+    except SystemExit as e:  # --help of the command; a script's own exit never gets here
+        return e.code if isinstance(e.code, int) else 0
+    return status
+
+
+def _top_parser() -> Parser:
+    from flightcheck.version import version
+
+    width = max(map(len, COMMANDS))
+    parser = Parser(
+        prog="flightcheck",
+        usage="flightcheck COMMAND [options]",
+        description="The checklist for debugging neural networks, as a program.",
+        epilog="commands:\n"
+        + "".join(f"  {name:<{width}}  {text}\n" for name, text in COMMANDS.items())
+        + "\n'flightcheck COMMAND --help' shows the options of a command.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"flightcheck {version()}")
+    return parser
+
+
+def _command(name: str) -> ModuleType:
+    return importlib.import_module(f"flightcheck.cli.{name}")
+
+
+def _unknown_command(name: str) -> str:
+    if Path(name).exists():
+        return f"{name!r} is no command; did you mean 'flightcheck check {name}'?"
+    near = difflib.get_close_matches(name, COMMANDS, 1)
+    hint = f"did you mean {near[0]!r}?" if near else f"the commands are {', '.join(COMMANDS)}"
+    return f"unknown command {name!r}; {hint}"
+
+
+def _sentence(text: str) -> str:
+    return text[0].upper() + text[1:] + "."

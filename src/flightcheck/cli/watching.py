@@ -1,0 +1,216 @@
+"""What ``check`` and ``run`` share: options, tests of the input before the script starts, report and exit status."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final, Literal
+
+from flightcheck.cli.scripts import require_module, require_script
+from flightcheck.errors import FlightcheckError, UsageError
+from flightcheck.options import DEFAULT_BUDGET, DEFAULT_RUNS_DIR, SessionResult, WatchOptions
+
+FAIL_ON: Final = ("info", "warn", "error", "critical", "never")
+FINDINGS: Final = 1
+NOTHING_TRAINED: Final = 2
+
+
+def add_options(parser: argparse.ArgumentParser) -> list[argparse.Action]:
+    """Declare the shared options; returns them, because the script's arguments begin where they end."""
+    parser.usage = (
+        f"{parser.prog} [options] SCRIPT [arguments of the script …]\n"
+        f"       {parser.prog} [options] -m MODULE [arguments …]"
+    )
+    severities = ", ".join(FAIL_ON)
+    add = parser.add_argument
+    return [
+        add("-m", dest="module", metavar="MODULE", help="run a module, as python -m does"),
+        add("--json", metavar="FILE", help="also write the report as JSON to FILE (- for stdout)"),
+        add("--sarif", metavar="FILE", help="also write the report as SARIF to FILE (- for stdout)"),
+        add("--select", type=codes, default=[], metavar="CODES", help="only these checks: codes, or beginnings: L03,P"),
+        add("--ignore", type=codes, default=[], metavar="CODES", help="not these checks"),
+        add(
+            "--fail-on", choices=FAIL_ON, default="error", metavar="SEVERITY",
+            help=f"exit with status 1 from this severity on: {severities} (default %(default)s)",
+        ),
+        add(
+            "--budget", type=share, default=DEFAULT_BUDGET, metavar="SHARE",
+            help="largest share of the training's time that watching may cost (default %(default)g, that is 2 %%)",
+        ),
+        add("--quiet", "-q", action="store_true", help="print findings only"),
+        add("--all", "-a", action="store_true", help="print advice, and the verdict of each check with its reason"),
+        add(
+            "--runs-dir", type=Path, default=DEFAULT_RUNS_DIR, metavar="DIR",
+            help="where runs are recorded (default %(default)s)",
+        ),
+    ]  # fmt: skip
+
+
+def parse(
+    parser: argparse.ArgumentParser, options: Sequence[argparse.Action], arguments: list[str]
+) -> tuple[argparse.Namespace, list[str]]:
+    """Our options, and what belongs to the script: its name and all that follows.
+
+    Raises:
+        UsageError: a wrong option, or no script.
+    """
+    takes_value = {name for o in options if o.nargs != 0 for name in o.option_strings}
+    end = 0
+    while end < len(arguments):
+        word = arguments[end]
+        if word == "--":
+            args, rest = parser.parse_args(arguments[:end]), arguments[end + 1 :]
+            break
+        if not word.startswith("-") or word == "-":
+            args, rest = parser.parse_args(arguments[:end]), arguments[end:]
+            break
+        end += 2 if word in takes_value else 1
+        if word.startswith("-m"):  # what follows the module belongs to it
+            args, rest = parser.parse_args(arguments[:end]), arguments[end:]
+            break
+    else:
+        args, rest = parser.parse_args(arguments), []
+    if args.module is None and not rest:
+        raise UsageError(f"no script given; usage: {parser.prog} [options] SCRIPT [arguments of the script …]")
+    return args, rest
+
+
+def watch(
+    args: argparse.Namespace,
+    script_arguments: list[str],
+    mode: Literal["check", "run"],
+    steps: int | None,
+    seconds: float | None,
+) -> int:
+    """Run the script under watch, print the report, return the exit status.
+
+    Raises:
+        UsageError: something is wrong that can be known before the script starts.
+    """
+    from flightcheck.checks.registry import select_checks
+
+    select_checks(args.select, args.ignore)
+    script = None
+    if args.module is not None:
+        require_module(args.module)
+    else:
+        script, *script_arguments = script_arguments
+        require_script(script)
+    if args.json == "-" and args.sarif == "-":
+        raise UsageError("--json and --sarif cannot both go to stdout; give one of them a file")
+    _require_folder(args.runs_dir, "--runs-dir")
+    for option, file in (("--json", args.json), ("--sarif", args.sarif)):
+        if file not in (None, "-"):
+            _require_file(Path(file), option)
+
+    from flightcheck.session import watch_script
+
+    result: SessionResult = watch_script(
+        WatchOptions(
+            script=script,
+            module=args.module,
+            arguments=script_arguments,
+            mode=mode,
+            steps=steps,
+            seconds=seconds,
+            budget=args.budget,
+            runs_dir=args.runs_dir,
+            json_to_stdout=args.json == "-" or args.sarif == "-",
+        )
+    )
+    own = (result.exit_code or 1) if result.script_failed else 0
+    try:
+        status = _report(args, result, mode)
+    except FlightcheckError as e:
+        print(f"flightcheck: {e}", file=sys.stderr)
+        return own or 2
+    except Exception as e:  # the promise: no fault of ours changes the exit status of a training
+        fault = f"no report, by a fault of ours ({type(e).__name__}: {e})"
+        print(f"flightcheck: {fault}; the run is in {result.run_folder}", file=sys.stderr)
+        return own or result.exit_code
+    return own or status
+
+
+def _report(args: argparse.Namespace, result: SessionResult, mode: str) -> int:
+    from flightcheck.checks.base import SEVERITIES
+    from flightcheck.checks.registry import run_checks
+    from flightcheck.cli.output import write_reports
+    from flightcheck.diagnosis.engine import diagnose
+    from flightcheck.recording.run import Run
+    from flightcheck.report.terminal import console_for, nothing_trained, print_report
+
+    run = Run.open(result.run_folder)
+    diagnosis = diagnose(run, run_checks(run, args.select, args.ignore))
+    # Not trained means no answer, and in a check no answer is a failure that --quiet must not hide.
+    nothing = nothing_trained(run)
+    print_report(run, diagnosis, console_for(sys.stderr), everything=args.all,
+                 quiet=args.quiet and not (nothing and mode == "check"))  # fmt: skip
+    write_reports(run, diagnosis, args.json, args.sarif)
+    if nothing:
+        return NOTHING_TRAINED if mode == "check" else result.exit_code
+    worst = diagnosis.worst()
+    if args.fail_on == "never" or worst is None or SEVERITIES.index(worst) < SEVERITIES.index(args.fail_on):
+        return 0
+    return FINDINGS
+
+
+def codes(text: str) -> list[str]:
+    """Codes or beginnings of codes, separated by commas."""
+    found = [c.strip() for c in text.split(",") if c.strip()]
+    if not found:
+        raise argparse.ArgumentTypeError(f"codes of checks wanted, separated by commas, but got {text!r}")
+    return found
+
+
+def positive_int(text: str) -> int:
+    """A whole number above 0."""
+    try:
+        value = int(text)
+    except ValueError:
+        value = 0
+    if value <= 0:
+        raise argparse.ArgumentTypeError(f"a whole number above 0 wanted, but got {text!r}")
+    return value
+
+
+def positive_float(text: str) -> float:
+    """A finite number above 0."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"a number above 0 wanted, but got {text!r}")
+    return value
+
+
+def share(text: str) -> float:
+    """A number above 0 and at most 1."""
+    value = positive_float(text)
+    if value > 1:
+        raise argparse.ArgumentTypeError(f"a share between 0 and 1 wanted (0.02 is 2 %), but got {text!r}")
+    return value
+
+
+def _require_folder(folder: Path, option: str) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as e:
+        raise UsageError(f"{folder}: cannot write there ({e.strerror}); choose another folder with {option}") from e
+
+
+def _require_file(file: Path, option: str) -> None:
+    if file.is_dir():
+        raise UsageError(f"{file}: is a folder; {option} wants a file")
+    if not file.absolute().parent.is_dir():
+        raise UsageError(f"{file}: there is no folder {file.parent}; {option} does not make folders")
+    try:
+        with tempfile.TemporaryFile(dir=file.absolute().parent):
+            pass
+    except OSError as e:
+        raise UsageError(f"{file}: cannot write there ({e.strerror}); choose another file with {option}") from e

@@ -1,0 +1,202 @@
+"""The table of causes (catalogue section 11.1) as data: which fault explains which other finding, and where.
+
+A row is read "if both fired, the cause not later than the effect, at compatible places, then the effect is folded
+under the cause". Effects stand in the order in which they usually appear.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from flightcheck.checks.base import Finding
+
+Locus = Literal["fwd", "bwd", "any", "module", "loss"]
+"""Where the effect must lie: at or after the cause in execution order, at or before it (gradients travel back),
+anywhere, on the same parameters or modules, anywhere because a loss touches all."""
+
+
+@dataclass(frozen=True)
+class Cause:
+    """One row: what a fault explains, where, and on which further condition."""
+
+    code: str
+    explains: tuple[str, ...]
+    locus: Locus = "any"
+    when: Callable[[Finding, Finding], bool] | None = None
+    """Called with the finding of the cause and that of the effect."""
+
+
+def _earlier(cause: Finding, effect: Finding) -> bool:
+    """The cause was seen before the effect, not together with it."""
+    return cause.onset_step < effect.onset_step
+
+
+def _at_start(cause: Finding, effect: Finding) -> bool:
+    """The cause was there before the first step, so no update can have made it."""
+    return cause.onset_step == 0
+
+
+def _gradient_is_zero(cause: Finding, effect: Finding) -> bool:
+    """The gradients are zeros. Numbers on a connected path can cause that; a missing path is another fault."""
+    return not missing_path(effect)
+
+
+_SATURATING: Final = re.compile(r"sigmoid|tanh|softsign", re.IGNORECASE)
+
+
+def saturating(finding: Finding) -> bool:
+    """A finding of C07 names an activation with flat ends: then the activation, not the initialization, is to blame."""
+    return any("activation" in key and _SATURATING.search(str(value)) for key, value in finding.evidence.items())
+
+
+def _saturates(cause: Finding, effect: Finding) -> bool:
+    return saturating(cause)
+
+
+def _effect_does_not_saturate(cause: Finding, effect: Finding) -> bool:
+    return not saturating(effect)
+
+
+def missing_path(finding: Finding) -> bool:
+    """A finding of C02 in which gradients are None, that is: cut off, and not zero."""
+    told = " ".join(str(v) for k, v in finding.evidence.items() if k in ("kind", "gradient", "operation", "cut"))
+    return bool(
+        re.search(r"none|cut|detach|disconnect", told, re.IGNORECASE) or re.search(r"\bNone\b", finding.message)
+    )
+
+
+def _row(
+    code: str, explains: str, locus: Locus = "any", when: Callable[[Finding, Finding], bool] | None = None
+) -> Cause:
+    return Cause(code, tuple(explains.split()), locus, when)
+
+
+_FLAT: Final = " L16 S07 P33"
+"""What every training that does not learn shows in the end."""
+
+CAUSES: Final[tuple[Cause, ...]] = (
+    # Learning rate and schedule
+    _row("P01", "C11 C08 C05 C06 C07 C12 C13 C22 C21 P19 P34" + _FLAT),
+    _row("P01", "C02", when=_gradient_is_zero),
+    _row("P01", "C14", when=_earlier),
+    _row("P02", "C11 S01" + _FLAT),
+    _row("P05", "P06 P02 C12 C11" + _FLAT),
+    _row("P06", "P02 C12 C11 S01" + _FLAT),
+    _row("P04", "C11 P33"),
+    # Optimizer and protocol
+    _row("P12", "C08 C11 C12 P25 P01 P34 C05 C13" + _FLAT),
+    _row("P12", "C14", when=_earlier),
+    _row("P08", "C12 S01" + _FLAT, "module"),
+    _row("P10", "P08 C12 C02 S01" + _FLAT),  # the tensors it holds are not those that stand still
+    _row("P11", "C12 C02 S01" + _FLAT, "module"),
+    _row("P09", "C11"),
+    _row("P13", "L15 C11 C13" + _FLAT),
+    _row("P14", "P02 C11 C12" + _FLAT),
+    _row("P17", "P02 C11 C12" + _FLAT),
+    _row("P18", "P17 P02 C08 C11 P33"),
+    _row("P19", "C12 P33"),
+    _row("P20", "P02 C11 C12" + _FLAT),
+    _row("P25", "P34"),
+    _row("P28", "P34 D06 P33"),
+    _row("P29", "P34 P33"),
+    _row("P30", "P34 D06"),
+    _row("P32", "C01 C14 P33"),
+    # Loss
+    _row("L17", "C02 C12", "bwd"),
+    _row("L17", "P02 C11 C13 S01" + _FLAT),
+    _row("L03", "C07 P02 C11 C13 L01 S01" + _FLAT, "loss"),
+    _row("L04", "C07 P02 C11 C13 L01 S01" + _FLAT, "loss"),
+    _row("L05", "P34 C22 C14 C07 C13 L01 S01" + _FLAT, "loss"),
+    _row("L06", "S01 C13 C03 C07 L01" + _FLAT, "loss"),
+    _row("L07", "S01 C13 C07 L01" + _FLAT, "loss"),
+    _row("L08", "S01 C13 C07 C14 L01" + _FLAT, "loss"),
+    _row("L09", "S01 C13 L01" + _FLAT, "loss"),
+    _row("L12", "S01 C13 C07 C06 P02 L01" + _FLAT, "loss"),
+    _row("C16", "S01 C13 C07 C06 P02 L01" + _FLAT, "loss"),
+    *(_row(code, "C02", "loss", _gradient_is_zero) for code in ("L03", "L04", "L05", "L07", "L08", "L12", "C16")),
+    _row("L10", "C11 C08 P17 P01 P02 L01", "loss"),
+    _row("L11", "C11 C08 P17 P01", "loss"),
+    _row("P21", "C11 C08 P17 P01", "loss"),
+    _row("P31", "C11 C08 P17 P01", "loss"),
+    _row("L13", "S05 C11" + _FLAT),
+    _row("L15", "S05 C11 C13" + _FLAT),
+    _row("L19", "P01 C08 C11 C05 C13 C22 P34" + _FLAT, "loss"),
+    _row("L19", "C14", "loss", _earlier),
+    # Connections
+    _row("C02", "C12", "module"),
+    _row("C02", "P02 C11 S01 S02" + _FLAT),
+    _row("C10", "C05 C07 C09 C12 C13", "fwd"),
+    _row("C10", "C07 C09 C12", "bwd"),
+    _row("C10", "P02 C11 S01 S02 L01" + _FLAT),
+    _row("C10", "C02", when=_gradient_is_zero),
+    _row("C09", "C05 C13", "fwd"),
+    _row("C09", "C07", when=_effect_does_not_saturate),
+    _row("C09", "C08 C11 C12 S01 S02 L01 P02" + _FLAT),
+    _row("C09", "C02", when=_gradient_is_zero),
+    _row("C09", "P01", when=_at_start),
+    _row("C05", "C07 C12", "bwd"),
+    _row("C05", "C02", "bwd", _gradient_is_zero),
+    _row("C05", "C13", "fwd"),
+    _row("C05", "C11 S01 S02" + _FLAT),
+    _row("C15", "C07 P33"),
+    _row("C06", "C07 C12", "bwd"),
+    _row("C06", "C13 P33"),
+    _row("C07", "C09", when=_saturates),
+    _row("C07", "C12", "bwd"),
+    _row("C07", "C02", "bwd", _gradient_is_zero),
+    _row("C07", "P02 C11 C13 S01 S02" + _FLAT),
+    _row("C08", "C11 P19 P34"),
+    _row("C14", "C08 C12 P19 P01 C11 C13 C05 C06 C02 C07 C25 S01 P34" + _FLAT),
+    _row("C03", "C25", "module"),
+    _row("C04", "S06 L01 T08"),
+    _row("C18", "L01 P33"),
+    _row("P26", "L01 P33"),
+    _row("C30", "C25 C27 P34"),
+    _row("C27", "C25 P34"),
+    _row("C28", "C25 P34"),
+    _row("C26", "C25 P34"),
+    # Data
+    _row("D01", "C14 C08 P01 P19 C12 C11 C13 C05 P34" + _FLAT),
+    *(
+        _row(code, "L01 C06 C09 P01 C05 C08 C11 C13 C07 C12 C14 S01 S02 P34" + _FLAT, "fwd")
+        for code in ("D03", "D15", "D18")
+    ),
+    *(_row(code, "C02", "fwd", _gradient_is_zero) for code in ("D03", "D15", "D18")),
+    _row("D05", "S07 C13 C27 C25 P34 P33"),
+    _row("D06", "S07 C13 C27 C25 P34 L16 P33"),
+    _row("D07", "S02 C13 P34" + _FLAT),
+    *(_row(code, "S06 L01 T08") for code in ("D08", "D09", "D19")),
+    *(_row(code, "C25 P34") for code in ("D04", "D12", "D16")),
+    _row("D10", "C13 T09" + _FLAT),
+    _row("D13", "P34"),
+    _row("D17", "P34 P33"),
+    # Symptoms that explain other symptoms: so that a fault without a known cause is still told once
+    _row("C12", "C11 S01" + _FLAT),
+    _row("C13", "L16 S07 P33"),
+    _row("S02", "C13" + _FLAT),
+    _row("S07", "L16 P33"),
+    _row("L16", "P33"),
+    _row("C25", "P34"),
+)
+
+SYMPTOMS: Final = frozenset({"C07", "C11", "C12", "C13", "C25", "L16", "P33", "P34", "S01", "S02", "S07"})
+"""What a fault looks like, never what it is. C07 is one only while something that causes it fired too."""
+
+CAUSES_OF_VANISHING: Final = frozenset({"C05", "C09", "C15"})
+
+MAY_FOLD_UNDER_HEURISTIC: Final = frozenset({"C02", "C12", "C14"})
+"""Exact facts that are symptoms: they may be folded under a heuristic cause. C02 only where gradients are zero."""
+
+CRASHES: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
+    (r"does not require grad|grad_fn", ("L17", "C02")),
+    (r"second time|inplace operation", ("P12", "C23")),
+    (r"\bnan\b|\binf\b|non-?finite|isnan|isfinite|infinit", ("C14", "D01", "P01", "C08")),
+    (r"out of (bounds|range)|device-side assert|ignore_index|between 0 and 1", ("L08", "L06", "D20", "C16")),
+    (r"shape|size|dimension", ("L07", "L06", "D14")),
+    (r"dtype|scalar type|expected .*(float|long|double|half)", ("D15", "L08", "L06", "L05")),
+    (r"empty parameter list|not enough values", ("P08", "P11")),
+)
+"""A pattern in the exception that ended a script, and the faults that lead to such an exception."""

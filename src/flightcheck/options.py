@@ -1,0 +1,45 @@
+"""What a command asks of the session, and what it gets back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, Literal
+
+DEFAULT_STEPS: Final = 300
+DEFAULT_SECONDS: Final = 60.0
+DEFAULT_BUDGET: Final = 0.02
+DEFAULT_RUNS_DIR: Final = Path(".flightcheck/runs")
+
+
+@dataclass(frozen=True)
+class WatchOptions:
+    """One script to be run and watched."""
+
+    script: str | None = None
+    """Path of the script (or of a folder or zip file with a ``__main__``); None if `module` is given."""
+    module: str | None = None
+    """Dotted name, as after ``python -m``."""
+    arguments: list[str] = field(default_factory=list)
+    """The script's own arguments, without its name."""
+    mode: Literal["check", "run"] = "check"
+    steps: int | None = DEFAULT_STEPS
+    """Stop after so many rounds of training; None: never."""
+    seconds: float | None = DEFAULT_SECONDS
+    """Stop after so much training time; None: never."""
+    budget: float = DEFAULT_BUDGET
+    """Largest share of the training's time that watching may cost."""
+    runs_dir: Path = DEFAULT_RUNS_DIR
+    json_to_stdout: bool = False
+    """Our JSON goes to stdout, so what the script prints there has to go to stderr."""
+
+
+@dataclass(frozen=True)
+class SessionResult:
+    """What is left when the script is over."""
+
+    run_folder: Path
+    exit_code: int
+    """The script's own, 0 if we stopped it."""
+    script_failed: bool
+    """The script ended by an exception or with an exit status other than 0, not by us."""

@@ -1,0 +1,238 @@
+"""The read-only view of a recorded run that checks receive."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from flightcheck.recording import store
+from flightcheck.recording.records import (
+    RECORDS,
+    Batch,
+    Broadcast,
+    Call,
+    Coverage,
+    Evaluation,
+    GraphCut,
+    LoaderInfo,
+    Location,
+    LossCall,
+    LossSite,
+    ModuleInfo,
+    NonFinite,
+    OptimizerInfo,
+    ParameterInfo,
+    Plan,
+    RootInfo,
+    RunInfo,
+    SchedulerInfo,
+    Seeding,
+    from_data,
+)
+from flightcheck.recording.signals import Signal
+
+T = TypeVar("T")
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+
+
+class NotEnoughEvidence(Exception):
+    """A check cannot decide; its verdict is *inconclusive* with this reason."""
+
+
+class NotApplicable(Exception):
+    """A check has nothing to look at in this training; its verdict is *skipped* with this reason."""
+
+
+@dataclass(frozen=True)
+class Series:
+    """A signal of scope ``step`` over the sampled steps: ``steps`` (n,) and ``values`` (n,)."""
+
+    steps: Ints
+    values: Floats
+
+    def __len__(self) -> int:
+        return len(self.steps)
+
+
+@dataclass(frozen=True)
+class Table:
+    """A signal with one column per optimizer, parameter or module: ``steps`` (n,), ``values`` (n, columns).
+
+    Elements that were not recorded in a step are NaN in ``values`` and False in ``recorded``; elements that
+    were recorded as "not there" hold `flightcheck.recording.signals.NOT_THERE`.
+    """
+
+    steps: Ints
+    values: Floats
+    recorded: npt.NDArray[np.bool_]
+
+    def __len__(self) -> int:
+        return len(self.steps)
+
+    def column(self, index: int) -> Series:
+        """The steps and values at which element `index` was there."""
+        if index >= self.values.shape[1]:
+            return Series(np.empty(0, np.int64), np.empty(0))
+        column = self.values[:, index]
+        there = self.recorded[:, index] & ~(column == -1.0)
+        return Series(self.steps[there], column[there])
+
+
+@dataclass
+class Run:
+    """Everything recorded of one training. Checks read it and never change it."""
+
+    records: dict[str, list[Any]] = field(default_factory=dict)
+    frames: dict[str, store.Frame] = field(default_factory=dict)
+    damage: list[str] = field(default_factory=list)
+    path: Path | None = None
+
+    @classmethod
+    def open(cls, path: Path) -> Run:
+        """Read a run folder or run file.
+
+        Raises:
+            RunFileError: see `flightcheck.recording.store.read`.
+        """
+        raw, frames, damage = store.read(path)
+        records = {
+            kind: [from_data(RECORDS[kind], data) for _, data in rows] for kind, rows in raw.items() if kind in RECORDS
+        }
+        return cls(records, frames, damage, path)
+
+    def _all(self, cls: type[T]) -> list[T]:
+        return self.records.get(cls.__name__, [])
+
+    def _one(self, cls: type[T], default: T) -> T:
+        found = self._all(cls)
+        return found[0] if found else default
+
+    @cached_property
+    def info(self) -> RunInfo:
+        return self._one(RunInfo, RunInfo("", "", ""))
+
+    @cached_property
+    def coverage(self) -> Coverage:
+        return self._one(Coverage, Coverage())
+
+    @cached_property
+    def plan(self) -> Plan:
+        return self._one(Plan, Plan())
+
+    @cached_property
+    def seeding(self) -> Seeding | None:
+        return found[0] if (found := self._all(Seeding)) else None
+
+    @property
+    def roots(self) -> list[RootInfo]:
+        return self._all(RootInfo)
+
+    @property
+    def modules(self) -> list[ModuleInfo]:
+        return self._all(ModuleInfo)
+
+    @property
+    def parameters(self) -> list[ParameterInfo]:
+        return self._all(ParameterInfo)
+
+    @property
+    def optimizers(self) -> list[OptimizerInfo]:
+        return self._all(OptimizerInfo)
+
+    @property
+    def schedulers(self) -> list[SchedulerInfo]:
+        return self._all(SchedulerInfo)
+
+    @property
+    def loaders(self) -> list[LoaderInfo]:
+        return self._all(LoaderInfo)
+
+    @property
+    def loss_sites(self) -> list[LossSite]:
+        return self._all(LossSite)
+
+    @property
+    def loss_calls(self) -> list[LossCall]:
+        return self._all(LossCall)
+
+    @property
+    def calls(self) -> list[Call]:
+        return self._all(Call)
+
+    @property
+    def batches(self) -> list[Batch]:
+        return self._all(Batch)
+
+    @property
+    def evaluations(self) -> list[Evaluation]:
+        return self._all(Evaluation)
+
+    @property
+    def graph_cuts(self) -> list[GraphCut]:
+        return self._all(GraphCut)
+
+    @property
+    def broadcasts(self) -> list[Broadcast]:
+        return self._all(Broadcast)
+
+    @property
+    def non_finite(self) -> list[NonFinite]:
+        return self._all(NonFinite)
+
+    def series(self, signal: Signal, at_least: int = 1) -> Series:
+        """A signal of scope ``step``.
+
+        Raises:
+            NotEnoughEvidence: fewer than `at_least` samples.
+        """
+        table = self.table(signal, at_least)
+        return Series(table.steps, table.values[:, 0])
+
+    def table(self, signal: Signal, at_least: int = 1) -> Table:
+        """A signal of any scope, one row per sampled step.
+
+        Raises:
+            NotEnoughEvidence: fewer than `at_least` samples.
+        """
+        steps, rows = self.frames.get(signal.name, (np.empty(0, np.int64), []))
+        if len(steps) < at_least:
+            raise NotEnoughEvidence(f"{signal.name}: {len(steps)} of {at_least} samples")
+        width = max((len(r) for r in rows), default=0)
+        values = np.full((len(rows), max(width, 1)), np.nan)
+        recorded = np.zeros_like(values, dtype=bool)
+        for i, row in enumerate(rows):
+            values[i, : len(row)] = row
+            recorded[i, : len(row)] = True
+        return Table(steps, values, recorded)
+
+    def training_calls(self, *functions: str) -> list[LossCall]:
+        """Observed loss calls with gradient, optionally of certain functions only."""
+        names = {s.index: s.function for s in self.loss_sites}
+        return [c for c in self.loss_calls if c.training and (not functions or names.get(c.site) in functions)]
+
+    def site(self, call: LossCall) -> LossSite:
+        """The site of a loss call."""
+        return next(s for s in self.loss_sites if s.index == call.site)
+
+    def module(self, index: int) -> ModuleInfo | None:
+        return next((m for m in self.modules if m.index == index), None)
+
+    def trained(self, parameter: ParameterInfo) -> bool:
+        """The parameter is meant to learn: it wants a gradient and an optimizer that steps holds it."""
+        stepping = {o.index for o in self.optimizers if o.steps}
+        return parameter.requires_grad and bool(stepping.intersection(parameter.optimizers))
+
+    def location_of(self, parameter: ParameterInfo) -> Location | None:
+        """The line that constructed the parameter's module."""
+        module = self.module(parameter.module)
+        return parameter.location or (module.location if module else None)
+
+    def in_regime(self, *names: str) -> bool:
+        """The learning pass recognized one of these regimes (see `Plan.regimes`)."""
+        return any(n in self.plan.regimes for n in names)

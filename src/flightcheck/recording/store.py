@@ -1,0 +1,166 @@
+"""The run file: one SQLite database per run, readable after the process was killed.
+
+Tables: ``meta`` (format version), ``record`` (frozen records as JSON), ``frame`` (one packed float32
+vector per signal and sampled step). Writes are grouped in transactions of at most `FLUSH_SECONDS`,
+so a killed run loses at most that much.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import time
+from collections.abc import Iterable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from flightcheck.errors import RunFileError
+from flightcheck.recording.signals import Signal
+
+FORMAT: Final = 1
+FILE_NAME: Final = "run.sqlite"
+FLUSH_SECONDS: Final = 0.25
+FRAME_BUDGET: Final = 4096
+"""Sampled steps kept per signal. Past it every second old sample is dropped, so a series of any length stays bounded
+and keeps the shape of the whole run."""
+APPEND_BUDGET: Final = 20_000
+"""Appended records kept per kind: enough for every check, and a bound on the size of an endless run."""
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS meta(key TEXT PRIMARY KEY, value TEXT);
+CREATE TABLE IF NOT EXISTS record(kind TEXT, idx INTEGER, data TEXT, PRIMARY KEY(kind, idx)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS frame(signal TEXT, step INTEGER, v BLOB, PRIMARY KEY(signal, step)) WITHOUT ROWID;
+"""
+
+
+class RunWriter:
+    """Writes one run file. Not for several threads: the training thread owns it."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.path = folder / FILE_NAME
+        self._db = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False)
+        self.journal = self._db.execute("PRAGMA journal_mode=WAL").fetchone()[0]
+        self._db.execute("PRAGMA synchronous=NORMAL")
+        self._db.executescript(_SCHEMA)
+        self._db.execute("INSERT OR REPLACE INTO meta VALUES('format', ?)", (str(FORMAT),))
+        self._records: dict[tuple[str, int], str] = {}
+        self._frames: dict[tuple[str, int], bytes] = {}
+        self._appended: dict[str, int] = {}
+        self._frames_kept: dict[str, int] = {}
+        self._last_flush = time.monotonic()
+
+    def put(self, record: Any, index: int = 0) -> None:
+        """Store a record under its kind and index; a later one with the same index replaces it."""
+        self._records[type(record).__name__, index] = json.dumps(asdict(record))
+
+    def append(self, record: Any) -> bool:
+        """Store one more record of its kind. False when the kind's budget is spent and the record was dropped."""
+        kind = type(record).__name__
+        index = self._appended.get(kind, 0)
+        if index >= APPEND_BUDGET:
+            return False
+        self._appended[kind] = index + 1
+        self.put(record, index)
+        return True
+
+    def frame(self, signal: Signal, step: int, values: Iterable[float]) -> None:
+        """Store the values of a signal at a step (float32; later values for the same step replace earlier ones)."""
+        key = (signal.name, step)
+        if key not in self._frames:
+            self._frames_kept[signal.name] = self._frames_kept.get(signal.name, 0) + 1
+        self._frames[key] = np.asarray(list(values), dtype="<f4").tobytes()
+
+    def flush(self, force: bool = False) -> None:
+        """Commit what is pending, at most every `FLUSH_SECONDS` unless forced."""
+        now = time.monotonic()
+        if not force and now - self._last_flush < FLUSH_SECONDS:
+            return
+        self._last_flush = now
+        if not self._records and not self._frames:
+            return
+        self._db.execute("BEGIN")
+        self._db.executemany(
+            "INSERT OR REPLACE INTO record VALUES(?,?,?)", [(k, i, d) for (k, i), d in self._records.items()]
+        )
+        self._db.executemany(
+            "INSERT OR REPLACE INTO frame VALUES(?,?,?)", [(s, i, v) for (s, i), v in self._frames.items()]
+        )
+        self._thin()
+        self._db.execute("COMMIT")
+        self._records.clear()
+        self._frames.clear()
+
+    def _thin(self) -> None:
+        for signal, kept in self._frames_kept.items():
+            if kept <= FRAME_BUDGET:
+                continue
+            steps = [r[0] for r in self._db.execute("SELECT step FROM frame WHERE signal=? ORDER BY step", (signal,))]
+            old = steps[: len(steps) * 3 // 4]
+            self._db.executemany("DELETE FROM frame WHERE signal=? AND step=?", [(signal, s) for s in old[1::2]])
+            self._frames_kept[signal] = len(steps) - len(old[1::2])
+
+    def close(self) -> None:
+        """Commit and close; the file is then a single one, without a write-ahead log beside it."""
+        try:
+            self.flush(force=True)
+            self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        finally:
+            self._db.close()
+
+
+Frame = tuple[npt.NDArray[np.int64], list[npt.NDArray[np.float32]]]
+
+
+def read(path: Path) -> tuple[dict[str, list[tuple[int, dict[str, Any]]]], dict[str, Frame], list[str]]:
+    """Records by kind, frames by signal, and what could not be read, in words.
+
+    Raises:
+        RunFileError: there is no such file, it is no run file, or a newer Flightcheck wrote it.
+    """
+    file = path / FILE_NAME if path.is_dir() else path
+    if not file.is_file():
+        raise RunFileError(f"{file}: there is no such run file; 'flightcheck show' without an argument takes the last")
+    records: dict[str, list[tuple[int, dict[str, Any]]]] = {}
+    frames: dict[str, Frame] = {}
+    damage: list[str] = []
+    try:
+        db = sqlite3.connect(f"file:{file.resolve()}?mode=ro", uri=True)
+        try:
+            version = db.execute("SELECT value FROM meta WHERE key='format'").fetchone()
+            if version is None or int(version[0]) > FORMAT:
+                wrote = "without a version" if version is None else f"of format {version[0]}"
+                raise RunFileError(f"{file}: run file {wrote}; this Flightcheck reads format {FORMAT}: upgrade it")
+            _read_records(db, records, damage)
+            _read_frames(db, frames, damage)
+        finally:
+            db.close()
+    except (sqlite3.Error, ValueError) as e:
+        raise RunFileError(f"{file}: damaged, or not a run file ({e}); nothing could be read from it") from e
+    return records, frames, damage
+
+
+def _read_records(db: sqlite3.Connection, out: dict[str, list[tuple[int, dict[str, Any]]]], damage: list[str]) -> None:
+    try:
+        for kind, index, data in db.execute("SELECT kind, idx, data FROM record ORDER BY kind, idx"):
+            try:
+                out.setdefault(kind, []).append((index, json.loads(data)))
+            except ValueError:
+                damage.append(f"record {kind} {index}")
+    except sqlite3.DatabaseError as e:
+        damage.append(f"records after {sum(map(len, out.values()))}: {e}")
+
+
+def _read_frames(db: sqlite3.Connection, out: dict[str, Frame], damage: list[str]) -> None:
+    rows: dict[str, list[tuple[int, npt.NDArray[np.float32]]]] = {}
+    try:
+        for signal, step, blob in db.execute("SELECT signal, step, v FROM frame ORDER BY signal, step"):
+            rows.setdefault(signal, []).append((step, np.frombuffer(blob, dtype="<f4")))
+    except (sqlite3.DatabaseError, ValueError) as e:
+        damage.append(f"series: {e}")
+    for signal, items in rows.items():
+        out[signal] = (np.array([s for s, _ in items], dtype=np.int64), [v for _, v in items])

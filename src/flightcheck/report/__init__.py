@@ -1,0 +1,1 @@
+"""What users and machines read: terminal, JSON, SARIF."""

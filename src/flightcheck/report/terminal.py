@@ -1,0 +1,250 @@
+"""The report for people: root causes with their line, what they explain, and one line of summary."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from typing import Final, TextIO
+
+from rich.cells import cell_len
+from rich.console import Console, RenderableType
+from rich.text import Text
+
+from flightcheck.checks.base import SECTIONS, Severity, Status
+from flightcheck.diagnosis.engine import DiagnosedFinding, Diagnosis, explains_crash
+from flightcheck.recording.records import Location
+from flightcheck.recording.run import Run
+from flightcheck.report.json import relative
+
+WIDEST: Final = 110
+"""Columns: longer lines are hard to read."""
+SHOW_ALL: Final = "flightcheck show --all"
+SIGN: Final[dict[Severity, tuple[str, str]]] = {
+    "critical": ("✗", "bold red"),
+    "error": ("✗", "bold red"),
+    "warn": ("!", "bold yellow"),
+    "info": ("·", "bold blue"),
+}
+STATUS: Final[dict[Status, tuple[str, str]]] = {
+    "fail": ("✗", "red"),
+    "pass": ("✓", "green"),
+    "inconclusive": ("?", "yellow"),
+    "skipped": ("-", "dim"),
+    "error": ("!", "magenta"),
+}
+_CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+
+
+def console_for(stream: TextIO, width: int | None = None) -> Console:
+    """A console on a stream: colors only on a terminal and without NO_COLOR, no markup, no guessing of numbers."""
+    console = Console(file=stream, width=width, highlight=False, markup=False, emoji=False, soft_wrap=False)
+    if width is None and console.width > WIDEST:
+        console.width = WIDEST
+    return console
+
+
+def print_block(console: Console, block: RenderableType) -> None:
+    """Print a table or a text in Markdown, without the blanks with which rich fills lines up to the width."""
+    with console.capture() as captured:
+        console.print(block)
+    lines = [line.rstrip() for line in captured.get().splitlines()]
+    console.file.write("\n".join(lines).strip("\n") + "\n")
+
+
+def nothing_trained(run: Run) -> bool:
+    """The script neither stepped an optimizer nor ran a backward."""
+    return run.info.steps == 0 and run.info.backwards == 0
+
+
+def print_report(
+    run: Run, diagnosis: Diagnosis, console: Console, *, everything: bool = False, quiet: bool = False
+) -> None:
+    """Print the report.
+
+    Args:
+        run: the watched run.
+        diagnosis: its diagnosis.
+        console: made by `console_for`.
+        everything: also advice, folded findings in full, and each verdict with its reason.
+        quiet: only what has the severity warn or above; nothing if there is none.
+    """
+    loud = [f for f in diagnosis.findings if f.severity != "info"]
+    for line in _ending(run, diagnosis):
+        if not quiet or loud:
+            _print_hanging("", "", line, console)
+    if nothing_trained(run):
+        if not quiet:
+            _print_hanging("", "", Text(f"flightcheck: {nothing_trained_sentence(run)}"), console)
+        return
+    shown = [f for f in diagnosis.findings if everything or (f.severity != "info" and f.explained_by is None)]
+    told: set[str] = set()
+    for f in shown:
+        _print_finding(f, diagnosis, console, first=f.code not in told)
+        told.add(f.code)
+    if quiet:
+        return
+    hint = "" if everything else f" ({SHOW_ALL})"
+    if everything:
+        _print_verdicts(diagnosis, console)
+    if loud:
+        _print_hanging("", "", Text(_summary(run, diagnosis, hint), "dim"), console)
+    else:
+        console.print(_all_quiet(run, diagnosis, hint), soft_wrap=True)
+    if everything or loud:
+        for blind in run.coverage.blind:
+            _print_hanging("", "", Text(f"Not observed: {plain(blind)}", "dim"), console)
+
+
+def nothing_trained_sentence(run: Run) -> str:
+    """One sentence for a script in which no training was seen."""
+    return (
+        "no training was seen: the script called neither backward() nor an optimizer's step() "
+        f"in the {run.info.seconds:.0f} s that it ran."
+    )
+
+
+def plain(text: str) -> str:
+    """A user's string without control characters: it may hold anything, a terminal would obey it."""
+    return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text.replace("\r\n", "\n"))
+
+
+def _print_finding(f: DiagnosedFinding, diagnosis: Diagnosis, console: Console, *, first: bool) -> None:
+    finding = f.finding
+    sign, style = SIGN[f.severity]
+    head = Text.assemble((sign, style), " ", (f.code, style), " ", (plain(f.info.name), "bold"))
+    place = finding.location
+    _print_head(head, _where(place) if place else plain(finding.module), console)
+    if place is not None and place.code:
+        _print_hanging(f"  {place.line} │ ", "dim", Text(plain(place.code)), console)
+    _print_hanging("  ", "", Text(plain(finding.message)), console)
+    fix = plain(finding.fix or f.info.fix)
+    if fix:
+        _print_hanging("  Fix:   ", "green", Text(fix), console)
+    if f.explained_by is not None:
+        _print_hanging("  ", "", Text(f"Explained by {f.explained_by}.", "dim"), console)
+    folded = diagnosis.explains.get(f.code, []) if first and f.explained_by is None else []
+    if folded:
+        names = {x.code: x.info.name for x in diagnosis.findings}
+        more = "1 more finding" if len(folded) == 1 else f"{len(folded)} more findings"
+        listed = ", ".join(f"{code} {names[code]}" for code in folded)
+        _print_hanging("  ", "", Text(f"Explains {more}: {listed}", "dim"), console)
+    console.print()
+
+
+def _print_head(head: Text, where: str, console: Console) -> None:
+    gap = console.width - head.cell_len - cell_len(where)
+    if not where or gap >= 2:
+        head.append(" " * max(gap, 0) if where else "")
+        head.append(where, "cyan")
+        console.print(head, soft_wrap=True)
+    else:
+        console.print(head)
+        console.print(Text.assemble("  ", (where, "cyan")), soft_wrap=True)
+
+
+def _print_hanging(label: str, style: str, text: Text, console: Console) -> None:
+    """Wrap the text at the width, each line indented by the width of the label."""
+    indent = cell_len(label)
+    for i, line in enumerate(text.wrap(console, max(console.width - indent, 20))):
+        line.rstrip()
+        console.print(Text.assemble((label if i == 0 else " " * indent, style), line), soft_wrap=True)
+
+
+def _where(location: Location) -> str:
+    return plain(" ".join(relative(location.file).splitlines()) + f":{location.line}")
+
+
+def _ending(run: Run, diagnosis: Diagnosis) -> Iterator[Text]:
+    """How the script ended, where that is news; and what of the run file is lost."""
+    info = run.info
+    after = f"after {_count(info.steps, 'step')}"
+    if info.ended == "exception":
+        at = f" at {_where(info.error_location)}" if info.error_location else ""
+        error = plain(" ".join(info.error.split()))
+        error = error if len(error) <= 200 else error[:199] + "…"
+        cause = explains_crash(run, diagnosis)
+        why = f" (explained by {cause.code} {cause.info.name})" if cause else ""
+        yield Text(f"The script ended with {error or 'an exception'}{at} {after}{why}.")
+    elif info.ended == "interrupted":
+        yield Text(f"The script was interrupted {after}; this is what was seen until then.")
+    elif info.ended == "running":
+        yield Text(f"The script has not ended, or was killed, {after}; this is what was recorded until then.")
+    elif info.ended == "exit" and info.exit_code:
+        yield Text(f"The script exited with status {info.exit_code} {after}.")
+    if run.damage:
+        lost = "; ".join(plain(d) for d in run.damage[:3]) + ("; …" if len(run.damage) > 3 else "")
+        yield Text(f"The run file is damaged, what could be read is used (unreadable: {lost}).")
+
+
+def _summary(run: Run, diagnosis: Diagnosis, hint: str) -> str:
+    return " · ".join((_checks(diagnosis, hint), _seen(run), *_coverage(run), *_cost(run)))
+
+
+def _all_quiet(run: Run, diagnosis: Diagnosis, hint: str) -> Text:
+    blind = len(run.coverage.blind)
+    rest = (_checks(diagnosis, hint), *([_count(blind, "blind spot")] if blind else ()), *_cost(run))
+    if any(v.status in ("pass", "fail") for v in diagnosis.verdicts):
+        sign, result = ("✓", "green"), "nothing found"
+    else:  # silence without a single answer is not health
+        sign, result = ("?", "yellow"), "nothing could be decided"
+    return Text.assemble(sign, f" flightcheck: {result} in {_seen(run)} · {' · '.join(rest)}")
+
+
+def _checks(diagnosis: Diagnosis, hint: str) -> str:
+    def number(status: Status) -> int:
+        return sum(v.status == status for v in diagnosis.verdicts)
+
+    advice = sum(f.severity == "info" for f in diagnosis.findings)
+    text = f"{_count(number('pass'), 'check')} passed, {number('inconclusive')} inconclusive"
+    if number("error"):
+        text += f", {number('error')} broke"
+    if advice:
+        text += f", {_count(advice, 'note')}"
+    return text + hint if number("inconclusive") or number("error") or advice else text
+
+
+def _seen(run: Run) -> str:
+    unit = _count(run.info.steps, "step") if run.info.steps else _count(run.info.backwards, "backward")
+    return f"{unit} and {_count(run.info.evaluations, 'evaluation')}"
+
+
+def _coverage(run: Run) -> Iterator[str]:
+    c = run.coverage
+    if c.modules:
+        often = "every step" if c.every < 1.5 else f"every {_ordinal(round(c.every))} step"
+        yield f"observed {c.modules_seen} of {_count(c.modules, 'module')}, {often}"
+
+
+def _cost(run: Run) -> Iterator[str]:
+    if run.info.overhead is not None:
+        yield f"cost {max(run.info.overhead, 0.0) * 100:.1f} %"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def _ordinal(number: int) -> str:
+    if number % 100 in (11, 12, 13):
+        return f"{number}th"
+    return f"{number}{ {1: 'st', 2: 'nd', 3: 'rd'}.get(number % 10, 'th') }"
+
+
+def _print_verdicts(diagnosis: Diagnosis, console: Console) -> None:
+    order: Callable[[str], int] = list(SECTIONS).index
+    section = ""
+    for v in sorted(diagnosis.verdicts, key=lambda v: (order(v.info.code[0]), v.info.code)):
+        if v.info.section != section:
+            section = v.info.section
+            console.print(Text(section, "bold"))
+        sign, style = STATUS[v.status]
+        reason = f": {plain(v.reason)}" if v.reason else ""
+        _print_hanging(f"  {sign} {v.info.code} ", style, Text(f"{v.info.name} {_word(v.status)}{reason}"), console)
+    console.print()
+
+
+def _word(status: Status) -> str:
+    return {"fail": "failed", "pass": "passed", "error": "broke"}.get(status, status)
+
+
+__all__ = ["console_for", "nothing_trained", "nothing_trained_sentence", "plain", "print_block", "print_report"]

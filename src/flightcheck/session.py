@@ -1,0 +1,170 @@
+"""Wires the parts: a script, the adapter that watches it, and the run file. Holds no logic of its own."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import importlib.util
+import os
+import secrets
+import shlex
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from flightcheck.errors import UsageError
+from flightcheck.launch import run_as_main, without_frames_of
+from flightcheck.options import SessionResult, WatchOptions
+from flightcheck.recording.records import RunInfo
+from flightcheck.recording.store import RunWriter
+
+if TYPE_CHECKING:
+    from flightcheck.adapters.torch import TorchObserver
+
+_PACKAGE: Final = str(Path(__file__).resolve().parent)
+_DENSE_STEPS: Final = {"check": 50, "run": 10}
+"""Rounds that are measured in full whatever they cost, before the budget rules."""
+
+
+def watch_script(options: WatchOptions) -> SessionResult:
+    """Run a script under watch and record it. Never raises what the script raises.
+
+    Raises:
+        UsageError: PyTorch is not installed here.
+    """
+    if importlib.util.find_spec("torch") is None:
+        raise UsageError(f"PyTorch is not installed for {sys.executable}; install Flightcheck where the script runs")
+    folder = new_run_folder(options.runs_dir)
+    with _own_stdout(options.json_to_stdout):
+        return _watch(options, folder)
+
+
+def new_run_folder(runs_dir: Path) -> Path:
+    """A folder for one run; names sort by time."""
+    now = datetime.datetime.now(datetime.UTC)
+    return (runs_dir / f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(3)}").absolute()
+
+
+def _watch(options: WatchOptions, folder: Path) -> SessionResult:
+    from flightcheck.adapters.torch import StopTraining, TorchObserver
+
+    writer = RunWriter(folder)
+    info = _first_info(options, folder)
+    writer.put(info)
+    writer.flush(force=True)
+    observer = TorchObserver(
+        writer,
+        script_folder=str(Path(options.script).resolve().parent) if options.script else str(Path.cwd()),
+        budget=options.budget,
+        dense_steps=_DENSE_STEPS[options.mode],
+        stopping=_stopping(options),
+    )
+    started = time.perf_counter()
+    before = (sys.argv, list(sys.path), sys.modules["__main__"])
+    observer.install()
+    ended: dict[str, Any] = {"ended": "finished"}
+    try:
+        run_as_main(options.script, options.module, options.arguments)
+    except StopTraining:
+        ended = {"ended": "stopped"}
+    except KeyboardInterrupt:
+        ended = {"ended": "interrupted", "exit_code": 130}
+    except SystemExit as e:
+        ended = {"ended": "exit", "exit_code": _exit_code(e)}
+    except BaseException as e:
+        ended = {
+            "ended": "exception",
+            "exit_code": 1,
+            "error": f"{type(e).__name__}: {e}",
+            "error_location": observer.error_location(e.__traceback__),
+        }
+        sys.excepthook(type(e), e, without_frames_of(_PACKAGE, e.__traceback__))
+    finally:
+        seconds = time.perf_counter() - started
+        observer.close()
+        sys.argv, sys.path[:] = before[0], before[1]
+    writer.put(_final_info(info, observer, seconds, ended))
+    writer.close()
+    failed = ended["ended"] in ("exception", "interrupted") or (ended["ended"] == "exit" and ended["exit_code"] != 0)
+    return SessionResult(folder, int(ended.get("exit_code", 0)), failed)
+
+
+def _first_info(options: WatchOptions, folder: Path) -> RunInfo:
+    import torch
+
+    target = ["-m", options.module] if options.module else [options.script or ""]
+    return RunInfo(
+        id=folder.name,
+        command=shlex.join([*target, *options.arguments]),
+        script=options.script or options.module or "",
+        started=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        framework=f"torch {torch.__version__}",
+        mode=options.mode,
+        rank=int(os.environ.get("RANK", "0") or 0),
+    )
+
+
+def _final_info(info: RunInfo, observer: TorchObserver, seconds: float, ended: dict[str, Any]) -> RunInfo:
+    return dataclasses.replace(
+        info,
+        steps=observer.steps,
+        backwards=observer.protocol.backwards + observer.protocol.grads_called,
+        evaluations=len(observer.forward.evaluation_steps),
+        seconds=seconds,
+        watching_seconds=observer.watch.spent,
+        overhead=observer.budget.overhead,
+        **ended,
+    )
+
+
+def _stopping(options: WatchOptions) -> Any:
+    from flightcheck.adapters.torch.planning import Stopping
+
+    if options.steps is None and options.seconds is None:
+        return None
+    return Stopping(
+        steps=options.steps or sys.maxsize,
+        seconds=options.seconds or float("inf"),
+        sources=lambda: _user_files(options),
+        in_step=int(os.environ.get("WORLD_SIZE", "1") or 1) > 1,
+    )
+
+
+def _user_files(options: WatchOptions) -> list[str]:
+    """The script and the modules that lie in its folder or in the current one."""
+    folder = str(Path(options.script).resolve().parent) if options.script else str(Path.cwd())
+    files = {str(Path(options.script).resolve())} if options.script else set()
+    for module in list(sys.modules.values()):
+        file = getattr(module, "__file__", None)
+        if file and file.startswith((folder, str(Path.cwd()))) and "site-packages" not in file:
+            files.add(file)
+    return sorted(files)
+
+
+def _exit_code(e: SystemExit) -> int:
+    if e.code is None:
+        return 0
+    if isinstance(e.code, int):
+        return e.code
+    print(e.code, file=sys.stderr)
+    return 1
+
+
+@contextmanager
+def _own_stdout(needed: bool) -> Iterator[None]:
+    """While a report goes to stdout, what the script (and its children) print there goes to stderr."""
+    if not needed:
+        yield
+        return
+    sys.stdout.flush()
+    kept = os.dup(1)
+    os.dup2(2, 1)
+    try:
+        yield
+    finally:
+        sys.stdout.flush()
+        os.dup2(kept, 1)
+        os.close(kept)

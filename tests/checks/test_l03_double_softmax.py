@@ -1,0 +1,38 @@
+"""L03 double-softmax: a failing, a passing and an inconclusive run."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from flightcheck.recording.records import Location, LossCall, LossSite
+from flightcheck.testing import run_of, verdict_of
+
+LINE = Location("train.py", 41)
+SITE = LossSite(0, "cross_entropy", Location("train.py", 50), train_calls=8)
+PROBABILITIES = LossCall(
+    0, 0, True, [64, 10], [64], [], "float32", "int64", 2.3, 0.01, 0.8, 0, 9,
+    classes=10, row_sum_error=1e-7, input_module="net.5", input_module_location=LINE,
+)  # fmt: skip
+
+
+def test_probabilities_into_cross_entropy_fail() -> None:
+    verdict = verdict_of("L03", run_of(SITE, *[replace(PROBABILITIES, step=i) for i in range(8)]))
+    assert verdict.status == "fail"
+    (finding,) = verdict.findings
+    assert finding.location == LINE
+    assert finding.evidence["floor"] == pytest.approx(1.4612, abs=1e-4)
+
+
+def test_logits_pass() -> None:
+    logits = replace(PROBABILITIES, input_min=-4.0, input_max=3.0, row_sum_error=5.0)
+    assert verdict_of("L03", run_of(SITE, *[replace(logits, step=i) for i in range(8)])).status == "pass"
+
+
+def test_one_call_is_inconclusive() -> None:
+    assert verdict_of("L03", run_of(SITE, PROBABILITIES)).status == "inconclusive"
+
+
+def test_without_cross_entropy_it_is_skipped() -> None:
+    assert verdict_of("L03", run_of(replace(SITE, function="mse_loss"), PROBABILITIES)).status == "skipped"

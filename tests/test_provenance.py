@@ -1,0 +1,573 @@
+"""Where values come from: many ways to write the same thing.
+
+In every source ``# USE`` marks the line that is asked about and ``# HERE`` the line that is the answer.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from flightcheck.recording.provenance import argument_origin, loop_count, value_origin
+
+
+def write(folder: Path, code: str, name: str = "train.py") -> tuple[str, int, int | None]:
+    text = textwrap.dedent(code)
+    lines = text.splitlines()
+    path = folder / name
+    path.write_text(text, encoding="utf-8")
+    use = next((i for i, line in enumerate(lines, 1) if "USE" in line), 0)
+    here = next((i for i, line in enumerate(lines, 1) if "HERE" in line), None)
+    return str(path), use, here
+
+
+LEARNING_RATES = {
+    "literal at the call": """
+        opt = torch.optim.Adam(model.parameters(), lr=0.1)  # USE HERE
+    """,
+    "a call over several lines": """
+        opt = torch.optim.Adam(  # USE
+            model.parameters(),
+            lr=1e-1,  # HERE
+            weight_decay=0.01,
+        )
+    """,
+    "asked by a line inside the call": """
+        opt = torch.optim.Adam(
+            model.parameters(),  # USE
+            lr=-1e-1,  # HERE
+        )
+    """,
+    "positional": """
+        LR = 0.5  # HERE
+        opt = torch.optim.SGD(model.parameters(), LR, 0.9)  # USE
+    """,
+    "constant at the top": """
+        LR = 1e-1  # HERE
+
+        def main():
+            opt = torch.optim.Adam(model.parameters(), lr=LR)  # USE
+        main()
+    """,
+    "tuple": """
+        EPOCHS, LR = 15, 1e-1  # HERE
+        opt = torch.optim.Adam(model.parameters(), lr=LR)  # USE
+    """,
+    "assigned twice, the last one before the use": """
+        lr = 1.0
+        lr = 0.1  # HERE
+        opt = SGD(model.parameters(), lr=lr)  # USE
+        lr = 3
+    """,
+    "default of a parameter": """
+        def train(model, lr=1e-1):  # HERE
+            opt = SGD(model.parameters(), lr=lr)  # USE
+    """,
+    "given at the call of the function": """
+        def train(model, epochs, lr=1e-3):
+            opt = SGD(model.parameters(), lr=lr)  # USE
+        if __name__ == "__main__":
+            train(net, 10, 0.7)  # HERE
+    """,
+    "attribute of the trainer": """
+        class Trainer:
+            def __init__(self, model, lr):
+                self.model = model
+                self.lr = lr
+            def setup(self):
+                self.opt = SGD(self.model.parameters(), lr=self.lr)  # USE
+        Trainer(net, lr=2.0).setup()  # HERE
+    """,
+    "attribute of the class": """
+        class Trainer:
+            lr: float = 0.3  # HERE
+            def setup(self):
+                self.opt = SGD(self.model.parameters(), lr=self.lr)  # USE
+    """,
+    "argparse": """
+        parser = argparse.ArgumentParser()
+        parser.add_argument("--batch-size", type=int, default=64)
+        parser.add_argument("--lr", type=float, default=0.1)  # HERE
+        args = parser.parse_args()
+        opt = SGD(model.parameters(), lr=args.lr)  # USE
+    """,
+    "argparse in functions": """
+        def get_args():
+            p = argparse.ArgumentParser()
+            p.add_argument("-l", "--learning-rate", default=0.1)  # HERE
+            return p.parse_args()
+        def main(args):
+            opt = SGD(model.parameters(), lr=args.learning_rate)  # USE
+        main(get_args())
+    """,
+    "argparse, arguments of unknown origin": """
+        def options(p):
+            p.add_argument("--lr", default=0.1)  # HERE
+        class Solver:
+            def __init__(self, args):
+                self.args = args
+                self.opt = SGD(self.net.parameters(), lr=self.args.lr)  # USE
+    """,
+    "vars of argparse": """
+        p.add_argument("--lr", default=0.1)  # HERE
+        cfg = vars(p.parse_args())
+        opt = SGD(model.parameters(), lr=cfg["lr"])  # USE
+    """,
+    "dictionary": """
+        CONFIG = {
+            "epochs": 10,
+            "lr": 0.1,  # HERE
+        }
+        opt = SGD(model.parameters(), lr=CONFIG["lr"])  # USE
+    """,
+    "dict() and get": """
+        cfg = dict(
+            lr=0.1,  # HERE
+        )
+        opt = SGD(model.parameters(), lr=cfg.get("lr", 0.5))  # USE
+    """,
+    "nested dictionary": """
+        cfg = {"optim": {"lr": 0.1}, "model": {}}  # HERE
+        opt = SGD(model.parameters(), lr=float(cfg["optim"]["lr"]))  # USE
+    """,
+    "key assigned later": """
+        cfg = {"lr": 0.1}
+        cfg["lr"] = 3.0  # HERE
+        opt = SGD(model.parameters(), lr=cfg["lr"])  # USE
+    """,
+    "options by **": """
+        options = dict(lr=0.1, momentum=0.9)  # HERE
+        opt = SGD(model.parameters(), **options)  # USE
+    """,
+    "namespace": """
+        cfg = SimpleNamespace(epochs=3, lr=0.1)  # HERE
+        opt = SGD(model.parameters(), lr=cfg.lr)  # USE
+    """,
+    "dataclass": """
+        @dataclass
+        class Config:
+            epochs: int = 3
+            lr: float = field(default=0.1)  # HERE
+        cfg = Config()
+        def main(cfg: Config):
+            opt = SGD(model.parameters(), lr=cfg.lr)  # USE
+        main(cfg)
+    """,
+    "dataclass, overridden when built": """
+        @dataclass
+        class Config:
+            epochs: int = 3
+            lr: float = 1e-3
+        cfg = Config(lr=0.1)  # HERE
+        opt = SGD(model.parameters(), lr=cfg.lr)  # USE
+    """,
+    "class as a namespace": """
+        class C:
+            LR = 0.1  # HERE
+        opt = SGD(model.parameters(), lr=C.LR)  # USE
+    """,
+    "parameter groups": """
+        opt = SGD([  # USE
+            {"params": a.parameters()},
+            {"params": b.parameters(), "lr": 1e-1},  # HERE
+        ])
+    """,
+    "parameter groups by name": """
+        groups = [{"params": b.parameters(), "lr": 1e-1}]  # HERE
+        opt = SGD(groups)  # USE
+    """,
+    "computed": """
+        base = 0.1
+        lr = base * 64 / 256  # HERE
+        opt = SGD(model.parameters(), lr=lr)  # USE
+    """,
+    "returned by a function": """
+        def rate(big):
+            return 0.1  # HERE
+        opt = SGD(model.parameters(), lr=rate(True))  # USE
+    """,
+    "from one function to the next": """
+        def make(model, lr):
+            return SGD(model.parameters(), lr=lr)  # USE
+        def main():
+            lr = 0.1  # HERE
+            opt = make(net, lr)
+    """,
+    "a loop over candidates": """
+        for lr in [0.1, 0.01]:  # HERE
+            opt = SGD(model.parameters(), lr=lr)  # USE
+    """,
+    "tuple of hyperparameters of a function": """
+        def hyper():
+            return 64, 0.1  # HERE
+        def main():
+            batch, lr = hyper()
+            opt = SGD(model.parameters(), lr=lr)  # USE
+    """,
+    "unknown": """
+        def train(model, lr):
+            opt = SGD(model.parameters(), lr=lr)  # USE HERE
+    """,
+    "default None says nothing": """
+        def train(model, lr=None):
+            opt = SGD(model.parameters(), lr=lr)  # USE HERE
+    """,
+    "read from a file": """
+        lr = yaml.safe_load(open("x"))  # HERE
+        opt = SGD(model.parameters(), lr=lr)  # USE
+    """,
+    "command line of click": """
+        @click.option("--lr", default=0.1)
+        def main(lr=0.1):  # HERE
+            opt = SGD(model.parameters(), lr=lr)  # USE
+    """,
+    "conditional": """
+        lr = 0.1 if big else 0.2  # HERE
+        opt = SGD(model.parameters(), lr=lr)  # USE
+    """,
+    "no such argument": """
+        opt = SGD(model.parameters(), momentum=0.9)  # USE
+    """,
+}
+
+
+@pytest.mark.parametrize("code", LEARNING_RATES.values(), ids=LEARNING_RATES)
+def test_learning_rate_is_found_where_it_is_written(tmp_path: Path, code: str) -> None:
+    file, use, here = write(tmp_path, code)
+    assert argument_origin(file, use, "lr", 1) == (None if here is None else (file, here))
+
+
+def test_learning_rate_of_another_file(tmp_path: Path) -> None:
+    config, _, here = write(tmp_path, "EPOCHS = 3\nLR = 0.1  # HERE\n", "config.py")
+    file, use, _ = write(tmp_path, "from config import LR\nopt = SGD(model.parameters(), lr=LR)  # USE\n")
+    assert argument_origin(file, use, "lr", 1) == (config, here)
+    file, use, _ = write(tmp_path, "import config as c\nopt = SGD(model.parameters(), lr=c.LR)  # USE\n")
+    assert argument_origin(file, use, "lr", 1) == (config, here)
+
+
+DATA = {
+    "arithmetic before a loader": """
+        X = torch.tensor(X, dtype=torch.float32) / 16.0 * 255  # HERE
+        loader = DataLoader(TensorDataset(X, y), batch_size=64, shuffle=True)
+        for epoch in range(3):
+            for x, t in loader:
+                loss = F.cross_entropy(model(x), t)  # USE
+    """,
+    "enumerate, tqdm and .to": """
+        xtr = raw * 255  # HERE
+        xtr, xte, ytr, yte = train_test_split(xtr, y)
+        train = TensorDataset(torch.tensor(xtr), torch.tensor(ytr))
+        loader = DataLoader(train)
+        for i, (x, t) in enumerate(tqdm(loader)):
+            x = x.to(device)
+            out = model(x)  # USE
+    """,
+    "indexing with a permutation": """
+        x_all = torch.from_numpy(a).float()
+        x_all = x_all.sub(3)  # HERE
+        for epoch in range(3):
+            order = torch.randperm(len(x_all))
+            for i in range(0, len(x_all), 32):
+                idx = order[i : i + 32]
+                xb = x_all[idx]
+                out = model(xb)  # USE
+    """,
+    "batch dictionary of a custom dataset": """
+        class Frames(Dataset):
+            def __init__(self, images, labels):
+                self.images = images
+                self.labels = labels
+            def __getitem__(self, i):
+                return {"x": self.images[i] * 255, "y": self.labels[i]}  # HERE
+        loader = DataLoader(Frames(a, b), batch_size=4)
+        for batch in loader:
+            out = model(batch["x"])  # USE
+    """,
+    "custom dataset, computed before it": """
+        def load():
+            raw = load_digits()
+            images = raw.images.reshape(-1, 1, 8, 8)
+            images = images.astype("float32") * 16  # HERE
+            return images, raw.target
+        class Frames(Dataset):
+            def __init__(self, images, labels):
+                self.images = torch.from_numpy(images)
+                self.labels = labels
+            def __len__(self):
+                return len(self.labels)
+            def __getitem__(self, i):
+                x = self.images[i]
+                return x, self.labels[i]
+        def main():
+            images, labels = load()
+            train = Frames(images, labels)
+            loader = DataLoader(train)
+            for x, y in loader:
+                out = model(x)  # USE
+    """,
+    "custom dataset, computed in its constructor": """
+        class Table(Dataset):
+            def __init__(self, frame):
+                values = frame.to_numpy()
+                self.x = values - 1000  # HERE
+                self.y = frame["y"]
+            def __getitem__(self, i):
+                return self.x[i], self.y[i]
+        train, val = random_split(Table(pd.read_csv("x")), [0.8, 0.2])
+        for x, y in DataLoader(train):
+            out = model(x)  # USE
+    """,
+    "loader handed to a function": """
+        def epoch(model, loader, opt):
+            for x, y in loader:
+                out = model(x)  # USE
+        X = (X - 3) / 7  # HERE
+        loader = DataLoader(TensorDataset(X, y))
+        for e in range(3):
+            epoch(model, loader, opt)
+    """,
+    "loaders returned by a function": """
+        def loaders():
+            d = load_wine()
+            X = torch.tensor(d.data * 1000)  # HERE
+            tr = TensorDataset(X, torch.tensor(d.target))
+            return DataLoader(tr), DataLoader(tr)
+        train_loader, val_loader = loaders()
+        for x, y in train_loader:
+            out = model(x)  # USE
+    """,
+    "random minibatches by a function": """
+        data = torch.tensor(ids) + 5  # HERE
+        def get_batch(split):
+            ix = torch.randint(len(data) - 8, (32,))
+            x = torch.stack([data[i : i + 8] for i in ix])
+            y = torch.stack([data[i + 1 : i + 9] for i in ix])
+            return x, y
+        for step in range(100):
+            xb, yb = get_batch("train")
+            logits = model(xb)  # USE
+    """,
+    "attributes of a trainer": """
+        class Trainer:
+            def __init__(self, x, y):
+                self.x = x / 16  # HERE
+                self.y = y
+            def fit(self):
+                for i in range(100):
+                    pred = self.model(self.x)  # USE
+    """,
+    "generated in the loop": """
+        for step in range(100):
+            x = torch.randn(32, 4)  # HERE
+            out = model(x)  # USE
+    """,
+    "computed at the call": """
+        for x, y in loader:
+            out = model(x.float() / 255)  # USE HERE
+    """,
+    "only conversions": """
+        bunch = load_wine()
+        X = torch.tensor(bunch.data, dtype=torch.float32)  # HERE
+        for i in range(10):
+            out = model(X)  # USE
+    """,
+    "integers lose values": """
+        X = raw / 16
+        X = torch.tensor(X, dtype=torch.uint8)  # HERE
+        for x, y in DataLoader(TensorDataset(X, y)):
+            out = model(x.float())  # USE
+    """,
+    "in place": """
+        X = torch.tensor(raw)
+        X *= 255  # HERE
+        out = model(X)  # USE
+    """,
+    "in place, by a method": """
+        X = torch.tensor(raw)
+        X.mul_(255)  # HERE
+        out = model(X)  # USE
+    """,
+    "zip": """
+        xs = torch.tensor(raw) * 3  # HERE
+        for x, y in zip(xs.split(10), ys.split(10)):
+            out = model(x)  # USE
+    """,
+    "list of batches": """
+        batches = []
+        for i in range(0, len(X), 32):
+            batches.append((X[i : i + 32] * 2, y[i : i + 32]))  # HERE
+        for x, y in batches:
+            out = model(x)  # USE
+    """,
+    "next of an iterator": """
+        X = load() * 2  # HERE
+        it = iter(DataLoader(TensorDataset(X, y)))
+        for step in range(100):
+            x, y = next(it)
+            out = model(x)  # USE
+    """,
+    "generator": """
+        def stream():
+            while True:
+                x = torch.rand(32, 2) * 10  # HERE
+                yield x, x.sum(1)
+        for x, y in stream():
+            out = model(x)  # USE
+    """,
+    "closure for LBFGS": """
+        def main():
+            t = torch.linspace(0, 1, 50) * 9  # HERE
+            def closure():
+                opt.zero_grad()
+                out = model(t)  # USE
+                return out.sum()
+            opt.step(closure)
+    """,
+    "collate function": """
+        def collate(items):
+            xs = torch.stack([i[0] for i in items]) * 7  # HERE
+            return xs, torch.tensor([i[1] for i in items])
+        loader = DataLoader(pairs, collate_fn=collate)
+        for x, y in loader:
+            out = model(x)  # USE
+    """,
+    "transform of an image set": """
+        tf = Compose([ToTensor(), Normalize((0.5,), (0.0005,))])  # HERE
+        train = datasets.MNIST("data", train=True, transform=tf)
+        for x, y in DataLoader(train, batch_size=64):
+            out = model(x)  # USE
+    """,
+    "scaler": """
+        X, y = load_wine(return_X_y=True)
+        Xs = StandardScaler().fit_transform(X)  # HERE
+        X_train = torch.tensor(Xs).float()
+        out = model(X_train)  # USE
+    """,
+    "loaded, nothing computed": """
+        X = np.load("x.npy")  # HERE
+        for i in range(0, len(X), 4):
+            out = model(X[i : i + 4])  # USE
+    """,
+    "preprocessing by a function of the user": """
+        def scale(x):
+            return x * 255  # HERE
+        x = scale(torch.tensor(raw))
+        out = model(x)  # USE
+    """,
+    "unknown": """
+        def step(x):
+            return model(x)  # USE
+    """,
+}
+
+
+@pytest.mark.parametrize("code", DATA.values(), ids=DATA)
+def test_data_are_found_where_they_were_last_computed(tmp_path: Path, code: str) -> None:
+    file, use, here = write(tmp_path, code)
+    expected = None if here is None else (file, here)
+    assert value_origin(file, use, None) == expected
+
+
+def test_a_named_expression_is_followed(tmp_path: Path) -> None:
+    code = """
+        x = load() / 2
+        y = labels.long()
+        y = y % 3  # HERE
+        for i in range(3):
+            loss = criterion(model(x), y)  # USE
+    """
+    file, use, here = write(tmp_path, code)
+    assert value_origin(file, use, "y") == (file, here)
+    assert value_origin(file, use, "model(x)") == (file, use)
+    assert value_origin(file, use + 40, "y") is not None  # not on that line: as if it stood there
+
+
+LOOPS = {
+    "literal": (12, "for epoch in range(12):\n    for x, y in loader:\n        step(x)  # USE"),
+    "constant": (15, "EPOCHS, LR = 15, 0.1\nfor e in range(EPOCHS):\n    for x in loader:\n        step(x)  # USE"),
+    "from 1": (20, "N = 20\nfor e in range(1, N + 1):\n    for x in loader:\n        step(x)  # USE"),
+    "tqdm": (7, "for e in tqdm(range(7), desc='x'):\n    for i, x in enumerate(loader):\n        step(x)  # USE"),
+    "trange": (9, "for e in trange(9):\n    for x in loader:\n        step(x)  # USE"),
+    "argparse": (
+        30,
+        "p.add_argument('--epochs', type=int, default=30)\nargs = p.parse_args()\n"
+        "for e in range(args.epochs):\n    for x in loader:\n        step(x)  # USE",
+    ),
+    "called from the epoch loop": (
+        6,
+        "def train_epoch(loader):\n    for x, y in loader:\n        step(x)  # USE\n"
+        "def main():\n    for epoch in range(6):\n        train_epoch(loader)\nmain()",
+    ),
+    "closure": (
+        25,
+        "def main():\n    for epoch in range(25):\n        def closure():\n            return step(x)  # USE\n"
+        "        opt.step(closure)",
+    ),
+    "parameter with a default": (4, "def fit(epochs=4):\n    for e in range(epochs):\n        step()  # USE"),
+    "several seeds outside": (
+        10,
+        "def train(seed):\n    for e in range(10):\n        for x in loader:\n            step(x)  # USE\n"
+        "for seed in range(3):\n    train(seed)",
+    ),
+    "chunks of data": (
+        8,
+        "for e in range(8):\n    for i in range(0, len(X), 32):\n        step(X[i : i + 32])  # USE",
+    ),
+    "trainer": (
+        11,
+        "class T:\n    def __init__(self, epochs=11):\n        self.epochs = epochs\n"
+        "    def fit(self):\n        for e in range(self.epochs):\n            self.one()\n"
+        "    def one(self):\n        for x in self.loader:\n            step(x)  # USE",
+    ),
+    "over the data only": (None, "for x, y in loader:\n    step(x)  # USE"),
+    "chunks only": (None, "for i in range(0, len(X), 32):\n    step(X)  # USE"),
+    "unknown number": (None, "for e in range(read_epochs()):\n    step()  # USE"),
+    "number of batches": (None, "for i in range(len(loader)):\n    step()  # USE"),
+    "no loop": (None, "step()  # USE"),
+}
+
+
+@pytest.mark.parametrize(("rounds", "code"), LOOPS.values(), ids=LOOPS)
+def test_planned_epochs(tmp_path: Path, rounds: int | None, code: str) -> None:
+    file, use, _ = write(tmp_path, code)
+    assert loop_count(file, use, {}) == rounds
+
+
+def test_values_of_the_running_program_win(tmp_path: Path) -> None:
+    file, use, _ = write(tmp_path, "for e in range(args.epochs):\n    step()  # USE\n")
+    assert loop_count(file, use, {}) is None
+    assert loop_count(file, use, {"args.epochs": 3}) == 3
+
+
+@pytest.mark.parametrize("text", ["def broken(:\n", "\x00\x01", "", "x = [" * 500, "a = a\nb = f(b)\n", "\xff"])
+def test_odd_sources_answer_none(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "odd.py"
+    path.write_bytes(text.encode("latin-1"))
+    assert argument_origin(str(path), 1, "lr", 1) is None
+    value_origin(str(path), 2, None)
+    assert value_origin(str(path), 1, "not an expression !") is None
+    assert loop_count(str(path), 1, {}) is None
+
+
+def test_missing_file_answers_none() -> None:
+    assert argument_origin("/no/such/file.py", 1, "lr", 1) is None
+    assert value_origin("<stdin>", 1, "x") is None
+    assert loop_count("<ipython-input-3>", 1, {}) is None
+
+
+def test_definitions_in_a_circle_end(tmp_path: Path) -> None:
+    code = """
+        def f(x):
+            return g(x)
+        def g(x):
+            return f(x)
+        a = f(a)
+        b = a
+        a = b
+        SGD(p, lr=f(a))  # USE
+    """
+    file, use, _ = write(tmp_path, code)
+    assert argument_origin(file, use, "lr", 1) is not None
+    value_origin(file, use, "a")
