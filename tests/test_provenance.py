@@ -10,7 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from flightcheck.recording.provenance import argument_origin, loop_count, value_origin
+from flightcheck.recording.provenance import (
+    argument_data_origin,
+    argument_origin,
+    loop_count,
+    order_origin,
+    value_origin,
+)
 
 
 def write(folder: Path, code: str, name: str = "train.py") -> tuple[str, int, int | None]:
@@ -389,6 +395,12 @@ DATA = {
         X.mul_(255)  # HERE
         out = model(X)  # USE
     """,
+    "values filled in": """
+        X = (X - X.mean(0)) / X.std(0)
+        X[rng.random(X.shape) < 0.01] = np.nan  # HERE
+        for x, y in DataLoader(TensorDataset(torch.from_numpy(X), y)):
+            out = model(x)  # USE
+    """,
     "zip": """
         xs = torch.tensor(raw) * 3  # HERE
         for x, y in zip(xs.split(10), ys.split(10)):
@@ -482,6 +494,56 @@ def test_a_named_expression_is_followed(tmp_path: Path) -> None:
     assert value_origin(file, use, "y") == (file, here)
     assert value_origin(file, use, "model(x)") == (file, use)
     assert value_origin(file, use + 40, "y") is not None  # not on that line: as if it stood there
+
+
+def test_the_target_of_a_loss_is_followed(tmp_path: Path) -> None:
+    code = """
+        y = torch.tensor(prices) * 1000  # HERE
+        loader = DataLoader(TensorDataset(x, y))
+        for xb, yb in loader:
+            loss = loss_fn(model(xb, mask), yb)  # USE
+    """
+    file, use, here = write(tmp_path, code)
+    assert argument_data_origin(file, use, "target", 1) == (file, here)
+    assert argument_data_origin(file, use, "weight", 7) is None
+
+
+ORDERS = {
+    "fixed order by index": """
+        for epoch in range(3):
+            order = torch.arange(len(X))  # HERE
+            for start in range(0, len(X), 32):
+                rows = order[start : start + 32]
+                out = model(X[rows])  # USE
+    """,
+    "slices": """
+        for epoch in range(3):
+            for i in range(0, len(X), 32):  # HERE
+                xb = X[i : i + 32]
+                out = model(xb)  # USE
+    """,
+    "generator of batches": """
+        def batches(x, y):
+            for chunk in torch.arange(len(x)).split(32):  # HERE
+                yield x[chunk], y[chunk]
+        for xb, yb in batches(X, Y):
+            out = model(xb)  # USE
+    """,
+    "random rows": """
+        idx = torch.randint(0, len(X), (32,))  # HERE
+        out = model(X[idx].to(device))  # USE
+    """,
+    "no index": """
+        for x, y in DataLoader(TensorDataset(X, Y)):
+            out = model(x)  # USE
+    """,
+}
+
+
+@pytest.mark.parametrize("code", ORDERS.values(), ids=ORDERS)
+def test_order_of_hand_made_batches(tmp_path: Path, code: str) -> None:
+    file, use, here = write(tmp_path, code)
+    assert order_origin(file, use, None) == (None if here is None else (file, here))
 
 
 LOOPS = {

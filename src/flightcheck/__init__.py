@@ -1,0 +1,36 @@
+"""The checklist for debugging neural networks, as a program: one root cause, the line of code, and the fix.
+
+``flightcheck check train.py`` watches the first steps of a training without a change to it. From code:
+``with flightcheck.watch(): …``. Importing this package imports no framework.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from flightcheck.checks.base import Finding as Finding
+    from flightcheck.checks.base import Verdict as Verdict
+    from flightcheck.checks.registry import run_checks as run_checks
+    from flightcheck.diagnosis.engine import Diagnosis as Diagnosis
+    from flightcheck.diagnosis.engine import diagnose as diagnose
+    from flightcheck.recording.run import Run as Run
+    from flightcheck.session import watch as watch
+
+_HOME = {
+    "watch": "flightcheck.session",
+    "Run": "flightcheck.recording.run",
+    "run_checks": "flightcheck.checks.registry",
+    "diagnose": "flightcheck.diagnosis.engine",
+    "Diagnosis": "flightcheck.diagnosis.engine",
+    "Finding": "flightcheck.checks.base",
+    "Verdict": "flightcheck.checks.base",
+}
+__all__ = ["Diagnosis", "Finding", "Run", "Verdict", "diagnose", "run_checks", "watch"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_HOME[name]), name)

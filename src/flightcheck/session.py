@@ -10,19 +10,21 @@ import secrets
 import shlex
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from flightcheck.errors import UsageError
 from flightcheck.launch import run_as_main, without_frames_of
-from flightcheck.options import SessionResult, WatchOptions
+from flightcheck.options import DEFAULT_BUDGET, DEFAULT_RUNS_DIR, SessionResult, WatchOptions
 from flightcheck.recording.records import RunInfo
+from flightcheck.recording.run import Run
 from flightcheck.recording.store import RunWriter
 
 if TYPE_CHECKING:
     from flightcheck.adapters.torch import TorchObserver
+    from flightcheck.diagnosis.engine import Diagnosis
 
 _PACKAGE: Final = str(Path(__file__).resolve().parent)
 _DENSE_STEPS: Final = {"check": 50, "run": 10}
@@ -40,6 +42,62 @@ def watch_script(options: WatchOptions) -> SessionResult:
     folder = new_run_folder(options.runs_dir)
     with _own_stdout(options.json_to_stdout):
         return _watch(options, folder)
+
+
+@dataclasses.dataclass
+class Watched:
+    """A training watched from code: the run folder, and its findings when the ``with`` block is over."""
+
+    run_folder: Path
+    run: Run | None = None
+    diagnosis: Diagnosis | None = None
+
+
+@contextmanager
+def watch(*, budget: float = DEFAULT_BUDGET, runs_dir: Path | str = DEFAULT_RUNS_DIR, report: bool = True,
+          select: Iterable[str] = (), ignore: Iterable[str] = ()) -> Iterator[Watched]:  # fmt: skip
+    """Watch every training inside a ``with`` block, record it, and print the report to stderr at its end.
+
+    Models and optimizers may be built before the block; the lines that built them are then not known.
+
+    Args:
+        budget: largest share of the training's time that watching may cost.
+        runs_dir: folder in which the run is recorded.
+        report: print the report.
+        select: codes, or beginnings of codes, of the checks to apply; all if empty.
+        ignore: codes of checks to leave out.
+
+    Raises:
+        UsageError: PyTorch is not installed, or a code is unknown. What the block raises passes through.
+    """
+    from flightcheck.adapters.torch import TorchObserver
+    from flightcheck.checks.registry import run_checks, select_checks
+    from flightcheck.diagnosis.engine import diagnose
+    from flightcheck.report.terminal import console_for, print_report
+
+    select_checks(select, ignore)
+    watched = Watched(new_run_folder(Path(runs_dir)))
+    writer = RunWriter(watched.run_folder)
+    info = _first_info(WatchOptions(script=sys.argv[0], mode="run"), watched.run_folder)
+    writer.put(info)
+    observer = TorchObserver(writer, budget=budget, dense_steps=_DENSE_STEPS["run"])
+    observer.install()
+    started = time.perf_counter()
+    ended: dict[str, Any] = {"ended": "finished"}
+    try:
+        yield watched
+    except BaseException as e:
+        ended = {"ended": "exception", "exit_code": 1, "error": f"{type(e).__name__}: {e}",
+                 "error_location": observer.error_location(e.__traceback__)}  # fmt: skip
+        raise
+    finally:
+        observer.close()
+        writer.put(_final_info(info, observer, time.perf_counter() - started, ended))
+        writer.close()
+        watched.run = Run.open(watched.run_folder)
+        watched.diagnosis = diagnose(watched.run, run_checks(watched.run, select, ignore))
+        if report:
+            print_report(watched.run, watched.diagnosis, console_for(sys.stderr))
 
 
 def new_run_folder(runs_dir: Path) -> Path:

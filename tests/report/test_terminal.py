@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from textwrap import dedent
+from typing import Any
 
 import pytest
 
@@ -14,9 +15,7 @@ from tests.report.made import DOUBLED, FAULTY, HEALTHY, case, run_with
 from tests.verdicts import failed, info_of, passed, undecided
 
 
-def printed(
-    *verdicts: Verdict, width: int = 90, everything: bool = False, quiet: bool = False, **info: object
-) -> str:
+def printed(*verdicts: Verdict, width: int = 90, everything: bool = False, quiet: bool = False, **info: Any) -> str:
     out = io.StringIO()
     run, diagnosis = case(*verdicts, **info)
     print_report(run, diagnosis, console_for(out, width), everything=everything, quiet=quiet)
@@ -49,6 +48,34 @@ def test_root_cause_first() -> None:
 def test_everything() -> None:
     assert printed(DOUBLED, failed("P33", 200), failed("T01"), passed("P01"), undecided("D07", "1 of 8 batches"),
                    everything=True) == snapshot("""
+        ✗ L03 double-softmax                                                           train.py:41
+          41 │ return torch.softmax(x, dim=1)
+          CrossEntropyLoss received probabilities (rows sum to 1 in 50 of 50 observed calls), so
+          its floor is 1.461 and not 0.
+          Fix:   Return the logits from forward(); apply softmax only when predicting.
+          Explains 1 more finding: P33 plateau
+
+        ! P33 plateau
+          The message of P33.
+          Fix:   The fix of P33.
+          Explained by L03.
+
+        · T01 seed-not-set
+          The message of T01.
+          Fix:   The fix of T01.
+
+        Confirm your loss
+          ✗ L03 double-softmax failed
+        Diagnose parameters
+          ✓ P01 lr-too-high passed
+          ✗ P33 plateau failed
+        Track your work
+          · T01 seed-not-set noted
+        Data
+          ? D07 inputs-and-labels-misaligned inconclusive: 1 of 8 batches
+
+        1 check passed, 1 inconclusive, 1 note · 300 steps and 2 evaluations · observed 14 of 14
+        modules, every 3rd step · cost 1.3 %
         """)  # fmt: skip
 
 
@@ -76,7 +103,7 @@ def test_quiet() -> None:
 
 
 def test_a_crash_is_told_with_its_place_and_its_cause() -> None:
-    ended = {
+    ended: dict[str, Any] = {
         "ended": "exception",
         "error": "IndexError: Target 10 is out of bounds.",
         "error_location": Location("train.py", 50),
@@ -94,10 +121,13 @@ def test_a_crash_is_told_with_its_place_and_its_cause() -> None:
     [
         ({"ended": "interrupted"}, "The script was interrupted after 300 steps; this is what was seen until then."),
         ({"ended": "exit", "exit_code": 3}, "The script exited with status 3 after 300 steps."),
-        ({"ended": "running"}, "The script has not ended, or was killed, after 300 steps; this is what was recorded until then."),
+        (
+            {"ended": "running"},
+            "The script has not ended, or was killed, after 300 steps; this is what was recorded until then.",
+        ),
     ],
 )
-def test_how_the_script_ended(info: dict[str, object], line: str) -> None:
+def test_how_the_script_ended(info: dict[str, Any], line: str) -> None:
     assert printed(*HEALTHY, width=110, **info).splitlines()[0] == line
 
 

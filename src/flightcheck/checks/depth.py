@@ -7,10 +7,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from flightcheck.recording.records import Location, ModuleInfo, ParameterInfo
 from flightcheck.recording.run import NotEnoughEvidence, Run, Table
 from flightcheck.recording.signals import GRAD_NORM, LOSS, WEIGHT_NORM
+
+Floats = npt.NDArray[np.float64]
 
 SATURATING = {"sigmoid": "Sigmoid", "tanh": "Tanh", "softsign": "Softsign", "hardsigmoid": "Hardsigmoid"}
 
@@ -37,7 +40,7 @@ def layers(run: Run, root: int) -> list[Layer]:
     return sorted((Layer(modules[i], p) for i, p in found.items()), key=lambda layer: layer.module.order)
 
 
-def relative_gradients(run: Run, chosen: list[Layer], at_least: int) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+def relative_gradients(run: Run, chosen: list[Layer], at_least: int) -> Floats:
     """Median over the sampled steps of gradient norm / weight norm, one per layer; NaN where it was never measured."""
     gradients, weights = run.table(GRAD_NORM, at_least), run.table(WEIGHT_NORM, at_least)
     result = np.full(len(chosen), np.nan)
@@ -54,7 +57,7 @@ def relative_gradients(run: Run, chosen: list[Layer], at_least: int) -> np.ndarr
 
 
 def improvement(run: Run, at_least: int = 20) -> float:
-    """Share by which the loss fell, median of the first tenth against median of the last fifth.
+    """Share by which the loss fell, first tenth against last fifth; 0 if that is within two standard errors.
 
     Raises:
         NotEnoughEvidence: fewer than `at_least` finite losses.
@@ -63,9 +66,10 @@ def improvement(run: Run, at_least: int = 20) -> float:
     values = values[np.isfinite(values)]
     if len(values) < at_least:
         raise NotEnoughEvidence(f"{len(values)} of {at_least} finite losses")
-    first = float(np.median(values[: max(3, len(values) // 10)]))
-    last = float(np.median(values[-max(3, len(values) // 5) :]))
-    return (first - last) / max(abs(first), 1e-12)
+    first, last = values[: max(3, len(values) // 10)], values[-max(3, len(values) // 5) :]
+    fall = float(np.median(first) - np.median(last))
+    error = float(np.hypot(first.std(ddof=1) / len(first) ** 0.5, last.std(ddof=1) / len(last) ** 0.5))
+    return fall / max(abs(float(np.median(first))), 1e-12) if abs(fall) > 2 * error else 0.0
 
 
 def at_row(table: Table, row: int, index: int) -> float:
@@ -101,6 +105,21 @@ def most_common(locations: Iterable[Location | None]) -> Location | None:
     return counted.most_common(1)[0][0] if counted else None
 
 
+def where(location: Location | None) -> str:
+    """A line as a reader names it: the file without its folders."""
+    return (
+        f"{location.file.replace(chr(92), '/').rsplit('/', 1)[-1]}:{location.line}" if location else "an unknown line"
+    )
+
+
+def written_at(run: Run, modules: Iterable[int]) -> Location | None:
+    """The line that overwrote the weights of these modules before training, else their biases; None if none did."""
+    chosen = set(modules)
+    own = [p for p in run.parameters if p.module in chosen]
+    weights = most_common(p.write_location for p in own if p.role == "matrix")
+    return weights or most_common(p.write_location for p in own)
+
+
 def trained_roots(run: Run) -> list[int]:
     """Roots that own a parameter which an optimizer trains."""
     root_of = {m.index: m.root for m in run.modules}
@@ -111,3 +130,10 @@ def before_trouble(run: Run, table: Table) -> int:
     """How many rows of a table lie before the first NaN or infinity of the run."""
     first = min((n.step for n in run.non_finite), default=None)
     return len(table) if first is None else int(np.searchsorted(table.steps, first))
+
+
+def full_batch(run: Run) -> bool:
+    """All training batches that were seen are the same: training on the whole set at once."""
+    batches = [b for b in run.batches if b.training]
+    inputs = {(b.root, b.argument) for b in batches}
+    return len({b.step for b in batches}) >= 3 and len({(b.root, b.argument, b.digest) for b in batches}) == len(inputs)

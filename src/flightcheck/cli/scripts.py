@@ -65,8 +65,11 @@ def require_source(path: Path) -> None:
     Raises:
         UsageError: it does not; the message holds file, line and text.
     """
+    source = path.read_bytes()
+    if b"\0" in source:
+        raise UsageError(f"{path}: is not Python source (it holds null bytes)")
     try:
-        compile(path.read_bytes(), str(path), "exec", dont_inherit=True)
+        compile(source, str(path), "exec", dont_inherit=True)
     except SyntaxError as e:
         line = f":{e.lineno}" if e.lineno else ""
         text = f"\n  {e.text.strip()}" if e.text and e.text.strip() else ""

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 from flightcheck.cli.scripts import require_module, require_script
 from flightcheck.errors import FlightcheckError, UsageError
 from flightcheck.options import DEFAULT_BUDGET, DEFAULT_RUNS_DIR, SessionResult, WatchOptions
+
+if TYPE_CHECKING:
+    from flightcheck.checks.base import Severity
 
 FAIL_ON: Final = ("info", "warn", "error", "critical", "never")
 FINDINGS: Final = 1
@@ -135,7 +139,6 @@ def watch(
 
 
 def _report(args: argparse.Namespace, result: SessionResult, mode: str) -> int:
-    from flightcheck.checks.base import SEVERITIES
     from flightcheck.checks.registry import run_checks
     from flightcheck.cli.output import write_reports
     from flightcheck.diagnosis.engine import diagnose
@@ -144,17 +147,23 @@ def _report(args: argparse.Namespace, result: SessionResult, mode: str) -> int:
 
     run = Run.open(result.run_folder)
     diagnosis = diagnose(run, run_checks(run, args.select, args.ignore))
-    # Not trained means no answer, and in a check no answer is a failure that --quiet must not hide.
-    nothing = nothing_trained(run)
-    print_report(run, diagnosis, console_for(sys.stderr), everything=args.all,
-                 quiet=args.quiet and not (nothing and mode == "check"))  # fmt: skip
-    write_reports(run, diagnosis, args.json, args.sarif)
-    if nothing:
+    unanswered = nothing_trained(run) and mode == "check"  # a failure that --quiet must not hide
+    try:
+        print_report(run, diagnosis, console_for(sys.stderr), everything=args.all, quiet=args.quiet and not unanswered)
+        write_reports(run, diagnosis, args.json, args.sarif)
+    except BrokenPipeError:  # nobody reads; the exit status still counts
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    if nothing_trained(run):
         return NOTHING_TRAINED if mode == "check" else result.exit_code
-    worst = diagnosis.worst()
-    if args.fail_on == "never" or worst is None or SEVERITIES.index(worst) < SEVERITIES.index(args.fail_on):
-        return 0
-    return FINDINGS
+    return FINDINGS if _fails(diagnosis.worst(), args.fail_on) else 0
+
+
+def _fails(worst: Severity | None, limit: str) -> bool:
+    from flightcheck.checks.base import SEVERITIES
+
+    if worst is None or limit == "never":
+        return False
+    return worst in SEVERITIES[[str(s) for s in SEVERITIES].index(limit) :]
 
 
 def codes(text: str) -> list[str]:

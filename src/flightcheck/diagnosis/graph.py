@@ -62,10 +62,7 @@ def _effect_does_not_saturate(cause: Finding, effect: Finding) -> bool:
 
 def missing_path(finding: Finding) -> bool:
     """A finding of C02 in which gradients are None, that is: cut off, and not zero."""
-    told = " ".join(str(v) for k, v in finding.evidence.items() if k in ("kind", "gradient", "operation", "cut"))
-    return bool(
-        re.search(r"none|cut|detach|disconnect", told, re.IGNORECASE) or re.search(r"\bNone\b", finding.message)
-    )
+    return finding.evidence.get("gradient") == "none" or bool(finding.evidence.get("cut"))
 
 
 def _row(

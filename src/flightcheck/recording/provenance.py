@@ -14,7 +14,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Final, TypeAlias
 
-__all__ = ["argument_origin", "loop_count", "value_origin"]
+__all__ = ["argument_data_origin", "argument_origin", "loop_count", "order_origin", "value_origin"]
 
 Function: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 Scope: TypeAlias = ast.Module | ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda | ast.ClassDef
@@ -57,6 +57,7 @@ _NOT_MODELS = re.compile(
     r"loss|crit|entropy|nll|mse|bce|print|append|softmax|sigmoid|step|log|argmax|len|float|^[A-Z]\w+"
 )
 """Calls that stand around the call of a model."""
+_LOSSES = re.compile(r"loss|crit|entropy|nll|mse|bce|mae|l1|huber|objective")
 _INTEGERS = ("int", "uint", "long", "short", "byte", "bool", "Long", "Int", "Byte")
 _UNKNOWN_LOOPS = ("seed", "run", "trial", "fold", "rep", "config", "experiment")
 
@@ -152,7 +153,9 @@ def _walk_scope(scope: Scope) -> Iterator[ast.AST]:
 def _bindings_of(node: ast.AST) -> Iterator[tuple[str, _Binding]]:
     if isinstance(node, ast.Assign):
         for target in node.targets:
-            yield from _targets(target, node.value, (), node.lineno)
+            plain = isinstance(node.value, ast.Constant | ast.Attribute)  # x[missing] = 0, x[missing] = np.nan
+            fills = plain and isinstance(target, ast.Subscript) and not isinstance(_constant(target.slice), str)
+            yield from _targets(target, node if fills else node.value, (), node.lineno)
     elif isinstance(node, ast.AnnAssign | ast.NamedExpr) and node.value is not None:
         yield from _targets(node.target, node.value, (), node.lineno)
     elif isinstance(node, ast.For | ast.AsyncFor):
@@ -297,7 +300,7 @@ class _Follower:
         if not self._may_go_on(depth):
             return None
         node = value.node
-        if isinstance(node, ast.BinOp | ast.AugAssign | ast.Compare) or (
+        if isinstance(node, ast.BinOp | ast.AugAssign | ast.Compare | ast.Assign) or (
             isinstance(node, ast.UnaryOp) and not isinstance(node.operand, ast.Constant)
         ):
             return value
@@ -349,6 +352,48 @@ class _Follower:
         while isinstance(node, ast.Attribute):
             node = node.value
         return isinstance(node, ast.Name) and (node.id in source.imports or node.id in _MODULES)
+
+    # -- order ---------------------------------------------------------------------------------------------------
+
+    def order(self, value: _Value, depth: int = 0) -> _Value | None:
+        """The expression that decides which elements are taken, of the last place that picks some by an index."""
+        if not self._may_go_on(depth):
+            return None
+        node = value.node
+        if isinstance(node, ast.Subscript) and not isinstance(_constant(node.slice), int | str):
+            found = self._index(value.of(node.slice, ()), depth + 1)
+            if found is not None:
+                return found
+        if isinstance(node, ast.Call) and _last_name(node.func) in ("index_select", "take", "gather") and node.args:
+            found = self._index(value.of(node.args[-1], ()), depth + 1)
+            if found is not None:
+                return found
+        for definition in self._definitions(value):
+            if (found := self.order(definition, depth + 1)) is not None:
+                return found
+        return None
+
+    def _index(self, value: _Value, depth: int) -> _Value | None:
+        if not self._may_go_on(depth):
+            return None
+        node = value.node
+        if isinstance(node, ast.Call) and self._callee(value, node) is None:
+            name = _last_name(node.func)
+            method = isinstance(node.func, ast.Attribute) and not self._is_module(value.source, node.func.value)
+            if name not in ("enumerate", "zip", "next") and name not in _ITERATORS and not (method and name in _SAME):
+                return value
+        parts: list[ast.expr | None] = []
+        if isinstance(node, ast.Slice):
+            parts = [node.lower, node.upper]
+        elif isinstance(node, ast.BinOp):
+            parts = [node.left, node.right]
+        elif isinstance(node, ast.Tuple):
+            parts = [e for e in node.elts if not isinstance(e, ast.Slice)]
+        onward = [value.of(p) for p in parts if p is not None] or self._definitions(value)
+        for definition in onward:
+            if (found := self._index(definition, depth + 1)) is not None:
+                return found
+        return None
 
     # -- one hop -------------------------------------------------------------------------------------------------
 
@@ -759,9 +804,13 @@ def argument_origin(file: str, line: int, keyword: str, position: int | None) ->
         return None
 
 
-def _argument_value(source: _Source, line: int, keyword: str, position: int | None) -> _Value | None:
+def _argument_value(
+    source: _Source, line: int, keyword: str, position: int | None, losses: bool = False
+) -> _Value | None:
     calls = [c for c in source.calls if c.lineno <= line <= _end(c)]
-    calls.sort(key=lambda c: (c.lineno != line, (c.end_lineno or 0) - c.lineno, c.col_offset))
+    calls.sort(key=lambda c: (c.lineno != line, _end(c) - c.lineno, c.col_offset))
+    if losses:
+        calls.sort(key=lambda c: not _LOSSES.search(_last_name(c.func).lower()))
     for call in calls:
         for k in call.keywords:
             if k.arg == keyword:
@@ -805,6 +854,36 @@ def value_origin(file: str, line: int, name: str | None, function: str = "") -> 
         if source is None or node is None:
             return None
         return _Follower(line).data(_Value(source, node))
+    except Exception:  # as above
+        return None
+
+
+def argument_data_origin(file: str, line: int, keyword: str, position: int | None) -> tuple[str, int] | None:
+    """Where the data given as one argument of the call at a line were last computed.
+
+    As `value_origin`, but for example for the target of a loss: ``("train.py", 40, "target", 1)``.
+    """
+    try:
+        source = _read(file)
+        argument = _argument_value(source, line, keyword, position, losses=True) if source else None
+        return _Follower(line).data(argument) if argument is not None else None
+    except Exception:  # as above
+        return None
+
+
+def order_origin(file: str, line: int, name: str | None, function: str = "") -> tuple[str, int] | None:
+    """The line that decides which examples a hand-made batch holds, and in which order.
+
+    As `value_origin`, but follows the index of the last indexing (``X[order[i : i + 32]]`` leads to
+    ``order = torch.randperm(len(X))``, ``X[i : i + 32]`` to the loop over ``i``).
+    """
+    try:
+        source = _read(file)
+        node = _expression(source, line, name, function) if source else None
+        if source is None or node is None:
+            return None
+        found = _Follower(line).order(_Value(source, node))
+        return found.place if found is not None else None
     except Exception:  # as above
         return None
 

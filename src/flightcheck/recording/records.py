@@ -153,6 +153,8 @@ class ParameterInfo:
     updates_nonzero: int = 0
     dtype: str = "float32"
     numel: int = 0
+    loaded: bool = False
+    """``load_state_dict`` (of any module that holds it) put values into it before training."""
 
 
 @dataclass(frozen=True)
@@ -174,6 +176,11 @@ class OptimizerInfo:
     state_restarts: int = 0
     """Times that another optimizer was constructed at the same line over the same parameters after training began."""
     state_loaded: bool = False
+    state_read_location: Location | None = None
+    """The line that read, from a file and before this optimizer's first step, a state of an optimizer that fits this
+    one: the same number of parameters and the same learning rate in the first group. None if there was none."""
+    state_drops: int = 0
+    """Times that its ``state`` held entries for fewer parameters at a step than after the step before."""
     closure: bool = False
 
 
@@ -226,6 +233,8 @@ class LossSite:
     eval_calls: int = 0
     input_location: Location | None = None
     """The line that made the tensor given as prediction, where the learning pass saw it."""
+    target_origin: Location | None = None
+    """The line at which the values given as target were last computed, as far as the source tells."""
 
 
 @dataclass(frozen=True)
@@ -328,6 +337,8 @@ class Batch:
     """The line that called the root."""
     origin: Location | None = None
     """Where the values come from in the source, as far as the code tells."""
+    order_origin: Location | None = None
+    """Where the source decides which examples the batch holds (the index), for batches that are picked by hand."""
     first_module: str = ""
     """Kind of the first module with parameters that the root calls: linear, conv, embedding, norm, …"""
 
@@ -434,6 +445,7 @@ class Plan:
     epochs: int | None = None
     """Planned passes over the data, where the source says so."""
     steps_per_epoch: int | None = None
+    """Optimizer steps per pass over the data."""
     regimes: list[str] = field(default_factory=list)
     """gan, reinforcement, contrastive, finetune, second-order, closure, self-supervised, diffusion, compiled."""
     user_classes: list[str] = field(default_factory=list)

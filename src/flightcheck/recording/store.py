@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import sys
 import time
+from array import array
 from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
@@ -73,7 +75,10 @@ class RunWriter:
         key = (signal.name, step)
         if key not in self._frames:
             self._frames_kept[signal.name] = self._frames_kept.get(signal.name, 0) + 1
-        self._frames[key] = np.asarray(list(values), dtype="<f4").tobytes()
+        packed = array("f", values)  # many times faster than NumPy for the few values of a step
+        if sys.byteorder == "big":
+            packed.byteswap()
+        self._frames[key] = packed.tobytes()
 
     def flush(self, force: bool = False) -> None:
         """Commit what is pending, at most every `FLUSH_SECONDS` unless forced."""

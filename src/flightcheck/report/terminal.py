@@ -10,11 +10,13 @@ from rich.cells import cell_len
 from rich.console import Console, RenderableType
 from rich.text import Text
 
-from flightcheck.checks.base import SECTIONS, Severity, Status
+from flightcheck.checks.base import SECTIONS, Severity, Status, effective_severity
 from flightcheck.diagnosis.engine import DiagnosedFinding, Diagnosis, explains_crash
 from flightcheck.recording.records import Location
 from flightcheck.recording.run import Run
 from flightcheck.report.json import relative
+
+__all__ = ["console_for", "nothing_trained", "nothing_trained_sentence", "plain", "print_block", "print_report"]
 
 WIDEST: Final = 110
 """Columns: longer lines are hard to read."""
@@ -35,9 +37,14 @@ STATUS: Final[dict[Status, tuple[str, str]]] = {
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError  # rich would end the program with status 1
+
+
 def console_for(stream: TextIO, width: int | None = None) -> Console:
     """A console on a stream: colors only on a terminal and without NO_COLOR, no markup, no guessing of numbers."""
-    console = Console(file=stream, width=width, highlight=False, markup=False, emoji=False, soft_wrap=False)
+    console = _Console(file=stream, width=width, highlight=False, markup=False, emoji=False, soft_wrap=False)
     if width is None and console.width > WIDEST:
         console.width = WIDEST
     return console
@@ -238,13 +245,9 @@ def _print_verdicts(diagnosis: Diagnosis, console: Console) -> None:
             section = v.info.section
             console.print(Text(section, "bold"))
         sign, style = STATUS[v.status]
+        word = {"fail": "failed", "pass": "passed", "error": "broke"}.get(v.status, v.status)
+        if v.findings and all(effective_severity(v.info, f) == "info" for f in v.findings):
+            (sign, style), word = SIGN["info"], "noted"
         reason = f": {plain(v.reason)}" if v.reason else ""
-        _print_hanging(f"  {sign} {v.info.code} ", style, Text(f"{v.info.name} {_word(v.status)}{reason}"), console)
+        _print_hanging(f"  {sign} {v.info.code} ", style, Text(f"{v.info.name} {word}{reason}"), console)
     console.print()
-
-
-def _word(status: Status) -> str:
-    return {"fail": "failed", "pass": "passed", "error": "broke"}.get(status, status)
-
-
-__all__ = ["console_for", "nothing_trained", "nothing_trained_sentence", "plain", "print_block", "print_report"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, Final
 
 import torch
@@ -100,7 +101,7 @@ class Activations:
         def gradient(g: torch.Tensor) -> None:
             note(g)
 
-        tensor.register_hook(gradient)
+        tensor.register_hook(gradient)  # type: ignore[no-untyped-call]
 
     def _scale(self, index: int, x: torch.Tensor) -> None:
         self._values[ACTIVATION_RMS][index] = _rms(x)
@@ -145,4 +146,5 @@ def _rms(x: torch.Tensor) -> float:
     values = x.detach()
     if values.dtype in (torch.float16, torch.bfloat16):
         values = values.float()
-    return float(torch.linalg.vector_norm(values)) / max(1, values.numel()) ** 0.5
+    norm: float = float(torch.linalg.vector_norm(values))
+    return norm / math.sqrt(max(1, values.numel()))

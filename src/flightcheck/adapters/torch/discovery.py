@@ -45,6 +45,20 @@ class Root:
     leaves: list[tuple[int, weakref.ref[nn.Module]]] = field(default_factory=list)
     trainable: bool = False
     parameter_indices: list[int] = field(default_factory=list)
+    train_calls: int = 0
+    eval_calls: int = 0
+    call_location: Location | None = None
+
+
+@dataclass
+class Counts:
+    """What was counted for one parameter; mutable, because it changes in every step."""
+
+    gradient_checks: int = 0
+    gradients_seen: int = 0
+    gradients_nonzero: int = 0
+    update_checks: int = 0
+    updates_nonzero: int = 0
 
 
 class Discovery:
@@ -57,13 +71,13 @@ class Discovery:
         self.modules: dict[int, ModuleInfo] = {}
         self.parameters: list[ParameterInfo] = []
         self.parameter_refs: list[weakref.ref[torch.Tensor]] = []
+        self.counts: list[Counts] = []
         self._module_index: dict[int, tuple[weakref.ref[nn.Module], int]] = {}
         self._parameter_index: dict[int, tuple[weakref.ref[torch.Tensor], int]] = {}
         self.writes: dict[int, Location] = {}
         """Storage address of a parameter → last line that overwrote it before training."""
         self.loaded: weakref.WeakSet[nn.Module] = weakref.WeakSet()
         self._calls = 0
-        self.parameter_names_used: set[str] = set()
 
     # -- modules ------------------------------------------------------------------------------------------------
 
@@ -114,13 +128,16 @@ class Discovery:
 
     def save_root(self, root: Root) -> None:
         """Write the root's record."""
+        root.info = dataclasses.replace(
+            root.info, train_calls=root.train_calls, eval_calls=root.eval_calls, call_location=root.call_location
+        )
         self.watch.writer.put(root.info, root.info.index)
 
     def _register_module(self, root: Root, module: nn.Module, path: str) -> None:
         index = self.module_index(module)
         leaf = next(module.children(), None) is None
         kind = module_kind(module)
-        if kind == "dropout" and getattr(module, "p", 0):
+        if kind == "dropout" and getattr(module, "p", False):
             root.dropouts.append(module)
         if kind == "batchnorm":
             root.batchnorms.append(module)
@@ -145,6 +162,22 @@ class Discovery:
             self.watch.writer.put(self.modules[index], index)
         if leaf:
             root.leaves.append((index, weakref.ref(module)))
+
+    def unregistered(self, module: nn.Module, callers: list[nn.Module]) -> None:
+        """A module with parameters is called inside a model that does not hold it: a layer in a plain list, or one
+        that is constructed in every forward pass.
+        """
+        root = self.roots.get(id(callers[0])) if callers else None
+        if root is None or sum(m.root == root.info.index for m in self.modules.values()) > 4096:
+            return
+        path = next((f"{p}{q}" for c in reversed(callers) for p, q in _held_by(c, module, root.module())), "")
+        path = path or type(module).__name__
+        for inner, child in module.named_modules():
+            self._register_module(root, child, f"{path}.{inner}" if inner else path)
+        for name, parameter in module.named_parameters():
+            owner = module.get_submodule(name.rpartition(".")[0]) if "." in name else module
+            index = self._register_parameter(parameter, f"{root.info.name}.{path}.{name}", owner)
+            root.parameter_indices.append(index)
 
     def _nearest_location(self, root: Root, path: str) -> Location | None:
         """The line of the nearest ancestor that has one (copies made by deepcopy have none of their own)."""
@@ -210,6 +243,7 @@ class Discovery:
         index = len(self.parameters)
         self._parameter_index[id(parameter)] = (weakref.ref(parameter), index)
         self.parameter_refs.append(weakref.ref(parameter))
+        self.counts.append(Counts())
         self.parameters.append(
             ParameterInfo(
                 index=index,
@@ -231,8 +265,9 @@ class Discovery:
 
     def save_parameters(self) -> None:
         """Write all parameter records."""
-        for p in self.parameters:
-            self.watch.writer.put(p, p.index)
+        for p, counts in zip(self.parameters, self.counts):
+            self.parameters[p.index] = dataclasses.replace(p, **vars(counts))
+            self.watch.writer.put(self.parameters[p.index], p.index)
 
     def held(self, parameters: list[torch.Tensor], optimizer: OptimizerInfo) -> list[int]:
         """Register the parameters that an optimizer holds; their indices, one per entry."""
@@ -269,3 +304,15 @@ class Discovery:
         index = self.parameter_index(parameter)
         assert index is not None
         return index
+
+
+def _held_by(caller: nn.Module, module: nn.Module, root: nn.Module | None) -> list[tuple[str, str]]:
+    """Where an attribute of the caller that is no module holds `module`: the caller's path and ``hidden[0]``."""
+    prefix = next((f"{p}." if p else "" for p, m in (root.named_modules() if root else ()) if m is caller), "")
+    found = []
+    for name, value in vars(caller).items():
+        if isinstance(value, dict) and not name.startswith("_"):
+            found += [(prefix, f"{name}[{k!r}]") for k, v in value.items() if v is module]
+        elif isinstance(value, (list, tuple)):
+            found += [(prefix, f"{name}[{i}]") for i, v in enumerate(value) if v is module]
+    return found

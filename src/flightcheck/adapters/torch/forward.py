@@ -73,6 +73,8 @@ class Forward:
         self.last_inputs: list[tuple[str, weakref.ref[torch.Tensor]]] = []
         self._recorded: dict[tuple[int, bool], int] = {}
         self._origins: dict[Location, Location | None] = {}
+        self._before = watch.guarded(self._look)
+        self._after = watch.guarded(self._classify)
 
     # -- the wrapper --------------------------------------------------------------------------------------------
 
@@ -97,10 +99,12 @@ class Forward:
         if not self.watch.mine():
             return original(module, *args, **kwargs)
         self.operations.modules.append(module)
+        self.operations.with_grad.append(torch.is_grad_enabled())
         try:
             result = original(module, *args, **kwargs)
         finally:
             self.operations.modules.pop()
+            self.operations.with_grad.pop()
         self._note_inner(module, result)
         return result
 
@@ -110,11 +114,13 @@ class Forward:
         resume = evaluating and self.operations.active and self.operations.suspend()
         self.depth = 1
         self.operations.modules.append(module)
+        self.operations.with_grad.append(torch.is_grad_enabled())
         try:
             result = original(module, *args, **kwargs)
         finally:
             self.depth = 0
             self.operations.modules.pop()
+            self.operations.with_grad.pop()
             if resume:
                 self.operations.resume()
         if before is not None:
@@ -125,6 +131,8 @@ class Forward:
 
     def _note_inner(self, module: nn.Module, result: Any) -> None:
         try:
+            if self.discovery.module_index(module) is None and next(module.parameters(), None) is not None:
+                self.discovery.unregistered(module, self.operations.modules)
             self.discovery.first_call(module)
             index = self.discovery.module_index(module)
             output = first_tensor(result)
@@ -132,7 +140,8 @@ class Forward:
                 return
             if output.grad_fn is not None:
                 self.operations.owners.setdefault(output.grad_fn, index)
-            elif not torch.is_grad_enabled() and self.operations.modules:
+            elif not torch.is_grad_enabled() and self.operations.with_grad[-1]:
+                # the outermost module of a no_grad block inside a call that has gradients
                 own = [p for p in module.parameters() if p.requires_grad]
                 if own and self.operations.modules[0].training:
                     self.operations.note_cut("no_grad", own, self.discovery.modules[index].path)
@@ -141,24 +150,23 @@ class Forward:
 
     # -- the outermost call -------------------------------------------------------------------------------------
 
-    def _before(self, module: nn.Module, args: Any, kwargs: Any) -> tuple[Root, dict[str, Any], Location | None] | None:
-        def look() -> tuple[Root, dict[str, Any], Location | None] | None:
-            if next(module.parameters(), None) is None:
-                return None
-            root = self.discovery.root_of(module)
-            location = self.watch.lines.here(4)
-            data = {
-                "training": module.training,
-                "grad": torch.is_grad_enabled(),
-                "dropout": mode_of(root.dropouts),
-                "batchnorm": mode_of(root.batchnorms),
-            }
-            inputs = list(tensors_in(args, kwargs))
-            self.last_inputs = [(n, weakref.ref(t)) for n, t in inputs]
-            self._record_inputs(root, inputs, location, bool(data["grad"]) and (module.training or not self.phases))
-            return root, data, location
-
-        return self.watch.guarded(look)()
+    def _look(self, module: nn.Module, args: Any, kwargs: Any) -> tuple[Root, dict[str, Any], Location | None] | None:
+        if next(module.parameters(), None) is None:
+            return None
+        root = self.discovery.root_of(module)
+        grad = torch.is_grad_enabled()
+        close = self.watch.learning or self.watch.sampled or not grad or root.call_location is None
+        location = self.watch.lines.here(4) if close else root.call_location
+        data = {
+            "training": module.training,
+            "grad": grad,
+            "dropout": mode_of(root.dropouts),
+            "batchnorm": mode_of(root.batchnorms),
+        }
+        inputs = list(tensors_in(args, kwargs))
+        self.last_inputs = [(n, weakref.ref(t)) for n, t in inputs]
+        self._record_inputs(root, inputs, location, grad and (module.training or not self.phases))
+        return root, data, location
 
     def _record_inputs(
         self, root: Root, inputs: list[tuple[str, torch.Tensor]], location: Location | None, training: bool
@@ -199,9 +207,6 @@ class Forward:
         mine = [m for m in self.discovery.modules.values() if m.root == root.info.index]
         called = [m for m in mine if m.order >= 0]
         return sorted(called, key=lambda m: m.order) if called else mine
-
-    def _after(self, before: tuple[Root, dict[str, Any], Location | None], module: nn.Module, result: Any) -> None:
-        self.watch.guarded(self._classify)(before, module, result)
 
     def _classify(self, before: tuple[Root, dict[str, Any], Location | None], module: nn.Module, result: Any) -> None:
         root, data, location = before
@@ -276,8 +281,7 @@ class Forward:
             if losses or metrics or not phase.training_flag:
                 self.evaluation_steps.append(self.watch.step)
             self.evaluations += 1
-            info = phase.root.info
-            phase.root.info = dataclasses.replace(info, eval_calls=info.eval_calls + phase.calls)
+            phase.root.eval_calls += phase.calls
         if self.phases and not self.watch.learning:
             self.operations.suspend()
         self.phases.clear()

@@ -128,7 +128,7 @@ def _saved(node: Any, name: str) -> torch.Tensor | None:
         value = getattr(node, f"_saved_{name}")
     except (AttributeError, RuntimeError):
         return None
-    return value if is_plain_tensor(value) and value.is_floating_point() and value.numel() else None
+    return value.detach() if is_plain_tensor(value) and value.is_floating_point() and value.numel() else None
 
 
 def _violation(node: Any) -> tuple[str, dict[str, Any]] | None:

@@ -22,6 +22,8 @@ class Loaders:
         self.infos: list[LoaderInfo] = []
         self._by_line: dict[Location | None, int] = {}
         self._index: dict[int, tuple[Any, int]] = {}
+        self._iterators: dict[int, int] = {}
+        self._batches: dict[int, int] = {}
         self.last: int | None = None
         """The loader that gave the latest batch."""
 
@@ -54,15 +56,15 @@ class Loaders:
         """``iter(loader)`` was called."""
         index = self.of(loader)
         info = self.infos[index]
-        self.infos[index] = dataclasses.replace(
-            info, iterators=info.iterators + 1, iterator_location=info.iterator_location or location
-        )
+        self._iterators[index] = self._iterators.get(index, 0) + 1
+        if info.iterator_location is None:
+            self.infos[index] = dataclasses.replace(info, iterator_location=location)
         return index
 
     def fetched(self, index: int) -> None:
         """A batch was taken."""
         self.last = index
-        self.infos[index] = dataclasses.replace(self.infos[index], batches=self.infos[index].batches + 1)
+        self._batches[index] = self._batches.get(index, 0) + 1
 
     def trained(self) -> None:
         """The latest batch fed a training step."""
@@ -71,10 +73,11 @@ class Loaders:
 
     def save(self) -> None:
         """Write the records."""
-        for info in self.infos:
-            self.watch.writer.put(info, info.index)
-
-
+        for i, info in enumerate(self.infos):
+            self.infos[i] = dataclasses.replace(
+                info, iterators=self._iterators.get(i, 0), batches=self._batches.get(i, 0)
+            )
+            self.watch.writer.put(self.infos[i], i)
 
 
 def _length(thing: Any) -> int | None:

@@ -38,6 +38,8 @@ class Losses:
         self.sites: list[LossSite] = []
         self._index: dict[tuple[str, Location | None], int] = {}
         self._observed: list[int] = []
+        self._counts: list[list[int]] = []
+        """Per site: calls in training, calls without gradient."""
         self.eval_values: list[float] = []
         """Values of loss calls without gradient since the last look."""
         self.eval_calls = 0
@@ -51,14 +53,14 @@ class Losses:
         training = torch.is_grad_enabled() and isinstance(result, torch.Tensor) and result.requires_grad
         location = self.watch.lines.here(3)
         index = self._site(function, location, args, kwargs)
-        site = self.sites[index]
+        counts = self._counts[index]
         if not training:
-            self.sites[index] = dataclasses.replace(site, eval_calls=site.eval_calls + 1)
+            counts[1] += 1
             self.eval_calls += 1
             if isinstance(result, torch.Tensor) and result.numel() == 1 and result.is_cpu:
                 self.eval_values.append(float(result.detach()))
             return
-        self.sites[index] = dataclasses.replace(site, train_calls=site.train_calls + 1)
+        counts[0] += 1
         seen = self._observed[index]
         if seen >= _MOST_CALLS or not (seen < _DENSE_CALLS or self.watch.sampled):
             return
@@ -78,6 +80,7 @@ class Losses:
             )
             self.sites.append(LossSite(len(self.sites), function, location, settings))
             self._observed.append(0)
+            self._counts.append([0, 0])
         return self._index[key]
 
     def _observe(self, index: int, function: str, given: torch.Tensor, target: torch.Tensor, result: Any) -> None:
@@ -113,8 +116,9 @@ class Losses:
 
     def save(self) -> None:
         """Write the sites with their counts."""
-        for site in self.sites:
-            self.watch.writer.put(site, site.index)
+        for i, (trained, evaluated) in enumerate(self._counts):
+            self.sites[i] = dataclasses.replace(self.sites[i], train_calls=trained, eval_calls=evaluated)
+            self.watch.writer.put(self.sites[i], i)
 
 
 def _rows(tensor: torch.Tensor) -> torch.Tensor:

@@ -66,9 +66,7 @@ class NonFiniteOrigin:
         suspects = self.lines.unsafe(site)
         operation, line = suspects[0] if suspects else ("", location)
         detail = {"parameters": len(names), "of": len(held.indices), "suspects": [f"{n} {s}" for n, s in suspects[:5]]}
-        self.watch.writer.put(
-            NonFinite(self.watch.step, "gradient", ", ".join(names[:3]), operation, line, detail)
-        )
+        self.watch.writer.put(NonFinite(self.watch.step, "gradient", ", ".join(names[:3]), operation, line, detail))
         self.watch.writer.flush(force=True)
 
     def _input(self) -> NonFinite | None:

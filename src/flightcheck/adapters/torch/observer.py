@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 import time
 from types import TracebackType
-from typing import Any
+from typing import Any, Final
 
 import torch
 
@@ -32,6 +31,9 @@ from flightcheck.recording import provenance
 from flightcheck.recording.records import Coverage, Location
 from flightcheck.recording.signals import LEARNING_RATE, LOSS, NOT_THERE
 from flightcheck.recording.store import RunWriter
+
+_MOST_PHASES: Final = 3
+"""Learning passes after the first one: a script that builds optimizers for ever must not be learnt for ever."""
 
 
 class StopTraining(BaseException):
@@ -81,6 +83,8 @@ class TorchObserver:
         self._started = time.perf_counter()
         self._saved = 0.0
         self._rates: dict[int, float] = {}
+        self._learn_until = LEARNING_STEPS
+        self._relearned = 0
 
     # -- life ---------------------------------------------------------------------------------------------------
 
@@ -115,17 +119,19 @@ class TorchObserver:
             return None, None, None
         if self.optimizers.steps_total == 0 and self._backwards_in_round:
             self.end_round()
-        location = self.lines.here(4)
-        self._last_site = str(location)
+        value = self._value(loss)
+        finite = math.isfinite(value)
+        close = self.watch.learning or self.watch.sampled or not finite
+        location = self.lines.here(4) if close else self.protocol.backward_location
+        if close:
+            self._last_site = str(location)
         for call in self.forward.training_resumes():
-            info = call.root.info
-            call.root.info = dataclasses.replace(
-                info, train_calls=info.train_calls + 1, call_location=info.call_location or call.location
-            )
-            self.protocol.record("forward", info.index, call.location, **call.data)
+            call.root.train_calls += 1
+            call.root.call_location = call.root.call_location or call.location
+            self.protocol.record("forward", call.root.info.index, call.location, **call.data)
         self.loaders.trained()
         self.protocol.before_backward()
-        if not math.isfinite(self._value(loss)):
+        if not finite:
             self.budget.alarm()
             self.non_finite.loss_is_not_finite(loss, self._last_site, location)
         return loss, self._reached(loss), location
@@ -154,9 +160,7 @@ class TorchObserver:
             self.node_lines.learn(self._last_site, loss, self.operations.lines)
         return sorted(reached)
 
-    def after_backward(
-        self, loss: torch.Tensor | None, reached: list[int] | None, location: Location | None
-    ) -> None:
+    def after_backward(self, loss: torch.Tensor | None, reached: list[int] | None, location: Location | None) -> None:
         """``backward`` returned."""
         if loss is None:
             return
@@ -180,10 +184,17 @@ class TorchObserver:
 
     def before_step(self, optimizer: Any, closure: bool) -> None:
         """An optimizer is about to change its parameters (for a closure: its gradients are made inside)."""
+        known = len(self.optimizers.held)
         held = self.optimizers.of(optimizer)
         held.depth += 1
         if held.depth > 1:
             return
+        if len(self.optimizers.held) > known:
+            self.learn_again()
+            self.discovery.refresh_roots()
+            for root in self.discovery.roots.values():
+                self.statistics.first_look(root.parameter_indices)
+        held.closure |= closure
         nonzero, norm = self.statistics.gradients(held)
         if not closure:
             self._norm = norm
@@ -201,12 +212,12 @@ class TorchObserver:
         held.depth = max(0, held.depth - 1)
         if held.depth:
             return
-        location = self.lines.here(3)
+        close = self.watch.learning or self.watch.sampled or held.step_location is None
+        location = self.lines.here(3) if close else held.step_location
         self.optimizers.steps_total += 1
         rates = [float(g["lr"]) for g in optimizer.param_groups if "lr" in g]
-        held.info = dataclasses.replace(
-            held.info, steps=held.info.steps + 1, step_location=held.info.step_location or location
-        )
+        held.steps += 1
+        held.step_location = held.step_location or location
         self._rates[held.info.index] = max(rates, default=0.0)
         if self.watch.sampled:
             self.statistics.updates()
@@ -230,7 +241,7 @@ class TorchObserver:
         self._backwards_in_round = 0
         sampled = self.budget.end_round()
         self.watch.step += 1
-        if self.watch.learning and self.steps >= LEARNING_STEPS:
+        if self.watch.learning and self.steps >= self._learn_until:
             self.watch.learning = False
             self.operations.suspend()
         elif not self.watch.learning and not self.forward.phases:
@@ -243,6 +254,14 @@ class TorchObserver:
             self._saved = now
             self._save_records()
         self.watch.writer.flush()
+
+    def learn_again(self) -> None:
+        """Another optimizer begins to step long after the first: another phase of the training has begun."""
+        if not self.watch.learning and self._relearned < _MOST_PHASES:
+            self._relearned += 1
+            self._learn_until = self.steps + LEARNING_STEPS
+            self.watch.learning = True
+            self.operations.resume()
 
     def _write_round(self) -> None:
         writer, step = self.watch.writer, self.watch.step
@@ -289,7 +308,7 @@ class TorchObserver:
             if final and held.info.location is not None:
                 where = provenance.argument_origin(held.info.location.file, held.info.location.line, "lr", 1)
                 if where is not None:
-                    held.info = dataclasses.replace(held.info, lr_location=self.lines.of(*where))
+                    held.lr_location = self.lines.of(*where)
             self.optimizers.save(held)
 
     def _coverage(self) -> Coverage:

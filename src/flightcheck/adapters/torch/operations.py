@@ -8,6 +8,7 @@ PyTorch look whether a mode is active, and would compute in another order).
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any, Final
 
 import torch
@@ -53,6 +54,8 @@ class Operations(TorchFunctionMode):
         """Node → innermost module that returned it, this round."""
         self.modules: list[Any] = []
         """Modules being called, outermost first (learning pass)."""
+        self.with_grad: list[bool] = []
+        """Whether gradients were enabled when each of them was called."""
         self.metrics = 0
         self._cuts: dict[tuple[str, Location | None], GraphCut] = {}
         self._broadcasts: dict[tuple[str, Location | None], Broadcast] = {}
@@ -63,16 +66,16 @@ class Operations(TorchFunctionMode):
     @property
     def active(self) -> bool:
         """The mode is on PyTorch's stack."""
-        return any(m is self for m in _get_current_function_mode_stack())
+        return any(m is self for m in _stack())
 
     def resume(self) -> None:
         """Start looking."""
         if not self.active and not self.watch.compiled:
-            self.__enter__()
+            self.__enter__()  # type: ignore[no-untyped-call]
 
     def suspend(self) -> bool:
         """Stop looking; False if another mode lies on top, so that ours cannot be taken off now."""
-        stack = _get_current_function_mode_stack()
+        stack = _stack()
         if stack and stack[-1] is self:
             self.__exit__(None, None, None)
             return True
@@ -100,19 +103,15 @@ class Operations(TorchFunctionMode):
             if getattr(getattr(func, "__self__", None), "__name__", "") == "data":
                 self._cut("data", args[0])
             return
-        if name in _IN_PLACE_FILLS and self.watch.step == 0 and args and isinstance(args[0], torch.Tensor):
-            self._note_write(args[0])
+        if name in _IN_PLACE_FILLS and self.watch.step == 0:
+            target = args[0] if args else kwargs.get("tensor")
+            if isinstance(target, torch.Tensor):
+                self._note_write(target)
         if name in _CUTS:
             self._cut(_CUTS[name], args[0] if args else None)
         if name in _METRICS and not torch.is_grad_enabled():
             self.metrics += 1
-        if not (isinstance(result, torch.Tensor) and result.requires_grad):
-            if name in ("tensor", "as_tensor"):
-                return
-            if name in _ACTIVATIONS:
-                return
-            return
-        node = result.grad_fn
+        node = _node_of(result)
         if node is None:
             return
         line = self.watch.lines.here(2)
@@ -152,7 +151,7 @@ class Operations(TorchFunctionMode):
             return  # p.data of a parameter: an optimizer or an initialization, not a cut
         self.note_cut(operation, [leaf for t in tensors for leaf in leaves_of(t, _WALK_LIMIT)])
 
-    def note_cut(self, operation: str, leaves: list[torch.Tensor], module: str = "") -> None:
+    def note_cut(self, operation: str, leaves: Sequence[torch.Tensor], module: str = "") -> None:
         """A tensor left the graph at the user's line; `leaves` lie behind it."""
         line = self.watch.lines.here(2)
         key = (operation, line)
@@ -197,3 +196,15 @@ class Operations(TorchFunctionMode):
             self.watch.writer.put(cut, i)
         for i, broadcast in enumerate(self._broadcasts.values()):
             self.watch.writer.put(broadcast, i)
+
+
+def _node_of(result: Any) -> Any:
+    """The graph node that made a result; None for leaves, and for views whose history PyTorch refuses to tell."""
+    try:
+        return result.grad_fn if isinstance(result, torch.Tensor) and result.requires_grad else None
+    except RuntimeError:  # a view made under no_grad and modified in place since
+        return None
+
+
+def _stack() -> list[Any]:
+    return list(_get_current_function_mode_stack())  # type: ignore[no-untyped-call]

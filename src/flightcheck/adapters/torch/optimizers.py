@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import statistics as stats
 import weakref
 from dataclasses import dataclass, field
@@ -13,7 +14,7 @@ from torch.optim import Optimizer
 
 from flightcheck.adapters.torch.discovery import Discovery
 from flightcheck.adapters.torch.watch import Watch
-from flightcheck.recording.records import OptimizerInfo, SchedulerInfo
+from flightcheck.recording.records import Location, OptimizerInfo, SchedulerInfo
 
 MOST_OPTIMIZERS = 64
 """An optimizer built anew in every step would fill the run; later ones share the last record of their line."""
@@ -37,6 +38,11 @@ class Held:
     addresses: dict[int, int] = field(default_factory=dict)
     depth: int = 0
     size: int = -1
+    distinct: list[int] = field(default_factory=list)
+    steps: int = 0
+    step_location: Location | None = None
+    lr_location: Location | None = None
+    closure: bool = False
 
 
 class Optimizers:
@@ -95,6 +101,7 @@ class Optimizers:
         parameters = [p for g in optimizer.param_groups for p in g["params"]]
         held.size = len(parameters)
         held.indices = self.discovery.held(parameters, held.info)
+        held.distinct = list(dict.fromkeys(held.indices))
         small = sorted((p for p in parameters if p.requires_grad), key=lambda p: p.numel())
         chosen = small[:: max(1, len(small) // 4)][:4]
         held.witnesses = [weakref.ref(p) for p in chosen]
@@ -103,6 +110,10 @@ class Optimizers:
 
     def save(self, held: Held) -> None:
         """Write the optimizer's record."""
+        held.info = dataclasses.replace(
+            held.info, steps=held.steps, step_location=held.step_location, lr_location=held.lr_location,
+            closure=held.closure,
+        )  # fmt: skip
         self.watch.writer.put(held.info, held.info.index)
 
     def gradients_are_clear(self, held: Held) -> bool:
@@ -134,7 +145,7 @@ class Optimizers:
 def _groups(optimizer: Optimizer) -> list[dict[str, Any]]:
     groups = []
     for group in optimizer.param_groups:
-        options = {k: v for k, v in group.items() if isinstance(v, (bool, int, float, str))}
+        options: dict[str, Any] = {k: v for k, v in group.items() if isinstance(v, (bool, int, float, str))}
         options |= {
             k: [float(x) for x in v] for k, v in group.items()
             if isinstance(v, tuple) and all(isinstance(x, (int, float)) for x in v)
@@ -175,7 +186,7 @@ class Schedulers:
         index = len(self.infos)
         self._index[id(scheduler)] = (weakref.ref(scheduler), index)
         built = self.discovery.built.get(scheduler)
-        settings = {}
+        settings: dict[str, Any] = {}
         for name in _SCHEDULE_SETTINGS:
             value = getattr(scheduler, name, None)
             if isinstance(value, (bool, int, float, str)):
@@ -205,13 +216,13 @@ class Schedulers:
         info = self.infos[index]
         held = self.optimizers.of(scheduler.optimizer)
         at = self._steps_at_call[index]
-        at.append(held.info.steps)
+        at.append(held.steps)
         del at[:-64]
-        between = [b - a for a, b in zip(at, at[1:])]
+        between = [b - a for a, b in itertools.pairwise(at)]
         self.infos[index] = dataclasses.replace(
             info,
             calls=info.calls + 1,
-            calls_before_first_step=info.calls_before_first_step + (held.info.steps == 0),
+            calls_before_first_step=info.calls_before_first_step + (held.steps == 0),
             calls_after_skipped_step=info.calls_after_skipped_step + skipped,
             optimizer_steps_per_call=float(stats.median(between)) if between else None,
             step_location=info.step_location or self.watch.lines.here(3),

@@ -65,12 +65,13 @@ def _evaluates(file: str) -> bool:
 
 def plan_of(observer: TorchObserver) -> Plan:
     """The plan as far as it is known at the end."""
-    roots = [r.info.index for r in observer.discovery.roots.values() if r.info.train_calls]
-    stepping = [h for h in observer.optimizers.held if h.info.steps]
-    most = max((h.info.steps for h in stepping), default=0)
+    roots = [r.info.index for r in observer.discovery.roots.values() if r.train_calls]
+    stepping = [h for h in observer.optimizers.held if h.steps]
+    most = max((h.steps for h in stepping), default=0)
     backward = max(observer.protocol.backward_sites.items(), key=lambda i: i[1], default=(None, 0))[0]
     trained = [i for i in observer.loaders.infos if i.used_in_training]
     batch_location = trained[0].location if trained else None
+    observer.losses.save()
     losses = [s for s in observer.losses.sites if s.train_calls]
     epochs = provenance.loop_count(backward.file, backward.line, {}) if backward is not None else None
     accumulation = round(observer.protocol.backwards / most) if most and len(stepping) == 1 else 1
@@ -97,12 +98,12 @@ def regimes_of(observer: TorchObserver) -> set[str]:
     import sys
 
     found = set(observer.regimes)
-    stepping = [h for h in observer.optimizers.held if h.info.steps]
+    stepping = [h for h in observer.optimizers.held if h.steps]
     own = [set(h.indices) for h in stepping]
-    roots = [r for r in observer.discovery.roots.values() if r.info.train_calls]
+    roots = [r for r in observer.discovery.roots.values() if r.train_calls]
     if len(stepping) > 1 and len(roots) > 1 and not set.intersection(*own):
         found.add("gan")
-    if any(h.info.closure for h in stepping):
+    if any(h.closure for h in stepping):
         found.add("closure")
     if any(r.info.loaded for r in roots) or any(
         not p.requires_grad for r in roots for p in (observer.discovery.parameters[i] for i in r.parameter_indices)

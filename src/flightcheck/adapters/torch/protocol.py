@@ -34,9 +34,14 @@ class Protocol:
         self.backward_location: Location | None = None
         self.backward_sites: dict[Location | None, int] = {}
 
+    @property
+    def close(self) -> bool:
+        """Calls of this round are recorded."""
+        return self.watch.step < _DENSE_ROUNDS or self.watch.sampled
+
     def record(self, kind: str, subject: int = -1, location: Location | None = None, **data: Any) -> None:
         """Append a call to the run."""
-        if self.watch.step < _DENSE_ROUNDS or kind in _ALWAYS or self.watch.sampled:
+        if kind in _ALWAYS or self.close:
             self.watch.writer.append(Call(self.watch.next_sequence(), self.watch.step, kind, subject, location, data))
 
     # -- backward -----------------------------------------------------------------------------------------------

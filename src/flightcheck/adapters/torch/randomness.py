@@ -49,7 +49,7 @@ class Randomness:
         if "numpy" in sys.modules:
             import numpy as np
 
-            states["numpy"] = np.random.get_state()[1].tobytes()  # type: ignore[index,union-attr]
+            states["numpy"] = np.random.get_state()[1].tobytes()  # type: ignore[index]
         return states
 
     def save(self) -> None:

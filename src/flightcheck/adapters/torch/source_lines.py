@@ -33,7 +33,7 @@ class SourceLines:
         self._locations: dict[tuple[CodeType, int], Location] = {}
 
     def _is_user(self, file: str) -> bool:
-        if file.startswith(_PACKAGE) or file.startswith("<frozen") or file == "<string>":
+        if file.startswith((_PACKAGE, "<frozen")) or file == "<string>":
             return False
         if self._own and file.startswith(self._own):
             return True

@@ -29,8 +29,6 @@ class Statistics:
         self._rows: dict[str, dict[int, float]] = {"grad": {}, "weight": {}, "update": {}}
         self._before: dict[int, torch.Tensor] = {}
         self._looked: set[int] = set()
-        self.changed: set[int] = set()
-        """Parameters whose record changed since the last save."""
 
     def gradients(self, held: Held) -> tuple[int, float]:
         """Record the gradient norms of an optimizer's parameters, before it steps.
@@ -38,24 +36,24 @@ class Statistics:
         Returns:
             How many gradients are there and not all zero, and their total L2 norm (NaN or inf as they are).
         """
-        present: list[tuple[int, torch.Tensor]] = []
-        for index in dict.fromkeys(held.indices):
-            parameter = self.discovery.parameter_refs[index]()
-            if parameter is None:
+        indices = held.distinct
+        gradients = [p.grad if (p := self.discovery.parameter_refs[i]()) is not None else None for i in indices]
+        norms = iter(norms_of([g for g in gradients if g is not None]))
+        row, counts = self._rows["grad"], self.discovery.counts
+        nonzero, squares = 0, 0.0
+        for index, gradient in zip(indices, gradients):
+            count = counts[index]
+            count.gradient_checks += 1
+            if gradient is None:
+                row[index] = NOT_THERE
                 continue
-            if parameter.grad is None:
-                self._rows["grad"][index] = NOT_THERE
-                self._count(index, False, False)
-                continue
-            present.append((index, parameter.grad))
-        norms = norms_of([g for _, g in present])
-        nonzero = 0
-        for (index, _), norm in zip(present, norms):
-            self._rows["grad"][index] = norm
-            self._count(index, True, norm != 0.0)
-            nonzero += norm != 0.0
-        total = math.sqrt(sum(n * n for n in norms)) if norms else 0.0
-        return nonzero, total
+            row[index] = norm = next(norms)
+            count.gradients_seen += 1
+            if norm != 0.0:
+                nonzero += 1
+                count.gradients_nonzero += 1
+                squares += norm * norm
+        return nonzero, math.sqrt(squares) if squares >= 0 else squares
 
     def foreign_gradients(self, indices: Sequence[int]) -> None:
         """Record the gradients of parameters that no optimizer holds, after a backward."""
@@ -68,20 +66,14 @@ class Statistics:
             there = parameter.grad is not None
             norm = norms_of([parameter.grad])[0] if parameter.grad is not None else NOT_THERE
             self._rows["grad"][index] = norm
-            self._count(index, there, there and norm != 0.0)
-
-    def _count(self, index: int, there: bool, nonzero: bool) -> None:
-        p = self.discovery.parameters[index]
-        self.discovery.update_parameter(
-            index,
-            gradient_checks=p.gradient_checks + 1,
-            gradients_seen=p.gradients_seen + there,
-            gradients_nonzero=p.gradients_nonzero + nonzero,
-        )
+            counts = self.discovery.counts[index]
+            counts.gradient_checks += 1
+            counts.gradients_seen += there
+            counts.gradients_nonzero += there and norm != 0.0
 
     def snapshot(self, held: Held) -> None:
         """Keep the values of an optimizer's parameters for the moment of its step, on sampled rounds."""
-        parameters = [(i, p) for i in dict.fromkeys(held.indices) if (p := self.discovery.parameter_refs[i]()) is not None]
+        parameters = [(i, p) for i in held.distinct if (p := self.discovery.parameter_refs[i]()) is not None]
         usable = [(i, p) for i, p in parameters if p.is_floating_point() and p.layout is torch.strided and p.numel()]
         self._before = {i: _sampled(p.detach()).clone() for i, p in usable}
         for (index, _), norm in zip(usable, norms_of([p.detach() for _, p in usable])):
@@ -101,10 +93,8 @@ class Statistics:
         scale = [math.sqrt(self.discovery.parameters[i].numel / max(1, m.numel())) for i, m in zip(indices, moves)]
         for index, norm, factor in zip(indices, norms_of(moves), scale):
             self._rows["update"][index] = norm * factor
-            p = self.discovery.parameters[index]
-            self.discovery.update_parameter(
-                index, update_checks=p.update_checks + 1, updates_nonzero=p.updates_nonzero + (norm != 0.0)
-            )
+            self.discovery.counts[index].update_checks += 1
+            self.discovery.counts[index].updates_nonzero += norm != 0.0
         self._before = {}
 
     def write(self, total: float | None) -> None:
@@ -150,19 +140,14 @@ class Statistics:
             self.discovery.update_parameter(index, gradient_duplicate_rows=duplicate_rows(gradient.detach()))
 
 
+@torch.no_grad()
 def norms_of(tensors: Sequence[torch.Tensor]) -> list[float]:
     """L2 norms; sparse gradients by their values; one transfer per device."""
-    dense = [(i, t) for i, t in enumerate(tensors) if t.layout is torch.strided and t.is_floating_point()]
-    norms = [0.0] * len(tensors)
-    if dense:
-        values = torch._foreach_norm([t.detach() for _, t in dense])
-        numbers = [float(v) for v in values] if dense[0][1].is_cpu else torch.stack(list(values)).tolist()
-        for (i, _), number in zip(dense, numbers):
-            norms[i] = number
-    for i, t in enumerate(tensors):
-        if t.layout is torch.sparse_coo:
-            norms[i] = float(t._values().norm())
-    return norms
+    if not tensors:
+        return []
+    if all(t.layout is torch.strided and t.is_cpu and t.is_floating_point() for t in tensors):
+        return [float(v) for v in torch._foreach_norm(list(tensors))]
+    return [float(t._values().norm()) if t.layout is torch.sparse_coo else float(t.float().norm()) for t in tensors]
 
 
 def duplicate_rows(values: torch.Tensor) -> float:

@@ -94,7 +94,7 @@ def _modules(o: TorchObserver) -> None:
 
 def _zero_grad(o: TorchObserver, original: Any) -> Any:
     def tell(owner: Any) -> None:
-        line = o.lines.here(4)
+        line = o.lines.here(4) if o.protocol.close else None
         if isinstance(owner, Optimizer):
             o.protocol.zero_grad(owner, None, line)
         else:

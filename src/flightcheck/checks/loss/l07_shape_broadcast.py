@@ -6,7 +6,7 @@ import math
 import re
 from collections.abc import Iterator, Sequence
 
-from flightcheck.checks.base import Check, Finding, NotApplicable, Param, Severity, check
+from flightcheck.checks.base import Check, Finding, NotApplicable, NotEnoughEvidence, Param, Severity, check
 from flightcheck.checks.loss._prediction import by_site
 from flightcheck.recording.records import Broadcast, LossCall
 from flightcheck.recording.run import Run
@@ -68,8 +68,10 @@ class ShapeBroadcast(Check):
 
     def __call__(self, run: Run) -> Iterator[Finding]:
         calls = run.training_calls(*ELEMENTWISE)
-        if not calls and not run.broadcasts and not run.loss_calls:
-            raise NotApplicable("no elementwise loss and no arithmetic between model output and data was seen")
+        if not run.loss_calls and not run.broadcasts:
+            if run.info.steps or run.info.backwards:
+                raise NotEnoughEvidence("no loss function and no arithmetic between model output and data was seen")
+            raise NotApplicable("no training step was seen")
         seen = set()
         for here in by_site(calls).values():
             wide = [c for c in here if self._grows(c.input_shape, c.target_shape)]

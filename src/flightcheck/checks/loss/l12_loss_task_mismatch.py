@@ -93,7 +93,9 @@ class LossTaskMismatch(Check):
         outside = c.target_min < -self.margin.value or c.target_max > 1 + self.margin.value
         use_binary = "Use BCEWithLogitsLoss on the raw output, or two outputs with CrossEntropyLoss."
         if name in ("cross_entropy", "nll_loss"):
-            if c.target_shape == c.input_shape == [math.prod(c.input_shape)] and self._not_one_distribution(c):
+            if len(c.input_shape) == 1 and c.target_shape == c.input_shape:
+                if not self._not_one_distribution(c):
+                    return None
                 n = c.input_shape[0]
                 return (
                     f"{name} takes the {n} outputs of shape ({n},) for the classes of one example.",

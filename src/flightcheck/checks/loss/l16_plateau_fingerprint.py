@@ -50,12 +50,13 @@ class PlateauFingerprint(Check):
         base = baseline(run, int(self.steps.value))
         half = base.losses[len(base.losses) // 2 :]
         mean = float(half.mean())
-        error = float(half.std()) / math.sqrt(len(half))
-        if error * 3 > self.noise.value * abs(mean):
-            raise NotEnoughEvidence("the loss is too noisy to compare with a constant")
-        blocks = [float(b.mean()) for b in np.array_split(half, 4)]
+        quarters = np.array_split(half, 4)
+        blocks = [float(b.mean()) for b in quarters]
+        error = math.sqrt(float(np.mean([b.var() for b in quarters])) / len(half))
         if max(blocks) - min(blocks) > self.flat.value * abs(mean) + 2 * 3 * error:
             return
+        if error * 3 > self.noise.value * abs(mean):
+            raise NotEnoughEvidence("the loss is too noisy to compare with a constant")
         bounded = any(last_activation(c) in ("sigmoid", "softmax") for c in base.calls)
         for value, name, floor in self._constants(base, bounded):
             if abs(mean - value) > max(self.relative.value * value, min(3 * error, 2 * self.relative.value * value)):

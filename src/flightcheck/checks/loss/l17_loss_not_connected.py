@@ -45,9 +45,9 @@ class LossNotConnected(Check):
     ## Source
     Chase Roberts, "How to unit test machine learning code"; pytorch.org, autograd mechanics.
     ## Known false alarms
-    A part frozen on purpose by `detach` although the optimizer holds it; `no_grad` gives only a warning, and information
-    where the model was loaded. Parts with a twin that learns, or that change by themselves, are teachers: information.
-    Cuts beside a working path (target networks, BYOL, GAN discriminator steps) are not flagged.
+    A part frozen on purpose by `detach` although the optimizer holds it; `no_grad` gives only a warning, and where the
+    model was loaded only information. Parts with a twin that learns, or that change by themselves, are teachers: also
+    information. Cuts beside a working path (target networks, BYOL, GAN discriminator steps) are not flagged.
     """
 
     backwards = Param(3, "a single batch may have nothing to learn from (no objects, no valid labels)")
@@ -66,9 +66,8 @@ class LossNotConnected(Check):
         if len(loose) >= self.backwards.value and len(loose) == len(backwards) and unfed:
             leaf = sum(bool(c.data.get("leaf")) for c in loose)
             cut = self._culprit(run, loose[-1].location)
-            # a loss with history reaches something: tensors that we do not know, or, behind a known cut, nothing
-            known = cut and {p.index for p in trained}.intersection(cut.parameters)
-            if leaf == len(loose) or known:
+            # without an optimizer, a loss with history may reach tensors that nobody told us of
+            if leaf == len(loose) or trained:
                 what = "a tensor without history" if leaf else "a loss whose graph holds no parameter"
                 yield self._finding(f"Backward was called on {what} in all {len(loose)} observed calls", cut, run)
                 return
@@ -152,7 +151,9 @@ class LossNotConnected(Check):
         learning = [p for p in run.parameters if p.gradients_seen]
         for depth in (0, 1):
             twins = {(p.name.split(".", depth)[-1], tuple(p.shape)) for p in learning}
-            if twins.issuperset((p.name.split(".", depth)[-1], tuple(p.shape)) for p in behind):
+            if sum(len(p.shape) > 1 for p in behind) > 1 and twins.issuperset(
+                (p.name.split(".", depth)[-1], tuple(p.shape)) for p in behind
+            ):
                 return True
         try:
             weights = run.table(WEIGHT_NORM, 2)

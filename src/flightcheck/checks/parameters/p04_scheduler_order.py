@@ -68,7 +68,10 @@ class SchedulerOrder(Check):
         first_step = next((i for i, c in enumerate(calls) if c.kind == "step" and c.subject == optimizer.index), 0)
         before = calls[:first_step]
         elsewhere = any(c.kind in {"step", "scaler_skip"} for c in before)
-        forwarded = early > 1 and bool(before) and not any(c.kind == "backward" for c in before)
+        untrained = [
+            c.kind for c in before[: next((i for i, c in enumerate(before) if c.kind == "backward"), len(before))]
+        ]
+        forwarded = early > 1 and untrained.count("scheduler_step") >= early
         excused = elsewhere or forwarded
         yield Finding(
             f"{scheduler.type}.step() was called {early} time{'s' if early > 1 else ''} before the first "

@@ -65,6 +65,11 @@ class SchedulerGranularity(Check):
         steps = max((o.steps for o in run.optimizers if o.index == s.optimizer), default=run.info.steps)
         if not per_epoch:
             raise NotEnoughEvidence("steps per epoch are unknown")
+        if any(
+            x.used_in_training and x.iterators >= 3 and x.batches < 0.5 * x.iterators * (x.length or 0)
+            for x in run.loaders
+        ):
+            raise NotEnoughEvidence("passes over the loader are not completed, so epochs cannot be counted")
         if per_epoch < self.batches.value or s.type in PERIODIC:
             return
         if not s.calls:
@@ -106,15 +111,24 @@ class SchedulerGranularity(Check):
                 return  # one cosine per epoch is a known design
             counted = horizon <= 1.1 * count or kind in {"decay", "end"}
             yield Finding(
-                f"{s.type} ({what}) is called {unit}, {known:.0f} times in this training, but is over after {horizon:.0f} "
-                f"calls ({100 * horizon / known:.1f} %): "
-                + ("the rate then swings back up and down." if kind == "wave" else "almost no learning rate is left then."),
+                f"{s.type} ({what}) is called {unit}, {known:.0f} times in this training, but is over after "
+                f"{horizon:.0f} calls ({100 * horizon / known:.1f} %): "
+                + (
+                    "the rate then swings back up and down."
+                    if kind == "wave"
+                    else "almost no learning rate is left then."
+                ),
                 location=s.step_location or s.location,
                 evidence=evidence,
                 severity=None if counted else "warn",
                 fix=f"Call scheduler.step() once per epoch, or give it batches: {right}.",
             )
-        elif calls is not None and horizon > self.long.value * calls and kind in {"wave", "cycle", "end"} and not per_batch:
+        elif (
+            calls is not None
+            and horizon > self.long.value * calls
+            and kind in {"wave", "cycle", "end"}
+            and not per_batch
+        ):
             counted = total is not None and 0.5 * total <= horizon <= 2 * total
             if counted or kind == "cycle":
                 yield Finding(
@@ -133,8 +147,8 @@ class SchedulerGranularity(Check):
         rates = run.table(LEARNING_RATE).column(s.optimizer).values
         if len(rates) and rates[0] > 0 and rates[-1] <= 0.11 * rates[0]:
             yield Finding(
-                f"ReduceLROnPlateau (patience={patience}) is called per batch: batch noise counted as stagnation and cut "
-                f"the learning rate from {rates[0]:.2g} to {rates[-1]:.2g} within {s.calls / per_epoch:.1f} epochs.",
+                f"ReduceLROnPlateau (patience={patience}) is called per batch: batch noise counted as stagnation "
+                f"and cut the rate from {rates[0]:.2g} to {rates[-1]:.2g} within {s.calls / per_epoch:.1f} epochs.",
                 location=s.step_location or s.location,
                 evidence={"patience": patience, "first": float(rates[0]), "last": float(rates[-1])},
                 fix="Call it once per epoch with the mean (validation) loss of the epoch.",

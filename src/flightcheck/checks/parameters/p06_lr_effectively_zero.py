@@ -67,11 +67,11 @@ class LrEffectivelyZero(Check):
         alive = np.flatnonzero(~gone)
         first = int(alive[-1]) + 1 if len(alive) else 0
         onset = int(steps[first])
-        planned = (run.plan.epochs or 0) * (run.plan.steps_per_epoch or 0) // max(run.plan.accumulation, 1)
+        planned = (run.plan.epochs or 0) * (run.plan.steps_per_epoch or 0)
         end = max(planned, int(steps[-1]) + 1)
         if len(rates) - first < self.samples.value or onset > (1 - self.left.value) * end:
             return None
-        if self._moves(run, optimizer, onset):
+        if not rates[-1] and self._moves(run, optimizer, onset):
             return None
         scheduler = next((s for s in run.schedulers if s.optimizer == optimizer.index), None)
         waiting = not len(alive) and scheduler is not None and scheduler.calls == 0
@@ -79,8 +79,8 @@ class LrEffectivelyZero(Check):
         message = (
             f"The learning rate of {optimizer.type} is 0 in all {len(rates)} observed steps: nothing learns."
             if not len(alive)
-            else f"The learning rate of {optimizer.type} fell from {peak:.2g} to {abs(rates[-1]):.2g} at step {onset} and "
-            f"stays there: {rest:.0f} % of the run of {end} steps changes nothing."
+            else f"The learning rate of {optimizer.type} fell from {peak:.2g} to {abs(rates[-1]):.2g} at step {onset} "
+            f"and stays there: {rest:.0f} % of the run of {end} steps changes nothing."
         )
         return Finding(
             message,
@@ -102,4 +102,4 @@ class LrEffectivelyZero(Check):
             return False
         later = table.steps > onset
         columns = [p for p in optimizer.parameters if p < table.values.shape[1]]
-        return bool(columns) and bool((table.values[later][:, columns] > 1e-7).any())
+        return bool(columns) and bool((table.values[later][:, columns] > 0).any())

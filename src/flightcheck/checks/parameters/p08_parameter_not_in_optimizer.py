@@ -53,6 +53,7 @@ class ParameterNotInOptimizer(Check):
         if not any(p.in_graph for p in ours):
             raise NotEnoughEvidence("the graph of the loss was not followed to any parameter")
         orphans = [p for p in run.parameters if p.module < 0 and p.optimizers and not p.gradients_nonzero]
+        loose = [p for p in run.parameters if p.module < 0 and p.in_graph and p.requires_grad and not p.optimizers]
         missing: dict[int, list[ParameterInfo]] = defaultdict(list)
         for p in ours:
             if p.requires_grad and p.in_graph and not p.optimizers and not self._moves(run, p):
@@ -60,6 +61,15 @@ class ParameterNotInOptimizer(Check):
                 missing[module.root if module else -1].append(p)
         if orphans:
             return  # the optimizer holds other tensors in their place: P10
+        if loose and (p := loose[0]):
+            yield Finding(
+                f"{len(loose)} parameters ({', '.join(q.name for q in loose[:2])}) are reached by the loss but "
+                "belong to no model and no optimizer: layers in a plain list are not registered.",
+                location=p.location or stepping[0].location,
+                evidence={"parameters": len(loose)},
+                parameters=tuple(q.index for q in loose),
+                fix="Keep layers in nn.ModuleList and tensors in nn.Parameter attributes.",
+            )
         for root, parameters in missing.items():
             yield self._finding(run, next((r for r in run.roots if r.index == root), None), parameters, stepping)
 
@@ -105,7 +115,8 @@ class ParameterNotInOptimizer(Check):
         self, run: Run, root: RootInfo | None, missing: list[ParameterInfo], held: list[ParameterInfo]
     ) -> tuple[Severity | None, str]:
         """A reason why this may be meant, with the severity that it leaves."""
-        if (root and root.loaded) or run.in_regime("finetune"):
+        known = any(p.loaded for p in run.parameters)  # which parameters a file filled, not only which model
+        if root and root.loaded and (all(p.loaded for p in missing) or not known):
             return "info", "frozen by omission in a pretrained model? Then set requires_grad=False"
         if all(p.write_location and p.role == "embedding" for p in missing):
             return "info", "an embedding that was filled before training"
@@ -126,9 +137,10 @@ class ParameterNotInOptimizer(Check):
     @staticmethod
     def _built_from(optimizer: OptimizerInfo, root: RootInfo | None) -> bool:
         """The optimizer's line takes all parameters of this very root, so the missing ones came later or elsewhere."""
-        if root is None or optimizer.location is None or not root.name:
+        if root is None or optimizer.location is None:
             return False
-        return bool(re.search(rf"(?<![\w.]){re.escape(root.name)}\.(named_)?parameters\(\)\s*[,)]", optimizer.location.code))
+        taken = re.findall(r"(?<![\w.])(\w+)\.(?:named_)?parameters\(\)\s*[,)]", optimizer.location.code)
+        return len(taken) == 1 and taken[0].lower() in {"model", "net", "network", root.name.lower(), root.type.lower()}
 
     def _moves(self, run: Run, p: ParameterInfo) -> bool:
         """Its values change although no optimizer holds it: an update by hand, an EMA, a copy of master weights."""

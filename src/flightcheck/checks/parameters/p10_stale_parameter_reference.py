@@ -50,7 +50,9 @@ class StaleParameterReference(Check):
             raise NotEnoughEvidence("no parameter of a called model was recorded")
         missing = [p for p in run.parameters if self._unheld(run, p)]
         for optimizer in stepping:
-            orphans = [p for p in run.parameters if p.module < 0 and p.requires_grad and optimizer.index in p.optimizers]
+            orphans = [
+                p for p in run.parameters if p.module < 0 and p.requires_grad and optimizer.index in p.optimizers
+            ]
             if not orphans or not missing:
                 continue
             if any(p.in_graph or p.gradients_nonzero for p in orphans):

@@ -29,8 +29,8 @@ class Plateau(Check):
     """The training loss is where it was at the first step.
 
     ## What it checks
-    After at least 100 steps, the mean loss of the last quarter lies within 1 % of that of the first steps, although its
-    noise is small enough to see a change of that size.
+    After at least 100 steps, the mean loss of the last quarter lies within 1 % (and three standard errors) of that of
+    the first steps, although its noise is small enough to see a change.
     ## Why it matters
     A model that learns lowers the loss on its training data soon, even if only by memorizing.
     ## How to fix
@@ -45,7 +45,7 @@ class Plateau(Check):
 
     steps = Param(100, "enough steps of any sensible learning rate to lower the loss by 1 %")
     change = Param(0.01, "healthy trainings gain more than 1 % in the first steps alone")
-    noise = Param(0.005, "three standard errors of both means must be below the change that is looked for")
+    noise = Param(0.005, "the standard error of the difference must stay well below the change that is looked for")
     batches = Param(4, "so few different batches can be memorized")
     repeats = Param(10, "times that each of these batches was seen again")
 
@@ -68,9 +68,9 @@ class Plateau(Check):
         quick = values[0] > (1 + 3 * self.change.value) * end + 3 * float(
             last.std()
         )  # all was learned in the first step
-        if quick or abs(end - start) > self.change.value * start:
-            return
         error = math.hypot(float(first.std()) / math.sqrt(len(first)), float(last.std()) / math.sqrt(len(last)))
+        if quick or abs(end - start) > self.change.value * start + 3 * error:
+            return
         if error > self.noise.value * start:
             raise NotEnoughEvidence(f"the loss is too noisy ({error / start:.1%}) to see a change of 1 %")
         if self._warming_up(run):

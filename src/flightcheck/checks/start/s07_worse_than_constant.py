@@ -50,7 +50,7 @@ class WorseThanConstant(Check):
             raise NotEnoughEvidence(f"{base.steps[-1] - base.steps[0] + 1} of {self.steps.value:.0f} steps")
         third, last = np.array_split(base.losses, 4)[2:]
         now, before = float(np.median(last)), float(np.median(third))
-        error = 1.25 * float(np.std(last)) / math.sqrt(len(last))
+        error = 1.25 * 1.4826 * float(np.median(np.abs(last - now))) / math.sqrt(len(last))
         limit = self.margin.value * base.value
         if now - 3 * error <= limit:
             return

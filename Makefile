@@ -1,0 +1,66 @@
+# Everything runs in .venv, which is made once from requirements.txt.
+#   make demo      a broken training, and what Flightcheck says about it
+#   make test      all tests
+#   make lint      style and types; make format repairs the style
+#   make docs      docs/checks.md from the checks; make picture: docs/report.svg from a run of the example
+#   make clean     removes what the others made
+# Another Python than python3.11 or python3: make PYTHON=/path/to/python demo
+
+SHELL := /bin/bash
+PYTHON ?=
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+PYTEST_ARGS ?=
+
+.PHONY: demo test lint format docs picture clean
+.DELETE_ON_ERROR:
+
+demo: $(VENV)/.installed
+	@runs=$$(mktemp -d); trap 'rm -rf "$$runs"' EXIT; \
+	echo '$$ flightcheck check examples/digits.py'; \
+	status=0; PYTHONUNBUFFERED=1 $(BIN)/flightcheck check --runs-dir "$$runs" examples/digits.py || status=$$?; \
+	if [ $$status -ne 1 ]; then echo "the example should end with status 1 (something found), not $$status" >&2; exit 1; fi
+
+# Two workers, so one thread for each: more would only wait for each other.
+test: $(VENV)/.installed
+	OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 $(PYTEST_ARGS)
+
+lint: $(VENV)/.installed
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+format: $(VENV)/.installed
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+docs: $(VENV)/.installed
+	$(BIN)/python tools/checks_page.py
+
+picture: $(VENV)/.installed
+	$(BIN)/python tools/report_picture.py
+
+clean:
+	rm -rf $(VENV) dist build .pytest_cache .mypy_cache .ruff_cache
+	find src tests tools examples -name __pycache__ -prune -exec rm -rf {} +
+
+$(VENV)/.requirements: requirements.txt
+	@python=; for candidate in $(if $(PYTHON),'$(PYTHON)',python3.11 python3); do \
+	  if "$$candidate" -c 'import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
+	    python=$$candidate; break; \
+	  fi; \
+	done; \
+	if [ -z "$$python" ]; then \
+	  echo "Flightcheck needs Python 3.11 or newer with its venv module; $(or $(PYTHON),neither python3.11 nor python3) is none." >&2; \
+	  echo "If you have one under another name: make PYTHON=/path/to/python …" >&2; \
+	  exit 1; \
+	fi; \
+	echo "Installing requirements.txt into $(VENV) (once; PyTorch takes some minutes)"; \
+	"$$python" -m venv --clear $(VENV)
+	@$(PIP) install --requirement requirements.txt
+	@touch $@
+
+$(VENV)/.installed: pyproject.toml $(VENV)/.requirements
+	@$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $@

@@ -1,0 +1,111 @@
+"""C09: at the start, the output hardly depends on the example any more."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from flightcheck.checks.base import Check, Finding, NotApplicable, NotEnoughEvidence, Param, check
+from flightcheck.checks.depth import Floats, Layer, at_row, common_path, improvement, layers, trained_roots, written_at
+from flightcheck.recording.run import Run
+from flightcheck.recording.signals import ACTIVATION_RMS, ACTIVATION_SPREAD
+
+
+@check(
+    "C09",
+    "signal-lost-at-init",
+    severity="warn",
+    evidence="H",
+    needs=(ACTIVATION_RMS, ACTIVATION_SPREAD),
+    fix="Initialize with He's (ReLU) or Xavier's (tanh) rule, or add residual connections and normalization.",
+)
+class SignalLostAtInit(Check):
+    """Before the first step, what distinguishes the examples vanishes or explodes from layer to layer.
+
+    ## What it checks
+    In the first measured step, the standard deviation *between examples* per layer: it falls below 1e-3 of the
+    activation's size, or changes by more than 1000 from the first to the last hidden layer. Warn if it also stays
+    lost, or the loss does not fall; info if training got over it.
+    ## Why it matters
+    Layers after the loss of signal see the same input for every example: they can learn a constant and nothing else.
+    The scale over all elements cannot show it, for biases keep that up.
+    ## How to fix
+    He initialization with fan-in for ReLU, residual connections, normalization; remove hand-made tiny or huge scales.
+    ## Source
+    He et al. 2015; Schoenholz et al. 2017. Default initialization loses a factor of 2.4 per plain ReLU layer.
+    ## Known false alarms
+    Zero-initialized layers are left out. A large bias set at the output on purpose is: hidden layers decide.
+    """
+
+    layers = Param(3, "fewer layers cannot lose much")
+    relative = Param(1e-3, "healthy layers had more than 3e-3, also at depth 10 with the default initialization")
+    change = Param(1e3, "the factor of 8 plain ReLU layers with the default initialization, which still learn")
+    examples = Param(8, "a spread between fewer examples says little")
+    improved = Param(0.02, "a loss that falls by more than 2 % is learning")
+    recovered = Param(1e-2, "output that differs by 1 % of its size between examples carries signal again")
+
+    def __call__(self, run: Run) -> Iterator[Finding]:
+        spread, rms = run.table(ACTIVATION_SPREAD), run.table(ACTIVATION_RMS)
+        sizes = [b.shape[0] for b in run.batches if b.training and b.shape]
+        if sizes and max(sizes) < self.examples.value:
+            raise NotEnoughEvidence(f"batches of {max(sizes)} examples are too small to compare examples")
+        if any(r.loaded for r in run.roots) or run.in_regime("reinforcement"):
+            raise NotApplicable("pretrained weights, or states that hardly differ at the start")
+        if spread.steps[0] > 2:
+            raise NotEnoughEvidence("the first steps were not measured")
+        judged = False
+        for root in trained_roots(run):
+            chosen = [layer for layer in layers(run, root) if not layer.symmetric]
+            spreads = np.array([at_row(spread, 0, layer.module.index) for layer in chosen])
+            scales = np.array([at_row(rms, 0, layer.module.index) for layer in chosen])
+            there = np.isfinite(spreads) & np.isfinite(scales) & (scales > 0)
+            chosen = [layer for layer, ok in zip(chosen, there) if ok]
+            if len(chosen) < self.layers.value:
+                continue
+            judged = True
+            finding = self._judge(run, chosen, spreads[there], scales[there])
+            if finding is not None:
+                yield finding
+        if not judged:
+            raise NotApplicable(f"no model with {self.layers.value:.0f} layers whose output was measured")
+
+    def _judge(self, run: Run, chosen: list[Layer], spreads: Floats, scales: Floats) -> Finding | None:
+        relative = spreads / scales
+        first, last = max(float(spreads[0]), 1e-30), max(float(spreads[-2]), 1e-30)
+        fades = first / last > self.change.value or relative[-2] < min(self.relative.value, relative[0] / 30)
+        lost = fades and relative[-1] < 10 * self.relative.value
+        tiny = first / last > self.change.value and spreads[-1] * self.change.value < first
+        explodes = min(last, float(spreads[-1])) / first > self.change.value
+        if not (lost or tiny or explodes) or spreads[0] == 0.0:
+            return None
+        if relative[0] < self.relative.value and not self._inputs_vary(run):
+            return None  # the input itself is nearly the same for all examples: D03
+        place = int(np.argmax((relative < self.relative.value) | (np.abs(np.log10(spreads / first + 1e-30)) > 3)))
+        what = "explodes" if explodes else "is lost"
+        text = f"At the start the signal {what}: the spread between examples goes from {spreads[0]:.2g} after "
+        text += (
+            f"{chosen[0].module.path} to {spreads[-2]:.2g} after {chosen[-2].module.path} ({relative[-2]:.1g} of its "
+        )
+        text += f"size; limits: a factor of {self.change.value:g}, a share of {self.relative.value:g})."
+        harmless = not explodes and self._recovers(run, chosen[-1].module.index)
+        return Finding(
+            text + (" Training got over it." if harmless else ""),
+            location=written_at(run, (layer.module.index for layer in chosen)) or chosen[place].module.location,
+            module=common_path(layer.module.path for layer in chosen),
+            evidence={"first": first, "last": last, "relative": float(relative[-2]), "layers": len(chosen)},
+            severity="info" if harmless else None,
+            parameters=tuple(layer.matrix.index for layer in chosen),
+        )
+
+    def _inputs_vary(self, run: Run) -> bool:
+        offsets = [b.feature_offset_max for b in run.batches if b.training and b.feature_offset_max is not None]
+        return bool(offsets) and max(offsets) < 0.1 / self.relative.value
+
+    def _recovers(self, run: Run, last: int) -> bool:
+        """At the end the output depends on the example, and the loss fell."""
+        spread, rms = run.table(ACTIVATION_SPREAD), run.table(ACTIVATION_RMS)
+        if len(spread) < 3:
+            raise NotEnoughEvidence("the signal is lost at the start; whether training gets over it was not seen")
+        back = at_row(spread, -1, last) > self.recovered.value * at_row(rms, -1, last)
+        return back and improvement(run) >= self.improved.value

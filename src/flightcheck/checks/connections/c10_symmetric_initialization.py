@@ -1,0 +1,99 @@
+"""C10: units that start equal, get equal gradients, and so stay equal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from flightcheck.checks.base import Check, Finding, NotApplicable, NotEnoughEvidence, Param, check
+from flightcheck.checks.depth import common_path, most_common
+from flightcheck.recording.records import ParameterInfo
+from flightcheck.recording.run import Run
+
+
+@check(
+    "C10",
+    "symmetric-initialization",
+    severity="error",
+    evidence="X",
+    needs=("parameters",),
+    fix="Initialize the weight matrices at random (the default of PyTorch does); only biases may start at zero.",
+)
+class SymmetricInitialization(Check):
+    """Weight matrices start with equal rows and get equal gradients: their units are one unit.
+
+    ## What it checks
+    More than 10 % of the units of a hidden matrix have the same weights as another unit before the first step, and the
+    same first gradient; or the matrix is constant and its gradient is exactly zero in every step.
+    ## Why it matters
+    Units that start equal and are pushed equally stay equal for ever: a layer of 256 is a layer of one.
+    ## How to fix
+    Remove the `zeros_` or `constant_` on the weights, or use a random initialization.
+    ## Source
+    NeuraLint and TheDeepChecker (unbroken symmetry); Goodfellow et al. 2016, 8.4.
+    ## Known false alarms
+    None known: zero-initialized output layers, residual branches and LoRA factors get unequal gradients and are silent.
+    """
+
+    duplicated = Param(0.1, "equal rows by chance do not occur; pruned or padded rows stay below")
+    checks = Param(3, "a partner that starts at zero gives the gradient from the second step on")
+
+    def __call__(self, run: Run) -> Iterator[Finding]:
+        order = {m.index: m.order for m in run.modules}
+        root_of = {m.index: m.root for m in run.modules}
+        matrices = [p for p in run.parameters if p.role == "matrix" and run.trained(p) and p.shape[0] > 1]
+        if not matrices:
+            raise NotApplicable("no trained weight matrix")
+        equal = [p for p in matrices if p.zero or p.constant or p.duplicate_rows > self.duplicated.value]
+        groups: dict[int, list[ParameterInfo]] = {}
+        unclear = 0
+        for p in equal:
+            root = root_of.get(p.module, -1)
+            last = max((order.get(q.module, -1) for q in matrices if root_of.get(q.module, -1) == root), default=-1)
+            output = root >= 0 and order.get(p.module, -1) == last and last >= 0
+            after = any(
+                (q.zero or q.constant) and order.get(q.module, -1) > order.get(p.module, -1)
+                for q in equal if root_of.get(q.module, -1) == root
+            )  # fmt: skip
+            verdict = self._stays_equal(p, output, after)
+            if verdict is None:
+                unclear += 1
+            elif verdict:
+                groups.setdefault(root, []).append(p)
+        if unclear and not groups:
+            raise NotEnoughEvidence("the gradients of equal units were not seen often enough")
+        for root, stuck in groups.items():
+            whole = [p for p in equal if root_of.get(p.module, -1) == root]
+            names = [run.module(p.module) for p in stuck]
+            place = common_path(m.path for m in names if m is not None) or stuck[0].name
+            kind = (
+                "zero" if all(p.zero for p in stuck) else "constant" if all(p.constant for p in stuck) else "repeated"
+            )
+            one = f"{stuck[0].name} starts" if len(stuck) == 1 else f"{len(stuck)} weight matrices of {place} start"
+            yield Finding(
+                f"{one} {kind}, so that {max(_share(p) for p in stuck):.0%} of the units equal another one, and "
+                + ("their gradient is exactly zero: they never change." if not any(p.gradients_nonzero for p in stuck)
+                   else "their gradients are equal too: they stay equal for ever."),
+                location=most_common(p.write_location for p in [*stuck, *whole])
+                or most_common(run.location_of(p) for p in stuck),
+                module=place,
+                evidence={"matrices": len(stuck), "kind": kind, "duplicated": max(_share(p) for p in stuck)},
+                parameters=tuple(p.index for p in stuck),
+            )  # fmt: skip
+
+    def _stays_equal(self, p: ParameterInfo, output: bool, symmetric_after: bool) -> bool | None:
+        """Whether the units get equal gradients; None if too little was seen."""
+        if p.gradients_seen == 0 and p.gradient_checks >= self.checks.value:
+            return False  # cut off from the loss: C02
+        if not p.gradients_nonzero:
+            return (p.zero or p.constant) if p.gradient_checks >= self.checks.value else None
+        if output:
+            return False  # classes that the first batch lacks get equal gradients, and different ones later
+        if p.gradient_duplicate_rows is None:
+            return None
+        if p.zero:  # zero is no symmetry of its own: random or learnt weights after it tell the units apart
+            return symmetric_after and p.gradient_duplicate_rows >= 0.9
+        return p.gradient_duplicate_rows > self.duplicated.value
+
+
+def _share(p: ParameterInfo) -> float:
+    return 1.0 if p.zero or p.constant else p.duplicate_rows

@@ -1,0 +1,145 @@
+"""C16: the last activation cannot produce what the loss asks for."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Final
+
+from flightcheck.checks.base import Check, Finding, NotApplicable, NotEnoughEvidence, Param, Severity, check
+from flightcheck.recording.records import Location, LossCall
+from flightcheck.recording.run import Run
+
+RANGES: Final = {
+    "relu": (0.0, math.inf), "softplus": (0.0, math.inf), "exp": (0.0, math.inf), "relu6": (0.0, 6.0),
+    "sigmoid": (0.0, 1.0), "hardsigmoid": (0.0, 1.0), "softmax": (0.0, 1.0),
+    "tanh": (-1.0, 1.0), "softsign": (-1.0, 1.0),
+}  # fmt: skip
+REGRESSION: Final = ("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss")
+LOGITS: Final = ("cross_entropy", "binary_cross_entropy_with_logits")
+
+
+@check(
+    "C16",
+    "output-range-mismatch",
+    severity="error",
+    evidence="X",
+    needs=("loss_calls",),
+    fix="Let the model end with a linear layer, or rescale the targets into the range of its last activation.",
+    patch="drop-module:activation",
+)
+class OutputRangeMismatch(Check):
+    """The activation before the loss limits the output to a range that does not hold the targets.
+
+    ## What it checks
+    ReLU (≥ 0), sigmoid (0…1), softmax or tanh (−1…1) as the last operation before a regression loss whose targets reach
+    beyond that range; and ReLU, dropout, sigmoid or tanh on the logits of a cross-entropy.
+    ## Why it matters
+    Targets outside the range can never be met, and a ReLU whose output should be negative dies. Logits between 0 and 1
+    keep a cross-entropy of 10 classes above 1.46; ReLU logits cannot speak against a class.
+    ## How to fix
+    End the model with a linear layer; or scale the targets into the range.
+    ## Source
+    AutoTrainer, DeepDiagnosis; PyTorch forum threads 77250, 55904, 50048.
+    ## Known false alarms
+    Rare outliers: the limit must lie within 3 deviations of the targets' mean and be exceeded by 10 % of their range in
+    4 of 5 calls.
+    """
+
+    calls = Param(3, "targets of several batches")
+    beyond = Param(0.1, "share of the targets' range outside the reachable one; noise and clipping stay below")
+    deviations = Param(3.0, "a limit farther from the mean concerns outliers only")
+    most = Param(0.8, "an odd batch does not count")
+
+    def __call__(self, run: Run) -> Iterator[Finding]:
+        calls = [c for c in run.training_calls(*REGRESSION, *LOGITS) if not c.target_requires_grad]
+        if not calls:
+            raise NotApplicable("no regression loss or cross-entropy of the framework was called in training")
+        known = False
+        for site in sorted({c.site for c in calls}):
+            here = [c for c in calls if c.site == site]
+            last, function = here[-1], run.site(here[-1]).function
+            activation = _activation(last)
+            if len(here) < self.calls.value:
+                continue
+            known = True
+            same = [c for c in here if _activation(c) == activation]
+            if not activation or len(same) < len(here):
+                continue
+            if function in LOGITS:
+                text, severity = _on_logits(activation, function, last)
+            else:
+                outside = [c for c in here if self._outside(c, RANGES.get(activation, (-math.inf, math.inf)))]
+                text, severity = "", None
+                if len(outside) >= self.most.value * len(here):
+                    worst = max(outside, key=lambda c: max(abs(c.target_min), abs(c.target_max)))
+                    low, high = RANGES[activation]
+                    text = (
+                        f"The last activation is {activation} ({low:g} to {high:g}), but the targets of {function} go "
+                    )
+                    text += f"from {worst.target_min:.3g} to {worst.target_max:.3g}: part of them is out of reach."
+            if text:
+                at, path = _where(run, last, activation)
+                yield Finding(
+                    text,
+                    location=at,
+                    module=path,
+                    evidence={
+                        "activation": activation,
+                        "function": function,
+                        "loss_line": str(run.site(last).location),
+                    },
+                    severity=severity,
+                    onset_step=here[0].step,
+                )
+        if not known:
+            raise NotEnoughEvidence(f"fewer than {self.calls.value:.0f} observed calls of a loss")
+
+    def _outside(self, c: LossCall, reach: tuple[float, float]) -> bool:
+        margin = self.beyond.value * (c.target_max - c.target_min)
+        low, high = reach
+        under = low - c.target_min > margin and c.target_mean - low < self.deviations.value * c.target_std
+        over = c.target_max - high > margin and high - c.target_mean < self.deviations.value * c.target_std
+        return under or over
+
+
+def _where(run: Run, c: LossCall, activation: str) -> tuple[Location | None, str]:
+    """The line of the last activation, and its path if it is a module."""
+    if c.input_module_location and c.input_module_type.lower().startswith(activation):
+        return c.input_module_location, c.input_module
+    called = [m for m in run.modules if m.leaf and m.order >= 0 and m.kind != "loss"]
+    ends = [max((m for m in called if m.root == root), key=lambda m: m.order) for root in {m.root for m in called}]
+    made = next((m for m in ends if m.location and m.type.lower().startswith(activation)), None)
+    if made:
+        return made.location, made.path
+    return c.input_module_location or run.site(c).input_location or run.site(c).location, c.input_module
+
+
+def _activation(c: LossCall) -> str:
+    """The kind of the last operation before the loss, in lower case; empty if it limits nothing."""
+    name = c.input_module_type.lower()
+    if name in RANGES or name.startswith("dropout"):
+        return "dropout" if name.startswith("dropout") else name
+    operation = (c.input_value_op or c.input_op).lower().rstrip("0123456789").removesuffix("backward")
+    return operation if operation in RANGES else ""
+
+
+def _on_logits(activation: str, function: str, c: LossCall) -> tuple[str, Severity | None]:
+    what = f"{activation} is applied to the logits before {function}"
+    if function == "binary_cross_entropy_with_logits":
+        if activation in ("relu", "softplus", "exp", "relu6"):
+            return f"{what}: the probability can never fall below 0.5.", None
+        return "", None  # sigmoid: L04
+    if activation in ("relu", "relu6", "dropout"):
+        consequence = (
+            "drops classes at random" if activation == "dropout" else "cannot speak against a class, and may die"
+        )
+        return f"{what}: it {consequence}.", "warn"
+    if activation in ("sigmoid", "tanh", "hardsigmoid", "softsign") and c.classes > 1:
+        low, high = RANGES[activation]
+        floor = math.log1p((c.classes - 1) * math.exp(low - high))
+        return (
+            f"{what}: the loss of {c.classes} classes cannot fall below {floor:.3f}.",
+            "error" if low == 0 else "warn",
+        )
+    return "", None

@@ -1,0 +1,132 @@
+"""C30: training in eval mode, or evaluation in train mode."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from flightcheck.checks.base import Check, Finding, NotApplicable, NotEnoughEvidence, Param, check
+from flightcheck.checks.depth import full_batch, trained_roots, where
+from flightcheck.recording.records import Call, Location
+from flightcheck.recording.run import Run
+
+
+@check(
+    "C30",
+    "mode-mistake",
+    severity="error",
+    evidence="X",
+    needs=("calls", "evaluations"),
+    fix="Call model.train() at the start of every training epoch and model.eval() at the start of every evaluation.",
+)
+class ModeMistake(Check):
+    """Dropout and batch normalization were in the wrong mode.
+
+    ## What it checks
+    (a) Steps whose forward passes all ran in eval mode after earlier ones ran in train mode, or after an evaluation:
+    nobody called `model.train()` again. (b) Evaluations that compute losses or metrics without gradient while
+    dropout or batch normalization are in train mode.
+    ## Why it matters
+    Without `train()` dropout is off and batch statistics freeze for the rest of training. Without `eval()` the
+    measured quality is that of a randomly thinned network, and validation data leaks into the running statistics.
+    ## How to fix
+    `model.train()` as the first line of each training epoch, `model.eval()` as the first of each evaluation.
+    ## Source
+    ncsn#2, vsepp#4, pytorch-fcn#57, LCFCN#20, deep-learning-v2-pytorch#3.
+    ## Known false alarms
+    Monte-Carlo dropout (the same input twice), statistics recalibration, frozen batch normalization (single modules in
+    eval mode), attacks and adversaries (other passes of the step are in train mode) and phases without gradient in most
+    steps (teachers, rollouts) are silent. Dropout called as a function is not seen.
+    """
+
+    steps = Param(3, "consecutive training steps in the wrong mode; attacks and probes take no steps")
+    often = Param(
+        0.5,
+        "phases without gradient in more than half of the steps belong to the training, unless every step is an epoch",
+    )
+
+    def __call__(self, run: Run) -> Iterator[Finding]:
+        roots = trained_roots(run)
+        by_index = {r.index: r for r in run.roots}
+        sensitive = {m.root for m in run.modules if m.kind in ("dropout", "batchnorm")}
+        if roots and not sensitive.intersection(roots):
+            raise NotApplicable("no module depends on the mode (dropout, batch normalization)")
+        forwards = [c for c in run.calls if c.kind == "forward" and c.data.get("grad", True)]
+        if not forwards and not run.evaluations:
+            raise NotEnoughEvidence("no forward pass of a training step was recorded")
+        for root in roots:
+            finding = self._training(run, root, [c for c in forwards if c.subject == root], by_index[root].loaded)
+            if finding is not None:
+                yield finding
+        yield from self._evaluation(run, roots)
+
+    def _training(self, run: Run, root: int, forwards: list[Call], loaded: bool) -> Finding | None:
+        by_step: dict[int, list[Call]] = {}
+        for c in sorted(forwards, key=lambda c: c.seq):
+            by_step.setdefault(c.step, []).append(c)
+        steps = sorted(by_step)
+        wrong = [all(_eval_mode(c) for c in by_step[s]) for s in steps]
+        start = _first_run(wrong, int(self.steps.value))
+        if start is None:
+            return None
+        first = by_step[steps[start]][0]
+        before = [c for c in run.calls if c.kind == "eval_mode" and c.subject in (root, -1) and c.seq < first.seq]
+        evaluated = any(e.root == root and e.step <= steps[start] for e in run.evaluations)
+        if start == 0 and (loaded or not before):
+            return None  # frozen statistics of a pretrained model, or never put in train mode by its library
+        switched: Location | None = before[-1].location if before else None
+        late = start > 0 or evaluated
+        count = sum(wrong)
+        text = f"{count} of {len(steps)} observed training steps ran in eval mode, from step {first.step} on"
+        text += f": eval() in {where(switched)} was never undone" if switched else ""
+        text += f"; train() belongs before the training pass in {where(first.location)}."
+        return Finding(
+            text + " Dropout is off and batch statistics are frozen.",
+            location=(first.location if late else switched) or first.location,
+            evidence={
+                "steps": count,
+                "of": len(steps),
+                "eval_line": str(switched),
+                "forward_line": str(first.location),
+            },
+            onset_step=first.step,
+            severity=None if late else "warn",
+            fix=f"Call train() before the training pass in {where(first.location)}, after each evaluation.",
+        )
+
+    def _evaluation(self, run: Run, roots: list[int]) -> Iterator[Finding]:
+        if run.in_regime("gan", "reinforcement"):
+            return
+        total = max(run.info.steps, 1)
+        for root in sorted({e.root for e in run.evaluations}):
+            phases = [e for e in run.evaluations if e.root == root]
+            wrong = [
+                e for e in phases
+                if "train" in e.modes.values() and (e.losses or e.metrics) and not e.same_input and not e.grad_enabled
+            ]  # fmt: skip
+            frequent = len({e.step for e in phases}) > self.often.value * total
+            if not wrong or (frequent and not (full_batch(run) and all(e.losses for e in wrong))):
+                continue
+            kinds = sorted({k for e in wrong for k, mode in e.modes.items() if mode == "train"})
+            at = wrong[0].location
+            yield Finding(
+                f"{len(wrong)} of {len(phases)} evaluations ran with {' and '.join(kinds)} in train mode (first after "
+                f"step {wrong[0].step}): eval() belongs before {where(at)}.",
+                location=at,
+                evidence={"evaluations": len(wrong), "of": len(phases), "modes": kinds},
+                onset_step=wrong[0].step,
+                fix=f"Call eval() before the evaluation in {where(at)}, and train() after it.",
+            )
+
+
+def _eval_mode(call: Call) -> bool:
+    """The root itself is in eval mode, and so is everything in it that depends on it."""
+    modes = [call.data[k] for k in ("dropout", "batchnorm") if call.data.get(k)]
+    return not call.data.get("training", True) and bool(modes) and all(mode == "eval" for mode in modes)
+
+
+def _first_run(wrong: list[bool], length: int) -> int | None:
+    """Where the first run of `length` wrong steps begins."""
+    for i in range(len(wrong) - length + 1):
+        if all(wrong[i : i + length]):
+            return i
+    return None

@@ -1,0 +1,115 @@
+"""D03: inputs on a scale that the first layer cannot work with."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+
+from flightcheck.checks.base import Check, Finding, NotApplicable, NotEnoughEvidence, Param, Severity, check
+from flightcheck.checks.data._inputs import (
+    FIRST_LAYERS,
+    first_layer,
+    line_of,
+    main_inputs,
+    reaches_first_layer,
+    suffers,
+)
+from flightcheck.recording.records import Batch
+from flightcheck.recording.run import Run
+
+UNUSUAL = ("reinforcement", "finetune", "second-order", "gan")
+
+
+@check(
+    "D03",
+    "input-not-normalized",
+    severity="warn",
+    evidence="H",
+    needs=("batches",),
+    fix="Standardize the inputs with the mean and standard deviation of the training set.",
+    patch="data-transform:standardize",
+)
+class InputNotNormalized(Check):
+    """The inputs are on a scale that a linear, convolutional or recurrent first layer cannot work with.
+
+    ## What it checks
+    Floating-point inputs that reach the first layer as they are, without a normalization layer before it: a feature
+    (or the whole input) with a mean or standard deviation above 50; features whose scales differ more than 1000-fold,
+    the larger above 20; or values that are all below 0.02. It warns only if the loss shows harm: it began at more
+    than 3 times the loss of predicting nothing, broke down, or did not get below a constant prediction. Otherwise it
+    informs.
+    ## Why it matters
+    Activations and gradients of the first layer grow with the inputs: large ones kill units in the first steps, and
+    of features on different scales only the largest is learned.
+    ## How to fix
+    Standardize with training statistics: `(x - mean) / std`; for images `x / 255` first.
+    ## Source
+    LeCun et al. 1998, Efficient BackProp, section 4.3. The limits are ours, far outside usual practice.
+    ## Known false alarms
+    Decibel spectrograms, token ids, [0, 1] images, inputs that `forward` scales, pretrained models with their own
+    range and reinforcement learning are never more than information.
+    """
+
+    large = Param(50, "[0, 255] images have 64-125, standardized data 1, [0, 1] images and moderate tables below 20")
+    ratio = Param(1e3, "at 1000-fold scale the gradients of two features differ 1e6-fold")
+    ratio_large = Param(20, "a rare 0/1 column beside a standardized one is no fault")
+    tiny = Param(0.02, "below it no value of the data differs from 0 for a usual initialization")
+    batches = Param(3, "one odd batch is no scale")
+
+    def __call__(self, run: Run) -> Iterator[Finding]:
+        checked = 0
+        for root, batches in main_inputs(run).items():
+            kind = first_layer(run, batches[-1])
+            usable = [b for b in batches if len(b.shape) >= 2 and not b.nonfinite and b.distinct != 1]
+            if kind not in FIRST_LAYERS or not usable:
+                continue
+            if len(usable) < self.batches.value:
+                raise NotEnoughEvidence(f"{len(usable)} of {self.batches.value:.0f} observed batches")
+            checked += 1
+            reason = self._reason(usable)
+            if not reason:
+                continue
+            scaled_inside = reaches_first_layer(run, usable[0])
+            if scaled_inside is False:
+                continue
+            if scaled_inside is None and not usable[0].dtype.startswith(("float", "bfloat")):
+                raise NotEnoughEvidence("integer inputs, and nothing tells how large they are at the first layer")
+            last = usable[-1]
+            yield Finding(
+                f"The {kind} layer that comes first in {self._name(run, root)} is fed with {reason}.",
+                location=line_of(last),
+                evidence={"mean": last.mean, "std": last.std, "minimum": last.minimum, "maximum": last.maximum},
+                severity=self._severity(run, root, usable),
+            )
+        if not checked:
+            raise NotApplicable("no model whose first layer weighs plain numbers")
+
+    def _reason(self, batches: list[Batch]) -> str:
+        mean, std = (float(np.median([getattr(b, n) for b in batches])) for n in ("mean", "std"))
+        size = max(max(abs(b.minimum), abs(b.maximum)) for b in batches)
+        features = [b for b in batches if b.feature_std_max is not None and b.feature_mean_max is not None]
+        widest = float(np.median([b.feature_std_max or 0.0 for b in features])) if features else 0.0
+        farthest = float(np.median([b.feature_mean_max or 0.0 for b in features])) if features else 0.0
+        least = float(np.median([b.feature_std_min or 0.0 for b in features])) if features else 0.0
+        large = max(math.hypot(mean, std), widest, farthest)
+        if least > 0 and widest / least > self.ratio.value and large > self.ratio_large.value:
+            return (
+                f"features on very different scales: standard deviations from {least:.3g} to {widest:.3g}, means up to "
+                f"{farthest:.3g} (limit: a factor of {self.ratio.value:.0f})"
+            )
+        if large > self.large.value:
+            what = f", single features up to {max(widest, farthest):.3g}" if max(widest, farthest) > 2 * std else ""
+            return f"values of mean {mean:.3g} and standard deviation {std:.3g}{what} (limit: {self.large.value:.0f})"
+        if 0 < size < self.tiny.value:
+            return f"values that are never larger than {size:.2g} (limit: {self.tiny.value})"
+        return ""
+
+    def _severity(self, run: Run, root: int, batches: list[Batch]) -> Severity | None:
+        loaded = any(r.index == root and r.loaded for r in run.roots)
+        decibel = max(b.maximum for b in batches) <= 1 and len(batches[0].shape) >= 3
+        return None if suffers(run) and not (loaded or decibel or run.in_regime(*UNUSUAL)) else "info"
+
+    def _name(self, run: Run, root: int) -> str:
+        return next((r.name or r.type for r in run.roots if r.index == root), "the model")

@@ -1,0 +1,119 @@
+"""D15: a conversion took the information out of the data."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import numpy as np
+
+from flightcheck.checks.base import Check, Finding, NotApplicable, NotEnoughEvidence, Param, check
+from flightcheck.checks.data._inputs import FIRST_LAYERS, REGRESSION, first_layer, line_of, main_inputs
+from flightcheck.recording.records import Batch, LossCall
+from flightcheck.recording.run import Run
+
+_INTEGER = re.compile(r"\b(u?int\d*|long|byte|short|uint8|LongTensor|IntTensor|ByteTensor|int_)\b")
+_DIVISION = re.compile(r"/")
+_FLOOR = re.compile(r"//")
+
+
+@check(
+    "D15",
+    "dtype-or-quantization-loss",
+    severity="error",
+    evidence="X",
+    needs=("batches",),
+    fix="Convert to float once, before any division, and scale once.",
+)
+class DtypeOrQuantizationLoss(Check):
+    """A conversion left almost nothing of the input.
+
+    ## What it checks
+    Inputs of a linear, convolutional or recurrent first layer that are all zero in every batch; that never exceed
+    1/255 (divided by 255 twice); or that hold at most 3 different values although the line that computes them divides
+    and converts to whole numbers (`//`, `.long()`, `uint8`). Also regression targets that are integer tensors with a
+    handful of values around 0 (warn).
+    ## Why it matters
+    Pixels divided as integers become 0 or 1, and a second division by 255 leaves less than 0.004: the network sees
+    noise, learns the class shares and looks like a bad model.
+    ## How to fix
+    `x.float() / 255`, once; keep regression targets as float.
+    ## Source
+    Integer division truncates; UMLAUT "input not floating", TheDeepChecker "double normalization".
+    ## Known false alarms
+    Binary images and one-hot inputs are not flagged: their lines do not divide.
+    """
+
+    batches = Param(5, "a rare feature can be 0 in one batch")
+    distinct = Param(3, "integer division of a normalized range leaves 0, 1 and perhaps -1")
+    twice = Param(1 / 255, "the largest value that [0, 255] pixels have after two divisions by 255")
+
+    def __call__(self, run: Run) -> Iterator[Finding]:
+        checked = too_few = 0
+        for root, batches in main_inputs(run).items():
+            kind = first_layer(run, batches[-1])
+            if kind not in (*FIRST_LAYERS, "norm") or len(batches[0].shape) < 2:
+                continue
+            checked += 1
+            if len(batches) < self.batches.value:
+                too_few += 1
+                continue
+            others = [b for b in run.batches if b.training and b.root == root and b.argument != batches[0].argument]
+            reason = self._reason(batches, any(b.maximum > b.minimum for b in others))
+            if reason:
+                line = line_of(batches[0])
+                yield Finding(
+                    f"The inputs of {self._name(run, root)} {reason}.",
+                    location=line,
+                    evidence={
+                        "minimum": min(b.minimum for b in batches),
+                        "maximum": max(b.maximum for b in batches),
+                        "distinct": max(b.distinct or 0 for b in batches),
+                        "dtype": batches[0].dtype,
+                    },
+                )
+        yield from self._targets(run)
+        if not checked:
+            raise NotApplicable("no model whose first layer weighs plain numbers")
+        if too_few == checked:
+            raise NotEnoughEvidence(f"fewer than {self.batches.value:.0f} observed batches")
+
+    def _reason(self, batches: list[Batch], fed_otherwise: bool) -> str:
+        low, high = min(b.minimum for b in batches), max(b.maximum for b in batches)
+        distinct = max((b.distinct if b.distinct is not None else 4097) for b in batches)
+        if low == high == 0 and all(b.zeros == 1.0 for b in batches):
+            return "" if fed_otherwise else f"are 0 in all {len(batches)} observed batches"
+        if low >= 0 and 0.5 * self.twice.value < high <= 1.001 * self.twice.value and distinct > self.distinct.value:
+            return f"never exceed {high:.5f}, which is 1/255: they were divided by 255 twice"
+        line = line_of(batches[0])
+        code = re.sub(r"\[[^][]*\]", "", line.code if line else "").split("#")[0]
+        truncates = "%" not in code and (
+            _FLOOR.search(code) or (_DIVISION.search(code) and _INTEGER.search(re.sub(r"^.*?/", "", code, count=1)))
+        )
+        if distinct <= self.distinct.value and truncates:
+            return (
+                f"hold only {distinct} different values ({low:g} to {high:g}), because the line divides and keeps "
+                "whole numbers only"
+            )
+        return ""
+
+    def _targets(self, run: Run) -> Iterator[Finding]:
+        for site in run.loss_sites:
+            calls: list[LossCall] = [c for c in run.training_calls(*REGRESSION) if c.site == site.index]
+            if len(calls) < self.batches.value or not all(c.target_dtype.startswith(("int", "uint")) for c in calls):
+                continue
+            low, high = min(c.target_min for c in calls), max(c.target_max for c in calls)
+            values = float(np.max([c.target_distinct or 99 for c in calls]))
+            around_zero = low < 0 < high and high - low <= 8 and 3 <= values <= 9
+            if around_zero or low == high:
+                yield Finding(
+                    f"The targets of {site.function} are {calls[0].target_dtype} with {values:.0f} different values "
+                    f"({low:g} to {high:g}): their fractions were cut off.",
+                    location=site.target_origin or site.location,
+                    evidence={"dtype": calls[0].target_dtype, "distinct": values},
+                    severity="warn",
+                    fix="Keep the targets as float: y.float(), not y.long().",
+                )
+
+    def _name(self, run: Run, root: int) -> str:
+        return next((r.name or r.type for r in run.roots if r.index == root), "the model")

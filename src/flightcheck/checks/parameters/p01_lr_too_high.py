@@ -1,0 +1,178 @@
+"""P01: a learning rate that throws the weights out of reach."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from flightcheck.checks.base import Check, Finding, NotApplicable, NotEnoughEvidence, Param, check
+from flightcheck.recording.records import OptimizerInfo
+from flightcheck.recording.run import Floats, Run
+from flightcheck.recording.signals import ACTIVATION_DEAD, ACTIVATION_SATURATED, LOSS, UPDATE_NORM, WEIGHT_NORM
+
+
+@check(
+    "P01",
+    "lr-too-high",
+    severity="error",
+    evidence="T",
+    needs=(LOSS, UPDATE_NORM, WEIGHT_NORM, ACTIVATION_DEAD, ACTIVATION_SATURATED),
+    fix="Lower the learning rate by a factor of ten, or warm it up.",
+    patch="lr:0.1",
+)
+class LrTooHigh(Check):
+    """Steps as large as the weights themselves, and a loss that diverged, came back to its start, or got stuck.
+
+    ## What it checks
+    Both of two things. In the first 50 steps the update ‖ΔW‖/‖W‖ of the median matrix is far above that of healthy
+    training, more than twice; and harm: the loss is not finite or ten times its start, is back at its start after a
+    spike or after it had fallen, or stays high after a spike with units dying.
+    ## Why it matters
+    A few such steps destroy the initialization: ReLUs die, tanh units saturate, and no later step brings them back.
+    ## How to fix
+    A tenth of the rate, or a warm-up over the first steps.
+    ## Source
+    Catalogue P01, C05, C11. Measured on 10 small models × 4 optimizers × 6–8 rates on digits and tabular data: a high
+    ratio alone is common in runs that learn well (linear models, RMSprop's first steps), with the harm it is not.
+    ## Known false alarms
+    Losses of GANs and of reinforcement learning are no measure of progress: there only divergence counts. Unscaled
+    inputs and missing zero_grad look alike; their own checks name them.
+    """
+
+    window = Param(50, "steps in which a destructive rate shows; later the weights have grown with it")
+    ratio = Param(0.3, "healthy Adam and RMSprop stay below 0.28 in their first steps, 10 × too high gives 1.2–3")
+    sgd_ratio = Param(0.1, "healthy SGD stays below 0.05; 10 × too high gives 0.1–1 before the weights have grown")
+    samples = Param(3, "measured steps among the first 50; the third largest counts, not one outlier")
+    losses = Param(40, "the end of a shorter run cannot be told from its start")
+    spike = Param(1.5, "start losses vary by a few percent, healthy rates reach 1.15 × the start")
+    great = Param(5.0, "times the start: a spike that lasts three steps and speaks for itself, half the ratio will do")
+    fell = Param(0.7, "a loss that had lost 30 % had learned; batch noise of ten losses is smaller")
+    back = Param(0.9, "back at the start, minus what a constant prediction gains")
+    high = Param(0.15, "share of the start that remains after a spike: healthy classifiers are below it by then")
+    diverged = Param(10.0, "times the start loss")
+    dying = Param(0.3, "growth of the share of dead units; healthy rates keep it within 0.1–0.2")
+    dead = Param(0.7, "growth that stops a layer; regression at a good rate may lose half of one and still learn")
+
+    def __call__(self, run: Run) -> Iterator[Finding]:
+        stepping = [o for o in run.optimizers if o.steps]
+        if not stepping:
+            raise NotApplicable("no optimizer stepped")
+        losses = run.series(LOSS, int(self.samples.value)).values
+        ratios, optimizer = self._ratios(run, stepping)
+        limit = self.sgd_ratio.value if optimizer.type in {"SGD", "ASGD"} else self.ratio.value
+        finite = losses[np.isfinite(losses)]
+        if len(finite) > 3 and float(np.sort(finite)[-3]) > self.great.value * abs(float(finite[0])):
+            limit /= 2
+        third = float(np.sort(ratios)[-3])
+        if not third > limit:
+            return
+        harm = self._harm(run, losses)
+        if harm is None:
+            return
+        what, severe, onset = harm
+        rate = next((g["lr"] for g in optimizer.groups if isinstance(g.get("lr"), (int, float))), None)
+        yield Finding(
+            f"The first steps of {optimizer.type}{f' (lr={rate:g})' if rate is not None else ''} changed the weights "
+            f"by {self._percent(third)} of their norm (limit {self._percent(limit)}), and {what}.",
+            location=optimizer.lr_location or optimizer.location,
+            evidence={"update_ratio": third, "limit": limit, "lr": rate},
+            onset_step=onset,
+            severity=None if severe else "warn",
+            fix=f"Try lr={rate / 10:.1g}, or warm up over the first 100 steps." if rate else "",
+            parameters=tuple(sorted(set(optimizer.parameters))),
+        )
+
+    def _ratios(self, run: Run, stepping: list[OptimizerInfo]) -> tuple[Floats, OptimizerInfo]:
+        """Per measured early step the median of ‖ΔW‖/‖W‖ over the matrices, of the optimizer where it is largest."""
+        updates, weights = run.table(UPDATE_NORM), run.table(WEIGHT_NORM)
+        rows = {int(s): i for i, s in enumerate(weights.steps)}
+        found: list[tuple[Floats, OptimizerInfo]] = []
+        for optimizer in stepping:
+            held = [p for p in run.parameters if optimizer.index in p.optimizers]
+            columns = [p.index for p in held if p.role == "matrix" and not p.zero and p.requires_grad]
+            columns = [c for c in columns if c < min(updates.values.shape[1], weights.values.shape[1])]
+            medians = []
+            for i, step in enumerate(updates.steps):
+                if step >= self.window.value or int(step) not in rows or not columns:
+                    continue
+                u, w = updates.values[i, columns], weights.values[rows[int(step)], columns]
+                there = (u >= 0) & (w > 0) & np.isfinite(w)
+                # An update that is not finite comes from gradients that are not; it says nothing about the rate.
+                if there.any() and np.isfinite(u[there]).all():
+                    medians.append(float(np.median(u[there] / w[there])))
+            if len(medians) >= self.samples.value:
+                found.append((np.array(medians), optimizer))
+        if not found:
+            raise NotEnoughEvidence(f"updates were measured in fewer than {self.samples.value:.0f} of the first steps")
+        return max(found, key=lambda item: float(np.sort(item[0])[-3]))
+
+    def _harm(self, run: Run, losses: Floats) -> tuple[str, bool, int] | None:
+        """What the loss suffered, whether it diverged, and since when; None if it is fine."""
+        start = float(losses[0])
+        if not (np.isfinite(start) and start > 0):
+            return None
+        finite = np.isfinite(losses)
+        if not finite.all():
+            first = int(np.argmin(finite))
+            before = losses[:first]
+            grew = float(np.sort(before)[-2:].min()) if first > 2 else 0.0
+            if grew > self.diverged.value * start and not finite[-1]:
+                return (
+                    f"the loss grew from {start:.3g} to {grew:.3g} and is {losses[-1]} since step {first}",
+                    True,
+                    first,
+                )
+            return None
+        end = float(np.median(losses[-max(10, len(losses) // 5) :]))
+        smooth = np.array([np.median(losses[i : i + 3]) for i in range(len(losses) - 2)])
+        top = float(smooth.max())
+        peak = int(smooth.argmax())
+        if len(losses) >= 20 and end > self.diverged.value * start:
+            return f"the loss rose from {start:.3g} to {end:.3g}", True, peak
+        if run.in_regime("gan", "reinforcement") or losses.min() <= 0:
+            return None
+        if len(losses) < self.losses.value:
+            raise NotEnoughEvidence(f"{len(losses)} of {self.losses.value:.0f} losses: their end is not known yet")
+        spiked = top > self.spike.value * start
+        blocks = np.array([np.median(losses[i : i + 10]) for i in range(0, len(losses) - 9, 5)])
+        dying, layer = self._dying(run)
+        dead = f"; {100 * dying:.0f} % more units of {layer}" if dying > self.dying.value else ""
+        if end >= self.back.value * start:
+            if spiked:
+                return (
+                    f"the loss spiked to {top:.3g} and ended at {end:.3g}, not below its start {start:.3g}{dead}",
+                    False,
+                    peak,
+                )
+            if blocks.min() < self.fell.value * start:
+                low = int(blocks.argmin()) * 5
+                return (
+                    f"the loss fell to {blocks.min():.3g} and then came back to its start ({end:.3g}){dead}",
+                    False,
+                    low,
+                )
+            if dead:
+                return f"the loss stands at {end:.3g} (start {start:.3g}){dead}", False, 0
+        elif end >= self.high.value * start and spiked and dying > self.dead.value:
+            return f"the loss spiked to {top:.3g} and hangs at {end:.3g}{dead}", False, peak
+        return None
+
+    def _dying(self, run: Run) -> tuple[float, str]:
+        """The largest growth of a layer's share of dead or saturated units, and the layer with what befell it."""
+        grown = [(0.0, "")]
+        for signal, fate in ((ACTIVATION_DEAD, "are dead"), (ACTIVATION_SATURATED, "are saturated")):
+            try:
+                table = run.table(signal, 4)
+            except NotEnoughEvidence:
+                continue
+            for module in run.modules:
+                shares = table.column(module.index).values
+                shares = shares[np.isfinite(shares)]
+                if len(shares) >= 4:
+                    grown.append((float(shares[-3:].min() - shares[0]), f"{module.path} {fate}"))
+        return max(grown)
+
+    @staticmethod
+    def _percent(ratio: float) -> str:
+        return f"{100 * ratio:.0f} %" if ratio < 10 else f"{ratio:.0f} times"

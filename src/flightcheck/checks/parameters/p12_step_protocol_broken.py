@@ -1,0 +1,204 @@
+"""P12: zero_grad, backward and step in the wrong order, or one of them missing."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+
+import numpy as np
+
+from flightcheck.checks.base import Check, Finding, NotApplicable, NotEnoughEvidence, Param, check
+from flightcheck.recording.records import Call, Location, OptimizerInfo
+from flightcheck.recording.run import Run
+from flightcheck.recording.signals import WEIGHT_NORM
+
+
+@check(
+    "P12",
+    "step-protocol-broken",
+    severity="error",
+    evidence="X",
+    needs=("calls", "optimizers"),
+    fix="In every round: optimizer.zero_grad(), loss.backward(), optimizer.step(), in this order.",
+)
+class StepProtocolBroken(Check):
+    """Gradients are never cleared, cleared before they are used, or never used at all.
+
+    ## What it checks
+    The order of the calls of `zero_grad`, `backward` and `step` of each optimizer, and what its gradients were at each
+    step: carried over from all rounds before, gone, or produced and never used; an optimizer that is constructed anew
+    over and over, so that its state is lost; micro-batches whose gradients are cleared before the step.
+    ## Why it matters
+    Each of these trains something else than the loss, or nothing, and raises no error.
+    ## How to fix
+    `zero_grad`, `backward`, `step`, once per round; with accumulation, `zero_grad` only after the step.
+    ## Source
+    The most frequent silent bugs on the PyTorch forum (15 % are missed or misplaced training calls).
+    ## Known false alarms
+    Closures (LBFGS), SAM and gradient penalties run two backward passes per step and clear in between, players of a
+    GAN clear gradients that the other one left: none of these lacks a fresh gradient at its step. A weight that moves
+    without its optimizer is an update by hand and is not reported.
+    """
+
+    steps = Param(5, "a habit of the loop shows in five rounds, an exception for the first batch in one")
+    always = Param(0.9, "of the rounds: once per epoch, or once per log, the loop may do something else")
+    unused = Param(50, "backward passes that reach an optimizer before it steps: more than a critic's head start")
+    restarts = Param(3, "a new optimizer per stage of a training is a design, one per few steps is not")
+
+    def __call__(self, run: Run) -> Iterator[Finding]:
+        if not run.optimizers:
+            raise NotApplicable("no optimizer: the script updates its parameters by hand")
+        watched = 0
+        for optimizer in run.optimizers:
+            if optimizer.closure:
+                watched += 1
+                continue
+            steps = [
+                c for c in run.calls if c.kind == "step" and c.subject == optimizer.index and not c.data.get("closure")
+            ]
+            watched += len(steps) >= self.steps.value
+            found = list(self._never_stepped(run, optimizer)) if not optimizer.steps and not steps else []
+            if len(steps) >= self.steps.value:
+                found = list(self._without_gradient(run, optimizer, steps)) or list(
+                    self._never_cleared(run, optimizer, steps)
+                )
+                found = found or list(self._micro_batches(run, optimizer, steps))
+            found = found or list(self._restarted(run, optimizer))
+            watched += bool(found)
+            yield from found
+        if not watched:
+            raise NotEnoughEvidence(f"no optimizer was seen stepping {self.steps.value:.0f} times")
+
+    def _backwards(self, run: Run, optimizer: OptimizerInfo) -> list[Call]:
+        return [c for c in run.calls if c.kind == "backward" and optimizer.index in (c.data.get("optimizers") or ())]
+
+    def _wiped(self, run: Run, optimizer: OptimizerInfo) -> list[Call]:
+        """Calls of zero_grad that threw away gradients no step had used."""
+        calls = [c for c in run.calls if c.kind == "zero_grad" and c.data.get("pending")]
+        return [
+            c
+            for c in calls
+            if optimizer.index in c.data.get("optimizers", [c.data.get("optimizer", c.subject)])
+            or ("optimizers" not in c.data and c.data.get("optimizer", c.subject) == -1)
+        ]
+
+    def _backward_line(self, run: Run, optimizer: OptimizerInfo) -> Location | None:
+        lines = Counter(c.location for c in self._backwards(run, optimizer) if c.location)
+        return lines.most_common(1)[0][0] if lines else run.plan.backward_location
+
+    def _never_cleared(self, run: Run, optimizer: OptimizerInfo, steps: list[Call]) -> Iterator[Finding]:
+        # The first step has nothing to clear. A step without a backward pass of its own (autograd.grad) is no witness.
+        later = [c for c in steps[1:] if c.data.get("backwards", 0) >= 1 and c.data.get("gradients", 0) > 0]
+        stale = [c for c in later if c.data.get("fresh") is False]
+        if len(later) < self.steps.value - 1 or len(stale) < self.always.value * len(later):
+            return
+        cleared = len(later) - len(stale)
+        yield Finding(
+            f"The gradients of {optimizer.type} were "
+            + ("never cleared" if not cleared else f"cleared in only {cleared} of {len(later)} rounds")
+            + f": {len(stale)} of {len(later)} steps used the sum of all gradients of the rounds before.",
+            location=self._backward_line(run, optimizer),
+            evidence={"steps": len(later), "stale": len(stale)},
+            onset_step=stale[0].step,
+            fix="Call optimizer.zero_grad() before loss.backward(), in every round.",
+        )
+
+    def _without_gradient(self, run: Run, optimizer: OptimizerInfo, steps: list[Call]) -> Iterator[Finding]:
+        later = steps[1:]
+        empty = [c for c in later if c.data.get("gradients") == 0 and c.data.get("backwards", 0) >= 1]
+        wiped = self._wiped(run, optimizer)
+        if len(empty) < self.always.value * len(later) or len(wiped) < self.always.value * len(empty):
+            return
+        early = not steps[0].data.get("backwards", 1)
+        n, total = len(empty), len(later)
+        line = steps[-1].location or optimizer.step_location if early else wiped[-1].location
+        yield Finding(
+            (
+                f"{optimizer.type}.step() comes before backward in each round: in {n} of {total} steps all gradients "
+                "had just been cleared, so it changes nothing."
+                if early
+                else f"zero_grad() stands between backward and {optimizer.type}.step(): in {n} of {total} steps all "
+                "gradients were already cleared, so nothing learns."
+            ),
+            location=line or self._backward_line(run, optimizer),
+            evidence={"steps": total, "without_gradient": n},
+            onset_step=empty[0].step,
+            parameters=tuple(sorted(set(optimizer.parameters))),
+            fix="Move optimizer.step() behind loss.backward()."
+            if early
+            else "Move zero_grad() before loss.backward().",
+        )
+
+    def _micro_batches(self, run: Run, optimizer: OptimizerInfo, steps: list[Call]) -> Iterator[Finding]:
+        backwards = self._backwards(run, optimizer)
+        rounds = float(np.median([c.data.get("backwards", 0) for c in steps]))
+        lines = {c.location for c in backwards}
+        wiped = self._wiped(run, optimizer)
+        batches = max((x.batches for x in run.loaders if x.used_in_training), default=0)
+        if rounds < 3 or len(lines) != 1 or not wiped or batches < self.always.value * run.info.backwards:
+            return
+        if run.info.backwards < self.always.value * len(backwards):
+            return  # the number of batches is not comparable
+        if len(wiped) >= self.always.value * len(steps) * (rounds - 1):
+            yield Finding(
+                f"Each step of {optimizer.type} follows {rounds:.0f} backward passes on {rounds:.0f} batches, but "
+                "zero_grad() runs between them: only the last batch counts.",
+                location=wiped[-1].location,
+                evidence={"backwards_per_step": rounds, "cleared": len(wiped), "steps": len(steps)},
+                fix="Clear the gradients only after optimizer.step().",
+            )
+
+    def _never_stepped(self, run: Run, optimizer: OptimizerInfo) -> Iterator[Finding]:
+        seen = [c for c in run.calls if c.kind == "backward" and c.data.get("optimizers") is not None]
+        mine = self._backwards(run, optimizer)
+        # Which optimizers a backward pass reaches is looked at in the first rounds; the rest goes on alike.
+        count = run.info.backwards * len(mine) // len(seen) if seen else 0
+        if any(c.kind in {"scaler_step", "scaler_skip"} and c.subject in (optimizer.index, -1) for c in run.calls):
+            return
+        over = run.info.ended == "finished"
+        alone = not any(o.steps for o in run.optimizers)
+        if count < (self.steps.value if over and alone else self.unused.value):
+            return
+        others = {o.index for o in run.optimizers if o.steps}
+        held = [p for p in run.parameters if optimizer.index in p.optimizers and (p.in_graph or p.gradients_nonzero)]
+        if not held or any(others.intersection(p.optimizers) or p.updates_nonzero for p in held):
+            return
+        if run.in_regime("gan", "reinforcement") and not alone:
+            raise NotEnoughEvidence(f"{optimizer.type} has not stepped yet; a player may have to wait")
+        if self._moves(run, [p.index for p in held]):
+            return
+        yield Finding(
+            f"{optimizer.type} never stepped: {count} backward passes computed gradients for its {len(held)} "
+            "parameters, and none was used.",
+            location=self._backward_line(run, optimizer),
+            evidence={"backwards": count, "optimizer_line": str(optimizer.location)},
+            parameters=tuple(p.index for p in held),
+            fix=f"Call step() of {optimizer.type} after loss.backward().",
+        )
+
+    def _moves(self, run: Run, parameters: list[int]) -> bool:
+        try:
+            table = run.table(WEIGHT_NORM, 2)
+        except NotEnoughEvidence:
+            return False
+        for index in parameters:
+            norms = table.column(index).values
+            if len(norms) > 1 and not float(np.ptp(norms)) <= 1e-6 * float(np.abs(norms).max()):
+                return True
+        return False
+
+    def _restarted(self, run: Run, optimizer: OptimizerInfo) -> Iterator[Finding]:
+        again = optimizer.state_restarts
+        stateful = optimizer.type not in {"SGD", "ASGD"} or any(g.get("momentum") for g in optimizer.groups)
+        steps = max(run.info.steps, optimizer.steps, 1)
+        if not stateful or not again or optimizer.state_loaded:
+            return
+        every = steps / (again + 1)
+        yield Finding(
+            f"{optimizer.type} was built anew {again} times over the same parameters, about every {every:.0f} steps: "
+            "its moments start from zero each time.",
+            location=optimizer.location,
+            evidence={"restarts": again, "steps": steps},
+            severity=None if every <= 2 else "warn" if again >= self.restarts.value else "info",
+            fix="Construct the optimizer once, before the loop.",
+        )

@@ -1,0 +1,140 @@
+"""P17: gradient clipping that has no effect, or that is all there is."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+
+import numpy as np
+
+from flightcheck.checks.base import Check, Finding, NotApplicable, NotEnoughEvidence, Param, check
+from flightcheck.recording.records import Call, Location
+from flightcheck.recording.run import Run
+from flightcheck.recording.signals import LOSS, UPDATE_NORM, WEIGHT_NORM
+
+
+@check(
+    "P17",
+    "gradient-clipping-misuse",
+    severity="warn",
+    evidence="H",
+    needs=("calls", LOSS, UPDATE_NORM, WEIGHT_NORM),
+    fix="Clip once per step, between backward and optimizer.step(), at a norm that most steps do not reach.",
+)
+class GradientClippingMisuse(Check):
+    """Gradients are clipped after the step, not at all, per micro-batch, or down to nothing.
+
+    ## What it checks
+    Every clipping call: whether it stands between backward and step; whether it received parameters; whether it runs
+    between two backward passes of one step; whether it scales nearly every gradient down by more than ten while the
+    weights hardly move and the loss does not fall.
+    ## Why it matters
+    Clipping after the step protects from nothing. A limit far below every gradient replaces the learning rate.
+    ## How to fix
+    Put the call directly before `optimizer.step()`; choose the limit from the observed norms (the 90th percentile).
+    ## Source
+    Pascanu et al. 2013; catalogue P17. Numbers ours.
+    ## Known false alarms
+    Clipping in every step is normal for language models and in PPO: without weights that stand still it is no
+    finding. Per-example clipping with a clearing in between (differential privacy) is not reported.
+    """
+
+    calls = Param(5, "a call out of place in five rounds is a habit of the loop")
+    always = Param(0.9, "of the calls at one line; the first round often differs")
+    clipped = Param(0.95, "share of clipped steps from which the limit, not the gradient, sets the length of the step")
+    ratio = Param(10.0, "median of norm/limit: healthy recipes clip by factors up to about ten")
+    still = Param(1e-4, "‖ΔW‖/‖W‖ per step: healthy medians are 2e-3…1e-2, at a hundredth of the rate 5e-5")
+    fall = Param(0.05, "share of the first loss that even slow training removes in 60 steps")
+    steps = Param(60, "shorter runs do not show that the loss stands still")
+
+    def __call__(self, run: Run) -> Iterator[Finding]:
+        clips = [c for c in run.calls if c.kind == "clip"]
+        if not clips:
+            raise NotApplicable("gradients are not clipped")
+        by_line: dict[Location | None, list[Call]] = defaultdict(list)
+        for call in clips:
+            by_line[call.location].append(call)
+        if all(len(calls) < self.calls.value for calls in by_line.values()):
+            raise NotEnoughEvidence(f"{len(clips)} observed clipping calls")
+        for location, calls in by_line.items():
+            if len(calls) >= self.calls.value:
+                yield from self._line(run, location, calls)
+
+    def _line(self, run: Run, location: Location | None, calls: list[Call]) -> Iterator[Finding]:
+        n, enough = len(calls), self.always.value * len(calls)
+        nothing = sum(c.data.get("parameters") == 0 for c in calls)
+        after = [c for c in calls[1:] if c.data.get("after_step")]
+        if nothing >= enough:
+            yield Finding(
+                f"Clipping got no parameters in {nothing} of {n} calls, so it does nothing (a used-up generator?).",
+                location=location,
+                evidence={"calls": n, "without_parameters": nothing},
+                fix="Pass model.parameters() itself, not a generator that was already consumed.",
+            )
+        elif len(after) >= self.always.value * (n - 1):
+            yield Finding(
+                f"Gradients are clipped after optimizer.step() has used them ({len(after)} of {n - 1} calls): clipping "
+                "has no effect.",
+                location=location,
+                evidence={"calls": n, "after_step": len(after)},
+                onset_step=after[0].step,
+                fix="Move the clipping between loss.backward() and optimizer.step().",
+            )
+        elif (micro := self._micro(run, location)) >= 0.5 * n:
+            yield Finding(
+                f"Gradients are clipped after each micro-batch ({micro} of {n} calls had another backward pass to come "
+                "before the step): the accumulated sum is clipped again and again.",
+                location=location,
+                evidence={"calls": n, "between_backwards": micro},
+                fix="Clip once, directly before optimizer.step().",
+            )
+        else:
+            yield from self._strangled(run, location, calls)
+
+    def _micro(self, run: Run, location: Location | None) -> int:
+        """Calls at this line after which a backward pass adds to the same gradients before the step."""
+        count = 0
+        open_clip = backward_since = False
+        for call in run.calls:
+            if call.kind in {"step", "scaler_step", "scaler_skip", "zero_grad"}:
+                open_clip = backward_since = False
+            elif call.kind == "backward":
+                backward_since = open_clip
+            elif call.kind == "clip" and call.location == location:
+                count += backward_since
+                open_clip, backward_since = True, False
+        return count
+
+    def _strangled(self, run: Run, location: Location | None, calls: list[Call]) -> Iterator[Finding]:
+        known = [(c.data["norm"], c.data["max_norm"]) for c in calls if c.data.get("norm") and c.data.get("max_norm")]
+        ratios = np.array([n / m for n, m in known if np.isfinite(n) and m > 0])
+        if len(ratios) < self.steps.value or not (ratios > 1).mean() > self.clipped.value:
+            return
+        factor = float(np.median(ratios))
+        if not factor > self.ratio.value or any(c.data.get("scaled") for c in calls):
+            return
+        updates, weights, losses = run.table(UPDATE_NORM), run.table(WEIGHT_NORM), run.series(LOSS).values
+        moves = []
+        for p in run.parameters:
+            if p.role == "matrix" and run.trained(p):
+                u, w = updates.column(p.index).values, weights.column(p.index).values
+                if len(u) and len(w) and np.median(w) > 0:
+                    moves.append(float(np.median(u) / np.median(w)))
+        part = len(losses) // 4
+        if not moves or part < 5 or not np.isfinite(losses).all():
+            return
+        first, last, move = float(np.median(losses[:part])), float(np.median(losses[-part:])), float(np.median(moves))
+        stands = last > first - self.fall.value * abs(first)
+        yield Finding(
+            f"Clipping at {known[-1][1]:.3g} scales {100 * float((ratios > 1).mean()):.0f} % of the gradients down, by "
+            f"a median of {factor:.0f}: the limit, not the gradient, sets the length of the step"
+            + (
+                f"; weights move by {move:.1e} of their norm per step and the loss stands at {last:.3g}."
+                if stands
+                else "."
+            ),
+            location=location,
+            evidence={"ratio": factor, "update_ratio": move, "first": first, "last": last},
+            severity=None if stands and move < self.still.value else "info",
+            fix=f"Clip at about {float(np.quantile([n for n, _ in known], 0.9)):.2g}, the 90th percentile seen.",
+        )

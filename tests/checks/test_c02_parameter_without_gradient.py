@@ -1,0 +1,93 @@
+"""C02 parameter-without-gradient."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from flightcheck.recording.records import Call, GraphCut, ModuleInfo
+from flightcheck.testing import run_of, verdict_of
+from tests.checks._network import line, network, with_parameters
+
+NO_GRADIENT: dict[str, Any] = {"gradients_seen": 0, "gradients_nonzero": 0, "in_graph": False}
+CUT = GraphCut("detach", line(40), 0, [0, 1])
+LOGGED = GraphCut("item", line(60), 0, [0, 1, 2, 3])
+
+
+def test_parameters_behind_a_cut_are_one_finding_at_the_cut() -> None:
+    verdict = verdict_of("C02", run_of(*with_parameters(network(4), 0, 1, **NO_GRADIENT), LOGGED, CUT))
+    (finding,) = verdict.findings
+    assert finding.location == line(40)
+    assert finding.parameters == (0, 1)
+    assert finding.severity is None
+    assert "detach" in finding.message
+
+
+def test_a_dead_path_without_a_cut_names_the_module() -> None:
+    verdict = verdict_of("C02", run_of(*with_parameters(network(4), 0, gradients_nonzero=0)))
+    (finding,) = verdict.findings
+    assert finding.location == line(10)
+    assert finding.evidence["gradient"] == "zero"
+
+
+def test_the_whole_model_behind_a_new_tensor_fails() -> None:
+    cut = GraphCut("tensor", line(41), 0, [0, 1, 2])
+    (finding,) = verdict_of("C02", run_of(*network(3, **NO_GRADIENT), cut)).findings
+    assert finding.location == line(41)
+
+
+def test_all_gradients_pass() -> None:
+    assert verdict_of("C02", run_of(*network(3), LOGGED)).status == "pass"
+
+
+def test_few_steps_are_inconclusive() -> None:
+    assert verdict_of("C02", run_of(*network(3, **NO_GRADIENT, gradient_checks=3))).status == "inconclusive"
+
+
+def test_nothing_trained_is_skipped() -> None:
+    assert verdict_of("C02", run_of(*network(3, optimizers=[]))).status == "skipped"
+
+
+def test_gradients_cleared_before_the_step_are_left_to_the_protocol_check() -> None:
+    calls = [Call(i, i // 3, kind) for i, kind in enumerate(["backward", "zero_grad", "step"] * 9)]
+    records = network(3, gradients_seen=0, gradients_nonzero=0)
+    assert verdict_of("C02", run_of(*records, *calls)).status == "skipped"
+    assert verdict_of("C02", run_of(*records)).status == "pass"
+
+
+def severities(records: list[Any]) -> list[str | None]:
+    return [f.severity for f in verdict_of("C02", run_of(*records)).findings]
+
+
+def test_an_unused_head_is_info() -> None:
+    assert severities(with_parameters(network(4), 3, **NO_GRADIENT)) == ["info"]
+
+
+def test_a_module_never_called_is_info() -> None:
+    records = with_parameters(network(4), 1, **NO_GRADIENT)
+    records = [replace(r, order=-1) if isinstance(r, ModuleInfo) and r.index == 2 else r for r in records]
+    assert severities(records) == ["info"]
+
+
+def test_a_part_in_eval_mode_under_no_grad_is_info() -> None:
+    records = with_parameters(network(4), 0, 1, **NO_GRADIENT)
+    records = [replace(r, training=False) if isinstance(r, ModuleInfo) and r.index <= 2 else r for r in records]
+    assert severities([*records, replace(CUT, operation="no_grad")]) == ["info"]
+
+
+def test_a_target_network_in_the_optimizer_is_info() -> None:
+    records = with_parameters(network(4), 0, 1, **NO_GRADIENT)
+    records = [
+        replace(r, path=f"net.target.{r.index}") if isinstance(r, ModuleInfo) and r.index <= 2 else r for r in records
+    ]
+    assert severities([*records, replace(CUT, operation="no_grad")]) == ["info"]
+
+
+def test_a_bias_before_a_normalization_passes() -> None:
+    assert severities(with_parameters(network(3), 1, gradients_nonzero=0, role="bias")) == []
+
+
+def test_an_expert_that_was_not_routed_to_is_info() -> None:
+    experts = ModuleInfo(50, "net.experts", "ModuleList", "container", 0, leaf=False)
+    records = with_parameters(network(4), 1, gradients_nonzero=0, name="net.experts.1.weight")
+    assert severities([*records, experts]) == ["info"]

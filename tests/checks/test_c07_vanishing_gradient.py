@@ -1,0 +1,60 @@
+"""C07 vanishing-gradient."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from flightcheck.recording.signals import ACTIVATION_RMS, ACTIVATION_SPREAD, GRAD_NORM, LOSS, UPDATE_NORM, WEIGHT_NORM
+from flightcheck.testing import run_of, verdict_of
+from tests.checks._network import line, network
+
+FLAT = 2.3 + 0.001 * np.sin(np.arange(60))
+FALLING = np.linspace(2.3, 0.4, 60)
+
+
+def series(depth: int, per_layer: float, loss: Any, output_spread: float = 0.5, rows: int = 12) -> dict[Any, Any]:
+    gradients = [per_layer ** (depth - 1 - i) for i in range(depth)]
+    modules = 2 * depth - 1
+    return {
+        GRAD_NORM: [gradients] * rows,
+        WEIGHT_NORM: [[1.0] * depth] * rows,
+        UPDATE_NORM: [[1e-3] * depth] * rows,
+        ACTIVATION_RMS: [[1.0] * modules] * rows,
+        ACTIVATION_SPREAD: [[output_spread] * modules] * rows,
+        LOSS: loss,
+    }
+
+
+def test_a_deep_sigmoid_stack_fails_and_names_the_activation() -> None:
+    (finding,) = verdict_of("C07", run_of(*network(8, activation="Sigmoid"), series=series(8, 0.15, FLAT))).findings
+    assert finding.evidence["activation"] == "Sigmoid"
+    assert finding.location == line(11)
+
+
+def test_a_deep_relu_stack_fails_without_naming_an_activation() -> None:
+    (finding,) = verdict_of("C07", run_of(*network(10), series=series(10, 0.3, FLAT))).findings
+    assert finding.evidence["activation"] == ""
+
+
+def test_a_loss_that_only_learnt_the_mean_does_not_excuse_it() -> None:
+    signals = series(8, 0.15, FALLING, output_spread=1e-4)
+    assert verdict_of("C07", run_of(*network(8, activation="Sigmoid"), series=signals)).status == "fail"
+
+
+def test_a_model_that_learns_passes() -> None:
+    assert verdict_of("C07", run_of(*network(8), series=series(8, 0.15, FALLING))).status == "pass"
+
+
+def test_even_gradients_on_a_plateau_pass() -> None:
+    assert verdict_of("C07", run_of(*network(8), series=series(8, 0.8, FLAT))).status == "pass"
+
+
+def test_shallow_models_are_skipped() -> None:
+    assert verdict_of("C07", run_of(*network(2), series=series(2, 0.001, FLAT))).status == "skipped"
+
+
+def test_few_samples_are_inconclusive() -> None:
+    assert verdict_of("C07", run_of(*network(8), series=series(8, 0.1, FLAT, rows=2))).status == "inconclusive"
+    assert verdict_of("C07", run_of(*network(8))).status == "inconclusive"

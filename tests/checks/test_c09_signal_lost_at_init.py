@@ -1,0 +1,74 @@
+"""C09 signal-lost-at-init."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from flightcheck.recording.signals import ACTIVATION_RMS, ACTIVATION_SPREAD, LOSS
+from flightcheck.testing import run_of, verdict_of
+from tests.checks._network import BATCHES, line, network, with_parameters
+
+FLAT = np.full(60, 2.3)
+FALLING = np.linspace(2.3, 0.4, 60)
+
+
+def verdict(
+    start: list[float], scale: float, end: float, loss: Any, records: Any = None, batches: Any = BATCHES
+) -> Any:
+    depth = len(start)
+
+    def spread_of(values: Any) -> list[float]:
+        return [v for value in values for v in (value, value)][: 2 * depth - 1]
+
+    rows = [spread_of(start)] * 3 + [spread_of([end] * depth)] * 9
+    sizes = [[max(scale, v) for v in row] for row in rows]
+    signals = {ACTIVATION_SPREAD: rows, ACTIVATION_RMS: sizes, LOSS: loss}
+    return verdict_of("C09", run_of(*(records or network(depth)), *batches, series=signals))
+
+
+LOST = [0.3 * 0.1**i for i in range(8)]
+
+
+def test_a_signal_that_fades_and_never_comes_back_fails() -> None:
+    (finding,) = verdict(LOST, 0.02, 1e-8, FLAT).findings
+    assert finding.severity is None
+    assert finding.location is not None
+
+
+def test_the_line_that_wrote_the_weights_is_named() -> None:
+    (finding,) = verdict(LOST, 0.02, 1e-8, FLAT, network(8, write_location=line(33))).findings
+    assert finding.location == line(33)
+
+
+def test_tiny_weights_without_biases_fail() -> None:
+    assert verdict([1e-3 * 1e-3**i for i in range(4)], 0.0, 1e-11, FLAT).status == "fail"
+
+
+def test_weights_that_are_far_too_large_fail() -> None:
+    assert verdict([10.0 * 15.0**i for i in range(5)], 0.0, 1.0, FALLING).status == "fail"
+
+
+def test_training_that_gets_over_it_is_info() -> None:
+    (finding,) = verdict(LOST, 0.02, 0.5, FALLING).findings
+    assert finding.severity == "info"
+
+
+def test_default_initialization_of_five_layers_passes() -> None:
+    assert verdict([0.3 / 2.4**i for i in range(5)], 0.1, 0.5, FALLING).status == "pass"
+
+
+def test_zero_initialized_layers_are_left_out() -> None:
+    records = with_parameters(network(6), 4, 5, zero=True)
+    assert verdict([0.3, 0.3, 0.3, 0.3, 0.0, 0.0], 0.02, 0.5, FALLING, records).status == "pass"
+
+
+def test_single_examples_are_inconclusive() -> None:
+    batches = [replace(b, shape=[1, 8]) for b in BATCHES]
+    assert verdict(LOST, 0.02, 1e-8, FLAT, batches=batches).status == "inconclusive"
+
+
+def test_shallow_models_are_skipped() -> None:
+    assert verdict([0.3, 1e-9], 0.02, 0.3, FLAT).status == "skipped"

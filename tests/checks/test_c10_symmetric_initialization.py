@@ -1,0 +1,53 @@
+"""C10 symmetric-initialization."""
+
+from __future__ import annotations
+
+from flightcheck.testing import run_of, verdict_of
+from tests.checks._network import line, network, with_parameters
+
+
+def test_a_network_of_zeros_fails_at_the_line_that_wrote_them() -> None:
+    records = network(3, zero=True, constant=True, write_location=line(20), gradients_nonzero=0)
+    (finding,) = verdict_of("C10", run_of(*records)).findings
+    assert finding.location == line(20)
+    assert finding.evidence["kind"] == "zero"
+
+
+def test_zeros_under_sigmoid_have_equal_gradients_and_fail() -> None:
+    records = network(3, zero=True, constant=True, gradient_duplicate_rows=1.0)
+    assert verdict_of("C10", run_of(*records)).status == "fail"
+
+
+def test_constant_layers_fail() -> None:
+    records = network(3, constant=True, duplicate_rows=1.0, gradient_duplicate_rows=1.0)
+    (finding,) = verdict_of("C10", run_of(*records)).findings
+    assert finding.location == line(10)
+    assert finding.parameters == (0, 1)
+
+
+def test_random_weights_pass() -> None:
+    assert verdict_of("C10", run_of(*network(3, gradient_duplicate_rows=0.0))).status == "pass"
+
+
+def test_a_zero_initialized_head_passes_even_with_classes_that_were_not_seen() -> None:
+    records = with_parameters(network(3), 2, zero=True, constant=True, gradient_duplicate_rows=0.97)
+    assert verdict_of("C10", run_of(*records)).status == "pass"
+
+
+def test_a_lora_factor_of_zeros_passes() -> None:
+    records = with_parameters(network(4), 2, zero=True, constant=True, gradient_duplicate_rows=0.0)
+    assert verdict_of("C10", run_of(*records)).status == "pass"
+
+
+def test_zeros_cut_off_from_the_loss_are_left_to_another_check() -> None:
+    records = with_parameters(network(3), 1, zero=True, constant=True, gradients_seen=0, gradients_nonzero=0)
+    assert verdict_of("C10", run_of(*records)).status == "pass"
+
+
+def test_without_gradients_it_is_inconclusive() -> None:
+    records = network(3, constant=True, gradient_checks=0, gradients_seen=0, gradients_nonzero=0)
+    assert verdict_of("C10", run_of(*records)).status == "inconclusive"
+
+
+def test_without_matrices_it_is_skipped() -> None:
+    assert verdict_of("C10", run_of(*network(2, optimizers=[]))).status == "skipped"

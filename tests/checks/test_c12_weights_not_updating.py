@@ -1,0 +1,39 @@
+"""C12 weights-not-updating."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from flightcheck.testing import run_of, verdict_of
+from tests.checks._network import OPTIMIZER, line, network, with_parameters
+
+
+def test_identical_weights_with_gradients_fail_at_the_step() -> None:
+    (finding,) = verdict_of("C12", run_of(*with_parameters(network(3), 0, 1, updates_nonzero=0))).findings
+    assert finding.location == line(99)
+    assert finding.parameters == (0, 1)
+
+
+def test_changing_weights_pass() -> None:
+    assert verdict_of("C12", run_of(*network(3))).status == "pass"
+
+
+def test_a_still_bias_passes() -> None:
+    assert verdict_of("C12", run_of(*with_parameters(network(3), 1, updates_nonzero=0, role="bias"))).status == "pass"
+
+
+def test_no_gradient_is_left_to_another_check() -> None:
+    assert verdict_of("C12", run_of(*network(3, gradients_nonzero=0, updates_nonzero=0))).status == "skipped"
+
+
+def test_few_comparisons_are_inconclusive() -> None:
+    assert verdict_of("C12", run_of(*network(3, update_checks=2, updates_nonzero=0))).status == "inconclusive"
+
+
+def test_a_group_frozen_by_its_learning_rate_passes() -> None:
+    groups = [{"lr": 0.0, "parameters": 2}, {"lr": 1e-3, "parameters": 1}]
+    optimizer = replace(OPTIMIZER, groups=groups, parameters=[0, 1, 2])
+    records = with_parameters(network(3, optimizer=optimizer), 0, 1, updates_nonzero=0)
+    assert verdict_of("C12", run_of(*records)).status == "pass"
+    alone = replace(OPTIMIZER, groups=[{"lr": 0.0, "parameters": 3}], parameters=[0, 1, 2])
+    assert verdict_of("C12", run_of(*network(3, optimizer=alone, updates_nonzero=0))).status == "fail"

@@ -1,0 +1,47 @@
+"""C14 non-finite-origin."""
+
+from __future__ import annotations
+
+import math
+
+from flightcheck.recording.records import Call, NonFinite, Plan
+from flightcheck.recording.signals import LOSS
+from flightcheck.testing import run_of, verdict_of
+from tests.checks._network import line
+
+ORIGIN = NonFinite(
+    12, "loss", "loss", "LogBackward0", line(30), {"minimum": 0.0, "maximum": 0.9, "zeros": 3, "dtype": "float32"}
+)
+BROKEN = [1.0] * 12 + [math.nan] * 8
+
+
+def test_the_first_origin_is_named_with_its_line_and_inputs() -> None:
+    later = NonFinite(13, "parameter", "net.0.weight", location=line(99))
+    (finding,) = verdict_of("C14", run_of(later, ORIGIN, series={LOSS: BROKEN})).findings
+    assert finding.location == line(30)
+    assert finding.onset_step == 12
+    assert "Log" in finding.message and "3 zeros" in finding.message
+    assert "logarithm" in finding.fix
+
+
+def test_a_lost_loss_without_origin_still_fails() -> None:
+    (finding,) = verdict_of("C14", run_of(Plan(loss_location=line(5)), series={LOSS: BROKEN})).findings
+    assert finding.location == line(5)
+
+
+def test_finite_losses_pass() -> None:
+    assert verdict_of("C14", run_of(series={LOSS: [1.0] * 20})).status == "pass"
+
+
+def test_masks_of_minus_infinity_pass() -> None:
+    mask = NonFinite(3, "activation", "scores", "MaskedFillBackward0")
+    assert verdict_of("C14", run_of(mask, series={LOSS: [1.0] * 20})).status == "pass"
+
+
+def test_steps_that_the_loss_scaler_skipped_pass() -> None:
+    overflow = NonFinite(0, "gradient", "net.0.weight")
+    assert verdict_of("C14", run_of(overflow, Call(4, 0, "scaler_skip"), series={LOSS: [1.0] * 20})).status == "pass"
+
+
+def test_without_losses_it_is_inconclusive() -> None:
+    assert verdict_of("C14", run_of()).status == "inconclusive"

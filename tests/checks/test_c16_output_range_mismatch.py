@@ -1,0 +1,66 @@
+"""C16 output-range-mismatch."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from flightcheck.recording.records import LossCall, LossSite
+from flightcheck.testing import run_of, verdict_of
+from tests.checks._network import line
+
+SITE = LossSite(0, "mse_loss", line(50))
+CALL = LossCall(
+    0, 0, True, [64, 1], [64, 1], [], "float32", "float32", 1.0, 0.0, 0.9, -2.1, 2.3, target_mean=0.0, target_std=1.0,
+    input_module_type="Sigmoid", input_module_location=line(7),
+)  # fmt: skip
+
+
+def verdict(call: LossCall, site: LossSite = SITE, times: int = 6) -> Any:
+    return verdict_of("C16", run_of(site, *[replace(call, step=i) for i in range(times)]))
+
+
+def test_standardized_targets_after_a_sigmoid_fail_at_the_module() -> None:
+    (finding,) = verdict(CALL).findings
+    assert finding.location == line(7)
+    assert finding.severity is None
+
+
+def test_the_last_operation_is_enough() -> None:
+    for operation in ("ReluBackward0", "TanhBackward0", "SigmoidBackward0"):
+        assert verdict(replace(CALL, input_module_type="", input_op=operation)).status == "fail"
+
+
+def test_a_linear_output_passes() -> None:
+    assert verdict(replace(CALL, input_module_type="Linear", input_op="AddmmBackward0")).status == "pass"
+
+
+def test_targets_within_the_range_pass() -> None:
+    assert verdict(replace(CALL, target_min=0.0, target_max=1.0, target_mean=0.3, target_std=0.3)).status == "pass"
+    noisy = replace(CALL, target_min=-0.05, target_max=1.04, target_mean=0.4, target_std=0.3)
+    assert verdict(noisy).status == "pass"
+
+
+def test_a_rare_outlier_passes() -> None:
+    outlier = replace(CALL, input_module_type="ReLU", target_min=-1.0, target_max=5.0, target_mean=2.0, target_std=0.5)
+    assert verdict(outlier).status == "pass"
+
+
+def test_relu_on_logits_warns() -> None:
+    logits = replace(CALL, input_module_type="ReLU", classes=10)
+    (finding,) = verdict(logits, replace(SITE, function="cross_entropy")).findings
+    assert finding.severity == "warn"
+
+
+def test_sigmoid_on_logits_is_an_error_with_its_floor() -> None:
+    (finding,) = verdict(replace(CALL, classes=10), replace(SITE, function="cross_entropy")).findings
+    assert finding.severity == "error"
+    assert "1.461" in finding.message
+
+
+def test_two_calls_are_inconclusive() -> None:
+    assert verdict(CALL, times=2).status == "inconclusive"
+
+
+def test_other_losses_are_skipped() -> None:
+    assert verdict(CALL, replace(SITE, function="kl_div")).status == "skipped"

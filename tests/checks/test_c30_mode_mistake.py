@@ -1,0 +1,87 @@
+"""C30 mode-mistake."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from flightcheck.recording.records import Batch, Call, Evaluation, ModuleInfo, Plan
+from flightcheck.testing import run_of, verdict_of
+from tests.checks._network import line, network
+
+NETWORK = [*network(3), ModuleInfo(60, "net.drop", "Dropout", "dropout", 0, order=3)]
+EVALUATION = Evaluation(
+    10, 0, 4, line(80), {"dropout": "train"}, losses=4, loss_value=1.0, training_flag=True,
+)  # fmt: skip
+
+
+def forwards(modes: str, root: int = 0) -> list[Call]:
+    """One forward per step: t is train mode, e eval mode, f train mode with frozen parts."""
+    data = {
+        "t": {"training": True, "grad": True, "dropout": "train"},
+        "e": {"training": False, "grad": True, "dropout": "eval"},
+        "f": {"training": True, "grad": True, "dropout": "eval"},
+    }
+    return [Call(10 * i, i, "forward", root, line(70), data[m]) for i, m in enumerate(modes)]
+
+
+def verdict(*records: Any, steps: int = 100) -> Any:
+    return verdict_of("C30", run_of(*NETWORK, *records, steps=steps))
+
+
+def test_training_that_stays_in_eval_mode_fails() -> None:
+    switch = Call(99, 10, "eval_mode", 0, line(85))
+    (finding,) = verdict(*forwards("tttttttttteeeeeeeeee"), switch).findings
+    assert finding.location == line(70)
+    assert finding.onset_step == 10
+    assert "train.py:85" in finding.message
+    assert finding.severity is None
+
+
+def test_eval_mode_from_the_start_warns_at_the_call() -> None:
+    (finding,) = verdict(
+        *[replace(c, seq=c.seq + 1) for c in forwards("eeeeee")], Call(0, 0, "eval_mode", 0, line(20))
+    ).findings
+    assert finding.location == line(20)
+    assert finding.severity == "warn"
+
+
+def test_evaluation_in_train_mode_fails() -> None:
+    (finding,) = verdict(*forwards("tttttttt"), EVALUATION).findings
+    assert finding.location == line(80)
+    assert finding.onset_step == 10
+
+
+def test_right_modes_pass() -> None:
+    good = replace(EVALUATION, modes={"dropout": "eval"}, training_flag=False)
+    assert verdict(*forwards("ttttttttt"), good).status == "pass"
+
+
+def test_frozen_modules_and_attacks_pass() -> None:
+    assert verdict(*forwards("ffffffff")).status == "pass"
+    attacks = [replace(c, seq=c.seq + 1) for c in forwards("eeeeeeee")]
+    assert verdict(*forwards("tttttttt"), *attacks, Call(0, 0, "eval_mode", 0, line(20))).status == "pass"
+
+
+def test_monte_carlo_dropout_and_recalibration_pass() -> None:
+    assert verdict(*forwards("tttt"), replace(EVALUATION, same_input=True)).status == "pass"
+    assert verdict(*forwards("tttt"), replace(EVALUATION, losses=0)).status == "pass"
+
+
+def test_phases_in_most_steps_pass_but_not_when_every_step_is_an_epoch() -> None:
+    teacher = [replace(EVALUATION, step=i) for i in range(9)]
+    assert verdict(*forwards("ttttttttt"), *teacher, steps=10).status == "pass"
+    whole = [Batch(i, True, 0, "0", [150, 4], "float32", "same", 0, 1, 0, 1, 0, 0) for i in range(8)]
+    assert verdict(*forwards("ttttttttt"), *teacher, *whole, steps=10).status == "fail"
+
+
+def test_gans_pass() -> None:
+    assert verdict(*forwards("tttttttt"), EVALUATION, Plan(regimes=["gan"])).status == "pass"
+
+
+def test_nothing_recorded_is_inconclusive() -> None:
+    assert verdict().status == "inconclusive"
+
+
+def test_models_without_modes_are_skipped() -> None:
+    assert verdict_of("C30", run_of(*network(3), *forwards("tttt"))).status == "skipped"

@@ -1,0 +1,112 @@
+"""D03 input-not-normalized."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from flightcheck.recording.records import Location, LossSite, ModuleInfo, Plan, RootInfo
+from flightcheck.recording.signals import ACTIVATION_RMS
+from flightcheck.testing import run_of, verdict_of
+from tests.checks._batches import LINEAR, ORIGIN, batches, losses
+
+SITE = LossSite(0, "cross_entropy", Location("train.py", 50))
+ROOT = RootInfo(0, "model", "Net")
+RAW = {"minimum": 0.0, "maximum": 255.0, "mean": 78.0, "std": 96.0, "feature_mean_max": 160.0, "feature_std_max": 100.0}
+STUCK = losses([40.0, 20.0, 3.0, *[2.31] * 12])
+LEARNS = losses([2.3 * 0.8**i for i in range(15)])
+
+
+def run(*records: Any, activation: float = 70.0, **inputs: Any) -> Any:
+    return verdict_of(
+        "D03", run_of(SITE, ROOT, LINEAR, *batches(8, **inputs), *records, series={ACTIVATION_RMS: [[activation]] * 8})
+    )
+
+
+def test_pixels_that_spoil_the_training_are_a_warning_at_the_data() -> None:
+    (finding,) = run(*STUCK, **RAW).findings
+    assert finding.severity is None
+    assert finding.location == ORIGIN
+
+
+def test_pixels_that_do_no_harm_are_information() -> None:
+    (finding,) = run(*LEARNS, **RAW).findings
+    assert finding.severity == "info"
+
+
+def test_without_losses_it_is_information() -> None:
+    (finding,) = run(**RAW).findings
+    assert finding.severity == "info"
+
+
+def test_features_on_very_different_scales() -> None:
+    table = {"mean": 69.0, "std": 215.0, "feature_mean_max": 746.0, "feature_std_min": 0.12, "feature_std_max": 315.0}
+    (finding,) = run(*STUCK, **table).findings
+    assert "different scales" in finding.message
+
+
+def test_values_far_too_small() -> None:
+    small = {
+        "minimum": 0.0,
+        "maximum": 1e-3,
+        "mean": 4e-4,
+        "std": 3e-4,
+        "feature_mean_max": 1e-3,
+        "feature_std_max": 1e-3,
+    }
+    (finding,) = run(*STUCK, activation=4e-4, **small).findings
+    assert "never larger" in finding.message
+
+
+@pytest.mark.parametrize(
+    "inputs",
+    [
+        {},
+        {"minimum": 0.0, "maximum": 1.0, "mean": 0.9, "std": 0.05, "feature_mean_max": 0.95, "feature_std_min": 0.0001},
+        {"minimum": 0.0, "maximum": 16.0, "mean": 4.9, "std": 6.0, "feature_mean_max": 10.0, "feature_std_max": 6.0},
+        {"feature_std_min": 0.01, "feature_std_max": 12.0, "feature_mean_max": 15.0},
+    ],
+    ids=["standardized", "[0, 1] images", "digits 0-16", "moderate table"],
+)
+def test_usual_scales_pass(inputs: dict[str, float]) -> None:
+    assert run(*STUCK, **inputs).status == "pass"
+
+
+def test_scaling_inside_forward_passes() -> None:
+    assert run(*STUCK, activation=0.3, **{**RAW, "dtype": "uint8"}).status == "pass"
+
+
+def test_integer_inputs_of_unknown_fate_are_inconclusive() -> None:
+    verdict = verdict_of("D03", run_of(SITE, *batches(8, **{**RAW, "dtype": "uint8"}), *STUCK))
+    assert verdict.status == "inconclusive"
+
+
+def test_a_norm_in_front_is_skipped() -> None:
+    norm = ModuleInfo(1, "model.norm", "BatchNorm1d", "batchnorm", 0, order=0, trainable=True)
+    later = replace(LINEAR, order=1)
+    verdict = verdict_of("D03", run_of(SITE, norm, later, *batches(8, **RAW), *STUCK))
+    assert verdict.status == "skipped"
+
+
+def test_ids_are_skipped() -> None:
+    verdict = verdict_of("D03", run_of(*batches(8, first_module="embedding", dtype="int64", **RAW)))
+    assert verdict.status == "skipped"
+
+
+@pytest.mark.parametrize("regime", ["reinforcement", "finetune"])
+def test_other_regimes_get_information_only(regime: str) -> None:
+    (finding,) = run(Plan(regimes=[regime]), *STUCK, **RAW).findings
+    assert finding.severity == "info"
+
+
+def test_decibels_are_information() -> None:
+    spectrogram = {"minimum": -80.0, "maximum": 0.0, "mean": -50.0, "std": 20.0, "shape": [8, 1, 64, 100]}
+    (finding,) = run(*STUCK, **spectrogram).findings
+    assert finding.severity == "info"
+
+
+def test_too_few_batches_are_inconclusive() -> None:
+    assert verdict_of("D03", run_of(LINEAR, *batches(2, **RAW))).status == "inconclusive"
+    assert verdict_of("D03", run_of(LINEAR)).status == "inconclusive"

@@ -1,0 +1,83 @@
+"""D15 dtype-or-quantization-loss."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from flightcheck.checks.base import Verdict
+from flightcheck.recording.records import Location, LossSite
+from flightcheck.testing import run_of, verdict_of
+from tests.checks._batches import LINEAR, batches, losses
+
+SITE = LossSite(0, "mse_loss", Location("train.py", 50))
+TWO = {"minimum": 0.0, "maximum": 1.0, "distinct": 2, "zeros": 0.9, "mean": 0.1, "std": 0.3}
+
+
+def run(code: str = "X = load()", **inputs: Any) -> Verdict:
+    return verdict_of("D15", run_of(LINEAR, *batches(8, origin=Location("train.py", 10, "", code), **inputs)))
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "X = (images // 16).float()",
+        "x = torch.tensor(d.images / 16, dtype=torch.long)",
+        "X = (X / 255).astype(np.uint8)",
+        "self.x = x.div(1) / 255.0; self.x = self.x.to(torch.int32)",
+    ],
+)
+def test_integer_division_fails_at_its_line(code: str) -> None:
+    (finding,) = run(code, **TWO).findings
+    assert finding.location is not None
+    assert finding.location.line == 10
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "bits = torch.randint(0, 2, (n, 8)).float()",
+        "X = torch.tensor(list(product([0, 1], repeat=8)), dtype=torch.long)",
+        "bits = (numbers[:, None] // 2 ** torch.arange(8)) % 2",
+        "X = X[: len(X) // 2 ]",
+        "x = (images > 0.5).float()",
+        "X = torch.tensor(X, dtype=torch.int64)  # 0/1",
+    ],
+)
+def test_binary_inputs_pass(code: str) -> None:
+    assert run(code, **TWO).status == "pass"
+
+
+def test_all_zero_inputs_fail() -> None:
+    zero = {"minimum": 0.0, "maximum": 0.0, "mean": 0.0, "std": 0.0, "zeros": 1.0, "distinct": 1}
+    assert run(**zero).status == "fail"
+    state = batches(8, **zero)
+    other = batches(8, argument="1")
+    assert verdict_of("D15", run_of(LINEAR, *state, *other)).status == "pass"
+
+
+def test_divided_by_255_twice_fails() -> None:
+    assert run(minimum=0.0, maximum=1 / 255, mean=0.001, std=0.001, distinct=200).status == "fail"
+
+
+def test_usual_inputs_pass() -> None:
+    assert run().status == "pass"
+    assert run(minimum=0.0, maximum=1.0, distinct=17).status == "pass"
+
+
+def test_regression_targets_cut_to_integers_are_a_warning() -> None:
+    cut = losses([0.5] * 8, target_dtype="int64", target_min=-2, target_max=3, target_distinct=6)
+    (finding,) = verdict_of("D15", run_of(SITE, LINEAR, *batches(8), *cut)).findings
+    assert finding.location == SITE.location
+    counts = losses([0.5] * 8, target_dtype="int64", target_min=0, target_max=40, target_distinct=30)
+    assert verdict_of("D15", run_of(SITE, LINEAR, *batches(8), *counts)).status == "pass"
+
+
+def test_ids_are_skipped() -> None:
+    assert verdict_of("D15", run_of(*batches(8, first_module="embedding"))).status == "skipped"
+
+
+def test_few_batches_are_inconclusive() -> None:
+    assert verdict_of("D15", run_of(LINEAR, *batches(2, **TWO))).status == "inconclusive"
+    assert verdict_of("D15", run_of(LINEAR)).status == "inconclusive"

@@ -1,0 +1,91 @@
+"""L12 loss-task-mismatch: each row of the table, and the deliberate pairs beside them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from flightcheck.checks.base import Verdict
+from flightcheck.recording.records import Evaluation, Location, LossCall, LossSite
+from flightcheck.testing import run_of, verdict_of
+
+SITE = LossSite(0, "cross_entropy", Location("train.py", 50), input_location=Location("train.py", 22))
+IDS = LossCall(
+    0, 0, True, [64, 10], [64], [], "float32", "int64", 2.3, -2, 2, 0, 9, classes=10,
+    input_op="AddmmBackward0", target_integral=True, target_distinct=10, target_mean=4.5, target_std=2.87,
+)  # fmt: skip
+ROWS = replace(IDS, target_shape=[64, 10], target_dtype="float32", target_min=0, target_max=1, target_mean=0.1,
+               target_row_sum_error=0.0, target_binary=True)  # fmt: skip
+NUMBERS = replace(ROWS, target_min=-2.1, target_max=2.6, target_mean=0.0, target_row_sum_error=6.0,
+                  target_binary=False, target_integral=False)  # fmt: skip
+
+
+def judge(call: LossCall, function: str = "cross_entropy", n: int = 8, *more: object) -> Verdict:
+    return verdict_of(
+        "L12", run_of(replace(SITE, function=function), *more, *[replace(call, step=i) for i in range(n)])
+    )
+
+
+@pytest.mark.parametrize(
+    ("call", "function"),
+    [
+        (replace(IDS, input_shape=[64, 1], classes=1), "cross_entropy"),
+        (replace(IDS, input_op="SigmoidBackward0", input_min=0.1, input_max=0.9), "cross_entropy"),
+        (replace(ROWS, target_mean=0.3, target_row_sum_error=5.0), "cross_entropy"),
+        (NUMBERS, "cross_entropy"),
+        (NUMBERS, "binary_cross_entropy_with_logits"),
+        (replace(ROWS, input_shape=[64], target_shape=[64], target_mean=0.5), "cross_entropy"),
+        (
+            replace(ROWS, input_shape=[64, 1], input_min=1.0, input_max=1.0, input_value_op="SoftmaxBackward0"),
+            "binary_cross_entropy",
+        ),
+    ],
+)
+def test_pairs_that_cannot_work_fail(call: LossCall, function: str) -> None:
+    (finding,) = judge(call, function).findings
+    assert finding.location in (SITE.location, SITE.input_location)
+    assert finding.fix
+
+
+@pytest.mark.parametrize(
+    ("call", "function"),
+    [
+        (IDS, "cross_entropy"),
+        (ROWS, "cross_entropy"),  # one-hot
+        (replace(ROWS, target_mean=0.06, target_row_sum_error=1.0), "cross_entropy"),  # one-hot with void pixels
+        (
+            replace(ROWS, target_binary=False, target_integral=False, target_row_sum_error=1e-7),
+            "cross_entropy",
+        ),  # mixup
+        (ROWS, "binary_cross_entropy_with_logits"),  # single label by BCE
+        (replace(NUMBERS, target_min=0.7, target_max=1.2), "binary_cross_entropy_with_logits"),  # noisy GAN labels
+        (replace(NUMBERS, target_min=0.0, target_max=1.0), "binary_cross_entropy"),  # images of an autoencoder
+        (NUMBERS, "mse_loss"),
+        (ROWS, "mse_loss"),  # Brier score
+        (replace(ROWS, input_shape=[9], target_shape=[9], target_mean=1 / 9), "cross_entropy"),  # one distribution
+    ],
+)
+def test_deliberate_pairs_pass(call: LossCall, function: str) -> None:
+    assert judge(call, function).status == "pass"
+
+
+def test_class_ids_under_squared_error_warn_where_accuracy_is_measured() -> None:
+    column = replace(IDS, input_shape=[64, 1], target_shape=[64, 1], classes=0)
+    assert [f.severity for f in judge(column, "mse_loss").findings] == ["info"]
+    accuracy = Evaluation(8, 0, 4, None, metrics=4)
+    assert [f.severity for f in judge(column, "mse_loss", 8, accuracy).findings] == ["warn"]
+
+
+def test_counts_and_images_under_squared_error_pass() -> None:
+    counts = replace(IDS, input_shape=[64, 1], target_shape=[64, 1], target_mean=1.2, target_std=1.1)
+    assert judge(counts, "mse_loss").status == "pass"
+    assert judge(replace(IDS, target_shape=[64, 10]), "mse_loss").status == "pass"
+
+
+def test_one_call_is_inconclusive() -> None:
+    assert judge(IDS, n=1).status == "inconclusive"
+
+
+def test_without_a_loss_it_is_skipped() -> None:
+    assert verdict_of("L12", run_of()).status == "skipped"

@@ -1,0 +1,75 @@
+"""P01 lr-too-high: both an enormous update and harm are needed."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from flightcheck.checks.base import Verdict
+from flightcheck.recording.records import Location, ModuleInfo, OptimizerInfo, ParameterInfo, Plan
+from flightcheck.recording.signals import ACTIVATION_DEAD, LOSS, UPDATE_NORM, WEIGHT_NORM
+from flightcheck.testing import run_of, verdict_of
+
+LINE = Location("train.py", 12)
+N = 120
+FALL = list(2.3 * np.exp(-np.arange(N) / 25))
+SPIKE = [2.3, 9.0, 12.0, 8.0, 6.0, *([2.33] * (N - 5))]
+HANG = [2.3, 9.0, 12.0, 8.0, 6.0, *([1.2] * (N - 5))]
+CALM, WILD = [0.02] * N, [1.6, 0.9, 0.6, 0.5, 0.45, *([0.05] * (N - 5))]
+
+
+def verdict(
+    losses: list[float], ratios: list[float], dead: list[float] | None = None, kind: str = "Adam", *more: object
+) -> Verdict:
+    series: dict = {LOSS: losses, UPDATE_NORM: [[r] for r in ratios], WEIGHT_NORM: [[1.0]] * len(ratios)}
+    if dead:
+        series[ACTIVATION_DEAD] = [[d] for d in dead]
+    optimizer = OptimizerInfo(0, kind, LINE, groups=[{"lr": 0.1}], steps=len(losses))
+    weight = ParameterInfo(0, "net.0.weight", 0, [64, 64], "matrix", optimizers=[0])
+    relu = ModuleInfo(0, "net.1", "ReLU", "activation", 0)
+    return verdict_of("P01", run_of(optimizer, weight, relu, *more, series=series))
+
+
+def test_back_at_the_start_after_a_spike_warns() -> None:
+    result = verdict(SPIKE, WILD)
+    (finding,) = result.findings
+    assert finding.location == LINE
+    assert finding.severity == "warn"
+    assert "lr=0.1" in finding.message
+
+
+def test_a_loss_that_hangs_with_dead_units_warns() -> None:
+    assert verdict(HANG, WILD, [0.02, 0.6, *([0.9] * 10)]).status == "fail"
+    assert verdict(HANG, WILD, [0.02] * 12).status == "pass"
+
+
+def test_divergence_is_an_error_without_lower_severity() -> None:
+    grown = [2.3, 9.0, 200.0, 4e4, 1e9, 1e20, *([float("nan")] * 10)]
+    ratios = [0.15, 2.0, 1e3, 1e6, 1e9, float("inf"), *([float("nan")] * 10)]
+    (finding,) = verdict(grown, ratios, kind="SGD").findings
+    assert finding.severity is None
+    assert finding.onset_step == 6
+
+
+def test_nan_without_growth_is_not_the_rate() -> None:
+    assert verdict([2.3, 2.2, 2.1, 2.0, 1.9, *([float("nan")] * 30)], WILD[:35]).status == "pass"
+
+
+def test_enormous_updates_that_do_no_harm_pass() -> None:
+    assert verdict(FALL, WILD).status == "pass"
+
+
+def test_a_loss_that_stands_still_with_normal_updates_passes() -> None:
+    assert verdict([2.3] * N, CALM).status == "pass"
+    assert verdict([2.3] * N, WILD).status == "pass"
+
+
+def test_losses_of_gans_are_no_measure() -> None:
+    assert verdict(SPIKE, WILD, None, "Adam", Plan(regimes=["gan"])).status == "pass"
+
+
+def test_a_short_run_is_inconclusive() -> None:
+    assert verdict(SPIKE[:20], WILD[:20]).status == "inconclusive"
+
+
+def test_without_an_optimizer_it_is_skipped() -> None:
+    assert verdict_of("P01", run_of(series={LOSS: FALL})).status == "skipped"

@@ -1,0 +1,58 @@
+"""P06 lr-effectively-zero: training goes on, the rate is gone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from flightcheck.checks.base import Verdict
+from flightcheck.recording.records import Location, OptimizerInfo, Plan, SchedulerInfo
+from flightcheck.recording.signals import LEARNING_RATE, UPDATE_NORM
+from flightcheck.testing import run_of, verdict_of
+
+LINE = Location("train.py", 9)
+SGD = OptimizerInfo(0, "SGD", Location("train.py", 5), parameters=[0], steps=100)
+
+
+def verdict(rates: Sequence[float], *more: object, moves: float = 0.0) -> Verdict:
+    series = {LEARNING_RATE: [[r] for r in rates], UPDATE_NORM: [[moves if r == 0 else 0.1] for r in rates]}
+    return verdict_of("P06", run_of(SGD, *more, series=series))
+
+
+def test_a_rate_that_decayed_to_nothing_fails_at_the_scheduler() -> None:
+    scheduler = SchedulerInfo(0, "ExponentialLR", 0, LINE, calls=100)
+    (finding,) = verdict([0.1 * 0.5**i for i in range(100)], scheduler).findings
+    assert finding.location == LINE
+    assert finding.onset_step == 20
+    assert finding.severity is None
+
+
+def test_zero_from_the_start_fails() -> None:
+    (finding,) = verdict([0.0] * 60).findings
+    assert finding.location == SGD.location
+
+
+def test_a_warm_up_that_waits_for_its_first_call_warns() -> None:
+    scheduler = SchedulerInfo(0, "LambdaLR", 0, LINE, calls=0)
+    assert [f.severity for f in verdict([0.0] * 60, scheduler).findings] == ["warn"]
+
+
+def test_healthy_schedules_pass() -> None:
+    assert verdict([0.1] * 100).status == "pass"
+    assert verdict([i / 1000 for i in range(100)]).status == "pass", "warm-up from zero"
+    assert verdict([0.1 * (1 - i / 100) for i in range(101)]).status == "pass", "annealed to zero at the end"
+    assert verdict([0.1] * 20 + [0.0] * 12 + [0.1] * 30).status == "pass", "a cycle"
+    assert verdict([0.1] * 92 + [0.0] * 8).status == "pass"
+
+
+def test_zero_at_the_planned_end_passes() -> None:
+    assert verdict([0.1] * 190 + [0.0] * 10, Plan(epochs=10, steps_per_epoch=20)).status == "pass"
+    assert verdict([0.1] * 50 + [0.0] * 50, Plan(epochs=10, steps_per_epoch=20)).status == "fail"
+
+
+def test_optimizers_that_choose_their_own_rate_pass() -> None:
+    assert verdict([0.0] * 60, moves=0.01).status == "pass"
+
+
+def test_inconclusive_and_skipped() -> None:
+    assert verdict([0.0] * 5).status == "inconclusive"
+    assert verdict_of("P06", run_of(series={LEARNING_RATE: [[0.0]] * 50})).status == "skipped"

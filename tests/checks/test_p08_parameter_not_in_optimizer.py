@@ -1,0 +1,86 @@
+"""P08 parameter-not-in-optimizer: reached by the loss, wants a gradient, held by nobody."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from flightcheck.recording.records import Location, ModuleInfo, OptimizerInfo, ParameterInfo, RootInfo
+from flightcheck.recording.signals import WEIGHT_NORM
+from flightcheck.testing import run_of, verdict_of
+
+OPTIMIZER_LINE, HEAD_LINE = (
+    Location("train.py", 30, "", "opt = Adam(model.encoder.parameters())"),
+    Location("train.py", 12),
+)
+ROOT = RootInfo(0, "model", "Net", Location("train.py", 20))
+ENCODER = ModuleInfo(1, "model.encoder", "Linear", "linear", 0, Location("train.py", 11))
+HEAD = ModuleInfo(2, "model.head", "Linear", "linear", 0, HEAD_LINE)
+ADAM = OptimizerInfo(0, "Adam", OPTIMIZER_LINE, parameters=[0], steps=50)
+HELD = ParameterInfo(0, "model.encoder.weight", 1, [8, 8], "matrix", optimizers=[0], in_graph=True, numel=64)
+FREE = ParameterInfo(1, "model.head.weight", 2, [3, 8], "matrix", in_graph=True, location=HEAD_LINE, numel=24)
+BASE = (ROOT, ENCODER, HEAD, ADAM, HELD)
+
+
+def test_a_forgotten_head_fails_at_the_optimizer() -> None:
+    (finding,) = verdict_of("P08", run_of(*BASE, FREE)).findings
+    assert finding.location == OPTIMIZER_LINE
+    assert finding.module == "model.head"
+    assert finding.parameters == (1,)
+    assert finding.severity is None
+
+
+def test_a_head_added_after_the_optimizer_fails_at_the_head() -> None:
+    whole = replace(ADAM, location=Location("train.py", 30, "", "opt = Adam(model.parameters(), lr=1e-3)"))
+    (finding,) = verdict_of("P08", run_of(ROOT, ENCODER, HEAD, whole, HELD, FREE)).findings
+    assert finding.location == HEAD_LINE
+
+
+def test_many_parameters_make_one_finding() -> None:
+    more = [replace(FREE, index=i, name=f"model.head.{i}") for i in range(1, 9)]
+    (finding,) = verdict_of("P08", run_of(*BASE, *more)).findings
+    assert "8 parameters" in finding.message
+
+
+def test_all_held_passes() -> None:
+    assert verdict_of("P08", run_of(*BASE, replace(FREE, optimizers=[0]))).status == "pass"
+    assert verdict_of("P08", run_of(*BASE, replace(FREE, requires_grad=False))).status == "pass"
+    assert verdict_of("P08", run_of(*BASE, replace(FREE, in_graph=False))).status == "pass"
+
+
+def test_frozen_by_omission_in_a_loaded_model_is_info() -> None:
+    run = run_of(replace(ROOT, loaded=True), ENCODER, HEAD, ADAM, HELD, FREE)
+    assert [f.severity for f in verdict_of("P08", run).findings] == ["info"]
+
+
+def test_a_new_head_on_a_loaded_model_fails() -> None:
+    run = run_of(replace(ROOT, loaded=True), ENCODER, HEAD, ADAM, replace(HELD, loaded=True), FREE)
+    assert [f.severity for f in verdict_of("P08", run).findings] == [None]
+
+
+def test_a_target_network_is_info() -> None:
+    target = RootInfo(1, "target", "Net")
+    inner = [ModuleInfo(3, "target.encoder", "Linear", "linear", 1)]
+    copy = ParameterInfo(5, "target.encoder.weight", 3, [8, 8], "matrix", in_graph=True)
+    run = run_of(*BASE, replace(FREE, optimizers=[0], module=9), target, *inner, copy)
+    assert [f.severity for f in verdict_of("P08", run).findings] == ["info"]
+
+
+def test_an_update_by_hand_passes() -> None:
+    run = run_of(*BASE, FREE, series={WEIGHT_NORM: [[1.0, 1.0 + i / 100] for i in range(20)]})
+    assert verdict_of("P08", run).status == "pass"
+
+
+def test_layers_in_a_plain_list_fail() -> None:
+    loose = ParameterInfo(7, "Linear.weight", -1, [4, 4], "matrix", in_graph=True, location=HEAD_LINE)
+    (finding,) = verdict_of("P08", run_of(*BASE, loose)).findings
+    assert finding.location == HEAD_LINE
+
+
+def test_stale_tensors_are_left_to_p10() -> None:
+    stale = ParameterInfo(7, "Adam.param1", -1, [3, 8], "matrix", optimizers=[0])
+    assert verdict_of("P08", run_of(*BASE, FREE, stale)).status == "pass"
+
+
+def test_inconclusive_and_skipped() -> None:
+    assert verdict_of("P08", run_of(ROOT, ENCODER, HEAD, replace(ADAM, steps=0), HELD, FREE)).status == "inconclusive"
+    assert verdict_of("P08", run_of(ROOT, ENCODER, HEAD, FREE)).status == "skipped"

@@ -1,0 +1,76 @@
+"""P11 freezing-mistake: the new layer is frozen, or the frozen one moves."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from flightcheck.recording.records import Location, ModuleInfo, OptimizerInfo, ParameterInfo, RootInfo
+from flightcheck.recording.signals import GRAD_NORM, UPDATE_NORM
+from flightcheck.testing import run_of, verdict_of
+
+HEAD_LINE = Location("train.py", 22)
+ROOT = RootInfo(0, "model", "Net", Location("train.py", 20))
+MODULES = [ModuleInfo(i, f"model.{i}", "Linear", "linear", 0, Location("train.py", 10 + i), order=i) for i in range(3)]
+ADAM = OptimizerInfo(0, "Adam", steps=50)
+BODY = [
+    ParameterInfo(i, f"model.{i}.weight", i, [8, 8], "matrix", optimizers=[0], in_graph=True, numel=64)
+    for i in range(2)
+]
+HEAD = ParameterInfo(2, "model.2.weight", 2, [3, 8], "matrix", False, location=HEAD_LINE, numel=24)
+
+
+def test_a_frozen_random_head_warns() -> None:
+    (finding,) = verdict_of("P11", run_of(ROOT, *MODULES, ADAM, *BODY, HEAD)).findings
+    assert finding.location == HEAD_LINE
+    assert finding.severity is None
+
+
+def test_a_frozen_random_head_on_a_loaded_body_warns() -> None:
+    loaded = [replace(p, loaded=True) for p in BODY]
+    assert verdict_of("P11", run_of(replace(ROOT, loaded=True), *MODULES, ADAM, *loaded, HEAD)).status == "fail"
+
+
+def test_a_loaded_head_and_adapters_pass() -> None:
+    assert verdict_of("P11", run_of(ROOT, *MODULES, ADAM, *BODY, replace(HEAD, loaded=True))).status == "pass"
+    assert verdict_of("P11", run_of(replace(ROOT, loaded=True), *MODULES, ADAM, *BODY, HEAD)).status == "pass"
+    adapter = ParameterInfo(3, "model.1.lora_B", 1, [8, 2], "matrix", optimizers=[0], zero=True)
+    assert verdict_of("P11", run_of(ROOT, *MODULES, ADAM, *BODY, HEAD, adapter)).status == "pass"
+
+
+def test_a_frozen_body_with_a_trained_head_passes() -> None:
+    frozen = [replace(p, requires_grad=False, in_graph=False, loaded=True) for p in BODY]
+    head = replace(HEAD, requires_grad=True, optimizers=[0])
+    assert verdict_of("P11", run_of(replace(ROOT, loaded=True), *MODULES, ADAM, *frozen, head)).status == "pass"
+
+
+def test_fixed_random_features_are_info() -> None:
+    frozen = [replace(p, requires_grad=False, in_graph=False) for p in BODY]
+    head = replace(HEAD, requires_grad=True, optimizers=[0])
+    findings = verdict_of("P11", run_of(ROOT, *MODULES, ADAM, *frozen, head)).findings
+    assert [f.severity for f in findings] == ["info"]
+
+
+def test_a_frozen_parameter_that_still_moves_warns() -> None:
+    left = replace(BODY[0], requires_grad=False, gradients_seen=9, gradients_nonzero=9, updates_nonzero=20)
+    series = {GRAD_NORM: [[0.0, 1.0]] * 20, UPDATE_NORM: [[0.01, 0.1]] * 20}
+    assert verdict_of("P11", run_of(ROOT, *MODULES, ADAM, left, BODY[1], series=series)).status == "fail"
+
+
+def test_flags_that_are_toggled_pass() -> None:
+    toggled = replace(BODY[0], requires_grad=False, gradients_seen=20, gradients_nonzero=20, updates_nonzero=20)
+    series = {GRAD_NORM: [[0.1 + i / 100, 1.0] for i in range(20)], UPDATE_NORM: [[0.01, 0.1]] * 20}
+    assert verdict_of("P11", run_of(ROOT, *MODULES, ADAM, toggled, BODY[1], series=series)).status == "pass"
+
+
+def test_batch_norm_of_a_frozen_part_is_info() -> None:
+    norm = ModuleInfo(5, "model.bn", "BatchNorm1d", "batchnorm", 0)
+    gain = ParameterInfo(5, "model.bn.weight", 5, [8], "gain", False, loaded=True)
+    findings = verdict_of("P11", run_of(replace(ROOT, loaded=True), *MODULES, norm, ADAM, *BODY, gain)).findings
+    assert [f.severity for f in findings] == ["info"]
+
+
+def test_inconclusive_and_skipped() -> None:
+    moved = replace(BODY[0], requires_grad=False, updates_nonzero=3)
+    assert verdict_of("P11", run_of(ROOT, *MODULES, ADAM, moved, BODY[1])).status == "inconclusive"
+    assert verdict_of("P11", run_of(ROOT)).status == "inconclusive"
+    assert verdict_of("P11", run_of(ROOT, *MODULES, ADAM, *BODY)).status == "skipped"

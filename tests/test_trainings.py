@@ -1,0 +1,52 @@
+"""Every check on a real small training, and its silence on the repaired twin: ``tests/trainings/CODE``."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+TRAININGS = Path(__file__).parent / "trainings"
+CODES = sorted(p.name for p in TRAININGS.iterdir() if (p / "faulty.py").is_file())
+
+
+def check(script: Path, folder: Path) -> dict[str, Any]:
+    report = folder / f"{script.stem}.json"
+    command = [sys.executable, "-m", "flightcheck", "check", "--all", "--json", str(report), str(script)]
+    done = subprocess.run(
+        command, cwd=folder, capture_output=True, text=True, timeout=200, env={**os.environ, "OMP_NUM_THREADS": "1"}
+    )
+    assert report.is_file(), done.stderr
+    data: dict[str, Any] = json.loads(report.read_text())
+    assert data["verdicts"]["error"] == [], done.stderr
+    return data
+
+
+@pytest.mark.training
+@pytest.mark.parametrize("code", CODES)
+def test_faulty_training_is_named(code: str, tmp_path: Path) -> None:
+    data = check(TRAININGS / code / "faulty.py", tmp_path)
+    found = [f for f in data["findings"] if f["code"] == code]
+    assert found, f"{code} is silent; found {[f['code'] for f in data['findings']]}"
+    assert found[0]["location"] is not None
+
+
+@pytest.mark.training
+@pytest.mark.parametrize("code", CODES)
+def test_repaired_twin_is_silent(code: str, tmp_path: Path) -> None:
+    data = check(TRAININGS / code / "repaired.py", tmp_path)
+    loud = [f for f in data["findings"] if f["severity"] != "info" or f["code"] == code]
+    assert loud == []
+
+
+@pytest.mark.parametrize("code", CODES)
+def test_twins_differ_in_a_few_lines(code: str) -> None:
+    faulty, repaired = ((TRAININGS / code / f"{n}.py").read_text().splitlines() for n in ("faulty", "repaired"))
+    changed = [d for d in difflib.ndiff(faulty, repaired) if d[0] in "-+"]
+    assert 0 < len(changed) <= 10
