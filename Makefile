@@ -17,10 +17,13 @@ PYTEST_ARGS ?=
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.installed
-	@runs=$$(mktemp -d); trap 'rm -rf "$$runs"' EXIT; \
+	@out=$$(mktemp -d); trap 'rm -rf "$$out"' EXIT; \
 	echo '$$ flightcheck check examples/digits.py'; \
-	status=0; PYTHONUNBUFFERED=1 $(BIN)/flightcheck check --runs-dir "$$runs" examples/digits.py || status=$$?; \
-	if [ $$status -ne 1 ]; then echo "the example should end with status 1 (something found), not $$status" >&2; exit 1; fi
+	status=0; PYTHONUNBUFFERED=1 $(BIN)/flightcheck check --runs-dir "$$out/runs" --json "$$out/report.json" \
+	  examples/digits.py || status=$$?; \
+	if [ $$status -ne 1 ] || ! grep -qs '"root": true' "$$out/report.json"; then \
+	  echo "flightcheck found nothing in the example (status $$status); it should have" >&2; exit 1; \
+	fi
 
 # Two workers, so one thread for each: more would only wait for each other.
 test: $(VENV)/.installed
@@ -52,7 +55,7 @@ $(VENV)/.requirements: requirements.txt
 	  fi; \
 	done; \
 	if [ -z "$$python" ]; then \
-	  echo "Flightcheck needs Python 3.11 or newer with its venv module; $(or $(PYTHON),neither python3.11 nor python3) is none." >&2; \
+	  echo "Flightcheck needs Python 3.11 or newer with its venv module (tried: $(or $(PYTHON),python3.11 python3))." >&2; \
 	  echo "If you have one under another name: make PYTHON=/path/to/python …" >&2; \
 	  exit 1; \
 	fi; \

@@ -31,10 +31,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as runs:
         command = [sys.executable, "-m", "flightcheck", "check", "--runs-dir", runs, SCRIPT]
         done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
-        if done.returncode != FOUND:
-            sys.exit(f"{SCRIPT}: status {done.returncode} instead of {FOUND}; the picture is left as it was")
-        (folder,) = Path(runs).iterdir()
-        run = Run.open(folder)
+        folders = list(Path(runs).iterdir())
+        if done.returncode != FOUND or not folders:
+            sys.exit(f"{SCRIPT}: status {done.returncode}, nothing was found in it; the picture is left as it was")
+        run = Run.open(folders[0])
     PICTURE.write_text(_picture(done.stdout, run), encoding="utf-8")
     print(f"{PICTURE.name}: {run.info.steps} steps of {SCRIPT}")
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import builtins
 import importlib.machinery
+import pkgutil
 import runpy
 import sys
 from pathlib import Path
@@ -10,36 +12,76 @@ from types import ModuleType, TracebackType
 
 
 def run_as_main(script: str | None, module: str | None, arguments: list[str]) -> None:
-    """Run a script file or folder, or a module as ``python -m`` does. Whatever it raises is passed on."""
+    """Run a script file, folder or zip file, or a module as ``python -m`` does. Whatever it raises is passed on.
+
+    Arguments, path and ``__main__`` stay the script's when it is over: its threads and ``atexit`` handlers live on.
+    """
+    main = sys.modules["__main__"] = ModuleType("__main__")
+    main.__dict__["__builtins__"] = builtins
+    # Python's own start: runpy's public functions would take __main__ away at the end.
+    run = runpy._run_module_as_main  # type: ignore[attr-defined]
     if module is not None:
-        sys.argv = [module, *arguments]
-        sys.path.insert(0, str(Path.cwd()))
-        runpy.run_module(module, run_name="__main__", alter_sys=True)
+        sys.argv = ["-m", *arguments]
+        _put_first(str(Path.cwd()))
+        run(module)
         return
     assert script is not None
     sys.argv = [script, *arguments]
-    path = Path(script).resolve()
-    if path.is_dir():
-        sys.path.insert(0, str(path))
-        runpy.run_path(str(path), run_name="__main__")
+    path = Path.cwd() / script
+    if pkgutil.get_importer(str(path)) is not None:  # a folder or a zip file
+        _put_first(str(path))
+        run("__main__", alter_argv=False)
         return
-    sys.path.insert(0, str(path.parent))
-    # Not runpy.run_path: the module must stay in sys.modules after the script's end, for atexit handlers and threads.
-    main = ModuleType("__main__")
+    _put_first(str(path.resolve().parent))
     main.__dict__.update(
-        __file__=str(path), __spec__=None, __builtins__=__builtins__, __package__=None, __cached__=None,
+        __file__=str(path), __spec__=None, __package__=None, __cached__=None,
         __loader__=importlib.machinery.SourceFileLoader("__main__", str(path)),
     )  # fmt: skip
-    sys.modules["__main__"] = main
     exec(compile(path.read_bytes(), str(path), "exec", dont_inherit=True), main.__dict__)
 
 
-def without_frames_of(package: str, traceback: TracebackType | None) -> TracebackType | None:
-    """The traceback as the script alone would have it: without the frames of files below `package`."""
-    if traceback is None:
-        return None
-    rest = without_frames_of(package, traceback.tb_next)
-    file = traceback.tb_frame.f_code.co_filename
-    if file.startswith((package, "<frozen runpy")):
-        return rest
-    return TracebackType(rest, traceback.tb_frame, traceback.tb_lasti, traceback.tb_lineno)
+def _put_first(folder: str) -> None:
+    """In the place of the folder that Python put first in the path for us (it puts none in safe mode)."""
+    if sys.flags.safe_path:
+        sys.path.insert(0, folder)
+    else:
+        sys.path[0] = folder
+
+
+def show(error: BaseException, package: str) -> None:
+    """Print an uncaught exception as Python would, without the frames of files below `package`."""
+    _strip(error, package)
+    try:
+        sys.excepthook(type(error), error, error.__traceback__)
+    except BaseException as e:
+        print("Error in sys.excepthook:", file=sys.stderr)
+        _strip(e, package)
+        sys.__excepthook__(type(e), e, e.__traceback__)
+        print("\nOriginal exception was:", file=sys.stderr)
+        sys.__excepthook__(type(error), error, error.__traceback__)
+
+
+def _strip(error: BaseException, package: str) -> None:
+    seen: set[int] = set()
+    todo: list[BaseException | None] = [error]
+    while todo:
+        e = todo.pop()
+        if e is None or id(e) in seen:
+            continue
+        seen.add(id(e))
+        e.__traceback__ = _without(e.__traceback__, package)
+        todo += [e.__cause__, e.__context__]
+        if isinstance(e, BaseExceptionGroup):
+            todo += e.exceptions
+
+
+def _without(traceback: TracebackType | None, package: str) -> TracebackType | None:
+    entries = []
+    while traceback is not None:
+        if not traceback.tb_frame.f_code.co_filename.startswith(package):
+            entries.append(traceback)
+        traceback = traceback.tb_next
+    kept = None
+    for entry in reversed(entries):
+        kept = TracebackType(kept, entry.tb_frame, entry.tb_lasti, entry.tb_lineno)
+    return kept

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final, Literal, TextIO
 
 DEFAULT_STEPS: Final = 300
 DEFAULT_SECONDS: Final = 60.0
@@ -43,3 +43,5 @@ class SessionResult:
     """The script's own, 0 if we stopped it."""
     script_failed: bool
     """The script ended by an exception or with an exit status other than 0, not by us."""
+    stdout: TextIO | None = None
+    """The real stdout, if it was kept for our JSON."""

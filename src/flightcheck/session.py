@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+import functools
 import importlib.util
 import os
 import secrets
@@ -11,12 +12,12 @@ import shlex
 import sys
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TextIO
 
 from flightcheck.errors import UsageError
-from flightcheck.launch import run_as_main, without_frames_of
+from flightcheck.launch import run_as_main, show
 from flightcheck.options import DEFAULT_BUDGET, DEFAULT_RUNS_DIR, SessionResult, WatchOptions
 from flightcheck.recording.records import RunInfo
 from flightcheck.recording.run import Run
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from flightcheck.adapters.torch import TorchObserver
     from flightcheck.diagnosis.engine import Diagnosis
 
-_PACKAGE: Final = str(Path(__file__).resolve().parent)
+_PACKAGE: Final = str(Path(__file__).parent) + os.sep
 _DENSE_STEPS: Final = {"check": 50, "run": 10}
 """Rounds that are measured in full whatever they cost, before the budget rules."""
 
@@ -40,8 +41,8 @@ def watch_script(options: WatchOptions) -> SessionResult:
     if importlib.util.find_spec("torch") is None:
         raise UsageError(f"PyTorch is not installed for {sys.executable}; install Flightcheck where the script runs")
     folder = new_run_folder(options.runs_dir)
-    with _own_stdout(options.json_to_stdout):
-        return _watch(options, folder)
+    stdout = _keep_stdout() if options.json_to_stdout else None
+    return dataclasses.replace(_watch(options, folder), stdout=stdout)
 
 
 @dataclasses.dataclass
@@ -87,13 +88,12 @@ def watch(*, budget: float = DEFAULT_BUDGET, runs_dir: Path | str = DEFAULT_RUNS
     try:
         yield watched
     except BaseException as e:
-        ended = {"ended": "exception", "exit_code": 1, "error": f"{type(e).__name__}: {e}",
+        ended = {"ended": "exception", "exit_code": 1, "error": _in_words(e),
                  "error_location": observer.error_location(e.__traceback__)}  # fmt: skip
         raise
     finally:
         observer.close()
-        writer.put(_final_info(info, observer, time.perf_counter() - started, ended))
-        writer.close()
+        _close(writer, _final_info(info, observer, time.perf_counter() - started, ended))
         watched.run = Run.open(watched.run_folder)
         watched.diagnosis = diagnose(watched.run, run_checks(watched.run, select, ignore))
         if report:
@@ -120,8 +120,7 @@ def _watch(options: WatchOptions, folder: Path) -> SessionResult:
         dense_steps=_DENSE_STEPS[options.mode],
         stopping=_stopping(options),
     )
-    started = time.perf_counter()
-    before = (sys.argv, list(sys.path), sys.modules["__main__"])
+    process, started = os.getpid(), time.perf_counter()
     observer.install()
     ended: dict[str, Any] = {"ended": "finished"}
     try:
@@ -133,19 +132,14 @@ def _watch(options: WatchOptions, folder: Path) -> SessionResult:
     except SystemExit as e:
         ended = {"ended": "exit", "exit_code": _exit_code(e)}
     except BaseException as e:
-        ended = {
-            "ended": "exception",
-            "exit_code": 1,
-            "error": f"{type(e).__name__}: {e}",
-            "error_location": observer.error_location(e.__traceback__),
-        }
-        sys.excepthook(type(e), e, without_frames_of(_PACKAGE, e.__traceback__))
-    finally:
-        seconds = time.perf_counter() - started
-        observer.close()
-        sys.argv, sys.path[:] = before[0], before[1]
-    writer.put(_final_info(info, observer, seconds, ended))
-    writer.close()
+        where = observer.error_location(e.__traceback__)
+        ended = {"ended": "exception", "exit_code": 1, "error": _in_words(e), "error_location": where}
+        show(e, _PACKAGE)
+    if os.getpid() != process:  # a child that the script forked is over: it has no part in the run
+        raise SystemExit(ended.get("exit_code", 0))
+    seconds = time.perf_counter() - started
+    observer.close()
+    _close(writer, _final_info(info, observer, seconds, ended))
     failed = ended["ended"] in ("exception", "interrupted") or (ended["ended"] == "exit" and ended["exit_code"] != 0)
     return SessionResult(folder, int(ended.get("exit_code", 0)), failed)
 
@@ -161,7 +155,7 @@ def _first_info(options: WatchOptions, folder: Path) -> RunInfo:
         started=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         framework=f"torch {torch.__version__}",
         mode=options.mode,
-        rank=int(os.environ.get("RANK", "0") or 0),
+        rank=number_in_environment("RANK", 0),
     )
 
 
@@ -186,20 +180,43 @@ def _stopping(options: WatchOptions) -> Any:
     return Stopping(
         steps=options.steps or sys.maxsize,
         seconds=options.seconds or float("inf"),
-        sources=lambda: _user_files(options),
-        in_step=int(os.environ.get("WORLD_SIZE", "1") or 1) > 1,
+        sources=functools.partial(_user_files, Path(options.script).resolve() if options.script else None, Path.cwd()),
+        in_step=number_in_environment("WORLD_SIZE", 1) > 1,
     )
 
 
-def _user_files(options: WatchOptions) -> list[str]:
-    """The script and the modules that lie in its folder or in the current one."""
-    folder = str(Path(options.script).resolve().parent) if options.script else str(Path.cwd())
-    files = {str(Path(options.script).resolve())} if options.script else set()
+def _user_files(script: Path | None, started_in: Path) -> list[str]:
+    """The script and the modules that lie in its folder or in the one where it was started."""
+    folders = (str(script.parent if script else started_in), str(started_in))
+    files = {str(script)} if script else set()
     for module in list(sys.modules.values()):
         file = getattr(module, "__file__", None)
-        if file and file.startswith((folder, str(Path.cwd()))) and "site-packages" not in file:
+        if isinstance(file, str) and file.startswith(folders) and "site-packages" not in file:
             files.add(file)
     return sorted(files)
+
+
+def number_in_environment(name: str, default: int) -> int:
+    """A number that a launcher of distributed trainings sets, such as RANK."""
+    try:
+        return int(os.environ.get(name) or default)
+    except ValueError:
+        return default
+
+
+def _close(writer: RunWriter, info: RunInfo) -> None:
+    try:
+        writer.put(info)
+        writer.close()
+    except Exception as e:  # the disk is full, the folder was removed: no reason to fail the training
+        print(f"flightcheck: the end of the run could not be recorded ({type(e).__name__}: {e})", file=sys.stderr)
+
+
+def _in_words(e: BaseException) -> str:
+    try:
+        return f"{type(e).__name__}: {e}"
+    except Exception:
+        return f"{type(e).__name__}: (its text cannot be made)"
 
 
 def _exit_code(e: SystemExit) -> int:
@@ -211,18 +228,12 @@ def _exit_code(e: SystemExit) -> int:
     return 1
 
 
-@contextmanager
-def _own_stdout(needed: bool) -> Iterator[None]:
-    """While a report goes to stdout, what the script (and its children) print there goes to stderr."""
-    if not needed:
-        yield
-        return
-    sys.stdout.flush()
-    kept = os.dup(1)
-    os.dup2(2, 1)
-    try:
-        yield
-    finally:
+def _keep_stdout() -> TextIO:
+    """The real stdout, for our report only: what script, threads and children print there goes to stderr from now on,
+    up to the end of the process.
+    """
+    with suppress(AttributeError, ValueError):  # there is none, or it is closed
         sys.stdout.flush()
-        os.dup2(kept, 1)
-        os.close(kept)
+    stream = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    return stream

@@ -41,7 +41,9 @@ def network(
         records.append(ParameterInfo(i, f"net.{place}.weight", place, [width, width], "matrix", **(healthy | changes)))
         if i < depth - 1:
             records.append(
-                ModuleInfo(place + 1, f"net.{place + 1}", activation, "activation", 0, line(11 + place), order=place + 1)
+                ModuleInfo(
+                    place + 1, f"net.{place + 1}", activation, "activation", 0, line(11 + place), order=place + 1
+                )
             )
     return records
 

@@ -13,7 +13,8 @@ LINE = Location("train.py", 41)
 SITE = LossSite(0, "cross_entropy", Location("train.py", 50), train_calls=8)
 PROBABILITIES = LossCall(
     0, 0, True, [64, 10], [64], [], "float32", "int64", 2.3, 0.01, 0.8, 0, 9,
-    classes=10, row_sum_error=1e-7, input_module="net.5", input_module_location=LINE,
+    classes=10, row_sum_error=1e-7, input_module="net.5", input_module_type="Softmax",
+    input_module_location=LINE,
 )  # fmt: skip
 
 

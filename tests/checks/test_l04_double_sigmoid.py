@@ -14,7 +14,7 @@ SITE = LossSite(
 )
 CALL = LossCall(
     0, 0, True, [64], [64], [], "float32", "float32", 0.6, 0.2, 0.8, 0, 1,
-    target_mean=0.25, input_op="SqueezeBackward1", input_value_op="SigmoidBackward0",
+    target_mean=0.25, input_op="SigmoidBackward0",
 )  # fmt: skip
 
 
@@ -38,23 +38,21 @@ def test_the_line_of_the_sigmoid_module_is_named() -> None:
 
 
 def test_softmax_before_logits_loss_fails() -> None:
-    assert verdict_of("L04", run_of(SITE, *calls(replace(CALL, input_value_op="SoftmaxBackward0")))).status == "fail"
+    assert verdict_of("L04", run_of(SITE, *calls(replace(CALL, input_op="SoftmaxBackward0")))).status == "fail"
 
 
 def test_small_positive_logits_pass() -> None:
-    discriminator = replace(CALL, input_op="AddmmBackward0", input_value_op="AddmmBackward0")
+    discriminator = replace(CALL, input_op="AddmmBackward0")
     assert verdict_of("L04", run_of(SITE, *calls(discriminator))).status == "pass"
 
 
 def test_scaled_sigmoid_passes() -> None:
-    scaled = replace(CALL, input_value_op="MulBackward0", input_min=-5.0, input_max=5.0)
+    scaled = replace(CALL, input_op="MulBackward0", input_min=-5.0, input_max=5.0)
     assert verdict_of("L04", run_of(SITE, *calls(scaled))).status == "pass"
 
 
 def test_without_the_operation_it_is_inconclusive() -> None:
-    assert verdict_of("L04", run_of(SITE, *calls(replace(CALL, input_op="", input_value_op=""), 20))).status == (
-        "inconclusive"
-    )
+    assert verdict_of("L04", run_of(SITE, *calls(replace(CALL, input_op=""), 20))).status == ("inconclusive")
 
 
 def test_one_call_is_inconclusive() -> None:

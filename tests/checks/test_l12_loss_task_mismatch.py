@@ -37,7 +37,7 @@ def judge(call: LossCall, function: str = "cross_entropy", n: int = 8, *more: ob
         (NUMBERS, "binary_cross_entropy_with_logits"),
         (replace(ROWS, input_shape=[64], target_shape=[64], target_mean=0.5), "cross_entropy"),
         (
-            replace(ROWS, input_shape=[64, 1], input_min=1.0, input_max=1.0, input_value_op="SoftmaxBackward0"),
+            replace(ROWS, input_shape=[64, 1], input_min=1.0, input_max=1.0, input_op="SoftmaxBackward0"),
             "binary_cross_entropy",
         ),
     ],

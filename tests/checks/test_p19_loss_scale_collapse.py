@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flightcheck.recording.records import Call, Location, NonFinite
+from flightcheck.recording.records import Call, Location, NonFinite, OptimizerInfo
 from flightcheck.recording.run import Run
 from flightcheck.testing import run_of, verdict_of
 
@@ -24,6 +24,17 @@ def test_every_step_skipped_fails() -> None:
     (finding,) = verdict_of("P19", run([False] * 10 + [True] * 40)).findings
     assert finding.location == LINE
     assert finding.evidence["row"] == 40
+
+
+def test_an_optimizer_that_never_stepped_fails() -> None:
+    # Without any step each backward ends a round, so that the step number moves on.
+    skips = [Call(i, i, "scaler_skip", 0, LINE, {"scale": 65536.0}) for i in range(60)]
+    assert verdict_of("P19", run_of(OptimizerInfo(0, "Adam"), *skips)).status == "fail"
+
+
+def test_good_steps_that_were_not_recorded_break_the_row() -> None:
+    skips = [Call(i, 10 * i, "scaler_skip", 0, LINE, {"scale": 65536.0}) for i in range(30)]
+    assert verdict_of("P19", run_of(OptimizerInfo(0, "Adam", steps=5000), *skips, steps=5000)).status == "pass"
 
 
 def test_a_scale_under_one_fails() -> None:

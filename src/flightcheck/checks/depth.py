@@ -113,9 +113,9 @@ def where(location: Location | None) -> str:
 
 
 def written_at(run: Run, modules: Iterable[int]) -> Location | None:
-    """The line that overwrote the weights of these modules before training, else their biases; None if none did."""
+    """The line that overwrote the weights of these modules after their construction, else their biases; or None."""
     chosen = set(modules)
-    own = [p for p in run.parameters if p.module in chosen]
+    own = [p for p in run.parameters if p.module in chosen and p.write_location != run.location_of(p)]
     weights = most_common(p.write_location for p in own if p.role == "matrix")
     return weights or most_common(p.write_location for p in own)
 

@@ -8,7 +8,7 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal, TextIO
 
 from flightcheck.cli.scripts import require_module, require_script
 from flightcheck.errors import FlightcheckError, UsageError
@@ -106,12 +106,15 @@ def watch(
     if args.json == "-" and args.sarif == "-":
         raise UsageError("--json and --sarif cannot both go to stdout; give one of them a file")
     _require_folder(args.runs_dir, "--runs-dir")
-    for option, file in (("--json", args.json), ("--sarif", args.sarif)):
+    for option in ("json", "sarif"):
+        file = getattr(args, option)
         if file not in (None, "-"):
-            _require_file(Path(file), option)
+            _require_file(Path(file), f"--{option}")
+            setattr(args, option, str(Path(file).absolute()))  # the script may change the folder
 
     from flightcheck.session import watch_script
 
+    first = os.environ.get("RANK") in (None, "", "0")  # of several processes that train together, one reports
     result: SessionResult = watch_script(
         WatchOptions(
             script=script,
@@ -126,19 +129,32 @@ def watch(
         )
     )
     own = (result.exit_code or 1) if result.script_failed else 0
+    if not first:
+        return own
+    stderr = _open_stderr()
     try:
-        status = _report(args, result, mode)
+        status = _report(args, result, mode, stderr)
     except FlightcheckError as e:
-        print(f"flightcheck: {e}", file=sys.stderr)
+        print(f"flightcheck: {e}", file=stderr)
         return own or 2
     except Exception as e:  # the promise: no fault of ours changes the exit status of a training
         fault = f"no report, by a fault of ours ({type(e).__name__}: {e})"
-        print(f"flightcheck: {fault}; the run is in {result.run_folder}", file=sys.stderr)
+        print(f"flightcheck: {fault}; the run is in {result.run_folder}", file=stderr)
         return own or result.exit_code
     return own or status
 
 
-def _report(args: argparse.Namespace, result: SessionResult, mode: str) -> int:
+def _open_stderr() -> TextIO:
+    """Where the report goes: a script may have closed its stderr."""
+    if sys.stderr is not None and not sys.stderr.closed:
+        return sys.stderr
+    try:
+        return os.fdopen(os.dup(2), "w")
+    except OSError:
+        return Path(os.devnull).open("w")
+
+
+def _report(args: argparse.Namespace, result: SessionResult, mode: str, stderr: TextIO) -> int:
     from flightcheck.checks.registry import run_checks
     from flightcheck.cli.output import write_reports
     from flightcheck.diagnosis.engine import diagnose
@@ -149,10 +165,12 @@ def _report(args: argparse.Namespace, result: SessionResult, mode: str) -> int:
     diagnosis = diagnose(run, run_checks(run, args.select, args.ignore))
     unanswered = nothing_trained(run) and mode == "check"  # a failure that --quiet must not hide
     try:
-        print_report(run, diagnosis, console_for(sys.stderr), everything=args.all, quiet=args.quiet and not unanswered)
-        write_reports(run, diagnosis, args.json, args.sarif)
+        print_report(run, diagnosis, console_for(stderr), everything=args.all, quiet=args.quiet and not unanswered)
+        write_reports(run, diagnosis, args.json, args.sarif, result.stdout)
+        if result.stdout is not None:
+            result.stdout.close()  # a reader need not wait for threads of the script that live on
     except BrokenPipeError:  # nobody reads; the exit status still counts
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        os.dup2(os.open(os.devnull, os.O_WRONLY), (result.stdout or sys.stdout).fileno())
     if nothing_trained(run):
         return NOTHING_TRAINED if mode == "check" else result.exit_code
     return FINDINGS if _fails(diagnosis.worst(), args.fail_on) else 0

@@ -256,7 +256,8 @@ class LossCall:
     target_min: float
     target_max: float
     input_op: str = ""
-    """Name of the last autograd operation of the input, for example ``SoftmaxBackward0``."""
+    """Name of the last autograd operation that computed the input's values, for example ``SoftmaxBackward0``: views,
+    copies and casts (squeeze, transpose, select, clone …) are passed over."""
     input_module: str = ""
     """Path of the module whose output the input is, if it is one."""
     input_module_type: str = ""
@@ -285,8 +286,8 @@ class LossCall:
     input_column_spread: float | None = None
     """Standard deviation over the batch of the predictions, mean over the other dimensions."""
     input_value_op: str = ""
-    """As `input_op`, but of the last operation that computed values: shape and dtype changes (view, squeeze, transpose,
-    select, slice, index, cat, clone, cast) are walked through. ``SigmoidBackward0`` for ``sigmoid(x).squeeze(1)``."""
+    """As `input_op`, where an adapter records views there: the last operation that computed values, for example
+    ``SigmoidBackward0`` for ``sigmoid(x).squeeze(1)``. Empty if `input_op` already passes over views."""
 
 
 @dataclass(frozen=True)

@@ -106,7 +106,7 @@ def nothing_trained_sentence(run: Run) -> str:
     """One sentence for a script in which no training was seen."""
     return (
         "no training was seen: the script called neither backward() nor an optimizer's step() "
-        f"in the {run.info.seconds:.0f} s that it ran."
+        f"in the {run.info.seconds:.0f} s that it ran." + "".join(f" Not observed: {b}." for b in run.coverage.blind)
     )
 
 

@@ -6,7 +6,7 @@ from torch import nn
 
 
 class CosineClassifier(nn.Module):
-    def __init__(self, inputs, classes, width=32, temperature=0.08):
+    def __init__(self, inputs, classes, width=32, temperature=0.03):
         super().__init__()
         self.embed = nn.Sequential(nn.Linear(inputs, width), nn.ELU(), nn.Linear(width, 16))
         self.prototypes = nn.Parameter(torch.randn(classes, 16))

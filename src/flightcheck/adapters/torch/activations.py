@@ -1,4 +1,7 @@
-"""Forward hooks on leaf modules, armed for one round at a time, that reduce outputs to a few numbers at once."""
+"""Statistics of the outputs of leaf modules, taken for one round at a time and reduced to a few numbers at once.
+
+No forward hooks: a hook lies on the user's module, travels with its copies, and cannot be pickled.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +12,9 @@ import torch
 from torch import nn
 
 from flightcheck.adapters.torch.discovery import Discovery
-from flightcheck.adapters.torch.forward import first_tensor
+from flightcheck.adapters.torch.forward import Forward, first_tensor
 from flightcheck.adapters.torch.kinds import ONE_SIDED, SATURATING
-from flightcheck.adapters.torch.watch import Watch, is_plain_tensor
+from flightcheck.adapters.torch.watch import Watch, hands_off, is_plain_tensor
 from flightcheck.recording.signals import (
     ACTIVATION_DEAD,
     ACTIVATION_GRAD,
@@ -35,34 +38,31 @@ _SIGNALS: Final = (ACTIVATION_RMS, ACTIVATION_SPREAD, ACTIVATION_DEAD, ACTIVATIO
 class Activations:
     """Statistics of module outputs on sampled rounds."""
 
-    def __init__(self, watch: Watch, discovery: Discovery) -> None:
+    def __init__(self, watch: Watch, discovery: Discovery, forward: Forward) -> None:
         self.watch = watch
         self.discovery = discovery
+        self.forward = forward
         self.seen: set[int] = set()
-        self._handles: list[Any] = []
+        self._leaves: set[int] = set()
+        self._told = watch.guarded(self._look)
         self._values: dict[Signal, dict[int, Any]] = {s: {} for s in _SIGNALS}
         self._last_fired: dict[int, torch.Tensor] = {}
         self._examples: dict[int, int] = {}
         self.armed_rounds = 0
 
     def arm(self) -> None:
-        """Hook every leaf of every known root for the coming round."""
-        if self._handles:
+        """Look at every leaf of every known root in the coming round."""
+        if self.forward.look_at is not None:
             return
         self.armed_rounds += 1
-        for root in self.discovery.roots.values():
-            if not root.trainable:
-                continue
-            for index, ref in root.leaves:
-                module = ref()
-                if module is not None:
-                    self._handles.append(module.register_forward_hook(self._hook(index)))
+        self._leaves = {index for root in self.discovery.roots.values() if root.trainable for index, _ in root.leaves}
+        self.forward.look_at = self._told
 
     def disarm(self) -> None:
-        """Take all hooks out and write the round's numbers."""
-        for handle in self._handles:
-            handle.remove()
-        self._handles.clear()
+        """Look no more, and write the round's numbers."""
+        if self.forward.look_at is None:
+            return
+        self.forward.look_at = None
         width = len(self.discovery.modules)
         for signal, values in self._values.items():
             if values:
@@ -73,21 +73,15 @@ class Activations:
                 self.watch.writer.frame(signal, self.watch.step, row)
                 values.clear()
 
-    def _hook(self, index: int) -> Any:
-        look = self.watch.guarded(self._look)
-
-        def hook(module: nn.Module, args: Any, output: Any) -> None:
-            if not torch.compiler.is_compiling():
-                look(index, module, output)
-
-        return hook
-
-    def _look(self, index: int, module: nn.Module, output: Any) -> None:
-        tensor = first_tensor(output)
-        if tensor is None or not torch.is_grad_enabled() or not tensor.requires_grad or not is_plain_tensor(tensor):
+    def _look(self, module: nn.Module, output: Any) -> None:
+        index = self.discovery.module_index(module)
+        if index is None or index not in self._leaves or not torch.is_grad_enabled() or hands_off():
             return
-        if torch._C._current_graph_task_id() != -1 or not tensor.numel() or not tensor.is_floating_point():
-            return  # a recomputation inside backward (activation checkpointing)
+        tensor = first_tensor(output)
+        if tensor is None or not tensor.requires_grad or not is_plain_tensor(tensor):
+            return
+        if not tensor.numel() or not tensor.is_floating_point():
+            return
         self.seen.add(index)
         if index in self._values[ACTIVATION_RMS]:
             return  # used several times: the first use counts

@@ -13,6 +13,10 @@ _SHORT_STEP: Final = 0.0025
 _SHORT_STEP_COST: Final = 50e-6
 """Steps under 2.5 ms may cost 50 µs whatever the budget says."""
 _DENSE_AFTER_ALARM: Final = 8
+_LONGEST_GAP: Final = 100
+"""Rounds after which one is measured whatever it costs: older statistics say nothing about a layer."""
+_MOST_DEBT: Final = 4
+"""Full measurements that may be owed; one slow round must not starve the watch for ever."""
 
 
 class Budget:
@@ -30,6 +34,7 @@ class Budget:
         self._credit = 0.0
         self._costs: list[float] = []
         self._alarm = 0
+        self._unsampled = 0
         self._round_start = time.perf_counter()
         self._spent_before = 0.0
 
@@ -45,6 +50,7 @@ class Budget:
         self._round_start, self._spent_before = now, self.watch.spent
         self.rounds += 1
         self.sampled_rounds += self.watch.sampled
+        self._unsampled = 0 if self.watch.sampled else self._unsampled + 1
         if self.watch.sampled:
             self._costs = [*self._costs[-8:], cost]
         if self.rounds <= max(self.dense_steps, LEARNING_STEPS):
@@ -54,11 +60,13 @@ class Budget:
         bare = max(duration - cost, 1e-9)
         allowance = max(self.share * _AIM * bare, _SHORT_STEP_COST if bare < _SHORT_STEP else 0.0)
         estimate = sorted(self._costs)[len(self._costs) // 4]
-        self._credit = min(self._credit + allowance - min(cost, 2 * estimate), 4 * estimate)
+        balance = self._credit + allowance - min(cost, 2 * estimate)
+        self._credit = max(min(balance, 4 * estimate), -_MOST_DEBT * estimate)
+        self.watch.norms = self._credit >= 0
         if self._alarm:
             self._alarm -= 1
             return True
-        return self._credit >= estimate
+        return self._credit >= estimate or self._unsampled >= _LONGEST_GAP
 
     @property
     def overhead(self) -> float | None:

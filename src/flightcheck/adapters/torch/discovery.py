@@ -9,6 +9,7 @@ import dataclasses
 import sys
 import weakref
 from dataclasses import dataclass, field
+from functools import reduce
 from typing import Any
 
 import torch
@@ -97,6 +98,12 @@ class Discovery:
         known = self._module_index.get(id(module))
         return known[1] if known is not None and known[0]() is module else None
 
+    def unfinished(self, module: nn.Module) -> bool:
+        """A model that was never called and holds lazy parameters, which have no shape yet."""
+        if id(module) in self.roots:
+            return False
+        return any(nn.parameter.is_lazy(p) for p in module.parameters())
+
     def root_of(self, module: nn.Module) -> Root:
         """The root record of an outermost called module; registers its modules and parameters the first time."""
         known = self.roots.get(id(module))
@@ -120,7 +127,7 @@ class Discovery:
         for path, child in module.named_modules(remove_duplicate=True):
             self._register_module(root, child, path)
         for path, parameter in module.named_parameters(remove_duplicate=True):
-            owner = module.get_submodule(path.rpartition(".")[0]) if "." in path else module
+            owner = _submodule(module, path.rpartition(".")[0])
             root.parameter_indices.append(self._register_parameter(parameter, f"{name}.{path}", owner))
             root.trainable |= parameter.requires_grad
         self.save_root(root)
@@ -175,7 +182,7 @@ class Discovery:
         for inner, child in module.named_modules():
             self._register_module(root, child, f"{path}.{inner}" if inner else path)
         for name, parameter in module.named_parameters():
-            owner = module.get_submodule(name.rpartition(".")[0]) if "." in name else module
+            owner = _submodule(module, name.rpartition(".")[0])
             index = self._register_parameter(parameter, f"{root.info.name}.{path}.{name}", owner)
             root.parameter_indices.append(index)
 
@@ -184,7 +191,7 @@ class Discovery:
         module = root.module()
         while module is not None and "." in path:
             path = path.rpartition(".")[0]
-            location = self.where_built(module.get_submodule(path))
+            location = self.where_built(_submodule(module, path))
             if location is not None:
                 return location
         return None
@@ -296,7 +303,7 @@ class Discovery:
                     self._register_module(root, child, path)
             for path, parameter in module.named_parameters():
                 if self.parameter_index(parameter) is None or self.parameters[self._index(parameter)].module < 0:
-                    owner = module.get_submodule(path.rpartition(".")[0]) if "." in path else module
+                    owner = _submodule(module, path.rpartition(".")[0])
                     index = self._register_parameter(parameter, f"{root.info.name}.{path}", owner)
                     root.parameter_indices.append(index)
 
@@ -304,6 +311,11 @@ class Discovery:
         index = self.parameter_index(parameter)
         assert index is not None
         return index
+
+
+def _submodule(module: nn.Module, path: str) -> nn.Module:
+    """As ``get_submodule``, which a module of TorchScript does not support."""
+    return reduce(getattr, path.split("."), module) if path else module
 
 
 def _held_by(caller: nn.Module, module: nn.Module, root: nn.Module | None) -> list[tuple[str, str]]:

@@ -15,13 +15,15 @@ from flightcheck.adapters.torch.batches import batch_facts, tensors_in
 from flightcheck.adapters.torch.discovery import Discovery, Root
 from flightcheck.adapters.torch.losses import Losses
 from flightcheck.adapters.torch.operations import Operations
-from flightcheck.adapters.torch.watch import Watch
+from flightcheck.adapters.torch.watch import Watch, hands_off
 from flightcheck.recording import provenance
 from flightcheck.recording.records import Batch, Evaluation, Location
 
 _DENSE_STEPS: Final = 64
 """Training steps whose inputs are all recorded; after that only on sampled steps."""
 _MOST_EVALUATIONS: Final = 2000
+_FUSED: Final = (nn.TransformerEncoder, nn.TransformerEncoderLayer, nn.MultiheadAttention)
+"""Modules that compute in another order in evaluation mode, unless a function mode is active."""
 
 
 @dataclass
@@ -72,7 +74,9 @@ class Forward:
         self.evaluation_steps: list[int] = []
         self.last_inputs: list[tuple[str, weakref.ref[torch.Tensor]]] = []
         self._recorded: dict[tuple[int, bool], int] = {}
-        self._origins: dict[Location, Location | None] = {}
+        self._origins: dict[Location, tuple[Location | None, Location | None]] = {}
+        self.look_at: Callable[[nn.Module, Any], Any] | None = None
+        """Told the output of every module below a root, on sampled rounds."""
         self._before = watch.guarded(self._look)
         self._after = watch.guarded(self._classify)
 
@@ -80,16 +84,16 @@ class Forward:
 
     def wrap(self, original: Callable[..., Any]) -> Callable[..., Any]:
         """The replacement of ``nn.Module.__call__``."""
-        watch, forward = self.watch, self
+        watch, operations, forward = self.watch, self.operations, self
 
         def __call__(self: nn.Module, *args: Any, **kwargs: Any) -> Any:  # noqa: N807
             if torch.compiler.is_compiling() or not watch.on:
                 return original(self, *args, **kwargs)
             if forward.depth:
-                if not watch.learning:
+                if not (watch.learning or operations.active or forward.look_at):
                     return original(self, *args, **kwargs)
                 return forward._inner(original, self, args, kwargs)
-            if not watch.mine():
+            if not watch.mine() or hands_off():
                 return original(self, *args, **kwargs)
             return forward._outer(original, self, args, kwargs)
 
@@ -98,6 +102,8 @@ class Forward:
     def _inner(self, original: Callable[..., Any], module: nn.Module, args: Any, kwargs: Any) -> Any:
         if not self.watch.mine():
             return original(module, *args, **kwargs)
+        fused = not module.training and isinstance(module, _FUSED)
+        resume = fused and self.operations.suspend()
         self.operations.modules.append(module)
         self.operations.with_grad.append(torch.is_grad_enabled())
         try:
@@ -105,13 +111,18 @@ class Forward:
         finally:
             self.operations.modules.pop()
             self.operations.with_grad.pop()
-        self._note_inner(module, result)
+            if resume:
+                self.operations.resume()
+        if self.watch.learning:
+            self._note_inner(module, result)
+        if self.look_at is not None:
+            self.look_at(module, result)
         return result
 
     def _outer(self, original: Callable[..., Any], module: nn.Module, args: Any, kwargs: Any) -> Any:
         before = self._before(module, args, kwargs)
         evaluating = not torch.is_grad_enabled() or not module.training
-        resume = evaluating and self.operations.active and self.operations.suspend()
+        resume = evaluating and self.operations.suspend()
         self.depth = 1
         self.operations.modules.append(module)
         self.operations.with_grad.append(torch.is_grad_enabled())
@@ -123,6 +134,8 @@ class Forward:
             self.operations.with_grad.pop()
             if resume:
                 self.operations.resume()
+        if self.look_at is not None:
+            self.look_at(module, result)
         if before is not None:
             self._after(before, module, result)
         return result
@@ -151,7 +164,7 @@ class Forward:
     # -- the outermost call -------------------------------------------------------------------------------------
 
     def _look(self, module: nn.Module, args: Any, kwargs: Any) -> tuple[Root, dict[str, Any], Location | None] | None:
-        if next(module.parameters(), None) is None:
+        if next(module.parameters(), None) is None or self.discovery.unfinished(module):
             return None
         root = self.discovery.root_of(module)
         grad = torch.is_grad_enabled()
@@ -177,7 +190,7 @@ class Forward:
         if count >= dense and not (training and self.watch.sampled and count < 4 * dense):
             return
         self._recorded[key] = count + 1
-        origin = self._origin(location)
+        origin, order = self._origin(location)
         first = next((m.kind for m in self._in_call_order(root) if m.trainable and m.leaf), "")
         for name, tensor in inputs:
             facts = batch_facts(tensor)
@@ -190,17 +203,21 @@ class Forward:
                         argument=name,
                         location=location,
                         origin=origin,
+                        order_origin=order,
                         first_module=first,
                         **facts,
                     )
                 )
 
-    def _origin(self, location: Location | None) -> Location | None:
+    def _origin(self, location: Location | None) -> tuple[Location | None, Location | None]:
+        """The lines that computed the values of a call's input, and that decided which examples it holds."""
         if location is None:
-            return None
+            return None, None
         if location not in self._origins:
-            where = provenance.value_origin(location.file, location.line, None, location.function)
-            self._origins[location] = self.watch.lines.of(*where) if where is not None else None
+            call = (location.file, location.line, None, location.function)
+            found = (provenance.value_origin(*call), provenance.order_origin(*call))
+            values, order = (self.watch.lines.of(*f) if f is not None else None for f in found)
+            self._origins[location] = (values, order)
         return self._origins[location]
 
     def _in_call_order(self, root: Root) -> list[Any]:

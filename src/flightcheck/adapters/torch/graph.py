@@ -17,6 +17,7 @@ VIEWS: Final = {
     "ViewBackward0", "UnsafeViewBackward0", "ReshapeAliasBackward0", "SqueezeBackward0", "SqueezeBackward1",
     "UnsqueezeBackward0", "TransposeBackward0", "PermuteBackward0", "TBackward0", "CloneBackward0", "SelectBackward0",
     "SliceBackward0", "AliasBackward0", "ToCopyBackward0", "ExpandBackward0", "AsStridedBackward0",
+    "IndexBackward0", "UnbindBackward0", "SplitBackward0", "SqueezeBackward2",
 }  # fmt: skip
 """Nodes that move values and change none."""
 UNSAFE_AT_ZERO: Final = (

@@ -31,7 +31,7 @@ SATURATING: Final = {"Sigmoid", "Tanh", "Hardsigmoid", "Hardtanh", "LogSigmoid",
 
 
 def module_kind(module: nn.Module) -> str:
-    """linear, conv, norm, batchnorm, dropout, activation, softmax, rnn, attention, embedding, loss, container or other."""
+    """linear, conv, norm, batchnorm, dropout, activation, softmax, rnn, attention, embedding, loss, container, other"""
     for types, kind in _KINDS:
         if isinstance(module, types):
             return kind

@@ -11,6 +11,7 @@ from flightcheck.adapters.torch.discovery import Discovery
 from flightcheck.adapters.torch.graph import behind_views
 from flightcheck.adapters.torch.operations import Operations
 from flightcheck.adapters.torch.watch import Watch, is_plain_tensor
+from flightcheck.recording.provenance import argument_data_origin
 from flightcheck.recording.records import Location, LossCall, LossSite
 
 FUNCTIONS: Final = (
@@ -78,7 +79,13 @@ class Losses:
             settings["weighted"] = isinstance(weight, torch.Tensor) or isinstance(
                 kwargs.get("pos_weight"), torch.Tensor
             )
-            self.sites.append(LossSite(len(self.sites), function, location, settings))
+            origin = argument_data_origin(location.file, location.line, "target", 1) if location else None
+            self.sites.append(
+                LossSite(
+                    len(self.sites), function, location, settings,
+                    target_origin=self.watch.lines.of(*origin) if origin else None,
+                )
+            )  # fmt: skip
             self._observed.append(0)
             self._counts.append([0, 0])
         return self._index[key]

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import math
+import os
 import time
+import weakref
 from types import TracebackType
 from typing import Any, Final
 
@@ -36,6 +39,13 @@ _MOST_PHASES: Final = 3
 """Learning passes after the first one: a script that builds optimizers for ever must not be learnt for ever."""
 
 
+def _leave(observer: weakref.ref[TorchObserver]) -> None:
+    """In a forked child: nothing is watched there, and PyTorch must not meet our function mode."""
+    if (inherited := observer()) is not None:
+        inherited.watch.on = False
+        inherited.operations.suspend()
+
+
 class StopTraining(BaseException):
     """Raised from a training step when enough was seen. Not an Exception: a script's ``except`` lets it pass."""
 
@@ -59,7 +69,7 @@ class TorchObserver:
         self.operations = Operations(watch, self.discovery)
         self.losses = Losses(watch, self.discovery, self.operations)
         self.forward = Forward(watch, self.discovery, self.operations, self.losses)
-        self.activations = Activations(watch, self.discovery)
+        self.activations = Activations(watch, self.discovery, self.forward)
         self.optimizers = Optimizers(watch, self.discovery)
         self.schedulers = Schedulers(watch, self.discovery, self.optimizers)
         self.loaders = Loaders(watch, self.discovery)
@@ -70,6 +80,7 @@ class TorchObserver:
         self.non_finite = NonFiniteOrigin(watch, self.discovery, self.forward, self.operations, self.node_lines)
         self.budget = Budget(watch, budget, dense_steps)
         self.stopping = stopping
+        self._enough = self.watch.guarded(stopping.now) if stopping is not None else None
         self.steps = 0
         self.regimes: set[str] = set()
         self._main: Held | None = None
@@ -93,6 +104,7 @@ class TorchObserver:
         wrappers.install(self)
         self.randomness.install(self.patches)
         self.operations.resume()
+        os.register_at_fork(after_in_child=functools.partial(_leave, weakref.ref(self)))
 
     def close(self) -> None:
         """Write the rest and take every hook out; the script may be over, stopped, or broken."""
@@ -102,7 +114,7 @@ class TorchObserver:
             self.watch.note_error("finish", e)
         finally:
             self.watch.on = False
-            self.activations.disarm()
+            self.forward.look_at = None
             self.operations.suspend()
             self.patches.close()
 
@@ -131,7 +143,7 @@ class TorchObserver:
             self.protocol.record("forward", call.root.info.index, call.location, **call.data)
         self.loaders.trained()
         self.protocol.before_backward()
-        if not finite:
+        if not finite and not self.non_finite.found:
             self.budget.alarm()
             self.non_finite.loss_is_not_finite(loss, self._last_site, location)
         return loss, self._reached(loss), location
@@ -197,7 +209,7 @@ class TorchObserver:
         held.closure |= closure
         nonzero, norm = self.statistics.gradients(held)
         if not closure:
-            self._norm = norm
+            self._norm = norm if nonzero >= 0 else None
             if not math.isfinite(norm):
                 self.budget.alarm()
                 if self._loss is None or math.isfinite(self._loss):
@@ -215,10 +227,9 @@ class TorchObserver:
         close = self.watch.learning or self.watch.sampled or held.step_location is None
         location = self.lines.here(3) if close else held.step_location
         self.optimizers.steps_total += 1
-        rates = [float(g["lr"]) for g in optimizer.param_groups if "lr" in g]
         held.steps += 1
         held.step_location = held.step_location or location
-        self._rates[held.info.index] = max(rates, default=0.0)
+        self._rates[held.info.index] = max([float(g["lr"]) for g in optimizer.param_groups if "lr" in g], default=0.0)
         if self.watch.sampled:
             self.statistics.updates()
         self.protocol.after_step(held, location, self._step_data.pop(held.info.index, {}))
@@ -280,9 +291,9 @@ class TorchObserver:
 
         After a backward it stops only a training without an optimizer: elsewhere the step must not be torn off.
         """
-        if self.stopping is None or not self.watch.mine() or (before_step and self.optimizers.steps_total):
+        if self._enough is None or not self.watch.mine() or (before_step and self.optimizers.steps_total):
             return
-        if self.stopping.now(self.steps, self.forward.evaluation_steps):
+        if self._enough(self.steps, self.forward.evaluation_steps):
             raise StopTraining
 
     # -- the end ------------------------------------------------------------------------------------------------
@@ -320,6 +331,7 @@ class TorchObserver:
             blind.append("activations: the model was compiled, so hooks do not fire")
         elif leaves and not seen:
             blind.append("activations: no hook fired in a sampled step")
+        blind += self.watch.elsewhere()
         if self.watch.errors:
             blind.append(f"{len(self.watch.errors)} errors of Flightcheck itself, first: {self.watch.errors[0]}")
         watched = self.budget.rounds

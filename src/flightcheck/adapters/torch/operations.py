@@ -12,7 +12,8 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 import torch
-from torch.overrides import TorchFunctionMode, _get_current_function_mode_stack
+from torch.overrides import TorchFunctionMode, _get_current_function_mode_stack, _pop_mode, _push_mode
+from torch.utils._device import DeviceContext
 
 from flightcheck.adapters.torch.discovery import Discovery
 from flightcheck.adapters.torch.graph import behind_views, leaves_of
@@ -57,29 +58,29 @@ class Operations(TorchFunctionMode):
         self.with_grad: list[bool] = []
         """Whether gradients were enabled when each of them was called."""
         self.metrics = 0
+        self.active = False
+        """The mode is on PyTorch's stack: below those of the user, whose ``with`` takes off what lies on top."""
         self._cuts: dict[tuple[str, Location | None], GraphCut] = {}
         self._broadcasts: dict[tuple[str, Location | None], Broadcast] = {}
         self._training = True
 
     # -- on and off ---------------------------------------------------------------------------------------------
 
-    @property
-    def active(self) -> bool:
-        """The mode is on PyTorch's stack."""
-        return any(m is self for m in _stack())
-
     def resume(self) -> None:
         """Start looking."""
         if not self.active and not self.watch.compiled:
-            self.__enter__()  # type: ignore[no-untyped-call]
+            self.active = True
+            stack = _stack()
+            bottom = 1 if stack and isinstance(stack[0], DeviceContext) else 0  # which insists on its place
+            _arrange([*stack[:bottom], self, *stack[bottom:]])
 
     def suspend(self) -> bool:
-        """Stop looking; False if another mode lies on top, so that ours cannot be taken off now."""
-        stack = _stack()
-        if stack and stack[-1] is self:
-            self.__exit__(None, None, None)
-            return True
-        return False
+        """Stop looking; False if we did not look, or are inside a call that we look at and cannot be taken off now."""
+        if not self.active or self not in (stack := _stack()):
+            return False
+        self.active = False
+        _arrange([m for m in stack if m is not self])
+        return True
 
     def end_round(self) -> None:
         """Forget the graph of this round."""
@@ -90,7 +91,7 @@ class Operations(TorchFunctionMode):
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         result = func(*args, **(kwargs or {}))
-        if self.watch.mine():
+        if self.watch.mine() and not self.watch.busy:
             try:
                 self._look(func, args, kwargs or {}, result)
             except Exception as e:
@@ -208,3 +209,10 @@ def _node_of(result: Any) -> Any:
 
 def _stack() -> list[Any]:
     return list(_get_current_function_mode_stack())  # type: ignore[no-untyped-call]
+
+
+def _arrange(modes: list[Any]) -> None:
+    for _ in _stack():
+        _pop_mode()  # type: ignore[no-untyped-call]
+    for mode in modes:
+        _push_mode(mode)  # type: ignore[no-untyped-call]

@@ -63,7 +63,7 @@ class Optimizers:
         """The record of an optimizer; registers it the first time (also those built before we watched)."""
         known = self._by_id.get(id(optimizer))
         if known is not None and known.optimizer() is optimizer:
-            if sum(len(g["params"]) for g in optimizer.param_groups) != known.size:
+            if self.watch.sampled and sum(len(g["params"]) for g in optimizer.param_groups) != known.size:
                 self._describe(optimizer, known)
             return known
         built = self.discovery.built.get(optimizer)

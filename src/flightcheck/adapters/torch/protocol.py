@@ -82,7 +82,7 @@ class Protocol:
         fresh = held.cleared or self.optimizers.gradients_are_clear(held)
         return {
             "fresh": fresh,
-            "gradients": gradients,
+            "gradients": gradients if gradients >= 0 else None,
             "parameters": len(set(held.indices)),
             "backwards": held.backwards,
             "closure": closure,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import random
 import sys
 from typing import Any
@@ -32,9 +33,15 @@ class Randomness:
         patches.replace(np.random, "seed", lambda f: self._noting("numpy", f))
 
     def _noting(self, generator: str, original: Any) -> Any:
+        def seeded() -> None:
+            if generator not in self._seeded:
+                self._seeded[generator] = (self.watch.next_sequence(), self.watch.lines.here(4))
+
+        told = self.watch.guarded(seeded)
+
+        @functools.wraps(original)
         def seed(*args: Any, **kwargs: Any) -> Any:
-            if self.watch.mine() and generator not in self._seeded:
-                self._seeded[generator] = (self.watch.next_sequence(), self.watch.lines.here(2))
+            told()
             return original(*args, **kwargs)
 
         return seed

@@ -34,8 +34,11 @@ class Statistics:
         """Record the gradient norms of an optimizer's parameters, before it steps.
 
         Returns:
-            How many gradients are there and not all zero, and their total L2 norm (NaN or inf as they are).
+            How many gradients are there and not all zero (-1 where this round is not measured), and their total L2
+            norm (NaN or inf as they are).
         """
+        if not (self.watch.norms or self.watch.sampled):
+            return -1, 0.0
         indices = held.distinct
         gradients = [p.grad if (p := self.discovery.parameter_refs[i]()) is not None else None for i in indices]
         norms = iter(norms_of([g for g in gradients if g is not None]))
@@ -147,7 +150,10 @@ def norms_of(tensors: Sequence[torch.Tensor]) -> list[float]:
         return []
     if all(t.layout is torch.strided and t.is_cpu and t.is_floating_point() for t in tensors):
         return [float(v) for v in torch._foreach_norm(list(tensors))]
-    return [float(t._values().norm()) if t.layout is torch.sparse_coo else float(t.float().norm()) for t in tensors]
+    return [
+        float((t._values() if t.layout is torch.sparse_coo else t if t.is_complex() else t.float()).norm())
+        for t in tensors
+    ]
 
 
 def duplicate_rows(values: torch.Tensor) -> float:

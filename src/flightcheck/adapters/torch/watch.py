@@ -31,11 +31,18 @@ class Watch:
         self.step = 0
         self.learning = True
         self.sampled = True
+        """Everything is measured in this round: weights, updates, activations."""
+        self.norms = True
+        """Gradient norms are measured in this round."""
         self.on = True
         self.compiled = False
         self.spent = 0.0
         """Seconds in our own code since the start."""
         self.errors: list[str] = []
+        self.other_threads: set[int] = set()
+        """Threads that ran a backward, and are not ours."""
+        self.children = 0
+        """Processes that the script started, other than the workers of a DataLoader."""
         self._pid = os.getpid()
         self._thread = threading.get_ident()
         self._sequence = 0
@@ -44,6 +51,25 @@ class Watch:
     def mine(self) -> bool:
         """The caller is the watched process and thread (not a forked worker, not a replica's thread)."""
         return self.on and os.getpid() == self._pid and threading.get_ident() == self._thread
+
+    @property
+    def busy(self) -> bool:
+        """Code of ours is running: what it computes is not the user's."""
+        return self._nested > 0
+
+    def note_thread(self) -> None:
+        """A backward runs here, perhaps in a thread that is not watched."""
+        if self.on and os.getpid() == self._pid and (thread := threading.get_ident()) != self._thread:
+            self.other_threads.add(thread)
+
+    def elsewhere(self) -> list[str]:
+        """Where a training may have been that we do not watch, in words."""
+        told = []
+        if self.other_threads:
+            told.append(f"training in {len(self.other_threads)} other threads: only the script's first one is watched")
+        if self.children:
+            told.append(f"{self.children} processes that the script started: only its own process is watched")
+        return told
 
     def next_sequence(self) -> int:
         """A running number for things that happen in order."""
@@ -81,6 +107,20 @@ class Watch:
             traceback.print_exc()
         if len(self.errors) >= ERRORS_TOLERATED:
             self.on = False
+
+
+def hands_off() -> bool:
+    """The code is compiled, traced or transformed (vmap): its tensors hold no numbers; or it is computed again inside
+    a backward (checkpointing), where it was seen already.
+    """
+    import torch
+
+    return (
+        torch.compiler.is_compiling()
+        or torch._C._get_tracing_state() is not None
+        or torch._C._functorch.peek_interpreter_stack() is not None
+        or torch._C._current_graph_task_id() != -1
+    )
 
 
 def is_plain_tensor(value: Any) -> bool:

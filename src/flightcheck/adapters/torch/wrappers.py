@@ -7,6 +7,7 @@ workers. The only exception of ours that may leave them is `StopTraining`.
 from __future__ import annotations
 
 import functools
+from multiprocessing.process import BaseProcess
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -15,9 +16,11 @@ from torch import nn
 from torch.optim import Optimizer, lr_scheduler
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 from torch.utils.data import DataLoader
+from torch.utils.data._utils.worker import _worker_loop
 from torch.utils.data.dataloader import _BaseDataLoaderIter
 
 from flightcheck.adapters.torch.losses import FUNCTIONS
+from flightcheck.adapters.torch.watch import hands_off
 
 if TYPE_CHECKING:
     from flightcheck.adapters.torch.observer import TorchObserver
@@ -34,10 +37,12 @@ def install(observer: TorchObserver) -> None:
     _scaler(observer)
     _loaders(observer)
     _compile(observer)
+    _processes(observer)
 
 
 def _modules(o: TorchObserver) -> None:
     note = o.watch.guarded(o.discovery.constructed)
+    loaded = o.watch.guarded(o.discovery.loaded.add)
     depth = 0
 
     def construct(original: Any) -> Any:
@@ -55,8 +60,7 @@ def _modules(o: TorchObserver) -> None:
         @functools.wraps(original)
         def load_state_dict(self: nn.Module, *args: Any, **kwargs: Any) -> Any:
             result = original(self, *args, **kwargs)
-            if o.watch.mine():
-                o.discovery.loaded.add(self)
+            loaded(self)
             return result
 
         return load_state_dict
@@ -120,17 +124,18 @@ def _losses(o: TorchObserver) -> None:
             @functools.wraps(original)
             def loss(*args: Any, **kwargs: Any) -> Any:
                 nonlocal nested
-                if torch.compiler.is_compiling() or not o.watch.on:
+                if torch.compiler.is_compiling() or not o.watch.mine():
                     return original(*args, **kwargs)
                 nested += 1
                 try:
                     result = original(*args, **kwargs)
                 finally:
                     nested -= 1
-                if not nested:
+                if not nested and not hands_off():
                     told(name, args, kwargs, result)
                 return result
 
+            loss.__dict__["__prepare_scriptable__"] = lambda: original  # what torch.jit.script is to compile
             return loss
 
         return make
@@ -150,6 +155,8 @@ def _backward(o: TorchObserver) -> None:
         def run_backward(tensors: Any, *args: Any, **kwargs: Any) -> Any:
             nonlocal depth
             if depth or torch.compiler.is_compiling() or not o.watch.mine():
+                if not torch.compiler.is_compiling():
+                    o.watch.note_thread()
                 return original(tensors, *args, **kwargs)
             seen = before(tensors) or (None, None, None)
             depth += 1
@@ -190,12 +197,14 @@ def _optimizers(o: TorchObserver) -> None:
         return __init__
 
     def pre(optimizer: Optimizer, args: Any, kwargs: Any) -> None:
-        closure = kwargs.get("closure") or (args[1] if len(args) > 1 else None)
-        before(optimizer, callable(closure))
+        if not torch.compiler.is_compiling():
+            closure = kwargs.get("closure") or (args[1] if len(args) > 1 else None)
+            before(optimizer, callable(closure))
 
     def post(optimizer: Optimizer, args: Any, kwargs: Any) -> None:
-        after(optimizer)
-        o.stop_if_enough()
+        if not torch.compiler.is_compiling():
+            after(optimizer)
+            o.stop_if_enough()
 
     o.patches.replace(Optimizer, "__init__", construct)
     o.patches.replace(Optimizer, "zero_grad", lambda f: _zero_grad(o, f))
@@ -303,16 +312,16 @@ def _scaler(o: TorchObserver) -> None:
 
     told_unscale = o.watch.guarded(lambda opt: o.protocol.unscale(opt, o.lines.here(5)))
     told_step = o.watch.guarded(
-        lambda opt, stepped, scale: o.protocol.scaler_step(opt, stepped, scale, o.lines.here(5))
+        lambda opt, stepped, s: o.protocol.scaler_step(opt, stepped, _scale_of(s), o.lines.here(5))
     )
+    told_scale = o.watch.guarded(lambda s: o.protocol.scaled(_scale_of(s)) if s.is_enabled() else None)
     stepping = False
 
     def scale(original: Any) -> Any:
         @functools.wraps(original)
         def run(self: GradScaler, outputs: Any) -> Any:
             result = original(self, outputs)
-            if self.is_enabled() and o.watch.mine():
-                o.protocol.scaled(_scale_of(self))
+            told_scale(self)
             return result
 
         return run
@@ -339,7 +348,7 @@ def _scaler(o: TorchObserver) -> None:
                 result = original(self, optimizer, *args, **kwargs)
             finally:
                 stepping = False
-            told_step(optimizer, o.optimizers.steps_total > before, _scale_of(self))
+            told_step(optimizer, o.optimizers.steps_total > before, self)
             return result
 
         return run
@@ -400,16 +409,37 @@ def _loaders(o: TorchObserver) -> None:
 
 
 def _compile(o: TorchObserver) -> None:
+    def tell() -> None:
+        o.watch.compiled = True
+        o.operations.suspend()
+        o.activations.disarm()
+
+    told = o.watch.guarded(tell)
+
     def make(original: Any) -> Any:
         @functools.wraps(original)
         def compile_(*args: Any, **kwargs: Any) -> Any:
-            if o.watch.mine():
-                o.watch.compiled = True
-                o.operations.suspend()
-                o.activations.disarm()
+            told()
             return original(*args, **kwargs)
 
         return compile_
 
     o.patches.replace(torch, "compile", make)
     o.patches.replace(nn.Module, "compile", make)
+
+
+def _processes(o: TorchObserver) -> None:
+    def counted(process: BaseProcess) -> None:
+        o.watch.children += getattr(process, "_target", None) is not _worker_loop
+
+    count = o.watch.guarded(counted)
+
+    def make(original: Any) -> Any:
+        @functools.wraps(original)
+        def start(self: BaseProcess) -> None:
+            count(self)
+            original(self)
+
+        return start
+
+    o.patches.replace(BaseProcess, "start", make)

@@ -59,7 +59,8 @@ class ParameterWithoutGradient(Check):
         groups: dict[tuple[int, int, bool], list[ParameterInfo]] = {}
         for p in judged:
             owner = run.module(p.module)
-            key = (_cut_of(run.graph_cuts, p.index, alive), owner.root if owner else -1, p.gradients_seen > 0)
+            cut = -1 if p.gradients_seen else _cut_of(run.graph_cuts, p.index, alive)
+            key = (cut, owner.root if owner else -1, p.gradients_seen > 0)
             groups.setdefault(key, []).append(p)
         for (cut, root, zero), group in groups.items():
             foreign = root < 0 and cut < 0  # in no called model: the optimizer holds the wrong tensors (P08, P10)

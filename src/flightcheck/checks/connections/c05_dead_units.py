@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import Literal
+from dataclasses import replace
+from typing import cast
 
 import numpy as np
 
-from flightcheck.checks.base import Check, Finding, NotApplicable, NotEnoughEvidence, Param, check
+from flightcheck.checks.base import Check, Finding, NotApplicable, NotEnoughEvidence, Param, Severity, check
 from flightcheck.checks.depth import Floats, before_trouble, written_at
 from flightcheck.recording.records import ModuleInfo, ParameterInfo
-from flightcheck.recording.run import Run
+from flightcheck.recording.run import Ints, Run
 from flightcheck.recording.signals import ACTIVATION_DEAD, GRAD_NORM_TOTAL
 
 
@@ -53,38 +54,49 @@ class DeadUnits(Check):
         end = before_trouble(run, table)
         examples = self._examples(run)
         judged = few = 0
+        found: dict[int, list[Finding]] = {}
         for module in run.modules:
             column = table.column(module.index)
             usable = np.isfinite(column.values) & (column.steps <= (table.steps[end - 1] if end else -1))
             shares, steps = column.values[usable], column.steps[usable]
-            if len(shares) and (len(shares) < self.looks.value or examples < self.few_examples.value):
-                few += 1
+            if not len(shares):
+                continue
             if len(shares) < self.looks.value or examples < self.few_examples.value:
+                few += 1
                 continue
             judged += 1
-            severity = self._severity(run, module, shares)
-            if severity is None:
-                continue
-            feeding = _feeding(run, module)
-            limit = self.dead.value if severity == "error" else self.partly.value
-            share, onset = float(shares[-3:].min()), int(steps[_last_rise(shares, limit)])
-            since = "from the start" if onset == steps[0] else f"since step {onset}"
-            yield Finding(
-                f"{share:.0%} of the units of {module.path} ({module.type}) fire for no example {since} "
-                f"({float(shares[0]):.0%} at the start, limit {limit:.0%}).",
-                location=(written_at(run, [feeding.module]) if feeding and onset == steps[0] else None)
-                or module.location,
-                module=module.path,
-                evidence={"dead": share, "dead_at_start": float(shares[0])},
-                onset_step=onset,
-                severity=severity,
-            )
+            if (finding := self._layer(run, module, steps, shares)) is not None:
+                found.setdefault(module.root, []).append(finding)
+        for layers in found.values():  # one cause: the layer that died first, and the others with it
+            first = min(layers, key=lambda f: (f.onset_step, f.severity != "error"))
+            more = f" So it is in {len(layers)} layers." if len(layers) > 1 else ""
+            worst = "error" if any(f.severity == "error" for f in layers) else "warn"
+            evidence = {**first.evidence, "layers": len(layers)}
+            yield replace(first, message=first.message + more, severity=cast(Severity, worst), evidence=evidence)
         if not judged and few:
             raise NotEnoughEvidence("the units were seen on too few examples, or not often enough")
         if not judged:
             raise NotApplicable("no ReLU was seen")
 
-    def _severity(self, run: Run, module: ModuleInfo, shares: Floats) -> Literal["error", "warn"] | None:
+    def _layer(self, run: Run, module: ModuleInfo, steps: Ints, shares: Floats) -> Finding | None:
+        severity = self._severity(run, module, shares)
+        if severity is None:
+            return None
+        feeding = _feeding(run, module)
+        limit = self.dead.value if severity == "error" else self.partly.value
+        share, onset = float(shares[-3:].min()), int(steps[_last_rise(shares, limit)])
+        at_start = onset == steps[0]
+        return Finding(
+            f"{share:.0%} of the units of {module.path} ({module.type}) fire for no example "
+            f"{'from the start' if at_start else f'since step {onset}'} (limit {limit:.0%}; {shares[0]:.0%} at the start).",
+            location=(written_at(run, [feeding.module]) if feeding and at_start else None) or module.location,
+            module=module.path,
+            evidence={"dead": share, "dead_at_start": float(shares[0])},
+            onset_step=onset,
+            severity=severity,
+        )
+
+    def _severity(self, run: Run, module: ModuleInfo, shares: Floats) -> Severity | None:
         lasting = float(shares[-3:].min())
         feeding = _feeding(run, module)
         if feeding and feeding.shape[0] < self.width.value:

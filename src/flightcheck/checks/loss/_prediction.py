@@ -24,9 +24,8 @@ OPERATIONS: Final = {
 
 def last_activation(call: LossCall) -> str:
     """The bounded activation that made the prediction (a key of `TYPES`), or nothing."""
-    operation = call.input_value_op or call.input_op
     for name, starts in OPERATIONS.items():
-        if operation.startswith(starts):
+        if (call.input_value_op or call.input_op).startswith(starts):
             return name
     return next((name for name, types in TYPES.items() if call.input_module_type in types), "")
 

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator
 
 from flightcheck.checks.base import Check, Finding, NotApplicable, NotEnoughEvidence, Param, check
+from flightcheck.checks.loss._prediction import activation_line
 from flightcheck.recording.run import Run
 
 
@@ -52,12 +53,13 @@ class DoubleSoftmax(Check):
                 continue
             site = run.site(here[0])
             floor = math.log1p((here[-1].classes - 1) / math.e)
-            module = next((c for c in here if c.input_module_location), here[0])
+            first = next((c for c in here if c.input_module_location), here[0])
+            line, module = activation_line(run, first, "softmax")
             yield Finding(
                 f"Cross-entropy received probabilities (rows sum to 1 in {len(here)} of {len(here)} observed calls), "
                 f"so its floor is {floor:.3f} and not 0.",
-                location=module.input_module_location or site.input_location or site.location,
-                module=module.input_module,
+                location=line,
+                module=module,
                 evidence={"floor": floor, "classes": here[-1].classes, "loss_line": str(site.location)},
                 onset_step=here[0].step,
             )

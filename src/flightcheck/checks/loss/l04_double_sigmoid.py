@@ -49,7 +49,7 @@ class DoubleSigmoid(Check):
         for here in by_site(calls).values():
             inside = [c for c in here if c.input_min >= 0.0 and c.input_max <= 1.0]
             doubled = [c for c in inside if last_activation(c) in ("sigmoid", "softmax")]
-            unseen = [c for c in inside if not (c.input_value_op or c.input_op)]
+            unseen = [c for c in inside if not c.input_op]
             if len(doubled) >= self.calls.value:
                 findings.append(self._finding(run, here, doubled))
             elif doubled or len(here) < self.calls.value:

@@ -32,12 +32,12 @@ FIXES = {
     fix="Remove the operation that cuts the graph between the model and the loss.",
 )
 class LossNotConnected(Check):
-    """The graph of the loss does not reach parameters that an optimizer is to train.
+    """The graph of the loss reaches none of the parameters that an optimizer is to train.
 
     ## What it checks
     Backward was called on a tensor without history, or PyTorch refused it; or a line of the script (`detach`, `.data`,
-    `.item()`, NumPy, `torch.tensor`, `no_grad`, argmax) cut off parameters that an optimizer holds and that no backward
-    ever reached on another way.
+    `.item()`, NumPy, `torch.tensor`, `no_grad`, argmax) cut off every parameter that an optimizer holds. A cut that
+    leaves a part connected is C02.
     ## Why it matters
     These parameters keep their first values for ever, and no error message says so.
     ## How to fix
@@ -60,9 +60,9 @@ class LossNotConnected(Check):
             yield self._refused(run)
             return
         backwards = [c for c in run.calls if c.kind == "backward" and "parameters" in c.data]
-        cut_off = list(self._cut_off(run, [p for p in trained if p.index not in fed]))
         loose = [c for c in backwards if not c.data["parameters"]]
         unfed = not any(p.index in fed for p in trained)
+        cut_off = list(self._cut_off(run, trained)) if unfed else []
         if len(loose) >= self.backwards.value and len(loose) == len(backwards) and unfed:
             leaf = sum(bool(c.data.get("leaf")) for c in loose)
             cut = self._culprit(run, loose[-1].location)
@@ -97,12 +97,12 @@ class LossNotConnected(Check):
     def _culprit(run: Run, before: Location | None) -> GraphCut | None:
         """The cut that most likely broke the graph: a real break, with most parameters behind it, nearest before."""
 
-        def rank(cut: GraphCut) -> tuple[bool, bool, int, int, int]:
+        def rank(cut: GraphCut) -> tuple[bool, int, int, int]:
             at, line = cut.location, before.line if before else 0
             same = bool(at and before and (at.file, at.function) == (before.file, before.function))
             after = bool(same and at and at.line > line)
             kind = 0 if cut.operation in BREAKS else 1 if cut.operation == "item" else 2
-            return after, not cut.parameters, kind, -len(cut.parameters), -(at.line if at and same else 0)
+            return after, -len(cut.parameters), kind, -(at.line if at and same else 0)
 
         return min((c for c in run.graph_cuts if c.location), key=rank, default=None)
 

@@ -52,7 +52,7 @@ class LrTooHigh(Check):
     high = Param(0.15, "share of the start that remains after a spike: healthy classifiers are below it by then")
     diverged = Param(10.0, "times the start loss")
     dying = Param(0.3, "growth of the share of dead units; healthy rates keep it within 0.1–0.2")
-    dead = Param(0.7, "growth that stops a layer; regression at a good rate may lose half of one and still learn")
+    dead = Param(0.8, "share that stops a layer; regression at a good rate may lose half of one and still learn")
 
     def __call__(self, run: Run) -> Iterator[Finding]:
         stepping = [o for o in run.optimizers if o.steps]
@@ -136,8 +136,8 @@ class LrTooHigh(Check):
             raise NotEnoughEvidence(f"{len(losses)} of {self.losses.value:.0f} losses: their end is not known yet")
         spiked = top > self.spike.value * start
         blocks = np.array([np.median(losses[i : i + 10]) for i in range(0, len(losses) - 9, 5)])
-        dying, layer = self._dying(run)
-        dead = f"; {100 * dying:.0f} % more units of {layer}" if dying > self.dying.value else ""
+        dying, share, layer = self._dying(run)
+        dead = f"; {100 * share:.0f} % of the units of {layer}" if dying > self.dying.value else ""
         if end >= self.back.value * start:
             if spiked:
                 return (
@@ -154,13 +154,13 @@ class LrTooHigh(Check):
                 )
             if dead:
                 return f"the loss stands at {end:.3g} (start {start:.3g}){dead}", False, 0
-        elif end >= self.high.value * start and spiked and dying > self.dead.value:
+        elif end >= self.high.value * start and spiked and share > self.dead.value and dead:
             return f"the loss spiked to {top:.3g} and hangs at {end:.3g}{dead}", False, peak
         return None
 
-    def _dying(self, run: Run) -> tuple[float, str]:
-        """The largest growth of a layer's share of dead or saturated units, and the layer with what befell it."""
-        grown = [(0.0, "")]
+    def _dying(self, run: Run) -> tuple[float, float, str]:
+        """The largest growth of a layer's share of dead or saturated units, that share, and what befell which layer."""
+        grown = [(0.0, 0.0, "")]
         for signal, fate in ((ACTIVATION_DEAD, "are dead"), (ACTIVATION_SATURATED, "are saturated")):
             try:
                 table = run.table(signal, 4)
@@ -170,7 +170,8 @@ class LrTooHigh(Check):
                 shares = table.column(module.index).values
                 shares = shares[np.isfinite(shares)]
                 if len(shares) >= 4:
-                    grown.append((float(shares[-3:].min() - shares[0]), f"{module.path} {fate}"))
+                    last = float(shares[-3:].min())
+                    grown.append((last - float(shares.min()), last, f"{module.path} {fate}"))
         return max(grown)
 
     @staticmethod

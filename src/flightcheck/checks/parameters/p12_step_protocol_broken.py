@@ -88,7 +88,7 @@ class StepProtocolBroken(Check):
 
     def _never_cleared(self, run: Run, optimizer: OptimizerInfo, steps: list[Call]) -> Iterator[Finding]:
         # The first step has nothing to clear. A step without a backward pass of its own (autograd.grad) is no witness.
-        later = [c for c in steps[1:] if c.data.get("backwards", 0) >= 1 and c.data.get("gradients", 0) > 0]
+        later = [c for c in steps[1:] if c.data.get("backwards", 0) >= 1 and (c.data.get("gradients") or 0) > 0]
         stale = [c for c in later if c.data.get("fresh") is False]
         if len(later) < self.steps.value - 1 or len(stale) < self.always.value * len(later):
             return
@@ -104,7 +104,9 @@ class StepProtocolBroken(Check):
         )
 
     def _without_gradient(self, run: Run, optimizer: OptimizerInfo, steps: list[Call]) -> Iterator[Finding]:
-        later = steps[1:]
+        later = [c for c in steps[1:] if c.data.get("gradients") is not None]
+        if len(later) < self.steps.value - 1:
+            return
         empty = [c for c in later if c.data.get("gradients") == 0 and c.data.get("backwards", 0) >= 1]
         wiped = self._wiped(run, optimizer)
         if len(empty) < self.always.value * len(later) or len(wiped) < self.always.value * len(empty):

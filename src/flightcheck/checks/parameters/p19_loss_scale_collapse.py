@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Iterator
 
 from flightcheck.checks.base import Check, Finding, NotApplicable, NotEnoughEvidence, Param, check
+from flightcheck.recording.records import Call
 from flightcheck.recording.run import Run
 
 
@@ -50,8 +50,7 @@ class LossScaleCollapse(Check):
         if len(rounds) < 20:
             raise NotEnoughEvidence(f"{len(rounds)} of 20 observed steps of the gradient scaler")
         skips = [c.kind == "scaler_skip" for c in rounds]
-        # A round ends with a step, so skips without a step between them carry the same step number.
-        row = max(Counter((c.subject, c.step) for c in rounds if c.kind == "scaler_skip").values(), default=0)
+        row = self._row(run, rounds)
         scales = [float(c.data["scale"]) for c in updates]
         small = len(scales) >= 3 and all(s < self.scale.value for s in scales[-3:]) and scales[0] > scales[-1]
         late = sum(c.kind == "scaler_skip" and c.step >= self.start.value for c in rounds)
@@ -72,6 +71,20 @@ class LossScaleCollapse(Check):
             evidence={"skipped": sum(skips), "steps": len(skips), "row": row, "scale": scales[-1] if scales else None},
             onset_step=first.step,
         )
+
+    @staticmethod
+    def _row(run: Run, rounds: list[Call]) -> int:
+        """The longest row of skips. A good step that was not recorded shows in the step number, which it moves on."""
+        stepped = {o.index for o in run.optimizers if o.steps}
+        longest = 0
+        rows: dict[int, tuple[int, int]] = {}
+        for call in rounds:
+            length, before = rows.get(call.subject, (0, call.step))
+            whole = call.step == before or call.subject not in stepped
+            length = 0 if call.kind == "scaler_step" else length + 1 if whole else 1
+            rows[call.subject] = length, call.step
+            longest = max(longest, length)
+        return longest
 
     def _tail(self, n: int, k: int) -> float:
         """P(X ≥ k) for X binomial with n trials at the expected rate."""
