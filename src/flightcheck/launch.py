@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import importlib.machinery
+import os
 import pkgutil
 import runpy
 import sys
@@ -22,22 +23,24 @@ def run_as_main(script: str | None, module: str | None, arguments: list[str]) ->
     run = runpy._run_module_as_main  # type: ignore[attr-defined]
     if module is not None:
         sys.argv = ["-m", *arguments]
-        _put_first(str(Path.cwd()))
+        if not sys.flags.safe_path:
+            _put_first(str(Path.cwd()))
         run(module)
         return
     assert script is not None
     sys.argv = [script, *arguments]
-    path = Path.cwd() / script
-    if pkgutil.get_importer(str(path)) is not None:  # a folder or a zip file
-        _put_first(str(path))
+    file = script if Path(script).is_absolute() else f"{Path.cwd()}{os.sep}{script}"  # Python keeps ./ and ../ too
+    if pkgutil.get_importer(file) is not None:  # a folder or a zip file
+        _put_first(file)
         run("__main__", alter_argv=False)
         return
-    _put_first(str(path.resolve().parent))
+    if not sys.flags.safe_path:
+        _put_first(str(Path(file).resolve().parent))
     main.__dict__.update(
-        __file__=str(path), __spec__=None, __package__=None, __cached__=None,
-        __loader__=importlib.machinery.SourceFileLoader("__main__", str(path)),
+        __file__=file, __spec__=None, __package__=None, __cached__=None,
+        __loader__=importlib.machinery.SourceFileLoader("__main__", file),
     )  # fmt: skip
-    exec(compile(path.read_bytes(), str(path), "exec", dont_inherit=True), main.__dict__)
+    exec(compile(Path(file).read_bytes(), file, "exec", dont_inherit=True), main.__dict__)
 
 
 def _put_first(folder: str) -> None:

@@ -22,6 +22,7 @@ from flightcheck.options import DEFAULT_BUDGET, DEFAULT_RUNS_DIR, SessionResult,
 from flightcheck.recording.records import RunInfo
 from flightcheck.recording.run import Run
 from flightcheck.recording.store import RunWriter
+from flightcheck.redaction import redacted
 
 if TYPE_CHECKING:
     from flightcheck.adapters.torch import TorchObserver
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 _PACKAGE: Final = str(Path(__file__).parent) + os.sep
 _DENSE_STEPS: Final = {"check": 50, "run": 10}
 """Rounds that are measured in full whatever they cost, before the budget rules."""
+_LONGEST_GAP: Final = {"check": 5, "run": 100}
+"""Rounds after which one is measured in full whatever it costs. A check is thrown away: there, evidence counts more."""
 
 
 def watch_script(options: WatchOptions) -> SessionResult:
@@ -118,6 +121,7 @@ def _watch(options: WatchOptions, folder: Path) -> SessionResult:
         script_folder=str(Path(options.script).resolve().parent) if options.script else str(Path.cwd()),
         budget=options.budget,
         dense_steps=_DENSE_STEPS[options.mode],
+        longest_gap=_LONGEST_GAP[options.mode],
         stopping=_stopping(options),
     )
     process, started = os.getpid(), time.perf_counter()
@@ -138,6 +142,7 @@ def _watch(options: WatchOptions, folder: Path) -> SessionResult:
     if os.getpid() != process:  # a child that the script forked is over: it has no part in the run
         raise SystemExit(ended.get("exit_code", 0))
     seconds = time.perf_counter() - started
+    _flush_output()
     observer.close()
     _close(writer, _final_info(info, observer, seconds, ended))
     failed = ended["ended"] in ("exception", "interrupted") or (ended["ended"] == "exit" and ended["exit_code"] != 0)
@@ -150,7 +155,7 @@ def _first_info(options: WatchOptions, folder: Path) -> RunInfo:
     target = ["-m", options.module] if options.module else [options.script or ""]
     return RunInfo(
         id=folder.name,
-        command=shlex.join([*target, *options.arguments]),
+        command=shlex.join([*target, *redacted(options.arguments)]),
         script=options.script or options.module or "",
         started=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         framework=f"torch {torch.__version__}",
@@ -202,6 +207,15 @@ def number_in_environment(name: str, default: int) -> int:
         return int(os.environ.get(name) or default)
     except ValueError:
         return default
+
+
+def _flush_output() -> None:
+    """What the script printed comes before our report, also where both go to one file."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError, AttributeError):  # closed by the script, or a broken pipe
+            pass
 
 
 def _close(writer: RunWriter, info: RunInfo) -> None:

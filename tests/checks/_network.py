@@ -30,10 +30,10 @@ def network(
         optimizer: holds all weights.
         changes: fields of every `ParameterInfo`.
     """
-    healthy: dict[str, Any] = dict(
-        optimizers=[0], in_graph=True, gradients_seen=20, gradients_nonzero=20, gradient_checks=20, update_checks=20,
-        updates_nonzero=20, numel=width * width,
-    )  # fmt: skip
+    healthy: dict[str, Any] = {
+        "optimizers": [0], "in_graph": True, "gradients_seen": 20, "gradients_nonzero": 20, "gradient_checks": 20,
+        "update_checks": 20, "updates_nonzero": 20, "numel": width * width,
+    }  # fmt: skip
     records: list[Any] = [RootInfo(0, "net", "Sequential", line(1)), optimizer]
     for i in range(depth):
         place = 2 * i

@@ -27,9 +27,9 @@ def test_a_layer_that_dies_is_an_error_at_its_line_and_step() -> None:
     assert (finding.severity, finding.location, finding.onset_step) == ("error", line(11), 5)
 
 
-def test_partial_death_that_grew_is_a_warning() -> None:
+def test_partial_death_that_grew_is_information() -> None:
     (finding,) = verdict(np.linspace(0.05, 0.5, 20)).findings
-    assert finding.severity == "warn"
+    assert finding.severity == "info"
 
 
 def test_a_constant_share_of_silent_units_passes() -> None:

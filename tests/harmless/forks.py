@@ -24,27 +24,22 @@ def serve() -> None:
 
 
 def become(task: dict[str, object]) -> None:
-    """Be the wanted process."""
-    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    """Be the wanted process, up to its end as Python ends one."""
+    os.dup2(os.open(str(task["in"]), os.O_RDONLY), 0)
     for number, name in ((1, "out"), (2, "err")):
         os.dup2(os.open(str(task[name]), os.O_WRONLY | os.O_CREAT), number)
+    sys.stdin = open(0, closefd=False)  # noqa: PTH123, SIM115
     os.chdir(str(task["cwd"]))
     arguments = list(task["arguments"])  # type: ignore[call-overload]
-    code = 70
-    try:
-        if arguments[:2] == ["-m", "flightcheck"]:
-            from flightcheck.cli.main import main
+    if arguments[:2] == ["-m", "flightcheck"]:
+        from flightcheck.cli.main import main
 
-            sys.path[0] = str(task["cwd"])
-            code = main(arguments[2:])
-        else:
-            sys.argv = arguments
-            runpy.run_path(arguments[0], run_name="__main__")
-            code = 0
-    finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code)
+        sys.path[0] = str(task["cwd"])
+        sys.exit(main(arguments[2:]))
+    sys.argv = arguments
+    sys.path[0] = os.path.dirname(os.path.abspath(arguments[0]))  # noqa: PTH100, PTH120
+    runpy.run_path(arguments[0], run_name="__main__")
+    sys.exit(0)
 
 
 if __name__ == "__main__":

@@ -55,11 +55,12 @@ class Server:
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=ENVIRONMENT,
         )  # fmt: skip
 
-    def run(self, cwd: Path, *arguments: str) -> Done:
+    def run(self, cwd: Path, *arguments: str, stdin: str = "") -> Done:
         """As ``python arguments`` in `cwd`, where ``-m flightcheck`` may be the first two."""
         self._count += 1
-        out, err = (self.folder / f"{self._count}.{name}" for name in ("out", "err"))
-        task = {"cwd": str(cwd), "arguments": arguments, "out": str(out), "err": str(err)}
+        given, out, err = (self.folder / f"{self._count}.{name}" for name in ("in", "out", "err"))
+        given.write_text(stdin)
+        task = {"cwd": str(cwd), "arguments": arguments, "in": str(given), "out": str(out), "err": str(err)}
         assert self._process.stdin is not None and self._process.stdout is not None
         self._process.stdin.write(json.dumps(task) + "\n")
         self._process.stdin.flush()

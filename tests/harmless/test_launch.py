@@ -17,7 +17,7 @@ import pytest
 
 from flightcheck.cli.main import COMMANDS
 from flightcheck.recording.run import Run
-from tests.harmless.processes import ENVIRONMENT, WATCH, Done, plain, run, watched
+from tests.harmless.processes import ENVIRONMENT, WATCH, Done, Server, plain, run
 
 RUN = ["run", "--fail-on", "never"]
 TRAINING = """
@@ -55,15 +55,38 @@ def without_report(err: str) -> str:
     return "".join(lines[: ours[0]] if ours else lines)
 
 
-def same(folder: Path, arguments: Sequence[str], stdin: str = "", options: Sequence[str] = ()) -> tuple[Done, Done]:
-    """Run both ways; stdout and exit code must be equal."""
-    without = run([sys.executable, *options, *arguments], folder, stdin)
-    within = run([sys.executable, *options, "-m", "flightcheck", *RUN, *arguments], folder, stdin)
-    assert tuple(within) == tuple(without), within.err
-    return without, within
+class Both:
+    """Runs a script plainly and under watch; stdout and exit code must be equal."""
+
+    def __init__(self, server: Server, folder: Path) -> None:
+        self.server = server
+        self.folder = folder
+
+    def __call__(self, *arguments: str, stdin: str = "") -> tuple[Done, Done]:
+        without = plain(self.folder, *arguments, stdin=stdin)
+        return self._equal(without, self.server.run(self.folder, *WATCH[1:], *RUN, *arguments, stdin=stdin))
+
+    def quickly(self, *arguments: str) -> tuple[Done, Done]:
+        """The plain one in a fork too: for scripts that import torch, where no traceback matters."""
+        without = self.server.run(self.folder, *arguments)
+        return self._equal(without, self.server.run(self.folder, *WATCH[1:], *RUN, *arguments))
+
+    def entirely(self, *arguments: str, options: Sequence[str] = ()) -> tuple[Done, Done]:
+        """Both as processes of their own."""
+        without = run([sys.executable, *options, *arguments], self.folder)
+        return self._equal(
+            without, run([sys.executable, *options, "-m", "flightcheck", *RUN, *arguments], self.folder)
+        )
+
+    def _equal(self, without: Done, within: Done) -> tuple[Done, Done]:
+        assert within.out == without.out, within.err
+        assert within.code == without.code, within.err
+        return without, within
 
 
-# Scripts that load no framework start fast; the session imports it all the same.
+@pytest.fixture
+def same(server: Server, tmp_path: Path) -> Both:
+    return Both(server, tmp_path)
 
 SURROUNDINGS = """
     import os, sys, __main__
@@ -77,7 +100,7 @@ SURROUNDINGS = """
 
 
 @pytest.mark.parametrize("how", ["here", "from elsewhere", "through a link", "absolute", "safe path"])
-def test_surroundings(tmp_path: Path, how: str) -> None:
+def test_surroundings(same: Both, tmp_path: Path, how: str) -> None:
     write(tmp_path / "code", SURROUNDINGS)
     write(tmp_path / "code", "where = 'beside the script'", "neighbour.py")
     write(tmp_path, "where = 'in the current folder'", "neighbour.py")
@@ -87,17 +110,18 @@ def test_surroundings(tmp_path: Path, how: str) -> None:
         "here": "./train.py", "from elsewhere": "code/train.py", "through a link": "link.py",
         "absolute": str(tmp_path / "code" / "train.py"), "safe path": "code/train.py",
     }[how]  # fmt: skip
-    without, _ = same(folder, [script, "--lr", "3", "-m", "--", "ö", ""], options=["-P"] if how == "safe path" else [])
+    options = ["-P"] if how == "safe path" else []
+    without, _ = Both(same.server, folder).entirely(script, "--lr", "3", "-m", "--", "ö", "", options=options)
     assert ("beside the script" in without.out) == (how != "safe path")
 
 
 @pytest.mark.parametrize("how", ["module", "package", "folder", "zip"])
-def test_modules_folders_and_archives(tmp_path: Path, how: str) -> None:
+def test_modules_folders_and_archives(same: Both, tmp_path: Path, how: str) -> None:
     text = """
         import sys, __main__
         print(sys.argv, __name__, __file__, __package__, __spec__.name, sys.path[:2], __main__.__dict__ is globals())
     """
-    relative = text + "    from . import sibling\n        print(sibling.__name__)\n".replace("    from", "        from")
+    relative = textwrap.dedent(text) + "from . import sibling\nprint(sibling.__name__)\n"
     write(tmp_path, "print('the package', __name__)", "pkg/__init__.py")
     write(tmp_path, "", "pkg/sibling.py")
     write(tmp_path, relative, "pkg/train.py")
@@ -105,7 +129,7 @@ def test_modules_folders_and_archives(tmp_path: Path, how: str) -> None:
     write(tmp_path, text, "app/__main__.py")
     subprocess.run([sys.executable, "-m", "zipfile", "-c", "app.zip", "__main__.py"], cwd=tmp_path / "app", check=True)
     arguments = {"module": ["-m", "pkg.train"], "package": ["-m", "pkg"], "folder": ["app"], "zip": ["app/app.zip"]}
-    same(tmp_path, [*arguments[how], "--lr", "3"])
+    same(*arguments[how], "--lr", "3")
 
 
 # -- the end ----------------------------------------------------------------------------------------------------
@@ -123,8 +147,8 @@ ENDS = {
 
 
 @pytest.mark.parametrize("end", ENDS)
-def test_exit_codes(tmp_path: Path, end: str) -> None:
-    without, within = same(tmp_path, [write(tmp_path, ENDS[end])])
+def test_exit_codes(same: Both, tmp_path: Path, end: str) -> None:
+    without, within = same(write(tmp_path, ENDS[end]))
     assert without_report(within.err) == without.err
 
 
@@ -153,9 +177,9 @@ RAISED = {
 
 
 @pytest.mark.parametrize("kind", RAISED)
-def test_tracebacks_are_pythons_own(tmp_path: Path, kind: str) -> None:
+def test_tracebacks_are_pythons_own(same: Both, tmp_path: Path, kind: str) -> None:
     write(tmp_path, "1 / 0", "neighbour.py")
-    without, within = same(tmp_path, [write(tmp_path, RAISED[kind])])
+    without, within = same(write(tmp_path, RAISED[kind]))
     assert without.code == 1
     if kind == "deep":  # ours lie below, so fewer of the script's fit
         numbers = re.compile(r"repeated \d+ more times")
@@ -165,14 +189,14 @@ def test_tracebacks_are_pythons_own(tmp_path: Path, kind: str) -> None:
     assert last_run(tmp_path).info.ended == "exception"
 
 
-def test_traceback_of_a_module(tmp_path: Path) -> None:
+def test_traceback_of_a_module(same: Both, tmp_path: Path) -> None:
     write(tmp_path, "", "pkg/__init__.py")
     write(tmp_path, RAISED["plain"], "pkg/train.py")
-    without, within = same(tmp_path, ["-m", "pkg.train"])
+    without, within = same("-m", "pkg.train")
     assert without_report(within.err) == without.err
 
 
-def test_interrupt(tmp_path: Path) -> None:
+def test_interrupt(same: Both, tmp_path: Path) -> None:
     script = write(tmp_path, TRAINING + "train()\nprint('ready', flush=True)\nimport time\nwhile True: train(1)\n")
     process = subprocess.Popen(
         [*WATCH, "run", script],
@@ -192,9 +216,9 @@ def test_interrupt(tmp_path: Path) -> None:
     assert last_run(tmp_path).info.ended == "interrupted"
 
 
-def test_a_script_that_handles_the_interrupt_itself(tmp_path: Path) -> None:
+def test_a_script_that_handles_the_interrupt_itself(same: Both, tmp_path: Path) -> None:
     text = "import os, signal\ntry:\n    os.kill(os.getpid(), signal.SIGINT)\nexcept KeyboardInterrupt:\n    print('saved')\n"
-    same(tmp_path, [write(tmp_path, text)])
+    same(write(tmp_path, text))
 
 
 # -- what lives on ------------------------------------------------------------------------------------------------
@@ -217,16 +241,16 @@ AFTERWARDS = """
 
 
 @pytest.mark.parametrize("arguments", [["train.py", "x"], ["-m", "train", "x"]])
-def test_threads_and_exit_handlers_live_on(tmp_path: Path, arguments: list[str]) -> None:
+def test_threads_and_exit_handlers_live_on(same: Both, tmp_path: Path, arguments: list[str]) -> None:
     write(tmp_path, AFTERWARDS)
     write(tmp_path, "where = 'late import'", "neighbour.py")
     write(tmp_path, "where = 'late import'", "other.py")
-    without, _ = same(tmp_path, arguments)
+    without, _ = same(*arguments)
     assert "at exit" in without.out
     assert "thread" in without.out
 
 
-def test_json_on_stdout_is_pure(tmp_path: Path) -> None:
+def test_json_on_stdout_is_pure(same: Both, tmp_path: Path) -> None:
     script = write(tmp_path, TRAINING + textwrap.dedent(AFTERWARDS) + """
 import os, subprocess
 train()
@@ -237,13 +261,13 @@ sys.stdout = open(os.devnull, "w")
 """)  # fmt: skip
     write(tmp_path, "where = ''", "neighbour.py")
     write(tmp_path, "where = ''", "other.py")
-    done = watched(tmp_path, "run", "--json", "-", script)
+    done = same.server.run(tmp_path, *WATCH[1:], "run", "--json", "-", script)
     assert json.loads(done.out)["run"]["steps"] == 12
     for text in ("printed", "from a child", "raw", "thread"):
         assert text in done.err
 
 
-def test_streams(tmp_path: Path) -> None:
+def test_streams(same: Both, tmp_path: Path) -> None:
     text = r"""
         import os, sys
         data = sys.stdin.buffer.read()
@@ -264,11 +288,11 @@ def test_streams(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "text", ["import sys; sys.stderr.close()", "import sys; sys.stdout.close(); sys.stderr = None"]
 )
-def test_closed_streams(tmp_path: Path, text: str) -> None:
-    same(tmp_path, [write(tmp_path, text)])
+def test_closed_streams(same: Both, tmp_path: Path, text: str) -> None:
+    same(write(tmp_path, text))
 
 
-def test_another_folder(tmp_path: Path) -> None:
+def test_another_folder(same: Both, tmp_path: Path) -> None:
     script = write(tmp_path, TRAINING + """
 import os, tempfile
 with tempfile.TemporaryDirectory() as folder:
@@ -281,14 +305,14 @@ try:
 finally:
     print("over")
 """)  # fmt: skip
-    done = watched(tmp_path, "check", "--steps", "20", "--json", "report.json", script)
+    done = same.server.run(tmp_path, *WATCH[1:], "check", "--steps", "20", "--json", "report.json", script)
     assert (done.code, done.out) == (0, "over\n"), done.err
     assert json.loads((tmp_path / "report.json").read_text())["run"]["steps"] < 100
 
 
-def test_the_runs_folder_is_removed(tmp_path: Path) -> None:
+def test_the_runs_folder_is_removed(same: Both, tmp_path: Path) -> None:
     script = write(tmp_path, TRAINING + "import shutil; shutil.rmtree('.flightcheck'); print(train(3))\n")
-    done = watched(tmp_path, "run", script)
+    done = same.server.run(tmp_path, *WATCH[1:], "run", script)
     assert done.out.count("\n") == 1
     assert "Traceback" not in done.err
 
@@ -296,7 +320,7 @@ def test_the_runs_folder_is_removed(tmp_path: Path) -> None:
 # -- stopping -----------------------------------------------------------------------------------------------------
 
 
-def test_a_script_that_swallows_everything_once(tmp_path: Path) -> None:
+def test_a_script_that_swallows_everything_once(same: Both, tmp_path: Path) -> None:
     script = write(tmp_path, TRAINING + """
 for _ in range(2):
     try:
@@ -305,21 +329,21 @@ for _ in range(2):
         print(type(e).__name__)
 print("not reached")
 """)  # fmt: skip
-    done = watched(tmp_path, "check", "--steps", "15", script)
+    done = same.server.run(tmp_path, *WATCH[1:], "check", "--steps", "15", script)
     assert (done.code, done.out) == (0, "StopTraining\nStopTraining\nnot reached\n"), done.err
     assert 15 <= last_run(tmp_path).info.steps <= 17
 
 
-def test_an_except_exception_does_not_see_the_stop(tmp_path: Path) -> None:
+def test_an_except_exception_does_not_see_the_stop(same: Both, tmp_path: Path) -> None:
     script = write(tmp_path, TRAINING + "try:\n    train(1000)\nexcept Exception:\n    print('seen')\nprint('after')\n")
-    done = watched(tmp_path, "check", "--steps", "15", script)
+    done = same.server.run(tmp_path, *WATCH[1:], "check", "--steps", "15", script)
     assert (done.code, done.out) == (0, "")
     assert last_run(tmp_path).info.ended == "stopped"
 
 
-def test_two_trainings_in_one_process(tmp_path: Path) -> None:
+def test_two_trainings_in_one_process(same: Both, tmp_path: Path) -> None:
     second = "model = nn.Linear(4, 2)\noptimizer = torch.optim.Adam(model.parameters())\nprint(train(15))\n"
-    same(tmp_path, [write(tmp_path, TRAINING + "print(train(15))\n" + second)])
+    same.quickly(write(tmp_path, TRAINING + "print(train(15))\n" + second))
     found = last_run(tmp_path)
     assert found.info.steps == 30
     assert [o.steps for o in found.optimizers] == [15, 15]
@@ -328,19 +352,19 @@ def test_two_trainings_in_one_process(tmp_path: Path) -> None:
 # -- threads and processes ------------------------------------------------------------------------------------------
 
 
-def test_training_in_a_thread(tmp_path: Path) -> None:
+def test_training_in_a_thread(same: Both, tmp_path: Path) -> None:
     script = write(tmp_path, TRAINING + """
 import threading
 thread = threading.Thread(target=lambda: print(train(30)))
 thread.start()
 thread.join()
 """)  # fmt: skip
-    _, within = same(tmp_path, [script])
+    _, within = same.quickly(script)
     assert "other threads" in " ".join(within.err.split())
 
 
 @pytest.mark.parametrize("method", ["fork", "spawn"])
-def test_loader_workers(tmp_path: Path, method: str) -> None:
+def test_loader_workers(same: Both, tmp_path: Path, method: str) -> None:
     script = write(tmp_path, TRAINING.replace("torch.manual_seed(0)\n", "") + f"""
 import sys
 from torch.utils.data import DataLoader, Dataset
@@ -359,13 +383,13 @@ if __name__ == "__main__":
         optimizer.step()
     print(loss.item(), sys.argv)
 """)  # fmt: skip
-    same(tmp_path, [script, "an argument"])
+    same.quickly(script, "an argument")
     found = last_run(tmp_path)
     assert found.info.steps == 12
     assert not any("processes" in b for b in found.coverage.blind)
 
 
-def test_a_script_that_forks(tmp_path: Path) -> None:
+def test_a_script_that_forks(same: Both, tmp_path: Path) -> None:
     """The child ends as itself: no second report, no second writer, and no function mode of ours in it."""
     script = write(tmp_path, TRAINING + """
 import os, sys
@@ -377,7 +401,7 @@ if child == 0:
     sys.exit(5)
 print("status", os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), train(9))
 """)  # fmt: skip
-    _, within = same(tmp_path, [script])
+    _, within = same.quickly(script)
     assert within.err.count("flightcheck:") == 1
     assert last_run(tmp_path).info.steps == 12
     assert last_run(tmp_path).damage == []
@@ -406,7 +430,7 @@ def work(rank, world):
 )
 
 
-def distributed_environment(folder: Path) -> dict[str, str]:
+def distributed_environment() -> dict[str, str]:
     import socket
 
     with socket.socket() as s:
@@ -414,24 +438,22 @@ def distributed_environment(folder: Path) -> dict[str, str]:
         return {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(s.getsockname()[1]), "WORLD_SIZE": "2"}
 
 
-def test_processes_that_the_script_spawns(tmp_path: Path) -> None:
-    script = write(tmp_path, DDP + """
+def test_processes_that_the_script_spawns(same: Both, tmp_path: Path) -> None:
+    script = write(tmp_path, DDP + f"os.environ.update({distributed_environment()!r})" + """
 if __name__ == "__main__":
     torch.multiprocessing.spawn(work, args=(2,), nprocs=2)
     print(open("weights0").read() == open("weights1").read(), open("weights0").read())
 """)  # fmt: skip
-    without = plain(tmp_path, script, **distributed_environment(tmp_path))
-    within = watched(tmp_path, *RUN, script, **distributed_environment(tmp_path))
+    without, within = same.quickly(script)
     assert without.out.startswith("True"), without.err
-    assert tuple(within) == tuple(without), within.err
     assert "2 processes that the script started" in " ".join(within.err.split())
 
 
-def test_two_ranks_as_a_launcher_starts_them(tmp_path: Path) -> None:
+def test_two_ranks_as_a_launcher_starts_them(same: Both, tmp_path: Path) -> None:
     script = write(tmp_path, DDP + "work(int(os.environ['RANK']), 2)\n")
     weights = []
     for command in ([sys.executable], [*WATCH, *RUN], [*WATCH, "check", "--fail-on", "never", "--steps", "15"]):
-        shared = distributed_environment(tmp_path)
+        shared = distributed_environment()
         ranks = [
             subprocess.Popen(
                 [*command, script], cwd=tmp_path, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
@@ -456,7 +478,7 @@ def test_two_ranks_as_a_launcher_starts_them(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("backend", ["eager", "aot_eager"])
-def test_compiled_models(tmp_path: Path, backend: str) -> None:
+def test_compiled_models(same: Both, tmp_path: Path, backend: str) -> None:
     script = write(tmp_path, TRAINING + f"""
 optimizer = torch.optim.Adam(model.parameters(), 0.01)
 loss_fn = torch.compile(lambda x, y: nn.functional.cross_entropy(model(x), y), backend={backend!r})
@@ -469,7 +491,7 @@ for step in range(14):
 whole = torch.compile(model, backend={backend!r})
 print(whole(torch.ones(2, 4)).tolist(), torch._dynamo.utils.counters["stats"]["unique_graphs"])
 """)  # fmt: skip
-    same(tmp_path, [script])
+    same.quickly(script)
     found = last_run(tmp_path)
     assert found.info.steps == 14
     assert any("compiled" in b for b in found.coverage.blind)
@@ -479,17 +501,17 @@ def test_the_commands_that_run_a_script() -> None:
     assert {"check", "run"} <= set(COMMANDS)
 
 
-def test_the_comparison_can_fail(tmp_path: Path) -> None:
+def test_the_comparison_can_fail(same: Both, tmp_path: Path) -> None:
     script = write(tmp_path, "import sys; print('flightcheck.cli.main' in sys.modules)")
     with pytest.raises(AssertionError):
-        same(tmp_path, [script])
+        same(script)
 
 
-def test_no_time_is_lost_at_the_end(tmp_path: Path) -> None:
+def test_no_time_is_lost_at_the_end(same: Both, tmp_path: Path) -> None:
     script = write(
         tmp_path, "import threading; threading.Thread(target=lambda: __import__('time').sleep(60), daemon=True).start()"
     )
     started = time.monotonic()
-    same(tmp_path, [script])
+    same(script)
     assert time.monotonic() - started < 50
     assert os.name == "posix"

@@ -47,7 +47,10 @@ ACTIVATION_SPREAD = Signal(
     "between-example standard deviation of the output: the mean over units of the std over the batch",
 )
 ACTIVATION_DEAD = Signal(
-    "activation_dead", "module", "share", "share of units of an activation module that fired for no example so far"
+    "activation_dead",
+    "module",
+    "share",
+    "share of units of an activation that fired for none of the last 1000 examples; at the first look: of that batch",
 )
 ACTIVATION_GRAD = Signal(
     "activation_grad", "module", "gradient", "root mean square of the gradient with respect to the module's output"

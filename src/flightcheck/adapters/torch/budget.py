@@ -13,8 +13,6 @@ _SHORT_STEP: Final = 0.0025
 _SHORT_STEP_COST: Final = 50e-6
 """Steps under 2.5 ms may cost 50 µs whatever the budget says."""
 _DENSE_AFTER_ALARM: Final = 8
-_LONGEST_GAP: Final = 100
-"""Rounds after which one is measured whatever it costs: older statistics say nothing about a layer."""
 _MOST_DEBT: Final = 4
 """Full measurements that may be owed; one slow round must not starve the watch for ever."""
 
@@ -22,11 +20,13 @@ _MOST_DEBT: Final = 4
 class Budget:
     """Decides after each round whether the next one is measured in full."""
 
-    def __init__(self, watch: Watch, share: float, dense_steps: int) -> None:
+    def __init__(self, watch: Watch, share: float, dense_steps: int, longest_gap: int = 100) -> None:
         self.watch = watch
         self.share = share
         self.dense_steps = dense_steps
         """Rounds at the start that are measured in full whatever they cost."""
+        self.longest_gap = longest_gap
+        """Rounds after which one is measured whatever it costs: older statistics say nothing about a layer."""
         self.sampled_rounds = 0
         self.rounds = 0
         self.watching_time = 0.0
@@ -66,7 +66,7 @@ class Budget:
         if self._alarm:
             self._alarm -= 1
             return True
-        return self._credit >= estimate or self._unsampled >= _LONGEST_GAP
+        return self._credit >= estimate or self._unsampled + 1 >= self.longest_gap
 
     @property
     def overhead(self) -> float | None:

@@ -78,6 +78,7 @@ class Discovery:
         self.writes: dict[int, Location] = {}
         """Storage address of a parameter → last line that overwrote it before training."""
         self.loaded: weakref.WeakSet[nn.Module] = weakref.WeakSet()
+        self.loaded_parameters: dict[int, weakref.ref[torch.Tensor]] = {}
         self._calls = 0
 
     # -- modules ------------------------------------------------------------------------------------------------
@@ -87,6 +88,18 @@ class Discovery:
         if thing not in self.built:
             location = self.watch.lines.construction(thing, 3)
             self.built[thing] = Built(location, self.watch.next_sequence(), self.watch.step)
+
+    def load(self, module: nn.Module, state: Any) -> None:
+        """``load_state_dict`` put the values of `state` into a module."""
+        self.loaded.add(module)
+        for name, parameter in module.named_parameters():
+            if name in state:
+                self.loaded_parameters[id(parameter)] = weakref.ref(parameter)
+
+    def was_loaded(self, parameter: torch.Tensor) -> bool:
+        """``load_state_dict`` put values into the parameter before it was first seen in training."""
+        known = self.loaded_parameters.get(id(parameter))
+        return known is not None and known() is parameter
 
     def where_built(self, module: nn.Module) -> Location | None:
         """The line that constructed the module, if it was seen."""
@@ -259,6 +272,7 @@ class Discovery:
                 shape=list(parameter.shape),
                 role=parameter_role(parameter, name, owner),
                 requires_grad=parameter.requires_grad,
+                loaded=self.was_loaded(parameter),
                 location=self.modules[module].location if module is not None else None,
                 dtype=str(parameter.dtype).removeprefix("torch."),
                 numel=parameter.numel(),

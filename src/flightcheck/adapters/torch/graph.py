@@ -21,11 +21,12 @@ VIEWS: Final = {
 }  # fmt: skip
 """Nodes that move values and change none."""
 UNSAFE_AT_ZERO: Final = (
-    "SqrtBackward", "RsqrtBackward", "LinalgVectorNormBackward", "NormBackward", "CdistBackward", "PowBackward",
-    "LogBackward", "Log2Backward", "Log10Backward", "DivBackward", "ReciprocalBackward", "StdBackward", "AcosBackward",
-    "AsinBackward", "Atan2Backward", "XlogyBackward", "ExpBackward",
+    "SqrtBackward", "RsqrtBackward", "LinalgVectorNormBackward", "NormBackward", "CdistBackward", "StdBackward",
+    "PowBackward", "AcosBackward", "AsinBackward", "Atan2Backward", "XlogyBackward", "LogBackward", "Log2Backward",
+    "Log10Backward", "DivBackward", "ReciprocalBackward", "ExpBackward",
 )  # fmt: skip
-"""Operations whose gradient can be infinite although their value is finite."""
+"""Operations whose gradient can be infinite although their value is finite, likeliest first: at a zero, sqrt and norm
+have a finite value and an infinite gradient; log and division are infinite themselves, unless a mask hides it."""
 
 
 def nodes_of(node: Any, limit: int = MOST_NODES) -> Iterator[Any]:
@@ -88,10 +89,15 @@ class NodeLines:
                 table[key] = lines[node]
 
     def unsafe(self, site: str) -> list[tuple[str, Location]]:
-        """Learnt operations whose gradient can be infinite at a finite value, nearest to the loss first."""
+        """Learnt operations whose gradient can be infinite at a finite value: likeliest, then nearest, first."""
         table = self._learnt.get(site, {})
-        found = [(rank, name, line) for (name, rank), line in table.items() if name.startswith(UNSAFE_AT_ZERO)]
-        return [(name, line) for _, name, line in sorted(found, key=lambda f: f[0])]
+        found = [
+            (kind, rank, name, line)
+            for (name, rank), line in table.items()
+            for kind, start in enumerate(UNSAFE_AT_ZERO)
+            if name.startswith(start)
+        ]
+        return [(name, line) for _, _, name, line in sorted(found, key=lambda f: f[:2])]
 
     def line(self, site: str, loss: torch.Tensor, node: Any, known: dict[Any, Location]) -> Location | None:
         """The line of a node of a later graph."""

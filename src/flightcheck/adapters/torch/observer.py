@@ -60,6 +60,7 @@ class TorchObserver:
         script_folder: str = "",
         budget: float = 0.02,
         dense_steps: int = 0,
+        longest_gap: int = 100,
         stopping: Stopping | None = None,
     ) -> None:
         self.lines = SourceLines(script_folder)
@@ -78,7 +79,7 @@ class TorchObserver:
         self.randomness = Randomness(watch)
         self.node_lines = NodeLines()
         self.non_finite = NonFiniteOrigin(watch, self.discovery, self.forward, self.operations, self.node_lines)
-        self.budget = Budget(watch, budget, dense_steps)
+        self.budget = Budget(watch, budget, dense_steps, longest_gap)
         self.stopping = stopping
         self._enough = self.watch.guarded(stopping.now) if stopping is not None else None
         self.steps = 0
@@ -229,6 +230,7 @@ class TorchObserver:
         self.optimizers.steps_total += 1
         held.steps += 1
         held.step_location = held.step_location or location
+        self.optimizers.stepped(optimizer, held)
         self._rates[held.info.index] = max([float(g["lr"]) for g in optimizer.param_groups if "lr" in g], default=0.0)
         if self.watch.sampled:
             self.statistics.updates()

@@ -43,6 +43,10 @@ class Held:
     step_location: Location | None = None
     lr_location: Location | None = None
     closure: bool = False
+    state_entries: int = 0
+    state_drops: int = 0
+    state_loaded: bool = False
+    state_read_location: Location | None = None
 
 
 class Optimizers:
@@ -54,6 +58,8 @@ class Optimizers:
         self.held: list[Held] = []
         self._by_id: dict[int, Held] = {}
         self.steps_total = 0
+        self.read: list[tuple[int, Any, Location | None]] = []
+        """Of every optimizer state read from a file: how many parameters, first learning rate, and the line."""
 
     def constructed(self, optimizer: Optimizer) -> None:
         """An optimizer's ``__init__`` is done."""
@@ -106,15 +112,33 @@ class Optimizers:
         chosen = small[:: max(1, len(small) // 4)][:4]
         held.witnesses = [weakref.ref(p) for p in chosen]
         held.info = dataclasses.replace(held.info, groups=_groups(optimizer), parameters=held.indices)
+        rate = held.info.groups[0].get("lr") if held.info.groups else None
+        if not held.steps:
+            fits = (where for count, lr, where in self.read if (count, lr) == (held.size, rate))
+            held.state_read_location = next(fits, None)
         self.save(held)
 
     def save(self, held: Held) -> None:
         """Write the optimizer's record."""
         held.info = dataclasses.replace(
             held.info, steps=held.steps, step_location=held.step_location, lr_location=held.lr_location,
-            closure=held.closure,
+            closure=held.closure, state_drops=held.state_drops, state_loaded=held.state_loaded,
+            state_read_location=held.state_read_location,
         )  # fmt: skip
         self.watch.writer.put(held.info, held.info.index)
+
+    def stepped(self, optimizer: Optimizer, held: Held) -> None:
+        """Notice a state that got smaller: somebody threw a part of it away."""
+        entries = len(optimizer.state)
+        held.state_drops += entries < held.state_entries
+        held.state_entries = entries
+
+    def state_read(self, read: Any, location: Location | None) -> None:
+        """`read` came from a file: remember the shape of the optimizer states inside it."""
+        for state in _optimizer_states(read)[:8]:
+            groups = [g for g in state["param_groups"] if isinstance(g, dict)]
+            if groups:
+                self.read.append((sum(len(g.get("params", ())) for g in groups), groups[0].get("lr"), location))
 
     def gradients_are_clear(self, held: Held) -> bool:
         """Every witness has no gradient, or one of zeros, or a tensor other than at the last step."""
@@ -140,6 +164,17 @@ class Optimizers:
             for ref in held.witnesses
             if (p := ref()) is not None and p.grad is not None and p.grad.layout is torch.strided
         }
+
+
+def _optimizer_states(read: Any, depth: int = 0) -> list[dict[str, Any]]:
+    """The state dicts of optimizers in something read from a file, up to two levels deep."""
+    if not isinstance(read, dict):
+        return []
+    if "param_groups" in read and "state" in read:
+        return [read]
+    if depth > 1:
+        return []
+    return [s for v in list(read.values())[:64] for s in _optimizer_states(v, depth + 1)]
 
 
 def _groups(optimizer: Optimizer) -> list[dict[str, Any]]:

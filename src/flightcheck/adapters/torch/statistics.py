@@ -68,6 +68,8 @@ class Statistics:
                 continue
             there = parameter.grad is not None
             norm = norms_of([parameter.grad])[0] if parameter.grad is not None else NOT_THERE
+            if parameter.is_floating_point() and parameter.layout is torch.strided:
+                self._rows["weight"][index] = norms_of([parameter.detach()])[0]
             self._rows["grad"][index] = norm
             counts = self.discovery.counts[index]
             counts.gradient_checks += 1

@@ -37,12 +37,13 @@ def install(observer: TorchObserver) -> None:
     _scaler(observer)
     _loaders(observer)
     _compile(observer)
+    _files(observer)
     _processes(observer)
 
 
 def _modules(o: TorchObserver) -> None:
     note = o.watch.guarded(o.discovery.constructed)
-    loaded = o.watch.guarded(o.discovery.loaded.add)
+    loaded = o.watch.guarded(o.discovery.load)
     depth = 0
 
     def construct(original: Any) -> Any:
@@ -60,7 +61,7 @@ def _modules(o: TorchObserver) -> None:
         @functools.wraps(original)
         def load_state_dict(self: nn.Module, *args: Any, **kwargs: Any) -> Any:
             result = original(self, *args, **kwargs)
-            loaded(self)
+            loaded(self, args[0] if args else kwargs.get("state_dict", {}))
             return result
 
         return load_state_dict
@@ -196,6 +197,20 @@ def _optimizers(o: TorchObserver) -> None:
 
         return __init__
 
+    def load(original: Any) -> Any:
+        def note(optimizer: Optimizer) -> None:
+            o.optimizers.of(optimizer).state_loaded = True
+
+        told = o.watch.guarded(note)
+
+        @functools.wraps(original)
+        def load_state_dict(self: Optimizer, *args: Any, **kwargs: Any) -> Any:
+            result = original(self, *args, **kwargs)
+            told(self)
+            return result
+
+        return load_state_dict
+
     def pre(optimizer: Optimizer, args: Any, kwargs: Any) -> None:
         if not torch.compiler.is_compiling():
             closure = kwargs.get("closure") or (args[1] if len(args) > 1 else None)
@@ -208,6 +223,7 @@ def _optimizers(o: TorchObserver) -> None:
 
     o.patches.replace(Optimizer, "__init__", construct)
     o.patches.replace(Optimizer, "zero_grad", lambda f: _zero_grad(o, f))
+    o.patches.replace(Optimizer, "load_state_dict", load)
     o.patches.add(register_optimizer_step_pre_hook(pre))
     o.patches.add(register_optimizer_step_post_hook(post))
 
@@ -315,6 +331,7 @@ def _scaler(o: TorchObserver) -> None:
         lambda opt, stepped, s: o.protocol.scaler_step(opt, stepped, _scale_of(s), o.lines.here(5))
     )
     told_scale = o.watch.guarded(lambda s: o.protocol.scaled(_scale_of(s)) if s.is_enabled() else None)
+    told_update = o.watch.guarded(lambda scale: o.protocol.record("scaler_update", -1, o.lines.here(5), scale=scale))
     stepping = False
 
     def scale(original: Any) -> Any:
@@ -355,7 +372,19 @@ def _scaler(o: TorchObserver) -> None:
 
     o.patches.replace(GradScaler, "scale", scale)
     o.patches.replace(GradScaler, "unscale_", unscale)
+
+    def update(original: Any) -> Any:
+        @functools.wraps(original)
+        def run(self: GradScaler, *args: Any, **kwargs: Any) -> Any:
+            result = original(self, *args, **kwargs)
+            if self.is_enabled():
+                told_update(_scale_of(self))
+            return result
+
+        return run
+
     o.patches.replace(GradScaler, "step", step)
+    o.patches.replace(GradScaler, "update", update)
 
 
 def _scale_of(scaler: Any) -> float:
@@ -443,3 +472,18 @@ def _processes(o: TorchObserver) -> None:
         return start
 
     o.patches.replace(BaseProcess, "start", make)
+
+
+def _files(o: TorchObserver) -> None:
+    told = o.watch.guarded(lambda read: o.optimizers.state_read(read, o.lines.here(5)))
+
+    def load(original: Any) -> Any:
+        @functools.wraps(original)
+        def run(*args: Any, **kwargs: Any) -> Any:
+            read = original(*args, **kwargs)
+            told(read)
+            return read
+
+        return run
+
+    o.patches.replace(torch, "load", load)

@@ -1,0 +1,25 @@
+"""Secrets on the command line are not recorded."""
+
+from __future__ import annotations
+
+import pytest
+
+from flightcheck.redaction import redacted
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        (["--lr", "0.1"], ["--lr", "0.1"]),
+        (["--api-key", "abc", "--epochs", "3"], ["--api-key", "***", "--epochs", "3"]),
+        (["--wandb_token=abc"], ["--wandb_token=***"]),
+        (["db.password=abc", "model.keys=4"], ["db.password=***", "model.keys=***"]),
+        (["postgres://me:pass@host/db"], ["postgres://me:***@host/db"]),
+        (["hf_" + "a" * 30], ["***"]),
+        (["0123456789abcdef" * 2 + "01234567"], ["***"]),
+        (["--token", "--verbose"], ["--token", "--verbose"]),
+        (["--tokenizer", "bpe", "--monkey", "x"], ["--tokenizer", "bpe", "--monkey", "x"]),
+    ],
+)
+def test_secrets_are_hidden(given: list[str], kept: list[str]) -> None:
+    assert redacted(given) == kept
