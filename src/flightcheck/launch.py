@@ -58,10 +58,20 @@ def show(error: BaseException, package: str) -> None:
         sys.excepthook(type(error), error, error.__traceback__)
     except BaseException as e:
         print("Error in sys.excepthook:", file=sys.stderr)
+        _part(e, error)
         _strip(e, package)
         sys.__excepthook__(type(e), e, e.__traceback__)
         print("\nOriginal exception was:", file=sys.stderr)
         sys.__excepthook__(type(error), error, error.__traceback__)
+
+
+def _part(later: BaseException, error: BaseException) -> None:
+    """Python calls the hook when nothing is being handled: what it raises does not follow the error."""
+    link: BaseException | None = later
+    while link is not None:
+        if link.__context__ is error:
+            link.__context__ = None
+        link = link.__context__
 
 
 def _strip(error: BaseException, package: str) -> None:

@@ -28,7 +28,7 @@ def become(task: dict[str, object]) -> None:
     os.dup2(os.open(str(task["in"]), os.O_RDONLY), 0)
     for number, name in ((1, "out"), (2, "err")):
         os.dup2(os.open(str(task[name]), os.O_WRONLY | os.O_CREAT), number)
-    sys.stdin = open(0, closefd=False)  # noqa: PTH123, SIM115
+    sys.stdin = open(0, closefd=False)  # noqa: SIM115
     os.chdir(str(task["cwd"]))
     arguments = list(task["arguments"])  # type: ignore[call-overload]
     if arguments[:2] == ["-m", "flightcheck"]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import warnings
 from collections.abc import Callable, Iterator
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -35,6 +36,7 @@ def attributes() -> Snapshot:
         (torch, ["compile", "manual_seed", "from_numpy", "tensor"]),
         (torch.random, ["manual_seed"]),
         (random, ["seed"]),
+        (warnings, ["showwarning", "_showwarnmsg", "warn"]),
         (np.random, ["seed"]),
         (torch.autograd, ["backward", "grad"]),
         (nn.utils, ["clip_grad_norm_", "clip_grad_value_"]),

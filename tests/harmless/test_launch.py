@@ -74,9 +74,7 @@ class Both:
     def entirely(self, *arguments: str, options: Sequence[str] = ()) -> tuple[Done, Done]:
         """Both as processes of their own."""
         without = run([sys.executable, *options, *arguments], self.folder)
-        return self._equal(
-            without, run([sys.executable, *options, "-m", "flightcheck", *RUN, *arguments], self.folder)
-        )
+        return self._equal(without, run([sys.executable, *options, "-m", "flightcheck", *RUN, *arguments], self.folder))
 
     def _equal(self, without: Done, within: Done) -> tuple[Done, Done]:
         assert within.out == without.out, within.err
@@ -87,6 +85,7 @@ class Both:
 @pytest.fixture
 def same(server: Server, tmp_path: Path) -> Both:
     return Both(server, tmp_path)
+
 
 SURROUNDINGS = """
     import os, sys, __main__
@@ -257,7 +256,6 @@ train()
 print("printed", flush=True)
 subprocess.run(["echo", "from a child"])
 os.write(1, b"raw\\n")
-sys.stdout = open(os.devnull, "w")
 """)  # fmt: skip
     write(tmp_path, "where = ''", "neighbour.py")
     write(tmp_path, "where = ''", "other.py")
@@ -290,6 +288,38 @@ def test_streams(same: Both, tmp_path: Path) -> None:
 )
 def test_closed_streams(same: Both, tmp_path: Path, text: str) -> None:
     same(write(tmp_path, text))
+
+
+def test_json_when_the_script_replaces_stdout(same: Both, tmp_path: Path) -> None:
+    script = write(
+        tmp_path, TRAINING + "import os, sys\nprint(train())\nsys.stdout.close()\nsys.stdout = open(os.devnull, 'w')\n"
+    )
+    done = same.server.run(tmp_path, *WATCH[1:], "check", "--json", "-", script)
+    assert json.loads(done.out)["run"]["steps"] == 12
+
+
+WARNED = """
+import warnings
+class Loss(nn.Module):
+    def forward(self, x, y):
+        return nn.functional.mse_loss(x, y)
+torch.optim.lr_scheduler.StepLR(optimizer, 3).step()
+for _ in range(3):
+    nn.functional.mse_loss(torch.ones(3, 1), torch.ones(3))
+    nn.MSELoss()(torch.ones(3, 1), torch.ones(3))
+    Loss()(torch.ones(3, 1, requires_grad=True), torch.ones(3)).backward()
+    torch.ones(2, dtype=torch.complex64).float()
+with warnings.catch_warnings(record=True) as seen:
+    warnings.simplefilter("always")
+    nn.functional.l1_loss(torch.ones(3, 1), torch.ones(3))
+print([(w.filename, w.lineno) for w in seen])
+"""
+
+
+def test_warnings_name_the_same_lines(same: Both, tmp_path: Path) -> None:
+    without, within = same.quickly(write(tmp_path, TRAINING + WARNED))
+    assert without.err.count("Warning") >= 5
+    assert without_report(within.err) == without.err
 
 
 def test_another_folder(same: Both, tmp_path: Path) -> None:
@@ -383,7 +413,7 @@ if __name__ == "__main__":
         optimizer.step()
     print(loss.item(), sys.argv)
 """)  # fmt: skip
-    same.quickly(script, "an argument")
+    same(script, "an argument")
     found = last_run(tmp_path)
     assert found.info.steps == 12
     assert not any("processes" in b for b in found.coverage.blind)
@@ -444,7 +474,7 @@ if __name__ == "__main__":
     torch.multiprocessing.spawn(work, args=(2,), nprocs=2)
     print(open("weights0").read() == open("weights1").read(), open("weights0").read())
 """)  # fmt: skip
-    without, within = same.quickly(script)
+    without, within = same(script)
     assert without.out.startswith("True"), without.err
     assert "2 processes that the script started" in " ".join(within.err.split())
 

@@ -135,7 +135,8 @@ class ParameterInfo:
     """The loss's graph reached it at least once."""
     location: Location | None = None
     write_location: Location | None = None
-    """The last line that overwrote its values before training began (an init call), if seen."""
+    """The last line that overwrote its values before training began (an init call), if seen; None where only the
+    constructor of its module wrote them."""
     duplicate_rows: float = 0.0
     """Share of output units that equal another unit of the same matrix, at the first step."""
     constant: bool = False

@@ -60,6 +60,8 @@ def parameter_role(parameter: torch.Tensor, name: str, owner: nn.Module | None) 
     """matrix, bias, gain, embedding or scalar."""
     if isinstance(owner, (nn.Embedding, nn.EmbeddingBag)):
         return "embedding"
+    if name.endswith("bias") and parameter.dim() <= 1:
+        return "bias"
     if parameter.dim() == 0 or parameter.numel() == 1:
         return "scalar"
     if parameter.dim() >= 2:

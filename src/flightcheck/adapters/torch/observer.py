@@ -81,6 +81,7 @@ class TorchObserver:
         self.non_finite = NonFiniteOrigin(watch, self.discovery, self.forward, self.operations, self.node_lines)
         self.budget = Budget(watch, budget, dense_steps, longest_gap)
         self.stopping = stopping
+        self.optimizers.appeared = self.learn_again
         self._enough = self.watch.guarded(stopping.now) if stopping is not None else None
         self.steps = 0
         self.regimes: set[str] = set()
@@ -197,16 +198,10 @@ class TorchObserver:
 
     def before_step(self, optimizer: Any, closure: bool) -> None:
         """An optimizer is about to change its parameters (for a closure: its gradients are made inside)."""
-        known = len(self.optimizers.held)
         held = self.optimizers.of(optimizer)
         held.depth += 1
         if held.depth > 1:
             return
-        if len(self.optimizers.held) > known:
-            self.learn_again()
-            self.discovery.refresh_roots()
-            for root in self.discovery.roots.values():
-                self.statistics.first_look(root.parameter_indices)
         held.closure |= closure
         nonzero, norm = self.statistics.gradients(held)
         if not closure:

@@ -6,6 +6,7 @@ import dataclasses
 import itertools
 import statistics as stats
 import weakref
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -43,6 +44,9 @@ class Held:
     step_location: Location | None = None
     lr_location: Location | None = None
     closure: bool = False
+    first_step: int = -1
+    last_step: int = -1
+    """Rounds of its first and latest step."""
     state_entries: int = 0
     state_drops: int = 0
     state_loaded: bool = False
@@ -58,6 +62,8 @@ class Optimizers:
         self.held: list[Held] = []
         self._by_id: dict[int, Held] = {}
         self.steps_total = 0
+        self.appeared: Callable[[], None] = lambda: None
+        """Called when an optimizer is first seen after training began: another phase of it."""
         self.read: list[tuple[int, Any, Location | None]] = []
         """Of every optimizer state read from a file: how many parameters, first learning rate, and the line."""
 
@@ -94,6 +100,8 @@ class Optimizers:
         self._describe(optimizer, held)
         if same_line:
             self._restarted(same_line, optimizer)
+        if self.steps_total:
+            self.appeared()
         return held
 
     def _restarted(self, same_line: list[Held], optimizer: Optimizer) -> None:
@@ -129,6 +137,8 @@ class Optimizers:
 
     def stepped(self, optimizer: Optimizer, held: Held) -> None:
         """Notice a state that got smaller: somebody threw a part of it away."""
+        held.first_step = self.watch.step if held.first_step < 0 else held.first_step
+        held.last_step = self.watch.step
         entries = len(optimizer.state)
         held.state_drops += entries < held.state_entries
         held.state_entries = entries

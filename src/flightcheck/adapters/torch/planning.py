@@ -14,6 +14,7 @@ from flightcheck.recording.records import Plan
 
 if TYPE_CHECKING:
     from flightcheck.adapters.torch.observer import TorchObserver
+    from flightcheck.adapters.torch.optimizers import Held
 
 _AFTER_EVALUATION: Final = 12
 """Training steps to see after an evaluation: was the model put back into training mode?"""
@@ -99,9 +100,9 @@ def regimes_of(observer: TorchObserver) -> set[str]:
 
     found = set(observer.regimes)
     stepping = [h for h in observer.optimizers.held if h.steps]
-    own = [set(h.indices) for h in stepping]
     roots = [r for r in observer.discovery.roots.values() if r.train_calls]
-    if len(stepping) > 1 and len(roots) > 1 and not set.intersection(*own):
+    together = [h for h in stepping if any(h is not o and _overlap(h, o) for o in stepping)]
+    if len(together) > 1 and len(roots) > 1 and not set.intersection(*(set(h.indices) for h in together)):
         found.add("gan")
     if any(h.closure for h in stepping):
         found.add("closure")
@@ -118,3 +119,8 @@ def regimes_of(observer: TorchObserver) -> set[str]:
     if not any(s.train_calls for s in observer.losses.sites):
         found.add("own-loss")
     return found
+
+
+def _overlap(one: Held, other: Held) -> bool:
+    """They step in the same part of the training, not one after the other."""
+    return one.first_step < other.last_step and other.first_step < one.last_step

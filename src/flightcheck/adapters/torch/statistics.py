@@ -123,13 +123,15 @@ class Statistics:
                 continue
             self._looked.add(index)
             values = parameter.detach()
+            info = self.discovery.parameters[index]
+            written = self.discovery.writes.get(parameter.data_ptr())
             low, high = (float(v) for v in torch.aminmax(values)) if values.numel() else (0.0, 0.0)
             self.discovery.update_parameter(
                 index,
                 constant=low == high,
                 zero=low == high == 0.0,
                 duplicate_rows=duplicate_rows(values),
-                write_location=self.discovery.writes.get(parameter.data_ptr()),
+                write_location=None if written == info.location else written,
             )
 
     def first_gradient(self, indices: Sequence[int]) -> None:

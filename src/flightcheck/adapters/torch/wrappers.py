@@ -7,8 +7,12 @@ workers. The only exception of ours that may leave them is `StopTraining`.
 from __future__ import annotations
 
 import functools
+import sys
+import warnings
 from multiprocessing.process import BaseProcess
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Any, Final
 
 import torch
 import torch.nn.functional as F
@@ -26,6 +30,9 @@ if TYPE_CHECKING:
     from flightcheck.adapters.torch.observer import TorchObserver
 
 
+_PACKAGE: Final = str(Path(__file__).parents[2])
+
+
 def install(observer: TorchObserver) -> None:
     """Put every wrapper in; the observer's `Patches` own them."""
     _modules(observer)
@@ -39,6 +46,7 @@ def install(observer: TorchObserver) -> None:
     _compile(observer)
     _files(observer)
     _processes(observer)
+    _warnings(observer)
 
 
 def _modules(o: TorchObserver) -> None:
@@ -487,3 +495,30 @@ def _files(o: TorchObserver) -> None:
         return run
 
     o.patches.replace(torch, "load", load)
+
+
+def _warnings(o: TorchObserver) -> None:
+    """A warning names the line that called PyTorch, and not ours, which stands between."""
+
+    def correct(message: warnings.WarningMessage) -> None:
+        frame: FrameType | None = sys._getframe(3)
+        while frame is not None and (frame.f_code.co_filename, frame.f_lineno) != (message.filename, message.lineno):
+            frame = frame.f_back
+        while frame is not None and frame.f_code.co_filename.startswith(_PACKAGE):
+            frame = frame.f_back
+        if frame is not None:
+            message.filename, message.lineno = frame.f_code.co_filename, frame.f_lineno
+
+    corrected = o.watch.guarded(correct)
+
+    def make(original: Any) -> Any:
+        @functools.wraps(original)
+        def show(message: warnings.WarningMessage) -> None:
+            if message.filename.startswith(_PACKAGE):
+                corrected(message)
+            original(message)
+
+        return show
+
+    if hasattr(warnings, "_showwarnmsg"):
+        o.patches.replace(warnings, "_showwarnmsg", make)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from flightcheck.checks.base import Check, Finding, NotApplicable, NotEnoughEvidence, Param, check
 from flightcheck.checks.loss._prediction import activation_line
+from flightcheck.recording.records import Location
 from flightcheck.recording.run import Run
 
 
@@ -44,6 +45,7 @@ class DoubleSoftmax(Check):
             raise NotApplicable("no loss function of the framework was called in training")
         if not calls:
             raise NotApplicable("no cross-entropy over more than one class")
+        told: set[Location | None] = set()
         for index in sorted({c.site for c in calls}):
             here = [c for c in calls if c.site == index]
             doubled = [c for c in here if self._probabilities(c.input_min, c.input_max, c.row_sum_error)]
@@ -55,6 +57,9 @@ class DoubleSoftmax(Check):
             floor = math.log1p((here[-1].classes - 1) / math.e)
             first = next((c for c in here if c.input_module_location), here[0])
             line, module = activation_line(run, first, "softmax")
+            if line in told:  # one softmax in front of several losses is one fault
+                continue
+            told.add(line)
             yield Finding(
                 f"Cross-entropy received probabilities (rows sum to 1 in {len(here)} of {len(here)} observed calls), "
                 f"so its floor is {floor:.3f} and not 0.",
