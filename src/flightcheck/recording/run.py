@@ -101,9 +101,13 @@ class Run:
             RunFileError: see `flightcheck.recording.store.read`.
         """
         raw, frames, damage = store.read(path)
-        records = {
-            kind: [from_data(RECORDS[kind], data) for _, data in rows] for kind, rows in raw.items() if kind in RECORDS
-        }
+        records: dict[str, list[Any]] = {}
+        for kind, rows in raw.items():
+            for index, data in rows if kind in RECORDS else ():
+                try:
+                    records.setdefault(kind, []).append(from_data(RECORDS[kind], data))
+                except (TypeError, ValueError, AttributeError):
+                    damage.append(f"record {kind} {index}")
         return cls(records, frames, damage, path)
 
     def _all(self, cls: type[T]) -> list[T]:

@@ -8,11 +8,13 @@ so a killed run loses at most that much.
 from __future__ import annotations
 
 import json
+import math
 import sqlite3
 import sys
 import time
 from array import array
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
@@ -27,8 +29,8 @@ FORMAT: Final = 1
 FILE_NAME: Final = "run.sqlite"
 FLUSH_SECONDS: Final = 0.25
 FRAME_BUDGET: Final = 4096
-"""Sampled steps kept per signal. Past it every second old sample is dropped, so a series of any length stays bounded
-and keeps the shape of the whole run."""
+"""Sampled steps kept per signal. Past it old samples are dropped evenly, so a series of any length stays bounded, keeps
+the shape of the whole run, and its last quarter in full."""
 APPEND_BUDGET: Final = 20_000
 """Appended records kept per kind: enough for every check, and a bound on the size of an endless run."""
 
@@ -40,16 +42,23 @@ CREATE TABLE IF NOT EXISTS frame(signal TEXT, step INTEGER, v BLOB, PRIMARY KEY(
 
 
 class RunWriter:
-    """Writes one run file. Not for several threads: the training thread owns it."""
+    """Writes one run file. Not for several threads: the training thread owns it.
+
+    Raises:
+        RunFileError: the folder cannot be written.
+    """
 
     def __init__(self, folder: Path) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
         self.path = folder / FILE_NAME
-        self._db = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False)
-        self.journal = self._db.execute("PRAGMA journal_mode=WAL").fetchone()[0]
-        self._db.execute("PRAGMA synchronous=NORMAL")
-        self._db.executescript(_SCHEMA)
-        self._db.execute("INSERT OR REPLACE INTO meta VALUES('format', ?)", (str(FORMAT),))
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._db = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False)
+            self.journal = self._db.execute("PRAGMA journal_mode=WAL").fetchone()[0]
+            self._db.execute("PRAGMA synchronous=NORMAL")
+            self._db.executescript(_SCHEMA)
+            self._db.execute("INSERT OR REPLACE INTO meta VALUES('format', ?)", (str(FORMAT),))
+        except (OSError, sqlite3.Error) as e:
+            raise RunFileError(f"{self.path}: cannot be written ({e})") from e
         self._records: dict[tuple[str, int], str] = {}
         self._frames: dict[tuple[str, int], bytes] = {}
         self._appended: dict[str, int] = {}
@@ -105,17 +114,33 @@ class RunWriter:
             if kept <= FRAME_BUDGET:
                 continue
             steps = [r[0] for r in self._db.execute("SELECT step FROM frame WHERE signal=? ORDER BY step", (signal,))]
-            old = steps[: len(steps) * 3 // 4]
-            self._db.executemany("DELETE FROM frame WHERE signal=? AND step=?", [(signal, s) for s in old[1::2]])
-            self._frames_kept[signal] = len(steps) - len(old[1::2])
+            dropped = _superfluous(steps[: -FRAME_BUDGET // 4])
+            self._db.executemany("DELETE FROM frame WHERE signal=? AND step=?", [(signal, s) for s in dropped])
+            self._frames_kept[signal] = len(steps) - len(dropped)
 
     def close(self) -> None:
-        """Commit and close; the file is then a single one, without a write-ahead log beside it."""
+        """Commit and close; the file is then a single one, which can be read where nothing can be written."""
         try:
             self.flush(force=True)
             self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            with suppress(sqlite3.OperationalError):  # somebody reads it at this moment
+                self._db.execute("PRAGMA journal_mode=DELETE")
         finally:
             self._db.close()
+
+
+def _superfluous(steps: list[int]) -> list[int]:
+    """What to drop of a sorted list so that half a budget of evenly distributed steps is left."""
+    if len(steps) < 2:
+        return []
+    distance = 2 * (steps[-1] - steps[0]) / FRAME_BUDGET
+    dropped, kept = [], -math.inf
+    for step in steps:
+        if step - kept < distance:
+            dropped.append(step)
+        else:
+            kept = step
+    return dropped
 
 
 Frame = tuple[npt.NDArray[np.int64], list[npt.NDArray[np.float32]]]
@@ -154,7 +179,7 @@ def _read_records(db: sqlite3.Connection, out: dict[str, list[tuple[int, dict[st
         for kind, index, data in db.execute("SELECT kind, idx, data FROM record ORDER BY kind, idx"):
             try:
                 out.setdefault(kind, []).append((index, json.loads(data)))
-            except ValueError:
+            except (ValueError, TypeError):
                 damage.append(f"record {kind} {index}")
     except sqlite3.DatabaseError as e:
         damage.append(f"records after {sum(map(len, out.values()))}: {e}")
@@ -164,8 +189,11 @@ def _read_frames(db: sqlite3.Connection, out: dict[str, Frame], damage: list[str
     rows: dict[str, list[tuple[int, npt.NDArray[np.float32]]]] = {}
     try:
         for signal, step, blob in db.execute("SELECT signal, step, v FROM frame ORDER BY signal, step"):
-            rows.setdefault(signal, []).append((step, np.frombuffer(blob, dtype="<f4")))
-    except (sqlite3.DatabaseError, ValueError) as e:
+            try:
+                rows.setdefault(signal, []).append((int(step), np.frombuffer(blob, dtype="<f4")))
+            except (ValueError, TypeError):
+                damage.append(f"series {signal}, step {step}")
+    except sqlite3.DatabaseError as e:
         damage.append(f"series: {e}")
     for signal, items in rows.items():
         out[signal] = (np.array([s for s, _ in items], dtype=np.int64), [v for _, v in items])

@@ -86,7 +86,7 @@ class Discovery:
     def constructed(self, thing: Any) -> None:
         """An ``__init__`` of ours runs: note the line. The first note of an object stands."""
         if thing not in self.built:
-            location = self.watch.lines.construction(thing, 3)
+            location = self.watch.lines.construction(thing)
             self.built[thing] = Built(location, self.watch.next_sequence(), self.watch.step)
 
     def load(self, module: nn.Module, state: Any) -> None:

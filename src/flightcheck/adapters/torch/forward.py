@@ -169,7 +169,7 @@ class Forward:
         root = self.discovery.root_of(module)
         grad = torch.is_grad_enabled()
         close = self.watch.learning or self.watch.sampled or not grad or root.call_location is None
-        location = self.watch.lines.here(4) if close else root.call_location
+        location = self.watch.lines.here() if close else root.call_location
         data = {
             "training": module.training,
             "grad": grad,

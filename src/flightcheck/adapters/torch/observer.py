@@ -136,7 +136,7 @@ class TorchObserver:
         value = self._value(loss)
         finite = math.isfinite(value)
         close = self.watch.learning or self.watch.sampled or not finite
-        location = self.lines.here(4) if close else self.protocol.backward_location
+        location = self.lines.here() if close else self.protocol.backward_location
         if close:
             self._last_site = str(location)
         for call in self.forward.training_resumes():
@@ -221,7 +221,7 @@ class TorchObserver:
         if held.depth:
             return
         close = self.watch.learning or self.watch.sampled or held.step_location is None
-        location = self.lines.here(3) if close else held.step_location
+        location = self.lines.here() if close else held.step_location
         self.optimizers.steps_total += 1
         held.steps += 1
         held.step_location = held.step_location or location
@@ -297,7 +297,7 @@ class TorchObserver:
 
     def _finish(self) -> None:
         self.forward.training_resumes()
-        if self._loss is not None or self.protocol.backwards:
+        if self._backwards_in_round:
             self._write_round()
         self._save_records(final=True)
         self.randomness.save()

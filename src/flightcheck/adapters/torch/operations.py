@@ -115,7 +115,7 @@ class Operations(TorchFunctionMode):
         node = _node_of(result)
         if node is None:
             return
-        line = self.watch.lines.here(2)
+        line = self.watch.lines.here()
         if line is not None:
             self.lines[node] = line
         if name in _ACTIVATIONS and args and isinstance(args[0], torch.Tensor):
@@ -124,7 +124,7 @@ class Operations(TorchFunctionMode):
             self._elementwise(name, args[0], args[1], result, line)
 
     def _note_write(self, target: torch.Tensor) -> None:
-        line = self.watch.lines.here(2)
+        line = self.watch.lines.here()
         if line is not None and target.is_floating_point():
             self.discovery.writes[target.data_ptr()] = line
 
@@ -154,7 +154,7 @@ class Operations(TorchFunctionMode):
 
     def note_cut(self, operation: str, leaves: Sequence[torch.Tensor], module: str = "") -> None:
         """A tensor left the graph at the user's line; `leaves` lie behind it."""
-        line = self.watch.lines.here(2)
+        line = self.watch.lines.here()
         key = (operation, line)
         known = self._cuts.get(key)
         if known is not None and known.count >= _WALKED_PER_LINE and known.parameters:

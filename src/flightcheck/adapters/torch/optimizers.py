@@ -270,7 +270,7 @@ class Schedulers:
             calls_before_first_step=info.calls_before_first_step + (held.steps == 0),
             calls_after_skipped_step=info.calls_after_skipped_step + skipped,
             optimizer_steps_per_call=float(stats.median(between)) if between else None,
-            step_location=info.step_location or self.watch.lines.here(3),
+            step_location=info.step_location or self.watch.lines.here(),
         )
         self.watch.writer.put(self.infos[index], index)
         return index

@@ -35,7 +35,7 @@ class Randomness:
     def _noting(self, generator: str, original: Any) -> Any:
         def seeded() -> None:
             if generator not in self._seeded:
-                self._seeded[generator] = (self.watch.next_sequence(), self.watch.lines.here(4))
+                self._seeded[generator] = (self.watch.next_sequence(), self.watch.lines.here())
 
         told = self.watch.guarded(seeded)
 

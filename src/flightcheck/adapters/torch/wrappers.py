@@ -7,12 +7,8 @@ workers. The only exception of ours that may leave them is `StopTraining`.
 from __future__ import annotations
 
 import functools
-import sys
-import warnings
 from multiprocessing.process import BaseProcess
-from pathlib import Path
-from types import FrameType
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import torch
 import torch.nn.functional as F
@@ -23,14 +19,12 @@ from torch.utils.data import DataLoader
 from torch.utils.data._utils.worker import _worker_loop
 from torch.utils.data.dataloader import _BaseDataLoaderIter
 
+from flightcheck.adapters.torch import warning_lines
 from flightcheck.adapters.torch.losses import FUNCTIONS
 from flightcheck.adapters.torch.watch import hands_off
 
 if TYPE_CHECKING:
     from flightcheck.adapters.torch.observer import TorchObserver
-
-
-_PACKAGE: Final = str(Path(__file__).parents[2])
 
 
 def install(observer: TorchObserver) -> None:
@@ -46,7 +40,7 @@ def install(observer: TorchObserver) -> None:
     _compile(observer)
     _files(observer)
     _processes(observer)
-    _warnings(observer)
+    warning_lines.install(observer.patches)
 
 
 def _modules(o: TorchObserver) -> None:
@@ -61,7 +55,8 @@ def _modules(o: TorchObserver) -> None:
             if not torch.compiler.is_compiling():
                 note(self)
                 if isinstance(self, (nn.Linear, nn.modules.conv._ConvNd, nn.RNNBase, nn.Embedding)):
-                    o.randomness.model_built(None)
+                    built = o.discovery.built.get(self)
+                    o.randomness.model_built(built.location if built else None)
 
         return __init__
 
@@ -78,7 +73,7 @@ def _modules(o: TorchObserver) -> None:
         def tell(module: nn.Module, training: bool) -> None:
             root = o.discovery.roots.get(id(module))
             if root is not None and root.module() is module:
-                o.protocol.mode(training, root.info.index, o.lines.here(4))
+                o.protocol.mode(training, root.info.index, o.lines.here())
 
         told = o.watch.guarded(tell)
 
@@ -107,7 +102,7 @@ def _modules(o: TorchObserver) -> None:
 
 def _zero_grad(o: TorchObserver, original: Any) -> Any:
     def tell(owner: Any) -> None:
-        line = o.lines.here(4) if o.protocol.close else None
+        line = o.lines.here() if o.protocol.close else None
         if isinstance(owner, Optimizer):
             o.protocol.zero_grad(owner, None, line)
         else:
@@ -242,7 +237,7 @@ def _schedulers(o: TorchObserver) -> None:
     def tell(scheduler: Any) -> None:
         index = o.schedulers.stepped(scheduler, o.protocol.skipped)
         if index is not None:
-            o.protocol.record("scheduler_step", index, o.lines.here(4))
+            o.protocol.record("scheduler_step", index, o.lines.here())
 
     told = o.watch.guarded(tell)
     constructed = o.watch.guarded(o.discovery.constructed)
@@ -285,10 +280,10 @@ def _schedulers(o: TorchObserver) -> None:
 def _clipping(o: TorchObserver) -> None:
     def by_norm(parameters: Any, max_norm: Any, result: Any) -> None:
         norm = float(result) if isinstance(result, torch.Tensor) and (result.is_cpu or o.watch.sampled) else None
-        o.protocol.clipped(parameters, norm, float(max_norm), o.lines.here(4))
+        o.protocol.clipped(parameters, norm, float(max_norm), o.lines.here())
 
     def by_value(parameters: Any, limit: Any, result: Any) -> None:
-        o.protocol.clipped(parameters, None, float(limit), o.lines.here(4))
+        o.protocol.clipped(parameters, None, float(limit), o.lines.here())
 
     def wrap(tell: Any) -> Any:
         told = o.watch.guarded(tell)
@@ -334,12 +329,12 @@ def _keywords(make: Any, limit: str) -> Any:
 def _scaler(o: TorchObserver) -> None:
     from torch.amp.grad_scaler import GradScaler
 
-    told_unscale = o.watch.guarded(lambda opt: o.protocol.unscale(opt, o.lines.here(5)))
+    told_unscale = o.watch.guarded(lambda opt: o.protocol.unscale(opt, o.lines.here()))
     told_step = o.watch.guarded(
-        lambda opt, stepped, s: o.protocol.scaler_step(opt, stepped, _scale_of(s), o.lines.here(5))
+        lambda opt, stepped, s: o.protocol.scaler_step(opt, stepped, _scale_of(s), o.lines.here())
     )
     told_scale = o.watch.guarded(lambda s: o.protocol.scaled(_scale_of(s)) if s.is_enabled() else None)
-    told_update = o.watch.guarded(lambda scale: o.protocol.record("scaler_update", -1, o.lines.here(5), scale=scale))
+    told_update = o.watch.guarded(lambda scale: o.protocol.record("scaler_update", -1, o.lines.here(), scale=scale))
     stepping = False
 
     def scale(original: Any) -> Any:
@@ -407,9 +402,9 @@ def _loaders(o: TorchObserver) -> None:
     current: dict[int, int] = {}
 
     def iterated(loader: Any, iterator: Any) -> None:
-        index = o.loaders.iterated(loader, o.lines.here(4))
+        index = o.loaders.iterated(loader, o.lines.here())
         current[id(iterator)] = index
-        o.protocol.record("loader_iter", index, o.lines.here(4))
+        o.protocol.record("loader_iter", index, o.lines.here())
 
     told = o.watch.guarded(iterated)
     fetched = o.watch.guarded(lambda it: o.loaders.fetched(current[id(it)]) if id(it) in current else None)
@@ -483,7 +478,7 @@ def _processes(o: TorchObserver) -> None:
 
 
 def _files(o: TorchObserver) -> None:
-    told = o.watch.guarded(lambda read: o.optimizers.state_read(read, o.lines.here(5)))
+    told = o.watch.guarded(lambda read: o.optimizers.state_read(read, o.lines.here()))
 
     def load(original: Any) -> Any:
         @functools.wraps(original)
@@ -495,30 +490,3 @@ def _files(o: TorchObserver) -> None:
         return run
 
     o.patches.replace(torch, "load", load)
-
-
-def _warnings(o: TorchObserver) -> None:
-    """A warning names the line that called PyTorch, and not ours, which stands between."""
-
-    def correct(message: warnings.WarningMessage) -> None:
-        frame: FrameType | None = sys._getframe(3)
-        while frame is not None and (frame.f_code.co_filename, frame.f_lineno) != (message.filename, message.lineno):
-            frame = frame.f_back
-        while frame is not None and frame.f_code.co_filename.startswith(_PACKAGE):
-            frame = frame.f_back
-        if frame is not None:
-            message.filename, message.lineno = frame.f_code.co_filename, frame.f_lineno
-
-    corrected = o.watch.guarded(correct)
-
-    def make(original: Any) -> Any:
-        @functools.wraps(original)
-        def show(message: warnings.WarningMessage) -> None:
-            if message.filename.startswith(_PACKAGE):
-                corrected(message)
-            original(message)
-
-        return show
-
-    if hasattr(warnings, "_showwarnmsg"):
-        o.patches.replace(warnings, "_showwarnmsg", make)

@@ -58,7 +58,7 @@ class LrTooHigh(Check):
     dying = Param(
         0.3, "growth of the share of dead units; runs that learned: 90 % below 0.06 (SGD), 0.58 (Adam/RMSprop)"
     )
-    dead = Param(0.8, "share that stops a layer; regression at a good rate may lose half of one and still learn")
+    dead = Param(0.65, "share that cripples a layer; regression at a good rate may lose half of one and still learn")
 
     def __call__(self, run: Run) -> Iterator[Finding]:
         stepping = [o for o in run.optimizers if o.steps]
@@ -165,7 +165,7 @@ class LrTooHigh(Check):
         return None
 
     def _dying(self, run: Run) -> tuple[float, float, str]:
-        """The largest growth of a layer's share of dead or saturated units, that share, and what befell which layer."""
+        """Of the layer with most dead or saturated units among those where they grew many: growth, share, and which."""
         grown = [(0.0, 0.0, "")]
         for signal, fate in ((ACTIVATION_DEAD, "are dead"), (ACTIVATION_SATURATED, "are saturated")):
             try:
@@ -178,7 +178,7 @@ class LrTooHigh(Check):
                 if len(shares) >= 4:
                     last = float(shares[-3:].min())
                     grown.append((last - float(shares.min()), last, f"{module.path} {fate}"))
-        return max(grown)
+        return max(grown, key=lambda g: (g[0] > self.dying.value, g[1] if g[0] > self.dying.value else g[0]))
 
     @staticmethod
     def _percent(ratio: float) -> str:
