@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 _PACKAGE: Final = str(Path(__file__).parent) + os.sep
 _DENSE_STEPS: Final = {"check": 50, "run": 10}
 """Rounds that are measured in full whatever they cost, before the budget rules."""
-_LONGEST_GAP: Final = {"check": 5, "run": 100}
+_LONGEST_GAP: Final = {"check": 10, "run": 100}
 """Rounds after which one is measured in full whatever it costs. A check is thrown away: there, evidence counts more."""
 
 

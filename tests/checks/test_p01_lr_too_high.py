@@ -47,7 +47,7 @@ def test_divergence_is_an_error_without_lower_severity() -> None:
     ratios = [0.15, 2.0, 1e3, 1e6, 1e9, float("inf"), *([float("nan")] * 10)]
     (finding,) = verdict(grown, ratios, kind="SGD").findings
     assert finding.severity is None
-    assert finding.onset_step == 6
+    assert finding.onset_step == 2
 
 
 def test_nan_without_growth_is_not_the_rate() -> None:

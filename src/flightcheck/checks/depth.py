@@ -105,6 +105,20 @@ def most_common(locations: Iterable[Location | None]) -> Location | None:
     return counted.most_common(1)[0][0] if counted else None
 
 
+def own_line(run: Run, module: ModuleInfo) -> Location | None:
+    """The line that constructs this very module: where its own line makes several, that of the nearest module around
+    it whose line makes only one (``Block(48, 1)`` rather than ``self.act = nn.ReLU()`` inside of ``Block``).
+    """
+    by_path = {m.path: m for m in run.modules}
+    current: ModuleInfo | None = module
+    while current is not None:
+        twins = [m for m in run.modules if m.location == current.location and m.type == current.type]
+        if len(twins) == 1:
+            return current.location or module.location
+        current = by_path.get(current.path.rpartition(".")[0])
+    return module.location
+
+
 def where(location: Location | None) -> str:
     """A line as a reader names it: the file without its folders."""
     return (

@@ -368,6 +368,8 @@ class Evaluation:
     held_by_optimizer: bool = True
     training_flag: bool = False
     """``root.training`` at the first call."""
+    functional_dropout: Location | None = None
+    """A line that called dropout as a function, switched on, although the root was in eval mode."""
 
 
 @dataclass(frozen=True)

@@ -495,6 +495,14 @@ def scripted_loss(out: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
     return F.mse_loss(out, y) + F.l1_loss(out, y)
 
 
+@torch.jit.script
+def scripted_slope(x: torch.Tensor) -> torch.Tensor:
+    x = x.detach().requires_grad_(True)
+    slope = torch.autograd.grad([(x * x).sum()], [x])[0]
+    assert slope is not None
+    return slope
+
+
 def functional() -> Any:
     """Losses in TorchScript, per-example gradients by vmap, complex and double parameters, a lazy layer."""
     model = nn.Sequential(nn.LazyLinear(8), nn.Tanh(), nn.Linear(8, 1)).double()
@@ -515,7 +523,7 @@ def functional() -> Any:
         loss = scripted_loss(model(x), y) + phase.abs().sum()
         loss.backward()
         optimizer.step()
-        seen += [loss.item(), gradients]
+        seen += [loss.item(), gradients, scripted_slope(x)]
     return [seen, model.state_dict(), torch.view_as_real(phase), optimizer.state_dict()]
 
 

@@ -39,6 +39,7 @@ class Phase:
     digests: set[str] = field(default_factory=set)
     repeated: bool = False
     first_metrics: int = 0
+    functional_dropout: Location | None = None
 
 
 @dataclass
@@ -77,6 +78,10 @@ class Forward:
         self._origins: dict[Location, tuple[Location | None, Location | None]] = {}
         self.look_at: Callable[[nn.Module, Any], Any] | None = None
         """Told the output of every module below a root, on sampled rounds."""
+        self.evaluating = False
+        """The outermost call that runs now is of a model in eval mode, without gradients."""
+        self.dropout_line: Location | None = None
+        """Where that call used dropout as a function, switched on."""
         self._before = watch.guarded(self._look)
         self._after = watch.guarded(self._classify)
 
@@ -122,6 +127,7 @@ class Forward:
     def _outer(self, original: Callable[..., Any], module: nn.Module, args: Any, kwargs: Any) -> Any:
         before = self._before(module, args, kwargs)
         evaluating = not torch.is_grad_enabled() or not module.training
+        self.evaluating = not torch.is_grad_enabled() and not module.training
         resume = evaluating and self.operations.suspend()
         self.depth = 1
         self.operations.modules.append(module)
@@ -130,6 +136,7 @@ class Forward:
             result = original(module, *args, **kwargs)
         finally:
             self.depth = 0
+            self.evaluating = False
             self.operations.modules.pop()
             self.operations.with_grad.pop()
             if resume:
@@ -253,6 +260,8 @@ class Forward:
             if self.evaluations < 3:
                 self.operations.resume()
         phase.calls += 1
+        phase.functional_dropout = phase.functional_dropout or self.dropout_line
+        self.dropout_line = None
         if phase.calls <= 16:
             digest = ",".join(str(batch_key(t())) for _, t in self.last_inputs if t() is not None)
             phase.repeated |= digest in phase.digests
@@ -290,6 +299,7 @@ class Forward:
                         same_input=phase.repeated,
                         grad_enabled=phase.grad_enabled,
                         training_flag=phase.training_flag,
+                        functional_dropout=phase.functional_dropout,
                         held_by_optimizer=any(
                             self.discovery.parameters[i].optimizers for i in phase.root.parameter_indices
                         ),

@@ -46,9 +46,10 @@ class NonFiniteOrigin:
         elif origin is not None:
             node, reason, detail = origin
             line = self.lines.line(site, loss, node, self.operations.lines) or location
-            record = NonFinite(self.watch.step, "loss", reason, node.name(), line, detail, self._module(node))
+            detail = {**detail, "reason": reason}
+            record = NonFinite(self.watch.step, "loss", "", node.name(), line, detail, self._module(node))
         else:
-            record = NonFinite(self.watch.step, "loss", "the loss", "", location, {"value": float(loss.detach())})
+            record = NonFinite(self.watch.step, "loss", "", "", location, {"value": float(loss.detach())})
         self.watch.writer.put(record)
         self.watch.writer.flush(force=True)
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from torch.jit._builtins import _find_builtin, _get_builtin_table
+
 
 class Removable(Protocol):
     """A hook handle of PyTorch."""
@@ -26,6 +28,9 @@ class Patches:
         if isinstance(original, staticmethod):
             original = original.__func__
         replacement = make(original)
+        operator = _find_builtin(original)  # type: ignore[no-untyped-call]
+        if operator is not None:  # TorchScript knows this function by its identity
+            _get_builtin_table()[id(replacement)] = operator  # type: ignore[no-untyped-call]
         setattr(owner, name, replacement)
         self._replaced.append((owner, name, original, replacement, own))
 
@@ -38,6 +43,7 @@ class Patches:
         for handle in self._handles:
             handle.remove()
         for owner, name, original, replacement, own in reversed(self._replaced):
+            _get_builtin_table().pop(id(replacement), None)  # type: ignore[no-untyped-call]
             if vars(owner).get(name) is not replacement:
                 continue
             if own:

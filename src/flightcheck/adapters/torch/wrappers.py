@@ -7,6 +7,7 @@ workers. The only exception of ours that may leave them is `StopTraining`.
 from __future__ import annotations
 
 import functools
+import sys
 from multiprocessing.process import BaseProcess
 from typing import TYPE_CHECKING, Any
 
@@ -39,6 +40,7 @@ def install(observer: TorchObserver) -> None:
     _loaders(observer)
     _compile(observer)
     _files(observer)
+    _dropout(observer)
     _processes(observer)
     warning_lines.install(observer.patches)
 
@@ -490,3 +492,36 @@ def _files(o: TorchObserver) -> None:
         return run
 
     o.patches.replace(torch, "load", load)
+
+
+def _dropout(o: TorchObserver) -> None:
+    """Dropout called as a function knows nothing of ``eval()``: is it on while a model is evaluated?"""
+    kinds: list[Any] = [k for k in vars(nn.modules.dropout).values() if isinstance(k, type) and "forward" in vars(k)]
+    own = {k.forward.__code__ for k in kinds}
+
+    def note() -> None:
+        o.forward.dropout_line = o.lines.here()
+
+    noted = o.watch.guarded(note)
+
+    def make(share: str, default: float, position: int, needs_flag: bool) -> Any:
+        def wrap(original: Any) -> Any:
+            @functools.wraps(original)
+            def dropout(*args: Any, **kwargs: Any) -> Any:
+                if o.forward.evaluating and o.forward.dropout_line is None and not torch.compiler.is_compiling():
+                    p = args[position] if len(args) > position else kwargs.get(share, default)
+                    flag = args[2] if len(args) > 2 else kwargs.get("training", True)
+                    on = p > 0 and (flag or not needs_flag)
+                    if (
+                        on and sys._getframe(1).f_code not in own
+                    ):  # a Dropout module left in train mode is another fault
+                        noted()
+                return original(*args, **kwargs)
+
+            return dropout
+
+        return wrap
+
+    for name in ("dropout", "dropout1d", "dropout2d", "dropout3d", "alpha_dropout", "feature_alpha_dropout"):
+        o.patches.replace(F, name, make("p", 0.5, 1, True))
+    o.patches.replace(F, "scaled_dot_product_attention", make("dropout_p", 0.0, 4, False))

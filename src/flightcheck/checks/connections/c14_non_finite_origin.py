@@ -77,10 +77,10 @@ class NonFiniteOrigin(Check):
 def _finding(origin: NonFinite, broken: list[int]) -> Finding:
     detail = origin.detail
     name = origin.operation.removesuffix("0").removesuffix("Backward")
-    text = f"The first NaN or infinity arose in step {origin.step} in {origin.where} {origin.name}".rstrip()
-    text += f", made by {name}" if name else ""
+    text = f"The first NaN or infinity arose in step {origin.step} in the {origin.where} {origin.name}".rstrip()
+    text += f": {detail['reason']}" if detail.get("reason") else f", made by {name}" if name else ""
     if "minimum" in detail and "maximum" in detail:
-        text += f" of values from {detail['minimum']:.3g} to {detail['maximum']:.3g}"
+        text += f", of values from {detail['minimum']:.3g} to {detail['maximum']:.3g}"
     if detail.get("zeros"):
         text += f" with {detail['zeros']} zeros"
     lower = name.lower()

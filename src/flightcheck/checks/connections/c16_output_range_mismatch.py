@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from flightcheck.checks.base import Check, Finding, NotApplicable, NotEnoughEvidence, Param, Severity, check
+from flightcheck.checks.depth import own_line
 from flightcheck.recording.records import Location, LossCall
 from flightcheck.recording.run import Run
 
@@ -106,12 +107,13 @@ class OutputRangeMismatch(Check):
 def _where(run: Run, c: LossCall, activation: str) -> tuple[Location | None, str]:
     """The line of the last activation, and its path if it is a module."""
     if c.input_module_location and c.input_module_type.lower().startswith(activation):
-        return c.input_module_location, c.input_module
+        module = next((m for m in run.modules if m.path == c.input_module), None)
+        return own_line(run, module) if module else c.input_module_location, c.input_module
     called = [m for m in run.modules if m.leaf and m.order >= 0 and m.kind != "loss"]
     ends = [max((m for m in called if m.root == root), key=lambda m: m.order) for root in {m.root for m in called}]
     made = next((m for m in ends if m.location and m.type.lower().startswith(activation)), None)
     if made:
-        return made.location, made.path
+        return own_line(run, made), made.path
     return c.input_module_location or run.site(c).input_location or run.site(c).location, c.input_module
 
 

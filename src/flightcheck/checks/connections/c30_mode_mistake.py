@@ -24,18 +24,19 @@ class ModeMistake(Check):
     ## What it checks
     (a) Steps whose forward passes all ran in eval mode after earlier ones ran in train mode, or after an evaluation:
     nobody called `model.train()` again. (b) Evaluations that compute losses or metrics without gradient while
-    dropout or batch normalization are in train mode.
+    dropout or batch normalization are in train mode. (c) Dropout called as a function without the mode, so that it
+    stays on in eval mode.
     ## Why it matters
     Without `train()` dropout is off and batch statistics freeze for the rest of training. Without `eval()` the
     measured quality is that of a randomly thinned network, and validation data leaks into the running statistics.
     ## How to fix
     `model.train()` as the first line of each training epoch, `model.eval()` as the first of each evaluation.
     ## Source
-    ncsn#2, vsepp#4, pytorch-fcn#57, LCFCN#20, deep-learning-v2-pytorch#3.
+    nanoGPT#240, pytorch-fm#21, ncsn#2, vsepp#4, pytorch-fcn#57, LCFCN#20, deep-learning-v2-pytorch#3.
     ## Known false alarms
     Monte-Carlo dropout (the same input twice), statistics recalibration, frozen batch normalization (single modules in
     eval mode), attacks and adversaries (other passes of the step are in train mode) and phases without gradient in most
-    steps (teachers, rollouts) are silent. Dropout called as a function is not seen.
+    steps (teachers, rollouts) are silent.
     """
 
     steps = Param(3, "consecutive training steps in the wrong mode; attacks and probes take no steps")
@@ -48,7 +49,11 @@ class ModeMistake(Check):
         roots = trained_roots(run)
         by_index = {r.index: r for r in run.roots}
         sensitive = {m.root for m in run.modules if m.kind in ("dropout", "batchnorm")}
+        functional = list(self._functional(run))
+        yield from functional
         if roots and not sensitive.intersection(roots):
+            if functional:
+                return
             raise NotApplicable("no module depends on the mode (dropout, batch normalization)")
         forwards = [c for c in run.calls if c.kind == "forward" and c.data.get("grad", True)]
         if not forwards and not run.evaluations:
@@ -96,6 +101,7 @@ class ModeMistake(Check):
     def _evaluation(self, run: Run, roots: list[int]) -> Iterator[Finding]:
         if run.in_regime("gan", "reinforcement"):
             return
+        yield from self._functional(run)
         total = max(run.info.steps, 1)
         for root in sorted({e.root for e in run.evaluations}):
             phases = [e for e in run.evaluations if e.root == root]
@@ -115,6 +121,22 @@ class ModeMistake(Check):
                 evidence={"evaluations": len(wrong), "of": len(phases), "modes": kinds},
                 onset_step=wrong[0].step,
                 fix=f"Call eval() before the evaluation in {where(at)}, and train() after it.",
+            )
+
+    def _functional(self, run: Run) -> Iterator[Finding]:
+        """Dropout called as a function that stays on in eval mode. The same input twice is Monte-Carlo dropout."""
+        wanted = {e.functional_dropout for e in run.evaluations if e.same_input}
+        for line in dict.fromkeys(e.functional_dropout for e in run.evaluations):
+            if line is None or line in wanted:
+                continue
+            phases = [e for e in run.evaluations if e.functional_dropout == line]
+            yield Finding(
+                f"Dropout in {where(line)} is called as a function and stays on in eval mode: "
+                f"{len(phases)} evaluations gave random results.",
+                location=line,
+                evidence={"evaluations": len(phases), "modes": ["functional dropout"]},
+                onset_step=phases[0].step,
+                fix="Pass training=self.training (to attention: dropout_p=p if self.training else 0.0).",
             )
 
 

@@ -127,7 +127,7 @@ class LrTooHigh(Check):
                 return (
                     f"the loss grew from {start:.3g} to {grew:.3g} and is {losses[-1]} since step {first}",
                     True,
-                    first,
+                    int(np.argmax(before > self.diverged.value * start)),
                 )
             return None
         end = float(np.median(losses[-max(10, len(losses) // 5) :]))
