@@ -34,6 +34,11 @@ def _earlier(cause: Finding, effect: Finding) -> bool:
     return cause.onset_step < effect.onset_step
 
 
+def _not_later(cause: Finding, effect: Finding) -> bool:
+    """The effect was not there before the cause."""
+    return cause.onset_step <= effect.onset_step
+
+
 def _at_start(cause: Finding, effect: Finding) -> bool:
     """The cause was there before the first step, so no update can have made it."""
     return cause.onset_step == 0
@@ -147,7 +152,8 @@ CAUSES: Final[tuple[Cause, ...]] = (
     _row("C07", "P02 C11 C13 S01 S02" + _FLAT),
     _row("C08", "C11 P19 P34"),
     _row("C08", "C14", when=_earlier),
-    _row("C14", "C08 C12 P19 P01 C11 C13 C05 C06 C02 C07 C25 S01 P34" + _FLAT),
+    _row("C14", "C08 P01", when=_not_later),
+    _row("C14", "C12 P19 C11 C13 C05 C06 C02 C07 C25 S01 P34" + _FLAT),
     _row("C03", "C25", "module"),
     _row("C04", "S06 L01 T08"),
     _row("C18", "L01 P33"),

@@ -369,7 +369,8 @@ class Evaluation:
     training_flag: bool = False
     """``root.training`` at the first call."""
     functional_dropout: Location | None = None
-    """A line that called dropout as a function, switched on, although the root was in eval mode."""
+    """A line that called dropout as a function, without a word on whether it is to be on, although the root was in eval
+    mode. (``training=True`` in the call is a word: Monte-Carlo dropout.)"""
 
 
 @dataclass(frozen=True)

@@ -62,7 +62,8 @@ class Operations(TorchFunctionMode):
         """The mode is on PyTorch's stack: below those of the user, whose ``with`` takes off what lies on top."""
         self._cuts: dict[tuple[str, Location | None], GraphCut] = {}
         self._broadcasts: dict[tuple[str, Location | None], Broadcast] = {}
-        self._training = True
+        self._served: dict[int, set[int]] = {}
+        """Activation module (by identity) → layers whose output it was given."""
 
     # -- on and off ---------------------------------------------------------------------------------------------
 
@@ -130,14 +131,21 @@ class Operations(TorchFunctionMode):
 
     def _activation(self, name: str, given: torch.Tensor, node: Any) -> None:
         inside = self.modules[-1] if self.modules else None
-        if inside is not None and type(inside).__module__ == "torch.nn.modules.activation":
-            return
         source = behind_views(given.grad_fn) if not name.endswith("_") else None
         if source is None and node.next_functions:
             source = behind_views(node.next_functions[0][0])
         owner = self.owners.get(source)
-        if owner is not None:
-            self.discovery.followed_by(owner, _ACTIVATIONS[name])
+        if owner is None:
+            return
+        if inside is not None and type(inside).__module__ == "torch.nn.modules.activation":
+            # A module of its own speaks for itself, unless one module serves several layers.
+            served = self._served.setdefault(id(inside), set())
+            served.add(owner)
+            owners = served if len(served) > 1 else set()
+        else:
+            owners = {owner}
+        for index in owners:
+            self.discovery.followed_by(index, _ACTIVATIONS[name])
 
     # -- cuts ---------------------------------------------------------------------------------------------------
 

@@ -504,17 +504,15 @@ def _dropout(o: TorchObserver) -> None:
 
     noted = o.watch.guarded(note)
 
-    def make(share: str, default: float, position: int, needs_flag: bool) -> Any:
+    def make(share: str, default: float, position: int, flagged: bool) -> Any:
         def wrap(original: Any) -> Any:
             @functools.wraps(original)
             def dropout(*args: Any, **kwargs: Any) -> Any:
                 if o.forward.evaluating and o.forward.dropout_line is None and not torch.compiler.is_compiling():
                     p = args[position] if len(args) > position else kwargs.get(share, default)
-                    flag = args[2] if len(args) > 2 else kwargs.get("training", True)
-                    on = p > 0 and (flag or not needs_flag)
-                    if (
-                        on and sys._getframe(1).f_code not in own
-                    ):  # a Dropout module left in train mode is another fault
+                    told = flagged and (len(args) > 2 or "training" in kwargs)
+                    # A Dropout module that was left in train mode is another fault.
+                    if p > 0 and not told and sys._getframe(1).f_code not in own:
                         noted()
                 return original(*args, **kwargs)
 

@@ -124,10 +124,9 @@ class ModeMistake(Check):
             )
 
     def _functional(self, run: Run) -> Iterator[Finding]:
-        """Dropout called as a function that stays on in eval mode. The same input twice is Monte-Carlo dropout."""
-        wanted = {e.functional_dropout for e in run.evaluations if e.same_input}
+        """Dropout called as a function that stays on in eval mode."""
         for line in dict.fromkeys(e.functional_dropout for e in run.evaluations):
-            if line is None or line in wanted:
+            if line is None:
                 continue
             phases = [e for e in run.evaluations if e.functional_dropout == line]
             yield Finding(
