@@ -567,7 +567,14 @@ LOOPS = {
         "def main():\n    for epoch in range(25):\n        def closure():\n            return step(x)  # USE\n"
         "        opt.step(closure)",
     ),
-    "parameter with a default": (4, "def fit(epochs=4):\n    for e in range(epochs):\n        step()  # USE"),
+    "parameter with a default": (
+        4,
+        "def fit(epochs=4):\n    for e in range(epochs):\n        for b in data:\n            step()  # USE",
+    ),
+    "a loop over steps": (
+        None,
+        "def fit(n=400):\n    for i in range(n):\n        x = next(stream)\n        step(x)  # USE",
+    ),
     "several seeds outside": (
         10,
         "def train(seed):\n    for e in range(10):\n        for x in loader:\n            step(x)  # USE\n"
@@ -598,7 +605,7 @@ def test_planned_epochs(tmp_path: Path, rounds: int | None, code: str) -> None:
 
 
 def test_values_of_the_running_program_win(tmp_path: Path) -> None:
-    file, use, _ = write(tmp_path, "for e in range(args.epochs):\n    step()  # USE\n")
+    file, use, _ = write(tmp_path, "for e in range(args.epochs):\n    for b in loader:\n        step()  # USE\n")
     assert loop_count(file, use, {}) is None
     assert loop_count(file, use, {"args.epochs": 3}) == 3
 

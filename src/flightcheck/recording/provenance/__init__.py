@@ -177,7 +177,8 @@ def loop_count(file: str, line: int, frame_values: dict[str, int | float]) -> in
         frame_values: numbers known while running, by name (``EPOCHS``, ``args.epochs``); they win over the source.
 
     Returns:
-        The count of the loop over epochs, in this function or around a call of it; None where no loop counts.
+        The count of the loop over epochs, in this function or around a call of it; None where no loop counts, or only
+        the innermost one, which goes over batches or steps unless its variable is named after epochs.
     """
     try:
         source = read_source(file)
@@ -193,6 +194,8 @@ def loop_count(file: str, line: int, frame_values: dict[str, int | float]) -> in
         for loop, rounds in counted:
             if "epoch" in ast.unparse(loop.target).lower():
                 return rounds
+        # The innermost loop goes over batches or steps: its count is no number of epochs.
+        counted = [c for c in counted if c[0] is not loops[0]]
         plausible = [n for loop, n in counted if not ast.unparse(loop.target).lower().startswith(UNKNOWN_LOOPS)]
         return plausible[-1] if plausible else None
     except Exception:  # as above
