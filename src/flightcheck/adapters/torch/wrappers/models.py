@@ -1,0 +1,160 @@
+"""Calls of models and of functions: modules, losses, dropout, compilation."""
+
+from __future__ import annotations
+
+import functools
+import sys
+from typing import TYPE_CHECKING, Any
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from flightcheck.adapters.torch.losses import FUNCTIONS
+from flightcheck.adapters.torch.watch import hands_off
+from flightcheck.adapters.torch.wrappers.clearing import clearing
+
+if TYPE_CHECKING:
+    from flightcheck.adapters.torch.observer import TorchObserver
+
+
+def modules(o: TorchObserver) -> None:
+    """Construction, loading, modes and calls of modules."""
+    note = o.watch.guarded(o.discovery.constructed)
+    loaded = o.watch.guarded(o.discovery.load)
+    depth = 0
+
+    def construct(original: Any) -> Any:
+        @functools.wraps(original)
+        def __init__(self: nn.Module, *args: Any, **kwargs: Any) -> None:  # noqa: N807
+            original(self, *args, **kwargs)
+            if not torch.compiler.is_compiling():
+                note(self)
+                if isinstance(self, (nn.Linear, nn.modules.conv._ConvNd, nn.RNNBase, nn.Embedding)):
+                    built = o.discovery.built.get(self)
+                    o.randomness.model_built(built.location if built else None)
+
+        return __init__
+
+    def load(original: Any) -> Any:
+        @functools.wraps(original)
+        def load_state_dict(self: nn.Module, *args: Any, **kwargs: Any) -> Any:
+            result = original(self, *args, **kwargs)
+            loaded(self, args[0] if args else kwargs.get("state_dict", {}))
+            return result
+
+        return load_state_dict
+
+    def mode(original: Any) -> Any:
+        def tell(module: nn.Module, training: bool) -> None:
+            root = o.discovery.roots.get(id(module))
+            if root is not None and root.module() is module:
+                o.protocol.mode(training, root.info.index, o.lines.here())
+
+        told = o.watch.guarded(tell)
+
+        @functools.wraps(original)
+        def train(self: nn.Module, mode: bool = True) -> Any:
+            nonlocal depth
+            if torch.compiler.is_compiling():
+                return original(self, mode)
+            depth += 1
+            try:
+                result = original(self, mode)
+            finally:
+                depth -= 1
+            if not depth:
+                told(self, mode)
+            return result
+
+        return train
+
+    o.patches.replace(nn.Module, "__init__", construct)
+    o.patches.replace(nn.Module, "load_state_dict", load)
+    o.patches.replace(nn.Module, "train", mode)
+    o.patches.replace(nn.Module, "zero_grad", lambda f: clearing(o, f))
+    o.patches.replace(nn.Module, "__call__", o.forward.wrap)
+
+
+def losses(o: TorchObserver) -> None:
+    """The loss functions of `torch.nn.functional`."""
+    told = o.watch.guarded(o.losses.called)
+    nested = 0
+
+    def wrap(name: str) -> Any:
+        def make(original: Any) -> Any:
+            @functools.wraps(original)
+            def loss(*args: Any, **kwargs: Any) -> Any:
+                nonlocal nested
+                if torch.compiler.is_compiling() or not o.watch.mine():
+                    return original(*args, **kwargs)
+                nested += 1
+                try:
+                    result = original(*args, **kwargs)
+                finally:
+                    nested -= 1
+                if not nested and not hands_off():
+                    told(name, args, kwargs, result)
+                return result
+
+            loss.__dict__["__prepare_scriptable__"] = lambda: original  # what torch.jit.script is to compile
+            return loss
+
+        return make
+
+    for name in FUNCTIONS:
+        if hasattr(F, name):
+            o.patches.replace(F, name, wrap(name))
+
+
+def dropout(o: TorchObserver) -> None:
+    """Dropout called as a function knows nothing of ``eval()``: is it on while a model is evaluated?"""
+    kinds: list[Any] = [k for k in vars(nn.modules.dropout).values() if isinstance(k, type) and "forward" in vars(k)]
+    own = {k.forward.__code__ for k in kinds}
+
+    def note() -> None:
+        o.forward.dropout_line = o.lines.here()
+
+    noted = o.watch.guarded(note)
+
+    def make(share: str, default: float, position: int, flagged: bool) -> Any:
+        def wrap(original: Any) -> Any:
+            @functools.wraps(original)
+            def dropout(*args: Any, **kwargs: Any) -> Any:
+                if o.forward.evaluating and o.forward.dropout_line is None and not torch.compiler.is_compiling():
+                    p = args[position] if len(args) > position else kwargs.get(share, default)
+                    told = flagged and (len(args) > 2 or "training" in kwargs)
+                    # A Dropout module that was left in train mode is another fault.
+                    if p > 0 and not told and sys._getframe(1).f_code not in own:
+                        noted()
+                return original(*args, **kwargs)
+
+            return dropout
+
+        return wrap
+
+    for name in ("dropout", "dropout1d", "dropout2d", "dropout3d", "alpha_dropout", "feature_alpha_dropout"):
+        o.patches.replace(F, name, make("p", 0.5, 1, True))
+    o.patches.replace(F, "scaled_dot_product_attention", make("dropout_p", 0.0, 4, False))
+
+
+def compilation(o: TorchObserver) -> None:
+    """Compiled models: hooks would stay silent in them."""
+
+    def tell() -> None:
+        o.watch.compiled = True
+        o.operations.suspend()
+        o.activations.disarm()
+
+    told = o.watch.guarded(tell)
+
+    def make(original: Any) -> Any:
+        @functools.wraps(original)
+        def compile_(*args: Any, **kwargs: Any) -> Any:
+            told()
+            return original(*args, **kwargs)
+
+        return compile_
+
+    o.patches.replace(torch, "compile", make)
+    o.patches.replace(nn.Module, "compile", make)

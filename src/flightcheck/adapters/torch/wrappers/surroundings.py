@@ -1,0 +1,94 @@
+"""What lies around a training: data loaders, files, other processes."""
+
+from __future__ import annotations
+
+import functools
+from multiprocessing.process import BaseProcess
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch.utils.data import DataLoader
+from torch.utils.data._utils.worker import _worker_loop
+from torch.utils.data.dataloader import _BaseDataLoaderIter
+
+if TYPE_CHECKING:
+    from flightcheck.adapters.torch.observer import TorchObserver
+
+
+def loaders(o: TorchObserver) -> None:
+    """DataLoaders and the batches they give."""
+    constructed = o.watch.guarded(o.discovery.constructed)
+    current: dict[int, int] = {}
+
+    def iterated(loader: Any, iterator: Any) -> None:
+        index = o.loaders.iterated(loader, o.lines.here())
+        current[id(iterator)] = index
+        o.protocol.record("loader_iter", index, o.lines.here())
+
+    told = o.watch.guarded(iterated)
+    fetched = o.watch.guarded(lambda it: o.loaders.fetched(current[id(it)]) if id(it) in current else None)
+
+    def construct(original: Any) -> Any:
+        @functools.wraps(original)
+        def __init__(self: Any, *args: Any, **kwargs: Any) -> None:  # noqa: N807
+            original(self, *args, **kwargs)
+            constructed(self)
+
+        return __init__
+
+    def iterate(original: Any) -> Any:
+        @functools.wraps(original)
+        def __iter__(self: Any) -> Any:  # noqa: N807
+            iterator = original(self)
+            told(self, iterator)
+            return iterator
+
+        return __iter__
+
+    def following(original: Any) -> Any:
+        @functools.wraps(original)
+        def __next__(self: Any) -> Any:  # noqa: N807
+            batch = original(self)
+            fetched(self)
+            return batch
+
+        return __next__
+
+    o.patches.replace(DataLoader, "__init__", construct)
+    o.patches.replace(DataLoader, "__iter__", iterate)
+    o.patches.replace(_BaseDataLoaderIter, "__next__", following)
+
+
+def files(o: TorchObserver) -> None:
+    """States of optimizers read from files."""
+    told = o.watch.guarded(lambda read: o.optimizers.state_read(read, o.lines.here()))
+
+    def load(original: Any) -> Any:
+        @functools.wraps(original)
+        def run(*args: Any, **kwargs: Any) -> Any:
+            read = original(*args, **kwargs)
+            told(read)
+            return read
+
+        return run
+
+    o.patches.replace(torch, "load", load)
+
+
+def processes(o: TorchObserver) -> None:
+    """Processes that the script starts: they are not watched."""
+
+    def counted(process: BaseProcess) -> None:
+        o.watch.children += getattr(process, "_target", None) is not _worker_loop
+
+    count = o.watch.guarded(counted)
+
+    def make(original: Any) -> Any:
+        @functools.wraps(original)
+        def start(self: BaseProcess) -> None:
+            count(self)
+            original(self)
+
+        return start
+
+    o.patches.replace(BaseProcess, "start", make)
