@@ -440,10 +440,12 @@ DDP = (
     TRAINING
     + """
 import os, sys
+os.environ["GLOO_SOCKET_IFNAME"] = "lo"
 import torch.distributed as dist
 from torch.nn.parallel import DistributedDataParallel
 def work(rank, world):
-    dist.init_process_group("gloo", rank=rank, world_size=world)
+    meeting = os.path.abspath(os.environ.get("MEETING", f"meeting{os.getppid()}"))  # a port could be somebody else's
+    dist.init_process_group("gloo", "file://" + meeting, rank=rank, world_size=world)
     torch.manual_seed(rank)
     parallel = DistributedDataParallel(nn.Linear(4, 2))
     optimizer = torch.optim.SGD(parallel.parameters(), 0.1)
@@ -459,16 +461,8 @@ def work(rank, world):
 )
 
 
-def distributed_environment() -> dict[str, str]:
-    import socket
-
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(s.getsockname()[1]), "WORLD_SIZE": "2"}
-
-
 def test_processes_that_the_script_spawns(same: Both, tmp_path: Path) -> None:
-    script = write(tmp_path, DDP + f"os.environ.update({distributed_environment()!r})" + """
+    script = write(tmp_path, DDP + """
 if __name__ == "__main__":
     torch.multiprocessing.spawn(work, args=(2,), nprocs=2)
     print(open("weights0").read() == open("weights1").read(), open("weights0").read())
@@ -481,8 +475,9 @@ if __name__ == "__main__":
 def test_two_ranks_as_a_launcher_starts_them(same: Both, tmp_path: Path) -> None:
     script = write(tmp_path, DDP + "work(int(os.environ['RANK']), 2)\n")
     weights = []
-    for command in ([sys.executable], [*WATCH, *RUN], [*WATCH, "check", "--fail-on", "never", "--steps", "15"]):
-        shared = distributed_environment()
+    check = ["check", "--fail-on", "never", "--steps", "15"]
+    for number, command in enumerate([[sys.executable], [*WATCH, *RUN], [*WATCH, *check]]):
+        shared = {"WORLD_SIZE": "2", "MEETING": str(number)}
         ranks = [
             subprocess.Popen(
                 [*command, script], cwd=tmp_path, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,

@@ -205,7 +205,7 @@ def test_a_run_in_a_folder_that_cannot_be_written(tmp_path: Path, finished: bool
     if finished:
         writer.close()
     shutil.copytree(tmp_path / "made", folder)
-    for path in [*folder.iterdir(), folder, *tmp_path.parents[:2], tmp_path]:
+    for path in [*folder.iterdir(), folder, *tmp_path.parents[:3], tmp_path]:
         path.chmod(0o555 if path.is_dir() and path == folder else 0o755 if path.is_dir() else 0o444)
 
     def act() -> None:
