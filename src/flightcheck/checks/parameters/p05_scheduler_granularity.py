@@ -92,7 +92,6 @@ class SchedulerGranularity(Check):
         per_batch = stride < 0.5 * per_epoch
         total = epochs * per_epoch if epochs else None
         calls = total / stride if total else None
-        unit = "per batch" if per_batch else "per epoch"
         if s.type == "ReduceLROnPlateau":
             yield from self._plateau(run, s, per_batch, per_epoch)
             return
@@ -103,42 +102,42 @@ class SchedulerGranularity(Check):
             raise NotEnoughEvidence("the planned number of epochs is unknown")
         # With unknown epochs a decay that is over within half of ONE epoch is still a fact.
         known = calls if calls is not None else per_epoch / stride
-        count = epochs or 1
         evidence = {"horizon_calls": horizon, "planned_calls": known, "optimizer_steps_per_call": stride}
-        right = f"{what} × {per_epoch}" if per_batch else f"{what} / {per_epoch}"
         if horizon < self.short.value * known and per_batch:
-            if kind == "wave" and abs(horizon - per_epoch / stride) <= 0.05 * horizon:
-                return  # one cosine per epoch is a known design
-            counted = horizon <= 1.1 * count or kind in {"decay", "end"}
-            yield Finding(
-                f"{s.type} ({what}) is called {unit}, {known:.0f} times in this training, but is over after "
-                f"{horizon:.0f} calls ({100 * horizon / known:.1f} %): "
-                + (
-                    "the rate then swings back up and down."
-                    if kind == "wave"
-                    else "almost no learning rate is left then."
-                ),
-                location=s.step_location or s.location,
-                evidence=evidence,
-                severity=None if counted else "warn",
-                fix=f"Call scheduler.step() once per epoch, or give it batches: {right}.",
-            )
-        elif (
-            calls is not None
-            and horizon > self.long.value * calls
-            and kind in {"wave", "cycle", "end"}
-            and not per_batch
-        ):
+            one_epoch = abs(horizon - per_epoch / stride) <= 0.05 * horizon
+            if not (kind == "wave" and one_epoch):  # one cosine per epoch is a known design
+                counted = horizon <= 1.1 * (epochs or 1) or kind in {"decay", "end"}
+                yield self._over_early(s, evidence, f"{what} × {per_epoch}", kind, counted)
+        elif calls is not None and horizon > self.long.value * calls and not per_batch and kind != "decay":
             counted = total is not None and 0.5 * total <= horizon <= 2 * total
             if counted or kind == "cycle":
-                yield Finding(
-                    f"{s.type} ({what}) is called {unit}, {calls:.0f} times in this training: only "
-                    f"{100 * calls / horizon:.1f} % of the schedule will be used"
-                    + (", the rate never leaves its warm-up." if kind == "cycle" else ", the rate hardly falls."),
-                    location=s.step_location or s.location,
-                    evidence=evidence,
-                    fix="Call scheduler.step() after every optimizer step, or give the schedule its length in epochs.",
-                )
+                yield self._hardly_used(s, evidence, what, kind)
+
+    def _over_early(
+        self, s: SchedulerInfo, evidence: dict[str, float], right: str, kind: str, counted: bool
+    ) -> Finding:
+        horizon, planned = evidence["horizon_calls"], evidence["planned_calls"]
+        what = right.rpartition(" × ")[0]
+        then = "the rate then swings back up and down." if kind == "wave" else "almost no learning rate is left then."
+        return Finding(
+            f"{s.type} ({what}) is called per batch, {planned:.0f} times in this training, but is over after "
+            f"{horizon:.0f} calls ({100 * horizon / planned:.1f} %): {then}",
+            location=s.step_location or s.location,
+            evidence=evidence,
+            severity=None if counted else "warn",
+            fix=f"Call scheduler.step() once per epoch, or give it batches: {right}.",
+        )
+
+    def _hardly_used(self, s: SchedulerInfo, evidence: dict[str, float], what: str, kind: str) -> Finding:
+        horizon, planned = evidence["horizon_calls"], evidence["planned_calls"]
+        then = "the rate never leaves its warm-up." if kind == "cycle" else "the rate hardly falls."
+        return Finding(
+            f"{s.type} ({what}) is called per epoch, {planned:.0f} times in this training: only "
+            f"{100 * planned / horizon:.1f} % of the schedule will be used, {then}",
+            location=s.step_location or s.location,
+            evidence=evidence,
+            fix="Call scheduler.step() after every optimizer step, or give the schedule its length in epochs.",
+        )
 
     def _plateau(self, run: Run, s: SchedulerInfo, per_batch: bool, per_epoch: int) -> Iterator[Finding]:
         patience = s.settings.get("patience")
