@@ -511,7 +511,8 @@ def test_two_ranks_as_a_launcher_starts_them(tmp_path: Path) -> None:
         weights.append([(tmp_path / f"weights{r}").read_text() for r in range(2)])
     assert weights[0] == weights[1]
     runs = [Run.open(folder) for folder in sorted((tmp_path / ".flightcheck" / "runs").iterdir())]
-    assert sorted((r.info.mode, r.info.rank, r.info.steps) for r in runs if r.info.ended != "running") == [
+    # A set: where gloo hung and the pair was started again, one rank of the first pair may have finished.
+    assert sorted({(r.info.mode, r.info.rank, r.info.steps) for r in runs if r.info.ended != "running"}) == [
         ("check", 0, 15), ("check", 1, 15), ("run", 0, 40), ("run", 1, 40),
     ]  # fmt: skip
 
