@@ -326,7 +326,7 @@ class TorchObserver:
         blind = []
         if self.watch.compiled:
             blind.append("activations: the model was compiled, so hooks do not fire")
-        elif leaves and not seen:
+        elif leaves and not seen and self.steps:
             blind.append("activations: no hook fired in a sampled step")
         blind += self.watch.elsewhere()
         if self.watch.errors:
