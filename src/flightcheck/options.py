@@ -9,6 +9,7 @@ from typing import Final, Literal, TextIO
 DEFAULT_STEPS: Final = 300
 DEFAULT_SECONDS: Final = 60.0
 DEFAULT_BUDGET: Final = 0.02
+DEFAULT_LAB_SECONDS: Final = 120.0
 DEFAULT_RUNS_DIR: Final = Path(".flightcheck/runs")
 
 
@@ -22,7 +23,7 @@ class WatchOptions:
     """Dotted name, as after ``python -m``."""
     arguments: list[str] = field(default_factory=list)
     """The script's own arguments, without its name."""
-    mode: Literal["check", "run"] = "check"
+    mode: Literal["check", "run", "trial"] = "check"
     steps: int | None = DEFAULT_STEPS
     """Stop after so many rounds of training; None: never."""
     seconds: float | None = DEFAULT_SECONDS
@@ -30,6 +31,14 @@ class WatchOptions:
     budget: float = DEFAULT_BUDGET
     """Largest share of the training's time that watching may cost."""
     runs_dir: Path = DEFAULT_RUNS_DIR
+    patches: tuple[str, ...] = ()
+    """Of a trial: text forms of its patches."""
+    seed: int | None = None
+    """Of a trial: which of its repetitions this is."""
+    evaluates: bool = False
+    """Of a trial: it is to see an evaluation, too."""
+    refused: list[str] = field(default_factory=list)
+    """Of a trial: filled with the reason if it was broken off to protect the user's files."""
     json_to_stdout: bool = False
     """Our JSON goes to stdout, so what the script prints there has to go to stderr."""
 

@@ -10,8 +10,9 @@ import os
 import secrets
 import shlex
 import sys
+import tempfile
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TextIO
@@ -19,6 +20,8 @@ from typing import TYPE_CHECKING, Any, Final, TextIO
 from flightcheck.errors import UsageError
 from flightcheck.launch import run_as_main, show
 from flightcheck.options import DEFAULT_BUDGET, DEFAULT_RUNS_DIR, SessionResult, WatchOptions
+from flightcheck.patch import Patch
+from flightcheck.recording.experiments import Probe, TrialInfo
 from flightcheck.recording.records import RunInfo
 from flightcheck.recording.run import Run
 from flightcheck.recording.store import RunWriter
@@ -29,9 +32,9 @@ if TYPE_CHECKING:
     from flightcheck.diagnosis.engine import Diagnosis
 
 _PACKAGE: Final = str(Path(__file__).parent) + os.sep
-_DENSE_STEPS: Final = {"check": 50, "run": 10}
+_DENSE_STEPS: Final = {"check": 50, "run": 10, "trial": 0}
 """Rounds that are measured in full whatever they cost, before the budget rules."""
-_LONGEST_GAP: Final = {"check": 10, "run": 100}
+_LONGEST_GAP: Final = {"check": 10, "run": 100, "trial": 5}
 """Rounds after which one is measured in full whatever it costs. A check is thrown away: there, evidence counts more."""
 
 
@@ -126,6 +129,7 @@ def _watch(options: WatchOptions, folder: Path) -> SessionResult:
     )
     process, started = os.getpid(), time.perf_counter()
     observer.install()
+    trial = _patched(observer, options) if options.mode == "trial" else None
     ended: dict[str, Any] = {"ended": "finished"}
     try:
         run_as_main(options.script, options.module, options.arguments)
@@ -144,9 +148,57 @@ def _watch(options: WatchOptions, folder: Path) -> SessionResult:
     seconds = time.perf_counter() - started
     _flush_output()
     observer.close()
+    for i, record in enumerate(trial() if trial is not None else ()):
+        writer.put(record, i if isinstance(record, Probe) else 0)
     _close(writer, _final_info(info, observer, seconds, ended))
     failed = ended["ended"] in ("exception", "interrupted") or (ended["ended"] == "exit" and ended["exit_code"] != 0)
     return SessionResult(folder, int(ended.get("exit_code", 0)), failed)
+
+
+def run_trial(task: dict[str, Any]) -> None:
+    """Run a trial in this process, which must end after it: see `flightcheck.trial`.
+
+    Args:
+        task: ``folder`` (of the trial's run), ``cwd`` (its scratch folder), ``script``, ``module``, ``arguments``,
+            ``patches`` (text forms), ``seed``, ``steps``, ``seconds``, ``threads``, ``evaluates`` (wait for an
+            evaluation).
+    """
+    import torch
+
+    from flightcheck.trial import seeds
+    from flightcheck.trial.guard import Guard
+
+    torch.set_num_threads(int(task["threads"]))
+    folder, scratch = Path(task["folder"]), Path(task["cwd"])
+    temporary = scratch / ".tmp"
+    temporary.mkdir(exist_ok=True)
+    os.environ |= {"TMPDIR": str(temporary), "MPLCONFIGDIR": str(temporary), "MPLBACKEND": "Agg",
+                   "WANDB_MODE": "disabled", "PYTHONHASHSEED": "0"}  # fmt: skip
+    tempfile.tempdir = str(temporary)
+    refused: list[str] = []
+    Guard([folder, scratch], refused.append).install()
+    seeds.fix(int(task["seed"]))
+    options = WatchOptions(
+        script=task["script"], module=task["module"], arguments=task["arguments"], mode="trial",
+        steps=task["steps"], seconds=task["seconds"], patches=tuple(task["patches"]), seed=int(task["seed"]),
+        evaluates=bool(task["evaluates"]), refused=refused,
+    )  # fmt: skip
+    _watch(options, folder)
+
+
+def _patched(observer: TorchObserver, options: WatchOptions) -> Callable[[], list[Any]]:
+    """Put the patches of a trial in; returns what tells, at the end, what they did and what probes measured."""
+    from flightcheck.adapters.torch import patching
+
+    boundaries = patching.install(observer, [Patch.parse(p) for p in options.patches])
+
+    def told() -> list[Any]:
+        why = options.refused[0] if options.refused else ""
+        info = TrialInfo(list(options.patches), options.seed or 0, dict(boundaries.applied), why)
+        measured = [probe for ask in boundaries.probes if (probe := ask()) is not None]
+        return [*measured, info]
+
+    return told
 
 
 def _first_info(options: WatchOptions, folder: Path) -> RunInfo:
@@ -182,10 +234,12 @@ def _stopping(options: WatchOptions) -> Any:
 
     if options.steps is None and options.seconds is None:
         return None
+    script = Path(options.script).resolve() if options.script else None
+    waits = options.mode != "trial" or options.evaluates
     return Stopping(
         steps=options.steps or sys.maxsize,
         seconds=options.seconds or float("inf"),
-        sources=functools.partial(_user_files, Path(options.script).resolve() if options.script else None, Path.cwd()),
+        sources=functools.partial(_user_files, script, Path.cwd()) if waits else list,
         in_step=number_in_environment("WORLD_SIZE", 1) > 1,
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from flightcheck.cli import watching
-from flightcheck.options import DEFAULT_SECONDS, DEFAULT_STEPS
+from flightcheck.options import DEFAULT_LAB_SECONDS, DEFAULT_SECONDS, DEFAULT_STEPS
 
 
 def main(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
@@ -21,6 +21,18 @@ def main(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
         parser.add_argument(
             "--time", type=watching.positive_float, default=DEFAULT_SECONDS, metavar="SECONDS",
             help="stop the script after so many seconds of training (default %(default)g)",
+        )
+    )  # fmt: skip
+    options.append(
+        parser.add_argument(
+            "--lab-budget", type=watching.seconds, default=DEFAULT_LAB_SECONDS, metavar="SECONDS",
+            help="then try fixes for at most so many seconds, 0 for none (default %(default)g)",
+        )
+    )  # fmt: skip
+    options.append(
+        parser.add_argument(
+            "--jobs", type=watching.positive_int, default=None, metavar="N",
+            help="trials that run at the same time (default: one per core, at most 4); results do not depend on it",
         )
     )  # fmt: skip
     args, script_arguments = watching.parse(parser, options, arguments)

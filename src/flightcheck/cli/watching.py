@@ -16,6 +16,8 @@ from flightcheck.options import DEFAULT_BUDGET, DEFAULT_RUNS_DIR, SessionResult,
 
 if TYPE_CHECKING:
     from flightcheck.checks.base import Severity
+    from flightcheck.investigation import Surroundings
+    from flightcheck.lab.processes import Script
 
 FAIL_ON: Final = ("info", "warn", "error", "critical", "never")
 FINDINGS: Final = 1
@@ -114,6 +116,7 @@ def watch(
 
     from flightcheck.session import watch_script
 
+    surroundings = _surroundings() if getattr(args, "lab_budget", 0) else None
     first = os.environ.get("RANK") in (None, "", "0")  # of several processes that train together, one reports
     result: SessionResult = watch_script(
         WatchOptions(
@@ -133,6 +136,8 @@ def watch(
         return own
     stderr = _open_stderr()
     try:
+        if surroundings is not None:
+            _experiment(args, result, surroundings.script(script, args.module, script_arguments), stderr)
         status = _report(args, result, mode, stderr)
     except FlightcheckError as e:
         print(f"flightcheck: {e}", file=stderr)
@@ -142,6 +147,31 @@ def watch(
         print(f"flightcheck: {fault}; the run is in {result.run_folder}", file=stderr)
         return own or result.exit_code
     return own or status
+
+
+def _surroundings() -> Surroundings:
+    from flightcheck.investigation import Surroundings
+
+    return Surroundings()
+
+
+def _experiment(args: argparse.Namespace, result: SessionResult, script: Script, stderr: TextIO) -> None:
+    """Try the fixes, with a line on the terminal that says which; no fault of it may cost the report."""
+    from flightcheck import investigation
+    from flightcheck.recording.run import Run
+    from flightcheck.report.progress import Progress
+
+    with Progress(stderr, args.lab_budget) as progress:
+        try:
+            run = Run.open(result.run_folder)
+            runner = investigation.script_runner(script, result.run_folder, args.jobs or min(4, os.cpu_count() or 1))
+            diagnosis = investigation.judged(run, args.select, args.ignore)
+            investigation.experiment(run, diagnosis, runner, args.lab_budget, progress.say)
+        except Exception as e:
+            if os.environ.get("FLIGHTCHECK_DEBUG"):
+                raise
+            progress.close()
+            print(f"flightcheck: no experiments, by a fault of ours ({type(e).__name__}: {e})", file=stderr)
 
 
 def _open_stderr() -> TextIO:
@@ -212,6 +242,11 @@ def positive_float(text: str) -> float:
     if not 0 < value < float("inf"):
         raise argparse.ArgumentTypeError(f"a number above 0 wanted, but got {text!r}")
     return value
+
+
+def seconds(text: str) -> float:
+    """A number of seconds; 0 is allowed."""
+    return 0.0 if text.strip() in ("0", "0.0") else positive_float(text)
 
 
 def share(text: str) -> float:

@@ -18,6 +18,7 @@ from flightcheck.diagnosis.graph import (
     missing_path,
     saturating,
 )
+from flightcheck.recording.experiments import Experiment
 from flightcheck.recording.run import Run
 
 EVIDENCE_ORDER: Final = "XBTH"
@@ -37,6 +38,8 @@ class DiagnosedFinding:
     """Code of the root cause, or of the unexplained symptom, under which the finding is folded."""
     rank: int | None = None
     """1 for the most likely root cause, None for findings that are none."""
+    tried: Experiment | None = None
+    """The experiment that says most about its fix."""
 
     @property
     def code(self) -> str:
@@ -54,6 +57,8 @@ class Diagnosis:
     verdicts: tuple[Verdict, ...]
     explains: dict[str, list[str]]
     """Codes that a finding's code explains, in the order of their appearance."""
+    refuted: tuple[DiagnosedFinding, ...] = ()
+    """Heuristic findings that an experiment refuted: what they blame can be changed, and nothing gets better."""
 
     def worst(self) -> Severity | None:
         """The highest severity of any finding, folded ones included."""
@@ -89,7 +94,14 @@ def diagnose(run: Run, verdicts: Iterable[Verdict], causes: Sequence[Cause] = CA
         causes: the table of causes.
     """
     verdicts = tuple(verdicts)
-    nodes = [DiagnosedFinding(v.info, f, effective_severity(v.info, f)) for v in verdicts for f in v.findings]
+    tried = _tried(run)
+    told_by_checks = [
+        DiagnosedFinding(v.info, f, effective_severity(v.info, f), tried=tried.get(v.info.code))
+        for v in verdicts
+        for f in v.findings
+    ]
+    refuted = tuple(n for n in told_by_checks if n.info.evidence == "H" and _outcome(n) == "refuted")
+    nodes = [_proved(n) for n in told_by_checks if n not in refuted]
     graph = _break_cycles(nodes, _edges(run, nodes, causes))
     leads = _fold(nodes, graph)
     fired = _fired(nodes)
@@ -98,15 +110,20 @@ def diagnose(run: Run, verdicts: Iterable[Verdict], causes: Sequence[Cause] = CA
     if not rooted:
         rooted = [i for i in leads if nodes[i].severity != "info"]
 
-    def likelihood(i: int) -> tuple[int, int, int, int, str]:
+    def likelihood(i: int) -> tuple[int, int, int, int, int, str]:
         folded = leads[i]
         severity = max(SEVERITIES.index(nodes[j].severity) for j in (i, *folded))
-        return (-severity, *_order(nodes[i], len(folded)))
+        doubt = _DOUBT[_outcome(nodes[i])]
+        # A fact stays a fact where its fix alone does not help.
+        doubt = min(doubt, 1) if nodes[i].info.evidence in "XB" else doubt
+        return (doubt, -severity, *_order(nodes[i], len(folded)))
 
     rooted.sort(key=likelihood)
     explained_by = {j: nodes[i].code for i, folded in leads.items() for j in folded}
     rank = {i: n for n, i in enumerate(rooted, 1)}
-    told = [replace(n, root=i in rank, explained_by=explained_by.get(i), rank=rank.get(i)) for i, n in enumerate(nodes)]
+    told: list[DiagnosedFinding] = [
+        replace(n, root=i in rank, explained_by=explained_by.get(i), rank=rank.get(i)) for i, n in enumerate(nodes)
+    ]
     explains: dict[str, list[str]] = {}
     for i in sorted(leads, key=lambda i: (rank.get(i, len(nodes)), likelihood(i))):
         codes = explains.setdefault(nodes[i].code, [])
@@ -122,7 +139,32 @@ def diagnose(run: Run, verdicts: Iterable[Verdict], causes: Sequence[Cause] = CA
 
     findings = tuple(sorted(told, key=reading_order))
     roots = tuple(f for f in findings if f.root)
-    return Diagnosis(findings, roots, verdicts, {c: e for c, e in explains.items() if e})
+    return Diagnosis(findings, roots, verdicts, {c: e for c, e in explains.items() if e}, refuted)
+
+
+_DOUBT: Final[dict[str, int]] = {"confirmed": 0, "inconclusive": 1, "untested": 1, "": 1, "refuted": 2}
+_MOST_TELLING: Final = ("confirmed", "inconclusive", "refuted", "untested")
+
+
+def _tried(run: Run) -> dict[str, Experiment]:
+    """For each code the experiment that says most: one confirmed alternative is enough, refuted are all together."""
+    best: dict[str, Experiment] = {}
+    for e in run.experiments:
+        known = best.get(e.question)
+        if known is None or _MOST_TELLING.index(e.status) < _MOST_TELLING.index(known.status):
+            best[e.question] = e
+    return best
+
+
+def _outcome(f: DiagnosedFinding) -> str:
+    return f.tried.status if f.tried is not None else ""
+
+
+def _proved(f: DiagnosedFinding) -> DiagnosedFinding:
+    """A heuristic warning whose fix was tried and works is an error (catalogue, section 2.1)."""
+    if f.info.evidence == "H" and f.severity == "warn" and _outcome(f) == "confirmed":
+        return replace(f, severity="error")
+    return f
 
 
 def explains_crash(run: Run, diagnosis: Diagnosis) -> DiagnosedFinding | None:
@@ -176,6 +218,8 @@ def _edges(run: Run, nodes: list[DiagnosedFinding], causes: Sequence[Cause]) -> 
                     continue
                 if row.when is not None and not row.when(cause, effect):
                     continue
+                if _outcome(nodes[b]) == "confirmed" and _outcome(nodes[a]) in ("inconclusive", "refuted"):
+                    continue  # what the effect's own fix removes is not the work of a cause whose fix does not
                 if _compatible(row, places[a], places[b]):
                     edges[a].add(b)
     return edges

@@ -180,7 +180,8 @@ CAUSES: Final[tuple[Cause, ...]] = (
     # Symptoms that explain other symptoms: so that a fault without a known cause is still told once
     _row("C12", "C11 S01" + _FLAT),
     _row("C13", "L16 S07 P33"),
-    _row("S02", "C13" + _FLAT),
+    _row("S02", "C13 P01 P02" + _FLAT),
+    _row("S01", "S02 C13" + _FLAT),
     _row("S07", "L16 P33"),
     _row("L16", "P33"),
     _row("C25", "P34"),

@@ -12,6 +12,8 @@ import typing
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from flightcheck.recording.experiments import Experiment, Probe, TrialInfo
+
 R = TypeVar("R")
 
 
@@ -460,7 +462,8 @@ RECORDS: dict[str, type[Any]] = {
     c.__name__: c
     for c in (
         ModuleInfo, RootInfo, ParameterInfo, OptimizerInfo, SchedulerInfo, LoaderInfo, LossSite, LossCall, Call,
-        Batch, Evaluation, GraphCut, Broadcast, NonFinite, Seeding, Plan, RunInfo, Coverage,
+        Batch, Evaluation, GraphCut, Broadcast, NonFinite, Seeding, Plan, RunInfo, Coverage, Experiment,
+        TrialInfo, Probe,
     )
 }  # fmt: skip
 

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from flightcheck.recording import store
+from flightcheck.recording.experiments import Experiment, Probe, TrialInfo
 from flightcheck.recording.records import (
     RECORDS,
     Batch,
@@ -188,6 +189,43 @@ class Run:
     @property
     def non_finite(self) -> list[NonFinite]:
         return self._all(NonFinite)
+
+    @property
+    def experiments(self) -> list[Experiment]:
+        return self._all(Experiment)
+
+    @property
+    def trial(self) -> TrialInfo | None:
+        """What this run tries, where it is a trial itself."""
+        return found[0] if (found := self._all(TrialInfo)) else None
+
+    @property
+    def probes(self) -> list[Probe]:
+        return self._all(Probe)
+
+    def probe(self, name: str) -> Probe:
+        """What was measured in a trial under this name.
+
+        Raises:
+            NotEnoughEvidence: it was not.
+        """
+        found = next((p for p in self.probes if p.name == name), None)
+        if found is None:
+            raise NotEnoughEvidence(f"no trial measured {name}")
+        return found
+
+    def experiment(self, question: str, patch: str) -> Experiment:
+        """What the lab found when it tried a patch for a question.
+
+        Raises:
+            NotEnoughEvidence: it was not tried, or could not be.
+        """
+        found = next((e for e in self.experiments if (e.question, e.patch) == (question, patch)), None)
+        if found is None:
+            raise NotEnoughEvidence(f"the experiment {patch} was not run")
+        if found.status == "untested":
+            raise NotEnoughEvidence(f"the experiment {patch} could not be run: {found.reason}")
+        return found
 
     def series(self, signal: Signal, at_least: int = 1) -> Series:
         """A signal of scope ``step``.

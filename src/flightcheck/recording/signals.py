@@ -28,6 +28,10 @@ class Signal:
 
 
 LOSS = Signal("loss", "step", "loss", "value on which backward was called, last backward of the step")
+ERROR = Signal(
+    "error", "step", "nat or share of variance",
+    "in trials: cross-entropy of the prediction, or its squared error over the variance of the targets, by us",
+)  # fmt: skip
 GRAD_NORM_TOTAL = Signal(
     "grad_norm_total", "step", "gradient", "L2 norm over all gradients that the optimizer was about to use"
 )
@@ -61,6 +65,7 @@ ACTIVATION_SATURATED = Signal(
 
 SIGNALS: Final = (
     LOSS,
+    ERROR,
     GRAD_NORM_TOTAL,
     LEARNING_RATE,
     GRAD_NORM,

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from flightcheck.checks.base import Verdict
 from flightcheck.diagnosis.engine import DiagnosedFinding, Diagnosis
+from flightcheck.recording.experiments import Experiment
 from flightcheck.recording.records import Location
 from flightcheck.recording.run import Run
 
@@ -38,6 +39,10 @@ def report_json(run: Run, diagnosis: Diagnosis) -> dict[str, Any]:
         },
         "root_causes": list(dict.fromkeys(f.code for f in diagnosis.roots)),
         "findings": [_finding(f, diagnosis) for f in diagnosis.findings],
+        "refuted": [_finding(f, diagnosis) for f in diagnosis.refuted],
+        "experiments": [
+            {"question": e.question, "seconds": _value(e.seconds), "gone": e.gone, **_trial(e)} for e in run.experiments
+        ],
         "verdicts": {
             "fail": [v.info.code for v in diagnosis.verdicts if v.status == "fail"],
             "pass": [v.info.code for v in diagnosis.verdicts if v.status == "pass"],
@@ -90,11 +95,29 @@ def _finding(f: DiagnosedFinding, diagnosis: Diagnosis) -> dict[str, Any]:
         "fix": {
             "text": finding.fix or f.info.fix,
             "patch": finding.patch or f.info.patch or None,
-            "trial": "untested",
-            "before": None,
-            "after": None,
-            "metric": None,
+            **_trial(f.tried),
         },
+    }
+
+
+def _trial(e: Experiment | None) -> dict[str, Any]:
+    """What the patch did: outcome, the metric before and after, and how it was measured."""
+    if e is None:
+        return {"trial": "untested", "before": None, "after": None, "metric": None}
+    return {
+        "trial": e.status,
+        "before": _value(e.before),
+        "after": _value(e.after),
+        "metric": e.metric or None,
+        "tried": e.patch,
+        "diff": e.diff or None,
+        "reason": e.reason or None,
+        "seeds": e.seeds,
+        "steps": e.steps,
+        "improvement": [_value(e.low), _value(e.high)],
+        "margin": _value(e.margin),
+        "p": _value(e.p),
+        "seeds_needed": e.seeds_needed,
     }
 
 

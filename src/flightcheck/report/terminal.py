@@ -14,6 +14,7 @@ from flightcheck.checks.base import SECTIONS, Severity, Status, effective_severi
 from flightcheck.diagnosis.engine import DiagnosedFinding, Diagnosis, explains_crash
 from flightcheck.recording.records import Location
 from flightcheck.recording.run import Run
+from flightcheck.report.experiments import tried_in_words
 from flightcheck.report.json import relative
 
 __all__ = ["console_for", "nothing_trained", "nothing_trained_sentence", "plain", "print_block", "print_report"]
@@ -34,6 +35,7 @@ STATUS: Final[dict[Status, tuple[str, str]]] = {
     "skipped": ("-", "dim"),
     "error": ("!", "magenta"),
 }
+_OUTCOME: Final = {"confirmed": "green", "refuted": "red", "inconclusive": "yellow", "untested": "dim"}
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 
@@ -86,7 +88,7 @@ def print_report(
     shown = [f for f in diagnosis.findings if everything or (f.severity != "info" and f.explained_by is None)]
     told: set[str] = set()
     for f in shown:
-        _print_finding(f, diagnosis, console, first=f.code not in told)
+        _print_finding(f, run, diagnosis, console, first=f.code not in told)
         told.add(f.code)
     if quiet:
         return
@@ -115,7 +117,7 @@ def plain(text: str) -> str:
     return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text.replace("\r\n", "\n"))
 
 
-def _print_finding(f: DiagnosedFinding, diagnosis: Diagnosis, console: Console, *, first: bool) -> None:
+def _print_finding(f: DiagnosedFinding, run: Run, diagnosis: Diagnosis, console: Console, *, first: bool) -> None:
     finding = f.finding
     sign, style = SIGN[f.severity]
     head = Text.assemble((sign, style), " ", (f.code, style), " ", (plain(f.info.name), "bold"))
@@ -127,6 +129,11 @@ def _print_finding(f: DiagnosedFinding, diagnosis: Diagnosis, console: Console, 
     fix = plain(finding.fix or f.info.fix)
     if fix:
         _print_hanging("  Fix:   ", "green", Text(fix), console)
+    if f.tried is not None:
+        _print_hanging("  Tried: ", _OUTCOME[f.tried.status], Text(plain(tried_in_words(f.tried, run))), console)
+        if f.tried.status == "confirmed":
+            for line in f.tried.diff.splitlines():
+                _print_hanging("         ", "", Text(plain(line), "red" if line.startswith("-") else "green"), console)
     if f.explained_by is not None:
         _print_hanging("  ", "", Text(f"Explained by {f.explained_by}.", "dim"), console)
     folded = diagnosis.explains.get(f.code, []) if first and f.explained_by is None else []

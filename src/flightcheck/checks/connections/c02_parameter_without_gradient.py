@@ -90,6 +90,7 @@ class ParameterWithoutGradient(Check):
             fix=f"Remove the {cut.operation} in {where(cut.location)}, or take these parameters out of the optimizer."
             if cut
             else f"Let the loss depend on the output of {place}, or take its parameters out of the optimizer.",
+            patch=f"keep-graph:{where(cut.location)}" if cut and cut.operation in ("detach", "data") else "",
             parameters=tuple(p.index for p in group),
         )
 

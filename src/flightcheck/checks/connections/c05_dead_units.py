@@ -23,6 +23,7 @@ from flightcheck.recording.signals import ACTIVATION_DEAD, GRAD_NORM_TOTAL
     evidence="T",
     needs=(ACTIVATION_DEAD,),
     fix="Lower the learning rate or warm it up; initialize with He's rule; or use LeakyReLU.",
+    patch="lr:x0.1 | reinit:kaiming",
 )
 class DeadUnits(Check):
     """A large part of a ReLU layer fires for no example.

@@ -20,6 +20,7 @@ from flightcheck.recording.signals import ACTIVATION_RMS, ACTIVATION_SPREAD, GRA
     evidence="H",
     needs=(GRAD_NORM, WEIGHT_NORM),
     fix="Use ReLU-like activations with He's initialization, residual connections or normalization.",
+    patch="insert-norm:layer | reinit:kaiming",
 )
 class VanishingGradient(Check):
     """The gradient falls by decades towards the first layers, and the model does not learn.
@@ -78,6 +79,7 @@ class VanishingGradient(Check):
                 location=first.location,
                 module=depth.common_path(layer.module.path for layer in kept),
                 evidence={"decades": fall, "activation": activation, "layers": len(kept)},
+                patch="swap-activation:relu" if activation else "",
                 fix=f"Replace {activation} between the layers by ReLU or GELU." if activation else "",
                 parameters=tuple(layer.matrix.index for layer in kept[:third]),
             )

@@ -22,6 +22,7 @@ Story = tuple[int, str, dict[str, float]]
     evidence="T",
     needs=(GRAD_NORM_TOTAL, LOSS),
     fix="Clip the gradient norm between backward and step, and lower the learning rate or warm it up.",
+    patch="clip:1.0 | lr:x0.1",
 )
 class ExplodingGradient(Check):
     """The gradient norm grows a hundredfold, and the loss grows with it.

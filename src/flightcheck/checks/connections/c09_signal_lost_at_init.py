@@ -19,6 +19,7 @@ from flightcheck.recording.signals import ACTIVATION_RMS, ACTIVATION_SPREAD
     evidence="H",
     needs=(ACTIVATION_RMS, ACTIVATION_SPREAD),
     fix="Initialize with He's (ReLU) or Xavier's (tanh) rule, or add residual connections and normalization.",
+    patch="reinit:kaiming | reinit:default | insert-norm:layer",
 )
 class SignalLostAtInit(Check):
     """Before the first step, what distinguishes the examples vanishes or explodes from layer to layer.

@@ -17,6 +17,7 @@ from flightcheck.recording.run import Run
     evidence="X",
     needs=("parameters",),
     fix="Initialize the weight matrices at random (the default of PyTorch does); only biases may start at zero.",
+    patch="reinit:default",
 )
 class SymmetricInitialization(Check):
     """Weight matrices start with equal rows and get equal gradients: their units are one unit.

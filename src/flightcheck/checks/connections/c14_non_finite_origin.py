@@ -33,6 +33,7 @@ PATTERNS = (
     evidence="X",
     needs=("non_finite", LOSS),
     fix="Keep the arguments of log, sqrt and division away from zero, and those of exp from overflow.",
+    patch="clamp:1e-8",
 )
 class NonFiniteOrigin(Check):
     """A number became NaN or infinite; this is the first place where it happened.

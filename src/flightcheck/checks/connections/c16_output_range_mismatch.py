@@ -27,7 +27,7 @@ LOGITS: Final = ("cross_entropy", "binary_cross_entropy_with_logits")
     evidence="X",
     needs=("loss_calls",),
     fix="Let the model end with a linear layer, or rescale the targets into the range of its last activation.",
-    patch="drop-module:activation",
+    patch="drop-module",
 )
 class OutputRangeMismatch(Check):
     """The activation before the loss limits the output to a range that does not hold the targets.

@@ -95,6 +95,7 @@ class ModeMistake(Check):
             },
             onset_step=first.step,
             severity=None if late else "warn",
+            patch="mode:train",
             fix=f"Call train() before the training pass in {where(first.location)}, after each evaluation.",
         )
 
@@ -120,6 +121,7 @@ class ModeMistake(Check):
                 location=at,
                 evidence={"evaluations": len(wrong), "of": len(phases), "modes": kinds},
                 onset_step=wrong[0].step,
+                patch="mode:eval",
                 fix=f"Call eval() before the evaluation in {where(at)}, and train() after it.",
             )
 

@@ -29,7 +29,7 @@ UNUSUAL = ("reinforcement", "finetune", "second-order", "gan")
     evidence="H",
     needs=("batches",),
     fix="Standardize the inputs with the mean and standard deviation of the training set.",
-    patch="data-transform:standardize",
+    patch="inputs:standardize",
 )
 class InputNotNormalized(Check):
     """The inputs are on a scale that a linear, convolutional or recurrent first layer cannot work with.

@@ -23,7 +23,7 @@ SILENT = ("gan", "reinforcement", "contrastive", "self-supervised", "diffusion",
     evidence="H",
     needs=("loss_calls",),
     fix="Standardize the target with its training mean and standard deviation, and scale predictions back.",
-    patch="data-transform:standardize-target",
+    patch="targets:standardize",
 )
 class RegressionTargetScale(Check):
     """A regression target on a scale that the network cannot reach in its steps.

@@ -20,7 +20,7 @@ NAMES = {"nll_loss": "NLLLoss", "kl_div": "KLDivLoss", "binary_cross_entropy": "
     evidence="X",
     needs=("loss_calls",),
     fix="Apply log_softmax to the logits before this loss, or use the loss that takes logits.",
-    patch="swap-loss:cross_entropy",
+    patch="loss:cross_entropy",
 )
 class LogitsIntoProbabilityLoss(Check):
     """A loss that expects probabilities or log-probabilities received unnormalized values.

@@ -21,7 +21,7 @@ REGRESSION = ("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss")
     evidence="B",
     needs=("loss_calls",),
     fix="Use the loss that fits the output layer and the kind of target.",
-    patch="swap-loss",
+    patch="loss:cross_entropy",
 )
 class LossTaskMismatch(Check):
     """Output layer, loss and kind of target do not fit together.

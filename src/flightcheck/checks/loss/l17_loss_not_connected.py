@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import PurePath
 
 from flightcheck.checks.base import Check, Finding, NotApplicable, NotEnoughEvidence, Param, Severity, check
 from flightcheck.recording.records import GraphCut, Location, ParameterInfo
@@ -118,6 +119,7 @@ class LossNotConnected(Check):
             evidence={"operation": cut.operation if cut else "", "backward": str(fallback)},
             onset_step=cut.step if cut else 0,
             fix=FIXES.get(cut.operation, "") if cut else "",
+            patch=_patch(cut),
             parameters=parameters or tuple(p.index for p in run.parameters if run.trained(p)),
         )
 
@@ -142,6 +144,7 @@ class LossNotConnected(Check):
                 onset_step=cut.step,
                 severity=severity,
                 fix=FIXES.get(cut.operation, ""),
+                patch=_patch(cut),
                 parameters=tuple(p.index for p in behind),
             )
 
@@ -161,6 +164,13 @@ class LossNotConnected(Check):
             return False
         columns = [weights.column(p.index).values for p in behind]
         return any(len(c) > 1 and float(c.max()) > float(c.min()) for c in columns)
+
+
+def _patch(cut: GraphCut | None) -> str:
+    """The trial that leaves the graph whole at this line."""
+    if cut is None or cut.location is None or cut.operation not in ("detach", "data"):
+        return ""
+    return f"keep-graph:{PurePath(cut.location.file).name}:{cut.location.line}"
 
 
 def _common(paths: list[str]) -> str:

@@ -19,7 +19,7 @@ from flightcheck.recording.signals import ACTIVATION_DEAD, ACTIVATION_SATURATED,
     evidence="T",
     needs=(LOSS, UPDATE_NORM, WEIGHT_NORM, ACTIVATION_DEAD, ACTIVATION_SATURATED),
     fix="Lower the learning rate by a factor of ten, or warm it up.",
-    patch="lr:0.1",
+    patch="lr:x0.1 | lr:x0.01",
 )
 class LrTooHigh(Check):
     """Steps as large as the weights themselves, and a loss that diverged, came back to its start, or got stuck.
@@ -27,7 +27,9 @@ class LrTooHigh(Check):
     ## What it checks
     Both of two things. In at least three of the first 50 steps the update ‖ΔW‖/‖W‖ of the median matrix is above the
     limit; and harm: the loss is not finite or ten times its start, is back at its start after a
-    spike or after it had fallen, or stays high after a spike with units dying.
+    spike or after it had fallen, or stays high after a spike with units dying. Or, where trials were run: from the same
+    start, on the same batches, the loss after 60 steps or more is above that at a tenth of the rate by more than a
+    tenth of what the smaller rate achieved, in each of three seeds.
     ## Why it matters
     A few such steps destroy the initialization: ReLUs die, tanh units saturate, and no later step brings them back.
     ## How to fix
@@ -72,9 +74,13 @@ class LrTooHigh(Check):
             limit /= 2
         third = float(np.sort(ratios)[-3])
         if not third > limit:
+            yield from self._tried(run, optimizer)
             return
         harm = self._harm(run, losses)
         if harm is None:
+            yield from self._tried(run, optimizer)
+            return
+        if _refuted(run) and not harm[1]:
             return
         what, severe, onset = harm
         rate = next((g["lr"] for g in optimizer.groups if isinstance(g.get("lr"), (int, float))), None)
@@ -86,6 +92,23 @@ class LrTooHigh(Check):
             onset_step=onset,
             severity=None if severe else "warn",
             fix=f"Try lr={rate / 10:.1g}, or warm up over the first 100 steps." if rate else "",
+            parameters=tuple(sorted(set(optimizer.parameters))),
+        )
+
+    def _tried(self, run: Run, optimizer: OptimizerInfo) -> Iterator[Finding]:
+        """A tenth of the rate achieves more in each seed."""
+        e = next((e for e in run.experiments if (e.question, e.status) == ("P01", "confirmed")), None)
+        if e is None or e.start is None or e.before is None or e.after is None:
+            return
+        rate = next((g["lr"] for g in optimizer.groups if isinstance(g.get("lr"), (int, float))), None)
+        factor = float(e.patch.removeprefix("lr:x"))
+        yield Finding(
+            f"After {e.steps} steps the {e.metric} is {e.before:.3g} (start {e.start:.3g}), and {e.after:.3g} with "
+            f"{factor:g} times the learning rate, in each of {e.seeds} seeds.",
+            location=optimizer.lr_location or optimizer.location,
+            evidence={"lr": rate, "before": e.before, "after": e.after, "start": e.start},
+            fix=f"Try lr={rate * factor:.1g}, or warm up over the first 100 steps." if rate else "",
+            patch=e.patch,
             parameters=tuple(sorted(set(optimizer.parameters))),
         )
 
@@ -183,3 +206,9 @@ class LrTooHigh(Check):
     @staticmethod
     def _percent(ratio: float) -> str:
         return f"{100 * ratio:.0f} %" if ratio < 10 else f"{ratio:.0f} times"
+
+
+def _refuted(run: Run) -> bool:
+    """Smaller rates were tried, and none of them does better."""
+    tried = [e.status for e in run.experiments if e.question == "P01"]
+    return bool(tried) and set(tried) == {"refuted"}

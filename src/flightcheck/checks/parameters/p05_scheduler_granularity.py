@@ -20,6 +20,7 @@ PERIODIC = {"CyclicLR", "CosineAnnealingWarmRestarts"}
     evidence="X",
     needs=("schedulers", "plan", LEARNING_RATE),
     fix="Give the schedule its length in the unit in which it is called: batches if per batch, epochs if per epoch.",
+    patch="scheduler:off",
 )
 class SchedulerGranularity(Check):
     """The schedule's length and the number of its calls differ by far: it counts batches as epochs or the reverse.

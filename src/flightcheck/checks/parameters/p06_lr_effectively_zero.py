@@ -19,6 +19,7 @@ from flightcheck.recording.signals import LEARNING_RATE, UPDATE_NORM
     evidence="X",
     needs=(LEARNING_RATE,),
     fix="Stretch the schedule to the whole run, and let warm-up start above zero.",
+    patch="scheduler:off",
 )
 class LrEffectivelyZero(Check):
     """The learning rate of an optimizer is zero, or a millionth of its peak, while training goes on.

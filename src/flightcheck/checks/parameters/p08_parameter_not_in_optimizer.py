@@ -21,6 +21,7 @@ from flightcheck.recording.signals import WEIGHT_NORM
     evidence="X",
     needs=("parameters", "optimizers"),
     fix="Give the optimizer these parameters as well, or set requires_grad=False if they are meant to be frozen.",
+    patch="add-parameters",
 )
 class ParameterNotInOptimizer(Check):
     """A parameter wants a gradient, the loss reaches it, and no optimizer holds it: it keeps its first value.

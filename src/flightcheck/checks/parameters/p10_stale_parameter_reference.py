@@ -19,6 +19,7 @@ from flightcheck.recording.signals import WEIGHT_NORM
     evidence="X",
     needs=("parameters", "optimizers", "roots"),
     fix="Build the optimizer last: after every layer is in its place, after deepcopy, wrapping and loading.",
+    patch="add-parameters",
 )
 class StaleParameterReference(Check):
     """The optimizer holds tensors that no called model has, and a called model has parameters no optimizer holds.

@@ -101,6 +101,7 @@ class StepProtocolBroken(Check):
             evidence={"steps": len(later), "stale": len(stale)},
             onset_step=stale[0].step,
             fix="Call optimizer.zero_grad() before loss.backward(), in every round.",
+            patch="zero-grad",
         )
 
     def _without_gradient(self, run: Run, optimizer: OptimizerInfo, steps: list[Call]) -> Iterator[Finding]:

@@ -138,5 +138,6 @@ class GradientClippingMisuse(Check):
             location=location,
             evidence={"ratio": factor, "update_ratio": move, "first": first, "last": last},
             severity=None if stands and move < self.still.value else "info",
+            patch="clip:off",
             fix=f"Clip at about {float(np.quantile([n for n, _ in known], 0.9)):.2g}, the 90th percentile seen.",
         )

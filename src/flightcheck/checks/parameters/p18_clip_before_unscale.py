@@ -17,6 +17,7 @@ from flightcheck.recording.run import Run
     evidence="X",
     needs=("calls",),
     fix="Call scaler.unscale_(optimizer) directly before clipping.",
+    patch="unscale-first",
 )
 class ClipBeforeUnscale(Check):
     """Gradients are clipped while they still carry the factor of the gradient scaler.

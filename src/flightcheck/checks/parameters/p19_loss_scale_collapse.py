@@ -17,6 +17,7 @@ from flightcheck.recording.run import Run
     evidence="X",
     needs=("calls",),
     fix="Find the operation that overflows in float16 and run it in float32, or use bfloat16 without a scaler.",
+    patch="precision:float32",
 )
 class LossScaleCollapse(Check):
     """The gradient scaler skips steps again and again, and its scale falls towards nothing.

@@ -1,0 +1,100 @@
+"""Patches of the loss call: targets, another function, another reduction."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import torch
+import torch.nn.functional as F
+
+from flightcheck.adapters.torch.patching.boundaries import Arguments, Boundaries
+from flightcheck.patch import Patch
+
+REGRESSION: Final = ("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss")
+_REDUCTIONS: Final = ("mean", "sum")
+
+
+def arguments_of(given: Arguments) -> tuple[Any, Any, Any]:
+    """Prediction, target, and a function that makes the arguments again with others in their place."""
+    args, kwargs = given
+    prediction = args[0] if args else kwargs.get("input")
+    target = args[1] if len(args) > 1 else kwargs.get("target")
+
+    def again(prediction: Any, target: Any, **changes: Any) -> Arguments:
+        rest = {k: v for k, v in kwargs.items() if k not in ("input", "target")}
+        return (prediction, target, *args[2:]), {**rest, **changes}
+
+    return prediction, target, again
+
+
+def targets(b: Boundaries, patch: Patch) -> None:
+    """``targets:permute``, ``targets:standardize`` or ``targets:shift-1`` at each loss call with gradients."""
+    scale: list[tuple[torch.Tensor, torch.Tensor]] = []
+
+    def change(name: str, target: torch.Tensor) -> torch.Tensor | None:
+        if patch.value == "permute":
+            n = len(target) if target.dim() else 0
+            if n < 2:
+                return None
+            with torch.random.fork_rng(devices=[]):
+                torch.manual_seed(23)
+                return target[torch.roll(torch.arange(n), int(torch.randint(1, n, ())))]
+        if patch.value == "shift-1":
+            return None if target.is_floating_point() else (target - 1).clamp_min(0)
+        if name not in REGRESSION or not target.is_floating_point():
+            return None
+        if not scale:
+            std = target.std(correction=0)
+            scale.append((target.mean().clone(), std if float(std) > 0 else torch.ones_like(std)))
+        return (target - scale[0][0]) / scale[0][1]
+
+    def around(call: Any, name: str, given: Arguments) -> Any:
+        prediction, target, again = arguments_of(given)
+        if isinstance(target, torch.Tensor) and isinstance(prediction, torch.Tensor):
+            changed = change(name, target)
+            if changed is not None:
+                b.acted(patch)
+                given = again(prediction, changed)
+        return call(*given[0], **given[1])
+
+    b.at_loss(around)
+
+
+def swap(b: Boundaries, patch: Patch) -> None:
+    """``loss:cross_entropy`` where logits went into another loss of classes; ``loss:mean`` or ``loss:sum``."""
+
+    def around(call: Any, name: str, given: Arguments) -> Any:
+        prediction, target, again = arguments_of(given)
+        if not (isinstance(prediction, torch.Tensor) and isinstance(target, torch.Tensor)):
+            return call(*given[0], **given[1])
+        if patch.value in _REDUCTIONS:
+            if len(given[0]) <= 2:
+                b.acted(patch)
+                given = again(prediction, target, reduction=patch.value)
+            return call(*given[0], **given[1])
+        if patch.value == "cross_entropy" and (classes := _class_ids(name, prediction, target)) is not None:
+            b.acted(patch)
+            reduction = given[1].get("reduction", "mean")
+            with b.unwatched():  # one call of a loss by the script is one call
+                return F.cross_entropy(prediction, classes, reduction=reduction if reduction in _REDUCTIONS else "mean")
+        if patch.value == "bce_with_logits" and name == "binary_cross_entropy":
+            b.acted(patch)
+            with b.unwatched():
+                return F.binary_cross_entropy_with_logits(prediction, target.to(prediction.dtype))
+        return call(*given[0], **given[1])
+
+    b.at_loss(around)
+
+
+def _class_ids(name: str, prediction: torch.Tensor, target: torch.Tensor) -> torch.Tensor | None:
+    """The classes that a target means, if the prediction has one column per class."""
+    if prediction.dim() < 2 or prediction.shape[1] < 2:
+        return None
+    if name == "nll_loss":
+        return target
+    if name in REGRESSION or name.startswith("binary_cross_entropy"):
+        if target.shape == prediction.shape and bool((target.sum(1) == 1).all()):
+            return target.argmax(1)
+        if target.dim() == 1 and not target.is_floating_point():
+            return target
+    return None

@@ -1,0 +1,148 @@
+"""Patches of a model's modules: regularization, initialization, normalization, mode, precision."""
+
+from __future__ import annotations
+
+import functools
+import weakref
+from typing import Any, Final
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from flightcheck.adapters.torch.patching import steps
+from flightcheck.adapters.torch.patching.boundaries import Arguments, Boundaries
+from flightcheck.patch import Patch
+
+_DROPOUTS: Final = ("dropout", "dropout1d", "dropout2d", "dropout3d", "alpha_dropout", "feature_alpha_dropout")
+_LAYERS: Final = (nn.Linear, nn.modules.conv._ConvNd)
+
+
+def regularization(b: Boundaries, patch: Patch) -> None:
+    """Weight decay, dropout and label smoothing are off; ``regularization:dropout`` takes only that."""
+    which = {"weight_decay", "dropout", "label_smoothing"} if patch.value == "off" else {patch.value}
+    if "weight_decay" in which:
+        steps.weight_decay_off(b, patch)
+    if "dropout" in which:
+
+        def keep(original: Any) -> Any:
+            @functools.wraps(original)
+            def dropout(input: Any, *args: Any, **kwargs: Any) -> Any:
+                b.acted(patch)
+                return input
+
+            return dropout
+
+        for name in _DROPOUTS:
+            b.observer.patches.replace(F, name, keep)
+    if "label_smoothing" in which:
+
+        def around(call: Any, name: str, given: Arguments) -> Any:
+            if given[1].get("label_smoothing"):
+                b.acted(patch)
+                given = (given[0], {**given[1], "label_smoothing": 0.0})
+            return call(*given[0], **given[1])
+
+        b.at_loss(around)
+
+
+def reinitialize(b: Boundaries, patch: Patch) -> None:
+    """All matrices of a model are drawn anew before its first training call; embeddings and norms stay.
+
+    Random numbers come from a generator of their own, so that the training draws the same ones as its control.
+    """
+    done: weakref.WeakSet[nn.Module] = weakref.WeakSet()
+
+    def root(call: Any, module: nn.Module, given: Arguments) -> Any:
+        if module not in done and torch.is_grad_enabled() and b.observer.steps == 0:
+            done.add(module)
+            with torch.random.fork_rng(devices=[]), torch.no_grad(), b.unwatched():
+                torch.manual_seed(torch.initial_seed() % 2**31 + 41)
+                draw(module, patch.value or "default")
+            b.acted(patch)
+        return call(*given[0], **given[1])
+
+    b.at_root(root)
+
+
+def draw(model: nn.Module, how: str) -> None:
+    """New values for the matrices of a model: ``default`` of each layer, ``xavier`` or ``kaiming`` (uniform)."""
+    for module in model.modules():
+        if isinstance(module, (nn.Embedding, nn.EmbeddingBag)) or "Norm" in type(module).__name__:
+            continue
+        reset = getattr(module, "reset_parameters", None)
+        if how == "default" and callable(reset):
+            reset()
+            continue
+        for parameter in module.parameters(recurse=False):
+            if parameter.dim() >= 2:
+                if how == "kaiming":
+                    nn.init.kaiming_uniform_(parameter, nonlinearity="relu")
+                else:
+                    nn.init.xavier_uniform_(parameter)
+            elif parameter.dim() == 1 and isinstance(module, (*_LAYERS, nn.RNNBase)):
+                nn.init.zeros_(parameter)
+
+
+def insert_norm(b: Boundaries, patch: Patch) -> None:
+    """The output of each linear layer and convolution that is not the model's last is normalized over its features."""
+    last: list[int] = []
+    order: list[int] = []
+
+    def around(call: Any, module: nn.Module, given: Arguments) -> Any:
+        result = call(*given[0], **given[1])
+        if not isinstance(module, _LAYERS) or not isinstance(result, torch.Tensor):
+            return result
+        if not last:
+            order.append(id(module))
+            return result
+        if id(module) == last[0]:
+            return result
+        b.acted(patch)
+        shape = result.shape[1:] if isinstance(module, nn.modules.conv._ConvNd) else result.shape[-1:]
+        return F.layer_norm(result, list(shape))
+
+    def root(call: Any, module: nn.Module, given: Arguments) -> Any:
+        result = call(*given[0], **given[1])
+        if not last and order:  # in the first call the last layer is found
+            last.append(order[-1])
+        return result
+
+    b.at_module(around)
+    b.at_root(root)
+
+
+def mode(b: Boundaries, patch: Patch) -> None:
+    """``mode:eval``: evaluations run in eval mode; ``mode:train``: training steps run in train mode."""
+
+    def root(call: Any, module: nn.Module, given: Arguments) -> Any:
+        evaluating = not torch.is_grad_enabled()
+        wanted = not evaluating
+        if (patch.value == "eval") != evaluating or module.training == wanted:
+            return call(*given[0], **given[1])
+        b.acted(patch)
+        before = [(m, m.training) for m in module.modules()]
+        with b.unwatched():
+            module.train(wanted)
+        try:
+            return call(*given[0], **given[1])
+        finally:
+            for m, flag in before:
+                m.training = flag
+
+    b.at_root(root)
+
+
+def precision(b: Boundaries, patch: Patch) -> None:
+    """``precision:float32``: automatic mixed precision does nothing, and no loss is scaled."""
+
+    def off(original: Any) -> Any:
+        @functools.wraps(original)
+        def __init__(self: Any, *args: Any, **kwargs: Any) -> None:  # noqa: N807
+            b.acted(patch)
+            original(self, *args, **{**kwargs, "enabled": False})
+
+        return __init__
+
+    b.observer.patches.replace(torch.autocast, "__init__", off)
+    b.observer.patches.replace(torch.amp.grad_scaler.GradScaler, "__init__", off)

@@ -1,0 +1,175 @@
+"""Patches of single operations: activations before the loss and between layers, cuts of the graph, logs of zero."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+from torch import nn
+
+from flightcheck.adapters.torch.forward import first_tensor
+from flightcheck.adapters.torch.graph import behind_views
+from flightcheck.adapters.torch.patching.boundaries import Arguments, Boundaries
+from flightcheck.adapters.torch.patching.losses import arguments_of
+from flightcheck.patch import Patch
+
+_ACTIVATIONS: Final = {
+    "softmax": ("softmax",), "sigmoid": ("sigmoid", "sigmoid_"), "tanh": ("tanh", "tanh_"),
+    "relu": ("relu", "relu_"), "log_softmax": ("log_softmax",),
+}  # fmt: skip
+_SATURATING: Final = {"sigmoid", "tanh", "softsign", "hardtanh", "hardsigmoid"}
+_ELEMENTWISE: Final = {
+    "sub", "rsub", "__sub__", "__rsub__", "subtract", "mul", "__mul__", "__rmul__", "multiply", "pow", "where",
+}  # fmt: skip
+_LOGARITHMS: Final = {"log", "log2", "log10", "sqrt", "rsqrt", "reciprocal"}
+_DIVISIONS: Final = {"div", "true_divide", "__truediv__", "divide"}
+_LARGEST_EXPONENT: Final = 60.0
+"""exp(60) is finite in float32, and so is its square root's gradient."""
+
+
+def drop(b: Boundaries, patch: Patch) -> None:
+    """The loss is given what the last activation (``softmax``, ``sigmoid`` …) was given, in the same shape."""
+    names = _ACTIVATIONS.get(patch.value.lower())
+    if names is None:
+        names = tuple(n for group in _ACTIVATIONS.values() for n in group)
+    given_to: dict[Any, torch.Tensor] = {}
+
+    def operation(function: Any, name: str, given: Arguments) -> Any:
+        result = function(*given[0], **given[1])
+        if name in names and isinstance(result, torch.Tensor) and result.grad_fn is not None and given[0]:
+            if name.endswith("_"):
+                return result
+            given_to[result.grad_fn] = given[0][0]
+        return result
+
+    def around(call: Any, name: str, given: Arguments) -> Any:
+        prediction, target, again = arguments_of(given)
+        if isinstance(prediction, torch.Tensor) and prediction.grad_fn is not None:
+            logits = given_to.get(behind_views(prediction.grad_fn))
+            if logits is not None and logits.numel() == prediction.numel():
+                b.acted(patch)
+                given = again(logits.reshape(prediction.shape), target)
+        try:
+            return call(*given[0], **given[1])
+        finally:
+            given_to.clear()
+
+    b.at_operations(operation)
+    b.at_loss(around)
+
+
+def swap_activation(b: Boundaries, patch: Patch) -> None:
+    """ReLU in the place of each saturating activation inside a model, but not of one that makes its output.
+
+    The first call of the model passes unchanged: it tells which of its activations is the output's.
+    """
+    calls: list[Any] = []
+    outputs: dict[int, set[int]] = {}
+    inside: list[int] = []
+
+    def operation(function: Any, name: str, given: Arguments) -> Any:
+        if not inside or name.rstrip("_") not in _SATURATING:
+            return function(*given[0], **given[1])
+        rank = len(calls)
+        known = outputs.get(inside[-1])
+        if known is not None and rank not in known and isinstance(given[0][0], torch.Tensor):
+            calls.append(None)
+            b.acted(patch)
+            return torch.relu(given[0][0])
+        result = function(*given[0], **given[1])
+        calls.append(getattr(result, "grad_fn", None))
+        return result
+
+    def root(call: Any, module: nn.Module, given: Arguments) -> Any:
+        calls.clear()
+        inside.append(id(module))
+        try:
+            result = call(*given[0], **given[1])
+        finally:
+            inside.pop()
+        output = first_tensor(result)
+        if id(module) not in outputs and output is not None and output.grad_fn is not None:
+            node = behind_views(output.grad_fn)
+            outputs[id(module)] = {i for i, n in enumerate(calls) if n is not None and n is node}
+        return result
+
+    b.at_operations(operation)
+    b.at_root(root)
+
+
+def align(b: Boundaries, patch: Patch) -> None:
+    """A column and a row of the same length are compared element by element, in losses and in the script's own
+    arithmetic, instead of being broadcast to a square.
+    """
+
+    def matched(left: Any, right: Any) -> tuple[Any, Any] | None:
+        if not (isinstance(left, torch.Tensor) and isinstance(right, torch.Tensor)):
+            return None
+        if left.shape == right.shape or left.numel() != right.numel() or left.numel() < 2:
+            return None
+        return left.reshape(right.shape), right
+
+    def loss(call: Any, name: str, given: Arguments) -> Any:
+        prediction, target, again = arguments_of(given)
+        same = matched(prediction, target) if name not in ("cross_entropy", "nll_loss") else None
+        if same is not None:
+            b.acted(patch)
+            given = again(*same)
+        return call(*given[0], **given[1])
+
+    def operation(function: Any, name: str, given: Arguments) -> Any:
+        args, kwargs = given
+        if name in _ELEMENTWISE and len(args) > 1:
+            same = matched(args[0], args[1])
+            if same is not None:
+                b.acted(patch)
+                args = (*same, *args[2:])
+        return function(*args, **kwargs)
+
+    b.at_loss(loss)
+    b.at_operations(operation)
+
+
+def keep_graph(b: Boundaries, patch: Patch) -> None:
+    """``detach`` and ``data`` return the tensor itself. The value is a line, ``train.py:31``; without it everywhere."""
+
+    def here() -> bool:
+        if not patch.value:
+            return True
+        line = b.observer.lines.here()
+        return line is not None and f"{Path(line.file).name}:{line.line}" == patch.value
+
+    def operation(function: Any, name: str, given: Arguments) -> Any:
+        if given[0] and isinstance(given[0][0], torch.Tensor) and given[0][0].grad_fn is not None:
+            data = name == "__get__" and getattr(getattr(function, "__self__", None), "__name__", "") == "data"
+            if (name in ("detach", "detach_") or data) and here():
+                b.acted(patch)
+                return given[0][0]
+        return function(*given[0], **given[1])
+
+    b.at_operations(operation)
+
+
+def clamp(b: Boundaries, patch: Patch) -> None:
+    """Arguments of logarithms, roots and divisions keep a distance from 0, exponents stay under 60."""
+    eps = float(patch.value or 1e-8)
+
+    def operation(function: Any, name: str, given: Arguments) -> Any:
+        args, kwargs = given
+        if not args or not isinstance(args[0], torch.Tensor) or not args[0].is_floating_point():
+            return function(*args, **kwargs)
+        plain = name.rstrip("_")
+        if name in _LOGARITHMS:
+            b.acted(patch)
+            args = (args[0].clamp_min(eps), *args[1:])
+        elif name in _DIVISIONS and len(args) > 1 and isinstance(args[1], torch.Tensor):
+            b.acted(patch)
+            below = args[1].abs() < eps
+            args = (args[0], torch.where(below, torch.full_like(args[1], eps), args[1]), *args[2:])
+        elif plain == "exp" and name == "exp":
+            b.acted(patch)
+            args = (args[0].clamp_max(_LARGEST_EXPONENT), *args[1:])
+        return function(*args, **kwargs)
+
+    b.at_operations(operation)

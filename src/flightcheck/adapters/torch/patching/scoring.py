@@ -1,0 +1,97 @@
+"""An error of the prediction that does not depend on the script's loss: trainings with different losses compare."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from flightcheck.adapters.torch.graph import behind_views
+from flightcheck.adapters.torch.patching.boundaries import Arguments, Boundaries
+from flightcheck.adapters.torch.patching.losses import REGRESSION, arguments_of
+from flightcheck.recording.signals import ERROR
+
+_SUM_TOLERANCE = 1e-3
+
+
+class Scoring:
+    """Writes the signal ``error``: per round the mean over the loss calls with gradients."""
+
+    def __init__(self, observer: Any) -> None:
+        self.observer = observer
+        self._step = -1
+        self._values: list[float] = []
+        self._count, self._mean, self._squares = 0, 0.0, 0.0
+
+    def install(self, boundaries: Boundaries) -> None:
+        """Look at each loss call, as patches leave it."""
+        boundaries.at_loss(self._around)
+
+    def _around(self, call: Any, name: str, given: Arguments) -> Any:
+        result = call(*given[0], **given[1])
+        if torch.is_grad_enabled() and isinstance(result, torch.Tensor) and result.requires_grad:
+            try:
+                with torch.no_grad():
+                    prediction, target, _ = arguments_of(given)
+                    error = self._error(name, prediction, target, given[1])
+            except Exception:  # a loss of an unusual shape: no error is recorded for it
+                error = None
+            if error is not None:
+                self._write(error)
+        return result
+
+    def _write(self, error: float) -> None:
+        watch = self.observer.watch
+        if watch.step != self._step:
+            self._step, self._values = watch.step, []
+        self._values.append(error)
+        watch.writer.frame(ERROR, watch.step, [sum(self._values) / len(self._values)])
+
+    def _error(self, name: str, prediction: Any, target: Any, options: dict[str, Any]) -> float | None:
+        if not (isinstance(prediction, torch.Tensor) and isinstance(target, torch.Tensor)):
+            return None
+        if name in ("cross_entropy", "nll_loss"):
+            return _cross_entropy(prediction.detach().float(), target, int(options.get("ignore_index", -100)))
+        if name.startswith("binary_cross_entropy"):
+            return _binary(name, prediction, target)
+        if name in REGRESSION and prediction.numel() == target.numel():
+            return self._relative(prediction.detach().reshape(-1).double(), target.detach().reshape(-1).double())
+        return None
+
+    def _relative(self, prediction: torch.Tensor, target: torch.Tensor) -> float | None:
+        """Mean squared error over the variance of all targets so far (Welford)."""
+        for value in target[:512].tolist():
+            self._count += 1
+            delta = value - self._mean
+            self._mean += delta / self._count
+            self._squares += delta * (value - self._mean)
+        variance = self._squares / max(self._count, 1)
+        return float((prediction - target).square().mean()) / variance if variance > 0 else None
+
+
+def _cross_entropy(x: torch.Tensor, target: torch.Tensor, ignore: int) -> float | None:
+    """Of probabilities, of log-probabilities or of logits, whichever the values are."""
+    if x.dim() == 1:
+        x, target = x[None], target[None]
+    sums = x.sum(1)
+    if float(x.min()) >= 0 and float((sums - 1).abs().max()) < _SUM_TOLERANCE:
+        x = x.clamp_min(1e-12).log()
+    elif float(torch.logsumexp(x, 1).abs().max()) > _SUM_TOLERANCE:
+        x = x - torch.logsumexp(x, 1, keepdim=True)
+    if target.is_floating_point():
+        return float(-(target.float() * x).sum(1).mean())
+    chosen = target != ignore
+    index = target.clamp(0, x.shape[1] - 1).unsqueeze(1)
+    losses = -x.gather(1, index).squeeze(1)[chosen]
+    return float(losses.mean()) if losses.numel() else None
+
+
+def _binary(name: str, prediction: torch.Tensor, target: torch.Tensor) -> float | None:
+    if prediction.numel() != target.numel():
+        return None
+    node = behind_views(prediction.grad_fn)
+    x, y = prediction.detach().float().reshape(-1), target.detach().float().reshape(-1)
+    probability = name == "binary_cross_entropy" or (node is not None and "Sigmoid" in node.name())
+    p = x if probability else x.sigmoid()
+    p = p.clamp(1e-7, 1 - 1e-7)
+    return float(-(y * p.log() + (1 - y) * (1 - p).log()).mean())

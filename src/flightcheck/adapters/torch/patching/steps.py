@@ -1,0 +1,194 @@
+"""Patches of the optimizer's step: learning rate, another optimizer, schedule, clipping, gradients, parameters."""
+
+from __future__ import annotations
+
+import functools
+import math
+import re
+import weakref
+from typing import Any
+
+import torch
+from torch import nn
+from torch.optim import Optimizer
+
+from flightcheck.adapters.torch.patching.boundaries import Boundaries
+from flightcheck.patch import Patch
+
+
+def learning_rate(b: Boundaries, patch: Patch) -> None:
+    """``lr:x0.1`` or ``lr:0.001``. Set before a step and restored after it, since schedulers write there too."""
+    factor = float(patch.value[1:]) if patch.value.startswith("x") else None
+
+    def rate(group: dict[str, Any]) -> Any:
+        # Never 0: some optimizers divide by it.
+        return group["lr"] * factor if factor is not None else float(patch.value)
+
+    _in_step(b, patch, "lr", rate)
+
+
+def scheduler(b: Boundaries, patch: Patch) -> None:
+    """``scheduler:off``: each group keeps the learning rate of its first step that is not 0."""
+    first: dict[int, Any] = {}
+
+    def rate(group: dict[str, Any]) -> Any:
+        known = first.get(id(group))
+        if known is None and (now := float(group["lr"])) > 0:
+            top = float(group.get("initial_lr", now))
+            known = first[id(group)] = max(now, top)
+        return group["lr"] if known is None else known
+
+    _in_step(b, patch, "lr", rate)
+
+
+def _in_step(b: Boundaries, patch: Patch, option: str, value: Any) -> None:
+    saved: dict[int, list[Any]] = {}
+
+    def before(optimizer: Optimizer) -> None:
+        saved[id(optimizer)] = [g.get(option) for g in optimizer.param_groups]
+        for group in optimizer.param_groups:
+            if option in group:
+                new = value(group)
+                old = group[option]
+                group[option] = torch.as_tensor(float(new)) if isinstance(old, torch.Tensor) else new
+                b.acted(patch)
+
+    def after(optimizer: Optimizer) -> None:
+        for group, old in zip(optimizer.param_groups, saved.pop(id(optimizer), []), strict=False):
+            if option in group:
+                group[option] = old
+
+    b.around_step(before, after)
+
+
+def weight_decay_off(b: Boundaries, patch: Patch) -> None:
+    """No weight decay in any step."""
+    _in_step(b, patch, "weight_decay", lambda group: 0.0)
+
+
+def optimizer(b: Boundaries, patch: Patch) -> None:
+    """``optimizer:Adam(0.001)``: another optimizer steps with the script's gradients, the script's own sees none."""
+    match = re.fullmatch(r"(Adam|AdamW|SGD|RMSprop)\(([-+.\deE]+)\)", patch.value)
+    if match is None:
+        raise ValueError(f"optimizer: a name and a learning rate wanted, as in Adam(0.001), but got {patch.value!r}")
+    kind, rate = getattr(torch.optim, match.group(1)), float(match.group(2))
+    others: weakref.WeakKeyDictionary[Optimizer, Optimizer] = weakref.WeakKeyDictionary()
+    ours: set[int] = set()
+    gradients: dict[int, list[torch.Tensor | None]] = {}
+
+    def before(own: Optimizer) -> None:
+        if id(own) in ours:
+            return
+        with b.unwatched():
+            other = others.get(own)
+            if other is None:
+                parameters = {id(p): p for g in own.param_groups for p in g["params"]}
+                other = others[own] = kind(list(parameters.values()), lr=rate)
+                ours.add(id(other))
+            other.step()
+        held = [p for g in own.param_groups for p in g["params"]]
+        gradients[id(own)] = [p.grad for p in held]
+        for p in held:
+            p.grad = None
+        b.acted(patch)
+
+    def after(own: Optimizer) -> None:
+        held = [p for g in own.param_groups for p in g["params"]]
+        for p, gradient in zip(held, gradients.pop(id(own), []), strict=False):
+            p.grad = gradient
+
+    b.around_step(before, after)
+
+
+def clip(b: Boundaries, patch: Patch) -> None:
+    """``clip:1.0`` before each step; ``clip:off``: the script's own clipping only measures."""
+    if patch.value == "off":
+        for owner in (nn.utils, nn.utils.clip_grad):
+            for name in ("clip_grad_norm_", "clip_grad_value_"):
+                b.observer.patches.replace(owner, name, functools.partial(_without_limit, b, patch, name))
+        return
+    limit = float(patch.value)
+
+    def before(optimizer: Optimizer) -> None:
+        held = [p for g in optimizer.param_groups for p in g["params"] if p.grad is not None]
+        if held:
+            with b.unwatched():
+                nn.utils.clip_grad_norm_(held, limit)
+            b.acted(patch)
+
+    b.around_step(before)
+
+
+def _without_limit(b: Boundaries, patch: Patch, name: str, original: Any) -> Any:
+    @functools.wraps(original)
+    def measured(parameters: Any, *args: Any, **kwargs: Any) -> Any:
+        b.acted(patch)
+        if name == "clip_grad_value_":
+            return None
+        for limit in ("max_norm",):
+            kwargs.pop(limit, None)
+        return original(parameters, math.inf, *args[1:], **kwargs)
+
+    return measured
+
+
+def zero_grad(b: Boundaries, patch: Patch) -> None:
+    """Gradients are gone when a step is over."""
+
+    def after(optimizer: Optimizer) -> None:
+        for group in optimizer.param_groups:
+            for p in group["params"]:
+                p.grad = None
+        b.acted(patch)
+
+    b.around_step(after=after)
+
+
+def add_parameters(b: Boundaries, patch: Patch) -> None:
+    """The optimizer that steps first also gets the parameters of called models that nobody holds.
+
+    It takes them over as another group, with the options of its first one.
+    """
+    done: list[bool] = []
+
+    def before(optimizer: Optimizer) -> None:
+        if done:
+            return
+        done.append(True)
+        discovery = b.observer.discovery
+        held = {id(p) for g in optimizer.param_groups for p in g["params"]}
+        held |= {
+            id(p)
+            for h in b.observer.optimizers.held
+            if (o := h.optimizer())
+            for g in o.param_groups
+            for p in g["params"]
+        }
+        missing: dict[int, torch.Tensor] = {}
+        for root in discovery.roots.values():
+            module = root.module()
+            if module is not None and (root.train_calls or b.observer.steps == 0):
+                missing |= {id(p): p for p in module.parameters() if p.requires_grad and id(p) not in held}
+        if missing:
+            optimizer.add_param_group({"params": list(missing.values())})
+            b.acted(patch)
+
+    b.around_step(before)
+
+
+def unscale_first(b: Boundaries, patch: Patch) -> None:
+    """The limit of the script's clipping counts for unscaled gradients: it is scaled as the gradients are."""
+
+    def make(original: Any) -> Any:
+        @functools.wraps(original)
+        def clip_(parameters: Any, max_norm: Any, *args: Any, **kwargs: Any) -> Any:
+            scale = b.observer.protocol.scale
+            if scale and scale != 1:
+                b.acted(patch)
+                return original(parameters, float(max_norm) * scale, *args, **kwargs)
+            return original(parameters, max_norm, *args, **kwargs)
+
+        return clip_
+
+    for owner in (nn.utils, nn.utils.clip_grad):
+        b.observer.patches.replace(owner, "clip_grad_norm_", make)

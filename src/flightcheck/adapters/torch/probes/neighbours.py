@@ -1,0 +1,139 @@
+"""Do examples with similar inputs have the same label? And if not: would they, if the labels were shifted?"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import torch
+from torch import nn
+
+from flightcheck.adapters.torch.batches import tensors_in
+from flightcheck.adapters.torch.patching.boundaries import Arguments, Boundaries
+from flightcheck.adapters.torch.patching.losses import arguments_of
+from flightcheck.patch import Patch
+from flightcheck.recording.experiments import Probe
+
+MOST: Final = 3000
+"""Examples that are compared; all pairs of them, so 9 million distances."""
+_MOST_FEATURES: Final = 4096
+_NEIGHBOURS: Final = 5
+_SHIFTS: Final = 5
+
+
+class _Pairs:
+    """Rows of inputs with their targets, as the training saw them."""
+
+    def __init__(self) -> None:
+        self.inputs: list[torch.Tensor] = []
+        self.targets: list[torch.Tensor] = []
+        self.rows = 0
+        self._last: torch.Tensor | None = None
+
+    def called(self, given: Arguments) -> None:
+        for _, tensor in tensors_in(*given):
+            if tensor.is_floating_point() and tensor.dim() > 1 and not tensor.requires_grad:
+                self._last = tensor
+                return
+
+    def compared(self, target: Any) -> None:
+        x = self._last
+        if x is None or not isinstance(target, torch.Tensor) or target.dim() == 0 or self.rows >= MOST:
+            return
+        if len(target) != len(x) or target.numel() != len(x):
+            return
+        flat = x.detach().reshape(len(x), -1).float().cpu()
+        if flat.shape[1] > _MOST_FEATURES:
+            flat = flat[:, :: -(-flat.shape[1] // _MOST_FEATURES)]
+        self.inputs.append(flat)
+        self.targets.append(target.detach().reshape(-1).cpu())
+        self.rows += len(x)
+
+
+def install(b: Boundaries, patch: Patch) -> None:
+    """Collect inputs and targets of the training steps; compare them when the trial ends."""
+    pairs = _Pairs()
+
+    def root(call: Any, module: nn.Module, given: Arguments) -> Any:
+        if torch.is_grad_enabled():
+            pairs.called(given)
+        return call(*given[0], **given[1])
+
+    def loss(call: Any, name: str, given: Arguments) -> Any:
+        if torch.is_grad_enabled():
+            pairs.compared(arguments_of(given)[1])
+        return call(*given[0], **given[1])
+
+    def told() -> Probe | None:
+        found = agreement(pairs.inputs, pairs.targets)
+        return Probe("neighbours", found) if found else None
+
+    b.at_root(root)
+    b.at_loss(loss)
+    b.probes.append(told)
+    b.acted(patch)
+
+
+def agreement(inputs: list[torch.Tensor], targets: list[torch.Tensor]) -> dict[str, Any]:
+    """How often the nearest examples have the label of an example, and how often they would by chance.
+
+    Args:
+        inputs: batches ``(n, features)``, all with as many features.
+        targets: batches ``(n,)``: class ids, or numbers.
+
+    Returns:
+        ``examples``, ``classes`` (0 for numbers), ``agreement`` and ``chance`` (share of equal labels; for numbers the
+        correlation with the neighbours' mean, and 0), ``hits`` and ``shifts``: the agreement with labels shifted by −5 … 5 rows
+        within a batch, in their order.
+    """
+    if not inputs or len({x.shape[1] for x in inputs}) > 1:
+        return {}
+    x, y = torch.cat(inputs)[:MOST], torch.cat(targets)[:MOST]
+    x, first = _unique(x)
+    y = y[first]
+    x = x - x.mean(0)
+    x = x / x.std(0).clamp_min(1e-6 * float(x.std()) + 1e-12)
+    if len(x) < 2 * _NEIGHBOURS:
+        return {}
+    distances = torch.cdist(x, x)
+    distances.fill_diagonal_(float("inf"))
+    near = distances.topk(_NEIGHBOURS, largest=False).indices
+    whole = not y.is_floating_point() or (bool((y == y.round()).all()) and int(torch.unique(y).numel()) <= 50)
+    told = {"examples": len(x), "classes": int(torch.unique(y).numel()) if whole else 0}
+    if not whole:
+        mean = y.double()[near].mean(1)
+        value = float(torch.corrcoef(torch.stack([mean, y.double()]))[0, 1])
+        return {**told, "agreement": value, "chance": 0.0, "hits": 0, "shifts": []}
+    y = y.long()
+    equal = y[near] == y[:, None]
+    _, counts = torch.unique(y, return_counts=True)
+    chance = float((counts.double() / len(y)).square().sum())
+    first_hit = equal[:, 0]
+    return {
+        **told,
+        "agreement": float(equal.double().mean()),
+        "chance": chance,
+        "hits": int(first_hit.sum()),
+        "shifts": _shifted(inputs, targets),
+    }
+
+
+def _unique(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Each row once (an example comes again in each epoch), and where it stood first."""
+    seen: dict[bytes, int] = {}
+    for i, row in enumerate(x.numpy()):
+        seen.setdefault(row.tobytes(), i)
+    first = torch.tensor(sorted(seen.values()))
+    return x[first], first
+
+
+def _shifted(inputs: list[torch.Tensor], targets: list[torch.Tensor]) -> list[float]:
+    """Agreement of each example's nearest other example's label, when labels are shifted by s rows in their batch."""
+    x = torch.cat(inputs)[:MOST]
+    distances = torch.cdist(x, x)
+    distances[distances < 1e-9] = float("inf")
+    near = distances.argmin(1)
+    told = []
+    for s in range(-_SHIFTS, _SHIFTS + 1):
+        y = torch.cat([torch.roll(t, s) for t in targets])[:MOST]
+        told.append(float((y[near] == y).double().mean()))
+    return told

@@ -1,0 +1,103 @@
+"""D07: labels that belong to other inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from scipy import stats  # type: ignore[import-untyped]
+
+from flightcheck.checks.base import Check, Finding, NotApplicable, NotEnoughEvidence, Param, check
+from flightcheck.checks.start.s02_input_ignored_entirely import makes_no_difference
+from flightcheck.recording.records import Location
+from flightcheck.recording.run import Run
+
+
+@check(
+    "D07",
+    "inputs-and-labels-misaligned",
+    severity="error",
+    evidence="T",
+    fix="Shuffle, sort, filter and split inputs and labels together, with one index for both.",
+)
+class InputsAndLabelsMisaligned(Check):
+    """The model can learn examples by heart, but inputs tell nothing about labels: not to it, and not to a neighbour.
+
+    ## What it checks
+    Three witnesses together. A training with inputs permuted across the batch ends as the real one does, after 80 and
+    after 300 steps (S02); the model learns eight examples by heart (S01), so inputs do reach the loss; and the label of
+    the nearest other input agrees with that of an example no more often than chance: the upper 99 % limit
+    (Clopper–Pearson) lies within three points of the rate by chance, at 500 examples or more. If labels shifted by some
+    rows agree far better, the offset is named.
+    ## Why it matters
+    One array was shuffled, sorted or filtered and the other was not. The training loss still falls, by memory.
+    ## How to fix
+    Use the same index for inputs and labels.
+    ## Source
+    CS231n; catalogue D07; shift scan and limits ours.
+    ## Known false alarms
+    Labels that are random on purpose, and labels that depend on their inputs in a way that neither neighbours nor 300
+    steps of training see (parity, cryptography, returns of a market): a warning and not an error, unless an offset
+    proves it.
+    """
+
+    examples = Param(
+        500, "examples with which three points above chance would be seen: the 99 % limit is 3.5 points wide"
+    )
+    above = Param(0.03, "how far above chance the agreement may be without being information; our choice")
+    peak = Param(0.15, "how far above chance an offset's agreement must be to prove it; our choice")
+
+    def __call__(self, run: Run) -> Iterator[Finding]:
+        if run.in_regime("gan", "reinforcement"):
+            raise NotApplicable("there are no labels in this kind of training")
+        without = [e for e in run.experiments if e.question == "S02" and e.low is not None]
+        if not without:
+            raise NotEnoughEvidence("a training without inputs was not tried")
+        if not all(map(makes_no_difference, without)):
+            return
+        fits = [e for e in run.experiments if e.question == "S01" and e.after is not None and e.start]
+        if len(without) < 3 or not fits:
+            raise NotEnoughEvidence("inputs make no difference so far; it was not tried for longer")
+        if all((e.after or 0.0) > 0.05 * (e.start or 1.0) for e in fits):
+            return  # the model itself is broken: S01
+        found = run.probe("neighbours").result
+        n, chance, classes = int(found["examples"]), float(found["chance"]), int(found["classes"])
+        if n < self.examples.value or classes < 2:
+            raise NotEnoughEvidence(
+                f"{n} different examples with {classes} classes; {self.examples.value:.0f} are needed"
+            )
+        upper = float(stats.beta.ppf(0.99, found["hits"] + 1, max(n - found["hits"], 1)))
+        if upper > chance + self.above.value:
+            raise NotEnoughEvidence("neighbours agree on labels: the labels carry information, the training is slow")
+        shifts = [float(s) for s in found["shifts"]]
+        best = max(range(len(shifts)), key=shifts.__getitem__, default=0)
+        offset = best - len(shifts) // 2
+        proved = bool(shifts) and offset != 0 and shifts[best] > chance + self.peak.value
+        text = f"The nearest neighbour of an example has its label in {100 * found['hits'] / n:.1f} % of {n} cases "
+        text += (
+            f"(chance: {100 * chance:.1f} %), and a training with inputs permuted across the batch ends as the real one"
+        )
+        text += f" ({without[-1].before:.3g} and {without[-1].after:.3g}), although the model can learn 8 examples by heart."
+        if proved:
+            text += f" Labels shifted by {offset} rows agree in {100 * shifts[best]:.0f} %."
+        yield Finding(
+            text,
+            location=self._location(run),
+            evidence={
+                "agreement": found["hits"] / n,
+                "chance": chance,
+                "upper": upper,
+                "offset": offset if proved else None,
+            },
+            severity=None if proved else "warn",
+        )
+
+    @staticmethod
+    def _location(run: Run) -> Location | None:
+        """Where the source decides which example stands where, else where the inputs come from."""
+        batches = [b for b in run.batches if b.training]
+        return (
+            next((b.order_origin for b in batches if b.order_origin), None)
+            or next((b.origin for b in batches if b.origin), None)
+            or next((s.target_origin for s in run.loss_sites if s.target_origin), None)
+            or run.plan.batch_location
+        )

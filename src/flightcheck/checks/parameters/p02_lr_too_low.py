@@ -1,0 +1,59 @@
+"""P02: a learning rate with which training takes many times as long as it need."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from flightcheck.checks.base import Check, Finding, NotApplicable, NotEnoughEvidence, Param, check
+from flightcheck.recording.run import Run
+
+
+@check(
+    "P02",
+    "lr-too-low",
+    severity="warn",
+    evidence="T",
+    fix="Raise the learning rate by a factor of ten.",
+)
+class LrTooLow(Check):
+    """With ten times (or a hundred times) the learning rate, the first steps achieve more than five times as much.
+
+    ## What it checks
+    Trials from the same initialization on the same batches at ten times the rate, and at a hundred times if that one is
+    stable but does not suffice: the loss must fall by five times as much as at the script's own rate, and by 5 % of its
+    start, in each of three seeds. Schedules that warm up are not judged, fine-tuning is not tried.
+    ## Why it matters
+    A training that would take hours takes weeks, or is given up as one that does not learn.
+    ## How to fix
+    Take the rate that was tried, or a third of it.
+    ## Source
+    Catalogue P02: no false alarm on 25 pilots at a good rate. Its second witness, the critical multiple of the update
+    (Kalra et al. 2026), is not measured yet.
+    ## Known false alarms
+    Trainings that start with a long plateau and small steps on purpose.
+    """
+
+    progress = Param(5, "times the progress; at a good rate ten times the rate gave at most twice as much in pilots")
+
+    def __call__(self, run: Run) -> Iterator[Finding]:
+        if run.in_regime("gan", "reinforcement"):
+            raise NotApplicable("the losses of this kind of training do not measure progress")
+        tried = [e for e in run.experiments if e.question == "P02"]
+        known = [e for e in tried if e.before is not None]
+        if not known:
+            raise NotEnoughEvidence(tried[0].reason if tried else "no larger learning rate was tried")
+        best = next((e for e in known if e.status == "confirmed"), None)
+        if best is None or best.start is None or best.before is None or best.after is None:
+            return
+        optimizer = max((o for o in run.optimizers if o.steps), key=lambda o: o.steps)
+        rate = next((g["lr"] for g in optimizer.groups if isinstance(g.get("lr"), (int, float))), None)
+        factor = float(best.patch.removeprefix("lr:x"))
+        yield Finding(
+            f"In {best.steps} steps the {best.metric} falls from {best.start:.3g} to {best.before:.3g}; with {factor:g} times "
+            f"the learning rate it falls to {best.after:.3g}, in each of {best.seeds} seeds.",
+            location=optimizer.lr_location or optimizer.location,
+            evidence={"lr": rate, "factor": factor, "before": best.before, "after": best.after, "start": best.start},
+            severity="info" if run.in_regime("finetune") else None,
+            fix=f"Try lr={rate * factor:.1g}." if rate else "",
+            patch=best.patch,
+        )

@@ -1,0 +1,58 @@
+"""S01: a model that cannot learn eight examples by heart."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from flightcheck.checks.base import Check, Finding, NotApplicable, NotEnoughEvidence, Param, check
+from flightcheck.recording.run import Run
+
+
+@check(
+    "S01",
+    "cannot-overfit-one-batch",
+    severity="error",
+    evidence="T",
+    fix="Follow the signal from the loss back to the input: a loss that is wrong, a gradient that is missing, features "
+    "that are constant.",
+)
+class CannotOverfitOneBatch(Check):
+    """Trained again and again on the same eight examples, the model does not learn them.
+
+    ## What it checks
+    A trial that replays the first eight examples for 400 steps without weight decay, dropout and label smoothing. If the
+    error does not fall under 5 % of its start, a second one with Adam at 3e-3 tells whether the learning rate is to
+    blame (then it is P01's or P02's finding). Both must fail.
+    ## Why it matters
+    Eight examples can be learnt by heart by any working combination of data, model, loss and optimizer. What fails here
+    is broken, not hard.
+    ## How to fix
+    Look at the loss, at gradients that are missing, at outputs that do not depend on the input.
+    ## Source
+    Checklist for debugging neural networks, section 1; Karpathy, A Recipe for Training Neural Networks (overfit one
+    batch); CS231n. 400 steps: six healthy models of a pilot needed 19 to 228 with their own settings.
+    ## Known false alarms
+    Equal inputs with different labels have an error that nothing can remove; targets that are noise in each step.
+    """
+
+    learned = Param(0.05, "share of the start error that may be left: what a fit by heart goes far below")
+
+    def __call__(self, run: Run) -> Iterator[Finding]:
+        if run.in_regime("gan", "reinforcement"):
+            raise NotApplicable("the losses of this kind of training do not measure a fit")
+        fits = [e for e in run.experiments if e.question == "S01"]
+        if not fits:
+            raise NotEnoughEvidence("the fit of one batch was not tried (it is where nothing else explains a failure)")
+        if len(fits) == 1 and (fits[0].after is None or fits[0].start is None):
+            raise NotEnoughEvidence(f"the fit of one batch could not be tried: {fits[0].reason}")
+        left = [e.after / e.start for e in fits if e.after is not None and e.start]
+        if not left or min(left) <= self.learned.value:
+            return
+        if len(left) < 2:
+            raise NotEnoughEvidence("the second optimizer was not tried")
+        yield Finding(
+            f"After {fits[0].steps} steps on the same 8 examples {100 * min(left):.0f} % of the start error is left (limit "
+            f"{100 * self.learned.value:.0f} %), with the script's optimizer and with Adam.",
+            location=run.plan.loss_location or run.plan.backward_location,
+            evidence={"left": left, "steps": fits[0].steps},
+        )

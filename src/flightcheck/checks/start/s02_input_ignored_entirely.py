@@ -1,0 +1,69 @@
+"""S02: a training that goes the same without its inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from flightcheck.checks.base import Check, Finding, NotApplicable, NotEnoughEvidence, Param, check
+from flightcheck.recording.experiments import Experiment
+from flightcheck.recording.run import Run
+
+
+def makes_no_difference(e: Experiment) -> bool:
+    """The training with inputs ends not better than that without, by the upper limit of its interval."""
+    return e.low is not None and -e.low < e.margin
+
+
+@check(
+    "S02",
+    "input-ignored-entirely",
+    severity="error",
+    evidence="T",
+    fix="Print the batch as the model gets it, beside its labels: is it the right data, in the right order?",
+)
+class InputIgnoredEntirely(Check):
+    """With inputs permuted across the batch, or zeroed, the training ends the same.
+
+    ## What it checks
+    Equivalence, not a missing significance: the upper limit of the 95 % interval of the advantage of real inputs lies
+    under max(0.01, 2 % of the error), with permuted inputs after 80 steps, and with permuted and with zeroed inputs
+    after 300, on the script's own evaluation where there is one. An error if the model cannot fit one batch either
+    (S01); a note if it can: then D07 decides whether the labels belong to the inputs, or the task is only slow.
+    ## Why it matters
+    A network that ignores its inputs learns the frequencies of the labels, and its loss falls while it does.
+    ## How to fix
+    Look at what the loader gives, at a layer that is constant, at preprocessing that zeroes the input.
+    ## Source
+    Karpathy, A Recipe for Training Neural Networks (input-independent baseline); catalogue S02.
+    ## Known false alarms
+    Tasks that show nothing in 300 steps, such as modular arithmetic: these are told as a note only.
+    """
+
+    short = Param(2, "times of 80 steps and 300 steps: a slow task differs at the second")
+
+    def __call__(self, run: Run) -> Iterator[Finding]:
+        if run.in_regime("gan", "reinforcement"):
+            raise NotApplicable("the losses of this kind of training do not measure what inputs are worth")
+        asked = [e for e in run.experiments if e.question == "S02"]
+        known = [e for e in asked if e.low is not None]
+        if not known:
+            raise NotEnoughEvidence(asked[0].reason if asked else "a training without inputs was not tried")
+        if not all(map(makes_no_difference, known)):
+            return
+        if len(known) < 3:
+            raise NotEnoughEvidence("after 80 steps inputs make no difference; it was not tried for longer")
+        fits = [e for e in run.experiments if e.question == "S01" and e.after is not None and e.start]
+        if not fits:
+            raise NotEnoughEvidence("inputs make no difference, and whether one batch can be fitted is not known")
+        fitted = any((e.after or 0.0) <= 0.05 * (e.start or 1.0) for e in fits)
+        last = known[-1]
+        yield Finding(
+            f"After {last.steps} steps the {last.metric} is {last.before:.3g} with the inputs and {last.after:.3g} with "
+            f"inputs permuted across the batch (difference below {last.margin:.2g}): the model learns nothing from them"
+            + (
+                ", although it can learn 8 examples by heart." if fitted else ", and it cannot learn 8 examples either."
+            ),
+            location=next((b.origin or b.location for b in run.batches if b.training), None) or run.plan.batch_location,
+            evidence={"with": last.before, "without": last.after, "fits_one_batch": fitted},
+            severity="info" if fitted else None,
+        )

@@ -1,0 +1,95 @@
+"""A patch as a user would make it by hand: the line as it is, and as it would be."""
+
+from __future__ import annotations
+
+import linecache
+import re
+from collections.abc import Sequence
+from typing import Final
+
+from flightcheck.checks.base import Finding
+from flightcheck.patch import Patch
+from flightcheck.recording.records import Location
+from flightcheck.recording.run import Run
+
+_NUMBER: Final = re.compile(r"(?<![\w.])(\d+\.?\d*(?:[eE][-+]?\d+)?|\.\d+(?:[eE][-+]?\d+)?)(?![\w.])")
+_ADDED: Final[dict[str, str]] = {
+    "zero-grad": "optimizer.zero_grad()",
+    "align-shapes": "prediction = prediction.reshape(target.shape)  # before the two are compared",
+    "inputs:standardize": "x = (x - train_mean) / train_std  # per feature, with the training set's statistics",
+    "targets:standardize": "y = (y - y_train.mean()) / y_train.std()  # and undo it where predictions are used",
+    "targets:shift-1": "target = target - 1",
+    "mode:eval": "model.eval()  # before the evaluation, and model.train() after it",
+    "mode:train": "model.train()  # before the training steps",
+    "insert-norm:layer": "nn.LayerNorm(features)  # after each hidden layer",
+    "unscale-first": "scaler.unscale_(optimizer)  # before the gradients are clipped",
+    "reinit:default": "# leave the weights as the layers draw them",
+    "reinit:kaiming": "nn.init.kaiming_uniform_(layer.weight, nonlinearity='relu')  # for each layer, biases zero",
+    "reinit:xavier": "nn.init.xavier_uniform_(layer.weight)  # for each layer, biases zero",
+    "add-parameters": "optimizer.add_param_group({'params': [p for p in model.parameters() if p not in held]})",
+    "regularization:weight_decay": "weight_decay=0.0",
+    "clip": "torch.nn.utils.clip_grad_norm_(model.parameters(), {value})",
+}
+"""Patches that add a line: by their text, or by their kind."""
+
+
+def diff_of(patches: Sequence[Patch], finding: Finding, run: Run) -> str:
+    """Lines with ``-`` and ``+`` for all patches together; empty for what has no simple form."""
+    return "\n".join(filter(None, (_one(p, finding, run) for p in patches)))
+
+
+def _one(patch: Patch, finding: Finding, run: Run) -> str:
+    if patch.kind == "lr":
+        return _learning_rate(patch, run)
+    line = finding.location
+    code = line.code if line is not None else ""
+    if patch.kind == "drop-module" and code:
+        return _removed(code, patch.value)
+    if patch.kind == "swap-activation" and code:
+        return _replaced(line, re.sub(r"\b(nn\.|torch\.|F\.)?([Ss]igmoid|[Tt]anh|[Ss]oftsign)\b", _relu, code))
+    if patch.kind == "keep-graph" and code:
+        return _replaced(line, re.sub(r"\.detach\(\)|\.data\b", "", code))
+    if patch.kind == "clamp" and code:
+        eps = patch.value
+        return _replaced(line, re.sub(r"(torch\.(?:log|sqrt)\()([^()]+)(\))", rf"\1\2.clamp_min({eps})\3", code))
+    if patch.kind == "loss" and code:
+        return _replaced(line, re.sub(r"\b(nn\.)?NLLLoss\b", "nn.CrossEntropyLoss", code))
+    added = _ADDED.get(str(patch)) or _ADDED.get(f"{patch.kind}:{patch.value or 'default'}") or _ADDED.get(patch.kind)
+    return f"+ {added.format(value=patch.value)}" if added else ""
+
+
+def _relu(match: re.Match[str]) -> str:
+    name = "ReLU" if match.group(2)[0].isupper() else "relu"
+    return f"{match.group(1) or ''}{name}"
+
+
+def _learning_rate(patch: Patch, run: Run) -> str:
+    stepping = sorted((o for o in run.optimizers if o.steps), key=lambda o: -o.steps)
+    if not stepping or not stepping[0].groups:
+        return ""
+    old = stepping[0].groups[0].get("lr")
+    if not isinstance(old, (int, float)):
+        return ""
+    new = float(old) * float(patch.value[1:]) if patch.value.startswith("x") else float(patch.value)
+    where = stepping[0].lr_location or stepping[0].location
+    for number in _NUMBER.finditer(where.code if where is not None else ""):
+        if abs(float(number.group()) - old) <= 1e-9 * abs(old) and where is not None:
+            return _replaced(where, where.code[: number.start()] + f"{new:g}" + where.code[number.end() :])
+    return f"- lr={old:g}\n+ lr={new:g}"
+
+
+def _removed(code: str, activation: str) -> str:
+    name = activation or r"\w+"
+    without = re.sub(rf",?\s*\bnn\.{name}\([^()]*\)", "", code, flags=re.IGNORECASE)
+    without = re.sub(
+        rf"\b(?:torch|F|nn\.functional)\.{name}\(([^(),]+)(?:,[^()]*)?\)", r"\1", without, flags=re.IGNORECASE
+    )
+    without = re.sub(rf"\.{name}\([^()]*\)", "", without, flags=re.IGNORECASE)
+    return f"- {code}\n+ {without}" if without != code else f"- {code}\n+ # without {activation}"
+
+
+def _replaced(line: Location | None, new: str) -> str:
+    old = line.code if line is not None else ""
+    if line is not None and not old:
+        old = linecache.getline(line.file, line.line).strip()
+    return f"- {old}\n+ {new}" if new != old else ""

@@ -1,0 +1,188 @@
+"""One experiment: a patched training beside its control, seed after seed, until it is decided or cannot be any more."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Final
+
+import numpy as np
+
+from flightcheck.checks.registry import run_checks
+from flightcheck.lab import statistics
+from flightcheck.lab.statistics import Comparison, Pair, compare
+from flightcheck.lab.trials import Floats, Runner, Trained, Trial
+from flightcheck.patch import Patch
+from flightcheck.recording.experiments import Experiment
+from flightcheck.recording.run import Run
+
+STEPS: Final = 60
+"""Steps of a trial (catalogue, section 3): pilots separated good from bad learning rates by then."""
+_POINTS: Final = 60
+_NO_TIME: Final = "the time for experiments was used up"
+
+Margin = Callable[[Pair], float]
+"""The smallest improvement that counts, from the first seed's curves."""
+
+
+class Lab:
+    """Runs experiments until its time is over."""
+
+    def __init__(self, runner: Runner, seconds: float, say: Callable[[str], None] = lambda text: None) -> None:
+        self._runner = runner
+        self._until = time.monotonic() + seconds
+        self._say = say
+        self._trial_seconds = 0.0
+
+    @property
+    def seconds_left(self) -> float:
+        """What is left of the budget."""
+        return self._until - time.monotonic()
+
+    def run(self, trial: Trial) -> Trained:
+        """One trial by itself."""
+        if self._too_late():
+            return Trained(trial, None, _NO_TIME)
+        self._say(str(trial))
+        (trained,) = self._runner.run([trial], self.seconds_left)
+        self._trial_seconds = max(self._trial_seconds, trained.seconds)
+        return trained
+
+    def try_patch(
+        self,
+        question: str,
+        patches: Sequence[Patch],
+        *,
+        metrics: Sequence[str] = ("error", "loss"),
+        steps: int = STEPS,
+        evaluates: bool = False,
+        seeds: int = statistics.SEEDS,
+        margin: Margin | None = None,
+        refute: bool = True,
+    ) -> Experiment:
+        """Try patches together against the unchanged training.
+
+        Args:
+            question: code of the check that asks.
+            patches: applied together.
+            metrics: what is compared, in order of preference; the first that all trials recorded.
+            steps: per trial.
+            evaluates: trials go on until an evaluation was seen.
+            seeds: repetitions that a confirmation needs.
+            margin: the smallest improvement that counts.
+            refute: go on where a confirmation is out of reach, in order to refute.
+        """
+        started = time.monotonic()
+        text = " + ".join(map(str, patches))
+        told = Experiment(question, text, steps=steps)
+        controls: list[Trained] = []
+        patched: list[Trained] = []
+        comparison: Comparison | None = None
+        metric = ""
+        for seed in range(seeds):
+            if self._too_late(2):
+                if comparison is None:
+                    return replace(told, reason=_NO_TIME)
+                told = replace(told, reason=_NO_TIME)
+                break
+            self._say(f"{question}: {text} (seed {seed + 1} of {seeds})")
+            pair = [Trial((), seed, steps, evaluates), Trial(tuple(patches), seed, steps, evaluates)]
+            one, other = self._runner.run(pair, self.seconds_left)
+            self._trial_seconds = max(self._trial_seconds, one.seconds, other.seconds)
+            if one.failure or other.failure:
+                return replace(told, reason=one.failure or other.failure, seconds=time.monotonic() - started)
+            controls.append(one)
+            patched.append(other)
+            metric, pairs = _pairs(controls, patched, metrics)
+            if not pairs:
+                return replace(
+                    told, reason="neither a loss nor an error of it was seen", seconds=time.monotonic() - started
+                )
+            try:
+                limit = margin(pairs[0]) if margin is not None else None
+                comparison = compare(pairs, limit, seeds)
+            except ValueError as e:
+                return replace(told, status="inconclusive", reason=str(e), seconds=time.monotonic() - started)
+            if self._decided(comparison, refute):
+                break
+        assert comparison is not None
+        done = _told(told, comparison, metric, pairs)
+        gone, new = _findings(controls[0].run, patched[0].run)
+        if done.status == "confirmed" and new:
+            done = replace(done, status="inconclusive", reason=f"with it {', '.join(new)} appears")
+        return replace(done, gone=gone, seconds=time.monotonic() - started)
+
+    def _too_late(self, trials: int = 1) -> bool:
+        return self.seconds_left < max(0.5, 0.7 * self._trial_seconds)
+
+    @staticmethod
+    def _decided(comparison: Comparison, refute: bool) -> bool:
+        if comparison.status != "inconclusive":
+            return True
+        hopeless = min(comparison.differences) <= comparison.margin
+        return hopeless and not refute
+
+
+def _pairs(controls: Sequence[Trained], patched: Sequence[Trained], metrics: Sequence[str]) -> tuple[str, list[Pair]]:
+    """The first metric that all trials recorded."""
+    for metric in metrics:
+        pairs = []
+        for one, other in zip(controls, patched, strict=True):
+            a, b = one.series(metric), other.series(metric)
+            if not len(a) or not len(b):
+                break
+            a, b = _padded(a, one, len(b)), _padded(b, other, len(a))
+            if metric == "evaluation":  # each evaluation is long: it counts as three steps, four as a full comparison
+                a, b = np.repeat(a, 12), np.repeat(b, 12)
+            pairs.append(Pair(a, b))
+        if len(pairs) == len(controls):
+            return metric, pairs
+    return "", []
+
+
+def _padded(values: Floats, trained: Trained, length: int) -> Floats:
+    """A training that an exception ended has no loss any more: that is worse than any."""
+    if trained.run is not None and trained.run.info.ended == "exception" and len(values) < length:
+        return np.concatenate([values, np.full(length - len(values), np.nan)])
+    return values
+
+
+def _told(told: Experiment, c: Comparison, metric: str, pairs: list[Pair]) -> Experiment:
+    ends = [p.blocks() for p in pairs]
+    return replace(
+        told,
+        status=c.status,
+        metric=metric,
+        before=c.before,
+        after=c.after,
+        start=c.start,
+        seeds=len(pairs),
+        befores=[float(a.mean()) for a, _ in ends],
+        afters=[float(b.mean()) for _, b in ends],
+        starts=[p.start() for p in pairs],
+        differences=c.differences,
+        low=c.low,
+        high=c.high,
+        margin=c.margin,
+        p=c.p,
+        seeds_needed=c.seeds_needed,
+        controls=[_thinned(p.control) for p in pairs],
+        patched=[_thinned(p.patched) for p in pairs],
+    )
+
+
+def _thinned(values: Floats) -> list[float]:
+    picked = values[:: max(1, -(-len(values) // _POINTS))]
+    return [round(float(v), 6) if np.isfinite(v) else float("nan") for v in picked]
+
+
+def _findings(control: Run | None, patched: Run | None) -> tuple[list[str], list[str]]:
+    """Codes of loud findings that the patch removed, and exact errors that it brought."""
+    if control is None or patched is None:
+        return [], []
+    before = {v.info.code for v in run_checks(control) if v.findings and v.info.severity != "info"}
+    verdicts = [v for v in run_checks(patched) if v.findings and v.info.severity != "info"]
+    after = {v.info.code for v in verdicts}
+    new = {v.info.code for v in verdicts if v.info.evidence in "XB" and v.info.severity in ("error", "critical")}
+    return sorted(before - after), sorted(new - before)

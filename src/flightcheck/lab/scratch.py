@@ -1,0 +1,71 @@
+"""A folder for each trial that looks like the one the script was started in, and is thrown away."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Final
+
+LARGEST_FILE: Final = 4 * 2**20
+LARGEST_COPY: Final = 64 * 2**20
+MOST_FILES: Final = 2000
+_LEFT_OUT: Final = {".git", ".flightcheck", "__pycache__", ".venv", "venv", "node_modules", ".mypy_cache", ".tox"}
+
+
+class Scratch:
+    """Copies of a folder: small files are copied, the rest is linked to, for reading only (a trial's guard sees to it)."""
+
+    def __init__(self, original: Path) -> None:
+        self.original = original
+        self.root = Path(tempfile.mkdtemp(prefix="flightcheck-"))
+        self._made = 0
+
+    def make(self) -> Path:
+        """A fresh copy."""
+        self._made += 1
+        folder = self.root / str(self._made)
+        folder.mkdir()
+        self._bytes = self._files = 0
+        self._fill(self.original, folder)
+        return folder
+
+    def _fill(self, source: Path, target: Path) -> None:
+        try:
+            entries = sorted(os.scandir(source), key=lambda e: (e.is_dir(), e.name))
+        except OSError:
+            return
+        for entry in entries:
+            if entry.name in _LEFT_OUT:
+                continue
+            inner = target / entry.name
+            try:
+                if entry.is_dir(follow_symlinks=False):
+                    if self._files > MOST_FILES or self._is_large(Path(entry.path)):
+                        inner.symlink_to(entry.path)
+                    else:
+                        inner.mkdir()
+                        self._fill(Path(entry.path), inner)
+                elif entry.is_file():
+                    self._file(entry, inner)
+            except OSError:  # a socket, no permission, gone meanwhile: the script will say if it needs it
+                continue
+
+    def _file(self, entry: os.DirEntry[str], inner: Path) -> None:
+        size = entry.stat().st_size
+        self._files += 1
+        if size > LARGEST_FILE or self._bytes + size > LARGEST_COPY or self._files > MOST_FILES:
+            inner.symlink_to(Path(entry.path).resolve())
+        else:
+            self._bytes += size
+            shutil.copy2(entry.path, inner)
+
+    def _is_large(self, folder: Path) -> bool:
+        """A folder with very many entries at its top, such as a data set of images."""
+        with os.scandir(folder) as entries:
+            return sum(1 for _, _ in zip(entries, range(500))) >= 500
+
+    def close(self) -> None:
+        """Remove all copies."""
+        shutil.rmtree(self.root, ignore_errors=True)

@@ -1,0 +1,159 @@
+"""Is it better? Paired comparison of two trainings that saw the same batches from the same seeds.
+
+The unit is a *block*: the mean over a quarter of the last third of the steps. Neighbouring steps share their noise,
+blocks of several steps hardly do; blocks of one seed still share the seed, which is why all seeds must agree as well.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+from scipy import stats  # type: ignore[import-untyped]
+
+from flightcheck.recording.experiments import Status
+
+Floats = npt.NDArray[np.float64]
+
+ALPHA: Final = 0.01
+"""Family-wise level of all experiments of one report (catalogue, section 2.2)."""
+SEEDS: Final = 3
+BLOCKS: Final = 4
+_LAST: Final = 3
+"""The last third of the steps counts: the first steps say more of the start than of the change."""
+_FEWEST: Final = 12
+"""Steps without which there is no comparison: blocks of a single step."""
+_WORST: Final = 3.0
+"""Losses above the start by more than this many times its size all count as this bad, so that one divergence to 1e30
+does not decide a mean; what is not finite counts as that bad, too."""
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One seed: a metric over the steps without and with the patch, ``(steps,)`` each, lower is better."""
+
+    control: Floats
+    patched: Floats
+
+    def start(self) -> float:
+        """Level at the start: median of the first steps that are finite, without the patch."""
+        finite = self.control[np.isfinite(self.control)]
+        return float(np.median(finite[:5])) if len(finite) else math.nan
+
+    def blocks(self) -> tuple[Floats, Floats]:
+        """Means of blocks of the last third, ``(BLOCKS,)`` each."""
+        n = min(len(self.control), len(self.patched))
+        if n < _FEWEST:
+            raise ValueError(f"{n} steps with and without the patch; at least {_FEWEST} are needed")
+        start = self.start()
+        worst = start + _WORST * abs(start) if math.isfinite(start) else math.inf
+        last = slice(n - max(n // _LAST, BLOCKS), n)
+        ends = []
+        for values in (self.control, self.patched):
+            x = np.where(np.isfinite(values[last]), values[last], worst)
+            ends.append(np.array([b.mean() for b in np.array_split(np.minimum(x, worst), BLOCKS)]))
+        return ends[0], ends[1]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The outcome over the seeds so far."""
+
+    status: Status
+    before: float
+    after: float
+    start: float
+    margin: float
+    differences: list[float]
+    low: float
+    high: float
+    p: float
+    seeds_needed: int | None
+
+
+def practical_margin(start: float, before: float, absolute: float = 0.01) -> float:
+    """The smallest improvement that counts: 0.01 nat or 2 % of the reference loss, whichever is larger."""
+    reference = max(abs(x) for x in (start, before) if math.isfinite(x)) if math.isfinite(start) else abs(before)
+    return max(absolute, 0.02 * reference)
+
+
+def compare(
+    pairs: Sequence[Pair], margin: float | None = None, seeds: int = SEEDS, absolute: float = 0.01
+) -> Comparison:
+    """Declare an experiment after some of its seeds.
+
+    *confirmed*: all seeds are there, each improves by more than the margin, and the pooled blocks' one-sided
+    sign-flip test (Fisher's randomization test) gives p < 0.01. *refuted*: the two-sided 95 % interval of the mean
+    improvement lies below the margin. Else *inconclusive*, with the seeds that would decide (power 0.8).
+
+    Args:
+        pairs: one per seed.
+        margin: the smallest improvement that counts; `practical_margin` if None.
+        seeds: how many are wanted in all.
+        absolute: the margin's lower bound in the unit of the metric.
+
+    Raises:
+        ValueError: too few steps.
+    """
+    ends = [p.blocks() for p in pairs]
+    before = float(np.mean([c.mean() for c, _ in ends]))
+    after = float(np.mean([p.mean() for _, p in ends]))
+    start = float(np.mean([p.start() for p in pairs]))
+    limit = practical_margin(start, before, absolute) if margin is None else margin
+    blocks = np.concatenate([c - p for c, p in ends])
+    differences = [float((c - p).mean()) for c, p in ends]
+    low, high = _interval(blocks)
+    p = sign_flip(blocks)
+    status: Status = "inconclusive"
+    if len(pairs) >= seeds and min(differences) > limit and p < ALPHA:
+        status = "confirmed"
+    elif high < limit and len(pairs) >= min(2, seeds):
+        status = "refuted"
+    needed = seeds_needed(differences, limit) if status == "inconclusive" and len(pairs) > 1 else None
+    return Comparison(status, before, after, start, limit, differences, low, high, p, needed)
+
+
+def sign_flip(differences: Floats) -> float:
+    """One-sided p value of "the mean is not above 0": all 2ⁿ signs for small n, else 9999 random ones."""
+    if not np.any(differences):
+        return 1.0
+    result = stats.permutation_test(
+        (differences,), np.mean, permutation_type="samples", alternative="greater", n_resamples=9999,
+        vectorized=False, rng=np.random.default_rng(0),
+    )  # fmt: skip
+    return float(result.pvalue)
+
+
+def _interval(x: Floats) -> tuple[float, float]:
+    """Two-sided 95 % t interval of the mean."""
+    if len(x) < 2 or not np.ptp(x):
+        return float(x.mean()), float(x.mean())
+    half = float(stats.t.ppf(0.975, len(x) - 1)) * float(x.std(ddof=1)) / math.sqrt(len(x))
+    return float(x.mean()) - half, float(x.mean()) + half
+
+
+def seeds_needed(differences: Sequence[float], margin: float) -> int | None:
+    """Seeds that would show an improvement above the margin as large as the one observed, at power 0.8.
+
+    None if what was observed lies below the margin: then no number of seeds would confirm it.
+    """
+    x = np.asarray(differences, dtype=float)
+    effect = float(x.mean()) - margin
+    if effect <= 0:
+        return None
+    z = float(stats.norm.ppf(1 - ALPHA) + stats.norm.ppf(0.8))
+    return max(SEEDS + 1, math.ceil((z * float(x.std(ddof=1)) / effect) ** 2))
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Adjusted p values in the same order (Holm 1979): each is below α where Holm's procedure rejects at α."""
+    order = sorted(range(len(p_values)), key=lambda i: p_values[i])
+    adjusted, largest = [0.0] * len(p_values), 0.0
+    for rank, i in enumerate(order):
+        largest = max(largest, min(1.0, (len(p_values) - rank) * p_values[i]))
+        adjusted[i] = largest
+    return adjusted

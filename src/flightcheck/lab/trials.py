@@ -1,0 +1,69 @@
+"""What a trial is, and what is left of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from flightcheck.patch import Patch
+from flightcheck.recording.run import NotEnoughEvidence, Run
+from flightcheck.recording.signals import ERROR, LOSS
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One training to be run: with these patches (none: the control), from this seed, for so many steps."""
+
+    patches: tuple[Patch, ...] = ()
+    seed: int = 0
+    steps: int = 60
+    evaluates: bool = False
+    """It goes on until an evaluation was seen."""
+
+    def __str__(self) -> str:
+        what = " + ".join(map(str, self.patches)) or "unchanged"
+        return f"{what}, seed {self.seed}"
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A trial that was run."""
+
+    trial: Trial
+    run: Run | None
+    """None if nothing was recorded."""
+    failure: str = ""
+    """Why it says nothing, in words; empty if it can be used."""
+    seconds: float = 0.0
+
+    def series(self, metric: str) -> Floats:
+        """The metric over the steps, ``(steps,)``; empty where it was not recorded.
+
+        Args:
+            metric: ``error``, ``loss`` or ``evaluation`` (mean loss of each evaluation).
+        """
+        if self.run is None:
+            return np.empty(0)
+        if metric == "evaluation":
+            values = [e.loss_value for e in self.run.evaluations if e.loss_value is not None]
+            return np.array(values, dtype=float)
+        try:
+            return self.run.series(ERROR if metric == "error" else LOSS).values
+        except NotEnoughEvidence:
+            return np.empty(0)
+
+
+class Runner(Protocol):
+    """Runs trials: of a script in processes, or of objects in this one."""
+
+    def run(self, trials: Sequence[Trial], seconds_left: float) -> list[Trained]:
+        """Run all of them, in the order given as far as it matters; what cannot be run has a `Trained.failure`."""
+
+    def close(self) -> None:
+        """Throw away what trials left behind."""

@@ -1,0 +1,70 @@
+"""A change to a training as data: one word of what is changed, and to what.
+
+A patch acts at a boundary that every training has (the batch source, the inputs of the model, the loss call, the
+outputs of modules, the optimizer's step), never on the source: the same patch works for every style of code. Its text
+form, ``kind`` or ``kind:value``, stands in findings, records and reports.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+KINDS: Final[dict[str, str]] = {
+    "lr": "the learning rate at each step: a factor (``x0.1``) or a value (``0.001``)",
+    "optimizer": "another optimizer makes the steps: ``Adam(0.001)``, ``SGD(0.01)``",
+    "scheduler": "``off``: the learning rate stays at that of the first step",
+    "clip": "the largest norm of all gradients together (``1.0``), or ``off``: the script's own clipping does nothing",
+    "regularization": "``off``: weight decay, dropout and label smoothing are zero; or one of them by name",
+    "freeze-batch": "the first rows of the first batch (``8``), again and again, tiled to the shape of each batch",
+    "inputs": "``zero``, ``permute`` (rows across the batch) or ``standardize`` (with the first batches' statistics)",
+    "targets": "``permute`` (rows across the batch), ``standardize``, or ``shift-1`` (class ids lowered by one)",
+    "drop-module": "``softmax`` or ``sigmoid``: the loss is given what that activation was given",
+    "swap-activation": "``relu`` in the place of each saturating activation between layers",
+    "insert-norm": "the outputs of hidden layers are normalized over their features: ``layer``",
+    "loss": "another loss function in the same place: ``cross_entropy``, or another reduction: ``mean``",
+    "align-shapes": "prediction and target are given the same shape before they are compared",
+    "reinit": "matrices are drawn anew: ``default`` (of their layer), ``xavier`` or ``kaiming``; biases zero",
+    "precision": "``float32``: automatic mixed precision is off",
+    "zero-grad": "gradients are cleared after each step",
+    "add-parameters": "the optimizer also holds the parameters of the called models that no optimizer holds",
+    "keep-graph": "``detach`` and ``data`` return the tensor itself, at a line or everywhere",
+    "clamp": "logarithms, roots and divisions are kept away from zero by this much: ``1e-8``",
+    "mode": "``train`` in training steps and ``eval`` in evaluations, whatever the script set",
+    "probe": "nothing is changed, something is measured: ``neighbours``, ``leaks``",
+    "unscale-first": "gradients are unscaled before they are clipped",
+}
+"""Every kind of patch, and what its value means."""
+
+
+@dataclass(frozen=True)
+class Patch:
+    """One change."""
+
+    kind: str
+    value: str = ""
+
+    def __post_init__(self) -> None:
+        """Raises ValueError for a kind that nothing implements."""
+        if self.kind not in KINDS:
+            raise ValueError(f"unknown patch {self.kind!r}; known are {', '.join(KINDS)}")
+
+    @classmethod
+    def parse(cls, text: str) -> Patch:
+        """The patch of a text such as ``lr:x0.1``.
+
+        Raises:
+            ValueError: a kind that nothing implements.
+        """
+        kind, _, value = text.partition(":")
+        return cls(kind.strip(), value.strip())
+
+    def __str__(self) -> str:
+        return f"{self.kind}:{self.value}" if self.value else self.kind
+
+    @property
+    def changes_the_loss(self) -> bool:
+        """The value of the loss has another meaning with this patch: losses with and without it are not comparable."""
+        return self.kind in ("drop-module", "loss", "align-shapes", "regularization") or (
+            self.kind == "targets" and self.value in ("standardize", "shift-1")
+        )
