@@ -19,7 +19,7 @@ _PROGRAMS: Final = {"subprocess.Popen", "os.system", "os.exec", "os.posix_spawn"
 
 
 class TrialRefused(BaseException):
-    """The script was about to touch something outside the trial. Not an Exception: a script's ``except`` passes it on."""
+    """The script was about to touch something outside the trial. Not an Exception: an ``except`` passes it on."""
 
 
 class Guard:

@@ -76,7 +76,7 @@ class InputsAndLabelsMisaligned(Check):
         text += (
             f"(chance: {100 * chance:.1f} %), and a training with inputs permuted across the batch ends as the real one"
         )
-        text += f" ({without[-1].before:.3g} and {without[-1].after:.3g}), although the model can learn 8 examples by heart."
+        text += f" ({without[-1].before:.3g} and {without[-1].after:.3g}), although it can learn 8 examples by heart."
         if proved:
             text += f" Labels shifted by {offset} rows agree in {100 * shifts[best]:.0f} %."
         yield Finding(

@@ -20,8 +20,8 @@ class CannotOverfitOneBatch(Check):
     """Trained again and again on the same eight examples, the model does not learn them.
 
     ## What it checks
-    A trial that replays the first eight examples for 400 steps without weight decay, dropout and label smoothing. If the
-    error does not fall under 5 % of its start, a second one with Adam at 3e-3 tells whether the learning rate is to
+    A trial that replays the first eight examples for 400 steps without weight decay, dropout and label smoothing. If
+    the error does not fall under 5 % of its start, a second one with Adam at 3e-3 tells whether the learning rate is to
     blame (then it is P01's or P02's finding). Both must fail.
     ## Why it matters
     Eight examples can be learnt by heart by any working combination of data, model, loss and optimizer. What fails here
@@ -51,8 +51,8 @@ class CannotOverfitOneBatch(Check):
         if len(left) < 2:
             raise NotEnoughEvidence("the second optimizer was not tried")
         yield Finding(
-            f"After {fits[0].steps} steps on the same 8 examples {100 * min(left):.0f} % of the start error is left (limit "
-            f"{100 * self.learned.value:.0f} %), with the script's optimizer and with Adam.",
+            f"After {fits[0].steps} steps on the same 8 examples {100 * min(left):.0f} % of the start error is left "
+            f"(limit {100 * self.learned.value:.0f} %), with the script's optimizer and with Adam.",
             location=run.plan.loss_location or run.plan.backward_location,
             evidence={"left": left, "steps": fits[0].steps},
         )

@@ -82,8 +82,8 @@ def agreement(inputs: list[torch.Tensor], targets: list[torch.Tensor]) -> dict[s
 
     Returns:
         ``examples``, ``classes`` (0 for numbers), ``agreement`` and ``chance`` (share of equal labels; for numbers the
-        correlation with the neighbours' mean, and 0), ``hits`` and ``shifts``: the agreement with labels shifted by −5 … 5 rows
-        within a batch, in their order.
+        correlation with the neighbours' mean, and 0), ``hits``, and ``shifts``: the agreement with labels shifted by
+        −5 … 5 rows within a batch, in their order.
     """
     if not inputs or len({x.shape[1] for x in inputs}) > 1:
         return {}
