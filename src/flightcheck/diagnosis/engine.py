@@ -149,7 +149,7 @@ _MOST_TELLING: Final = ("confirmed", "inconclusive", "refuted", "untested")
 def _tried(run: Run) -> dict[str, Experiment]:
     """For each code the experiment that says most: one confirmed alternative is enough, refuted are all together."""
     best: dict[str, Experiment] = {}
-    for e in run.experiments:
+    for e in (e for e in run.experiments if e.purpose == "fix"):
         known = best.get(e.question)
         if known is None or _MOST_TELLING.index(e.status) < _MOST_TELLING.index(known.status):
             best[e.question] = e

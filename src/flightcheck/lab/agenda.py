@@ -79,7 +79,7 @@ def investigate(lab: Lab, run: Run, candidates: Sequence[Candidate]) -> Iterator
                 confirmed.add(candidate.info.code)
                 break
     exact = any(c.info.evidence in "XB" and c.info.severity in ("error", "critical") for c in candidates)
-    if not reason and not exact:
+    if not reason and not exact and not confirmed:
         yield from _questions(lab, run, {c.info.code for c in tested[:MOST_FIXES]})
 
 
@@ -125,7 +125,7 @@ def _steps_of_evaluations(run: Run) -> int:
 
 def _questions(lab: Lab, run: Run, asked: set[str]) -> Iterator[Experiment]:
     """Does it use its inputs? Is the learning rate ten times too high, or too low?"""
-    permuted = lab.try_patch("S02", [Patch("inputs", "permute")], steps=_INPUT_STEPS, seeds=1, refute=False)
+    permuted = lab.try_patch("S02", [Patch("inputs", "permute")], steps=_INPUT_STEPS, seeds=1, purpose="question")
     yield permuted
     if _same(permuted):
         yield from _without_inputs(lab, run)
@@ -142,17 +142,18 @@ def _questions(lab: Lab, run: Run, asked: set[str]) -> Iterator[Experiment]:
 def _without_inputs(lab: Lab, run: Run) -> Iterator[Experiment]:
     """The inputs made no difference: for how long, and can the model fit anything at all?"""
     still = [Patch("freeze-batch", "8"), Patch("regularization", "off")]
-    fit = lab.try_patch("S01", still, steps=_FIT_STEPS, seeds=1, refute=False)
+    fit = lab.try_patch("S01", still, steps=_FIT_STEPS, seeds=1, purpose="question")
     yield fit
     if fit.after is not None and fit.start is not None and fit.after > 0.05 * fit.start:
-        yield lab.try_patch("S01", [*still, Patch("optimizer", "Adam(0.003)")], steps=_FIT_STEPS, seeds=1, refute=False)
+        rescued = [*still, Patch("optimizer", "Adam(0.003)")]
+        yield lab.try_patch("S01", rescued, steps=_FIT_STEPS, seeds=1, purpose="question")
     measured = lab.run(Trial((Patch("probe", "neighbours"),), steps=_LONG_STEPS))
     if measured.run is not None:
         run.records.setdefault("Probe", []).extend(measured.run.probes)
     for value in ("zero", "permute"):
         yield lab.try_patch(
             "S02", [Patch("inputs", value)], metrics=("evaluation", "error", "loss"), steps=_LONG_STEPS,
-            evaluates=True, seeds=1, refute=False,
+            evaluates=True, seeds=1, purpose="question",
         )  # fmt: skip
 
 

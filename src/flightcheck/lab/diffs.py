@@ -55,7 +55,7 @@ def _one(patch: Patch, finding: Finding, run: Run) -> str:
     if patch.kind == "loss" and code:
         return _replaced(line, re.sub(r"\b(nn\.)?NLLLoss\b", "nn.CrossEntropyLoss", code))
     added = _ADDED.get(str(patch)) or _ADDED.get(f"{patch.kind}:{patch.value or 'default'}") or _ADDED.get(patch.kind)
-    return f"+ {added.format(value=patch.value)}" if added else ""
+    return f"+ {added}".replace("{value}", patch.value) if added else ""
 
 
 def _relu(match: re.Match[str]) -> str:

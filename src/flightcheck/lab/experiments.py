@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Final
+from typing import Final, Literal
 
 import numpy as np
 
@@ -60,6 +60,7 @@ class Lab:
         seeds: int = statistics.SEEDS,
         margin: Margin | None = None,
         refute: bool = True,
+        purpose: Literal["fix", "question"] = "fix",
     ) -> Experiment:
         """Try patches together against the unchanged training.
 
@@ -72,10 +73,11 @@ class Lab:
             seeds: repetitions that a confirmation needs.
             margin: the smallest improvement that counts.
             refute: go on where a confirmation is out of reach, in order to refute.
+            purpose: see `Experiment.purpose`.
         """
         started = time.monotonic()
         text = " + ".join(map(str, patches))
-        told = Experiment(question, text, steps=steps)
+        told = Experiment(question, text, purpose, steps=steps)
         controls: list[Trained] = []
         patched: list[Trained] = []
         comparison: Comparison | None = None

@@ -15,7 +15,7 @@ _LEFT_OUT: Final = {".git", ".flightcheck", "__pycache__", ".venv", "venv", "nod
 
 
 class Scratch:
-    """Copies of a folder: small files are copied, the rest is linked to, for reading only: a trial's guard sees to it."""
+    """Copies of a folder: small files are copied, the rest is linked to for reading: a trial's guard sees to it."""
 
     def __init__(self, original: Path) -> None:
         self.original = original

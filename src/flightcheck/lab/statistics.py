@@ -75,10 +75,9 @@ class Comparison:
     seeds_needed: int | None
 
 
-def practical_margin(start: float, before: float, absolute: float = 0.01) -> float:
+def practical_margin(before: float, absolute: float = 0.01) -> float:
     """The smallest improvement that counts: 0.01 nat or 2 % of the reference loss, whichever is larger."""
-    reference = max(abs(x) for x in (start, before) if math.isfinite(x)) if math.isfinite(start) else abs(before)
-    return max(absolute, 0.02 * reference)
+    return max(absolute, 0.02 * abs(before))
 
 
 def compare(
@@ -103,7 +102,7 @@ def compare(
     before = float(np.mean([c.mean() for c, _ in ends]))
     after = float(np.mean([p.mean() for _, p in ends]))
     start = float(np.mean([p.start() for p in pairs]))
-    limit = practical_margin(start, before, absolute) if margin is None else margin
+    limit = practical_margin(before, absolute) if margin is None else margin
     blocks = np.concatenate([c - p for c, p in ends])
     differences = [float((c - p).mean()) for c, p in ends]
     low, high = _interval(blocks)

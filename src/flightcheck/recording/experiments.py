@@ -16,6 +16,8 @@ class Experiment:
     """Code of the check that asks; the finding's own code where a fix is tried."""
     patch: str
     """Text form of the patch (see `flightcheck.patch`); several are joined by `` + ``."""
+    purpose: Literal["fix", "question"] = "fix"
+    """A fix is confirmed or refuted. A question only measures; what its check makes of it is the check's business."""
     status: Status = "untested"
     reason: str = ""
     """Why it is inconclusive or untested, in words."""

@@ -49,8 +49,8 @@ class LrTooLow(Check):
         rate = next((g["lr"] for g in optimizer.groups if isinstance(g.get("lr"), (int, float))), None)
         factor = float(best.patch.removeprefix("lr:x"))
         yield Finding(
-            f"In {best.steps} steps the {best.metric} falls from {best.start:.3g} to {best.before:.3g}; with {factor:g} "
-            f"times the learning rate it falls to {best.after:.3g}, in each of {best.seeds} seeds.",
+            f"In {best.steps} steps the {best.metric} falls from {best.start:.3g} to {best.before:.3g}; with "
+            f"{factor:g} times the learning rate it falls to {best.after:.3g}, in each of {best.seeds} seeds.",
             location=optimizer.lr_location or optimizer.location,
             evidence={"lr": rate, "factor": factor, "before": best.before, "after": best.after, "start": best.start},
             severity="info" if run.in_regime("finetune") else None,
