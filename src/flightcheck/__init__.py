@@ -1,7 +1,8 @@
 """The checklist for debugging neural networks, as a program: one root cause, the line of code, and the fix.
 
 ``flightcheck check train.py`` watches the first steps of a training without a change to it. From code:
-``with flightcheck.watch(): …``. Importing this package imports no framework.
+``with flightcheck.watch(): …``, or ``flightcheck.check(model, loss_fn, batches, optimizer)``. Importing this package
+imports no framework.
 """
 
 from __future__ import annotations
@@ -15,11 +16,15 @@ if TYPE_CHECKING:
     from flightcheck.checks.registry import run_checks as run_checks
     from flightcheck.diagnosis.engine import Diagnosis as Diagnosis
     from flightcheck.diagnosis.engine import diagnose as diagnose
+    from flightcheck.in_process import Checked as Checked
+    from flightcheck.in_process import check as check
     from flightcheck.recording.run import Run as Run
     from flightcheck.session import watch as watch
 
 _HOME = {
     "watch": "flightcheck.session",
+    "check": "flightcheck.in_process",
+    "Checked": "flightcheck.in_process",
     "Run": "flightcheck.recording.run",
     "run_checks": "flightcheck.checks.registry",
     "diagnose": "flightcheck.diagnosis.engine",
@@ -27,7 +32,7 @@ _HOME = {
     "Finding": "flightcheck.checks.base",
     "Verdict": "flightcheck.checks.base",
 }
-__all__ = ["Diagnosis", "Finding", "Run", "Verdict", "diagnose", "run_checks", "watch"]
+__all__ = ["Checked", "Diagnosis", "Finding", "Run", "Verdict", "check", "diagnose", "run_checks", "watch"]
 
 
 def __getattr__(name: str) -> Any:

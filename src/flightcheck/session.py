@@ -85,7 +85,7 @@ def watch(*, budget: float = DEFAULT_BUDGET, runs_dir: Path | str = DEFAULT_RUNS
     select_checks(select, ignore)
     watched = Watched(new_run_folder(Path(runs_dir)))
     writer = RunWriter(watched.run_folder)
-    info = _first_info(WatchOptions(script=sys.argv[0], mode="run"), watched.run_folder)
+    info = first_info(WatchOptions(script=sys.argv[0], mode="run"), watched.run_folder)
     writer.put(info)
     observer = TorchObserver(writer, budget=budget, dense_steps=_DENSE_STEPS["run"])
     observer.install()
@@ -94,12 +94,12 @@ def watch(*, budget: float = DEFAULT_BUDGET, runs_dir: Path | str = DEFAULT_RUNS
     try:
         yield watched
     except BaseException as e:
-        ended = {"ended": "exception", "exit_code": 1, "error": _in_words(e),
+        ended = {"ended": "exception", "exit_code": 1, "error": in_words(e),
                  "error_location": observer.error_location(e.__traceback__)}  # fmt: skip
         raise
     finally:
         observer.close()
-        _close(writer, _final_info(info, observer, time.perf_counter() - started, ended))
+        close_run(writer, final_info(info, observer, time.perf_counter() - started, ended))
         watched.run = Run.open(watched.run_folder)
         watched.diagnosis = diagnose(watched.run, run_checks(watched.run, select, ignore))
         if report:
@@ -116,7 +116,7 @@ def _watch(options: WatchOptions, folder: Path) -> SessionResult:
     from flightcheck.adapters.torch import StopTraining, TorchObserver
 
     writer = RunWriter(folder)
-    info = _first_info(options, folder)
+    info = first_info(options, folder)
     writer.put(info)
     writer.flush(force=True)
     observer = TorchObserver(
@@ -129,7 +129,7 @@ def _watch(options: WatchOptions, folder: Path) -> SessionResult:
     )
     process, started = os.getpid(), time.perf_counter()
     observer.install()
-    trial = _patched(observer, options) if options.mode == "trial" else None
+    trial = install_patches(observer, options) if options.mode == "trial" else None
     ended: dict[str, Any] = {"ended": "finished"}
     try:
         run_as_main(options.script, options.module, options.arguments)
@@ -141,7 +141,7 @@ def _watch(options: WatchOptions, folder: Path) -> SessionResult:
         ended = {"ended": "exit", "exit_code": _exit_code(e)}
     except BaseException as e:
         where = observer.error_location(e.__traceback__)
-        ended = {"ended": "exception", "exit_code": 1, "error": _in_words(e), "error_location": where}
+        ended = {"ended": "exception", "exit_code": 1, "error": in_words(e), "error_location": where}
         show(e, _PACKAGE)
     if os.getpid() != process:  # a child that the script forked is over: it has no part in the run
         raise SystemExit(ended.get("exit_code", 0))
@@ -150,7 +150,7 @@ def _watch(options: WatchOptions, folder: Path) -> SessionResult:
     observer.close()
     for i, record in enumerate(trial() if trial is not None else ()):
         writer.put(record, i if isinstance(record, Probe) else 0)
-    _close(writer, _final_info(info, observer, seconds, ended))
+    close_run(writer, final_info(info, observer, seconds, ended))
     failed = ended["ended"] in ("exception", "interrupted") or (ended["ended"] == "exit" and ended["exit_code"] != 0)
     return SessionResult(folder, int(ended.get("exit_code", 0)), failed)
 
@@ -186,7 +186,7 @@ def run_trial(task: dict[str, Any]) -> None:
     _watch(options, folder)
 
 
-def _patched(observer: TorchObserver, options: WatchOptions) -> Callable[[], list[Any]]:
+def install_patches(observer: TorchObserver, options: WatchOptions) -> Callable[[], list[Any]]:
     """Put the patches of a trial in; returns what tells, at the end, what they did and what probes measured."""
     from flightcheck.adapters.torch import patching
 
@@ -201,7 +201,8 @@ def _patched(observer: TorchObserver, options: WatchOptions) -> Callable[[], lis
     return told
 
 
-def _first_info(options: WatchOptions, folder: Path) -> RunInfo:
+def first_info(options: WatchOptions, folder: Path) -> RunInfo:
+    """What is known of a run when it begins."""
     import torch
 
     target = ["-m", options.module] if options.module else [options.script or ""]
@@ -216,7 +217,8 @@ def _first_info(options: WatchOptions, folder: Path) -> RunInfo:
     )
 
 
-def _final_info(info: RunInfo, observer: TorchObserver, seconds: float, ended: dict[str, Any]) -> RunInfo:
+def final_info(info: RunInfo, observer: TorchObserver, seconds: float, ended: dict[str, Any]) -> RunInfo:
+    """What is known of a run when it is over."""
     return dataclasses.replace(
         info,
         steps=observer.steps,
@@ -272,7 +274,8 @@ def _flush_output() -> None:
             pass
 
 
-def _close(writer: RunWriter, info: RunInfo) -> None:
+def close_run(writer: RunWriter, info: RunInfo) -> None:
+    """Write the last of a run; a disk that is full costs a message and no training."""
     try:
         writer.put(info)
         writer.close()
@@ -280,7 +283,8 @@ def _close(writer: RunWriter, info: RunInfo) -> None:
         print(f"flightcheck: the end of the run could not be recorded ({type(e).__name__}: {e})", file=sys.stderr)
 
 
-def _in_words(e: BaseException) -> str:
+def in_words(e: BaseException) -> str:
+    """An exception as one line."""
     try:
         return f"{type(e).__name__}: {e}"
     except Exception:

@@ -24,6 +24,8 @@ _INPUT_STEPS: Final = 80
 _LONG_STEPS: Final = 300
 _FIT_STEPS: Final = 400
 _LONGEST: Final = 400
+_LONGER: Final = 4
+"""Times the steps, where the first trial of an exact finding shows nothing."""
 
 
 @dataclass(frozen=True)
@@ -109,9 +111,20 @@ def _fix(lab: Lab, run: Run, candidate: Candidate, patches: list[Patch]) -> Expe
         metrics = ("loss",)
     elif any(p.changes_the_loss for p in patches) and "align-shapes" not in kinds:
         metrics = ("error",)
-    experiment = lab.try_patch(
-        candidate.info.code, patches, metrics=metrics, steps=steps, evaluates=evaluates, margin=margin
-    )
+    experiment = Experiment(candidate.info.code, _text(patches))
+    # What is a fact may take longer to show: a loss with a floor, a schedule, dropout.
+    longer = (steps, _LONGER * steps) if candidate.info.evidence in "XB" else (steps,)
+    for length in longer:
+        experiment = lab.try_patch(
+            candidate.info.code,
+            patches,
+            metrics=metrics,
+            steps=min(length, _LONGEST),
+            evaluates=evaluates,
+            margin=margin,
+        )
+        if experiment.status not in ("inconclusive", "refuted"):
+            break
     return replace(experiment, diff=diff_of(patches, candidate.finding, run))
 
 

@@ -155,16 +155,6 @@ def _trained(trial: Trial, folder: Path, status: str, seconds: float) -> Trained
     try:
         run = Run.open(folder)
     except FlightcheckError as e:
-        return Trained(
-            trial, None, f"the trial {'took too long' if status == 'timeout' else 'ended at once'} ({e})", seconds
-        )
-    told = run.trial
-    if told is not None and told.refused:
-        return Trained(trial, run, f"the script was stopped to protect your files: {told.refused}", seconds)
-    if run.info.ended == "exception" and run.info.steps < 1:
-        return Trained(trial, run, f"the script ended with {run.info.error}", seconds)
-    if told is not None:
-        idle = [p for p in map(str, trial.patches) if not told.applied.get(p)]
-        if idle:
-            return Trained(trial, run, f"{', '.join(idle)}: this training has no place at which it could act", seconds)
-    return Trained(trial, run, "" if run.info.steps else "no step was made in the time that was left", seconds)
+        why = "took too long" if status == "timeout" else "ended at once"
+        return Trained(trial, None, f"the trial {why} ({e})", seconds)
+    return Trained.of(trial, run, seconds)

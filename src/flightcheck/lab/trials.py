@@ -42,6 +42,20 @@ class Trained:
     """Why it says nothing, in words; empty if it can be used."""
     seconds: float = 0.0
 
+    @classmethod
+    def of(cls, trial: Trial, run: Run, seconds: float) -> Trained:
+        """What a recorded trial says, and whether it says anything."""
+        failure = "" if run.info.steps else "no step was made in the time that was left"
+        told = run.trial
+        idle = [p for p in map(str, trial.patches) if told is not None and not told.applied.get(p)]
+        if told is not None and told.refused:
+            failure = f"the script was stopped to protect your files: {told.refused}"
+        elif run.info.ended == "exception" and run.info.steps < 1:
+            failure = f"the script ended with {run.info.error}"
+        elif idle:
+            failure = f"{', '.join(idle)}: this training has no place at which it could act"
+        return cls(trial, run, failure, seconds)
+
     def series(self, metric: str) -> Floats:
         """The metric over the steps, ``(steps,)``; empty where it was not recorded.
 

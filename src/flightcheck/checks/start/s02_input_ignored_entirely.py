@@ -59,9 +59,9 @@ class InputIgnoredEntirely(Check):
         last = known[-1]
         fit = "although it can learn 8 examples by heart" if fitted else "and it cannot learn 8 examples either"
         yield Finding(
-            f"After {last.steps} steps the {last.metric} is {last.before:.3g} with the inputs and {last.after:.3g} "
-            f"with inputs permuted across the batch (difference below {last.margin:.2g}): the model learns nothing from "
-            f"them, {fit}.",
+            f"After {last.steps} steps the {last.metric} is {last.before:.3g} with the inputs and "
+            f"{last.after:.3g} with inputs permuted across the batch (difference below {last.margin:.2g}): the model "
+            f"learns nothing from them, {fit}.",
             location=next((b.origin or b.location for b in run.batches if b.training), None) or run.plan.batch_location,
             evidence={"with": last.before, "without": last.after, "fits_one_batch": fitted},
             severity="info" if fitted else None,
