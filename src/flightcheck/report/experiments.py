@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from flightcheck.patch import Patch
-from flightcheck.recording.experiments import Experiment
+from flightcheck.recording.experiments import NO_TIME, Experiment
 from flightcheck.recording.run import Run
 
 _METRICS = {
@@ -71,6 +71,15 @@ def _learning_rate(patch: Patch, run: Run) -> str:
     if old is None or not patch.value.startswith("x"):
         return f"learning rate {patch.value}"
     return f"learning rate {old:g} → {old * float(patch.value[1:]):g}"
+
+
+def left_out(run: Run) -> list[str]:
+    """What was not tried because the time for experiments was over, in one line; none if all was."""
+    late = [e for e in run.experiments if e.reason == NO_TIME]
+    if not late:
+        return []
+    what = ", ".join(dict.fromkeys(patch_in_words(e.patch, run) for e in late))
+    return [f"Not tried in the time that experiments had (--lab-budget): {what}."]
 
 
 def tried_in_words(e: Experiment, run: Run) -> str:
