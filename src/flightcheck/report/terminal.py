@@ -99,8 +99,8 @@ def print_report(
         _print_hanging("", "", Text(_summary(run, diagnosis, hint), "dim"), console)
     else:
         console.print(_all_quiet(run, diagnosis, hint), soft_wrap=True)
-    for line in left_out(run):
-        _print_hanging("", "", Text(plain(line), "dim"), console)
+    for late in left_out(run):
+        _print_hanging("", "", Text(plain(late), "dim"), console)
     if everything or loud:
         for blind in run.coverage.blind:
             _print_hanging("", "", Text(f"Not observed: {plain(blind)}", "dim"), console)
