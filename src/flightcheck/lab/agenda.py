@@ -139,7 +139,7 @@ def _steps_of_evaluations(run: Run) -> int:
 
 def _questions(lab: Lab, run: Run, asked: set[str]) -> Iterator[Experiment]:
     """Does it use its inputs? Is the learning rate ten times too high, or too low?"""
-    _measure(lab, run, "leaks", _LEAK_STEPS)
+    _measure(lab, run, ("leaks", "gradients"), _LEAK_STEPS)
     permuted = lab.try_patch("S02", [Patch("inputs", "permute")], steps=_INPUT_STEPS, seeds=1, purpose="question")
     yield permuted
     if _same(permuted):
@@ -162,7 +162,7 @@ def _without_inputs(lab: Lab, run: Run) -> Iterator[Experiment]:
     if fit.after is not None and fit.start is not None and fit.after > 0.05 * fit.start:
         rescued = [*still, Patch("optimizer", "Adam(0.003)")]
         yield lab.try_patch("S01", rescued, steps=_FIT_STEPS, seeds=1, purpose="question")
-    _measure(lab, run, "neighbours", _LONG_STEPS)
+    _measure(lab, run, ("neighbours",), _LONG_STEPS)
     for value in ("zero", "permute"):
         yield lab.try_patch(
             "S02", [Patch("inputs", value)], metrics=("evaluation", "error", "loss"), steps=_LONG_STEPS,
@@ -170,9 +170,9 @@ def _without_inputs(lab: Lab, run: Run) -> Iterator[Experiment]:
         )  # fmt: skip
 
 
-def _measure(lab: Lab, run: Run, probe: str, steps: int) -> None:
+def _measure(lab: Lab, run: Run, probes: tuple[str, ...], steps: int) -> None:
     """One trial in which nothing is changed and something is measured; the run keeps the result."""
-    measured = lab.run(Trial((Patch("probe", probe),), steps=steps))
+    measured = lab.run(Trial(tuple(Patch("probe", p) for p in probes), steps=steps))
     if measured.run is not None:
         run.records.setdefault("Probe", []).extend(measured.run.probes)
 
