@@ -35,6 +35,7 @@ from flightcheck.recording.records import (
     from_data,
 )
 from flightcheck.recording.signals import Signal
+from flightcheck.recording.states import StateLoad
 
 T = TypeVar("T")
 Floats = npt.NDArray[np.float64]
@@ -188,6 +189,10 @@ class Run:
     @property
     def non_finite(self) -> list[NonFinite]:
         return self._all(NonFinite)
+
+    @property
+    def state_loads(self) -> list[StateLoad]:
+        return self._all(StateLoad)
 
     def series(self, signal: Signal, at_least: int = 1) -> Series:
         """A signal of scope ``step``.

@@ -15,6 +15,7 @@ import torch
 from flightcheck.adapters.torch import wrappers
 from flightcheck.adapters.torch.activations import Activations
 from flightcheck.adapters.torch.budget import Budget
+from flightcheck.adapters.torch.checkpoints import Checkpoints
 from flightcheck.adapters.torch.discovery import Discovery
 from flightcheck.adapters.torch.forward import Forward
 from flightcheck.adapters.torch.graph import NodeLines, leaves_of
@@ -67,6 +68,7 @@ class TorchObserver:
         self.watch = watch = Watch(writer, self.lines)
         self.patches = Patches()
         self.discovery = Discovery(watch)
+        self.checkpoints = Checkpoints(watch, self.discovery)
         self.operations = Operations(watch, self.discovery)
         self.losses = Losses(watch, self.discovery, self.operations)
         self.forward = Forward(watch, self.discovery, self.operations, self.losses)
@@ -203,6 +205,8 @@ class TorchObserver:
         if held.depth > 1:
             return
         held.closure |= closure
+        if not self.optimizers.steps_total:
+            self.checkpoints.settle()
         nonzero, norm = self.statistics.gradients(held)
         if not closure:
             self._norm = norm if nonzero >= 0 else None
@@ -301,6 +305,7 @@ class TorchObserver:
             self._write_round()
         self._save_records(final=True)
         self.randomness.save()
+        self.checkpoints.settle()
         self.operations.save()
         self.watch.writer.put(plan_of(self))
         self.watch.writer.put(self._coverage())

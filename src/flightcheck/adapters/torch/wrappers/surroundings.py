@@ -60,8 +60,13 @@ def loaders(o: TorchObserver) -> None:
 
 
 def files(o: TorchObserver) -> None:
-    """States of optimizers read from files."""
-    told = o.watch.guarded(lambda read: o.optimizers.state_read(read, o.lines.here()))
+    """States of optimizers and of models read from files."""
+
+    def note(read: Any) -> None:
+        o.optimizers.state_read(read, o.lines.here())
+        o.checkpoints.read(read, o.lines.here())
+
+    told = o.watch.guarded(note)
 
     def load(original: Any) -> Any:
         @functools.wraps(original)
