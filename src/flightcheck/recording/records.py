@@ -440,6 +440,8 @@ class Plan:
     """``step`` or ``backward``: what one round of training is."""
     accumulation: int = 1
     """Backwards per optimizer step."""
+    counted_steps: bool = False
+    """The source takes the optimizer's step only at every n-th round of a counter (``if i % n == 0``)."""
     roots: list[int] = field(default_factory=list)
     loss_sites: list[int] = field(default_factory=list)
     batch_source: str = ""

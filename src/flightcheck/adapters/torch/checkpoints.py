@@ -68,7 +68,7 @@ class Checkpoints:
             return
         self._loads += 1
         parameters = dict(module.named_parameters())
-        unfilled = {
+        unfilled: dict[str, tuple[weakref.ref[torch.Tensor], Print]] = {
             name: (weakref.ref(parameters[name]), seen)
             for name, seen in before.items()
             if name in parameters and print_of(parameters[name]) == seen

@@ -14,7 +14,14 @@ from flightcheck.recording.provenance.follower import Follower
 from flightcheck.recording.provenance.source import Source, constant_of, end_of, last_name, line_of, read_source
 from flightcheck.recording.provenance.vocabulary import LOSSES, NOT_MODELS, UNKNOWN_LOOPS
 
-__all__ = ["argument_data_origin", "argument_origin", "loop_count", "order_origin", "value_origin"]
+__all__ = [
+    "argument_data_origin",
+    "argument_origin",
+    "in_every_nth_round",
+    "loop_count",
+    "order_origin",
+    "value_origin",
+]
 
 
 def argument_origin(file: str, line: int, keyword: str, position: int | None) -> tuple[str, int] | None:
@@ -200,6 +207,25 @@ def loop_count(file: str, line: int, frame_values: dict[str, int | float]) -> in
         return plausible[-1] if plausible else None
     except Exception:  # as above
         return None
+
+
+def in_every_nth_round(file: str, line: int) -> bool:
+    """The line runs only when a counter is a multiple of something: under ``if (i + 1) % n == 0``, inside a loop."""
+    try:
+        source = read_source(file)
+        if source is None:
+            return False
+        around = [n for n in ast.walk(source.tree) if isinstance(n, ast.stmt) and n.lineno <= line <= end_of(n)]
+        for node in sorted(around, key=lambda n: -n.lineno):
+            if isinstance(node, ast.For | ast.AsyncFor | ast.While | ast.FunctionDef | ast.AsyncFunctionDef):
+                return False
+            if isinstance(node, ast.If) and line > end_of(node.test):
+                tests = [node.test, *(d.node for d in Follower()._definitions(Value(source, node.test)))]
+                if any(isinstance(n, ast.BinOp) and isinstance(n.op, ast.Mod) for t in tests for n in ast.walk(t)):
+                    return True
+        return False
+    except Exception:  # as above
+        return False
 
 
 def _loops(source: Source, node: ast.AST, depth: int) -> Iterator[ast.For | ast.AsyncFor]:
