@@ -218,6 +218,11 @@ class LoaderInfo:
     batches: int = 0
     iterator_location: Location | None = None
     used_in_training: bool = False
+    sampler_epochs: list[int] | None = None
+    """For a sampler that shuffles by an epoch number (DistributedSampler): seed plus that number at the start of each
+    pass, of the first 32: what the order is drawn from. None for other samplers."""
+    sampler_replicas: int = 1
+    """Ranks among which the sampler divides the data."""
 
 
 @dataclass(frozen=True)
