@@ -35,7 +35,7 @@ from flightcheck.recording.records import (
     from_data,
 )
 from flightcheck.recording.signals import Signal
-from flightcheck.recording.states import StateLoad
+from flightcheck.recording.states import StateLoad, StoredUpdate
 
 T = TypeVar("T")
 Floats = npt.NDArray[np.float64]
@@ -193,6 +193,10 @@ class Run:
     @property
     def state_loads(self) -> list[StateLoad]:
         return self._all(StateLoad)
+
+    @property
+    def stored_updates(self) -> list[StoredUpdate]:
+        return self._all(StoredUpdate)
 
     def series(self, signal: Signal, at_least: int = 1) -> Series:
         """A signal of scope ``step``.

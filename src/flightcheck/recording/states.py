@@ -40,4 +40,21 @@ class StateLoad:
     """The names were filtered before the call: the line that read the file which held the tensors."""
 
 
-RECORDS.update({c.__name__: c for c in (StateLoad,)})
+@dataclass(frozen=True)
+class StoredUpdate:
+    """What became of the updates of one trained parameter that is stored in 16 bits (a sample of its elements)."""
+
+    parameter: int
+    dtype: str
+    looks: int = 0
+    """Steps at which gradient and value were looked at."""
+    steps: int = 0
+    """Steps between the first and the last look."""
+    lost: float = 0.0
+    """Share of the gradient (summed absolute values) that fell on elements which never changed."""
+    elements: int = 0
+    master: bool = False
+    """The optimizer keeps more exact values, or the rounding errors, in its state."""
+
+
+RECORDS.update({c.__name__: c for c in (StateLoad, StoredUpdate)})

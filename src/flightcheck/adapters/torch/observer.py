@@ -30,6 +30,7 @@ from flightcheck.adapters.torch.protocol import Protocol
 from flightcheck.adapters.torch.randomness import Randomness
 from flightcheck.adapters.torch.source_lines import SourceLines
 from flightcheck.adapters.torch.statistics import Statistics
+from flightcheck.adapters.torch.stored_updates import StoredUpdates
 from flightcheck.adapters.torch.watch import LEARNING_STEPS, Watch
 from flightcheck.recording import provenance
 from flightcheck.recording.records import Coverage, Location
@@ -78,6 +79,7 @@ class TorchObserver:
         self.loaders = Loaders(watch, self.discovery)
         self.protocol = Protocol(watch, self.discovery, self.optimizers)
         self.statistics = Statistics(watch, self.discovery)
+        self.stored_updates = StoredUpdates(watch, self.discovery)
         self.randomness = Randomness(watch)
         self.node_lines = NodeLines()
         self.non_finite = NonFiniteOrigin(watch, self.discovery, self.forward, self.operations, self.node_lines)
@@ -217,6 +219,7 @@ class TorchObserver:
         self._step_data[held.info.index] = self.protocol.before_step(held, nonzero, closure)
         if self.watch.sampled:
             self.statistics.snapshot(held)
+            self.stored_updates.before_step(held)
 
     def after_step(self, optimizer: Any) -> None:
         """An optimizer stepped. May raise `StopTraining`."""
@@ -306,6 +309,7 @@ class TorchObserver:
         self._save_records(final=True)
         self.randomness.save()
         self.checkpoints.settle()
+        self.stored_updates.save()
         self.operations.save()
         self.watch.writer.put(plan_of(self))
         self.watch.writer.put(self._coverage())

@@ -47,8 +47,8 @@ class SamplerSetEpochMissing(Check):
                 continue
             ranks = f" and each of {loader.sampler_replicas} ranks the same part" if loader.sampler_replicas > 1 else ""
             yield Finding(
-                f"The sampler's seed and epoch were the same in all {len(epochs)} passes over the training data: every epoch "
-                f"has the same order{ranks}.",
+                f"The sampler's seed and epoch were the same in all {len(epochs)} passes over the training "
+                f"data: every epoch has the same order{ranks}.",
                 location=loader.iterator_location or loader.location,
                 evidence={"epochs": epochs, "replicas": loader.sampler_replicas},
             )
