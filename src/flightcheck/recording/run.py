@@ -35,7 +35,7 @@ from flightcheck.recording.records import (
     from_data,
 )
 from flightcheck.recording.signals import Signal
-from flightcheck.recording.states import StateLoad, StoredUpdate
+from flightcheck.recording.states import BatchStatistics, StateLoad, StoredUpdate
 
 T = TypeVar("T")
 Floats = npt.NDArray[np.float64]
@@ -197,6 +197,10 @@ class Run:
     @property
     def stored_updates(self) -> list[StoredUpdate]:
         return self._all(StoredUpdate)
+
+    @property
+    def batch_statistics(self) -> list[BatchStatistics]:
+        return self._all(BatchStatistics)
 
     def series(self, signal: Signal, at_least: int = 1) -> Series:
         """A signal of scope ``step``.

@@ -57,4 +57,29 @@ class StoredUpdate:
     """The optimizer keeps more exact values, or the rounding errors, in its state."""
 
 
-RECORDS.update({c.__name__: c for c in (StateLoad, StoredUpdate)})
+@dataclass(frozen=True)
+class BatchStatistics:
+    """A batch normalization: over how many values it normalizes, and what its running statistics are worth."""
+
+    module: int
+    values: float | None = None
+    """Values per channel in a training call (batch size times positions), median. None if no call was seen."""
+    calls: int = 0
+    """Training calls that were seen."""
+    synchronized: bool = False
+    """The values of all ranks are used."""
+    momentum: float | None = None
+    """Weight of the newest batch; None for a plain average of all."""
+    tracked: int | None = None
+    """Batches in the running statistics at the latest evaluation with them; None if there was no such evaluation."""
+    step: int = 0
+    """Round of that evaluation."""
+    left: float = 0.0
+    """Share of the initial statistics (mean 0, variance 1) that was left in them."""
+    variance_ratio: float | None = None
+    """Running variance against that of the batches in it, median over channels."""
+    mean_shift: float | None = None
+    """Distance of the running mean from that of the batches in it, in standard deviations, median over channels."""
+
+
+RECORDS.update({c.__name__: c for c in (StateLoad, StoredUpdate, BatchStatistics)})

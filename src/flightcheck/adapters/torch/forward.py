@@ -78,6 +78,8 @@ class Forward:
         self._origins: dict[Location, tuple[Location | None, Location | None]] = {}
         self.look_at: Callable[[nn.Module, Any], Any] | None = None
         """Told the output of every module below a root, on sampled rounds."""
+        self.evaluated: Callable[[Root], None] = lambda root: None
+        """Told the model at the first call of every evaluation phase."""
         self.evaluating = False
         """The outermost call that runs now is of a model in eval mode, without gradients."""
         self.dropout_line: Location | None = None
@@ -257,6 +259,7 @@ class Forward:
             phase = Phase(root, location, modes, module.training, bool(data["grad"]))
             phase.first_metrics = self.operations.metrics
             self.phases[root.info.index] = phase
+            self.evaluated(root)
             if self.evaluations < 3:
                 self.operations.resume()
         phase.calls += 1

@@ -14,6 +14,7 @@ import torch
 
 from flightcheck.adapters.torch import wrappers
 from flightcheck.adapters.torch.activations import Activations
+from flightcheck.adapters.torch.batchnorms import BatchNorms
 from flightcheck.adapters.torch.budget import Budget
 from flightcheck.adapters.torch.checkpoints import Checkpoints
 from flightcheck.adapters.torch.discovery import Discovery
@@ -73,7 +74,9 @@ class TorchObserver:
         self.operations = Operations(watch, self.discovery)
         self.losses = Losses(watch, self.discovery, self.operations)
         self.forward = Forward(watch, self.discovery, self.operations, self.losses)
-        self.activations = Activations(watch, self.discovery, self.forward)
+        self.batchnorms = BatchNorms(watch, self.discovery)
+        self.forward.evaluated = self.batchnorms.evaluated
+        self.activations = Activations(watch, self.discovery, self.forward, self.batchnorms)
         self.optimizers = Optimizers(watch, self.discovery)
         self.schedulers = Schedulers(watch, self.discovery, self.optimizers)
         self.loaders = Loaders(watch, self.discovery)
@@ -310,6 +313,7 @@ class TorchObserver:
         self.randomness.save()
         self.checkpoints.settle()
         self.stored_updates.save()
+        self.batchnorms.save()
         self.operations.save()
         self.watch.writer.put(plan_of(self))
         self.watch.writer.put(self._coverage())
