@@ -88,8 +88,8 @@ class BatchnormStatisticsStale(Check):
         ratio, shift = first.variance_ratio or 0.0, first.mean_shift or 0.0
         yield Finding(
             f"The evaluation after {first.tracked} batches uses BatchNorm statistics of which {first.left:.0%} are "
-            f"still those of the construction (momentum {first.momentum:g}): the variance is {ratio:.3g} times that of the "
-            f"batches, the mean {shift:.2g} standard deviations off, in {len(stale)} BatchNorm layers.",
+            f"still those of the construction (momentum {first.momentum:g}): the variance is {ratio:.3g} times that of "
+            f"the batches, the mean {shift:.2g} standard deviations off, in {len(stale)} BatchNorm layers.",
             location=module.location if module else None,
             module=module.path if module else "",
             evidence={

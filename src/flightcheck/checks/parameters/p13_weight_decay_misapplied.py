@@ -100,8 +100,8 @@ class WeightDecayMisapplied(Check):
             return
         decay = max(m.decay for m in matrices)
         yield Finding(
-            f"Weight decay {decay:g} of {optimizer.type} outweighs the gradient {np.median(pulls):.2g} times: the norms "
-            f"of {sum(losing)} of {len(losing)} matrices fell to {np.median(shrinking):.0%} of their first values, and "
+            f"Weight decay {decay:g} of {optimizer.type} outweighs the gradient {np.median(pulls):.2g} times: the "
+            f"norms of {sum(losing)} of {len(losing)} matrices fell to {np.median(shrinking):.0%} of their first values, and "
             f"the loss only from {first:.3g} to {last:.3g}.",
             location=optimizer.location,
             evidence={"weight_decay": decay, "pull": float(np.median(pulls)), "norm": float(np.median(shrinking))},
@@ -111,12 +111,14 @@ class WeightDecayMisapplied(Check):
 
     @staticmethod
     def _pull(matrix: _Decayed, weights: Table, gradients: Table) -> float | None:
-        """Decay against gradient, median over the steps; for decoupled decay against Adam's steps of about 1."""
+        """Decay against gradient, median over the steps. Decoupled decay is compared at the first step with one of
+        Adam's, whose size is about 1: later the two always come into balance.
+        """
         norms, index = weights.column(matrix.info.index), matrix.info.index
         if len(norms) < 2:
             return None
         if not matrix.coupled:
-            return float(np.median(norms.values)) * matrix.decay / float(max(1, matrix.info.numel)) ** 0.5
+            return float(norms.values[0]) * matrix.decay / float(max(1, matrix.info.numel)) ** 0.5
         slopes = gradients.column(index)
         both, at_norm, at_slope = np.intersect1d(norms.steps, slopes.steps, return_indices=True)
         if len(both) < 2:
@@ -135,8 +137,8 @@ class WeightDecayMisapplied(Check):
         scalars = [d for d in decayed if d.info.role == "scalar"]
         if inside and optimizer.type in RESCALING:
             yield Finding(
-                f"{optimizer.type} divides its weight decay of {inside[0].decay:g} by the size of the gradients: weights "
-                "with large gradients are hardly decayed.",
+                f"{optimizer.type} divides its weight decay of {inside[0].decay:g} by the size of the gradients: "
+                "weights with large gradients are hardly decayed.",
                 location=optimizer.location,
                 evidence={"weight_decay": inside[0].decay},
                 severity="info",
