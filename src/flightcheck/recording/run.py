@@ -36,6 +36,7 @@ from flightcheck.recording.records import (
 )
 from flightcheck.recording.signals import Signal
 from flightcheck.recording.states import BatchStatistics, StateLoad, StoredUpdate
+from flightcheck.recording.surroundings import Resources
 
 T = TypeVar("T")
 Floats = npt.NDArray[np.float64]
@@ -133,6 +134,10 @@ class Run:
     @cached_property
     def seeding(self) -> Seeding | None:
         return found[0] if (found := self._all(Seeding)) else None
+
+    @cached_property
+    def resources(self) -> Resources | None:
+        return found[0] if (found := self._all(Resources)) else None
 
     @property
     def roots(self) -> list[RootInfo]:

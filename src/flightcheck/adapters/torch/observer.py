@@ -29,6 +29,7 @@ from flightcheck.adapters.torch.patches import Patches
 from flightcheck.adapters.torch.planning import Stopping, plan_of
 from flightcheck.adapters.torch.protocol import Protocol
 from flightcheck.adapters.torch.randomness import Randomness
+from flightcheck.adapters.torch.resources import ResourceUse
 from flightcheck.adapters.torch.source_lines import SourceLines
 from flightcheck.adapters.torch.statistics import Statistics
 from flightcheck.adapters.torch.stored_updates import StoredUpdates
@@ -83,6 +84,7 @@ class TorchObserver:
         self.protocol = Protocol(watch, self.discovery, self.optimizers)
         self.statistics = Statistics(watch, self.discovery)
         self.stored_updates = StoredUpdates(watch, self.discovery)
+        self.resources = ResourceUse(watch)
         self.randomness = Randomness(watch)
         self.node_lines = NodeLines()
         self.non_finite = NonFiniteOrigin(watch, self.discovery, self.forward, self.operations, self.node_lines)
@@ -186,6 +188,7 @@ class TorchObserver:
         if loss is None:
             return
         self._backwards_in_round += 1
+        self.resources.backward_done(loss, location)
         self.protocol.after_backward(location, self._loss, reached, loss.grad_fn is None, self._last_site)
         if self.watch.learning:
             for root in self.discovery.roots.values():
@@ -314,6 +317,7 @@ class TorchObserver:
         self.checkpoints.settle()
         self.stored_updates.save()
         self.batchnorms.save()
+        self.resources.save()
         self.operations.save()
         self.watch.writer.put(plan_of(self))
         self.watch.writer.put(self._coverage())

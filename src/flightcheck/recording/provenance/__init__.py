@@ -11,7 +11,15 @@ from collections.abc import Iterator
 
 from flightcheck.recording.provenance.definitions import Value
 from flightcheck.recording.provenance.follower import Follower
-from flightcheck.recording.provenance.source import Source, constant_of, end_of, last_name, line_of, read_source
+from flightcheck.recording.provenance.source import (
+    Source,
+    constant_of,
+    end_of,
+    last_name,
+    line_of,
+    read_source,
+    walk_scope,
+)
 from flightcheck.recording.provenance.vocabulary import LOSSES, NOT_MODELS, UNKNOWN_LOOPS
 
 __all__ = [
@@ -226,6 +234,43 @@ def in_every_nth_round(file: str, line: int) -> bool:
         return False
     except Exception:  # as above
         return False
+
+
+def keeps_graph(file: str, line: int) -> tuple[str, int] | None:
+    """The line that adds a loss to a sum or a list, together with its graph: ``total += loss``, ``losses.append(loss)``.
+
+    Args:
+        file: the source file.
+        line: the line of ``loss.backward()``.
+
+    Returns:
+        File and line in the same function or script, None if there is no such line.
+    """
+    try:
+        source = read_source(file)
+        calls = [c for c in source.calls if c.lineno <= line <= end_of(c)] if source else []
+        names = {n.id for c in calls for n in ast.walk(c) if isinstance(n, ast.Name)}
+        if source is None or not names:
+            return None
+        lines: list[int] = []
+        for node in walk_scope(source.scope(calls[0])):
+            added: ast.AST | None = None
+            if isinstance(node, ast.AugAssign):
+                added = node.value
+            elif isinstance(node, ast.Call) and last_name(node.func) == "append" and node.args:
+                added = node.args[0]
+            elif isinstance(node, ast.Assign) and isinstance(node.value, ast.BinOp):
+                targets = {ast.unparse(t) for t in node.targets}
+                sides = (node.value.left, node.value.right)
+                added = node.value if targets & {ast.unparse(side) for side in sides} else None
+            if added is not None and not any(isinstance(n, ast.Call) for n in ast.walk(added)):
+                held = {n.id for n in ast.walk(added) if isinstance(n, ast.Name)}
+                if held & names:
+                    lines.append(line_of(node))
+        after = sorted(lines, key=lambda n: (n < line, n))
+        return (file, after[0]) if after else None
+    except Exception:  # as above
+        return None
 
 
 def _loops(source: Source, node: ast.AST, depth: int) -> Iterator[ast.For | ast.AsyncFor]:
