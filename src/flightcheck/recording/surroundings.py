@@ -1,8 +1,8 @@
-"""Records of what a training costs and where it ran."""
+"""Records of what lies around a training: what it costs, how its results are counted."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from flightcheck.recording.records import RECORDS, Location
 
@@ -25,4 +25,25 @@ class Resources:
     """Time from the first to the last of them, without that of our own code."""
 
 
-RECORDS.update({c.__name__: c for c in (Resources,)})
+@dataclass(frozen=True)
+class Comparison:
+    """A line that compares two tensors of different shapes, or the model's output with a number."""
+
+    operation: str
+    """``==``, ``!=``, ``>``, ``>=``, ``<`` or ``<=``."""
+    location: Location | None
+    step: int = 0
+    calls: int = 1
+    left_shape: list[int] = field(default_factory=list)
+    right_shape: list[int] = field(default_factory=list)
+    same_data: bool = False
+    """Both sides are views of one tensor: all pairs on purpose."""
+    counting: bool = False
+    """One side is 0, 1, 2 …: a table of class numbers on purpose."""
+    threshold: float | None = None
+    """The number with which the output, as the model returned it, was compared."""
+    minimum: float | None = None
+    maximum: float | None = None
+
+
+RECORDS.update({c.__name__: c for c in (Resources, Comparison)})

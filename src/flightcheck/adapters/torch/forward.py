@@ -239,6 +239,8 @@ class Forward:
         if self.watch.learning:
             self.discovery.first_call(module)
         output = first_tensor(result)
+        if output is not None:
+            self.operations.comparisons.returned(output)
         with_graph = output is not None and output.requires_grad
         if with_graph and output is not None:
             index = self.discovery.module_index(module)

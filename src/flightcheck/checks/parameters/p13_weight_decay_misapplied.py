@@ -101,7 +101,7 @@ class WeightDecayMisapplied(Check):
         decay = max(m.decay for m in matrices)
         yield Finding(
             f"Weight decay {decay:g} of {optimizer.type} outweighs the gradient {np.median(pulls):.2g} times: the "
-            f"norms of {sum(losing)} of {len(losing)} matrices fell to {np.median(shrinking):.0%} of their first values, "
+            f"norms of {sum(losing)} of {len(losing)} matrices fell to {np.median(shrinking):.0%} of their first, "
             f"and the loss only from {first:.3g} to {last:.3g}.",
             location=optimizer.location,
             evidence={"weight_decay": decay, "pull": float(np.median(pulls)), "norm": float(np.median(shrinking))},

@@ -237,7 +237,7 @@ def in_every_nth_round(file: str, line: int) -> bool:
 
 
 def keeps_graph(file: str, line: int) -> tuple[str, int] | None:
-    """The line that adds a loss to a sum or a list, together with its graph: ``total += loss``, ``losses.append(loss)``.
+    """The line that adds a loss with its graph to a sum or a list: ``total += loss``, ``losses.append(loss)``.
 
     Args:
         file: the source file.
