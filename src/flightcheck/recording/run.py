@@ -36,7 +36,7 @@ from flightcheck.recording.records import (
 )
 from flightcheck.recording.signals import Signal
 from flightcheck.recording.states import BatchStatistics, StateLoad, StoredUpdate
-from flightcheck.recording.surroundings import Comparison, Resources
+from flightcheck.recording.surroundings import Comparison, Environment, Resources
 
 T = TypeVar("T")
 Floats = npt.NDArray[np.float64]
@@ -138,6 +138,10 @@ class Run:
     @cached_property
     def resources(self) -> Resources | None:
         return found[0] if (found := self._all(Resources)) else None
+
+    @cached_property
+    def environment(self) -> Environment | None:
+        return found[0] if (found := self._all(Environment)) else None
 
     @property
     def comparisons(self) -> list[Comparison]:

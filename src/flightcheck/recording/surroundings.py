@@ -46,4 +46,23 @@ class Comparison:
     maximum: float | None = None
 
 
-RECORDS.update({c.__name__: c for c in (Resources, Comparison)})
+@dataclass(frozen=True)
+class Environment:
+    """Of which code and in which surroundings a run was made: enough to make it again."""
+
+    python: str = ""
+    platform: str = ""
+    packages: dict[str, str] = field(default_factory=dict)
+    """Versions of the packages that decide the numbers."""
+    variables: dict[str, str] = field(default_factory=dict)
+    """Environment variables that change the numbers; no others."""
+    pinned_by: str = ""
+    """The file beside or above the script that names exact versions; empty if there is none."""
+    repository: bool = False
+    """The script lies in a git repository."""
+    commit: str = ""
+    script: str = ""
+    """``unchanged``, ``changed`` or ``untracked`` against git's index; empty if that could not be read."""
+
+
+RECORDS.update({c.__name__: c for c in (Resources, Comparison, Environment)})

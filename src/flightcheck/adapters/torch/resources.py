@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 import weakref
 from collections import deque
-from typing import Final
+from typing import Any, Final
 
 import torch
 
@@ -47,7 +47,8 @@ class ResourceUse:
         if node is None:
             return
         mark = _Mark()
-        node.metadata[_KEY] = mark
+        metadata: Any = node.metadata
+        metadata[_KEY] = mark
         self._marks.append(weakref.ref(mark))
         self._graphs += 1
         if self._graphs % _COUNTED_EVERY == 0:

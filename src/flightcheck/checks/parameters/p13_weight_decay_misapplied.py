@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -118,7 +119,7 @@ class WeightDecayMisapplied(Check):
         if len(norms) < 2:
             return None
         if not matrix.coupled:
-            return float(norms.values[0]) * matrix.decay / float(max(1, matrix.info.numel)) ** 0.5
+            return float(norms.values[0]) * matrix.decay / math.sqrt(max(1, matrix.info.numel))
         slopes = gradients.column(index)
         both, at_norm, at_slope = np.intersect1d(norms.steps, slopes.steps, return_indices=True)
         if len(both) < 2:

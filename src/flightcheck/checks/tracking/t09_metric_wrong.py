@@ -25,8 +25,8 @@ class MetricWrong(Check):
     """The accuracy is counted over all pairs of predictions and labels, or by cutting logits at 0.5.
 
     ## What it checks
-    Lines outside the model that compare tensors: `==` between shapes such as (N, 1) and (N,), which broadcasts to N x N;
-    and a threshold of 0.5 on the very output of a model whose loss takes logits, where that output leaves [0, 1].
+    Lines outside the model that compare tensors: `==` between shapes such as (N, 1) and (N,), which broadcasts to
+    N x N; and a threshold of 0.5 on the very output of a model whose loss takes logits, where that leaves [0, 1].
     ## Why it matters
     The number is plausible and wrong: over all pairs it is chance, with logits at 0.5 it counts only what is more than
     62 % sure. The model is then chosen, and stopped, by noise.
@@ -36,13 +36,13 @@ class MetricWrong(Check):
     ## Source
     PyTorch's broadcasting rules; Karpathy, A Recipe for Training Neural Networks (trust in the evaluation).
     ## Known false alarms
-    Tables of all pairs on purpose are recognized: an axis inserted in the line, two views of one tensor, a count 0, 1, 2
-    as one side. Thresholds other than about a half are not judged, nor metrics computed with other libraries.
+    Tables of all pairs on purpose are recognized: an axis inserted in the line, two views of one tensor, a count 0, 1,
+    2 as one side. Thresholds other than about a half are not judged, nor metrics computed with other libraries.
     """
 
     axis = Param(2, "an axis of one element broadcasts without harm")
     lowest = Param(0.4, "thresholds near a half are meant for probabilities, others may be chosen")
-    highest = Param(0.6, "as the lowest")
+    highest = Param(0.6, "as far above a half as the lowest is below")
 
     def __call__(self, run: Run) -> Iterator[Finding]:
         if not run.info.steps and not run.info.backwards:
@@ -77,8 +77,8 @@ class MetricWrong(Check):
             return
         sure = 1 / (1 + math.exp(-threshold))
         yield Finding(
-            f"'{comparison.operation} {threshold:g}' cuts the model's output, which reaches from {low:.3g} to {high:.3g}: "
-            f"these are logits, and {threshold:g} is a probability of {sure:.0%}.",
+            f"'{comparison.operation} {threshold:g}' cuts the model's output, which reaches from {low:.3g} to "
+            f"{high:.3g}: these are logits, and {threshold:g} is a probability of {sure:.0%}.",
             location=comparison.location,
             evidence={"threshold": threshold, "minimum": low, "maximum": high},
             onset_step=comparison.step,
