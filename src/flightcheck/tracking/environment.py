@@ -17,7 +17,8 @@ from flightcheck.recording.surroundings import Environment
 _PACKAGES: Final = ("torch", "numpy", "torchvision", "torchaudio", "transformers", "lightning", "accelerate", "triton")
 _VARIABLES: Final = (
     "CUBLAS_WORKSPACE_CONFIG", "CUDA_LAUNCH_BLOCKING", "CUDA_VISIBLE_DEVICES", "MKL_NUM_THREADS",
-    "NVIDIA_TF32_OVERRIDE", "OMP_NUM_THREADS", "PYTHONHASHSEED", "PYTORCH_CUDA_ALLOC_CONF", "TORCH_ALLOW_TF32_CUBLAS_OVERRIDE",
+    "NVIDIA_TF32_OVERRIDE", "OMP_NUM_THREADS", "PYTHONHASHSEED", "PYTORCH_CUDA_ALLOC_CONF",
+    "TORCH_ALLOW_TF32_CUBLAS_OVERRIDE",
 )  # fmt: skip
 _LOCKS: Final = ("uv.lock", "poetry.lock", "pdm.lock", "Pipfile.lock", "pixi.lock", "conda-lock.yml")
 _LISTS: Final = ("requirements*.txt", "environment*.yml", "environment*.yaml", "Dockerfile", "flake.lock")
