@@ -134,7 +134,7 @@ class Checkpoints:
 def print_of(tensor: torch.Tensor) -> Print:
     """Shape and sixteen values, spread evenly."""
     shape = tuple(tensor.shape)
-    if not is_plain_tensor(tensor) or not tensor.numel():
+    if not is_plain_tensor(tensor) or not tensor.numel() or type(tensor.detach()) is not torch.Tensor:
         return shape, ()
     flat = tensor.detach().reshape(-1)
     return shape, tuple(flat[:: max(1, flat.numel() // 16)][:16].double().tolist())

@@ -30,11 +30,11 @@ class Metrics:
 
     def returned(self, output: torch.Tensor) -> None:
         """The outermost module returned."""
-        self._output = (output.data_ptr(), output.numel()) if is_plain_tensor(output) else None
+        self._output = (output.data_ptr(), output.numel()) if _readable(output) else None
 
     def compared(self, name: str, args: Any, line: Location | None) -> None:
         """A comparison was computed at the user's line."""
-        if len(args) < 2 or not isinstance(args[0], torch.Tensor) or not is_plain_tensor(args[0]):
+        if len(args) < 2 or not _readable(args[0]):
             return
         key = (COMPARISONS[name], line)
         known = self._found.get(key)
@@ -42,7 +42,7 @@ class Metrics:
             return
         left, right = args[0].detach(), args[1]
         if isinstance(right, torch.Tensor):
-            if not is_plain_tensor(right) or left.shape == right.shape or right.numel() < 2:
+            if not _readable(right) or left.shape == right.shape or right.numel() < 2:
                 return
             self._tensors(key, known, left, right.detach())
         elif isinstance(right, float) and self._output == (left.data_ptr(), left.numel()) and left.numel():
@@ -70,6 +70,11 @@ class Metrics:
         """Write the records."""
         for i, comparison in enumerate(self._found.values()):
             self.watch.writer.put(comparison, i)
+
+
+def _readable(value: Any) -> bool:
+    """A tensor of PyTorch's own class, with an address: subclasses may have none."""
+    return type(value) is torch.Tensor and is_plain_tensor(value)
 
 
 def _counts_up(tensor: torch.Tensor) -> bool:

@@ -50,6 +50,8 @@ class StoredUpdates:
             parameter = self.discovery.parameter_refs[index]()
             if parameter is None or parameter.dtype not in _FEW_BITS or parameter.dim() < 2:
                 continue
+            if type(parameter.detach()) is not torch.Tensor:
+                continue  # spread over ranks, or packed: its elements cannot be picked
             gradient = parameter.grad
             if gradient is None or gradient.layout is not torch.strided or gradient.shape != parameter.shape:
                 continue
