@@ -86,7 +86,7 @@ CAUSES: Final[tuple[Cause, ...]] = (
     _row("P01", "C14", when=_earlier),
     _row("P02", "C11 S01" + _FLAT),
     _row("P05", "P06 P02 C12 C11" + _FLAT),
-    _row("P06", "P02 C12 C11 S01" + _FLAT),
+    _row("P06", "P02 P20 C12 C11 S01" + _FLAT),
     _row("P04", "C11 P33"),
     # Optimizer and protocol
     _row("P12", "C08 C11 C12 P25 P01 P34 C05 C13" + _FLAT),

@@ -220,6 +220,11 @@ class LoaderInfo:
     batches: int = 0
     iterator_location: Location | None = None
     used_in_training: bool = False
+    sampler_epochs: list[int] | None = None
+    """For a sampler that shuffles by an epoch number (DistributedSampler): seed plus that number at the start of each
+    pass, of the first 32: what the order is drawn from. None for other samplers."""
+    sampler_replicas: int = 1
+    """Ranks among which the sampler divides the data."""
 
 
 @dataclass(frozen=True)
@@ -442,6 +447,8 @@ class Plan:
     """``step`` or ``backward``: what one round of training is."""
     accumulation: int = 1
     """Backwards per optimizer step."""
+    counted_steps: bool = False
+    """The source takes the optimizer's step only at every n-th round of a counter (``if i % n == 0``)."""
     roots: list[int] = field(default_factory=list)
     loss_sites: list[int] = field(default_factory=list)
     batch_source: str = ""

@@ -36,6 +36,8 @@ from flightcheck.recording.records import (
     from_data,
 )
 from flightcheck.recording.signals import Signal
+from flightcheck.recording.states import BatchStatistics, StateLoad, StoredUpdate
+from flightcheck.recording.surroundings import Comparison, Environment, Resources
 
 T = TypeVar("T")
 Floats = npt.NDArray[np.float64]
@@ -134,6 +136,18 @@ class Run:
     def seeding(self) -> Seeding | None:
         return found[0] if (found := self._all(Seeding)) else None
 
+    @cached_property
+    def resources(self) -> Resources | None:
+        return found[0] if (found := self._all(Resources)) else None
+
+    @cached_property
+    def environment(self) -> Environment | None:
+        return found[0] if (found := self._all(Environment)) else None
+
+    @property
+    def comparisons(self) -> list[Comparison]:
+        return self._all(Comparison)
+
     @property
     def roots(self) -> list[RootInfo]:
         return self._all(RootInfo)
@@ -214,18 +228,17 @@ class Run:
             raise NotEnoughEvidence(f"no trial measured {name}")
         return found
 
-    def experiment(self, question: str, patch: str) -> Experiment:
-        """What the lab found when it tried a patch for a question.
+    @property
+    def state_loads(self) -> list[StateLoad]:
+        return self._all(StateLoad)
 
-        Raises:
-            NotEnoughEvidence: it was not tried, or could not be.
-        """
-        found = next((e for e in self.experiments if (e.question, e.patch) == (question, patch)), None)
-        if found is None:
-            raise NotEnoughEvidence(f"the experiment {patch} was not run")
-        if found.status == "untested":
-            raise NotEnoughEvidence(f"the experiment {patch} could not be run: {found.reason}")
-        return found
+    @property
+    def stored_updates(self) -> list[StoredUpdate]:
+        return self._all(StoredUpdate)
+
+    @property
+    def batch_statistics(self) -> list[BatchStatistics]:
+        return self._all(BatchStatistics)
 
     def series(self, signal: Signal, at_least: int = 1) -> Series:
         """A signal of scope ``step``.

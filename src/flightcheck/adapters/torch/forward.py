@@ -78,6 +78,8 @@ class Forward:
         self._origins: dict[Location, tuple[Location | None, Location | None]] = {}
         self.look_at: Callable[[nn.Module, Any], Any] | None = None
         """Told the output of every module below a root, on sampled rounds."""
+        self.evaluated: Callable[[Root], None] = lambda root: None
+        """Told the model at the first call of every evaluation phase."""
         self.evaluating = False
         """The outermost call that runs now is of a model in eval mode, without gradients."""
         self.dropout_line: Location | None = None
@@ -237,6 +239,8 @@ class Forward:
         if self.watch.learning:
             self.discovery.first_call(module)
         output = first_tensor(result)
+        if output is not None:
+            self.operations.comparisons.returned(output)
         with_graph = output is not None and output.requires_grad
         if with_graph and output is not None:
             index = self.discovery.module_index(module)
@@ -257,6 +261,7 @@ class Forward:
             phase = Phase(root, location, modes, module.training, bool(data["grad"]))
             phase.first_metrics = self.operations.metrics
             self.phases[root.info.index] = phase
+            self.evaluated(root)
             if self.evaluations < 3:
                 self.operations.resume()
         phase.calls += 1

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import weakref
-from typing import Any
+from typing import Any, Final
 
-from torch.utils.data import DataLoader, SequentialSampler
+from torch.utils.data import DataLoader, DistributedSampler, SequentialSampler
 
 from flightcheck.adapters.torch.discovery import Discovery
 from flightcheck.adapters.torch.watch import Watch
 from flightcheck.recording.records import LoaderInfo, Location
+
+_MOST_PASSES: Final = 32
 
 
 class Loaders:
@@ -58,7 +60,13 @@ class Loaders:
         info = self.infos[index]
         self._iterators[index] = self._iterators.get(index, 0) + 1
         if info.iterator_location is None:
-            self.infos[index] = dataclasses.replace(info, iterator_location=location)
+            info = self.infos[index] = dataclasses.replace(info, iterator_location=location)
+        sampler = loader.sampler
+        if isinstance(sampler, DistributedSampler) and sampler.shuffle:
+            epochs = [*(info.sampler_epochs or []), sampler.seed + sampler.epoch][:_MOST_PASSES]
+            self.infos[index] = dataclasses.replace(
+                info, sampler_epochs=epochs, sampler_replicas=int(sampler.num_replicas)
+            )
         return index
 
     def fetched(self, index: int) -> None:

@@ -14,7 +14,9 @@ import torch
 
 from flightcheck.adapters.torch import wrappers
 from flightcheck.adapters.torch.activations import Activations
+from flightcheck.adapters.torch.batchnorms import BatchNorms
 from flightcheck.adapters.torch.budget import Budget
+from flightcheck.adapters.torch.checkpoints import Checkpoints
 from flightcheck.adapters.torch.discovery import Discovery
 from flightcheck.adapters.torch.forward import Forward
 from flightcheck.adapters.torch.graph import NodeLines, leaves_of
@@ -27,8 +29,10 @@ from flightcheck.adapters.torch.patches import Patches
 from flightcheck.adapters.torch.planning import Stopping, plan_of
 from flightcheck.adapters.torch.protocol import Protocol
 from flightcheck.adapters.torch.randomness import Randomness
+from flightcheck.adapters.torch.resources import ResourceUse
 from flightcheck.adapters.torch.source_lines import SourceLines
 from flightcheck.adapters.torch.statistics import Statistics
+from flightcheck.adapters.torch.stored_updates import StoredUpdates
 from flightcheck.adapters.torch.watch import LEARNING_STEPS, Watch
 from flightcheck.recording import provenance
 from flightcheck.recording.records import Coverage, Location
@@ -67,15 +71,20 @@ class TorchObserver:
         self.watch = watch = Watch(writer, self.lines)
         self.patches = Patches()
         self.discovery = Discovery(watch)
+        self.checkpoints = Checkpoints(watch, self.discovery)
         self.operations = Operations(watch, self.discovery)
         self.losses = Losses(watch, self.discovery, self.operations)
         self.forward = Forward(watch, self.discovery, self.operations, self.losses)
-        self.activations = Activations(watch, self.discovery, self.forward)
+        self.batchnorms = BatchNorms(watch, self.discovery)
+        self.forward.evaluated = self.batchnorms.evaluated
+        self.activations = Activations(watch, self.discovery, self.forward, self.batchnorms)
         self.optimizers = Optimizers(watch, self.discovery)
         self.schedulers = Schedulers(watch, self.discovery, self.optimizers)
         self.loaders = Loaders(watch, self.discovery)
         self.protocol = Protocol(watch, self.discovery, self.optimizers)
         self.statistics = Statistics(watch, self.discovery)
+        self.stored_updates = StoredUpdates(watch, self.discovery)
+        self.resources = ResourceUse(watch)
         self.randomness = Randomness(watch)
         self.node_lines = NodeLines()
         self.non_finite = NonFiniteOrigin(watch, self.discovery, self.forward, self.operations, self.node_lines)
@@ -179,6 +188,7 @@ class TorchObserver:
         if loss is None:
             return
         self._backwards_in_round += 1
+        self.resources.backward_done(loss, location)
         self.protocol.after_backward(location, self._loss, reached, loss.grad_fn is None, self._last_site)
         if self.watch.learning:
             for root in self.discovery.roots.values():
@@ -203,6 +213,8 @@ class TorchObserver:
         if held.depth > 1:
             return
         held.closure |= closure
+        if not self.optimizers.steps_total:
+            self.checkpoints.settle()
         nonzero, norm = self.statistics.gradients(held)
         if not closure:
             self._norm = norm if nonzero >= 0 else None
@@ -213,6 +225,7 @@ class TorchObserver:
         self._step_data[held.info.index] = self.protocol.before_step(held, nonzero, closure)
         if self.watch.sampled:
             self.statistics.snapshot(held)
+            self.stored_updates.before_step(held)
 
     def after_step(self, optimizer: Any) -> None:
         """An optimizer stepped. May raise `StopTraining`."""
@@ -301,6 +314,10 @@ class TorchObserver:
             self._write_round()
         self._save_records(final=True)
         self.randomness.save()
+        self.checkpoints.settle()
+        self.stored_updates.save()
+        self.batchnorms.save()
+        self.resources.save()
         self.operations.save()
         self.watch.writer.put(plan_of(self))
         self.watch.writer.put(self._coverage())

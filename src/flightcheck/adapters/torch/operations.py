@@ -17,6 +17,7 @@ from torch.utils._device import DeviceContext
 
 from flightcheck.adapters.torch.discovery import Discovery
 from flightcheck.adapters.torch.graph import behind_views, leaves_of
+from flightcheck.adapters.torch.metrics import COMPARISONS, Metrics
 from flightcheck.adapters.torch.watch import Watch
 from flightcheck.recording.records import Broadcast, GraphCut, Location
 
@@ -58,6 +59,7 @@ class Operations(TorchFunctionMode):
         self.with_grad: list[bool] = []
         """Whether gradients were enabled when each of them was called."""
         self.metrics = 0
+        self.comparisons = Metrics(watch)
         self.active = False
         """The mode is on PyTorch's stack: below those of the user, whose ``with`` takes off what lies on top."""
         self._cuts: dict[tuple[str, Location | None], GraphCut] = {}
@@ -113,6 +115,8 @@ class Operations(TorchFunctionMode):
             self._cut(_CUTS[name], args[0] if args else None)
         if name in _METRICS and not torch.is_grad_enabled():
             self.metrics += 1
+        if name in COMPARISONS and not self.modules:
+            self.comparisons.compared(name, args, self.watch.lines.here())
         node = _node_of(result)
         if node is None:
             return
@@ -201,6 +205,7 @@ class Operations(TorchFunctionMode):
 
     def save(self) -> None:
         """Write what was learnt."""
+        self.comparisons.save()
         for i, cut in enumerate(self._cuts.values()):
             self.watch.writer.put(cut, i)
         for i, broadcast in enumerate(self._broadcasts.values()):
