@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from flightcheck.recording import store
+from flightcheck.recording.inputs import DatasetInfo, FeatureTable
 from flightcheck.recording.records import (
     RECORDS,
     Batch,
@@ -188,6 +189,14 @@ class Run:
     @property
     def non_finite(self) -> list[NonFinite]:
         return self._all(NonFinite)
+
+    @property
+    def datasets(self) -> list[DatasetInfo]:
+        return self._all(DatasetInfo)
+
+    @property
+    def feature_tables(self) -> list[FeatureTable]:
+        return self._all(FeatureTable)
 
     def series(self, signal: Signal, at_least: int = 1) -> Series:
         """A signal of scope ``step``.

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import torch
 
+from flightcheck.adapters.torch.features import row_hashes, spread_facts
 from flightcheck.adapters.torch.watch import is_plain_tensor
 
 _SAMPLE: Final = 4096
@@ -47,8 +48,11 @@ def digest_of(tensor: torch.Tensor) -> str:
     ).hexdigest()
 
 
-def batch_facts(tensor: torch.Tensor) -> dict[str, Any] | None:
-    """Range, scale and per-feature scale of an input; None for what has no plain numbers."""
+def batch_facts(tensor: torch.Tensor, first: bool = False) -> dict[str, Any] | None:
+    """Range, scale and per-feature scale of an input; None for what has no plain numbers.
+
+    Of the `first` tensor of a call also which rows it holds, and how its values and features are spread.
+    """
     if not is_plain_tensor(tensor) or not tensor.numel():
         return None
     values = tensor.detach()
@@ -76,6 +80,9 @@ def batch_facts(tensor: torch.Tensor) -> dict[str, Any] | None:
     }
     if tensor.is_floating_point() and not bad:
         facts |= _features(x)
+    if first and not tensor.requires_grad:
+        facts["rows"] = row_hashes(tensor)
+        facts |= spread_facts(tensor)
     return facts
 
 

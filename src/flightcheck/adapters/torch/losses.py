@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any, Final
 
 import torch
@@ -44,6 +45,8 @@ class Losses:
         self.eval_values: list[float] = []
         """Values of loss calls without gradient since the last look."""
         self.eval_calls = 0
+        self.answered: Callable[[int, torch.Tensor], None] = lambda site, target: None
+        """Told the target of every observed training call."""
 
     def called(self, function: str, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any) -> None:
         """A loss function returned."""
@@ -68,6 +71,7 @@ class Losses:
         if not (is_plain_tensor(given) and is_plain_tensor(target) and given.numel() and target.numel()):
             return
         self._observed[index] += 1
+        self.answered(index, target)
         self._observe(index, function, given, target, result)
 
     def _site(self, function: str, location: Location | None, args: tuple[Any, ...], kwargs: dict[str, Any]) -> int:

@@ -74,6 +74,8 @@ class TorchObserver:
         self.optimizers = Optimizers(watch, self.discovery)
         self.schedulers = Schedulers(watch, self.discovery, self.optimizers)
         self.loaders = Loaders(watch, self.discovery)
+        self.forward.source_of = self.loaders.source
+        self.losses.answered = self.forward.features.answered
         self.protocol = Protocol(watch, self.discovery, self.optimizers)
         self.statistics = Statistics(watch, self.discovery)
         self.randomness = Randomness(watch)
@@ -302,6 +304,7 @@ class TorchObserver:
         self._save_records(final=True)
         self.randomness.save()
         self.operations.save()
+        self.forward.features.save()
         self.watch.writer.put(plan_of(self))
         self.watch.writer.put(self._coverage())
         self.watch.writer.flush(force=True)

@@ -18,15 +18,13 @@ if TYPE_CHECKING:
 def loaders(o: TorchObserver) -> None:
     """DataLoaders and the batches they give."""
     constructed = o.watch.guarded(o.discovery.constructed)
-    current: dict[int, int] = {}
 
     def iterated(loader: Any, iterator: Any) -> None:
-        index = o.loaders.iterated(loader, o.lines.here())
-        current[id(iterator)] = index
+        index = o.loaders.iterated(loader, iterator, o.lines.here())
         o.protocol.record("loader_iter", index, o.lines.here())
 
     told = o.watch.guarded(iterated)
-    fetched = o.watch.guarded(lambda it: o.loaders.fetched(current[id(it)]) if id(it) in current else None)
+    fetched = o.watch.guarded(o.loaders.fetched)
 
     def construct(original: Any) -> Any:
         @functools.wraps(original)
@@ -49,7 +47,7 @@ def loaders(o: TorchObserver) -> None:
         @functools.wraps(original)
         def __next__(self: Any) -> Any:  # noqa: N807
             batch = original(self)
-            fetched(self)
+            fetched(self, batch)
             return batch
 
         return __next__
