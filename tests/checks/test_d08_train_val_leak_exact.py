@@ -76,6 +76,17 @@ def test_data_that_repeat_by_nature_pass() -> None:
     assert run(*training(), *evaluated(rows)).status == "pass"
 
 
+def test_short_rows_of_few_values_meet_by_chance() -> None:
+    digits = {"dtype": "int64", "shape": [100, 6], "distinct": 10}
+    assert run(*training(), *evaluated(list(range(1, 101)), **digits)).status == "pass"
+
+
+def test_repetition_within_one_pass_of_the_loader_counts() -> None:
+    again = [b for i in range(10) for b in batches(1, step=i, rows=list(range(1, 41)), source=0)]
+    loader = LoaderInfo(0, Location("train.py", 20, "", "loader = DataLoader(data)"), length=10)
+    assert run(*again, *evaluated(list(range(1, 31))), loader, DatasetInfo(0, 0, examples=400)).status == "pass"
+
+
 def test_a_model_that_was_reset_for_another_fold_passes() -> None:
     again = OptimizerInfo(1, "SGD", parameters=[0], created_at_step=5)
     verdict = run(*training(), *evaluated(list(range(1, 101))), *OPTIMIZER, again)

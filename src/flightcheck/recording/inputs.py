@@ -28,11 +28,12 @@ class DatasetInfo:
     copied_generators: list[str] = field(default_factory=list)
     """Attributes with a random generator that the dataset uses when it gives an example: every worker process gets a
     copy of it, in every epoch the same one."""
-    worker_seed: str = ""
-    """``constant``: the ``worker_init_fn`` seeds without looking at the worker or at PyTorch's seed; ``own``: another
-    function of the user's; empty: none."""
-    draws: bool = False
-    """The dataset's own methods, or its transforms by their names, draw random numbers of Python or NumPy."""
+    worker_init: bool = False
+    """The loader has a ``worker_init_fn``."""
+    same_worker_seed: bool = False
+    """It seeds, without a look at the worker or at PyTorch's seed, a generator that the dataset draws from."""
+    persistent: bool = False
+    """The workers live on from epoch to epoch."""
     random_transforms: list[str] = field(default_factory=list)
     """Transforms of the dataset whose names say that they are random."""
     trained: bool = False
@@ -56,7 +57,7 @@ class FeatureTable:
     distinct_rows: int
     features: int
     constant: list[int] = field(default_factory=list)
-    """Columns with one value only."""
+    """Columns with one value only, other than 0."""
     duplicates: list[list[int]] = field(default_factory=list)
     """Groups of columns that are equal in every row, and not constant."""
     binary: int = 0
@@ -69,3 +70,13 @@ class FeatureTable:
     """Columns that are the target up to scale and offset, to rounding; of a class target: one constant per class."""
     site: int = -1
     """The loss that told the targets."""
+
+
+@dataclass(frozen=True)
+class Confusion:
+    """Predicted classes against target classes in one evaluation phase."""
+
+    step: int
+    counts: list[list[int]]
+    """One row per class of one side of the comparison (where a loss was computed, of the targets), one column per
+    class of the other."""

@@ -12,7 +12,7 @@ import typing
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from flightcheck.recording.inputs import DatasetInfo, FeatureTable
+from flightcheck.recording.inputs import Confusion, DatasetInfo, FeatureTable
 
 R = TypeVar("R")
 
@@ -345,6 +345,10 @@ class Batch:
     """Where the source decides which examples the batch holds (the index), for batches that are picked by hand."""
     first_module: str = ""
     """Kind of the first module with parameters that the root calls: linear, conv, embedding, norm, …"""
+    leading: int | None = None
+    """Of whole numbers: the value that stands first *and* second in every row, None if there is none."""
+    padding: float | None = None
+    """Of whole numbers: share that belongs to runs of one value at the ends of rows."""
     source: int = -1
     """Number of the dataset (`DatasetInfo.source`) whose loader was asked for a batch just before, -1 without one."""
     rows: list[int] = field(default_factory=list)
@@ -472,7 +476,7 @@ RECORDS: dict[str, type[Any]] = {
     for c in (
         ModuleInfo, RootInfo, ParameterInfo, OptimizerInfo, SchedulerInfo, LoaderInfo, LossSite, LossCall, Call,
         Batch, Evaluation, GraphCut, Broadcast, NonFinite, Seeding, Plan, RunInfo, Coverage,
-        DatasetInfo, FeatureTable,
+        DatasetInfo, FeatureTable, Confusion,
     )
 }  # fmt: skip
 

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from flightcheck.recording import store
-from flightcheck.recording.inputs import DatasetInfo, FeatureTable
+from flightcheck.recording.inputs import Confusion, DatasetInfo, FeatureTable
 from flightcheck.recording.records import (
     RECORDS,
     Batch,
@@ -193,6 +193,10 @@ class Run:
     @property
     def datasets(self) -> list[DatasetInfo]:
         return self._all(DatasetInfo)
+
+    @property
+    def confusions(self) -> list[Confusion]:
+        return self._all(Confusion)
 
     @property
     def feature_tables(self) -> list[FeatureTable]:

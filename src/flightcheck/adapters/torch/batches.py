@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import torch
 
-from flightcheck.adapters.torch.features import row_hashes, spread_facts
+from flightcheck.adapters.torch.features import row_hashes, spread_facts, token_facts
 from flightcheck.adapters.torch.watch import is_plain_tensor
 
 _SAMPLE: Final = 4096
@@ -82,7 +82,7 @@ def batch_facts(tensor: torch.Tensor, first: bool = False) -> dict[str, Any] | N
         facts |= _features(x)
     if first and not tensor.requires_grad:
         facts["rows"] = row_hashes(tensor)
-        facts |= spread_facts(tensor)
+        facts |= spread_facts(tensor) | token_facts(tensor)
     return facts
 
 

@@ -22,6 +22,7 @@ _MOST_SOURCES: Final = 64
 _MOST_CLASSES: Final = 1000
 _GENERATORS: Final = (np.random.Generator, np.random.RandomState, random.Random, torch.Generator)
 _DRAWING: Final = {"random", "randint", "uniform", "normal", "choice", "shuffle", "permutation", "rand", "randn"}
+_MODULES: Final = {"np": "numpy", "numpy": "numpy", "torch": "torch", "random": "random"}
 _SEEDING: Final = {"seed", "manual_seed"}
 _WORKER: Final = {"initial_seed", "get_worker_info", "default_rng", "SeedSequence", "urandom", "time"}
 
@@ -64,8 +65,9 @@ class Datasets:
                 shared=self._number_of(below),
                 whole=below is dataset,
                 copied_generators=copied_generators(below),
-                worker_seed=worker_seed(loader.worker_init_fn),
-                draws=_draws(below),
+                worker_init=loader.worker_init_fn is not None,
+                same_worker_seed=constantly_seeded(loader, below),
+                persistent=bool(loader.persistent_workers),
                 random_transforms=random_transforms(below),
             )
         )
@@ -76,8 +78,8 @@ class Datasets:
         if source not in self._ordered:
             return
         tensors = [t for t in _tensors(batch) if is_plain_tensor(t) and t.numel()]
-        if len(tensors) < 2 or not tensors[0].is_floating_point():
-            return
+        if len(tensors) < 2 or not tensors[0].is_floating_point() or tensors[1].numel() >= tensors[0].numel():
+            return  # a target as large as the input is another view of it: what makes the input random is the task
         found = (digest_of(tensors[0]), ",".join(digest_of(t) for t in tensors[1:3]))
         if (before := self._first.setdefault(source, found)) is found:
             return
@@ -122,26 +124,22 @@ def underlying(dataset: Any) -> Any:
 
 
 def copied_generators(dataset: Any) -> list[str]:
-    """Attributes with a random generator that a method other than ``__init__`` reads."""
+    """Attributes with a random generator that a method other than ``__init__`` reads, and none sets anew."""
     held = [n for n, v in _attributes(dataset).items() if isinstance(v, _GENERATORS)]
     if not held:
         return []
     read = {name for code in _methods(type(dataset)) for name in code.co_names}
-    return [n for n in held if n in read]
+    stored = {i.argval for c in _methods(type(dataset)) for i in dis.get_instructions(c) if i.opname == "STORE_ATTR"}
+    return [n for n in held if n in read - stored]
 
 
-def worker_seed(function: Any) -> str:
-    """How a ``worker_init_fn`` seeds: ``constant``, ``own`` (in another way), or empty without one."""
-    if function is None:
-        return ""
-    code = getattr(function, "__code__", None)
-    if not isinstance(code, types.CodeType) or code.co_argcount != 1 or code.co_freevars:
-        return "own"
-    names = set(code.co_names)
-    reads = any(
-        i.opname.startswith("LOAD_FAST") and code.co_varnames[0] in str(i.argval) for i in dis.get_instructions(code)
-    )
-    return "constant" if names & _SEEDING and not names & _WORKER and not reads else "own"
+def seeds_constantly(code: types.CodeType) -> bool:
+    """A ``worker_init_fn`` sets a seed, and looks neither at its argument nor at anything else that could differ."""
+    if code.co_argcount != 1 or code.co_freevars:
+        return False
+    names, argument = set(code.co_names), code.co_varnames[0]
+    reads = any(i.opname.startswith("LOAD_FAST") and argument in str(i.argval) for i in dis.get_instructions(code))
+    return bool(names & _SEEDING) and not names & _WORKER and not reads
 
 
 def random_transforms(dataset: Any) -> list[str]:
@@ -157,9 +155,21 @@ def random_transforms(dataset: Any) -> list[str]:
     return found
 
 
-def _draws(dataset: Any) -> bool:
-    read = {name for code in _methods(type(dataset)) for name in code.co_names}
-    return bool(read & _DRAWING) or bool(random_transforms(dataset))
+def drawn_from(dataset: Any) -> set[str]:
+    """Modules from whose global generator the dataset's methods draw, by the names in their code."""
+    found: set[str] = set()
+    for code in _methods(type(dataset)):
+        if set(code.co_names) & _DRAWING:
+            found |= {_MODULES[n] for n in code.co_names if n in _MODULES}
+    return found
+
+
+def constantly_seeded(loader: DataLoader[Any], dataset: Any) -> bool:
+    """The ``worker_init_fn`` gives every worker the same seed, of a generator that the dataset draws from."""
+    code = getattr(loader.worker_init_fn, "__code__", None)
+    if not isinstance(code, types.CodeType) or not seeds_constantly(code):
+        return False
+    return bool({_MODULES[n] for n in code.co_names if n in _MODULES} & drawn_from(dataset))
 
 
 def _methods(cls: type) -> Iterator[types.CodeType]:

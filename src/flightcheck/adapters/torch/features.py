@@ -66,6 +66,25 @@ def spread_facts(tensor: torch.Tensor) -> dict[str, Any]:
     return facts
 
 
+def token_facts(tensor: torch.Tensor) -> dict[str, Any]:
+    """Of a batch of token ids: how much of it is padding, and whether every row begins with one token twice."""
+    if tensor.dtype not in (torch.int32, torch.int64) or tensor.dim() != 2 or min(tensor.shape) < 4:
+        return {}
+    ids = tensor.detach()[:_HASHED_ROWS, :1024].to("cpu").numpy()
+    last = tensor.detach()[:_HASHED_ROWS, -1].to("cpu").numpy()
+    ends = ids.shape[1] == tensor.shape[1]
+    facts: dict[str, Any] = {}
+    values, counts = np.unique(last, return_counts=True)
+    if ends and counts.max() >= 2:
+        same = ids[:, ::-1] == values[counts.argmax()]
+        run = np.logical_and.accumulate(same, axis=1).sum(1)
+        facts["padding"] = float(run[run >= 2].sum() / ids.size)
+    first = ids[0, 0]
+    if bool((ids[:, :2] == first).all()) and bool((ids[:, 2:] != first).any(1).all()):
+        facts["leading"] = int(first)
+    return facts
+
+
 class Features:
     """Keeps copies of a bounded number of rows of 2-D training inputs, with the targets of the same step."""
 
@@ -138,7 +157,7 @@ def columns_of(root: int, argument: str, x: Values) -> dict[str, Any]:
         "rows": len(x),
         "distinct_rows": len(np.unique(x, axis=0)),
         "features": x.shape[1],
-        "constant": [int(i) for i in np.flatnonzero(constant)],
+        "constant": [int(i) for i in np.flatnonzero(constant & (x[0] != 0))],
         "duplicates": [g for g in groups.values() if len(g) > 1],
         "binary": int(sum(len(np.unique(x[:, i])) == 2 for i in np.flatnonzero(~constant))),
     }

@@ -11,6 +11,7 @@ from typing import Any, Final
 import torch
 from torch import nn
 
+from flightcheck.adapters.torch.answers import Answers
 from flightcheck.adapters.torch.batches import batch_facts, tensors_in
 from flightcheck.adapters.torch.discovery import Discovery, Root
 from flightcheck.adapters.torch.features import Features
@@ -80,6 +81,8 @@ class Forward:
         self._recorded: dict[tuple[Any, ...], int] = {}
         self._origins: dict[Location, tuple[Location | None, Location | None]] = {}
         self.features = Features(watch)
+        self.answers = Answers(watch)
+        operations.compared = self._compared
         self.source_of: Callable[[bool], int] = lambda training: -1
         """Asked with every outermost call, in training or not, which dataset its batch came from."""
         self.look_at: Callable[[nn.Module, Any], Any] | None = None
@@ -288,6 +291,10 @@ class Forward:
             phase.repeated |= digest in phase.digests
             phase.digests.add(digest)
 
+    def _compared(self, one: Any, other: Any) -> None:
+        if self.phases:
+            self.answers.compared(one, other)
+
     # -- phases -------------------------------------------------------------------------------------------------
 
     def training_resumes(self) -> list[Pending]:
@@ -330,8 +337,10 @@ class Forward:
                 self.evaluation_steps.append(self.watch.step)
             self.evaluations += 1
             phase.root.eval_calls += phase.calls
-        if self.phases and not self.watch.learning:
-            self.operations.suspend()
+        if self.phases:
+            self.answers.end_phase()
+            if not self.watch.learning:
+                self.operations.suspend()
         self.phases.clear()
         self.losses.eval_calls = 0
         self.losses.eval_values.clear()

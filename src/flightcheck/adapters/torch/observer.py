@@ -75,6 +75,7 @@ class TorchObserver:
         self.schedulers = Schedulers(watch, self.discovery, self.optimizers)
         self.loaders = Loaders(watch, self.discovery)
         self.forward.source_of = self.loaders.source
+        self.losses.scored = self.forward.answers.scored
         self.losses.answered = self.forward.features.answered
         self.protocol = Protocol(watch, self.discovery, self.optimizers)
         self.statistics = Statistics(watch, self.discovery)
