@@ -15,9 +15,6 @@ _HASHED_ROWS: Final = 256
 """Rows of one batch that are hashed."""
 _HASHED_VALUES: Final = 256
 """Values of a row that are hashed: spread evenly over it."""
-_DESCRIBED: Final = 64
-"""Features whose mean and spread are recorded: spread evenly over all of them."""
-_DESCRIBED_VALUES: Final = 65_536
 _QUANTILES: Final = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
 _TABLE_ROWS: Final = 2048
 _TABLE_COLUMNS: Final = 512
@@ -47,23 +44,14 @@ def row_hashes(tensor: torch.Tensor) -> list[int]:
     return [int(h) for h in np.where(blank, np.uint64(0), hashes).view(np.int64)]
 
 
-def spread_facts(tensor: torch.Tensor) -> dict[str, Any]:
-    """Quantiles of all values, mean and standard deviation of at most 64 features, of a floating-point batch."""
-    x = tensor.detach()
-    if not x.is_floating_point() or x.dim() < 2 or not 0 < x.numel() <= 1_000_000:
+def quantiles(x: torch.Tensor) -> dict[str, list[float]]:
+    """Seven quantiles of a sample of all values (finite ones) of a batch."""
+    if x.dim() < 2:
         return {}
-    x = x[: max(8, _DESCRIBED_VALUES * x.shape[0] // x.numel())]
     flat = x.reshape(-1)
-    sample = flat[:: max(1, flat.numel() // 4096) | 1][:4096].float()
-    if not bool(torch.isfinite(sample).all()):
-        return {}
-    facts: dict[str, Any] = {"quantiles": torch.quantile(sample, sample.new_tensor(_QUANTILES)).tolist()}
-    if x.shape[0] >= 8:
-        columns = x.transpose(0, 1).flatten(1) if x.dim() >= 4 else x.reshape(-1, x.shape[-1]).T
-        columns = columns[:: max(1, columns.shape[0] // _DESCRIBED)][:_DESCRIBED].float()
-        facts["feature_means"] = columns.mean(1).tolist()
-        facts["feature_stds"] = columns.std(1, correction=0).tolist()
-    return facts
+    ordered = flat[:: max(1, flat.numel() // 4096) | 1][:4096].sort().values
+    last = ordered.numel() - 1
+    return {"quantiles": ordered[[round(q * last) for q in _QUANTILES]].tolist()}
 
 
 def token_facts(tensor: torch.Tensor) -> dict[str, Any]:
