@@ -49,6 +49,11 @@ def _gradient_is_zero(cause: Finding, effect: Finding) -> bool:
     return not missing_path(effect)
 
 
+def _severe(cause: Finding, effect: Finding) -> bool:
+    """The cause is told as a fault in this case, not as information."""
+    return cause.severity != "info"
+
+
 _SATURATING: Final = re.compile(r"sigmoid|tanh|softsign", re.IGNORECASE)
 
 
@@ -173,8 +178,9 @@ CAUSES: Final[tuple[Cause, ...]] = (
     _row("D06", "S07 C13 C27 C25 P34 L16 P33 P01 C05"),
     _row("D07", "S02 C13 P34" + _FLAT),
     *(_row(code, "S06 L01 T08") for code in ("D08", "D09", "D19")),
+    _row("D02", "D05 C13 S01 S02 P34" + _FLAT, when=_severe),
     *(_row(code, "C25 P34") for code in ("D04", "D12", "D16")),
-    _row("D10", "C13 T09" + _FLAT),
+    _row("D10", "C13 T09" + _FLAT, when=_severe),
     _row("D13", "P34"),
     _row("D17", "P34 P33"),
     # Symptoms that explain other symptoms: so that a fault without a known cause is still told once

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from flightcheck.recording.experiments import Experiment, Probe, TrialInfo
+from flightcheck.recording.inputs import Confusion, DatasetInfo, FeatureTable
 
 R = TypeVar("R")
 
@@ -350,6 +351,19 @@ class Batch:
     """Where the source decides which examples the batch holds (the index), for batches that are picked by hand."""
     first_module: str = ""
     """Kind of the first module with parameters that the root calls: linear, conv, embedding, norm, …"""
+    leading: int | None = None
+    """Of whole numbers: the value that stands first *and* second in every row, None if there is none."""
+    padding: float | None = None
+    """Of whole numbers: share that belongs to runs of one value at the ends of rows."""
+    source: int = -1
+    """Number of the dataset (`DatasetInfo.source`) whose loader was asked for a batch just before, -1 without one."""
+    rows: list[int] = field(default_factory=list)
+    """Hashes of the first rows of the call's first tensor (at most 256), 0 for a row of one value only."""
+    quantiles: list[float] = field(default_factory=list)
+    """The 1, 5, 25, 50, 75, 95 and 99 % quantiles of the values of the call's first tensor."""
+    feature_means: list[float] = field(default_factory=list)
+    """Means of at most 64 features (last dimension, channel of images) of the call's first tensor."""
+    feature_stds: list[float] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -471,6 +485,7 @@ RECORDS: dict[str, type[Any]] = {
         ModuleInfo, RootInfo, ParameterInfo, OptimizerInfo, SchedulerInfo, LoaderInfo, LossSite, LossCall, Call,
         Batch, Evaluation, GraphCut, Broadcast, NonFinite, Seeding, Plan, RunInfo, Coverage, Experiment,
         TrialInfo, Probe,
+        DatasetInfo, FeatureTable, Confusion,
     )
 }  # fmt: skip
 

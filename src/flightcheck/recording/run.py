@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from flightcheck.recording import store
 from flightcheck.recording.experiments import Experiment, Probe, TrialInfo
+from flightcheck.recording.inputs import Confusion, DatasetInfo, FeatureTable
 from flightcheck.recording.records import (
     RECORDS,
     Batch,
@@ -239,6 +240,18 @@ class Run:
     @property
     def batch_statistics(self) -> list[BatchStatistics]:
         return self._all(BatchStatistics)
+
+    @property
+    def datasets(self) -> list[DatasetInfo]:
+        return self._all(DatasetInfo)
+
+    @property
+    def confusions(self) -> list[Confusion]:
+        return self._all(Confusion)
+
+    @property
+    def feature_tables(self) -> list[FeatureTable]:
+        return self._all(FeatureTable)
 
     def series(self, signal: Signal, at_least: int = 1) -> Series:
         """A signal of scope ``step``.

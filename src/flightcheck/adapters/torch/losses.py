@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any, Final
 
 import torch
@@ -44,6 +45,10 @@ class Losses:
         self.eval_values: list[float] = []
         """Values of loss calls without gradient since the last look."""
         self.eval_calls = 0
+        self.answered: Callable[[int, torch.Tensor], None] = lambda site, target: None
+        """Told the target of every observed training call."""
+        self.scored: Callable[[torch.Tensor, torch.Tensor], None] = lambda given, target: None
+        """Told input and target of every classification loss without gradients."""
 
     def called(self, function: str, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any) -> None:
         """A loss function returned."""
@@ -60,6 +65,8 @@ class Losses:
             self.eval_calls += 1
             if isinstance(result, torch.Tensor) and result.numel() == 1 and result.is_cpu:
                 self.eval_values.append(float(result.detach()))
+            if function in ("cross_entropy", "nll_loss"):
+                self.scored(given, target)
             return
         counts[0] += 1
         seen = self._observed[index]
@@ -68,6 +75,7 @@ class Losses:
         if not (is_plain_tensor(given) and is_plain_tensor(target) and given.numel() and target.numel()):
             return
         self._observed[index] += 1
+        self.answered(index, target)
         self._observe(index, function, given, target, result)
 
     def _site(self, function: str, location: Location | None, args: tuple[Any, ...], kwargs: dict[str, Any]) -> int:
@@ -79,6 +87,8 @@ class Losses:
             settings["weighted"] = isinstance(weight, torch.Tensor) or isinstance(
                 kwargs.get("pos_weight"), torch.Tensor
             )
+            if function in _WITH_CLASSES or "pos_weight" in kwargs:
+                settings["weight_ratio"] = _ratio(kwargs.get("pos_weight", weight))
             origin = argument_data_origin(location.file, location.line, "target", 1) if location else None
             self.sites.append(
                 LossSite(
@@ -126,6 +136,15 @@ class Losses:
         for i, (trained, evaluated) in enumerate(self._counts):
             self.sites[i] = dataclasses.replace(self.sites[i], train_calls=trained, eval_calls=evaluated)
             self.watch.writer.put(self.sites[i], i)
+
+
+def _ratio(weight: Any) -> float:
+    """Largest over smallest class weight; of a ``pos_weight``, how far it is from 1."""
+    if not is_plain_tensor(weight) or not weight.numel() or not bool((weight > 0).all()):
+        return 1.0
+    if weight.numel() == 1:
+        return max(float(weight), 1 / float(weight))
+    return float(weight.max() / weight.min())
 
 
 def _rows(tensor: torch.Tensor) -> torch.Tensor:

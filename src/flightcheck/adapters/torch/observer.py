@@ -81,6 +81,9 @@ class TorchObserver:
         self.optimizers = Optimizers(watch, self.discovery)
         self.schedulers = Schedulers(watch, self.discovery, self.optimizers)
         self.loaders = Loaders(watch, self.discovery)
+        self.forward.source_of = self.loaders.source
+        self.losses.scored = self.forward.answers.scored
+        self.losses.answered = self.forward.features.answered
         self.protocol = Protocol(watch, self.discovery, self.optimizers)
         self.statistics = Statistics(watch, self.discovery)
         self.stored_updates = StoredUpdates(watch, self.discovery)
@@ -319,6 +322,7 @@ class TorchObserver:
         self.batchnorms.save()
         self.resources.save()
         self.operations.save()
+        self.forward.features.save()
         self.watch.writer.put(plan_of(self))
         self.watch.writer.put(self._coverage())
         self.watch.writer.flush(force=True)

@@ -8,7 +8,7 @@ PyTorch look whether a mode is active, and would compute in another order).
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import torch
@@ -60,6 +60,8 @@ class Operations(TorchFunctionMode):
         """Whether gradients were enabled when each of them was called."""
         self.metrics = 0
         self.comparisons = Metrics(watch)
+        self.compared: Callable[[Any, Any], None] = lambda one, other: None
+        """Told the two sides of every comparison without gradients."""
         self.active = False
         """The mode is on PyTorch's stack: below those of the user, whose ``with`` takes off what lies on top."""
         self._cuts: dict[tuple[str, Location | None], GraphCut] = {}
@@ -115,6 +117,8 @@ class Operations(TorchFunctionMode):
             self._cut(_CUTS[name], args[0] if args else None)
         if name in _METRICS and not torch.is_grad_enabled():
             self.metrics += 1
+            if name in ("eq", "__eq__") and len(args) > 1:
+                self.compared(args[0], args[1])
         if name in COMPARISONS and not self.modules:
             self.comparisons.compared(name, args, self.watch.lines.here())
         node = _node_of(result)

@@ -19,19 +19,16 @@ if TYPE_CHECKING:
 def loaders(o: TorchObserver) -> None:
     """DataLoaders and the batches they give."""
     constructed = o.watch.guarded(o.discovery.constructed)
-    current: dict[int, int] = {}
 
     def iterated(loader: Any, iterator: Any) -> None:
-        index = o.loaders.iterated(loader, o.lines.here())
-        current[id(iterator)] = index
+        index = o.loaders.iterated(loader, iterator, o.lines.here())
         o.protocol.record("loader_iter", index, o.lines.here())
 
     told = o.watch.guarded(iterated)
 
-    def taken(iterator: Any, seconds: float) -> None:
-        if id(iterator) in current:
-            o.loaders.fetched(current[id(iterator)])
-            o.resources.waited(seconds)
+    def taken(iterator: Any, batch: Any, seconds: float) -> None:
+        o.loaders.fetched(iterator, batch)
+        o.resources.waited(seconds)
 
     fetched = o.watch.guarded(taken)
 
@@ -57,7 +54,7 @@ def loaders(o: TorchObserver) -> None:
         def __next__(self: Any) -> Any:  # noqa: N807
             started = time.perf_counter()
             batch = original(self)
-            fetched(self, time.perf_counter() - started)
+            fetched(self, batch, time.perf_counter() - started)
             return batch
 
         return __next__
