@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from flightcheck.recording import store
+from flightcheck.recording.loss_records import LossAxes, LossTerm
 from flightcheck.recording.records import (
     RECORDS,
     Batch,
@@ -164,6 +165,14 @@ class Run:
     @property
     def loss_calls(self) -> list[LossCall]:
         return self._all(LossCall)
+
+    @property
+    def loss_terms(self) -> list[LossTerm]:
+        return self._all(LossTerm)
+
+    @property
+    def loss_axes(self) -> list[LossAxes]:
+        return self._all(LossAxes)
 
     @property
     def calls(self) -> list[Call]:

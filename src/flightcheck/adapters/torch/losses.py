@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import torch
 
+from flightcheck.adapters.torch.axes import axes_of
 from flightcheck.adapters.torch.discovery import Discovery
 from flightcheck.adapters.torch.graph import behind_views
 from flightcheck.adapters.torch.operations import Operations
@@ -23,6 +24,8 @@ FUNCTIONS: Final = (
 _WITH_CLASSES: Final = {"cross_entropy", "nll_loss", "kl_div", "multi_margin_loss"}
 _DENSE_CALLS: Final = 24
 """Calls of a site that are looked at in full; after that only on sampled steps."""
+_AXES_CALLS: Final = 4
+"""Calls of a site whose class axis is followed back to a layer."""
 _MOST_CALLS: Final = 400
 _MOST_ELEMENTS: Final = 65_536
 """Elements looked at per tensor; rows beyond are left out."""
@@ -62,6 +65,8 @@ class Losses:
                 self.eval_values.append(float(result.detach()))
             return
         counts[0] += 1
+        if self.watch.learning:
+            self.operations.terms.result_of(index, result)
         seen = self._observed[index]
         if seen >= _MOST_CALLS or not (seen < _DENSE_CALLS or self.watch.sampled):
             return
@@ -91,6 +96,9 @@ class Losses:
         return self._index[key]
 
     def _observe(self, index: int, function: str, given: torch.Tensor, target: torch.Tensor, result: Any) -> None:
+        if self._observed[index] <= _AXES_CALLS and (axis := _class_axis(function, given)) is not None:
+            lines = self.operations.lines
+            self.watch.writer.append(axes_of(index, self.watch.step, given, target, axis=axis, lines=lines))
         node = behind_views(given.grad_fn)
         owner = self.operations.owners.get(given.grad_fn, self.operations.owners.get(node))
         module = self.discovery.modules.get(owner) if owner is not None else None
@@ -126,6 +134,13 @@ class Losses:
         for i, (trained, evaluated) in enumerate(self._counts):
             self.sites[i] = dataclasses.replace(self.sites[i], train_calls=trained, eval_calls=evaluated)
             self.watch.writer.put(self.sites[i], i)
+
+
+def _class_axis(function: str, given: torch.Tensor) -> int | None:
+    """The axis over which this loss compares classes, or would for rows of a table."""
+    if function in ("cross_entropy", "nll_loss"):
+        return 1 if given.dim() > 1 else None
+    return 1 if given.dim() == 2 else None
 
 
 def _rows(tensor: torch.Tensor) -> torch.Tensor:

@@ -171,6 +171,8 @@ class TorchObserver:
         for root in self.discovery.roots.values():
             self.statistics.first_look(root.parameter_indices)
         if loss.grad_fn is not None:
+            scaled = self.protocol.scale if "Mul" in loss.grad_fn.name() else None
+            self.operations.terms.write(loss, self.lines.here(), scaled, self.operations.lines)
             self.node_lines.learn(self._last_site, loss, self.operations.lines)
         return sorted(reached)
 

@@ -17,6 +17,7 @@ from torch.utils._device import DeviceContext
 
 from flightcheck.adapters.torch.discovery import Discovery
 from flightcheck.adapters.torch.graph import behind_views, leaves_of
+from flightcheck.adapters.torch.terms import LossTerms
 from flightcheck.adapters.torch.watch import Watch
 from flightcheck.recording.records import Broadcast, GraphCut, Location
 
@@ -49,6 +50,7 @@ class Operations(TorchFunctionMode):
         super().__init__()
         self.watch = watch
         self.discovery = discovery
+        self.terms = LossTerms(watch)
         self.lines: dict[Any, Location] = {}
         """Node → line of this round; emptied when the round ends, so that no graph outlives its use."""
         self.owners: dict[Any, int] = {}
@@ -87,6 +89,7 @@ class Operations(TorchFunctionMode):
         """Forget the graph of this round."""
         self.lines.clear()
         self.owners.clear()
+        self.terms.end_round()
 
     # -- looking ------------------------------------------------------------------------------------------------
 
@@ -119,6 +122,7 @@ class Operations(TorchFunctionMode):
         line = self.watch.lines.here()
         if line is not None:
             self.lines[node] = line
+        self.terms.note(name, args, kwargs, result, node)
         if name in _ACTIVATIONS and args and isinstance(args[0], torch.Tensor):
             self._activation(name, args[0], node)
         elif name in _ELEMENTWISE and len(args) > 1:
