@@ -7,9 +7,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
-from flightcheck.recording.loss_records import LossTerm
 from flightcheck.recording.run import Run
 
 SCRIPT = """
@@ -19,14 +16,16 @@ from torch import nn
 torch.manual_seed(0)
 model = nn.Linear(4, 3)
 optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
-for _ in range(3):
+model(torch.randn(2, 4)).sum().backward()
+optimizer.step()
+for make in (
+    LOSSES
+):
     x, y = torch.randn(8, 4), torch.randint(0, 3, (8,))
     p = model(x)
     weights = torch.rand(8)
-    loss = LOSS
-    optimizer.zero_grad()
-    loss.backward()
-    optimizer.step()
+    make(p, y, weights).backward()
+optimizer.step()
 """
 CASES = {
     "F.cross_entropy(p, y)": [(0, 1.0)],
@@ -42,19 +41,16 @@ CASES = {
 }
 
 
-def terms_of(loss: str, folder: Path) -> list[LossTerm]:
-    script = folder / "train.py"
-    script.write_text(SCRIPT.replace("LOSS", loss))
+def test_terms_and_factors(tmp_path: Path) -> None:
+    script = tmp_path / "train.py"
+    script.write_text(SCRIPT.replace("LOSSES", "".join(f"lambda p, y, weights: {loss},\n    " for loss in CASES)))
     command = [sys.executable, "-m", "flightcheck", "check", str(script)]
-    subprocess.run(
-        command, cwd=folder, capture_output=True, timeout=120, env={**os.environ, "OMP_NUM_THREADS": "1"}, check=False
-    )
-    (run,) = (folder / ".flightcheck" / "runs").iterdir()
-    return [t for t in Run.open(run).loss_terms if t.step == 0]
-
-
-@pytest.mark.parametrize(("loss", "expected"), CASES.items())
-def test_terms_and_factors(loss: str, expected: list[tuple[int, float | None]], tmp_path: Path) -> None:
-    terms = terms_of(loss, tmp_path)
-    assert [(t.site, t.coefficient) for t in terms] == expected
-    assert [t.penalty for t in terms] == ["parameters" in loss and t.site < 0 for t in terms]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    subprocess.run(command, cwd=tmp_path, capture_output=True, timeout=120, env=environment, check=False)
+    (folder,) = (tmp_path / ".flightcheck" / "runs").iterdir()
+    run = Run.open(folder)
+    sites = {s.index for s in run.loss_sites}
+    for number, (loss, expected) in enumerate(CASES.items(), start=2):
+        terms = [t for t in run.loss_terms if t.backward == number]
+        assert [(0 if t.site in sites else -1, t.coefficient) for t in terms] == expected, loss
+        assert [t.penalty for t in terms] == ["parameters" in loss and t.site < 0 for t in terms], loss
