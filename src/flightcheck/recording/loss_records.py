@@ -67,4 +67,22 @@ class LossAxes:
     """The same over the axis that the loss takes for classes."""
 
 
-RECORDS.update({cls.__name__: cls for cls in (LossTerm, LossAxes)})
+@dataclass(frozen=True)
+class PaddedTarget:
+    """What the target of a loss holds at the positions at which the model's input is filled up."""
+
+    site: int
+    step: int
+    padding: int
+    """The id that fills rows up: declared by an embedding (``padding_idx``) or given to ``pad_sequence``."""
+    share: float
+    """Share of the positions that are filled up, at the end or the start of rows."""
+    value: int
+    """The most frequent target there."""
+    agreement: float
+    """Share of the filled positions that hold that target."""
+    lengths: int
+    """Different numbers of filled positions among the rows."""
+
+
+RECORDS.update({cls.__name__: cls for cls in (LossTerm, LossAxes, PaddedTarget)})

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from flightcheck.recording import store
-from flightcheck.recording.loss_records import LossAxes, LossTerm
+from flightcheck.recording.loss_records import LossAxes, LossTerm, PaddedTarget
 from flightcheck.recording.records import (
     RECORDS,
     Batch,
@@ -173,6 +173,10 @@ class Run:
     @property
     def loss_axes(self) -> list[LossAxes]:
         return self._all(LossAxes)
+
+    @property
+    def padded_targets(self) -> list[PaddedTarget]:
+        return self._all(PaddedTarget)
 
     @property
     def calls(self) -> list[Call]:

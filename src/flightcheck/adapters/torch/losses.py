@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import weakref
+from collections.abc import Callable
 from typing import Any, Final
 
 import torch
@@ -11,6 +13,7 @@ from flightcheck.adapters.torch.axes import axes_of
 from flightcheck.adapters.torch.discovery import Discovery
 from flightcheck.adapters.torch.graph import behind_views
 from flightcheck.adapters.torch.operations import Operations
+from flightcheck.adapters.torch.padding import padded_target
 from flightcheck.adapters.torch.watch import Watch, is_plain_tensor
 from flightcheck.recording.provenance import argument_data_origin
 from flightcheck.recording.records import Location, LossCall, LossSite
@@ -47,6 +50,8 @@ class Losses:
         self.eval_values: list[float] = []
         """Values of loss calls without gradient since the last look."""
         self.eval_calls = 0
+        self.last_inputs: Callable[[], list[tuple[str, weakref.ref[torch.Tensor]]]] = list
+        """What the model was last called with."""
 
     def called(self, function: str, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any) -> None:
         """A loss function returned."""
@@ -97,6 +102,7 @@ class Losses:
 
     def _observe(self, index: int, function: str, given: torch.Tensor, target: torch.Tensor, result: Any) -> None:
         if self._observed[index] <= _AXES_CALLS and (axis := _class_axis(function, given)) is not None:
+            self._padding(index, target)
             lines = self.operations.lines
             self.watch.writer.append(axes_of(index, self.watch.step, given, target, axis=axis, lines=lines))
         node = behind_views(given.grad_fn)
@@ -128,6 +134,13 @@ class Losses:
                 **facts,
             )
         )
+
+    def _padding(self, index: int, target: torch.Tensor) -> None:
+        declared = (m.settings.get("padding_idx") for m in self.discovery.modules.values() if m.kind == "embedding")
+        known = sorted({int(k) for k in (*declared, *self.operations.padding_values) if k is not None})
+        found = padded_target(index, self.watch.step, target, self.last_inputs(), known) if known else None
+        if found is not None:
+            self.watch.writer.append(found)
 
     def save(self) -> None:
         """Write the sites with their counts."""

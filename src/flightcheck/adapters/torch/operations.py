@@ -40,6 +40,7 @@ _IN_PLACE_FILLS: Final = {
     "xavier_uniform_", "xavier_normal_", "kaiming_uniform_", "kaiming_normal_", "orthogonal_", "eye_",
 }  # fmt: skip
 _WALKED_PER_LINE: Final = 2
+_MOST_PADDINGS: Final = 8
 _WALK_LIMIT: Final = 4000
 
 
@@ -60,6 +61,8 @@ class Operations(TorchFunctionMode):
         self.with_grad: list[bool] = []
         """Whether gradients were enabled when each of them was called."""
         self.metrics = 0
+        self.padding_values: set[int] = set()
+        """Whole numbers that ``pad_sequence`` filled rows up with."""
         self.active = False
         """The mode is on PyTorch's stack: below those of the user, whose ``with`` takes off what lies on top."""
         self._cuts: dict[tuple[str, Location | None], GraphCut] = {}
@@ -114,6 +117,10 @@ class Operations(TorchFunctionMode):
                 self._note_write(target)
         if name in _CUTS:
             self._cut(_CUTS[name], args[0] if args else None)
+        if name == "pad_sequence" and len(self.padding_values) < _MOST_PADDINGS:
+            value = args[2] if len(args) > 2 else kwargs.get("padding_value", 0.0)
+            if isinstance(value, (int, float)) and float(value).is_integer():
+                self.padding_values.add(int(value))
         if name in _METRICS and not torch.is_grad_enabled():
             self.metrics += 1
         node = _node_of(result)
