@@ -34,8 +34,12 @@ class LossTerm:
     """Shape of the tensor that a ``mean`` over all its axes made a number of, on the way to the total."""
     penalty: bool = False
     """Made from parameters alone: a weight penalty."""
+    amount: float | None = None
+    """What the term adds to the value handed to backward."""
     negated_location: Location | None = None
     """The line that turned the term's sign."""
+    weight_location: Location | None = None
+    """The line that multiplied the term by a constant number."""
 
 
 @dataclass(frozen=True)

@@ -174,6 +174,8 @@ class OptimizerInfo:
     constructed_seq: int = 0
     lr_location: Location | None = None
     """Where the value of the learning rate is written in the source."""
+    decay_location: Location | None = None
+    """Where the value of the weight decay is written in the source."""
     state_restarts: int = 0
     """Times that another optimizer was constructed at the same line over the same parameters after training began."""
     state_loaded: bool = False

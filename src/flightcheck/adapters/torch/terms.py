@@ -37,6 +37,10 @@ class _Path:
     summed: tuple[int, ...] = ()
     averaged: tuple[int, ...] = ()
     negated: Location | None = None
+    weighted: Location | None = None
+    reduced: Any = None
+    """The node that made a number of the term's elements, with its factor."""
+    reduced_coefficient: float | None = None
 
     def times(self, factor: float | None) -> _Path:
         known = self.coefficient is not None and factor is not None
@@ -111,9 +115,17 @@ class LossTerms:
                     summed=list(path.summed),
                     averaged=list(path.averaged),
                     penalty=node not in self.sites and self._of_parameters(node),
+                    amount=self._amount(node, path),
                     negated_location=path.negated,
+                    weight_location=path.weighted,
                 )
             )
+
+    def _amount(self, node: Any, path: _Path) -> float | None:
+        number, factor = self._values.get(node), path.coefficient
+        if path.reduced is not None:
+            number, factor = self._values.get(path.reduced), path.reduced_coefficient
+        return None if number is None or number.numel() != 1 or factor is None else factor * float(number)
 
     def _terms(self, start: Any, path: _Path, lines: dict[Any, Any]) -> list[tuple[Any, _Path]]:
         """The nodes at which the walk through sums and constant factors ends."""
@@ -151,9 +163,11 @@ class LossTerms:
             factor = self._factors.get(node)
             if factor is not None and factor < 0:
                 path = replace(path, negated=None if path.negated else lines.get(node))
+            path = replace(path, weighted=lines.get(node) if factor is not None else path.weighted)
             return [(there[0], path.times(factor))]
         if name in ("MeanBackward0", "SumBackward0"):
             kind, shape = self._reduced.get(node, ("", ()))
+            path = replace(path, reduced=node, reduced_coefficient=path.coefficient)
             if kind == "mean":
                 return [(there[0], replace(path.times(1 / max(1, math.prod(shape))), averaged=shape))]
             return [(there[0], replace(path, summed=shape))]
