@@ -156,6 +156,10 @@ class ParameterInfo:
     numel: int = 0
     loaded: bool = False
     """``load_state_dict`` (of any module that holds it) put values into it before training."""
+    first_values: str = ""
+    """Hash of a sample of a matrix's values before its first update; empty for constant ones and vectors."""
+    shares_memory_with: int = -1
+    """Another parameter whose values lie in the same memory, although it is another object."""
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ SUBTRACTS_CHANNEL_MEAN = ("BatchNorm", "SyncBatchNorm", "InstanceNorm")
     fix="Build the layer with bias=False: the normalization has a bias of its own.",
     patch="drop-bias",
 )
-class BiasWithNorm(Check):
+class BiasOrDecayWithNorm(Check):
     """A layer has a bias that the normalization right after it subtracts again.
 
     ## What it checks

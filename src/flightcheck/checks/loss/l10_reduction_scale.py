@@ -23,7 +23,7 @@ SCALE_SENSITIVE: Final = ("SGD", "ASGD")
     "reduction-scale",
     severity="warn",
     evidence="B",
-    needs=("loss_terms", "loss"),
+    needs=("loss_terms", LOSS),
     fix="Average over the batch (reduction='mean', or divide the sum by the number of examples).",
     patch="mean-reduction",
 )
