@@ -8,7 +8,7 @@ import pytest
 
 from flightcheck.checks.base import Verdict
 from flightcheck.recording.loss_records import LossAxes
-from flightcheck.recording.records import Location, LossCall, LossSite
+from flightcheck.recording.records import Location, LossCall, LossSite, ModuleInfo
 from flightcheck.testing import run_of, verdict_of
 
 LINE, VIEW, SOFTMAX = Location("train.py", 50), Location("train.py", 48), Location("train.py", 30)
@@ -45,6 +45,13 @@ def test_classes_on_another_axis_fail(axes: LossAxes, function: str, line: Locat
     (finding,) = judge(axes, function).findings
     assert finding.location == line
     assert finding.fix
+
+
+def test_softmax_module_is_named_where_it_was_constructed() -> None:
+    module = ModuleInfo(0, "model.1", "LogSoftmax", "softmax", 0, Location("train.py", 9), settings={"dim": 0})
+    axes = replace(FLAT, softmax_differs=True, softmax_dim=0, softmax_location=SOFTMAX)
+    (finding,) = verdict_of("L06", run_of(replace(SITE, function="nll_loss"), module, axes)).findings
+    assert finding.location == module.location
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ PICKED = replace(TERM, site=-1, operation="LogSoftmaxBackward0", coefficient=0.1
 
 def judge(*terms: LossTerm, rising: float = 0.1, n: int = 12, more: tuple[Any, ...] = (), **optimizer: Any) -> Verdict:
     calls = [LossCall(0, i, True, [8, 3], [8], [], "float32", "int64", 1.1 + rising * i, -1, 1, 0, 2) for i in range(n)]
-    moved = [replace(t, step=i, value=-1.0 - rising * i) for i in range(n) for t in terms]
+    moved = [replace(t, step=i, amount=-1.0 - rising * i) for i in range(n) for t in terms]
     return verdict_of("L19", run_of(SITE, replace(OPTIMIZER, **optimizer), WEIGHT, *calls, *moved, *more))
 
 

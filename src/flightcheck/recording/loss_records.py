@@ -18,7 +18,7 @@ class LossTerm:
     operation: str
     """The autograd node that made the term, ``NllLossBackward0``; views, sums and constant factors are passed over."""
     location: Location | None = None
-    """The line that made the term."""
+    """The line that made the term; for the user's own arithmetic the one that made a number of it, if there is one."""
     site: int = -1
     """The loss function that made it, -1 for the user's own arithmetic."""
     coefficient: float | None = None

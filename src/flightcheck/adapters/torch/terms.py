@@ -107,7 +107,7 @@ class LossTerms:
                     backward=self._backwards,
                     backward_location=location,
                     operation=node.name(),
-                    location=lines.get(node),
+                    location=lines.get(node if node in self.sites else path.reduced) or lines.get(node),
                     site=self.sites.get(node, -1),
                     coefficient=path.coefficient,
                     value=float(value.float().mean()) if value is not None else None,

@@ -10,6 +10,7 @@ from flightcheck.recording.records import Location, LossSite
 from flightcheck.recording.run import Run
 
 OVER_CLASSES = ("cross_entropy", "nll_loss")
+MODULES = ("Softmax", "LogSoftmax")
 LAYERS = {"linear": "a linear layer puts them on the last axis", "conv": "a convolution puts them on axis 1"}
 
 
@@ -57,7 +58,7 @@ class ClassDimensionWrong(Check):
         for index, here in sites.items():
             site = next(s for s in run.loss_sites if s.index == index)
             followed += any(a.relation for a in here)
-            found = [self._problem(site, a) for a in here]
+            found = [self._problem(run, site, a) for a in here]
             problem = found[-1]
             if problem is None or None in found:  # a layout is wrong in every call
                 continue
@@ -76,7 +77,7 @@ class ClassDimensionWrong(Check):
                 fix=fix,
             )
 
-    def _problem(self, site: LossSite, a: LossAxes) -> tuple[str, Location | None, str] | None:
+    def _problem(self, run: Run, site: LossSite, a: LossAxes) -> tuple[str, Location | None, str] | None:
         shape = tuple(a.input_shape)
         if site.function in OVER_CLASSES:
             classes = shape[1]
@@ -104,10 +105,16 @@ class ClassDimensionWrong(Check):
             return (
                 f"The softmax before {site.function} normalizes over {what} instead of the classes: the scores of one "
                 "example do not sum to 1 and depend on the others.",
-                a.softmax_location,
+                self._softmax_line(run, a),
                 "Use dim=-1, the axis of the classes.",
             )
         return None
+
+    @staticmethod
+    def _softmax_line(run: Run, a: LossAxes) -> Location | None:
+        """The line that constructed the softmax, where it is a module, else the line that called it."""
+        made = [m.location for m in run.modules if m.type in MODULES and m.settings.get("dim") in (None, a.softmax_dim)]
+        return made[0] if len(made) == 1 else a.softmax_location
 
     def _last_axis(self, a: LossAxes) -> bool:
         """The target is a distribution over the last axis and over no other."""

@@ -154,8 +154,8 @@ class ReductionScale(Check):
             raise NotEnoughEvidence(f"{len(series)} of {self.steps.value:.0f} losses")
         if not np.isfinite(series.values).all():
             return True
-        first, last = series.values[:3], series.values[-max(3, len(series) // 3) :]
-        return float(np.median(last)) >= 0.95 * float(np.median(first))
+        last = series.values[-max(3, len(series) // 3) :]
+        return float(np.median(last)) >= 0.95 * float(series.values[0])
 
     @staticmethod
     def _line(run: Run, t: LossTerm) -> Location | None:

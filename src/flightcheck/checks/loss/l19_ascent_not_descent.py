@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -87,10 +88,10 @@ class AscentNotDescent(Check):
 
     def _rises(self, run: Run, term: LossTerm) -> bool:
         if term.site < 0:
-            backwards = [t.value for t in run.loss_terms if t.value is not None]
-            if len(backwards) < self.calls.value:
-                raise NotEnoughEvidence(f"{len(backwards)} of {self.calls.value:.0f} observed losses")
-            values = [-v for v in backwards]
+            likely = [t for t in run.loss_terms if t.amount is not None and not t.penalty]
+            if len(likely) < self.calls.value:
+                raise NotEnoughEvidence(f"{len(likely)} of {self.calls.value:.0f} observed losses")
+            values = [-(t.amount or 0.0) * math.copysign(1.0, t.coefficient or 1.0) for t in likely]
         else:
             called = [c for c in run.training_calls() if c.site == term.site]
             values = [c.value for c in called if c.value is not None and np.isfinite(c.value)]
