@@ -159,6 +159,10 @@ class ParameterInfo:
     numel: int = 0
     loaded: bool = False
     """``load_state_dict`` (of any module that holds it) put values into it before training."""
+    first_values: str = ""
+    """Hash of a sample of a matrix's values before its first update; empty for constant ones and vectors."""
+    shares_memory_with: int = -1
+    """Another parameter whose values lie in the same memory, although it is another object."""
 
 
 @dataclass(frozen=True)
@@ -177,6 +181,8 @@ class OptimizerInfo:
     constructed_seq: int = 0
     lr_location: Location | None = None
     """Where the value of the learning rate is written in the source."""
+    decay_location: Location | None = None
+    """Where the value of the weight decay is written in the source."""
     state_restarts: int = 0
     """Times that another optimizer was constructed at the same line over the same parameters after training began."""
     state_loaded: bool = False

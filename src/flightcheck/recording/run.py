@@ -13,6 +13,7 @@ import numpy.typing as npt
 from flightcheck.recording import store
 from flightcheck.recording.experiments import Experiment, Probe, TrialInfo
 from flightcheck.recording.inputs import Confusion, DatasetInfo, FeatureTable
+from flightcheck.recording.loss_records import LossAxes, LossTerm, PaddedTarget
 from flightcheck.recording.records import (
     RECORDS,
     Batch,
@@ -180,6 +181,18 @@ class Run:
     @property
     def loss_calls(self) -> list[LossCall]:
         return self._all(LossCall)
+
+    @property
+    def loss_terms(self) -> list[LossTerm]:
+        return self._all(LossTerm)
+
+    @property
+    def loss_axes(self) -> list[LossAxes]:
+        return self._all(LossAxes)
+
+    @property
+    def padded_targets(self) -> list[PaddedTarget]:
+        return self._all(PaddedTarget)
 
     @property
     def calls(self) -> list[Call]:

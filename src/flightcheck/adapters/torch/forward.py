@@ -79,6 +79,7 @@ class Forward:
         self.evaluation_steps: list[int] = []
         self.last_inputs: list[tuple[str, weakref.ref[torch.Tensor]]] = []
         self._recorded: dict[tuple[Any, ...], int] = {}
+        losses.last_inputs = lambda: self.last_inputs
         self._origins: dict[Location, tuple[Location | None, Location | None]] = {}
         self.features = Features(watch)
         self.answers = Answers(watch)

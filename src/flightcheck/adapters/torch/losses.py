@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
+import weakref
 from collections.abc import Callable
 from typing import Any, Final
 
 import torch
 
+from flightcheck.adapters.torch.axes import axes_of
 from flightcheck.adapters.torch.discovery import Discovery
 from flightcheck.adapters.torch.graph import behind_views
 from flightcheck.adapters.torch.operations import Operations
+from flightcheck.adapters.torch.padding import padded_target
 from flightcheck.adapters.torch.watch import Watch, is_plain_tensor
 from flightcheck.recording.provenance import argument_data_origin
 from flightcheck.recording.records import Location, LossCall, LossSite
@@ -24,6 +27,8 @@ FUNCTIONS: Final = (
 _WITH_CLASSES: Final = {"cross_entropy", "nll_loss", "kl_div", "multi_margin_loss"}
 _DENSE_CALLS: Final = 24
 """Calls of a site that are looked at in full; after that only on sampled steps."""
+_AXES_CALLS: Final = 4
+"""Calls of a site whose class axis is followed back to a layer."""
 _MOST_CALLS: Final = 400
 _MOST_ELEMENTS: Final = 65_536
 """Elements looked at per tensor; rows beyond are left out."""
@@ -49,6 +54,8 @@ class Losses:
         """Told the target of every observed training call."""
         self.scored: Callable[[torch.Tensor, torch.Tensor], None] = lambda given, target: None
         """Told input and target of every classification loss without gradients."""
+        self.last_inputs: Callable[[], list[tuple[str, weakref.ref[torch.Tensor]]]] = list
+        """What the model was last called with."""
 
     def called(self, function: str, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any) -> None:
         """A loss function returned."""
@@ -69,6 +76,8 @@ class Losses:
                 self.scored(given, target)
             return
         counts[0] += 1
+        if self.watch.learning:
+            self.operations.terms.result_of(index, result)
         seen = self._observed[index]
         if seen >= _MOST_CALLS or not (seen < _DENSE_CALLS or self.watch.sampled):
             return
@@ -101,6 +110,10 @@ class Losses:
         return self._index[key]
 
     def _observe(self, index: int, function: str, given: torch.Tensor, target: torch.Tensor, result: Any) -> None:
+        if self._observed[index] <= _AXES_CALLS and (axis := _class_axis(function, given)) is not None:
+            self._padding(index, target)
+            lines = self.operations.lines
+            self.watch.writer.append(axes_of(index, self.watch.step, given, target, axis=axis, lines=lines))
         node = behind_views(given.grad_fn)
         owner = self.operations.owners.get(given.grad_fn, self.operations.owners.get(node))
         module = self.discovery.modules.get(owner) if owner is not None else None
@@ -131,6 +144,13 @@ class Losses:
             )
         )
 
+    def _padding(self, index: int, target: torch.Tensor) -> None:
+        declared = (m.settings.get("padding_idx") for m in self.discovery.modules.values() if m.kind == "embedding")
+        known = sorted({int(k) for k in (*declared, *self.operations.padding_values) if k is not None})
+        found = padded_target(index, self.watch.step, target, self.last_inputs(), known) if known else None
+        if found is not None:
+            self.watch.writer.append(found)
+
     def save(self) -> None:
         """Write the sites with their counts."""
         for i, (trained, evaluated) in enumerate(self._counts):
@@ -145,6 +165,13 @@ def _ratio(weight: Any) -> float:
     if weight.numel() == 1:
         return max(float(weight), 1 / float(weight))
     return float(weight.max() / weight.min())
+
+
+def _class_axis(function: str, given: torch.Tensor) -> int | None:
+    """The axis over which this loss compares classes, or would for rows of a table."""
+    if function in ("cross_entropy", "nll_loss"):
+        return 1 if given.dim() > 1 else None
+    return 1 if given.dim() == 2 else None
 
 
 def _rows(tensor: torch.Tensor) -> torch.Tensor:

@@ -183,6 +183,8 @@ class TorchObserver:
         for root in self.discovery.roots.values():
             self.statistics.first_look(root.parameter_indices)
         if loss.grad_fn is not None:
+            scaled = self.protocol.scale if "Mul" in loss.grad_fn.name() else None
+            self.operations.terms.write(loss, self.lines.here(), scaled, self.operations.lines)
             self.node_lines.learn(self._last_site, loss, self.operations.lines)
         return sorted(reached)
 
@@ -334,11 +336,15 @@ class TorchObserver:
         for root in self.discovery.roots.values():
             self.discovery.save_root(root)
         for held in self.optimizers.held:
-            if final and held.info.location is not None:
-                where = provenance.argument_origin(held.info.location.file, held.info.location.line, "lr", 1)
-                if where is not None:
-                    held.lr_location = self.lines.of(*where)
+            if final:
+                held.lr_location = self._argument(held.info.location, "lr", 1) or held.lr_location
+                held.decay_location = self._argument(held.info.location, "weight_decay", None)
             self.optimizers.save(held)
+
+    def _argument(self, call: Location | None, keyword: str, position: int | None) -> Location | None:
+        """The line at which the value of an optimizer's argument is written."""
+        where = provenance.argument_origin(call.file, call.line, keyword, position) if call is not None else None
+        return self.lines.of(*where) if where is not None else None
 
     def _coverage(self) -> Coverage:
         trained = {r.info.index for r in self.discovery.roots.values() if r.trainable}
