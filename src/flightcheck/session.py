@@ -217,6 +217,7 @@ def first_info(options: WatchOptions, folder: Path) -> RunInfo:
         framework=f"torch {torch.__version__}",
         mode=options.mode,
         rank=number_in_environment("RANK", 0),
+        ranks=number_in_environment("WORLD_SIZE", 1),
     )
 
 

@@ -49,6 +49,10 @@ def untestable(run: Run) -> str:
     """Why nothing can be tried in this training, in words; empty if it can."""
     if run.info.steps == 0:
         return "no optimizer stepped"
+    if run.info.ended == "interrupted":
+        return "the script was interrupted"
+    if run.info.ranks > 1:
+        return "several processes train together"
     if run.in_regime("gan"):
         return "the losses of players against each other do not measure progress"
     if run.in_regime("reinforcement"):

@@ -60,6 +60,8 @@ class RunInfo:
     framework: str = ""
     mode: str = "check"
     rank: int = 0
+    ranks: int = 1
+    """Processes that train together."""
 
 
 @dataclass(frozen=True)
