@@ -100,7 +100,7 @@ CAUSES: Final[tuple[Cause, ...]] = (
     _row("P10", "P08 C12 C02 S01" + _FLAT),  # the tensors it holds are not those that stand still
     _row("P11", "C12 C02 S01" + _FLAT, "module"),
     _row("P09", "C11"),
-    _row("P13", "L15 C11 C13" + _FLAT),
+    _row("P13", "L15 C05 C07 C11 C13 P02 S01" + _FLAT),
     _row("P14", "P02 C11 C12" + _FLAT),
     _row("P17", "P02 C11 C12" + _FLAT),
     _row("P18", "P17 P02 C08 C11 P33"),
