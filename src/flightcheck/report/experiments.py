@@ -20,6 +20,7 @@ _WORDS = {
     "targets:shift-1": "class ids lowered by 1",
     "scheduler:off": "learning rate kept constant",
     "clip:off": "no clipping",
+    "regularization:weight_decay": "no weight decay",
     "regularization:off": "no weight decay, dropout or label smoothing",
     "drop-module": "without the last activation",
     "swap-activation:relu": "ReLU in the place of saturating activations",
@@ -58,6 +59,8 @@ def patch_in_words(patch: str, run: Run) -> str:
             told.append(f"{p.value} as optimizer")
         elif p.kind == "clip" and p.value != "off":
             told.append(f"gradients clipped at norm {p.value}")
+        elif text == "loss:transpose":
+            told.append("the classes brought to the loss's axis")
         elif p.kind == "loss":
             told.append(f"{p.value} as loss" if p.value not in ("mean", "sum") else f"the loss's {p.value}")
         else:

@@ -26,7 +26,7 @@ WITHOUT_CHANCE: Final = ("gan", "reinforcement", "contrastive", "self-supervised
     evidence="H",
     needs=("loss_calls",),
     fix="Make the outputs small at the start: scale the last layer's initialization down (or to zero).",
-    patch="reinit:last",
+    patch="reinit:default",
 )
 class InitialLossOff(Check):
     """The loss of the untrained model is far above that of guessing.

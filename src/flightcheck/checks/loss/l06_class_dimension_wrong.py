@@ -21,7 +21,7 @@ LAYERS = {"linear": "a linear layer puts them on the last axis", "conv": "a conv
     evidence="B",
     needs=("loss_axes",),
     fix="Bring the classes to axis 1 with transpose or permute, never with view or reshape.",
-    patch="transpose-logits",
+    patch="loss:transpose",
 )
 class ClassDimensionWrong(Check):
     """The loss takes another axis for the classes than the one on which the model laid them out.

@@ -25,7 +25,7 @@ SCALE_SENSITIVE: Final = ("SGD", "ASGD")
     evidence="B",
     needs=("loss_terms", LOSS),
     fix="Average over the batch (reduction='mean', or divide the sum by the number of examples).",
-    patch="mean-reduction",
+    patch="loss:mean",
 )
 class ReductionScale(Check):
     """A sum over the batch stands where a mean was meant.

@@ -33,7 +33,6 @@ class _Parts:
     evidence="B",
     needs=("loss_terms", "loss_calls"),
     fix="Sum the losses of the parts and divide once by the number of all items of the step.",
-    patch="sum-then-divide",
 )
 class MeanOverUnequalItems(Check):
     """One step averages the means of parts that hold different numbers of items.

@@ -24,7 +24,7 @@ NORMALIZATIONS: Final = ("norm", "batchnorm")
     evidence="H",
     needs=(GRAD_NORM, WEIGHT_NORM),
     fix="Divide the weight decay (or the weight of the penalty) by 10 or more.",
-    patch="weight-decay:/10",
+    patch="regularization:weight_decay",
 )
 class RegularizationDominates(Check):
     """Weight decay or a weight penalty pulls harder on the weights than the data does, from the first steps on.

@@ -34,6 +34,7 @@ class _Decayed:
     evidence="H",
     needs=("optimizers", GRAD_NORM, WEIGHT_NORM, LOSS),
     fix="Use a smaller weight_decay (1e-4 for SGD, 1e-2 for AdamW), and none for biases and the gains of norms.",
+    patch="regularization:weight_decay",
 )
 class WeightDecayMisapplied(Check):
     """Weight decay is stronger than the gradient and erases the weights, or is scaled away by Adam.
