@@ -1,6 +1,7 @@
 # Everything runs in .venv, which is made once from requirements.txt.
 #   make demo      a broken training, and what Flightcheck says about it
 #   make test      all tests
+#   make lookalikes, make learning-rates   measure the diagnosis (docs/lookalikes.md, docs/learning-rates.md; most of an hour)
 #   make lint      style and types; make format repairs the style
 #   make docs      docs/checks.md from the checks; make picture: docs/report.svg from a run of the example
 #   make clean     removes what the others made
@@ -12,8 +13,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 PYTEST_ARGS ?=
+BENCHMARK_ARGS ?= --jobs 2
 
-.PHONY: demo test lint format docs picture clean
+.PHONY: demo test lookalikes learning-rates lint format docs picture clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.installed
@@ -28,6 +30,12 @@ demo: $(VENV)/.installed
 # Two workers, so one thread for each: more would only wait for each other.
 test: $(VENV)/.installed
 	OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 $(PYTEST_ARGS)
+
+lookalikes: $(VENV)/.installed
+	$(BIN)/python -m benchmarks.lookalikes $(BENCHMARK_ARGS)
+
+learning-rates: $(VENV)/.installed
+	$(BIN)/python -m benchmarks.learning_rates $(BENCHMARK_ARGS)
 
 lint: $(VENV)/.installed
 	$(BIN)/ruff format --check .
@@ -46,7 +54,7 @@ picture: $(VENV)/.installed
 
 clean:
 	rm -rf $(VENV) dist build .pytest_cache .mypy_cache .ruff_cache
-	find src tests tools examples -name __pycache__ -prune -exec rm -rf {} +
+	find src tests tools examples benchmarks -name __pycache__ -prune -exec rm -rf {} +
 
 $(VENV)/.requirements: requirements.txt
 	@python=; for candidate in $(if $(PYTHON),'$(PYTHON)',python3.11 python3); do \

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from flightcheck import investigation
 from flightcheck.lab.trials import Trained, Trial
 from flightcheck.options import DEFAULT_RUNS_DIR, WatchOptions
+from flightcheck.recording.experiments import NO_TIME
 from flightcheck.recording.run import Run
 from flightcheck.recording.store import RunWriter
 from flightcheck.session import close_run, final_info, first_info, in_words, install_patches, new_run_folder
@@ -108,7 +109,7 @@ class CopyRunner:
 
     def _one(self, trial: Trial, left: float) -> Trained:
         if left <= 0:
-            return Trained(trial, None, "the time for experiments was used up")
+            return Trained(trial, None, NO_TIME)
         folder = self._folder / f"{len(self._known) + 1:03d}"
         options = WatchOptions(
             mode="trial", steps=trial.steps, seconds=left, patches=tuple(map(str, trial.patches)), seed=trial.seed

@@ -22,7 +22,8 @@ KINDS: Final[dict[str, str]] = {
     "drop-module": "``softmax`` or ``sigmoid``: the loss is given what that activation was given",
     "swap-activation": "``relu`` in the place of each saturating activation between layers",
     "insert-norm": "the outputs of hidden layers are normalized over their features: ``layer``",
-    "loss": "another loss function in the same place: ``cross_entropy``, or another reduction: ``mean``",
+    "loss": "another loss function in its place: ``cross_entropy``; or another reduction: ``mean``; or ``transpose``: "
+    "the last axis of the prediction is that of the classes",
     "align-shapes": "prediction and target are given the same shape before they are compared",
     "reinit": "matrices are drawn anew: ``default`` (of their layer), ``xavier`` or ``kaiming``; biases zero",
     "precision": "``float32``: automatic mixed precision is off",
@@ -31,7 +32,7 @@ KINDS: Final[dict[str, str]] = {
     "keep-graph": "``detach`` and ``data`` return the tensor itself, at a line or everywhere",
     "clamp": "logarithms, roots and divisions are kept away from zero by this much: ``1e-8``",
     "mode": "``train`` in training steps and ``eval`` in evaluations, whatever the script set",
-    "probe": "nothing is changed, something is measured: ``neighbours``, ``leaks``",
+    "probe": "nothing is changed, something is measured: ``neighbours``, ``leaks``, ``gradients``",
     "unscale-first": "gradients are unscaled before they are clipped",
 }
 """Every kind of patch, and what its value means."""

@@ -26,6 +26,7 @@ from flightcheck.recording.records import RunInfo
 from flightcheck.recording.run import Run
 from flightcheck.recording.store import RunWriter
 from flightcheck.redaction import redacted
+from flightcheck.tracking.environment import environment_of
 
 if TYPE_CHECKING:
     from flightcheck.adapters.torch import TorchObserver
@@ -87,6 +88,7 @@ def watch(*, budget: float = DEFAULT_BUDGET, runs_dir: Path | str = DEFAULT_RUNS
     writer = RunWriter(watched.run_folder)
     info = first_info(WatchOptions(script=sys.argv[0], mode="run"), watched.run_folder)
     writer.put(info)
+    writer.put(environment_of(sys.argv[0]))
     observer = TorchObserver(writer, budget=budget, dense_steps=_DENSE_STEPS["run"])
     observer.install()
     started = time.perf_counter()
@@ -118,6 +120,7 @@ def _watch(options: WatchOptions, folder: Path) -> SessionResult:
     writer = RunWriter(folder)
     info = first_info(options, folder)
     writer.put(info)
+    writer.put(environment_of(options.script))
     writer.flush(force=True)
     observer = TorchObserver(
         writer,
@@ -214,6 +217,7 @@ def first_info(options: WatchOptions, folder: Path) -> RunInfo:
         framework=f"torch {torch.__version__}",
         mode=options.mode,
         rank=number_in_environment("RANK", 0),
+        ranks=number_in_environment("WORLD_SIZE", 1),
     )
 
 

@@ -16,7 +16,11 @@ from flightcheck.recording.signals import Signal
 
 TESTS = Path(__file__).parents[1]
 FOLDERS = {"S": "start", "L": "loss", "C": "connections", "P": "parameters", "T": "tracking", "D": "data"}
-NO_TRAINING = {"L03": "examples/digits.py is its training: tests/test_examples.py"}
+NO_TRAINING = {
+    "L03": "examples/digits.py is its training: tests/test_examples.py",
+    "T04": "it looks at what lies around a script, not at its lines",
+    "T05": "it looks at what lies around a script, not at its lines",
+}
 """Checks without a pair in tests/trainings, each with the reason."""
 ADVICE = ("check-", "do-not-", "use-", "avoid-", "prefer-", "bad-", "detect-", "no-", "missing-")
 CHECKS = list(all_checks().values())

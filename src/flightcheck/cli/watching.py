@@ -167,6 +167,8 @@ def _experiment(args: argparse.Namespace, result: SessionResult, script: Script,
             runner = investigation.script_runner(script, result.run_folder, args.jobs or min(4, os.cpu_count() or 1))
             diagnosis = investigation.judged(run, args.select, args.ignore)
             investigation.experiment(run, diagnosis, runner, args.lab_budget, progress.say)
+        except KeyboardInterrupt:  # enough of it; what was watched is still told
+            pass
         except Exception as e:
             if os.environ.get("FLIGHTCHECK_DEBUG"):
                 raise

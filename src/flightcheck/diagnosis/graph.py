@@ -49,6 +49,11 @@ def _gradient_is_zero(cause: Finding, effect: Finding) -> bool:
     return not missing_path(effect)
 
 
+def _severe(cause: Finding, effect: Finding) -> bool:
+    """The cause is told as a fault in this case, not as information."""
+    return cause.severity != "info"
+
+
 _SATURATING: Final = re.compile(r"sigmoid|tanh|softsign", re.IGNORECASE)
 
 
@@ -86,7 +91,7 @@ CAUSES: Final[tuple[Cause, ...]] = (
     _row("P01", "C14", when=_earlier),
     _row("P02", "C11 S01" + _FLAT),
     _row("P05", "P06 P02 C12 C11" + _FLAT),
-    _row("P06", "P02 C12 C11 S01" + _FLAT),
+    _row("P06", "P02 P20 C12 C11 S01" + _FLAT),
     _row("P04", "C11 P33"),
     # Optimizer and protocol
     _row("P12", "C08 C11 C12 P25 P01 P34 C05 C13" + _FLAT),
@@ -95,7 +100,7 @@ CAUSES: Final[tuple[Cause, ...]] = (
     _row("P10", "P08 C12 C02 S01" + _FLAT),  # the tensors it holds are not those that stand still
     _row("P11", "C12 C02 S01" + _FLAT, "module"),
     _row("P09", "C11"),
-    _row("P13", "L15 C11 C13" + _FLAT),
+    _row("P13", "L15 C05 C07 C11 C13 P02 S01" + _FLAT),
     _row("P14", "P02 C11 C12" + _FLAT),
     _row("P17", "P02 C11 C12" + _FLAT),
     _row("P18", "P17 P02 C08 C11 P33"),
@@ -119,6 +124,7 @@ CAUSES: Final[tuple[Cause, ...]] = (
     _row("L12", "S01 C13 C07 C06 P02 L01" + _FLAT, "loss"),
     _row("C16", "S01 C13 C07 C06 P02 L01" + _FLAT, "loss"),
     *(_row(code, "C02", "loss", _gradient_is_zero) for code in ("L03", "L04", "L05", "L07", "L08", "L12", "C16")),
+    _row("L01", "P01 C08 C11 C13 C05 C06 S07"),  # outputs too large from the start: the gradients are too
     _row("L10", "C11 C08 P17 P01 P02 L01", "loss"),
     _row("L11", "C11 C08 P17 P01", "loss"),
     _row("P21", "C11 C08 P17 P01", "loss"),
@@ -173,8 +179,9 @@ CAUSES: Final[tuple[Cause, ...]] = (
     _row("D06", "S07 C13 C27 C25 P34 L16 P33 P01 C05"),
     _row("D07", "S02 C13 P34" + _FLAT),
     *(_row(code, "S06 L01 T08") for code in ("D08", "D09", "D19")),
+    _row("D02", "D05 C13 S01 S02 P34" + _FLAT, when=_severe),
     *(_row(code, "C25 P34") for code in ("D04", "D12", "D16")),
-    _row("D10", "C13 T09" + _FLAT),
+    _row("D10", "C13 T09" + _FLAT, when=_severe),
     _row("D13", "P34"),
     _row("D17", "P34 P33"),
     # Symptoms that explain other symptoms: so that a fault without a known cause is still told once

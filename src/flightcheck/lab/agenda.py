@@ -23,6 +23,7 @@ MOST_ALTERNATIVES: Final = 2
 _INPUT_STEPS: Final = 80
 _LONG_STEPS: Final = 300
 _FIT_STEPS: Final = 400
+_LEAK_STEPS: Final = 4
 _LONGEST: Final = 400
 _LONGER: Final = 4
 """Times the steps, where the first trial of an exact finding shows nothing."""
@@ -48,6 +49,10 @@ def untestable(run: Run) -> str:
     """Why nothing can be tried in this training, in words; empty if it can."""
     if run.info.steps == 0:
         return "no optimizer stepped"
+    if run.info.ended == "interrupted":
+        return "the script was interrupted"
+    if run.info.ranks > 1:
+        return "several processes train together"
     if run.in_regime("gan"):
         return "the losses of players against each other do not measure progress"
     if run.in_regime("reinforcement"):
@@ -138,6 +143,7 @@ def _steps_of_evaluations(run: Run) -> int:
 
 def _questions(lab: Lab, run: Run, asked: set[str]) -> Iterator[Experiment]:
     """Does it use its inputs? Is the learning rate ten times too high, or too low?"""
+    _measure(lab, run, ("leaks", "gradients"), _LEAK_STEPS)
     permuted = lab.try_patch("S02", [Patch("inputs", "permute")], steps=_INPUT_STEPS, seeds=1, purpose="question")
     yield permuted
     if _same(permuted):
@@ -160,14 +166,19 @@ def _without_inputs(lab: Lab, run: Run) -> Iterator[Experiment]:
     if fit.after is not None and fit.start is not None and fit.after > 0.05 * fit.start:
         rescued = [*still, Patch("optimizer", "Adam(0.003)")]
         yield lab.try_patch("S01", rescued, steps=_FIT_STEPS, seeds=1, purpose="question")
-    measured = lab.run(Trial((Patch("probe", "neighbours"),), steps=_LONG_STEPS))
-    if measured.run is not None:
-        run.records.setdefault("Probe", []).extend(measured.run.probes)
+    _measure(lab, run, ("neighbours",), _LONG_STEPS)
     for value in ("zero", "permute"):
         yield lab.try_patch(
             "S02", [Patch("inputs", value)], metrics=("evaluation", "error", "loss"), steps=_LONG_STEPS,
             evaluates=True, seeds=1, purpose="question",
         )  # fmt: skip
+
+
+def _measure(lab: Lab, run: Run, probes: tuple[str, ...], steps: int) -> None:
+    """One trial in which nothing is changed and something is measured; the run keeps the result."""
+    measured = lab.run(Trial(tuple(Patch("probe", p) for p in probes), steps=steps))
+    if measured.run is not None:
+        run.records.setdefault("Probe", []).extend(measured.run.probes)
 
 
 def _same(e: Experiment) -> bool:

@@ -14,13 +14,12 @@ from flightcheck.lab import statistics
 from flightcheck.lab.statistics import Comparison, Pair, compare
 from flightcheck.lab.trials import Floats, Runner, Trained, Trial
 from flightcheck.patch import Patch
-from flightcheck.recording.experiments import Experiment
+from flightcheck.recording.experiments import NO_TIME, Experiment
 from flightcheck.recording.run import Run
 
 STEPS: Final = 60
 """Steps of a trial (catalogue, section 3): pilots separated good from bad learning rates by then."""
 _POINTS: Final = 60
-_NO_TIME: Final = "the time for experiments was used up"
 
 Margin = Callable[[Pair], float]
 """The smallest improvement that counts, from the first seed's curves."""
@@ -43,7 +42,7 @@ class Lab:
     def run(self, trial: Trial) -> Trained:
         """One trial by itself."""
         if self._too_late():
-            return Trained(trial, None, _NO_TIME)
+            return Trained(trial, None, NO_TIME)
         self._say(str(trial))
         (trained,) = self._runner.run([trial], self.seconds_left)
         self._trial_seconds = max(self._trial_seconds, trained.seconds)
@@ -85,8 +84,8 @@ class Lab:
         for seed in range(seeds):
             if self._too_late(2):
                 if comparison is None:
-                    return replace(told, reason=_NO_TIME)
-                told = replace(told, reason=_NO_TIME)
+                    return replace(told, reason=NO_TIME)
+                told = replace(told, reason=NO_TIME)
                 break
             self._say(f"{question}: {text} (seed {seed + 1} of {seeds})")
             pair = [Trial((), seed, steps, evaluates), Trial(tuple(patches), seed, steps, evaluates)]

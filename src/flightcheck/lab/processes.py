@@ -16,6 +16,7 @@ from typing import Any, Final
 from flightcheck.errors import FlightcheckError
 from flightcheck.lab.scratch import Scratch
 from flightcheck.lab.trials import Trained, Trial
+from flightcheck.recording.experiments import NO_TIME
 from flightcheck.recording.run import Run
 
 _GRACE: Final = 5.0
@@ -64,7 +65,7 @@ class ScriptRunner:
                     trial = waiting.pop(0)
                     left = until - time.monotonic()
                     if left <= 0:
-                        self._known[trial] = Trained(trial, None, "the time for experiments was used up")
+                        self._known[trial] = Trained(trial, None, NO_TIME)
                         continue
                     number, folder = self._send(trial, left)
                     running[number] = (trial, folder, time.monotonic())

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
+NO_TIME: Final = "the time for experiments was used up"
 Status = Literal["confirmed", "refuted", "inconclusive", "untested"]
 
 

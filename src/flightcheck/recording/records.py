@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from flightcheck.recording.experiments import Experiment, Probe, TrialInfo
+from flightcheck.recording.inputs import Confusion, DatasetInfo, FeatureTable
 
 R = TypeVar("R")
 
@@ -59,6 +60,8 @@ class RunInfo:
     framework: str = ""
     mode: str = "check"
     rank: int = 0
+    ranks: int = 1
+    """Processes that train together."""
 
 
 @dataclass(frozen=True)
@@ -158,6 +161,10 @@ class ParameterInfo:
     numel: int = 0
     loaded: bool = False
     """``load_state_dict`` (of any module that holds it) put values into it before training."""
+    first_values: str = ""
+    """Hash of a sample of a matrix's values before its first update; empty for constant ones and vectors."""
+    shares_memory_with: int = -1
+    """Another parameter whose values lie in the same memory, although it is another object."""
 
 
 @dataclass(frozen=True)
@@ -176,6 +183,8 @@ class OptimizerInfo:
     constructed_seq: int = 0
     lr_location: Location | None = None
     """Where the value of the learning rate is written in the source."""
+    decay_location: Location | None = None
+    """Where the value of the weight decay is written in the source."""
     state_restarts: int = 0
     """Times that another optimizer was constructed at the same line over the same parameters after training began."""
     state_loaded: bool = False
@@ -220,6 +229,11 @@ class LoaderInfo:
     batches: int = 0
     iterator_location: Location | None = None
     used_in_training: bool = False
+    sampler_epochs: list[int] | None = None
+    """For a sampler that shuffles by an epoch number (DistributedSampler): seed plus that number at the start of each
+    pass, of the first 32: what the order is drawn from. None for other samplers."""
+    sampler_replicas: int = 1
+    """Ranks among which the sampler divides the data."""
 
 
 @dataclass(frozen=True)
@@ -345,6 +359,19 @@ class Batch:
     """Where the source decides which examples the batch holds (the index), for batches that are picked by hand."""
     first_module: str = ""
     """Kind of the first module with parameters that the root calls: linear, conv, embedding, norm, …"""
+    leading: int | None = None
+    """Of whole numbers: the value that stands first *and* second in every row, None if there is none."""
+    padding: float | None = None
+    """Of whole numbers: share that belongs to runs of one value at the ends of rows."""
+    source: int = -1
+    """Number of the dataset (`DatasetInfo.source`) whose loader was asked for a batch just before, -1 without one."""
+    rows: list[int] = field(default_factory=list)
+    """Hashes of the first rows of the call's first tensor (at most 256), 0 for a row of one value only."""
+    quantiles: list[float] = field(default_factory=list)
+    """The 1, 5, 25, 50, 75, 95 and 99 % quantiles of the values of the call's first tensor."""
+    feature_means: list[float] = field(default_factory=list)
+    """Means of at most 64 features (last dimension, channel of images) of the call's first tensor."""
+    feature_stds: list[float] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -442,6 +469,8 @@ class Plan:
     """``step`` or ``backward``: what one round of training is."""
     accumulation: int = 1
     """Backwards per optimizer step."""
+    counted_steps: bool = False
+    """The source takes the optimizer's step only at every n-th round of a counter (``if i % n == 0``)."""
     roots: list[int] = field(default_factory=list)
     loss_sites: list[int] = field(default_factory=list)
     batch_source: str = ""
@@ -464,6 +493,7 @@ RECORDS: dict[str, type[Any]] = {
         ModuleInfo, RootInfo, ParameterInfo, OptimizerInfo, SchedulerInfo, LoaderInfo, LossSite, LossCall, Call,
         Batch, Evaluation, GraphCut, Broadcast, NonFinite, Seeding, Plan, RunInfo, Coverage, Experiment,
         TrialInfo, Probe,
+        DatasetInfo, FeatureTable, Confusion,
     )
 }  # fmt: skip
 

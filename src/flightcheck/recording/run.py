@@ -12,6 +12,8 @@ import numpy.typing as npt
 
 from flightcheck.recording import store
 from flightcheck.recording.experiments import Experiment, Probe, TrialInfo
+from flightcheck.recording.inputs import Confusion, DatasetInfo, FeatureTable
+from flightcheck.recording.loss_records import LossAxes, LossTerm, PaddedTarget
 from flightcheck.recording.records import (
     RECORDS,
     Batch,
@@ -36,6 +38,8 @@ from flightcheck.recording.records import (
     from_data,
 )
 from flightcheck.recording.signals import Signal
+from flightcheck.recording.states import BatchStatistics, StateLoad, StoredUpdate
+from flightcheck.recording.surroundings import Comparison, Environment, Resources
 
 T = TypeVar("T")
 Floats = npt.NDArray[np.float64]
@@ -134,6 +138,18 @@ class Run:
     def seeding(self) -> Seeding | None:
         return found[0] if (found := self._all(Seeding)) else None
 
+    @cached_property
+    def resources(self) -> Resources | None:
+        return found[0] if (found := self._all(Resources)) else None
+
+    @cached_property
+    def environment(self) -> Environment | None:
+        return found[0] if (found := self._all(Environment)) else None
+
+    @property
+    def comparisons(self) -> list[Comparison]:
+        return self._all(Comparison)
+
     @property
     def roots(self) -> list[RootInfo]:
         return self._all(RootInfo)
@@ -165,6 +181,18 @@ class Run:
     @property
     def loss_calls(self) -> list[LossCall]:
         return self._all(LossCall)
+
+    @property
+    def loss_terms(self) -> list[LossTerm]:
+        return self._all(LossTerm)
+
+    @property
+    def loss_axes(self) -> list[LossAxes]:
+        return self._all(LossAxes)
+
+    @property
+    def padded_targets(self) -> list[PaddedTarget]:
+        return self._all(PaddedTarget)
 
     @property
     def calls(self) -> list[Call]:
@@ -214,18 +242,29 @@ class Run:
             raise NotEnoughEvidence(f"no trial measured {name}")
         return found
 
-    def experiment(self, question: str, patch: str) -> Experiment:
-        """What the lab found when it tried a patch for a question.
+    @property
+    def state_loads(self) -> list[StateLoad]:
+        return self._all(StateLoad)
 
-        Raises:
-            NotEnoughEvidence: it was not tried, or could not be.
-        """
-        found = next((e for e in self.experiments if (e.question, e.patch) == (question, patch)), None)
-        if found is None:
-            raise NotEnoughEvidence(f"the experiment {patch} was not run")
-        if found.status == "untested":
-            raise NotEnoughEvidence(f"the experiment {patch} could not be run: {found.reason}")
-        return found
+    @property
+    def stored_updates(self) -> list[StoredUpdate]:
+        return self._all(StoredUpdate)
+
+    @property
+    def batch_statistics(self) -> list[BatchStatistics]:
+        return self._all(BatchStatistics)
+
+    @property
+    def datasets(self) -> list[DatasetInfo]:
+        return self._all(DatasetInfo)
+
+    @property
+    def confusions(self) -> list[Confusion]:
+        return self._all(Confusion)
+
+    @property
+    def feature_tables(self) -> list[FeatureTable]:
+        return self._all(FeatureTable)
 
     def series(self, signal: Signal, at_least: int = 1) -> Series:
         """A signal of scope ``step``.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from flightcheck.patch import Patch
-from flightcheck.recording.experiments import Experiment
+from flightcheck.recording.experiments import NO_TIME, Experiment
 from flightcheck.recording.run import Run
 
 _METRICS = {
@@ -20,6 +20,7 @@ _WORDS = {
     "targets:shift-1": "class ids lowered by 1",
     "scheduler:off": "learning rate kept constant",
     "clip:off": "no clipping",
+    "regularization:weight_decay": "no weight decay",
     "regularization:off": "no weight decay, dropout or label smoothing",
     "drop-module": "without the last activation",
     "swap-activation:relu": "ReLU in the place of saturating activations",
@@ -58,6 +59,8 @@ def patch_in_words(patch: str, run: Run) -> str:
             told.append(f"{p.value} as optimizer")
         elif p.kind == "clip" and p.value != "off":
             told.append(f"gradients clipped at norm {p.value}")
+        elif text == "loss:transpose":
+            told.append("the classes brought to the loss's axis")
         elif p.kind == "loss":
             told.append(f"{p.value} as loss" if p.value not in ("mean", "sum") else f"the loss's {p.value}")
         else:
@@ -71,6 +74,15 @@ def _learning_rate(patch: Patch, run: Run) -> str:
     if old is None or not patch.value.startswith("x"):
         return f"learning rate {patch.value}"
     return f"learning rate {old:g} → {old * float(patch.value[1:]):g}"
+
+
+def left_out(run: Run) -> list[str]:
+    """What was not tried because the time for experiments was over, in one line; none if all was."""
+    late = [e for e in run.experiments if e.reason == NO_TIME]
+    if not late:
+        return []
+    what = ", ".join(dict.fromkeys(patch_in_words(e.patch, run) for e in late))
+    return [f"Not tried in the time that experiments had (--lab-budget): {what}."]
 
 
 def tried_in_words(e: Experiment, run: Run) -> str:

@@ -14,7 +14,7 @@ from flightcheck.checks.base import SECTIONS, Severity, Status, effective_severi
 from flightcheck.diagnosis.engine import DiagnosedFinding, Diagnosis, explains_crash
 from flightcheck.recording.records import Location
 from flightcheck.recording.run import Run
-from flightcheck.report.experiments import tried_in_words
+from flightcheck.report.experiments import left_out, tried_in_words
 from flightcheck.report.json import relative
 
 __all__ = ["console_for", "nothing_trained", "nothing_trained_sentence", "plain", "print_block", "print_report"]
@@ -99,6 +99,8 @@ def print_report(
         _print_hanging("", "", Text(_summary(run, diagnosis, hint), "dim"), console)
     else:
         console.print(_all_quiet(run, diagnosis, hint), soft_wrap=True)
+    for late in left_out(run):
+        _print_hanging("", "", Text(plain(late), "dim"), console)
     if everything or loud:
         for blind in run.coverage.blind:
             _print_hanging("", "", Text(f"Not observed: {plain(blind)}", "dim"), console)
@@ -191,12 +193,12 @@ def _ending(run: Run, diagnosis: Diagnosis) -> Iterator[Text]:
 
 
 def _summary(run: Run, diagnosis: Diagnosis, hint: str) -> str:
-    return " · ".join((_checks(diagnosis, hint), _seen(run), *_coverage(run), *_cost(run)))
+    return " · ".join((_checks(diagnosis, hint), _seen(run), *_coverage(run), *_cost(run), *_tried(run)))
 
 
 def _all_quiet(run: Run, diagnosis: Diagnosis, hint: str) -> Text:
     blind = len(run.coverage.blind)
-    rest = (_checks(diagnosis, hint), *([_count(blind, "blind spot")] if blind else ()), *_cost(run))
+    rest = (_checks(diagnosis, hint), *([_count(blind, "blind spot")] if blind else ()), *_cost(run), *_tried(run))
     if any(v.status in ("pass", "fail") for v in diagnosis.verdicts):
         sign, result = ("✓", "green"), "nothing found"
     else:  # silence without a single answer is not health
@@ -232,6 +234,12 @@ def _coverage(run: Run) -> Iterator[str]:
 def _cost(run: Run) -> Iterator[str]:
     if run.info.overhead is not None:
         yield f"cost {max(run.info.overhead, 0.0) * 100:.1f} %"
+
+
+def _tried(run: Run) -> Iterator[str]:
+    done = [e for e in run.experiments if e.status != "untested"]
+    if done:
+        yield f"{_count(len(done), 'experiment')} in {sum(e.seconds for e in run.experiments):.0f} s"
 
 
 def _count(number: int, noun: str) -> str:

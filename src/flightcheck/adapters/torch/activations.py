@@ -11,6 +11,7 @@ from typing import Any, Final
 import torch
 from torch import nn
 
+from flightcheck.adapters.torch.batchnorms import BatchNorms
 from flightcheck.adapters.torch.discovery import Discovery
 from flightcheck.adapters.torch.forward import Forward, first_tensor
 from flightcheck.adapters.torch.kinds import ONE_SIDED, SATURATING
@@ -38,10 +39,11 @@ _SIGNALS: Final = (ACTIVATION_RMS, ACTIVATION_SPREAD, ACTIVATION_DEAD, ACTIVATIO
 class Activations:
     """Statistics of module outputs on sampled rounds."""
 
-    def __init__(self, watch: Watch, discovery: Discovery, forward: Forward) -> None:
+    def __init__(self, watch: Watch, discovery: Discovery, forward: Forward, batchnorms: BatchNorms) -> None:
         self.watch = watch
         self.discovery = discovery
         self.forward = forward
+        self.batchnorms = batchnorms
         self.seen: set[int] = set()
         self._leaves: set[int] = set()
         self._told = watch.guarded(self._look)
@@ -83,6 +85,7 @@ class Activations:
         if not tensor.numel() or not tensor.is_floating_point():
             return
         self.seen.add(index)
+        self.batchnorms.normalized(index, module, tensor)
         if index in self._values[ACTIVATION_RMS]:
             return  # used several times: the first use counts
         with torch.no_grad():

@@ -8,12 +8,15 @@ from typing import Any, Final
 
 import torch
 
+from flightcheck.adapters.torch.features import quantiles, row_hashes, token_facts
 from flightcheck.adapters.torch.watch import is_plain_tensor
 
 _SAMPLE: Final = 4096
 """Elements that are hashed and counted: spread evenly over the whole tensor."""
 _MOST_ELEMENTS: Final = 1_000_000
 _MOST_ARGUMENTS: Final = 4
+_DESCRIBED: Final = 64
+"""Features whose mean and spread are recorded one by one: spread evenly over all of them."""
 
 
 def tensors_in(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Iterator[tuple[str, torch.Tensor]]:
@@ -47,8 +50,11 @@ def digest_of(tensor: torch.Tensor) -> str:
     ).hexdigest()
 
 
-def batch_facts(tensor: torch.Tensor) -> dict[str, Any] | None:
-    """Range, scale and per-feature scale of an input; None for what has no plain numbers."""
+def batch_facts(tensor: torch.Tensor, first: bool = False) -> dict[str, Any] | None:
+    """Range, scale and per-feature scale of an input; None for what has no plain numbers.
+
+    Of the `first` tensor of a call also which rows it holds, and how its values and features are spread.
+    """
     if not is_plain_tensor(tensor) or not tensor.numel():
         return None
     values = tensor.detach()
@@ -75,18 +81,28 @@ def batch_facts(tensor: torch.Tensor) -> dict[str, Any] | None:
         "requires_grad": tensor.requires_grad,
     }
     if tensor.is_floating_point() and not bad:
-        facts |= _features(x)
+        facts |= _features(x, first)
+    if first and not tensor.requires_grad:
+        facts["rows"] = row_hashes(tensor)
+        facts |= quantiles(x) if tensor.is_floating_point() and not bad else token_facts(tensor)
     return facts
 
 
-def _features(x: torch.Tensor) -> dict[str, float]:
-    """Scale per feature: columns of 2-D inputs and last dimension of 3-D ones, channels of images."""
+def _features(x: torch.Tensor, each: bool) -> dict[str, Any]:
+    """Scale per feature: columns of 2-D inputs and last dimension of 3-D ones, channels of images.
+
+    The extremes over all features, and, if `each` is wanted, mean and standard deviation of at most 64 of them.
+    """
     if x.dim() < 2 or x.shape[0] < 8:
         return {}
     columns = x.transpose(0, 1).reshape(x.shape[1], -1) if x.dim() >= 4 else x.reshape(-1, x.shape[-1]).T
     mean, std = columns.mean(1), columns.std(1, correction=0)
     moving = std > 0
-    facts = {"feature_mean_max": float(mean.abs().max())}
+    facts: dict[str, Any] = {"feature_mean_max": float(mean.abs().max())}
+    if each:
+        stride = max(1, mean.numel() // _DESCRIBED)
+        facts["feature_means"] = mean[::stride][:_DESCRIBED].tolist()
+        facts["feature_stds"] = std[::stride][:_DESCRIBED].tolist()
     if bool(moving.any()):
         facts["feature_std_min"] = float(std[moving].min())
         facts["feature_std_max"] = float(std.max())

@@ -90,10 +90,10 @@ class Discovery:
             self.built[thing] = Built(location, self.watch.next_sequence(), self.watch.step)
 
     def load(self, module: nn.Module, state: Any) -> None:
-        """``load_state_dict`` put the values of `state` into a module."""
-        self.loaded.add(module)
+        """``load_state_dict`` put the values of `state` into a module: of none, if no name fits."""
         for name, parameter in module.named_parameters():
             if name in state:
+                self.loaded.add(module)
                 self.loaded_parameters[id(parameter)] = weakref.ref(parameter)
 
     def was_loaded(self, parameter: torch.Tensor) -> bool:

@@ -11,8 +11,10 @@ from typing import Any, Final
 import torch
 from torch import nn
 
+from flightcheck.adapters.torch.answers import Answers
 from flightcheck.adapters.torch.batches import batch_facts, tensors_in
 from flightcheck.adapters.torch.discovery import Discovery, Root
+from flightcheck.adapters.torch.features import Features
 from flightcheck.adapters.torch.losses import Losses
 from flightcheck.adapters.torch.operations import Operations
 from flightcheck.adapters.torch.watch import Watch, hands_off
@@ -21,6 +23,8 @@ from flightcheck.recording.records import Batch, Evaluation, Location
 
 _DENSE_STEPS: Final = 64
 """Training steps whose inputs are all recorded; after that only on sampled steps."""
+_EVALUATED_CALLS: Final = 16
+"""Calls of an evaluation whose inputs are recorded, per line and dataset."""
 _MOST_EVALUATIONS: Final = 2000
 _FUSED: Final = (nn.TransformerEncoder, nn.TransformerEncoderLayer, nn.MultiheadAttention)
 """Modules that compute in another order in evaluation mode, unless a function mode is active."""
@@ -74,10 +78,18 @@ class Forward:
         self.evaluations = 0
         self.evaluation_steps: list[int] = []
         self.last_inputs: list[tuple[str, weakref.ref[torch.Tensor]]] = []
-        self._recorded: dict[tuple[int, bool], int] = {}
+        self._recorded: dict[tuple[Any, ...], int] = {}
+        losses.last_inputs = lambda: self.last_inputs
         self._origins: dict[Location, tuple[Location | None, Location | None]] = {}
+        self.features = Features(watch)
+        self.answers = Answers(watch)
+        operations.compared = self._compared
+        self.source_of: Callable[[bool], int] = lambda training: -1
+        """Asked with every outermost call, in training or not, which dataset its batch came from."""
         self.look_at: Callable[[nn.Module, Any], Any] | None = None
         """Told the output of every module below a root, on sampled rounds."""
+        self.evaluated: Callable[[Root], None] = lambda root: None
+        """Told the model at the first call of every evaluation phase."""
         self.evaluating = False
         """The outermost call that runs now is of a model in eval mode, without gradients."""
         self.dropout_line: Location | None = None
@@ -191,16 +203,15 @@ class Forward:
     def _record_inputs(
         self, root: Root, inputs: list[tuple[str, torch.Tensor]], location: Location | None, training: bool
     ) -> None:
-        key = (root.info.index, training)
-        count = self._recorded.get(key, 0)
-        dense = _DENSE_STEPS if training else 16
-        if count >= dense and not (training and self.watch.sampled and count < 4 * dense):
+        source = self.source_of(training)
+        if not self._is_recorded(root, location, training, source):
             return
-        self._recorded[key] = count + 1
+        if training and inputs:
+            self.features.fed(root.info.index, *inputs[0])
         origin, order = self._origin(location)
         first = next((m.kind for m in self._in_call_order(root) if m.trainable and m.leaf), "")
-        for name, tensor in inputs:
-            facts = batch_facts(tensor)
+        for i, (name, tensor) in enumerate(inputs):
+            facts = batch_facts(tensor, first=i == 0)
             if facts is not None:
                 self.watch.writer.append(
                     Batch(
@@ -212,9 +223,25 @@ class Forward:
                         origin=origin,
                         order_origin=order,
                         first_module=first,
+                        source=source,
                         **facts,
                     )
                 )
+
+    def _is_recorded(self, root: Root, location: Location | None, training: bool, source: int) -> bool:
+        """Inputs are recorded of the first calls; in evaluation, of the first ones of every line and dataset."""
+        key = (root.info.index, training)
+        count = self._recorded.get(key, 0)
+        dense = _DENSE_STEPS
+        if training:
+            recorded = count < dense or (self.watch.sampled and count < 4 * dense)
+        else:
+            place = (*key, location, source)
+            here = self._recorded.get(place, 0)
+            recorded = count < dense and here < _EVALUATED_CALLS
+            self._recorded[place] = here + recorded
+        self._recorded[key] = count + recorded
+        return recorded
 
     def _origin(self, location: Location | None) -> tuple[Location | None, Location | None]:
         """The lines that computed the values of a call's input, and that decided which examples it holds."""
@@ -237,6 +264,8 @@ class Forward:
         if self.watch.learning:
             self.discovery.first_call(module)
         output = first_tensor(result)
+        if output is not None:
+            self.operations.comparisons.returned(output)
         with_graph = output is not None and output.requires_grad
         if with_graph and output is not None:
             index = self.discovery.module_index(module)
@@ -257,6 +286,7 @@ class Forward:
             phase = Phase(root, location, modes, module.training, bool(data["grad"]))
             phase.first_metrics = self.operations.metrics
             self.phases[root.info.index] = phase
+            self.evaluated(root)
             if self.evaluations < 3:
                 self.operations.resume()
         phase.calls += 1
@@ -266,6 +296,10 @@ class Forward:
             digest = ",".join(str(batch_key(t())) for _, t in self.last_inputs if t() is not None)
             phase.repeated |= digest in phase.digests
             phase.digests.add(digest)
+
+    def _compared(self, one: Any, other: Any) -> None:
+        if self.phases:
+            self.answers.compared(one, other)
 
     # -- phases -------------------------------------------------------------------------------------------------
 
@@ -309,8 +343,10 @@ class Forward:
                 self.evaluation_steps.append(self.watch.step)
             self.evaluations += 1
             phase.root.eval_calls += phase.calls
-        if self.phases and not self.watch.learning:
-            self.operations.suspend()
+        if self.phases:
+            self.answers.end_phase()
+            if not self.watch.learning:
+                self.operations.suspend()
         self.phases.clear()
         self.losses.eval_calls = 0
         self.losses.eval_values.clear()

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import weakref
-from typing import Any
+from typing import Any, Final
 
-from torch.utils.data import DataLoader, SequentialSampler
+from torch.utils.data import DataLoader, DistributedSampler, SequentialSampler
 
+from flightcheck.adapters.torch.datasets import Datasets
 from flightcheck.adapters.torch.discovery import Discovery
 from flightcheck.adapters.torch.watch import Watch
 from flightcheck.recording.records import LoaderInfo, Location
+
+_MOST_PASSES: Final = 32
 
 
 class Loaders:
@@ -26,6 +29,10 @@ class Loaders:
         self._batches: dict[int, int] = {}
         self.last: int | None = None
         """The loader that gave the latest batch."""
+        self.datasets = Datasets(watch)
+        self._opened: dict[int, list[int]] = {}
+        """Per iterator: index of the loader's line, number of the dataset, batches given."""
+        self._fresh = -1
 
     def of(self, loader: DataLoader[Any]) -> int:
         """The index of a loader's line."""
@@ -52,19 +59,40 @@ class Loaders:
         self._index[id(loader)] = (weakref.ref(loader), index)
         return index
 
-    def iterated(self, loader: DataLoader[Any], location: Location | None) -> int:
+    def iterated(self, loader: DataLoader[Any], iterator: Any, location: Location | None) -> int:
         """``iter(loader)`` was called."""
         index = self.of(loader)
+        self._opened[id(iterator)] = [index, self.datasets.opened(loader, index), 0]
         info = self.infos[index]
         self._iterators[index] = self._iterators.get(index, 0) + 1
         if info.iterator_location is None:
-            self.infos[index] = dataclasses.replace(info, iterator_location=location)
+            info = self.infos[index] = dataclasses.replace(info, iterator_location=location)
+        sampler = loader.sampler
+        if isinstance(sampler, DistributedSampler) and sampler.shuffle:
+            epochs = [*(info.sampler_epochs or []), sampler.seed + sampler.epoch][:_MOST_PASSES]
+            self.infos[index] = dataclasses.replace(
+                info, sampler_epochs=epochs, sampler_replicas=int(sampler.num_replicas)
+            )
         return index
 
-    def fetched(self, index: int) -> None:
+    def fetched(self, iterator: Any, batch: Any) -> None:
         """A batch was taken."""
+        opened = self._opened.get(id(iterator))
+        if opened is None:
+            return
+        index, source, given = opened
+        opened[2] += 1
         self.last = index
+        self._fresh = source
         self._batches[index] = self._batches.get(index, 0) + 1
+        if not given:
+            self.datasets.first_batch(source, batch)
+
+    def source(self, training: bool) -> int:
+        """The number of the dataset that gave a batch since the last call of a model, -1 if none did."""
+        source, self._fresh = self._fresh, -1
+        self.datasets.fed(source, training)
+        return source
 
     def trained(self) -> None:
         """The latest batch fed a training step."""
@@ -78,6 +106,7 @@ class Loaders:
                 info, iterators=self._iterators.get(i, 0), batches=self._batches.get(i, 0)
             )
             self.watch.writer.put(self.infos[i], i)
+        self.datasets.save()
 
 
 def _length(thing: Any) -> int | None:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
+import weakref
+from collections.abc import Callable
 from typing import Any, Final
 
 import torch
 
+from flightcheck.adapters.torch.axes import axes_of
 from flightcheck.adapters.torch.discovery import Discovery
 from flightcheck.adapters.torch.graph import behind_views
 from flightcheck.adapters.torch.operations import Operations
+from flightcheck.adapters.torch.padding import padded_target
 from flightcheck.adapters.torch.watch import Watch, is_plain_tensor
 from flightcheck.recording.provenance import argument_data_origin
 from flightcheck.recording.records import Location, LossCall, LossSite
@@ -23,6 +27,8 @@ FUNCTIONS: Final = (
 _WITH_CLASSES: Final = {"cross_entropy", "nll_loss", "kl_div", "multi_margin_loss"}
 _DENSE_CALLS: Final = 24
 """Calls of a site that are looked at in full; after that only on sampled steps."""
+_AXES_CALLS: Final = 4
+"""Calls of a site whose class axis is followed back to a layer."""
 _MOST_CALLS: Final = 400
 _MOST_ELEMENTS: Final = 65_536
 """Elements looked at per tensor; rows beyond are left out."""
@@ -44,6 +50,12 @@ class Losses:
         self.eval_values: list[float] = []
         """Values of loss calls without gradient since the last look."""
         self.eval_calls = 0
+        self.answered: Callable[[int, torch.Tensor], None] = lambda site, target: None
+        """Told the target of every observed training call."""
+        self.scored: Callable[[torch.Tensor, torch.Tensor], None] = lambda given, target: None
+        """Told input and target of every classification loss without gradients."""
+        self.last_inputs: Callable[[], list[tuple[str, weakref.ref[torch.Tensor]]]] = list
+        """What the model was last called with."""
 
     def called(self, function: str, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any) -> None:
         """A loss function returned."""
@@ -60,14 +72,19 @@ class Losses:
             self.eval_calls += 1
             if isinstance(result, torch.Tensor) and result.numel() == 1 and result.is_cpu:
                 self.eval_values.append(float(result.detach()))
+            if function in ("cross_entropy", "nll_loss"):
+                self.scored(given, target)
             return
         counts[0] += 1
+        if self.watch.learning:
+            self.operations.terms.result_of(index, result)
         seen = self._observed[index]
         if seen >= _MOST_CALLS or not (seen < _DENSE_CALLS or self.watch.sampled):
             return
         if not (is_plain_tensor(given) and is_plain_tensor(target) and given.numel() and target.numel()):
             return
         self._observed[index] += 1
+        self.answered(index, target)
         self._observe(index, function, given, target, result)
 
     def _site(self, function: str, location: Location | None, args: tuple[Any, ...], kwargs: dict[str, Any]) -> int:
@@ -79,6 +96,8 @@ class Losses:
             settings["weighted"] = isinstance(weight, torch.Tensor) or isinstance(
                 kwargs.get("pos_weight"), torch.Tensor
             )
+            if function in _WITH_CLASSES or "pos_weight" in kwargs:
+                settings["weight_ratio"] = _ratio(kwargs.get("pos_weight", weight))
             origin = argument_data_origin(location.file, location.line, "target", 1) if location else None
             self.sites.append(
                 LossSite(
@@ -91,6 +110,10 @@ class Losses:
         return self._index[key]
 
     def _observe(self, index: int, function: str, given: torch.Tensor, target: torch.Tensor, result: Any) -> None:
+        if self._observed[index] <= _AXES_CALLS and (axis := _class_axis(function, given)) is not None:
+            self._padding(index, target)
+            lines = self.operations.lines
+            self.watch.writer.append(axes_of(index, self.watch.step, given, target, axis=axis, lines=lines))
         node = behind_views(given.grad_fn)
         owner = self.operations.owners.get(given.grad_fn, self.operations.owners.get(node))
         module = self.discovery.modules.get(owner) if owner is not None else None
@@ -121,11 +144,34 @@ class Losses:
             )
         )
 
+    def _padding(self, index: int, target: torch.Tensor) -> None:
+        declared = (m.settings.get("padding_idx") for m in self.discovery.modules.values() if m.kind == "embedding")
+        known = sorted({int(k) for k in (*declared, *self.operations.padding_values) if k is not None})
+        found = padded_target(index, self.watch.step, target, self.last_inputs(), known) if known else None
+        if found is not None:
+            self.watch.writer.append(found)
+
     def save(self) -> None:
         """Write the sites with their counts."""
         for i, (trained, evaluated) in enumerate(self._counts):
             self.sites[i] = dataclasses.replace(self.sites[i], train_calls=trained, eval_calls=evaluated)
             self.watch.writer.put(self.sites[i], i)
+
+
+def _ratio(weight: Any) -> float:
+    """Largest over smallest class weight; of a ``pos_weight``, how far it is from 1."""
+    if not is_plain_tensor(weight) or not weight.numel() or not bool((weight > 0).all()):
+        return 1.0
+    if weight.numel() == 1:
+        return max(float(weight), 1 / float(weight))
+    return float(weight.max() / weight.min())
+
+
+def _class_axis(function: str, given: torch.Tensor) -> int | None:
+    """The axis over which this loss compares classes, or would for rows of a table."""
+    if function in ("cross_entropy", "nll_loss"):
+        return 1 if given.dim() > 1 else None
+    return 1 if given.dim() == 2 else None
 
 
 def _rows(tensor: torch.Tensor) -> torch.Tensor:

@@ -14,7 +14,9 @@ import torch
 
 from flightcheck.adapters.torch import wrappers
 from flightcheck.adapters.torch.activations import Activations
+from flightcheck.adapters.torch.batchnorms import BatchNorms
 from flightcheck.adapters.torch.budget import Budget
+from flightcheck.adapters.torch.checkpoints import Checkpoints
 from flightcheck.adapters.torch.discovery import Discovery
 from flightcheck.adapters.torch.forward import Forward
 from flightcheck.adapters.torch.graph import NodeLines, leaves_of
@@ -27,8 +29,10 @@ from flightcheck.adapters.torch.patches import Patches
 from flightcheck.adapters.torch.planning import Stopping, plan_of
 from flightcheck.adapters.torch.protocol import Protocol
 from flightcheck.adapters.torch.randomness import Randomness
+from flightcheck.adapters.torch.resources import ResourceUse
 from flightcheck.adapters.torch.source_lines import SourceLines
 from flightcheck.adapters.torch.statistics import Statistics
+from flightcheck.adapters.torch.stored_updates import StoredUpdates
 from flightcheck.adapters.torch.watch import LEARNING_STEPS, Watch
 from flightcheck.recording import provenance
 from flightcheck.recording.records import Coverage, Location
@@ -67,15 +71,23 @@ class TorchObserver:
         self.watch = watch = Watch(writer, self.lines)
         self.patches = Patches()
         self.discovery = Discovery(watch)
+        self.checkpoints = Checkpoints(watch, self.discovery)
         self.operations = Operations(watch, self.discovery)
         self.losses = Losses(watch, self.discovery, self.operations)
         self.forward = Forward(watch, self.discovery, self.operations, self.losses)
-        self.activations = Activations(watch, self.discovery, self.forward)
+        self.batchnorms = BatchNorms(watch, self.discovery)
+        self.forward.evaluated = self.batchnorms.evaluated
+        self.activations = Activations(watch, self.discovery, self.forward, self.batchnorms)
         self.optimizers = Optimizers(watch, self.discovery)
         self.schedulers = Schedulers(watch, self.discovery, self.optimizers)
         self.loaders = Loaders(watch, self.discovery)
+        self.forward.source_of = self.loaders.source
+        self.losses.scored = self.forward.answers.scored
+        self.losses.answered = self.forward.features.answered
         self.protocol = Protocol(watch, self.discovery, self.optimizers)
         self.statistics = Statistics(watch, self.discovery)
+        self.stored_updates = StoredUpdates(watch, self.discovery)
+        self.resources = ResourceUse(watch)
         self.randomness = Randomness(watch)
         self.node_lines = NodeLines()
         self.non_finite = NonFiniteOrigin(watch, self.discovery, self.forward, self.operations, self.node_lines)
@@ -171,6 +183,8 @@ class TorchObserver:
         for root in self.discovery.roots.values():
             self.statistics.first_look(root.parameter_indices)
         if loss.grad_fn is not None:
+            scaled = self.protocol.scale if "Mul" in loss.grad_fn.name() else None
+            self.operations.terms.write(loss, self.lines.here(), scaled, self.operations.lines)
             self.node_lines.learn(self._last_site, loss, self.operations.lines)
         return sorted(reached)
 
@@ -179,6 +193,7 @@ class TorchObserver:
         if loss is None:
             return
         self._backwards_in_round += 1
+        self.resources.backward_done(loss, location)
         self.protocol.after_backward(location, self._loss, reached, loss.grad_fn is None, self._last_site)
         if self.watch.learning:
             for root in self.discovery.roots.values():
@@ -203,6 +218,8 @@ class TorchObserver:
         if held.depth > 1:
             return
         held.closure |= closure
+        if not self.optimizers.steps_total:
+            self.checkpoints.settle()
         nonzero, norm = self.statistics.gradients(held)
         if not closure:
             self._norm = norm if nonzero >= 0 else None
@@ -213,6 +230,7 @@ class TorchObserver:
         self._step_data[held.info.index] = self.protocol.before_step(held, nonzero, closure)
         if self.watch.sampled:
             self.statistics.snapshot(held)
+            self.stored_updates.before_step(held)
 
     def after_step(self, optimizer: Any) -> None:
         """An optimizer stepped. May raise `StopTraining`."""
@@ -301,7 +319,12 @@ class TorchObserver:
             self._write_round()
         self._save_records(final=True)
         self.randomness.save()
+        self.checkpoints.settle()
+        self.stored_updates.save()
+        self.batchnorms.save()
+        self.resources.save()
         self.operations.save()
+        self.forward.features.save()
         self.watch.writer.put(plan_of(self))
         self.watch.writer.put(self._coverage())
         self.watch.writer.flush(force=True)
@@ -313,11 +336,15 @@ class TorchObserver:
         for root in self.discovery.roots.values():
             self.discovery.save_root(root)
         for held in self.optimizers.held:
-            if final and held.info.location is not None:
-                where = provenance.argument_origin(held.info.location.file, held.info.location.line, "lr", 1)
-                if where is not None:
-                    held.lr_location = self.lines.of(*where)
+            if final:
+                held.lr_location = self._argument(held.info.location, "lr", 1) or held.lr_location
+                held.decay_location = self._argument(held.info.location, "weight_decay", None)
             self.optimizers.save(held)
+
+    def _argument(self, call: Location | None, keyword: str, position: int | None) -> Location | None:
+        """The line at which the value of an optimizer's argument is written."""
+        where = provenance.argument_origin(call.file, call.line, keyword, position) if call is not None else None
+        return self.lines.of(*where) if where is not None else None
 
     def _coverage(self) -> Coverage:
         trained = {r.info.index for r in self.discovery.roots.values() if r.trainable}

@@ -8,7 +8,7 @@ PyTorch look whether a mode is active, and would compute in another order).
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import torch
@@ -17,6 +17,8 @@ from torch.utils._device import DeviceContext
 
 from flightcheck.adapters.torch.discovery import Discovery
 from flightcheck.adapters.torch.graph import behind_views, leaves_of
+from flightcheck.adapters.torch.metrics import COMPARISONS, Metrics
+from flightcheck.adapters.torch.terms import LossTerms
 from flightcheck.adapters.torch.watch import Watch
 from flightcheck.recording.records import Broadcast, GraphCut, Location
 
@@ -39,6 +41,7 @@ _IN_PLACE_FILLS: Final = {
     "xavier_uniform_", "xavier_normal_", "kaiming_uniform_", "kaiming_normal_", "orthogonal_", "eye_",
 }  # fmt: skip
 _WALKED_PER_LINE: Final = 2
+_MOST_PADDINGS: Final = 8
 _WALK_LIMIT: Final = 4000
 
 
@@ -49,6 +52,7 @@ class Operations(TorchFunctionMode):
         super().__init__()
         self.watch = watch
         self.discovery = discovery
+        self.terms = LossTerms(watch)
         self.lines: dict[Any, Location] = {}
         """Node → line of this round; emptied when the round ends, so that no graph outlives its use."""
         self.owners: dict[Any, int] = {}
@@ -58,6 +62,11 @@ class Operations(TorchFunctionMode):
         self.with_grad: list[bool] = []
         """Whether gradients were enabled when each of them was called."""
         self.metrics = 0
+        self.comparisons = Metrics(watch)
+        self.compared: Callable[[Any, Any], None] = lambda one, other: None
+        """Told the two sides of every comparison without gradients."""
+        self.padding_values: set[int] = set()
+        """Whole numbers that ``pad_sequence`` filled rows up with."""
         self.active = False
         """The mode is on PyTorch's stack: below those of the user, whose ``with`` takes off what lies on top."""
         self._cuts: dict[tuple[str, Location | None], GraphCut] = {}
@@ -87,6 +96,7 @@ class Operations(TorchFunctionMode):
         """Forget the graph of this round."""
         self.lines.clear()
         self.owners.clear()
+        self.terms.end_round()
 
     # -- looking ------------------------------------------------------------------------------------------------
 
@@ -111,14 +121,23 @@ class Operations(TorchFunctionMode):
                 self._note_write(target)
         if name in _CUTS:
             self._cut(_CUTS[name], args[0] if args else None)
+        if name == "pad_sequence" and len(self.padding_values) < _MOST_PADDINGS:
+            value = args[2] if len(args) > 2 else kwargs.get("padding_value", 0.0)
+            if isinstance(value, (int, float)) and float(value).is_integer():
+                self.padding_values.add(int(value))
         if name in _METRICS and not torch.is_grad_enabled():
             self.metrics += 1
+            if name in ("eq", "__eq__") and len(args) > 1:
+                self.compared(args[0], args[1])
+        if name in COMPARISONS and not self.modules:
+            self.comparisons.compared(name, args, self.watch.lines.here())
         node = _node_of(result)
         if node is None:
             return
         line = self.watch.lines.here()
         if line is not None:
             self.lines[node] = line
+        self.terms.note(name, args, kwargs, result, node)
         if name in _ACTIVATIONS and args and isinstance(args[0], torch.Tensor):
             self._activation(name, args[0], node)
         elif name in _ELEMENTWISE and len(args) > 1:
@@ -201,6 +220,7 @@ class Operations(TorchFunctionMode):
 
     def save(self) -> None:
         """Write what was learnt."""
+        self.comparisons.save()
         for i, cut in enumerate(self._cuts.values()):
             self.watch.writer.put(cut, i)
         for i, broadcast in enumerate(self._broadcasts.values()):

@@ -76,12 +76,14 @@ def plan_of(observer: TorchObserver) -> Plan:
     losses = [s for s in observer.losses.sites if s.train_calls]
     epochs = provenance.loop_count(backward.file, backward.line, {}) if backward is not None else None
     accumulation = round(observer.protocol.backwards / most) if most and len(stepping) == 1 else 1
+    steps = [h.step_location for h in stepping if h.step_location is not None]
     per_epoch = trained[0].length if trained else None
     if per_epoch is not None and accumulation > 1:
         per_epoch = -(-per_epoch // accumulation)
     return Plan(
         unit="step" if most else "backward",
         accumulation=max(1, accumulation),
+        counted_steps=any(provenance.in_every_nth_round(s.file, s.line) for s in steps),
         roots=roots,
         loss_sites=[s.index for s in losses],
         batch_source="loader" if trained else "inputs" if roots else "",

@@ -8,6 +8,7 @@ from typing import Final
 
 import torch
 
+from flightcheck.adapters.torch.batches import digest_of
 from flightcheck.adapters.torch.discovery import Discovery
 from flightcheck.adapters.torch.optimizers import Held
 from flightcheck.adapters.torch.watch import Watch
@@ -29,6 +30,7 @@ class Statistics:
         self._rows: dict[str, dict[int, float]] = {"grad": {}, "weight": {}, "update": {}}
         self._before: dict[int, torch.Tensor] = {}
         self._looked: set[int] = set()
+        self._at_address: dict[tuple[int, torch.Size], int] = {}
 
     def gradients(self, held: Held) -> tuple[int, float]:
         """Record the gradient norms of an optimizer's parameters, before it steps.
@@ -132,7 +134,20 @@ class Statistics:
                 zero=low == high == 0.0,
                 duplicate_rows=duplicate_rows(values),
                 write_location=None if written == info.location else written,
+                first_values=digest_of(values) if values.dim() == 2 and low != high and values.itemsize > 1 else "",
+                shares_memory_with=self._same_memory(index, values),
             )
+
+    def _same_memory(self, index: int, values: torch.Tensor) -> int:
+        """Another living parameter with the same memory, -1 if there is none."""
+        if not values.numel():
+            return -1
+        place = (values.data_ptr(), values.shape)
+        other = self._at_address.get(place, index)
+        if other != index and self.discovery.parameter_refs[other]() is not None:
+            return other
+        self._at_address[place] = index
+        return -1
 
     def first_gradient(self, indices: Sequence[int]) -> None:
         """The first gradient that is not zero: are the gradients of units equal?"""

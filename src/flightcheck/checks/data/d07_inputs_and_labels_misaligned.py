@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from scipy import stats  # type: ignore[import-untyped]
-
 from flightcheck.checks.base import Check, Finding, NotApplicable, NotEnoughEvidence, Param, check
 from flightcheck.checks.start.s02_input_ignored_entirely import makes_no_difference
 from flightcheck.recording.records import Location
@@ -65,6 +63,8 @@ class InputsAndLabelsMisaligned(Check):
             raise NotEnoughEvidence(
                 f"{n} different examples with {classes} classes; {self.examples.value:.0f} are needed"
             )
+        from scipy import stats  # type: ignore[import-untyped] # slow to import, and `list` needs it not
+
         upper = float(stats.beta.ppf(0.99, found["hits"] + 1, max(n - found["hits"], 1)))
         if upper > chance + self.above.value:
             raise NotEnoughEvidence("neighbours agree on labels: the labels carry information, the training is slow")

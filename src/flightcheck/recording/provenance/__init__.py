@@ -11,10 +11,25 @@ from collections.abc import Iterator
 
 from flightcheck.recording.provenance.definitions import Value
 from flightcheck.recording.provenance.follower import Follower
-from flightcheck.recording.provenance.source import Source, constant_of, end_of, last_name, line_of, read_source
+from flightcheck.recording.provenance.source import (
+    Source,
+    constant_of,
+    end_of,
+    last_name,
+    line_of,
+    read_source,
+    walk_scope,
+)
 from flightcheck.recording.provenance.vocabulary import LOSSES, NOT_MODELS, UNKNOWN_LOOPS
 
-__all__ = ["argument_data_origin", "argument_origin", "loop_count", "order_origin", "value_origin"]
+__all__ = [
+    "argument_data_origin",
+    "argument_origin",
+    "in_every_nth_round",
+    "loop_count",
+    "order_origin",
+    "value_origin",
+]
 
 
 def argument_origin(file: str, line: int, keyword: str, position: int | None) -> tuple[str, int] | None:
@@ -198,6 +213,62 @@ def loop_count(file: str, line: int, frame_values: dict[str, int | float]) -> in
         counted = [c for c in counted if c[0] is not loops[0]]
         plausible = [n for loop, n in counted if not ast.unparse(loop.target).lower().startswith(UNKNOWN_LOOPS)]
         return plausible[-1] if plausible else None
+    except Exception:  # as above
+        return None
+
+
+def in_every_nth_round(file: str, line: int) -> bool:
+    """The line runs only when a counter is a multiple of something: under ``if (i + 1) % n == 0``, inside a loop."""
+    try:
+        source = read_source(file)
+        if source is None:
+            return False
+        around = [n for n in ast.walk(source.tree) if isinstance(n, ast.stmt) and n.lineno <= line <= end_of(n)]
+        for node in sorted(around, key=lambda n: -n.lineno):
+            if isinstance(node, ast.For | ast.AsyncFor | ast.While | ast.FunctionDef | ast.AsyncFunctionDef):
+                return False
+            if isinstance(node, ast.If) and line > end_of(node.test):
+                tests = [node.test, *(d.node for d in Follower()._definitions(Value(source, node.test)))]
+                if any(isinstance(n, ast.BinOp) and isinstance(n.op, ast.Mod) for t in tests for n in ast.walk(t)):
+                    return True
+        return False
+    except Exception:  # as above
+        return False
+
+
+def keeps_graph(file: str, line: int) -> tuple[str, int] | None:
+    """The line that adds a loss with its graph to a sum or a list: ``total += loss``, ``losses.append(loss)``.
+
+    Args:
+        file: the source file.
+        line: the line of ``loss.backward()``.
+
+    Returns:
+        File and line in the same function or script, None if there is no such line.
+    """
+    try:
+        source = read_source(file)
+        calls = [c for c in source.calls if c.lineno <= line <= end_of(c)] if source else []
+        names = {n.id for c in calls for n in ast.walk(c) if isinstance(n, ast.Name)}
+        if source is None or not names:
+            return None
+        lines: list[int] = []
+        for node in walk_scope(source.scope(calls[0])):
+            added: ast.AST | None = None
+            if isinstance(node, ast.AugAssign):
+                added = node.value
+            elif isinstance(node, ast.Call) and last_name(node.func) == "append" and node.args:
+                added = node.args[0]
+            elif isinstance(node, ast.Assign) and isinstance(node.value, ast.BinOp):
+                targets = {ast.unparse(t) for t in node.targets}
+                sides = (node.value.left, node.value.right)
+                added = node.value if targets & {ast.unparse(side) for side in sides} else None
+            if added is not None and not any(isinstance(n, ast.Call) for n in ast.walk(added)):
+                held = {n.id for n in ast.walk(added) if isinstance(n, ast.Name)}
+                if held & names:
+                    lines.append(line_of(node))
+        after = sorted(lines, key=lambda n: (n < line, n))
+        return (file, after[0]) if after else None
     except Exception:  # as above
         return None
 

@@ -77,6 +77,9 @@ def swap(b: Boundaries, patch: Patch) -> None:
             reduction = given[1].get("reduction", "mean")
             with b.unwatched():  # one call of a loss by the script is one call
                 return F.cross_entropy(prediction, classes, reduction=reduction if reduction in _REDUCTIONS else "mean")
+        if patch.value == "transpose" and name == "cross_entropy" and prediction.dim() > 2:
+            b.acted(patch)
+            given = again(prediction.movedim(-1, 1), target)
         if patch.value == "bce_with_logits" and name == "binary_cross_entropy":
             b.acted(patch)
             with b.unwatched():

@@ -6,10 +6,14 @@ from collections.abc import Callable
 from typing import Final
 
 from flightcheck.adapters.torch.patching.boundaries import Boundaries
-from flightcheck.adapters.torch.probes import neighbours
+from flightcheck.adapters.torch.probes import gradients, leaks, neighbours
 from flightcheck.patch import Patch
 
-_PROBES: Final[dict[str, Callable[[Boundaries, Patch], None]]] = {"neighbours": neighbours.install}
+_PROBES: Final[dict[str, Callable[[Boundaries, Patch], None]]] = {
+    "neighbours": neighbours.install,
+    "leaks": leaks.install,
+    "gradients": gradients.install,
+}
 
 
 def install(boundaries: Boundaries, patch: Patch) -> None:

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 def modules(o: TorchObserver) -> None:
     """Construction, loading, modes and calls of modules."""
     note = o.watch.guarded(o.discovery.constructed)
-    loaded = o.watch.guarded(o.discovery.load)
+    loaded, before_load = o.watch.guarded(o.discovery.load), o.watch.guarded(o.checkpoints.before_load)
+    after_load = o.watch.guarded(o.checkpoints.after_load)
     depth = 0
 
     def construct(original: Any) -> Any:
@@ -39,8 +40,11 @@ def modules(o: TorchObserver) -> None:
     def load(original: Any) -> Any:
         @functools.wraps(original)
         def load_state_dict(self: nn.Module, *args: Any, **kwargs: Any) -> Any:
+            before = before_load(self)
             result = original(self, *args, **kwargs)
-            loaded(self, args[0] if args else kwargs.get("state_dict", {}))
+            state = args[0] if args else kwargs.get("state_dict", {})
+            loaded(self, state)
+            after_load(self, state, bool(args[1] if len(args) > 1 else kwargs.get("strict", True)), before or {})
             return result
 
         return load_state_dict

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import time
 from multiprocessing.process import BaseProcess
 from typing import TYPE_CHECKING, Any
 
@@ -18,15 +19,18 @@ if TYPE_CHECKING:
 def loaders(o: TorchObserver) -> None:
     """DataLoaders and the batches they give."""
     constructed = o.watch.guarded(o.discovery.constructed)
-    current: dict[int, int] = {}
 
     def iterated(loader: Any, iterator: Any) -> None:
-        index = o.loaders.iterated(loader, o.lines.here())
-        current[id(iterator)] = index
+        index = o.loaders.iterated(loader, iterator, o.lines.here())
         o.protocol.record("loader_iter", index, o.lines.here())
 
     told = o.watch.guarded(iterated)
-    fetched = o.watch.guarded(lambda it: o.loaders.fetched(current[id(it)]) if id(it) in current else None)
+
+    def taken(iterator: Any, batch: Any, seconds: float) -> None:
+        o.loaders.fetched(iterator, batch)
+        o.resources.waited(seconds)
+
+    fetched = o.watch.guarded(taken)
 
     def construct(original: Any) -> Any:
         @functools.wraps(original)
@@ -48,8 +52,9 @@ def loaders(o: TorchObserver) -> None:
     def following(original: Any) -> Any:
         @functools.wraps(original)
         def __next__(self: Any) -> Any:  # noqa: N807
+            started = time.perf_counter()
             batch = original(self)
-            fetched(self)
+            fetched(self, batch, time.perf_counter() - started)
             return batch
 
         return __next__
@@ -60,8 +65,13 @@ def loaders(o: TorchObserver) -> None:
 
 
 def files(o: TorchObserver) -> None:
-    """States of optimizers read from files."""
-    told = o.watch.guarded(lambda read: o.optimizers.state_read(read, o.lines.here()))
+    """States of optimizers and of models read from files."""
+
+    def note(read: Any) -> None:
+        o.optimizers.state_read(read, o.lines.here())
+        o.checkpoints.read(read, o.lines.here())
+
+    told = o.watch.guarded(note)
 
     def load(original: Any) -> Any:
         @functools.wraps(original)

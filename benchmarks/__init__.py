@@ -1,0 +1,1 @@
+"""Measurements of the diagnosis. They know Flightcheck only by its command line."""

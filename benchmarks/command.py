@@ -1,0 +1,56 @@
+"""`flightcheck check` as a user calls it, and what its report says first."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from benchmarks.results import environment
+
+LOUD = ("warn", "error", "critical")
+
+
+def check(
+    text: str, arguments: tuple[str, ...] = (), options: tuple[str, ...] = (), name: str = "train.py"
+) -> dict[str, Any]:
+    """Check a script; its findings of severity warn or above, the first root cause first, and what it printed."""
+    with tempfile.TemporaryDirectory() as folder:
+        script, report = Path(folder) / name, Path(folder) / "report.json"
+        script.write_text(text)
+        command = [sys.executable, "-m", "flightcheck", "check", "--runs-dir", f"{folder}/runs", "--json", str(report)]
+        start = time.monotonic()
+        done = subprocess.run(
+            [*command, *options, str(script), *arguments],
+            capture_output=True, text=True, cwd=folder, env=environment(), timeout=900, check=False,
+        )  # fmt: skip
+        seconds = time.monotonic() - start
+        if not report.is_file():
+            raise RuntimeError(f"no report ({done.returncode}): {done.stderr[-2000:]}")
+        data = json.loads(report.read_text())
+    findings = [f for f in data["findings"] if f["severity"] in LOUD]
+    findings.sort(key=lambda f: (not f["root"], f["rank"] or 99))
+    return {
+        "findings": [
+            {
+                "code": f["code"],
+                "severity": f["severity"],
+                "root": f["root"],
+                "line": (f["location"] or {}).get("line") if _in(f, name) else None,
+            }
+            for f in findings
+        ],
+        "stdout": done.stdout[-2000:],
+        "ended": data["run"]["ended"],
+        "steps": data["run"]["steps"],
+        "seconds": seconds,
+        "broken": [entry["code"] for entry in data["verdicts"]["error"]],
+    }
+
+
+def _in(finding: dict[str, Any], name: str) -> bool:
+    return Path((finding["location"] or {}).get("file") or "").name == name

@@ -1,0 +1,93 @@
+"""Batch normalizations: how many values they normalize over, and how old their running statistics are.
+
+The running statistics start at mean 0 and variance 1, and every batch replaces the share `momentum` of them. So the
+statistics themselves tell what the batches were: no input needs to be looked at.
+"""
+
+from __future__ import annotations
+
+import statistics
+import weakref
+from typing import Final
+
+import torch
+from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from flightcheck.adapters.torch.discovery import Discovery, Root
+from flightcheck.adapters.torch.watch import Watch
+from flightcheck.recording.states import BatchStatistics
+
+_MOST_CALLS: Final = 256
+_MOST_EVALUATIONS: Final = 64
+_MOST_MODULES: Final = 64
+
+
+class BatchNorms:
+    """What the batch normalizations of all models were given."""
+
+    def __init__(self, watch: Watch, discovery: Discovery) -> None:
+        self.watch = watch
+        self.discovery = discovery
+        self._values: dict[int, list[int]] = {}
+        self._evaluated: dict[int, BatchStatistics] = {}
+        self._refs: dict[int, weakref.ref[nn.Module]] = {}
+        self._evaluations = 0
+
+    def normalized(self, index: int, module: nn.Module, output: torch.Tensor) -> None:
+        """A module was called in training, in a round that is measured."""
+        if not isinstance(module, _BatchNorm) or not module.training or output.dim() < 2:
+            return
+        seen = self._values.setdefault(index, [])
+        self._refs.setdefault(index, weakref.ref(module))
+        if len(seen) < _MOST_CALLS and output.shape[1]:
+            seen.append(output.numel() // output.shape[1])
+
+    def evaluated(self, root: Root) -> None:
+        """An evaluation of a model begins: what are its running statistics worth?"""
+        module = root.module()
+        if module is None or not root.batchnorms or self._evaluations >= _MOST_EVALUATIONS:
+            return
+        self._evaluations += 1
+        if any(m in self.discovery.loaded for m in module.modules()):
+            return  # the statistics began elsewhere
+        for norm in root.batchnorms[:_MOST_MODULES]:
+            index = self.discovery.module_index(norm)
+            if index is None or norm.training or not isinstance(norm, _BatchNorm):
+                continue
+            record = _worth(index, norm, self.watch.step)
+            if record is not None:
+                self._evaluated[index] = record
+
+    def save(self) -> None:
+        """Write the records."""
+        for index in self._values.keys() | self._evaluated.keys():
+            known = self._evaluated.get(index) or BatchStatistics(index)
+            seen = self._values.get(index, [])
+            module = self._refs[index]() if index in self._refs else None
+            record = BatchStatistics(
+                **{
+                    **vars(known),
+                    "values": float(statistics.median(seen)) if seen else None,
+                    "calls": len(seen),
+                    "synchronized": isinstance(module, nn.SyncBatchNorm),
+                }
+            )
+            self.watch.writer.put(record, index)
+
+
+def _worth(index: int, norm: _BatchNorm, step: int) -> BatchStatistics | None:
+    """How far the running statistics are from those of the batches that made them."""
+    mean, variance, count = norm.running_mean, norm.running_var, norm.num_batches_tracked
+    if mean is None or variance is None or count is None:
+        return None
+    tracked, momentum = int(count), norm.momentum
+    left = 0.0 if momentum is None and tracked else (1 - float(momentum or 0.0)) ** tracked
+    ratio = shift = None
+    if 0 <= left < 1:
+        inside = ((variance.detach().double() - left) / (1 - left)).clamp_min(1e-12)
+        ratio = float((variance.double() / inside).median())
+        shift = float((mean.detach().double().abs() * left / (1 - left) / inside.sqrt()).median())
+    return BatchStatistics(
+        index, momentum=momentum, tracked=tracked, step=step, left=left, variance_ratio=ratio, mean_shift=shift
+    )

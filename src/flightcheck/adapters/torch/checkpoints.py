@@ -1,0 +1,197 @@
+"""Weights that were to come from a checkpoint: did ``load_state_dict`` put any into the model?
+
+Of every tensor only its shape and sixteen of its values are kept, so that no checkpoint is held in memory.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import weakref
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import torch
+from torch import nn
+
+from flightcheck.adapters.torch.discovery import Discovery
+from flightcheck.adapters.torch.watch import Watch, is_plain_tensor
+from flightcheck.recording.records import Location
+from flightcheck.recording.states import StateLoad
+
+_MOST_LOADS: Final = 64
+_MOST_FILES: Final = 4
+_MOST_TENSORS: Final = 20_000
+_LONGEST_PREFIX: Final = 3
+"""Segments of a name that may be the prefix: ``model.``, ``module.encoder_q.`` …"""
+
+Print = tuple[tuple[int, ...], tuple[float, ...]]
+"""Shape and sixteen values of a tensor."""
+
+
+@dataclass
+class _Pending:
+    """A load whose effect is told when training begins: a later load, or a copy by hand, may fill what is missing."""
+
+    record: StateLoad
+    module: weakref.ref[nn.Module]
+    unfilled: dict[str, tuple[weakref.ref[torch.Tensor], Print]]
+    source: dict[str, Print]
+
+
+class Checkpoints:
+    """Files that were read, and the loads of modules."""
+
+    def __init__(self, watch: Watch, discovery: Discovery) -> None:
+        self.watch = watch
+        self.discovery = discovery
+        self._files: list[tuple[Location | None, dict[str, Print]]] = []
+        self._pending: list[_Pending] = []
+        self._loads = 0
+
+    def read(self, value: Any, location: Location | None) -> None:
+        """`value` came from a file: remember the tables of tensors inside it."""
+        for table in list(_tables(value))[:8]:
+            self._files.append((location, prints_of(table.items())))
+        del self._files[: -2 * _MOST_FILES]
+
+    def before_load(self, module: nn.Module) -> dict[str, Print]:
+        """The module is about to be given a state: what its matrices are now."""
+        if self._loads >= _MOST_LOADS:
+            return {}
+        return prints_of((n, p) for n, p in module.named_parameters() if p.dim() > 1)
+
+    def after_load(self, module: nn.Module, state: Any, strict: bool, before: dict[str, Print]) -> None:
+        """The module was given `state`."""
+        if self._loads >= _MOST_LOADS or not isinstance(state, Mapping):
+            return
+        self._loads += 1
+        parameters = dict(module.named_parameters())
+        unfilled: dict[str, tuple[weakref.ref[torch.Tensor], Print]] = {
+            name: (weakref.ref(parameters[name]), seen)
+            for name, seen in before.items()
+            if name in parameters and print_of(parameters[name]) == seen
+        }
+        given = prints_of((k, v) for k, v in state.items() if isinstance(v, torch.Tensor) and isinstance(k, str))
+        names = set(parameters).union(n for n, _ in module.named_buffers())
+        source, file = {k: v for k, v in given.items() if k not in names}, None
+        if not source and len(unfilled) == len(before):
+            file, source = self._filtered(unfilled)
+        record = StateLoad(
+            index=self._loads - 1,
+            location=self.watch.lines.here(),
+            type=type(module).__name__,
+            strict=strict,
+            given=len(given),
+            matched=sum(name in names for name in given),
+            matrices=len(before),
+            from_file=file,
+        )
+        self._pending.append(_Pending(record, weakref.ref(module), unfilled, source))
+
+    def _filtered(self, unfilled: dict[str, Any]) -> tuple[Location | None, dict[str, Print]]:
+        """The load changed nothing: the latest file whose tensors have the names of the module behind a prefix."""
+        wanted = {name: seen for name, (_, seen) in unfilled.items()}
+        for location, table in reversed(self._files):
+            prefixes = renaming(wanted, table)
+            if prefixes is not None:
+                return location, table
+        return None, {}
+
+    def settle(self) -> None:
+        """Training begins, or is over: write what the loads did."""
+        for pending in self._pending:
+            self.watch.writer.put(self._judged(pending), pending.record.index)
+        self._pending.clear()
+        self._files.clear()
+
+    def _judged(self, pending: _Pending) -> StateLoad:
+        module = pending.module()
+        wanted = {
+            name: seen
+            for name, (ref, seen) in pending.unfilled.items()
+            if (parameter := ref()) is not None and print_of(parameter) == seen
+        }
+        record = dataclasses.replace(
+            pending.record, unfilled=len(wanted), whole=module is not None and id(module) in self.discovery.roots
+        )
+        found = renaming(wanted, pending.source)
+        if module is None or found is None:
+            return record
+        strip, add, names = found
+        sizes = {n: p.numel() for n, p in module.named_parameters() if p.dim() > 1}
+        return dataclasses.replace(
+            record,
+            misnamed=len(names),
+            misnamed_share=sum(sizes.get(n, 0) for n in names) / max(1, sum(sizes.values())),
+            source_prefix=strip,
+            module_prefix=add,
+            example=strip + names[0].removeprefix(add),
+        )
+
+
+def print_of(tensor: torch.Tensor) -> Print:
+    """Shape and sixteen values, spread evenly."""
+    shape = tuple(tensor.shape)
+    if not is_plain_tensor(tensor) or not tensor.numel() or type(tensor.detach()) is not torch.Tensor:
+        return shape, ()
+    flat = tensor.detach().reshape(-1)
+    return shape, tuple(flat[:: max(1, flat.numel() // 16)][:16].double().tolist())
+
+
+def prints_of(tensors: Iterable[tuple[str, torch.Tensor]]) -> dict[str, Print]:
+    """`print_of` by name, of the first 20 000."""
+    return {name: print_of(t) for (name, t), _ in zip(tensors, range(_MOST_TENSORS))}
+
+
+def renaming(wanted: dict[str, Print], source: dict[str, Print]) -> tuple[str, str, list[str]] | None:
+    """The change of a prefix under which most of the matrices in `source` become those that are wanted.
+
+    Returns:
+        The prefix in the source, the one that is wanted, and the wanted names it reaches whose shapes agree and whose
+        values differ; None if fewer than two matrices, or fewer than half of the source's, are reached by any.
+    """
+    matrices = {name: seen for name, seen in source.items() if len(seen[0]) > 1}
+    best: tuple[str, str, list[str]] | None = None
+    for strip in _prefixes(matrices):
+        for add in _prefixes(wanted):
+            if strip == add:
+                continue
+            here = {name: add + name.removeprefix(strip) for name in matrices if name.startswith(strip)}
+            names = [new for old, new in here.items() if new in wanted and _another(wanted[new], matrices[old])]
+            if len(names) < 2 or len(names) * 2 < len(here):
+                continue
+            if best is None or (len(names), -len(strip + add)) > (len(best[2]), -len(best[0] + best[1])):
+                best = strip, add, names
+    return best
+
+
+def _another(one: Print, other: Print) -> bool:
+    """Of one shape, and with other values; a change of precision makes none."""
+    close = all(math.isclose(a, b, rel_tol=0.01, abs_tol=1e-6) for a, b in zip(one[1], other[1]))
+    return one[0] == other[0] and not close
+
+
+def _prefixes(names: Iterable[str]) -> list[str]:
+    """The beginnings, of up to three segments, that several names share; the empty one first."""
+    counts: dict[str, int] = {}
+    for name in names:
+        parts = name.split(".")
+        for depth in range(1, min(_LONGEST_PREFIX, len(parts) - 1) + 1):
+            prefix = ".".join(parts[:depth]) + "."
+            counts[prefix] = counts.get(prefix, 0) + 1
+    common = sorted((p for p, n in counts.items() if n > 1), key=lambda p: -counts[p])
+    return ["", *common[:16]]
+
+
+def _tables(value: Any, depth: int = 0) -> Iterable[Mapping[str, torch.Tensor]]:
+    """The dictionaries in something read from a file that name tensors, up to two levels deep."""
+    if not isinstance(value, Mapping):
+        return
+    tensors = {k: v for k, v in value.items() if isinstance(k, str) and isinstance(v, torch.Tensor)}
+    if tensors:
+        yield tensors
+    elif depth < 2:
+        for inner in list(value.values())[:16]:
+            yield from _tables(inner, depth + 1)

@@ -1,0 +1,176 @@
+"""The rows and columns of training inputs: which examples were seen, and what single features are."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from flightcheck.adapters.torch.watch import Watch, is_plain_tensor
+from flightcheck.recording.inputs import FeatureTable
+
+_HASHED_ROWS: Final = 256
+"""Rows of one batch that are hashed."""
+_HASHED_VALUES: Final = 256
+"""Values of a row that are hashed: spread evenly over it."""
+_QUANTILES: Final = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
+_TABLE_ROWS: Final = 2048
+_TABLE_COLUMNS: Final = 512
+_MOST_ROOTS: Final = 4
+_MIX: Final = np.uint64(0x9E3779B97F4A7C15)
+_EXACT: Final = 1e-5
+"""Relative deviation that rounding to float32, scaling and shifting may leave between a target and its copy."""
+
+Values = npt.NDArray[np.float64]
+
+
+def row_hashes(tensor: torch.Tensor) -> list[int]:
+    """One 64-bit hash for each of the first rows; 0 for a row that holds one value only (blank, padding)."""
+    if tensor.dim() < 2 or tensor.shape[0] < 1 or tensor.numel() // tensor.shape[0] < 2:
+        return []
+    rows = tensor.detach()[:_HASHED_ROWS].flatten(1)
+    stride = max(1, rows.shape[1] // _HASHED_VALUES)
+    values = rows[:, ::stride][:, :_HASHED_VALUES].to("cpu", torch.float32).numpy() + np.float32(0)  # -0 is 0
+    bits = values.view(np.uint32).astype(np.uint64)
+    with np.errstate(over="ignore"):
+        bits = (bits + np.uint64(1)) * _MIX
+        bits ^= bits >> np.uint64(29)
+        weights = (np.arange(1, values.shape[1] + 1, dtype=np.uint64) * _MIX) ^ (_MIX >> np.uint64(7))
+        weights = (weights ^ (weights >> np.uint64(31))) * _MIX | np.uint64(1)
+        hashes = (bits * weights).sum(1, dtype=np.uint64)
+    blank = (values == values[:, :1]).all(1)
+    return [int(h) for h in np.where(blank, np.uint64(0), hashes).view(np.int64)]
+
+
+def quantiles(x: torch.Tensor) -> dict[str, list[float]]:
+    """Seven quantiles of a sample of all values (finite ones) of a batch."""
+    if x.dim() < 2:
+        return {}
+    flat = x.reshape(-1)
+    ordered = flat[:: max(1, flat.numel() // 4096) | 1][:4096].sort().values
+    last = ordered.numel() - 1
+    return {"quantiles": ordered[[round(q * last) for q in _QUANTILES]].tolist()}
+
+
+def token_facts(tensor: torch.Tensor) -> dict[str, Any]:
+    """Of a batch of token ids: how much of it is padding, and whether every row begins with one token twice."""
+    if tensor.dtype not in (torch.int32, torch.int64) or tensor.dim() != 2 or min(tensor.shape) < 4:
+        return {}
+    ids = tensor.detach()[:_HASHED_ROWS, :1024].to("cpu").numpy()
+    last = tensor.detach()[:_HASHED_ROWS, -1].to("cpu").numpy()
+    ends = ids.shape[1] == tensor.shape[1]
+    facts: dict[str, Any] = {}
+    values, counts = np.unique(last, return_counts=True)
+    if ends and counts.max() >= 2:
+        same = ids[:, ::-1] == values[counts.argmax()]
+        run = np.logical_and.accumulate(same, axis=1).sum(1)
+        facts["padding"] = float(run[run >= 2].sum() / ids.size)
+    first = ids[0, 0]
+    if bool((ids[:, :2] == first).all()) and bool((ids[:, 2:] != first).any(1).all()):
+        facts["leading"] = int(first)
+    return facts
+
+
+class Features:
+    """Keeps copies of a bounded number of rows of 2-D training inputs, with the targets of the same step."""
+
+    def __init__(self, watch: Watch) -> None:
+        self.watch = watch
+        self._rows: dict[tuple[int, str], list[Values]] = {}
+        self._targets: dict[tuple[int, str], list[Values | None]] = {}
+        self._sites: dict[tuple[int, str], int] = {}
+        self._latest: tuple[int, str] | None = None
+
+    def fed(self, root: int, argument: str, tensor: torch.Tensor) -> None:
+        """A training call of a root."""
+        self._latest = None
+        key = (root, argument)
+        known = self._rows.get(key)
+        if known is None:
+            if len(self._rows) >= _MOST_ROOTS:
+                return
+            known = []
+        if (
+            not tensor.is_floating_point()
+            or tensor.dim() != 2
+            or not 1 < tensor.shape[1] <= _TABLE_COLUMNS
+            or not is_plain_tensor(tensor)
+        ):
+            return
+        left = _TABLE_ROWS - sum(len(r) for r in known)
+        if left <= 0 or (known and known[0].shape[1] != tensor.shape[1]):
+            return
+        self._rows[key] = known
+        known.append(tensor.detach()[:left].to("cpu", torch.float64, copy=True).numpy())
+        self._targets.setdefault(key, []).append(None)
+        self._latest = key
+
+    def answered(self, site: int, target: torch.Tensor) -> None:
+        """A loss compared the latest call with this target."""
+        key, self._latest = self._latest, None
+        if key is None or target.dim() not in (1, 2) or (target.dim() == 2 and target.shape[1] != 1):
+            return
+        rows = self._rows[key][-1]
+        if target.shape[0] >= len(rows) and self._sites.setdefault(key, site) == site:
+            self._targets[key][-1] = target.detach().flatten()[: len(rows)].to("cpu", torch.float64).numpy().copy()
+
+    def save(self) -> None:
+        """Write one table per root and argument."""
+        for (root, argument), parts in self._rows.items():
+            x = np.concatenate(parts)
+            known = [i for i, t in enumerate(self._targets[root, argument]) if t is not None]
+            given = [t for t in self._targets[root, argument] if t is not None]
+            if len(x) < 8 or not np.isfinite(x).all():
+                continue
+            table = columns_of(root, argument, x)
+            if given:
+                y = np.concatenate(given)
+                table.update(copies_of(np.concatenate([parts[i] for i in known]), y))
+                table["site"] = self._sites[root, argument]
+            self.watch.writer.put(FeatureTable(**table), root)
+        self._latest = None
+
+
+def columns_of(root: int, argument: str, x: Values) -> dict[str, Any]:
+    """Constant and equal columns."""
+    constant = (x == x[:1]).all(0)
+    groups: dict[bytes, list[int]] = {}
+    for i in np.flatnonzero(~constant):
+        groups.setdefault(x[:, i].tobytes(), []).append(int(i))
+    return {
+        "root": root,
+        "argument": argument,
+        "rows": len(x),
+        "distinct_rows": len(np.unique(x, axis=0)),
+        "features": x.shape[1],
+        "constant": [int(i) for i in np.flatnonzero(constant & (x[0] != 0))],
+        "duplicates": [g for g in groups.values() if len(g) > 1],
+        "binary": int(sum(len(np.unique(x[:, i])) == 2 for i in np.flatnonzero(~constant))),
+    }
+
+
+def copies_of(x: Values, y: Values) -> dict[str, Any]:
+    """Columns that are the target in another coding."""
+    facts: dict[str, Any] = {"targets": len(y), "target_classes": 0, "copies": []}
+    classes = np.unique(y)
+    if len(x) != len(y) or not np.isfinite(y).all() or len(classes) < 2:
+        return facts
+    moving = np.flatnonzero(x.std(0) > 0)
+    if bool((y == y.round()).all()) and len(classes) <= 100:
+        facts["target_classes"] = len(classes)
+        groups = [x[y == c] for c in classes]
+        for i in moving:
+            scale = float(np.ptp(x[:, i]))
+            centres = np.sort([float(g[:, i].mean()) for g in groups])
+            if np.diff(centres).min() > 1e-3 * scale and max(float(np.ptp(g[:, i])) for g in groups) < _EXACT * scale:
+                facts["copies"].append(int(i))
+        return facts
+    centred = y - y.mean()
+    for i in moving:
+        z = x[:, i] - x[:, i].mean()
+        slope = float(z @ centred / (z @ z))
+        if np.abs(centred - slope * z).max() < _EXACT * np.abs(centred).max():
+            facts["copies"].append(int(i))
+    return facts

@@ -1,0 +1,87 @@
+"""What rounds leave behind, and what they wait for: graphs that are still held, batches that are late."""
+
+from __future__ import annotations
+
+import time
+import weakref
+from collections import deque
+from typing import Any, Final
+
+import torch
+
+from flightcheck.adapters.torch.watch import Watch
+from flightcheck.recording.provenance import keeps_graph
+from flightcheck.recording.records import Location
+from flightcheck.recording.surroundings import Resources as Record
+
+_FOLLOWED: Final = 256
+_COUNTED_EVERY: Final = 25
+_LATEST: Final = 3
+"""Rounds whose losses may well be alive: variables of the loop."""
+_KEY: Final = "flightcheck"
+
+
+class _Mark:
+    """Lies in the metadata of a graph node and lives as long as the node; it holds nothing."""
+
+    __slots__ = ("__weakref__",)
+
+
+class ResourceUse:
+    """Marks graphs and counts the marks that are left; adds up the waiting for batches."""
+
+    def __init__(self, watch: Watch) -> None:
+        self.watch = watch
+        self._marks: deque[weakref.ref[_Mark]] = deque(maxlen=_FOLLOWED)
+        self._graphs = 0
+        self._kept = 0
+        self._location: Location | None = None
+        self._batches = 0
+        self._waited = 0.0
+        self._first = self._last = 0.0
+        self._spent_at_first = self._spent = 0.0
+
+    def backward_done(self, loss: torch.Tensor, location: Location | None) -> None:
+        """A backward returned: from now on nobody needs the graph of `loss`."""
+        node = loss.grad_fn
+        if node is None:
+            return
+        mark = _Mark()
+        metadata: Any = node.metadata
+        metadata[_KEY] = mark
+        self._marks.append(weakref.ref(mark))
+        self._graphs += 1
+        if self._graphs % _COUNTED_EVERY == 0:
+            self._count(location)
+
+    def _count(self, location: Location | None) -> None:
+        older = list(self._marks)[:-_LATEST]
+        kept = sum(mark() is not None for mark in older)
+        if kept > self._kept:
+            self._kept = kept
+            self._location = location
+
+    def waited(self, seconds: float) -> None:
+        """A batch was taken from a loader after so long."""
+        now = time.perf_counter()
+        if not self._first:  # the start of the workers is not told apart from the first batch
+            self._first, self._spent_at_first = now, self.watch.spent
+            return
+        self._batches += 1
+        self._waited += seconds
+        self._last, self._spent = now, self.watch.spent
+
+    def save(self) -> None:
+        """Write the record."""
+        line = self._location
+        found = keeps_graph(line.file, line.line) if line is not None else None
+        self.watch.writer.put(
+            Record(
+                graphs=self._graphs,
+                graphs_kept=self._kept,
+                graphs_kept_location=self.watch.lines.of(*found) if found else line,
+                batches=self._batches,
+                batch_seconds=self._waited,
+                seconds=max(0.0, self._last - self._first - (self._spent - self._spent_at_first)),
+            )
+        )

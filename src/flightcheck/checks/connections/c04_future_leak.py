@@ -1,0 +1,60 @@
+"""C04: a model that predicts the next token and can see it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from flightcheck.checks.base import Check, Finding, NotEnoughEvidence, Param, check
+from flightcheck.recording.run import Run
+
+
+@check(
+    "C04",
+    "future-leak",
+    severity="error",
+    evidence="B",
+    fix="Give the attention a causal mask, and let the target be the input moved by one position.",
+)
+class FutureLeak(Check):
+    """The target is the next token, and outputs depend on tokens that come later.
+
+    ## What it checks
+    In a trial, on a copy of the model in eval mode and float64. Where the target is the input moved by one position (on
+    95 % of the positions), all tokens of the second half are replaced: the outputs of the first half must not move
+    (relative limit 1e-7). And where the target is the input itself (99 %) while no output depends on the future, the
+    model is asked to copy the token that it was given.
+    ## Why it matters
+    The training loss falls towards zero and generated text is nonsense: the answer was in the input.
+    ## How to fix
+    A causal mask (``is_causal=True``, or an upper triangle of minus infinity); targets moved by one.
+    ## Source
+    Karpathy, A Recipe for Training Neural Networks; catalogue C04: the threshold must be zero, not small.
+    ## Known false alarms
+    Prefix language models that see all of a prefix on purpose.
+    """
+
+    limit = Param(1e-7, "far above float64 noise; a missing mask moved outputs by 0.013 in a pilot")
+
+    def __call__(self, run: Run) -> Iterator[Finding]:
+        found = run.probe("leaks").result
+        if "future" not in found:
+            raise NotEnoughEvidence("targets are not the input's tokens, or the model could not be asked")
+        moved = float(found["future"])
+        root = next((r for r in run.roots if r.train_calls), None)
+        attention = next((m for m in run.modules if m.kind == "attention" and m.order >= 0), None)
+        if found.get("next_token") and moved > self.limit.value:
+            yield Finding(
+                f"Outputs of the first half of a sequence move by {moved:.2g} of their size when tokens of the second "
+                "half are replaced, and the target is the next token: the model sees what it is to predict.",
+                location=(root.call_location if root else None) or (attention.location if attention else None),
+                module=attention.path if attention else "",
+                evidence={"moved": moved},
+            )
+        elif found.get("copies") and moved <= self.limit.value:
+            yield Finding(
+                "The target at each position is the input token of that position, and outputs see nothing of the "
+                "future: the model only has to copy its input.",
+                location=next((s.target_origin or s.location for s in run.loss_sites if s.train_calls), None),
+                evidence={"moved": moved},
+                fix="Move the target by one: inputs[:, :-1] and inputs[:, 1:].",
+            )

@@ -1,0 +1,100 @@
+"""C27: an evaluation with running statistics that never caught up with the batches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from flightcheck.checks.base import Check, Finding, NotApplicable, NotEnoughEvidence, Param, check
+from flightcheck.recording.run import Run
+from flightcheck.recording.states import BatchStatistics
+
+
+@check(
+    "C27",
+    "batchnorm-statistics-stale",
+    severity="error",
+    evidence="B",
+    needs=("batch_statistics", "modules"),
+    fix="Leave the momentum of BatchNorm at 0.1, or recompute the statistics before evaluating.",
+)
+class BatchnormStatisticsStale(Check):
+    """A model is evaluated with BatchNorm statistics that are still mostly those of its construction.
+
+    ## What it checks
+    At the last evaluation, after 44 batches or more: the share (1 - momentum)^batches of the initial mean 0 and
+    variance 1 that is left in the running statistics, and how far these are from those of the batches. In a training
+    that goes on, the same share at its planned end.
+    ## Why it matters
+    In training, BatchNorm uses the batch; in evaluation, the running statistics. If these are wrong, the evaluated
+    model is another one: good training loss, bad validation, which looks like overfitting.
+    ## How to fix
+    `momentum` in PyTorch is the weight of the new batch: what other frameworks call 0.99 is 0.01 here, and needs some
+    hundred steps. Use the default, or `torch.optim.swa_utils.update_bn` before evaluating.
+    ## Source
+    Wu and Johnson 2021, Rethinking "Batch" in BatchNorm; PyTorch, BatchNorm (note on momentum).
+    ## Known false alarms
+    Statistics that were loaded are not judged. A small momentum in a long training catches up and is not reported. A
+    momentum near 1 is information: the statistics are those of the last batch alone.
+    """
+
+    batches = Param(44, "0.9^44 is under 1 %: the default momentum has caught up by then")
+    left = Param(0.1, "a tenth of the initial values moves normalized outputs by less than usual noise")
+    ratio = Param(1.5, "a wrong variance by a half scales every output by more than a fifth")
+    shift = Param(0.5, "standard deviations: half of a ReLU's input range around its threshold")
+    last_batch = Param(0.9, "with such a weight of the newest batch the average spans one batch")
+
+    def __call__(self, run: Run) -> Iterator[Finding]:
+        norms = run.batch_statistics
+        if not norms:
+            raise NotApplicable("no BatchNorm was seen in training or evaluation")
+        newest = [n for n in norms if n.calls and n.momentum is not None and n.momentum >= self.last_batch.value]
+        evaluated = [n for n in norms if n.tracked is not None and n.calls]
+        if not evaluated and not newest:
+            raise NotEnoughEvidence("no evaluation with running statistics of its own making was seen")
+        judged = [n for n in evaluated if (n.tracked or 0) >= self.batches.value]
+        if not judged and not newest:
+            raise NotEnoughEvidence(f"no evaluation after {self.batches.value:.0f} batches")
+        stale = [n for n in judged if self._stale(n)]
+        if len(stale) * 2 > len(judged):
+            yield from self._report(run, stale)
+        elif newest:
+            module = run.module(newest[0].module)
+            yield Finding(
+                f"BatchNorm has momentum {newest[0].momentum:g}, in PyTorch the weight of the newest batch: the "
+                "evaluation uses the statistics of the last batch or two.",
+                location=module.location if module else None,
+                module=module.path if module else "",
+                evidence={"momentum": newest[0].momentum},
+                severity="info",
+                fix=f"If {newest[0].momentum:g} is the value of another framework, PyTorch's is "
+                f"{1 - (newest[0].momentum or 0):.3g}.",
+            )
+
+    def _stale(self, norm: BatchStatistics) -> bool:
+        if norm.left <= self.left.value or norm.variance_ratio is None:
+            return False
+        wrong = not 1 / self.ratio.value <= norm.variance_ratio <= self.ratio.value
+        return wrong or (norm.mean_shift or 0.0) > self.shift.value
+
+    def _report(self, run: Run, stale: list[BatchStatistics]) -> Iterator[Finding]:
+        first = max(stale, key=lambda n: n.left)
+        if run.info.ended not in ("finished", "exit"):
+            planned = (run.plan.epochs or 0) * (run.plan.steps_per_epoch or 0) * run.plan.accumulation
+            if planned <= 0:
+                raise NotEnoughEvidence("the training goes on, and may be long enough for the statistics")
+            if (1 - (first.momentum or 0.0)) ** planned <= self.left.value:
+                return
+        module = run.module(first.module)
+        ratio, shift = first.variance_ratio or 0.0, first.mean_shift or 0.0
+        yield Finding(
+            f"The evaluation after {first.tracked} batches uses BatchNorm statistics of which {first.left:.0%} are "
+            f"still those of the construction (momentum {first.momentum:g}): the variance is {ratio:.3g} times that of "
+            f"the batches, the mean {shift:.2g} standard deviations off, in {len(stale)} BatchNorm layers.",
+            location=module.location if module else None,
+            module=module.path if module else "",
+            evidence={
+                "momentum": first.momentum, "batches": first.tracked, "left": first.left, "variance_ratio": ratio,
+                "mean_shift": shift,
+            },
+            onset_step=first.step,
+        )  # fmt: skip

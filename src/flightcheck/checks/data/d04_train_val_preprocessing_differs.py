@@ -1,0 +1,196 @@
+"""D04: evaluation inputs are prepared in another way than training inputs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from flightcheck.checks.base import Check, Finding, NotApplicable, NotEnoughEvidence, Param, check
+from flightcheck.checks.data._splits import OWN_DATA, Split, splits
+from flightcheck.recording.records import Batch
+from flightcheck.recording.run import Run
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Difference:
+    """What was done to one side only."""
+
+    words: str
+    in_training: bool
+    """The side of which the other's step is missing is the training's."""
+
+
+@check(
+    "D04",
+    "train-val-preprocessing-differs",
+    severity="error",
+    evidence="T",
+    needs=("batches",),
+    fix="Send training and evaluation data through the same transform, with the statistics of the training set.",
+)
+class TrainValPreprocessingDiffers(Check):
+    """The inputs of evaluation went through another preprocessing than those of training.
+
+    ## What it checks
+    Three marks of a step that only one side went through, on floating-point inputs: all quantiles differ by the
+    factor 255; the values of both sides end at fixed bounds (0 and 1, -1 and 1, 0 and 16 …) that differ while the
+    distributions between them agree; of at least 4 features, one side is standardized (mean 0, standard deviation 1)
+    and on the other most features lie 3 standard deviations away or have a 3 times different spread. It fires only
+    if every evaluated batch that holds no training example differs.
+    ## Why it matters
+    The model answers inputs that it has never seen the like of. The validation result is bad whatever is trained,
+    and looks like overfitting.
+    ## How to fix
+    Fit the transform on the training data and apply the same object to both: `scaler.transform(X_val)`;
+    `transforms.Normalize(mean, std)` in both pipelines.
+    ## Source
+    Rabanser et al. 2019, Failing Loudly, tests for shifts; the marks of a missing step are ours.
+    ## Known false alarms
+    Evaluation on nothing but outliers of standardized data. Domain shift, augmentation, grids for plots and noise
+    robustness beside a clean evaluation are not flagged.
+    """
+
+    factor = Param(0.12, "quantiles of two samples of the same images differ by a few percent; 255 and 127.5 by 50")
+    values = Param(16, "values per example from which they are pixels or a spectrum, not coordinates of a plot")
+    bounds = Param(0.2, "share of the range by which the bounds must differ")
+    agree = Param(0.12, "largest difference of the quantiles between the bounds")
+    features = Param(4, "fewer features shift together by chance")
+    deviations = Param(3.0, "standard deviations: a domain shift moves single features so far, not most of them")
+    ratio = Param(3.0, "ratio of the spreads, for the same reason as above")
+    most = Param(0.6, "share of the features that must differ")
+    standard = Param(0.8, "share of features with a mean below 0.3 and a spread within 0.7-1.4: standardized")
+    rows = Param(32, "rows of each side below which means and spreads are too uncertain")
+
+    def __call__(self, run: Run) -> Iterator[Finding]:
+        if run.in_regime(*OWN_DATA):
+            raise NotApplicable("models are called without gradients on data that are no evaluation set")
+        judged = 0
+        for split in splits(run):
+            training = [b for b in split.training if b.quantiles]
+            held_out = [
+                b for b in self._held_out(split) if b.quantiles and b.shape[1:2] == split.training[0].shape[1:2]
+            ]
+            if len(training) < 3 or not held_out or min(_count(training), _count(held_out)) < self.rows.value:
+                continue
+            judged += 1
+            differences = [self._difference(training, [b]) for b in held_out if b.shape[0] >= 8]
+            found = self._difference(training, held_out)
+            if found is None or not differences or None in differences:
+                continue
+            side = training[0] if found.in_training else held_out[0]
+            yield Finding(
+                f"The inputs of evaluation differ from those of training as if one step of preprocessing were missing: "
+                f"{found.words}.",
+                location=side.origin or side.location,
+                evidence={
+                    "training_quantiles": _median(training).tolist(),
+                    "evaluation_quantiles": _median(held_out).tolist(),
+                },
+                onset_step=held_out[0].step,
+            )
+        if not judged:
+            raise NotEnoughEvidence("too few floating-point inputs of training and of evaluation beside it")
+
+    def _held_out(self, split: Split) -> list[Batch]:
+        """Evaluated batches without the training data that are evaluated again."""
+        return [b for several in split.evaluated.values() for b in several if len(split.seen_before(b)) < 3]
+
+    def _difference(self, training: list[Batch], held_out: list[Batch]) -> Difference | None:
+        wide = math.prod(training[0].shape[1:]) >= self.values.value
+        found = (self._factor(training, held_out) or self._bounds(training, held_out)) if wide else None
+        return found or self._standardization(training, held_out)
+
+    def _factor(self, training: list[Batch], held_out: list[Batch]) -> Difference | None:
+        one, other = _median(training), _median(held_out)
+        large = np.abs(one) > 0.05 * np.abs(one).max()
+        if not large.any() or not (np.abs(other[large]) > 0).all():
+            return None
+        ratio = float(np.median(other[large] / one[large]))
+        top = max(b.maximum for b in held_out) / max((b.maximum for b in training), default=1.0)
+        for factor in (255.0, 1 / 255.0):
+            if abs(ratio / factor - 1) < self.factor.value and abs(top / factor - 1) < self.factor.value:
+                which = "evaluation" if factor > 1 else "training"
+                return Difference(
+                    f"they differ by the factor 255, so the {which} data are not divided by it", factor < 1
+                )
+        return None
+
+    def _bounds(self, training: list[Batch], held_out: list[Batch]) -> Difference | None:
+        ends = [_bounds_of(side) for side in (training, held_out)]
+        if ends[0] is None or ends[1] is None:
+            return None
+        (low, high), (other_low, other_high) = ends[0], ends[1]
+        reach = max(high - low, other_high - other_low)
+        if max(abs(low - other_low), abs(high - other_high)) < self.bounds.value * reach:
+            return None
+        inside = (_median(training) - low) / (high - low)
+        other = (_median(held_out) - other_low) / (other_high - other_low)
+        if float(np.abs(inside - other).max()) > self.agree.value:
+            return None
+        words = f"values of training lie between {low:.3g} and {high:.3g}, those of evaluation between {other_low:.3g} "
+        return Difference(
+            f"{words}and {other_high:.3g}, spread in the same way between these bounds", high > 2 * other_high
+        )
+
+    def _standardization(self, training: list[Batch], held_out: list[Batch]) -> Difference | None:
+        one, other = _moments(training), _moments(held_out)
+        if one is None or other is None or len(one[0]) != len(other[0]):
+            return None
+        alive = (one[1] > 1e-6 * one[1].max()) & (other[1] > 1e-6 * other[1].max())
+        if alive.sum() < self.features.value:
+            return None
+        (mean, std), (other_mean, other_std) = [(m[alive], s[alive]) for m, s in (one, other)]
+        away = np.abs(mean - other_mean) > self.deviations.value * np.maximum(std, other_std)
+        spread = np.abs(np.log(other_std / std)) > math.log(self.ratio.value)
+        far = float((away | spread).mean())
+        standard = [_standardized(m, s) > self.standard.value for m, s in ((mean, std), (other_mean, other_std))]
+        if far < self.most.value or standard[0] == standard[1]:
+            return None
+        names = ("training", "evaluation") if standard[0] else ("evaluation", "training")
+        raw = (other_mean, other_std) if standard[0] else (mean, std)
+        return Difference(
+            f"the features are standardized in {names[0]} but not in {names[1]}, where their means reach "
+            f"{np.abs(raw[0]).max():.3g} and their standard deviations {raw[1].max():.3g}",
+            not standard[0],
+        )
+
+
+def _count(batches: list[Batch]) -> int:
+    return sum(b.shape[0] for b in batches)
+
+
+def _median(batches: list[Batch]) -> Floats:
+    found: Floats = np.median(np.array([b.quantiles for b in batches], dtype=float), axis=0)
+    return found
+
+
+def _bounds_of(batches: list[Batch]) -> tuple[float, float] | None:
+    """The smallest and largest value, if they are bounds: met by a share of the values, or by batch after batch."""
+    low, high = float(np.median([b.minimum for b in batches])), float(np.median([b.maximum for b in batches]))
+    if not high > low:
+        return None
+    slack = 1e-3 * (high - low)
+    quantiles = _median(batches)
+    met = quantiles[0] - low < slack or high - quantiles[-1] < slack
+    again = [abs(b.minimum - low) < slack and abs(b.maximum - high) < slack for b in batches]
+    repeated = len({b.digest for b in batches}) >= 3 and float(np.mean(again)) >= 0.8
+    return (low, high) if (met or repeated) and float(np.mean(again)) >= 0.5 else None
+
+
+def _moments(batches: list[Batch]) -> tuple[Floats, Floats] | None:
+    """Mean and standard deviation of each feature over all batches."""
+    usable = [b for b in batches if b.feature_means and len(b.feature_means) == len(batches[0].feature_means)]
+    if not usable:
+        return None
+    means, stds = (np.array([getattr(b, n) for b in usable]) for n in ("feature_means", "feature_stds"))
+    return means.mean(0), np.sqrt((stds**2).mean(0) + means.var(0))
+
+
+def _standardized(mean: Floats, std: Floats) -> float:
+    return float(((np.abs(mean) < 0.3) & (std > 0.7) & (std < 1.4)).mean())

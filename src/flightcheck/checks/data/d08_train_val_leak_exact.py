@@ -1,0 +1,127 @@
+"""D08: validation examples are trained on."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import replace
+
+from flightcheck.checks.base import Check, Finding, NotApplicable, NotEnoughEvidence, Param, Severity, check
+from flightcheck.checks.data._splits import OWN_DATA, Split, is_called_held_out, splits
+from flightcheck.recording.records import Batch, Location
+from flightcheck.recording.run import Run
+
+
+@check(
+    "D08",
+    "train-val-leak-exact",
+    severity="error",
+    evidence="X",
+    needs=("batches",),
+    fix="Split first, by example or group, and augment, oversample or window only afterwards.",
+)
+class TrainValLeakExact(Check):
+    """Examples of what the code calls validation or test data are also trained on.
+
+    ## What it checks
+    Hashes of single examples: which inputs of an evaluation had the same model already been trained on? It fires
+    where names in the code call the evaluated data validation or test data and at least 5 different examples and 2 %
+    of them were seen in training. Below a fifth of the part of the training data that was watched it warns.
+    ## Why it matters
+    A model knows examples that it was trained on. The validation result is too good, overfitting stays hidden, and
+    the wrong model is chosen.
+    ## How to fix
+    Split the data into disjoint parts before anything else: `train, val = random_split(data, [0.8, 0.2])`, and build
+    the training loader from `train`, not from `data`. Oversample, augment or cut windows after the split.
+    ## Source
+    Kapoor and Narayanan 2023, Leakage and the reproducibility crisis in machine-learning-based science.
+    ## Known false alarms
+    Data with natural duplicates (short texts, tables of few categories): examples that repeat inside a split are
+    counted against it, and short rows of few values are left out. Training data that are evaluated on purpose are
+    not flagged unless they are called test data.
+    """
+
+    examples = Param(20, "fewer evaluated examples are a demonstration")
+    overlap = Param(5, "a few duplicates occur in every public data set")
+    share = Param(0.02, "natural duplicates of image benchmarks lie between 0.1 and 10 %; of most tables below 1 %")
+    grave = Param(0.2, "a fifth of the data is no accident of collection: the split itself is wrong")
+    bits = Param(64, "short rows of few different values (digits, words of a toy) meet by chance")
+    repeated = Param(0.25, "more repetition inside a split than a quarter of the overlap explains the overlap")
+
+    def __call__(self, run: Run) -> Iterator[Finding]:
+        if run.in_regime(*OWN_DATA):
+            raise NotApplicable("models are called without gradients on data that are no evaluation set")
+        judged = 0
+        for split in splits(run):
+            for batches in split.evaluated.values():
+                rows = {r for b in batches for r in b.rows if r}
+                if len(rows) < self.examples.value:
+                    continue
+                judged += 1
+                if is_called_held_out(run, batches[0]):
+                    yield from self._judge(run, split, batches, len(rows))
+        if not judged:
+            raise NotEnoughEvidence(f"no evaluation of {self.examples.value:.0f} different examples")
+
+    def _judge(self, run: Run, split: Split, batches: list[Batch], distinct: int) -> Iterator[Finding]:
+        known = {r for b in batches for r in split.seen_before(b)}
+        share = len(known) / distinct
+        if len(known) < self.overlap.value or share < self.share.value:
+            return
+        natural = max(_repeated(batches), _repeated(self._first_pass(run, split.training)))
+        if natural > self.repeated.value * share or not all(self._rich(b) for b in batches):
+            return
+        part = self._watched_part(run, split)
+        severity: Severity | None = None if share >= self.grave.value * part else "warn"
+        where = self._place(run, split, batches[0])
+        of_all = f" (which were {part:.0%} of the training data)" if part < 0.95 else ""
+        yield Finding(
+            f"{len(known)} of {distinct} evaluated examples ({share:.0%}) are among the {len(split.trained_rows)} that "
+            f"the model was seen to be trained on{of_all}: the validation data are not held out.",
+            location=where,
+            evidence={"shared": len(known), "evaluated": distinct, "trained": len(split.trained_rows), "part": part},
+            onset_step=batches[0].step,
+            severity=severity,
+        )
+
+    def _rich(self, batch: Batch) -> bool:
+        """Examples hold so much that two equal ones are the same one: real numbers, or enough values of few kinds."""
+        values, kinds = math.prod(batch.shape[1:]), batch.distinct or 1
+        if batch.dtype.startswith(("float", "bfloat")) and kinds > 0.5 * min(4096, math.prod(batch.shape)):
+            return True
+        return values * math.log2(kinds) >= self.bits.value
+
+    def _first_pass(self, run: Run, batches: list[Batch]) -> list[Batch]:
+        """The batches of the first pass of a loader as one; each for itself where there is no loader."""
+        loader = next((d.loader for d in run.datasets if d.source == batches[0].source), None)
+        length = run.loaders[loader].length if loader is not None and 0 <= loader < len(run.loaders) else None
+        if not length:
+            return batches
+        return [replace(batches[0], rows=[r for b in batches[:length] for r in b.rows])]
+
+    def _watched_part(self, run: Run, split: Split) -> float:
+        """Which part of the training data was seen, 1 if unknown."""
+        sizes = {d.source: d.examples for d in run.datasets}
+        total = max((sizes.get(b.source) or 0 for b in split.training), default=0)
+        return min(1.0, len(split.trained_rows) / total) if total else 1.0
+
+    def _place(self, run: Run, split: Split, batch: Batch) -> Location | None:
+        """The loader of the evaluation; that of the training if it draws from all of what the other is a part of."""
+        known = {d.source: d for d in run.datasets}
+        evaluated = known.get(batch.source)
+        trained = known.get(split.training[0].source)
+        if trained and evaluated and trained.whole and not evaluated.whole and trained.shared == evaluated.shared:
+            evaluated = trained
+        if evaluated is not None and 0 <= evaluated.loader < len(run.loaders):
+            return run.loaders[evaluated.loader].location
+        return batch.order_origin or batch.origin or batch.location
+
+
+def _repeated(batches: list[Batch]) -> float:
+    """Share of examples that stand twice in what was given between two training steps."""
+    given: dict[int, list[int]] = {}
+    for b in batches:
+        given.setdefault(b.step, []).extend(r for r in b.rows if r)
+    rows = list(given.values())
+    total = sum(len(r) for r in rows)
+    return 1 - sum(len(set(r)) for r in rows) / total if total else 0.0

@@ -1,0 +1,87 @@
+"""D10: classes of very different size, treated not at all or twice."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from flightcheck.checks.base import Check, Finding, NotApplicable, NotEnoughEvidence, Param, check
+from flightcheck.recording.records import LossSite
+from flightcheck.recording.run import Run
+
+
+@check(
+    "D10",
+    "class-imbalance-untreated",
+    severity="warn",
+    evidence="T",
+    needs=("loss_calls", "datasets"),
+    fix="Use one correction: class weights in the loss, or a balanced sampler, or logit adjustment.",
+)
+class ClassImbalanceUntreated(Check):
+    """One class is much more frequent than another and nothing is done about it, or it is corrected twice.
+
+    ## What it checks
+    Double correction (warning): a weighted sampler makes the labels of the batches balanced, *and* the loss weights
+    the classes more than 3-fold. No correction (information): of at least 500 labels the most frequent class has
+    more than 10 times as many as the least frequent one.
+    ## Why it matters
+    A model that always answers the frequent class has a low loss; corrected twice, the rare class counts as often as
+    if it were the frequent one, and its false alarms abound.
+    ## How to fix
+    One correction is enough: `CrossEntropyLoss(weight=…)` or `WeightedRandomSampler`, never both.
+    ## Source
+    SageMaker Debugger ClassImbalance (ratio 10). Menon et al. 2021, Long-tail learning via logit adjustment.
+    ## Known false alarms
+    Class weights that stand for costs, beside a balanced sampler.
+    """
+
+    labels = Param(500, "fewer labels tell little of the rare class")
+    ratio = Param(10, "as SageMaker: below it a plain loss copes")
+    weights = Param(3, "weights closer together are no correction of an imbalance")
+    balanced = Param(2, "ratio of the class counts that a balancing sampler leaves by chance")
+    classes = Param(100, "vocabularies and long tails are uneven by nature")
+
+    def __call__(self, run: Run) -> Iterator[Finding]:
+        judged = 0
+        sampler = next(
+            (d for d in run.datasets if d.trained and (d.sampler_weight_ratio or 1) > self.weights.value), None
+        )
+        for site in run.loss_sites:
+            counts = self._counts(run, site)
+            if counts.sum() < self.labels.value or len(counts) < 2:
+                continue
+            judged += 1
+            ratio = float(counts.max() / counts.min())
+            weighted = float(site.settings.get("weight_ratio", 1.0))
+            if sampler is not None and weighted > self.weights.value and ratio < self.balanced.value:
+                yield Finding(
+                    f"The sampler ({sampler.sampler}) already balances the classes (largest over smallest count "
+                    f"{ratio:.1f}), and the loss weights them up to {weighted:.0f}-fold once more.",
+                    location=site.location,
+                    evidence={"ratio": ratio, "weight_ratio": weighted, "sampler": sampler.sampler},
+                )
+            elif sampler is None and ratio > self.ratio.value and not site.settings.get("weighted"):
+                yield Finding(
+                    f"The most frequent class is {ratio:.0f} times as frequent as the least frequent one, and neither "
+                    "the loss nor the sampler takes account of it.",
+                    location=site.location,
+                    evidence={"ratio": ratio, "counts": counts.tolist()},
+                    severity="info",
+                )
+        if not judged:
+            if not any(c.label_counts for c in run.training_calls()):
+                raise NotApplicable("no class labels")
+            raise NotEnoughEvidence(f"fewer than {self.labels.value:.0f} class labels, or one class only")
+
+    def _counts(self, run: Run, site: LossSite) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+        """How often each class that occurs at all was a target."""
+        calls = [
+            c for c in run.training_calls() if c.site == site.index and c.label_counts and len(c.target_shape) == 1
+        ]
+        width = max((len(c.label_counts or []) for c in calls), default=0)
+        total = np.zeros(width if width <= self.classes.value else 0, np.int64)
+        for c in calls if len(total) else []:
+            total[: len(c.label_counts or [])] += np.array(c.label_counts, np.int64)
+        return total[total > 0]

@@ -1,0 +1,101 @@
+"""D16: training and evaluation number their classes differently."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import numpy.typing as npt
+
+from flightcheck.checks.base import Check, Finding, NotApplicable, NotEnoughEvidence, Param, check
+from flightcheck.recording.records import Location
+from flightcheck.recording.run import Run
+
+
+@check(
+    "D16",
+    "label-mapping-differs",
+    severity="error",
+    evidence="T",
+    needs=("confusions", "datasets"),
+    fix="Make one mapping from class names to numbers, from the training set, and use it for every split.",
+)
+class LabelMappingDiffers(Check):
+    """The same class has another number in training than in evaluation.
+
+    ## What it checks
+    `class_to_idx` of the training and the evaluation dataset: does a name have two numbers? And the answers of the
+    latest evaluation: are some classes answered as each other, so that a renumbering of the labels would make the
+    answers right (each of them at 80 % or more, at least 20 examples each)?
+    ## Why it matters
+    The model learned the right thing, and is measured by the wrong labels: the result is far below chance for these
+    classes, whatever is changed in the training.
+    ## How to fix
+    `classes = sorted(set(train_labels))` once, and the same dictionary for validation; with `LabelEncoder`:
+    `encoder.transform(val_labels)`, not `fit_transform`.
+    ## Source
+    Kuhn 1955, The Hungarian method for the assignment problem, as used to match clusters with classes.
+    ## Known false alarms
+    Evaluation on nothing but adversarial examples of two classes.
+    """
+
+    rate = Param(0.8, "share of a class that is answered as one other: confusion of alike classes is below a half")
+    examples = Param(20, "by chance 80 % of 20 answers are wrong in two classes at once in 1 of 30 000 evaluations")
+
+    def __call__(self, run: Run) -> Iterator[Finding]:
+        named = self._names(run)
+        if named is not None:
+            yield named
+            return
+        if not run.training_calls("cross_entropy", "nll_loss"):
+            raise NotApplicable("no classification loss in training: numbers of groups mean nothing")
+        if run.in_regime("reinforcement", "second-order", "gan"):
+            raise NotApplicable("answers are no class labels, or the examples are made to mislead")
+        known = [c for c in run.confusions if c.step > 0]
+        if not known:
+            raise NotEnoughEvidence("no evaluation after the start compares predicted with true classes")
+        latest = known[-1]
+        counts = np.array(latest.counts)
+        moved = self._moved(counts)
+        if not moved:
+            return
+        pairs = ", ".join(f"{a} as {b}" for a, b in sorted(moved.items())[:4])
+        right = float(np.trace(counts) / counts.sum())
+        yield Finding(
+            f"In evaluation {len(moved)} classes are answered as each other ({pairs}): {right:.0%} of the answers are "
+            "right, and nearly all would be with the labels renumbered.",
+            location=self._place(run),
+            evidence={"moved": {str(a): b for a, b in moved.items()}, "accuracy": right},
+            onset_step=latest.step,
+        )
+
+    def _names(self, run: Run) -> Finding | None:
+        trained = [d for d in run.datasets if d.trained and d.classes]
+        for other in (d for d in run.datasets if d.evaluated and not d.trained and d.classes):
+            for one in trained:
+                differing = [n for n in one.classes if n in other.classes and one.classes[n] != other.classes[n]]
+                if differing:
+                    name = differing[0]
+                    return Finding(
+                        f"Class '{name}' is number {one.classes[name]} in training and {other.classes[name]} in "
+                        f"evaluation ({len(differing)} such classes).",
+                        location=run.loaders[other.loader].location if 0 <= other.loader < len(run.loaders) else None,
+                        evidence={"classes": differing[:10]},
+                    )
+        return None
+
+    def _moved(self, counts: npt.NDArray[np.int64]) -> dict[int, int]:
+        """Classes that are answered as another one, if these are the same classes in another order."""
+        sizes = counts.sum(1)
+        moved = {}
+        for i in np.flatnonzero(sizes >= self.examples.value):
+            j = int(counts[i].argmax())
+            if j != i and counts[i, j] >= self.rate.value * sizes[i]:
+                moved[int(i)] = j
+        return moved if len(moved) >= 2 and set(moved) == set(moved.values()) else {}
+
+    def _place(self, run: Run) -> Location | None:
+        evaluated = next((d for d in run.datasets if d.evaluated and not d.trained), None)
+        if evaluated is not None and 0 <= evaluated.loader < len(run.loaders):
+            return run.loaders[evaluated.loader].location
+        return next((e.location for e in reversed(run.evaluations) if e.location is not None), None)

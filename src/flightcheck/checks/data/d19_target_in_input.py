@@ -1,0 +1,68 @@
+"""D19: the target stands among the inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from flightcheck.checks.base import Check, Finding, NotApplicable, NotEnoughEvidence, Param, check
+from flightcheck.recording.inputs import FeatureTable
+from flightcheck.recording.records import Batch, Location
+from flightcheck.recording.run import Run
+
+SILENT = ("gan", "reinforcement", "second-order", "contrastive", "self-supervised")
+
+
+@check(
+    "D19",
+    "target-in-input",
+    severity="error",
+    evidence="T",
+    needs=("feature_tables",),
+    fix="Drop the column from the inputs, in training and in every other split.",
+)
+class TargetInInput(Check):
+    """A single input column is the target in another coding.
+
+    ## What it checks
+    Tables of numbers and the targets of the same steps: is a column of the input the target up to scale and offset,
+    within rounding? For classes: does the column have one constant value per class, a different one for each? At
+    least 50 different rows are needed, and the column must not be the only kind there is.
+    ## Why it matters
+    The model copies that column. The result is perfect in every split, and worthless where the target is not known.
+    ## How to fix
+    Drop it: `X = frame.drop(columns=["target"])`; look for columns that are computed from the target.
+    ## Source
+    Kapoor and Narayanan 2023, Leakage and the reproducibility crisis in machine-learning-based science.
+    ## Known false alarms
+    Exercises whose target *is* one of the inputs. Features that merely separate the classes well are not flagged.
+    """
+
+    rows = Param(50, "truth tables and one-hot toys have fewer different rows")
+    targets = Param(50, "fewer targets can agree with a column by chance")
+
+    def __call__(self, run: Run) -> Iterator[Finding]:
+        if run.in_regime(*SILENT):
+            raise NotApplicable("the target of this kind of training is not given by the data")
+        tables = [t for t in run.feature_tables if t.features >= 2]
+        if not tables:
+            raise NotApplicable("no table of at least two columns is fed to a model")
+        usable = [t for t in tables if t.targets >= self.targets.value and t.distinct_rows >= self.rows.value]
+        if not usable:
+            raise NotEnoughEvidence(f"fewer than {self.rows.value:.0f} rows with one target each")
+        for table in usable:
+            if not 0 < len(table.copies) <= table.features / 2:
+                continue
+            columns = ", ".join(str(i) for i in table.copies[:4])
+            what = (
+                f"tells the {table.target_classes} classes apart" if table.target_classes else "is the target, scaled"
+            )
+            yield Finding(
+                f"Input column {columns} (of {table.features}) {what} without error in {table.targets} examples: the "
+                "target, or a code of it, is among the inputs.",
+                location=self._place(run, table),
+                evidence={"columns": table.copies, "targets": table.targets, "rows": table.distinct_rows},
+            )
+
+    def _place(self, run: Run, table: FeatureTable) -> Location | None:
+        batch: Batch | None = next((b for b in run.batches if b.training and b.root == table.root), None)
+        return (batch.origin or batch.location) if batch else None

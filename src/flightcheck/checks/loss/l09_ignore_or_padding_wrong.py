@@ -1,0 +1,133 @@
+"""L09: the loss counts padding, or ignores what it should count."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from flightcheck.checks.base import Check, Finding, NotApplicable, NotEnoughEvidence, Param, check
+from flightcheck.checks.loss._prediction import by_site
+from flightcheck.recording.records import LossCall, LossSite
+from flightcheck.recording.run import Run
+
+OVER_CLASSES: Final = ("cross_entropy", "nll_loss")
+DEFAULT: Final = -100
+"""``ignore_index`` of PyTorch's losses where nothing else is said."""
+
+
+@check(
+    "L09",
+    "ignore-or-padding-wrong",
+    severity="error",
+    evidence="B",
+    needs=("loss_calls", "padded_targets"),
+    fix="Give the loss ignore_index=<the padding id>, and give padding an id of its own.",
+    patch="ignore-padding",
+)
+class IgnoreOrPaddingWrong(Check):
+    """The loss learns from padding, averages over nothing, or leaves out a real class.
+
+    ## What it checks
+    (a) Rows of token ids are filled up with the id that an embedding (`padding_idx`) or `pad_sequence` declares as
+    padding, and the target there is one value that the loss does not ignore. (b) All targets of a batch are ignored:
+    the mean of nothing is NaN. (c) `ignore_index` is a class id that occurs as often as any other in a classification
+    of single examples.
+    ## Why it matters
+    Padding is easy to predict and hides the loss of the real tokens; a NaN ends the training; an ignored class is never
+    learned.
+    ## How to fix
+    `CrossEntropyLoss(ignore_index=pad_id)`, with the targets filled up by the same id; skip batches without targets.
+    ## Source
+    Contract of `torch.nn.CrossEntropyLoss`; `padding_idx` and `pad_sequence` say what padding is.
+    ## Known false alarms
+    A model that is to write padding after the end. Losses that are masked by hand (`reduction='none'`) are not flagged.
+    """
+
+    share = Param(0.05, "under a twentieth of the positions padding does little harm")
+    agreement = Param(0.999, "padding has one and the same target everywhere")
+    calls = Param(2, "one batch may be special")
+    evenly = Param(2.0, "a class that is ignored on purpose is rarely as frequent as the others within this factor")
+    per_class = Param(20, "labels per class that make the shares comparable")
+
+    def __call__(self, run: Run) -> Iterator[Finding]:
+        sites = by_site(c for c in run.training_calls(*OVER_CLASSES) if "float" not in c.target_dtype)
+        if not sites:
+            raise NotApplicable("no cross-entropy with class ids was called in training")
+        short = 0
+        for here in sites.values():
+            site = run.site(here[0])
+            found = self._nothing_left(site, here) or self._padding(run, site, here) or self._class(run, site, here)
+            if found:
+                yield found
+            short += len(here) < self.calls.value
+        if short == len(sites):
+            raise NotEnoughEvidence(f"fewer than {self.calls.value:.0f} observed calls of the loss")
+
+    @staticmethod
+    def _nothing_left(site: LossSite, here: Sequence[LossCall]) -> Finding | None:
+        empty = [c for c in here if c.ignored == math.prod(c.target_shape) and c.value is not None]
+        first = next((c for c in empty if math.isnan(c.value or 0.0)), None)
+        if first is None:
+            return None
+        ignored = site.settings.get("ignore_index", DEFAULT)
+        return Finding(
+            f"All {first.ignored} targets of step {first.step} are {ignored}, which {site.function} ignores: the mean "
+            "of nothing is NaN.",
+            location=site.location,
+            evidence={"ignored": first.ignored, "ignore_index": ignored},
+            onset_step=first.step,
+            fix="Skip batches without a target, or sum the losses and divide by max(1, number of targets).",
+        )
+
+    def _padding(self, run: Run, site: LossSite, here: Sequence[LossCall]) -> Finding | None:
+        ignored = site.settings.get("ignore_index", DEFAULT)
+        if site.settings.get("weighted") or site.settings.get("reduction", "mean") == "none":
+            return None
+        padded = [
+            p
+            for p in run.padded_targets
+            if p.site == site.index and p.agreement >= self.agreement.value and p.value != ignored
+        ]
+        much = [p for p in padded if p.share >= self.share.value]
+        if len(much) < self.calls.value or max(p.lengths for p in much) < 2 or len({p.value for p in much}) > 1:
+            return None
+        p = much[-1]
+        fix = f"Use ignore_index={p.value}"
+        if p.value != p.padding:
+            fix = f"Fill the targets up with {DEFAULT} (or another id that is no class) and ignore that"
+        return Finding(
+            f"{p.share:.0%} of the positions are padding (id {p.padding}), and {site.function} counts the target "
+            f"{p.value} there: its ignore_index is {ignored}.",
+            location=site.location,
+            evidence={"padding": p.padding, "target": p.value, "share": p.share, "ignore_index": ignored},
+            onset_step=here[0].step,
+            fix=f"{fix}.",
+        )
+
+    def _class(self, run: Run, site: LossSite, here: Sequence[LossCall]) -> Finding | None:
+        ignored = site.settings.get("ignore_index", DEFAULT)
+        classes = here[-1].classes
+        if not isinstance(ignored, int) or not 0 <= ignored < classes or site.settings.get("weighted"):
+            return None
+        examples = {b.step: b.shape[0] for b in run.batches if b.training and b.shape}
+        of_examples = [
+            c for c in here if c.target_shape == c.input_shape[:1] == [examples.get(c.step)] and c.label_counts
+        ]
+        tokens = any(b.training and len(b.shape) == 2 and "int" in b.dtype for b in run.batches)
+        total = sum(math.prod(c.target_shape) for c in of_examples)
+        if tokens or len(of_examples) < len(here) or classes < 2 or total < self.per_class.value * classes:
+            return None
+        counts = [sum(column) for column in zip(*(c.label_counts or [] for c in of_examples))]
+        share = sum(c.ignored for c in of_examples) / total
+        others = [n / total for i, n in enumerate(counts) if i != ignored]
+        if not all(others) or not min(others) / self.evenly.value <= share <= max(others) * self.evenly.value:
+            return None
+        return Finding(
+            f"{site.function} ignores class {ignored} of {classes}: {share:.0%} of the labels, as many as of any other "
+            "class, are never learned.",
+            location=site.location,
+            evidence={"ignore_index": ignored, "share": share, "label_counts": counts},
+            severity="warn",
+            fix="Remove ignore_index, or give what is to be ignored an id that is no class.",
+        )

@@ -1,0 +1,126 @@
+"""L19: the training makes the loss larger on purpose of a sign."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from flightcheck.checks.base import Check, Finding, NotApplicable, NotEnoughEvidence, Param, Severity, check
+from flightcheck.recording.loss_records import LossTerm
+from flightcheck.recording.records import Location, OptimizerInfo
+from flightcheck.recording.run import Run
+
+LIKELIHOOD = "LogSoftmaxBackward"
+
+
+@check(
+    "L19",
+    "ascent-not-descent",
+    severity="error",
+    evidence="X",
+    needs=("loss_terms", "loss_calls"),
+    fix="Hand the loss itself to backward, without the minus.",
+    patch="negate-loss",
+)
+class AscentNotDescent(Check):
+    """The steps climb the loss instead of descending it.
+
+    ## What it checks
+    The sign with which a loss function of PyTorch enters the value handed to `backward`, read from the graph, together
+    with the optimizer's `maximize`. Reported if nothing but loss functions (and weight penalties) is in any backward of
+    the run, all with the same wrong sign, and the loss rises. The log-probability of the labels, picked from
+    `log_softmax` and handed to `backward` without a minus, is the same fault.
+    ## Why it matters
+    The model learns to be as wrong as it can.
+    ## How to fix
+    Remove the minus (a negated metric?), or `maximize=True`; write the minus of a log-likelihood.
+    ## Source
+    The flipped sign among the faults of TheDeepChecker (Ben Braiek and Khomh).
+    ## Known false alarms
+    Unlearning climbs on purpose: on weights that were loaded this is only information. Opponents (GAN, gradient
+    reversal, adversarial examples) and policy gradients mix signs, terms or factors, and are not flagged.
+    """
+
+    calls = Param(6, "two calls at the start, two at the end, and two between them")
+    rise = Param(0.0, "only the direction counts: the sign is exact, the rise rules out a sign that is meant")
+
+    def __call__(self, run: Run) -> Iterator[Finding]:
+        terms = [t for t in run.loss_terms if not t.penalty]
+        if not terms:
+            raise NotApplicable("no loss whose terms are known")
+        stepping = [o for o in run.optimizers if o.steps]
+        if run.in_regime("gan", "reinforcement") or not stepping:
+            raise NotApplicable("opponents or rewards, or no optimizer")
+        if any(not self._of_a_model(run, o) for o in stepping):
+            raise NotApplicable("an optimizer changes something else than a model")
+        maximizes = {any(g.get("maximize") for g in o.groups) for o in stepping}
+        if len(maximizes) > 1:
+            raise NotApplicable("one optimizer maximizes, another does not")
+        maximize = maximizes.pop()
+        climbs = self._climbs(terms, maximize)
+        if climbs is None:
+            return
+        if not self._rises(run, climbs):
+            return
+        yield self._finding(run, climbs, stepping[0] if maximize else None)
+
+    @staticmethod
+    def _of_a_model(run: Run, optimizer: OptimizerInfo) -> bool:
+        held = [p for p in run.parameters if optimizer.index in p.optimizers]
+        return bool(held) and all(p.module >= 0 for p in held)
+
+    @staticmethod
+    def _climbs(terms: Sequence[LossTerm], maximize: bool) -> LossTerm | None:
+        """The first term, if every term is a loss and every sign is wrong."""
+        likelihood = terms[0].operation.startswith(LIKELIHOOD) and terms[0].site < 0
+        for t in terms:
+            if t.coefficient is None or not t.coefficient or bool(t.site < 0) != likelihood:
+                return None
+            if likelihood and not (t.operation.startswith(LIKELIHOOD) and (t.averaged or t.summed)):
+                return None
+            if (t.coefficient < 0) == (maximize != likelihood):
+                return None
+        if likelihood and len({t.coefficient for t in terms if t.coefficient and not t.summed}) > 2:
+            return None  # weighted by rewards
+        return terms[0]
+
+    def _rises(self, run: Run, term: LossTerm) -> bool:
+        if term.site < 0:
+            likely = [t for t in run.loss_terms if t.amount is not None and not t.penalty]
+            if len(likely) < self.calls.value:
+                raise NotEnoughEvidence(f"{len(likely)} of {self.calls.value:.0f} observed losses")
+            values = [-(t.amount or 0.0) * math.copysign(1.0, t.coefficient or 1.0) for t in likely]
+        else:
+            called = [c for c in run.training_calls() if c.site == term.site]
+            values = [c.value for c in called if c.value is not None and np.isfinite(c.value)]
+            if any(c.target_requires_grad for c in called):
+                return False  # two outputs of the model are pushed apart
+            if len(values) < self.calls.value and len(called) < self.calls.value:
+                raise NotEnoughEvidence(f"{len(called)} of {self.calls.value:.0f} observed calls of the loss")
+        third = max(1, len(values) // 3)
+        return bool(np.median(values[-third:]) - np.median(values[:third]) > self.rise.value)
+
+    @staticmethod
+    def _finding(run: Run, term: LossTerm, maximizing: OptimizerInfo | None) -> Finding:
+        loaded = any(r.loaded for r in run.roots)
+        severity: Severity = "info" if loaded else "error"
+        name = next((s.function for s in run.loss_sites if s.index == term.site), "log-probability of the labels")
+        location: Location | None
+        if maximizing is not None:
+            how, location = f"{maximizing.type} was told to maximize (maximize=True)", maximizing.location
+            fix = "Remove maximize=True."
+        elif term.site >= 0:
+            how, location = f"{name} enters backward with a minus", term.negated_location or term.backward_location
+            fix = "Remove the minus before the loss."
+        else:
+            how, location = f"the {name} is minimized: its minus is missing", term.location or term.backward_location
+            fix = "Put a minus before the log-probability, or use F.nll_loss."
+        return Finding(
+            f"{how[0].upper()}{how[1:]}, so every step makes the model worse, and the observed loss does rise.",
+            location=location,
+            evidence={"loss": name, "coefficient": term.coefficient, "maximize": maximizing is not None},
+            severity=severity,
+            fix=fix,
+        )

@@ -1,0 +1,157 @@
+"""P13: weight decay that outweighs the gradient, or acts on what it should leave alone."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from flightcheck.checks.base import Check, Finding, NotApplicable, NotEnoughEvidence, Param, check
+from flightcheck.recording.records import OptimizerInfo, ParameterInfo
+from flightcheck.recording.run import Floats, Run, Table
+from flightcheck.recording.signals import GRAD_NORM, LOSS, WEIGHT_NORM
+
+DECOUPLED = {"AdamW", "SGDW", "NAdamW", "Lion", "AdamW8bit", "Lamb", "LAMB", "Muon", "Sophia", "SophiaG", "RAdamW"}
+"""Optimizers that subtract lr x decay x weight beside the step; the others add decay x weight to the gradient."""
+RESCALING = {"Adam", "NAdam", "RAdam", "Adamax", "RMSprop", "Adagrad", "Adadelta"}
+
+
+@dataclass(frozen=True)
+class _Decayed:
+    """A parameter under decay: its rate, and whether the decay goes through the gradient."""
+
+    info: ParameterInfo
+    decay: float
+    coupled: bool
+
+
+@check(
+    "P13",
+    "weight-decay-misapplied",
+    severity="warn",
+    evidence="H",
+    needs=("optimizers", GRAD_NORM, WEIGHT_NORM, LOSS),
+    fix="Use a smaller weight_decay (1e-4 for SGD, 1e-2 for AdamW), and none for biases and the gains of norms.",
+    patch="regularization:weight_decay",
+)
+class WeightDecayMisapplied(Check):
+    """Weight decay is stronger than the gradient and erases the weights, or is scaled away by Adam.
+
+    ## What it checks
+    For most of the decayed matrices: the pull of the decay is larger than the gradient in most measured steps, their
+    norms fell to less than half, and the loss stayed above half of its first value. Information: decay inside Adam,
+    which divides it by the size of the gradients, and decay of single-number parameters.
+    ## Why it matters
+    All weights shrink to zero together, and the network answers the same to everything: it looks like a learning rate
+    or an initialization that is wrong.
+    ## How to fix
+    A hundredth of the decay; AdamW in place of Adam; a parameter group without decay for biases, gains and scalars.
+    ## Source
+    Loshchilov and Hutter 2019, Decoupled Weight Decay Regularization; CS231n. Thresholds are our own.
+    ## Known false alarms
+    At the end of a long training decay and gradient balance, and weights before a normalization may shrink without
+    harm: therefore half of the norm and a loss that did not fall are asked for as well.
+    """
+
+    pull = Param(1.0, "decay against gradient: above 1 the weights go towards zero and not down the loss")
+    most = Param(0.5, "of the decayed matrices, and of the steps: not a single layer that has nothing to learn")
+    shrunk = Param(0.5, "of the first norm: no healthy start of a training halves all its matrices")
+    learnt = Param(0.5, "of the first loss: who halves it has learnt, whatever the norms do")
+    samples = Param(16, "enough steps to tell a trend of the norms from noise")
+
+    def __call__(self, run: Run) -> Iterator[Finding]:
+        stepping = [o for o in run.optimizers if o.steps]
+        decaying = [(o, d) for o in stepping if (d := list(self._decayed(run, o)))]
+        if not decaying:
+            raise NotApplicable("no optimizer that stepped has weight decay")
+        for optimizer, decayed in decaying:
+            erased = list(self._erased(run, optimizer, [d for d in decayed if d.info.role == "matrix"]))
+            yield from erased or self._advice(optimizer, decayed)
+
+    def _decayed(self, run: Run, optimizer: OptimizerInfo) -> Iterator[_Decayed]:
+        known = {p.index: p for p in run.parameters}
+        indices = iter(optimizer.parameters)
+        for group in optimizer.groups:
+            decay = group.get("weight_decay") or 0.0
+            coupled = optimizer.type not in DECOUPLED and not group.get("decoupled_weight_decay")
+            for _, index in zip(range(int(group.get("parameters", 0))), indices):
+                if isinstance(decay, int | float) and decay > 0 and index in known and known[index].requires_grad:
+                    yield _Decayed(known[index], float(decay), coupled)
+
+    def _erased(self, run: Run, optimizer: OptimizerInfo, matrices: list[_Decayed]) -> Iterator[Finding]:
+        """Most matrices follow the decay and not the gradient."""
+        if not matrices:
+            return
+        weights, gradients = run.table(WEIGHT_NORM, 2), run.table(GRAD_NORM, 2)
+        losses = run.series(LOSS, 2).values
+        if len(weights) < self.samples.value:
+            raise NotEnoughEvidence(f"{len(weights)} of {self.samples.value:.0f} measured steps")
+        pulls, shrinking = [], []
+        for matrix in matrices:
+            pull, shrunk = self._pull(matrix, weights, gradients), self._shrunk(matrix, weights)
+            if pull is not None and shrunk is not None:
+                pulls.append(pull)
+                shrinking.append(shrunk)
+        losing = [p > self.pull.value and s < self.shrunk.value for p, s in zip(pulls, shrinking)]
+        if not losing or sum(losing) <= self.most.value * len(losing):
+            return
+        first, last = float(np.mean(losses[:3])), float(np.mean(losses[-max(3, len(losses) // 4) :]))
+        if not (np.isfinite(last) and first > 0 and last > self.learnt.value * first):
+            return
+        decay = max(m.decay for m in matrices)
+        yield Finding(
+            f"Weight decay {decay:g} of {optimizer.type} outweighs the gradient {np.median(pulls):.2g} times: the "
+            f"norms of {sum(losing)} of {len(losing)} matrices fell to {np.median(shrinking):.0%} of their first, "
+            f"and the loss only from {first:.3g} to {last:.3g}.",
+            location=optimizer.location,
+            evidence={"weight_decay": decay, "pull": float(np.median(pulls)), "norm": float(np.median(shrinking))},
+            parameters=tuple(m.info.index for m in matrices),
+            fix=f"Use a weight_decay of {decay / 100:.1g} or less.",
+        )
+
+    @staticmethod
+    def _pull(matrix: _Decayed, weights: Table, gradients: Table) -> float | None:
+        """Decay against gradient, median over the steps. Decoupled decay is compared at the first step with one of
+        Adam's, whose size is about 1: later the two always come into balance.
+        """
+        norms, index = weights.column(matrix.info.index), matrix.info.index
+        if len(norms) < 2:
+            return None
+        if not matrix.coupled:
+            return float(norms.values[0]) * matrix.decay / math.sqrt(max(1, matrix.info.numel))
+        slopes = gradients.column(index)
+        both, at_norm, at_slope = np.intersect1d(norms.steps, slopes.steps, return_indices=True)
+        if len(both) < 2:
+            return None
+        slope: Floats = np.maximum(slopes.values[at_slope], 1e-30)
+        return float(np.median(matrix.decay * norms.values[at_norm] / slope))
+
+    @staticmethod
+    def _shrunk(matrix: _Decayed, weights: Table) -> float | None:
+        norms = weights.column(matrix.info.index).values
+        return float(norms[-1] / norms[0]) if len(norms) > 1 and norms[0] > 0 else None
+
+    @staticmethod
+    def _advice(optimizer: OptimizerInfo, decayed: list[_Decayed]) -> Iterator[Finding]:
+        inside = [d for d in decayed if d.coupled]
+        scalars = [d for d in decayed if d.info.role == "scalar"]
+        if inside and optimizer.type in RESCALING:
+            yield Finding(
+                f"{optimizer.type} divides its weight decay of {inside[0].decay:g} by the size of the gradients: "
+                "weights with large gradients are hardly decayed.",
+                location=optimizer.location,
+                evidence={"weight_decay": inside[0].decay},
+                severity="info",
+                fix="Use AdamW, whose decay is not scaled; its usual value is 0.01.",
+            )
+        elif scalars:
+            yield Finding(
+                f"Weight decay pulls single numbers towards zero: {', '.join(d.info.name for d in scalars[:3])}.",
+                location=optimizer.location,
+                evidence={"parameters": [d.info.name for d in scalars[:8]]},
+                severity="info",
+                parameters=tuple(d.info.index for d in scalars),
+                fix="Put temperatures, scales and thresholds into a parameter group with weight_decay=0.",
+            )

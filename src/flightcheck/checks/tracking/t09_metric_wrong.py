@@ -1,0 +1,86 @@
+"""T09: a metric that does not count what it says."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+from flightcheck.checks.base import Check, Finding, NotApplicable, NotEnoughEvidence, Param, check
+from flightcheck.checks.loss.l07_shape_broadcast import ON_PURPOSE, doubled_axis
+from flightcheck.recording.run import Run
+from flightcheck.recording.surroundings import Comparison
+
+LOGIT_LOSSES = ("binary_cross_entropy_with_logits", "multilabel_soft_margin_loss", "soft_margin_loss")
+
+
+@check(
+    "T09",
+    "metric-wrong",
+    severity="error",
+    evidence="X",
+    needs=("comparisons", "loss_calls"),
+    fix="Compare predictions and labels of one shape, and cut probabilities at 0.5 but logits at 0.",
+)
+class MetricWrong(Check):
+    """The accuracy is counted over all pairs of predictions and labels, or by cutting logits at 0.5.
+
+    ## What it checks
+    Lines outside the model that compare tensors: `==` between shapes such as (N, 1) and (N,), which broadcasts to
+    N x N; and a threshold of 0.5 on the very output of a model whose loss takes logits, where that leaves [0, 1].
+    ## Why it matters
+    The number is plausible and wrong: over all pairs it is chance, with logits at 0.5 it counts only what is more than
+    62 % sure. The model is then chosen, and stopped, by noise.
+    ## How to fix
+    `prediction.squeeze(-1) == labels` after `assert prediction.shape == labels.shape`; `(logits > 0)` or
+    `(logits.sigmoid() > 0.5)`.
+    ## Source
+    PyTorch's broadcasting rules; Karpathy, A Recipe for Training Neural Networks (trust in the evaluation).
+    ## Known false alarms
+    Tables of all pairs on purpose are recognized: an axis inserted in the line, two views of one tensor, a count 0, 1,
+    2 as one side. Thresholds other than about a half are not judged, nor metrics computed with other libraries.
+    """
+
+    axis = Param(2, "an axis of one element broadcasts without harm")
+    lowest = Param(0.4, "thresholds near a half are meant for probabilities, others may be chosen")
+    highest = Param(0.6, "as far above a half as the lowest is below")
+
+    def __call__(self, run: Run) -> Iterator[Finding]:
+        if not run.info.steps and not run.info.backwards:
+            raise NotApplicable("no training step was seen")
+        if not run.comparisons and not run.evaluations and not run.loss_calls:
+            raise NotEnoughEvidence("no metric was seen being computed")
+        for comparison in run.comparisons:
+            if comparison.threshold is not None:
+                yield from self._cut(run, comparison)
+            elif comparison.operation in ("==", "!=") and self._all_pairs(comparison):
+                left, right = tuple(comparison.left_shape), tuple(comparison.right_shape)
+                yield Finding(
+                    f"'{comparison.operation}' compares shapes {left} and {right}: broadcasting makes every "
+                    "prediction meet every label, and the result is no accuracy.",
+                    location=comparison.location,
+                    evidence={"left_shape": list(left), "right_shape": list(right)},
+                    onset_step=comparison.step,
+                    fix=f"Give both the shape {min(left, right, key=len)}, for example with squeeze(-1).",
+                )
+
+    def _all_pairs(self, comparison: Comparison) -> bool:
+        code = comparison.location.code if comparison.location else ""
+        on_purpose = comparison.same_data or comparison.counting or ON_PURPOSE.search(code)
+        return not on_purpose and doubled_axis(comparison.left_shape, comparison.right_shape) >= self.axis.value
+
+    def _cut(self, run: Run, comparison: Comparison) -> Iterator[Finding]:
+        threshold, low, high = comparison.threshold or 0.0, comparison.minimum or 0.0, comparison.maximum or 0.0
+        if not self.lowest.value <= threshold <= self.highest.value or (low >= 0 and high <= 1):
+            return
+        size = math.prod(comparison.left_shape[1:])
+        if all(math.prod(c.input_shape[1:]) != size for c in run.training_calls(*LOGIT_LOSSES)):
+            return
+        sure = 1 / (1 + math.exp(-threshold))
+        yield Finding(
+            f"'{comparison.operation} {threshold:g}' cuts the model's output, which reaches from {low:.3g} to "
+            f"{high:.3g}: these are logits, and {threshold:g} is a probability of {sure:.0%}.",
+            location=comparison.location,
+            evidence={"threshold": threshold, "minimum": low, "maximum": high},
+            onset_step=comparison.step,
+            fix="Cut the logits at 0, or their sigmoid at 0.5.",
+        )

@@ -1,0 +1,85 @@
+"""Records of what happened to the stored weights: loaded from elsewhere, or held in few bits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from flightcheck.recording.records import RECORDS, Location
+
+
+@dataclass(frozen=True)
+class StateLoad:
+    """One call of ``load_state_dict`` of a module, and what it did to the module's weight matrices."""
+
+    index: int
+    location: Location | None
+    type: str
+    """Class of the module."""
+    strict: bool = True
+    whole: bool = True
+    """The module is a model that was trained, and not a part of one."""
+    given: int = 0
+    """Tensors in the state."""
+    matched: int = 0
+    """Of these, with the name of a parameter or buffer of the module."""
+    matrices: int = 0
+    """Parameters of the module with two or more dimensions."""
+    unfilled: int = 0
+    """Of these, bit-identical before the call, after it, and at the first step of training."""
+    misnamed: int = 0
+    """Unfilled matrices for which a tensor of the same shape was there under another prefix."""
+    misnamed_share: float = 0.0
+    """Their share of all elements of the module's matrices."""
+    source_prefix: str = ""
+    """What such names begin with in the state …"""
+    module_prefix: str = ""
+    """… and what they ought to begin with."""
+    example: str = ""
+    """One such name, as it stands in the state."""
+    from_file: Location | None = None
+    """The names were filtered before the call: the line that read the file which held the tensors."""
+
+
+@dataclass(frozen=True)
+class StoredUpdate:
+    """What became of the updates of one trained parameter that is stored in 16 bits (a sample of its elements)."""
+
+    parameter: int
+    dtype: str
+    looks: int = 0
+    """Steps at which gradient and value were looked at."""
+    steps: int = 0
+    """Steps between the first and the last look."""
+    lost: float = 0.0
+    """Share of the gradient (summed absolute values) that fell on elements which never changed."""
+    elements: int = 0
+    master: bool = False
+    """The optimizer keeps more exact values, or the rounding errors, in its state."""
+
+
+@dataclass(frozen=True)
+class BatchStatistics:
+    """A batch normalization: over how many values it normalizes, and what its running statistics are worth."""
+
+    module: int
+    values: float | None = None
+    """Values per channel in a training call (batch size times positions), median. None if no call was seen."""
+    calls: int = 0
+    """Training calls that were seen."""
+    synchronized: bool = False
+    """The values of all ranks are used."""
+    momentum: float | None = None
+    """Weight of the newest batch; None for a plain average of all."""
+    tracked: int | None = None
+    """Batches in the running statistics at the latest evaluation with them; None if there was no such evaluation."""
+    step: int = 0
+    """Round of that evaluation."""
+    left: float = 0.0
+    """Share of the initial statistics (mean 0, variance 1) that was left in them."""
+    variance_ratio: float | None = None
+    """Running variance against that of the batches in it, median over channels."""
+    mean_shift: float | None = None
+    """Distance of the running mean from that of the batches in it, in standard deviations, median over channels."""
+
+
+RECORDS.update({c.__name__: c for c in (StateLoad, StoredUpdate, BatchStatistics)})

@@ -1,0 +1,68 @@
+"""Records of what lies around a training: what it costs, how its results are counted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from flightcheck.recording.records import RECORDS, Location
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What the rounds of a training waited for, and what they left behind."""
+
+    graphs: int = 0
+    """Losses on which backward was called and whose graphs were followed."""
+    graphs_kept: int = 0
+    """The most of them that were still held by the script at one time, those of the last rounds left out."""
+    graphs_kept_location: Location | None = None
+    """The line that holds them, or the line of the backward."""
+    batches: int = 0
+    """Batches taken from DataLoaders, the first left out."""
+    batch_seconds: float = 0.0
+    """Time spent waiting for them."""
+    seconds: float = 0.0
+    """Time from the first to the last of them, without that of our own code."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A line that compares two tensors of different shapes, or the model's output with a number."""
+
+    operation: str
+    """``==``, ``!=``, ``>``, ``>=``, ``<`` or ``<=``."""
+    location: Location | None
+    step: int = 0
+    calls: int = 1
+    left_shape: list[int] = field(default_factory=list)
+    right_shape: list[int] = field(default_factory=list)
+    same_data: bool = False
+    """Both sides are views of one tensor: all pairs on purpose."""
+    counting: bool = False
+    """One side is 0, 1, 2 …: a table of class numbers on purpose."""
+    threshold: float | None = None
+    """The number with which the output, as the model returned it, was compared."""
+    minimum: float | None = None
+    maximum: float | None = None
+
+
+@dataclass(frozen=True)
+class Environment:
+    """Of which code and in which surroundings a run was made: enough to make it again."""
+
+    python: str = ""
+    platform: str = ""
+    packages: dict[str, str] = field(default_factory=dict)
+    """Versions of the packages that decide the numbers."""
+    variables: dict[str, str] = field(default_factory=dict)
+    """Environment variables that change the numbers; no others."""
+    pinned_by: str = ""
+    """The file beside or above the script that names exact versions; empty if there is none."""
+    repository: bool = False
+    """The script lies in a git repository."""
+    commit: str = ""
+    script: str = ""
+    """``unchanged``, ``changed`` or ``untracked`` against git's index; empty if that could not be read."""
+
+
+RECORDS.update({c.__name__: c for c in (Resources, Comparison, Environment)})

@@ -1,0 +1,56 @@
+"""D02 constant-or-duplicate-feature."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from flightcheck.recording.inputs import FeatureTable
+from flightcheck.recording.records import LossSite, Plan
+from flightcheck.testing import run_of, verdict_of
+from tests.checks._batches import ORIGIN, batches, losses
+
+SITE = LossSite(0, "cross_entropy", None)
+TABLE = FeatureTable(0, "0", rows=800, distinct_rows=700, features=12)
+
+
+def run(rows: list[int], *records: Any, target_std: float = 1.0, **changes: Any) -> Any:
+    calls = losses([2.0] * 10, every=1, target_std=target_std)
+    return verdict_of("D02", run_of(SITE, *calls, *batches(10, rows=rows, **changes), *records))
+
+
+SAME, OTHERS = [5] * 64, list(range(1, 65))
+
+
+@pytest.mark.parametrize("rows", [SAME, [0] * 64, [5] * 40 + OTHERS[:24]], ids=["all", "blank", "most"])
+def test_one_example_again_and_again(rows: list[int]) -> None:
+    (finding,) = run(rows).findings
+    assert finding.severity is None
+    assert finding.location == ORIGIN
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"), [({"constant": [3]}, "never change"), ({"duplicates": [[1, 4, 5]]}, "2 repeat")]
+)
+def test_columns_without_information(changes: dict[str, Any], words: str) -> None:
+    (finding,) = run(OTHERS, replace(TABLE, **changes)).findings
+    assert words in finding.message
+    assert finding.severity == "info"
+
+
+def test_different_examples_pass() -> None:
+    assert run(OTHERS, TABLE).status == "pass"
+    assert run(OTHERS[:40] + SAME[:24]).status == "pass"
+
+
+def test_equal_targets_or_few_values_are_inconclusive() -> None:
+    assert run(SAME, target_std=0.0).status == "inconclusive"
+    assert run(SAME, shape=[64, 2]).status == "inconclusive"
+    assert run(OTHERS[:4], replace(TABLE, distinct_rows=90, constant=[1])).status == "inconclusive"
+
+
+@pytest.mark.parametrize("regime", ["gan", "reinforcement", "second-order"])
+def test_other_regimes_are_skipped(regime: str) -> None:
+    assert run(SAME, Plan(regimes=[regime])).status == "skipped"

@@ -1,0 +1,117 @@
+"""D04 train-val-preprocessing-differs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from flightcheck.recording.records import Batch, Location, Plan
+from flightcheck.testing import run_of, verdict_of
+from tests.checks._batches import LINEAR, ORIGIN, batches
+
+RAW = Location("train.py", 12, "", "X_val = torch.tensor(X_val)")
+QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
+
+
+def facts(x: Any) -> dict[str, Any]:
+    """What the adapter records of a batch."""
+    columns = x.transpose(1, 0, *range(2, x.ndim)).reshape(x.shape[1], -1)
+    return {
+        "shape": list(x.shape),
+        "minimum": float(x.min()),
+        "maximum": float(x.max()),
+        "quantiles": np.quantile(x, QUANTILES).tolist(),
+        "feature_means": columns.mean(1).tolist(),
+        "feature_stds": columns.std(1).tolist(),
+    }
+
+
+def pictures(seed: int, rows: int = 64) -> Any:
+    rng = np.random.default_rng(seed)
+    return np.clip(rng.normal(0.4, 0.4, (rows, 3, 8, 8)), 0, 1)
+
+
+def table(seed: int, rows: int = 64) -> Any:
+    return np.random.default_rng(seed).normal(0, 1, (rows, 12))
+
+
+def sides(train: list[Any], held_out: list[Any]) -> list[Batch]:
+    one = [b for i, x in enumerate(train) for b in batches(1, step=i, digest=f"t{i}", rows=[i + 1], **facts(x))]
+    other = [
+        b
+        for i, x in enumerate(held_out)
+        for b in batches(1, step=9, digest=f"v{i}", training=False, origin=RAW, rows=[i + 1001], **facts(x))
+    ]
+    return one + other
+
+
+def run(train: list[Any], held_out: list[Any], *records: Any) -> Any:
+    return verdict_of("D04", run_of(LINEAR, *sides(train, held_out), *records))
+
+
+IMAGES = [pictures(i) for i in range(8)]
+TABLES = [table(i) for i in range(8)]
+WIDE = np.linspace(1, 400, 12)
+
+
+def test_pixels_that_are_not_divided() -> None:
+    (finding,) = run(IMAGES, [255 * pictures(20), 255 * pictures(21)]).findings
+    assert "factor 255" in finding.message
+    assert finding.location == RAW
+
+
+def test_training_pixels_that_are_not_divided() -> None:
+    (finding,) = run([255 * x for x in IMAGES], [pictures(20)]).findings
+    assert finding.location == ORIGIN
+
+
+def test_images_that_are_normalized_on_one_side() -> None:
+    (finding,) = run([2 * x - 1 for x in IMAGES], [pictures(20)]).findings
+    assert "between -1 and 1" in finding.message
+
+
+def test_features_that_are_standardized_in_training_only() -> None:
+    (finding,) = run(TABLES, [table(20) * WIDE + 5 * WIDE]).findings
+    assert "standardized in training but not in evaluation" in finding.message
+    assert finding.location == RAW
+
+
+def test_features_that_are_standardized_in_evaluation_only() -> None:
+    (finding,) = run([x * WIDE + 5 * WIDE for x in TABLES], [table(20)]).findings
+    assert finding.location == ORIGIN
+
+
+@pytest.mark.parametrize(
+    ("train", "held_out"),
+    [
+        (IMAGES, [pictures(20)]),
+        (TABLES, [table(20)]),
+        (TABLES, [table(20) + 1.5]),
+        (TABLES, [table(20) * 2]),
+        (TABLES, [table(20), 8 * table(21)]),
+        ([x * WIDE for x in TABLES], [5 * table(20) * WIDE]),
+        ([x + 0.3 * np.random.default_rng(3).normal(size=x.shape) for x in IMAGES], [pictures(20)]),
+        ([np.random.default_rng(i).uniform(-1, 1, (64, 2)) for i in range(8)], [np.linspace(-9, 9, 200).reshape(-1, 2)]),
+        (IMAGES, [np.ones((64, 3, 8, 8)) * 0.5]),
+    ],
+    ids=["images", "table", "shift", "spread", "noise beside", "unscaled", "augmentation", "grid", "grey"],
+)  # fmt: skip
+def test_healthy_evaluations_pass(train: list[Any], held_out: list[Any]) -> None:
+    assert run(train, held_out).status == "pass"
+
+
+def test_too_little_is_inconclusive() -> None:
+    assert run(TABLES[:2], [table(20)]).status == "inconclusive"
+    assert run(TABLES, []).status == "inconclusive"
+
+
+def test_training_data_evaluated_again_are_no_evidence() -> None:
+    again = batches(1, step=9, training=False, **facts(255 * pictures(1)), rows=[1, 2, 3, 4])
+    assert verdict_of("D04", run_of(LINEAR, *sides(IMAGES, []), *again)).status == "inconclusive"
+
+
+@pytest.mark.parametrize("regime", ["gan", "reinforcement", "second-order"])
+def test_other_regimes_are_skipped(regime: str) -> None:
+    assert run(IMAGES, [255 * pictures(20)], Plan(regimes=[regime])).status == "skipped"

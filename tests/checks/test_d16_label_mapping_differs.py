@@ -1,0 +1,69 @@
+"""D16 label-mapping-differs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from flightcheck.recording.inputs import Confusion
+from flightcheck.recording.records import Evaluation, Location, LossSite, Plan
+from flightcheck.testing import run_of, verdict_of
+from tests.checks._batches import losses
+from tests.checks._datasets import LOADERS, VAL_LINE, train_set, val_set
+
+SITE = LossSite(0, "cross_entropy", Location("train.py", 50))
+CALL = Location("train.py", 70)
+EVALUATION = Evaluation(100, 0, 4, CALL)
+ROTATED = [[1, 29, 0], [2, 0, 28], [27, 3, 0]]
+SWAPPED = [[40, 0, 0, 0], [0, 38, 2, 0], [0, 1, 2, 37], [0, 0, 36, 4]]
+
+
+def run(counts: list[list[int]], *records: Any) -> Any:
+    return verdict_of("D16", run_of(SITE, EVALUATION, *losses([0.5] * 4), Confusion(100, counts), *records))
+
+
+@pytest.mark.parametrize("counts", [ROTATED, SWAPPED, [[3, 40], [35, 2]]], ids=["rotated", "two of four", "binary"])
+def test_answers_that_only_a_renumbering_makes_right(counts: list[list[int]]) -> None:
+    (finding,) = run(counts).findings
+    assert finding.location == CALL
+
+
+def test_names_with_two_numbers() -> None:
+    names = train_set(classes={"cat": 0, "dog": 1, "elk": 2}), val_set(classes={"cat": 0, "elk": 1})
+    (finding,) = verdict_of("D16", run_of(*LOADERS, *names)).findings
+    assert "'elk' is number 2 in training and 1" in finding.message
+    assert finding.location == VAL_LINE
+
+
+@pytest.mark.parametrize(
+    "counts",
+    [
+        [[30, 1, 0], [0, 29, 1], [0, 2, 28]],
+        [[20, 15, 0], [18, 17, 0], [0, 0, 30]],
+        [[2, 38], [3, 37]],
+        [[10, 20], [21, 9]],
+        [[0, 9], [9, 0]],
+    ],
+    ids=["right", "alike classes", "one answer", "worse than chance", "few"],
+)
+def test_honest_errors_pass(counts: list[list[int]]) -> None:
+    assert run(counts).status == "pass"
+
+
+def test_equal_names_pass() -> None:
+    names = train_set(classes={"cat": 0, "dog": 1}), val_set(classes={"cat": 0})
+    assert run([[30, 1], [1, 30]], *LOADERS, *names).status == "pass"
+
+
+def test_no_evaluation_is_inconclusive() -> None:
+    assert verdict_of("D16", run_of(SITE, *losses([0.5] * 4))).status == "inconclusive"
+
+
+def test_clusters_are_skipped() -> None:
+    assert verdict_of("D16", run_of(EVALUATION, Confusion(100, ROTATED))).status == "skipped"
+
+
+@pytest.mark.parametrize("regime", ["reinforcement", "second-order", "gan"])
+def test_other_regimes_are_skipped(regime: str) -> None:
+    assert run(ROTATED, Plan(regimes=[regime])).status == "skipped"

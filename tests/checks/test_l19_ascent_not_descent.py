@@ -1,0 +1,84 @@
+"""L19 ascent-not-descent: minus, maximize and the missing minus; opponents, rewards and unlearning."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from flightcheck.checks.base import Verdict
+from flightcheck.recording.loss_records import LossTerm
+from flightcheck.recording.records import Location, LossCall, LossSite, OptimizerInfo, ParameterInfo, Plan, RootInfo
+from flightcheck.testing import run_of, verdict_of
+
+MINUS, STEP, MADE = Location("train.py", 50), Location("train.py", 60), Location("train.py", 40)
+SITE = LossSite(0, "cross_entropy", Location("train.py", 49))
+OPTIMIZER = OptimizerInfo(0, "SGD", MADE, [{"lr": 0.1, "maximize": False}], [0], steps=20)
+WEIGHT = ParameterInfo(0, "fc.weight", 0, [3, 4], "matrix", optimizers=[0])
+TERM = LossTerm(0, 1, STEP, "NllLossBackward0", site=0, coefficient=-1.0, value=1.0, negated_location=MINUS)
+PENALTY = replace(TERM, site=-1, operation="PowBackward0", coefficient=0.01, penalty=True)
+PICKED = replace(TERM, site=-1, operation="LogSoftmaxBackward0", coefficient=0.1, averaged=[10], location=MINUS)
+
+
+def judge(*terms: LossTerm, rising: float = 0.1, n: int = 12, more: tuple[Any, ...] = (), **optimizer: Any) -> Verdict:
+    calls = [LossCall(0, i, True, [8, 3], [8], [], "float32", "int64", 1.1 + rising * i, -1, 1, 0, 2) for i in range(n)]
+    moved = [replace(t, step=i, amount=-1.0 - rising * i) for i in range(n) for t in terms]
+    return verdict_of("L19", run_of(SITE, replace(OPTIMIZER, **optimizer), WEIGHT, *calls, *moved, *more))
+
+
+@pytest.mark.parametrize(
+    ("terms", "maximize", "line"),
+    [
+        ((TERM,), False, MINUS),
+        ((TERM, PENALTY), False, MINUS),
+        ((replace(TERM, negated_location=None),), False, STEP),
+        ((replace(TERM, coefficient=1.0),), True, MADE),
+        ((PICKED,), False, MINUS),
+    ],
+)
+def test_climbing_fails(terms: tuple[LossTerm, ...], maximize: bool, line: Location) -> None:
+    verdict = judge(*terms, groups=[{"lr": 0.1, "maximize": maximize}])
+    assert [(f.location, f.severity) for f in verdict.findings] == [(line, "error")]
+
+
+@pytest.mark.parametrize(
+    "terms",
+    [
+        (replace(TERM, coefficient=1.0),),
+        (replace(TERM, coefficient=None),),  # weighted by data
+        (TERM, replace(TERM, coefficient=1.0)),  # gradient reversal: one term up, one down
+        (TERM, replace(TERM, site=-1, operation="MeanBackward1", coefficient=1.0)),
+        (replace(PICKED, coefficient=-0.1),),
+        (PICKED, replace(PICKED, coefficient=0.3), replace(PICKED, coefficient=0.7)),  # rewards
+    ],
+)
+def test_descent_opponents_and_rewards_pass(terms: tuple[LossTerm, ...]) -> None:
+    assert judge(*terms).status == "pass"
+
+
+def test_minus_with_maximize_is_descent() -> None:
+    assert judge(TERM, groups=[{"maximize": True}]).status == "pass"
+
+
+def test_loss_that_falls_passes() -> None:
+    assert judge(TERM, rising=-0.01).status == "pass"
+
+
+def test_unlearning_on_loaded_weights_is_information() -> None:
+    verdict = judge(TERM, more=(RootInfo(0, "model", "Net", loaded=True),))
+    assert [f.severity for f in verdict.findings] == ["info"]
+
+
+def test_few_calls_are_inconclusive() -> None:
+    assert judge(TERM, n=3).status == "inconclusive"
+
+
+def test_opponents_and_nothing_to_see_are_skipped() -> None:
+    assert judge(TERM, more=(Plan(regimes=["gan"]),)).status == "skipped"
+    assert verdict_of("L19", run_of()).status == "skipped"
+
+
+def test_optimizer_of_an_input_is_skipped() -> None:
+    image = ParameterInfo(1, "image", -1, [3, 8, 8], "matrix", optimizers=[0])
+    assert judge(TERM, more=(image,)).status == "skipped"

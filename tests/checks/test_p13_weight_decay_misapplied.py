@@ -1,0 +1,74 @@
+"""P13 weight-decay-misapplied: weights that are erased, healthy decay, and advice on Adam and on scalars."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from flightcheck.checks.base import Verdict
+from flightcheck.recording.records import Location, OptimizerInfo, ParameterInfo
+from flightcheck.recording.signals import GRAD_NORM, LOSS, WEIGHT_NORM
+from flightcheck.testing import run_of, verdict_of
+
+LINE = Location("train.py", 9)
+ONE = ParameterInfo(0, "model.one.weight", 0, [32, 32], "matrix", optimizers=[0], numel=1024)
+TWO = replace(ONE, index=1, name="model.two.weight")
+BIAS = replace(ONE, index=2, name="model.two.bias", role="bias", shape=[32], numel=32)
+SHRINKING = 5.0 * np.exp(-np.arange(60) / 20)
+
+
+def sgd(decay: float, kind: str = "SGD", **more: Any) -> OptimizerInfo:
+    groups = [{"lr": 0.1, "weight_decay": decay, "parameters": 2, **more}, {"weight_decay": 0.0, "parameters": 1}]
+    return OptimizerInfo(0, kind, LINE, groups, [0, 1, 2], steps=60)
+
+
+def judge(optimizer: OptimizerInfo, norms: Any = SHRINKING, gradient: float = 0.5, losses: Any = None,
+          parameters: tuple[ParameterInfo, ...] = (ONE, TWO, BIAS)) -> Verdict:  # fmt: skip
+    n = len(norms)
+    values = np.full(n, 2.3) if losses is None else losses
+    series = {
+        WEIGHT_NORM: [[float(v), float(v), 1.0] for v in norms],
+        GRAD_NORM: [[gradient, gradient, 0.1]] * n,
+        LOSS: [float(v) for v in values],
+    }
+    return verdict_of("P13", run_of(optimizer, *parameters, series=series))
+
+
+def test_erased_weights_fail() -> None:
+    (finding,) = judge(sgd(0.5)).findings
+    assert (finding.location, finding.severity) == (LINE, None)
+    assert finding.parameters == (0, 1)
+
+
+def test_decoupled_decay_is_compared_with_steps_of_one() -> None:
+    assert judge(sgd(20.0, "AdamW"), 5.0 * SHRINKING).status == "fail"
+    assert judge(sgd(0.1, "AdamW")).status == "pass"
+
+
+@pytest.mark.parametrize(
+    "healthy",
+    [
+        {"optimizer": sgd(5e-4)},
+        {"optimizer": sgd(0.5), "norms": np.full(60, 5.0)},
+        {"optimizer": sgd(0.5), "gradient": 50.0},
+        {"optimizer": sgd(0.5), "losses": np.linspace(2.3, 0.4, 60)},
+    ],
+)
+def test_decay_in_balance_passes(healthy: dict[str, Any]) -> None:
+    assert judge(**healthy).status == "pass"
+
+
+def test_decay_inside_adam_and_of_scalars_is_information() -> None:
+    (finding,) = judge(sgd(1e-4, "Adam")).findings
+    assert finding.severity == "info"
+    assert judge(sgd(1e-4, "Adam", decoupled_weight_decay=True)).status == "pass"
+    (finding,) = judge(sgd(1e-4), parameters=(ONE, replace(TWO, role="scalar", name="model.scale"))).findings
+    assert (finding.severity, finding.evidence["parameters"]) == ("info", ["model.scale"])
+
+
+def test_no_decay_and_few_steps() -> None:
+    assert judge(sgd(0.0)).status == "skipped"
+    assert judge(sgd(0.5), SHRINKING[:9]).status == "inconclusive"

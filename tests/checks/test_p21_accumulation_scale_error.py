@@ -1,0 +1,87 @@
+"""P21 accumulation-scale-error: sums, means and means of means of micro-batches; one backward per step."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flightcheck.checks.base import Verdict
+from flightcheck.recording.provenance import in_every_nth_round
+from flightcheck.recording.records import Batch, Call, Location, LossCall, LossSite, OptimizerInfo, Plan
+from flightcheck.testing import run_of, verdict_of
+
+LINE = Location("train.py", 30)
+SGD = OptimizerInfo(0, "SGD", steps=6)
+
+
+def judge(divisor: float, k: int = 4, *, same: bool = False, reduction: str = "mean", rounds: int = 6,
+          plan: Plan | None = None, optimizer: OptimizerInfo = SGD) -> Verdict:  # fmt: skip
+    records: list[Any] = [
+        optimizer, plan or Plan(counted_steps=True), LossSite(0, "mse_loss", LINE, {"reduction": reduction})
+    ]  # fmt: skip
+    sequence = 0
+    for step in range(rounds):
+        for i in range(k):
+            value = 1.0 + 0.1 * i + step
+            digest = "same" if same else f"{step}-{i}"
+            records += [
+                Batch(step, True, 0, "0", [8, 4], "float32", digest, -2, 2, 0, 1, 0, 0.0),
+                LossCall(0, step, True, [8], [8], [], "float32", "float32", value, -1, 1, -2, 2),
+                Call(sequence, step, "backward", -1, LINE, {"value": value / divisor}),
+            ]
+            sequence += 1
+        records.append(Call(sequence, step, "step", 0, LINE, {"fresh": True}))
+        sequence += 1
+    return verdict_of("P21", run_of(*records, steps=rounds))
+
+
+def test_a_sum_fails() -> None:
+    (finding,) = judge(1).findings
+    assert finding.location == LINE
+    assert finding.severity is None
+    assert "(loss / 4)" in finding.fix
+
+
+def test_a_division_made_twice_fails() -> None:
+    (finding,) = judge(16).findings
+    assert finding.evidence["divisor"] == 16
+
+
+@pytest.mark.parametrize("divisor", [4, 2, 0.5])
+def test_a_mean_and_a_weight_of_the_loss_pass(divisor: float) -> None:
+    assert judge(divisor).status == "pass"
+
+
+def test_a_sum_without_a_counter_is_information() -> None:
+    assert [f.severity for f in judge(1, plan=Plan()).findings] == ["info"]
+
+
+def test_what_accumulates_nothing_is_skipped() -> None:
+    assert judge(1, k=1).status == "skipped"
+    assert judge(1, same=True).status == "skipped"
+    assert judge(1, plan=Plan(counted_steps=True, regimes=["gan"])).status == "skipped"
+    assert judge(1, plan=Plan(counted_steps=True, regimes=["second-order"])).status == "skipped"
+    assert verdict_of("P21", run_of(steps=9)).status == "skipped"
+
+
+def test_sums_and_few_rounds_are_inconclusive() -> None:
+    assert judge(1, reduction="sum").status == "inconclusive"
+    assert judge(1, rounds=2).status == "inconclusive"
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "expected"),
+    [
+        ("for i in x:\n    go()\n    if (i + 1) % 4 == 0:\n        step()\n", 4, True),
+        ("for i in x:\n    last = (i + 1) % 4 == 0\n    if last:\n        step()\n", 4, True),
+        ("for i in x:\n    step()\n    if i % 4 == 0:\n        log()\n", 2, False),
+        ("for e in range(9):\n    if e % 2:\n        for i in x:\n            step()\n", 4, False),
+        ("for i in x:\n    if i > 3:\n        step()\n", 3, False),
+    ],
+)
+def test_steps_under_a_counter(tmp_path: Path, text: str, line: int, expected: bool) -> None:
+    file = tmp_path / "loop.py"
+    file.write_text(text)
+    assert in_every_nth_round(str(file), line) is expected
