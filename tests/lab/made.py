@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import nn
 
 from flightcheck.adapters.torch import StopTraining, TorchObserver
@@ -92,13 +91,13 @@ class Loop:
     def __init__(
         self,
         model: nn.Module | None = None,
-        loss: Callable[..., torch.Tensor] = F.cross_entropy,
+        loss: Callable[..., torch.Tensor] | None = None,
         optimizer: Callable[[Any], torch.optim.Optimizer] | None = None,
         pairs: Iterable[Any] | None = None,
         parameters: Callable[[nn.Module], Any] = lambda m: m.parameters(),
     ) -> None:
         self.model = model if model is not None else mlp()
-        self.loss = loss
+        self.loss = loss or nn.CrossEntropyLoss()
         self.optimizer = (optimizer or (lambda p: torch.optim.SGD(p, lr=0.1)))(parameters(self.model))
         self.pairs = pairs if pairs is not None else batches()
         self.losses: list[float] = []
@@ -114,7 +113,7 @@ class Loop:
         loss = self.loss(self.model(x), y)
         loss.backward()
         self.optimizer.step()
-        self.losses.append(float(loss.detach()))
+        self.losses.append(loss.item())
         self.updates.append(float((first.detach() - before).norm()))
         self.gradients.append(None if first.grad is None else first.grad.clone())
 
@@ -129,3 +128,11 @@ class Loop:
 
 def equal(one: list[torch.Tensor], other: list[torch.Tensor]) -> bool:
     return len(one) == len(other) and all(map(torch.equal, one, other))
+
+
+def regression(loss: Any, last: list[nn.Module] | None = None, scale: float = 1.0) -> Loop:
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(FEATURES, 8), nn.ReLU(), nn.Linear(8, 1), *(last or []))
+    x, _ = data(24)
+    y = (x.sum(1) / 10) * scale
+    return Loop(model, loss, lambda p: torch.optim.SGD(p, lr=0.01), list(zip(x.split(6), y.split(6))))

@@ -105,8 +105,9 @@ def compare(
     """Declare an experiment after some of its seeds.
 
     *confirmed*: all seeds are there, each improves by more than the margin, the one-sided 95 % limit of their mean is
-    above 0, and the pooled blocks' one-sided sign-flip test (Fisher's randomization test) gives p < 0.01. *refuted*: the two-sided 95 % interval of the mean
-    improvement lies below the margin. Else *inconclusive*, with the seeds that would decide (power 0.8).
+    above 0, and the pooled blocks' one-sided sign-flip test (Fisher's randomization test) gives p < 0.01. *refuted*:
+    the two-sided 95 % interval of the mean improvement lies below the margin. Else *inconclusive*, with the seeds that
+    would decide (power 0.8).
 
     Args:
         pairs: one per seed.
