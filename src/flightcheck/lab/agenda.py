@@ -84,10 +84,18 @@ def investigate(lab: Lab, run: Run, candidates: Sequence[Candidate]) -> Iterator
             yield experiment
             if experiment.status == "confirmed":
                 confirmed.add(candidate.info.code)
+                if _is_rate(experiment):
+                    yield replace(experiment, question="P01")
                 break
     exact = any(c.info.evidence in "XB" and c.info.severity in ("error", "critical") for c in candidates)
     if not reason and not exact and not confirmed:
         yield from _questions(lab, run, {c.info.code for c in tested[:MOST_FIXES]})
+
+
+def _is_rate(e: Experiment) -> bool:
+    """What a smaller learning rate mends is the learning rate's fault, by P01's own margin."""
+    gains = zip(e.befores, e.afters, e.starts, strict=True)
+    return e.question != "P01" and e.patch.startswith("lr:x0") and all(b - a > 0.1 * (s - a) for b, a, s in gains)
 
 
 def adjusted(experiments: Sequence[Experiment], alpha: float) -> list[Experiment]:
