@@ -37,7 +37,7 @@ class StepNotDeterministic(Check):
         if found["equal"]:
             return
         large = float(found["difference"]) > self.relative.value
-        why = ": more than rounding, so a generator is not seeded or the data differ" if large else ", as rounding does"
+        why = ": more than rounding, so a generator or the data differ" if large else ", as rounding does"
         yield Finding(
             f"Repeated with the same seeds, the loss of step {found['step']} differs by {found['difference']:.1g} of its "
             f"size{why}.",
