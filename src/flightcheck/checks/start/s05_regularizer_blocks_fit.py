@@ -46,8 +46,8 @@ class RegularizerBlocksFit(Check):
             if e.status == "confirmed" and e.before is not None and e.after is not None and e.start is not None:
                 what = e.patch.removeprefix("regularization:").replace("_", " ")
                 yield Finding(
-                    f"In {e.steps} steps the {e.metric} goes from {e.start:.3g} to {e.before:.3g}, and to {e.after:.3g} "
-                    f"without {what}, in each of {e.seeds} seeds.",
+                    f"In {e.steps} steps the {e.metric} goes from {e.start:.3g} to {e.before:.3g}, and to "
+                    f"{e.after:.3g} without {what}, in each of {e.seeds} seeds.",
                     location=self._location(run, what),
                     evidence={"component": what, "before": e.before, "after": e.after},
                     patch=e.patch,

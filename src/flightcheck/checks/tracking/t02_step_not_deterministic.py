@@ -39,8 +39,8 @@ class StepNotDeterministic(Check):
         large = float(found["difference"]) > self.relative.value
         why = ": more than rounding, so a generator or the data differ" if large else ", as rounding does"
         yield Finding(
-            f"Repeated with the same seeds, the loss of step {found['step']} differs by {found['difference']:.1g} of its "
-            f"size{why}.",
+            f"Repeated with the same seeds, the loss of step {found['step']} differs by "
+            f"{found['difference']:.1g} of its size{why}.",
             location=run.seeding.location if run.seeding else None,
             evidence={"step": found["step"], "difference": found["difference"]},
         )

@@ -136,7 +136,8 @@ def _is_graph(tensors: list[torch.Tensor]) -> bool:
             continue
         if t.shape[0] == 2 and not t.is_floating_point():
             return True
-        if t.shape[0] == t.shape[1] and torch.equal(t != 0, (t != 0).T):  # who is joined to whom, both ways
+        joined = t != 0
+        if t.shape[0] == t.shape[1] and not bool(joined.all()) and torch.equal(joined, joined.T):
             return True
     return False
 
