@@ -142,9 +142,11 @@ def _train(given: Ingredients, folder: Path, options: WatchOptions) -> Exception
     ended: dict[str, Any] = {"ended": "finished"}
     seed(options.seed or 0)
     copies = given.copied()
+    told: Callable[[], list[Any]] = list
     observer.install()
-    told = install_patches(observer, options) if trial else list
     try:
+        if trial:
+            told = install_patches(observer, options)
         train(copies, steps)
     except StopTraining:
         ended = {"ended": "stopped"}

@@ -38,6 +38,10 @@ KINDS: Final[dict[str, str]] = {
 """Every kind of patch, and what its value means."""
 
 
+STILL_STEPS: Final = 3
+"""Steps of a frozen batch without any update: their losses must be equal, or the batch is not frozen."""
+
+
 @dataclass(frozen=True)
 class Patch:
     """One change."""

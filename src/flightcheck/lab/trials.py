@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, replace
+from typing import Final, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from flightcheck.patch import Patch
+from flightcheck.patch import STILL_STEPS, Patch
 from flightcheck.recording.run import NotEnoughEvidence, Run
 from flightcheck.recording.signals import ERROR, LOSS
+
+_STILL: Final = 1e-3
+"""Share by which losses of the same examples and the same weights may differ: the noise of rounding is smaller."""
 
 Floats = npt.NDArray[np.float64]
 
@@ -56,7 +59,17 @@ class Trained:
             failure = f"the script ended with {run.info.error}"
         elif idle:
             failure = f"{', '.join(idle)}: this training has no place at which it could act"
-        return cls(trial, run, failure, seconds)
+        trained = cls(trial, run, failure, seconds)
+        if not failure and any(p.kind == "freeze-batch" for p in trial.patches) and trained._moves():
+            return replace(
+                trained, failure="the batch could not be frozen: the same examples have another loss each time"
+            )
+        return trained
+
+    def _moves(self) -> bool:
+        """Losses differ although the examples and the weights are the same."""
+        still = self.series("loss")[:STILL_STEPS]
+        return len(still) > 1 and not np.allclose(still, still[0], rtol=_STILL, atol=1e-12, equal_nan=True)
 
     def series(self, metric: str) -> Floats:
         """The metric over the steps, ``(steps,)``; empty where it was not recorded.

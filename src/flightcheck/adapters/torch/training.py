@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import nn
 from torch.optim import Optimizer
+from torch.overrides import BaseTorchFunctionMode
 
 
 @dataclass
@@ -79,7 +80,10 @@ def train(given: Ingredients, steps: int) -> None:
 
         def closure(inputs: Any = inputs, targets: Any = targets) -> torch.Tensor:
             given.optimizer.zero_grad()
-            loss = given.loss_fn(_called(given.model, inputs), targets)
+            outputs = _called(given.model, inputs)
+            # Under a function mode PyTorch looks its functions up by name: losses imported earlier are seen, too.
+            with BaseTorchFunctionMode():
+                loss = given.loss_fn(outputs, targets)
             loss.backward()  # type: ignore[no-untyped-call]
             return loss
 

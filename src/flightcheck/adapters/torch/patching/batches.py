@@ -9,10 +9,8 @@ from torch import nn
 from torch.optim import Optimizer
 
 from flightcheck.adapters.torch.patching.boundaries import Arguments, Boundaries, map_tensors
-from flightcheck.patch import Patch
+from flightcheck.patch import STILL_STEPS, Patch
 
-STILL_STEPS: Final = 3
-"""Steps of a frozen batch without any update: their losses must be equal, or the batch is not frozen."""
 _TARGETS: Final = {"label", "labels", "target", "targets", "y"}
 """Arguments of a model that are no inputs, by their usual names."""
 

@@ -149,12 +149,12 @@ class Boundaries:
 class _Mode(TorchFunctionMode):
     def __init__(self, observer: TorchObserver, around: Callable[[Any, str, Arguments], Any]) -> None:
         super().__init__()
-        self._mine = observer.watch.mine
+        self._watch = observer.watch
         self._around = around
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
-        if not self._mine():
+        if not self._watch.mine() or self._watch.busy:
             return func(*args, **kwargs)
         return self._around(func, getattr(func, "__name__", ""), (tuple(args), kwargs))
 

@@ -24,6 +24,8 @@ _ELEMENTWISE: Final = {
 }  # fmt: skip
 _LOGARITHMS: Final = {"log", "log2", "log10", "sqrt", "rsqrt", "reciprocal"}
 _DIVISIONS: Final = {"div", "true_divide", "__truediv__", "divide"}
+_INVERSES: Final = {"__rdiv__", "__rtruediv__"}
+_POWERS: Final = {"pow", "__pow__"}
 _LARGEST_EXPONENT: Final = 60.0
 """exp(60) is finite in float32, and so is its square root's gradient."""
 
@@ -167,6 +169,12 @@ def clamp(b: Boundaries, patch: Patch) -> None:
             b.acted(patch)
             below = args[1].abs() < eps
             args = (args[0], torch.where(below, torch.full_like(args[1], eps), args[1]), *args[2:])
+        elif name in _INVERSES:  # 1 / x
+            b.acted(patch)
+            args = (torch.where(args[0].abs() < eps, torch.full_like(args[0], eps), args[0]), *args[1:])
+        elif name in _POWERS and len(args) > 1 and isinstance(args[1], (int, float)) and args[1] < 1 and args[1]:
+            b.acted(patch)  # roots and inverses
+            args = (args[0].clamp_min(eps), *args[1:])
         elif plain == "exp" and name == "exp":
             b.acted(patch)
             args = (args[0].clamp_max(_LARGEST_EXPONENT), *args[1:])

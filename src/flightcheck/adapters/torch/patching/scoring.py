@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
@@ -19,19 +21,21 @@ class Scoring:
 
     def __init__(self, observer: Any) -> None:
         self.observer = observer
+        self._unwatched: Callable[[], AbstractContextManager[None]] = nullcontext
         self._step = -1
         self._values: list[float] = []
         self._count, self._mean, self._squares = 0, 0.0, 0.0
 
     def install(self, boundaries: Boundaries) -> None:
         """Look at each loss call, as patches leave it."""
+        self._unwatched = boundaries.unwatched
         boundaries.at_loss(self._around)
 
     def _around(self, call: Any, name: str, given: Arguments) -> Any:
         result = call(*given[0], **given[1])
         if torch.is_grad_enabled() and isinstance(result, torch.Tensor) and result.requires_grad:
             try:
-                with torch.no_grad():
+                with torch.no_grad(), self._unwatched():
                     prediction, target, _ = arguments_of(given)
                     error = self._error(name, prediction, target, given[1])
             except Exception:  # a loss of an unusual shape: no error is recorded for it

@@ -42,6 +42,7 @@ def scheduler(b: Boundaries, patch: Patch) -> None:
 
 
 def _in_step(b: Boundaries, patch: Patch, option: str, value: Any) -> None:
+    """An option of all groups has another value in each step, and its own again after it."""
     saved: dict[int, list[Any]] = {}
 
     def before(optimizer: Optimizer) -> None:
@@ -51,7 +52,8 @@ def _in_step(b: Boundaries, patch: Patch, option: str, value: Any) -> None:
                 new = value(group)
                 old = group[option]
                 group[option] = torch.as_tensor(float(new)) if isinstance(old, torch.Tensor) else new
-                b.acted(patch)
+                if option != "lr" or float(new) != float(old):
+                    b.acted(patch)
 
     def after(optimizer: Optimizer) -> None:
         for group, old in zip(optimizer.param_groups, saved.pop(id(optimizer), []), strict=False):
@@ -159,8 +161,8 @@ def add_parameters(b: Boundaries, patch: Patch) -> None:
         held = {id(p) for g in optimizer.param_groups for p in g["params"]}
         held |= {
             id(p)
-            for h in b.observer.optimizers.held
-            if (o := h.optimizer())
+            for o in [*discovery.built, *(h.optimizer() for h in b.observer.optimizers.held)]
+            if isinstance(o, Optimizer)
             for g in o.param_groups
             for p in g["params"]
         }

@@ -1,0 +1,1 @@
+"""Experiments: their statistics, patches, and the ways trials are run."""
