@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
+import torch
+from torch.utils.data import DataLoader
 
+from flightcheck.adapters.torch.datasets import constantly_seeded, copied_generators
 from flightcheck.testing import run_of, verdict_of
 from tests.checks._datasets import LOADERS, TRAIN_LINE, train_set, val_set
 
@@ -48,3 +52,52 @@ def test_healthy_loaders_pass(facts: dict[str, Any]) -> None:
 def test_without_workers_it_is_skipped() -> None:
     assert run(train_set(copied_generators=["rng"])).status == "skipped"
     assert run(train_set(), val_set(**COPIED)).status == "skipped"
+
+
+class Noisy(list[int]):
+    """Draws from a generator of its own and from NumPy's."""
+
+    def __init__(self) -> None:
+        super().__init__(range(8))
+        self.rng = np.random.default_rng(0)
+        self.split = np.random.default_rng(1)
+
+    def __getitem__(self, i: Any) -> Any:
+        return super().__getitem__(i) + self.rng.normal() + np.random.rand()
+
+
+class Renewed(Noisy):
+    """Makes its generator anew in every epoch."""
+
+    def set_epoch(self, epoch: int) -> None:
+        self.rng = np.random.default_rng(epoch)
+
+
+def test_only_generators_that_examples_draw_from_count() -> None:
+    assert copied_generators(Noisy()) == ["rng"]
+    assert copied_generators(Renewed()) == []
+    assert copied_generators([1, 2]) == []
+
+
+def constant(worker: int) -> None:
+    np.random.seed(0)
+
+
+def by_worker(worker: int) -> None:
+    np.random.seed(worker)
+
+
+def by_torch(worker: int) -> None:
+    np.random.seed(torch.initial_seed() % 2**32)
+
+
+def of_another_library(worker: int) -> None:
+    torch.manual_seed(0)
+
+
+@pytest.mark.parametrize(
+    ("function", "same"), [(constant, True), (by_worker, False), (by_torch, False), (of_another_library, False)]
+)
+def test_a_seed_is_constant_only_without_a_look_at_the_worker(function: Any, same: bool) -> None:
+    data = Noisy()
+    assert constantly_seeded(DataLoader(data, worker_init_fn=function), data) is same  # type: ignore[arg-type]

@@ -7,13 +7,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
+import numpy as np
+
 from flightcheck.checks.base import CheckInfo, Finding
 from flightcheck.lab.diffs import diff_of
 from flightcheck.lab.experiments import STEPS, Lab
 from flightcheck.lab.statistics import Pair, holm
 from flightcheck.lab.trials import Trial
 from flightcheck.patch import Patch
-from flightcheck.recording.experiments import Experiment
+from flightcheck.recording.experiments import Experiment, Probe
 from flightcheck.recording.run import Run
 
 MOST_FIXES: Final = 3
@@ -24,6 +26,7 @@ _INPUT_STEPS: Final = 80
 _LONG_STEPS: Final = 300
 _FIT_STEPS: Final = 400
 _LEAK_STEPS: Final = 4
+_REPEAT_STEPS: Final = 10
 _LONGEST: Final = 400
 _LONGER: Final = 4
 """Times the steps, where the first trial of an exact finding shows nothing."""
@@ -84,10 +87,18 @@ def investigate(lab: Lab, run: Run, candidates: Sequence[Candidate]) -> Iterator
             yield experiment
             if experiment.status == "confirmed":
                 confirmed.add(candidate.info.code)
+                if _is_rate(experiment):
+                    yield replace(experiment, question="P01")
                 break
     exact = any(c.info.evidence in "XB" and c.info.severity in ("error", "critical") for c in candidates)
     if not reason and not exact and not confirmed:
         yield from _questions(lab, run, {c.info.code for c in tested[:MOST_FIXES]})
+
+
+def _is_rate(e: Experiment) -> bool:
+    """What a smaller learning rate mends is the learning rate's fault, by P01's own margin."""
+    gains = zip(e.befores, e.afters, e.starts, strict=True)
+    return e.question != "P01" and e.patch.startswith("lr:x0") and all(b - a > 0.1 * (s - a) for b, a, s in gains)
 
 
 def adjusted(experiments: Sequence[Experiment], alpha: float) -> list[Experiment]:
@@ -142,20 +153,33 @@ def _steps_of_evaluations(run: Run) -> int:
 
 
 def _questions(lab: Lab, run: Run, asked: set[str]) -> Iterator[Experiment]:
-    """Does it use its inputs? Is the learning rate ten times too high, or too low?"""
+    """What no single run can show: who sees whom, is it repeatable, are inputs used, is the learning rate far off?"""
     _measure(lab, run, ("leaks", "gradients"), _LEAK_STEPS)
+    _repeat(lab, run)
     permuted = lab.try_patch("S02", [Patch("inputs", "permute")], steps=_INPUT_STEPS, seeds=1, purpose="question")
     yield permuted
-    if _same(permuted):
+    found = False
+    for experiment in (*_without_regularization(lab, run, permuted), *_other_rates(lab, run, asked)):
+        found = found or experiment.status == "confirmed"
+        yield experiment
+    if _same(permuted) and not found:
         yield from _without_inputs(lab, run)
+
+
+def _other_rates(lab: Lab, run: Run, asked: set[str]) -> Iterator[Experiment]:
+    """P01 and P02: a tenth of the learning rate, ten times as much, a hundred times as much."""
     if "P01" not in asked:
-        yield lab.try_patch("P01", [Patch("lr", "x0.1")], steps=_INPUT_STEPS, margin=_tenth, refute=False)
-    if not run.in_regime("finetune") and not _warms_up(run):
-        for factor in ("x10", "x100"):
-            faster = lab.try_patch("P02", [Patch("lr", factor)], steps=_INPUT_STEPS, margin=_fivefold, refute=False)
-            yield faster
-            if faster.status == "confirmed" or (faster.after is not None and faster.differences[0] < 0):
-                break
+        slower = lab.try_patch("P01", [Patch("lr", "x0.1")], steps=_INPUT_STEPS, margin=_tenth, refute=False)
+        yield slower
+        if slower.status == "confirmed":
+            return
+    if run.in_regime("finetune") or _warms_up(run):
+        return
+    for factor in ("x10", "x100"):
+        faster = lab.try_patch("P02", [Patch("lr", factor)], steps=_INPUT_STEPS, margin=_fivefold, refute=False)
+        yield faster
+        if faster.status == "confirmed" or (faster.after is not None and faster.differences[0] < 0):
+            return
 
 
 def _without_inputs(lab: Lab, run: Run) -> Iterator[Experiment]:
@@ -172,6 +196,32 @@ def _without_inputs(lab: Lab, run: Run) -> Iterator[Experiment]:
             "S02", [Patch("inputs", value)], metrics=("evaluation", "error", "loss"), steps=_LONG_STEPS,
             evaluates=True, seeds=1, purpose="question",
         )  # fmt: skip
+
+
+def _without_regularization(lab: Lab, run: Run, control: Experiment) -> Iterator[Experiment]:
+    """S05: where the training hardly moves, is it held back?"""
+    if control.before is None or control.start is None or control.before < 0.9 * control.start:
+        return
+    held = {
+        "dropout": any(m.kind == "dropout" and m.settings.get("p") for m in run.modules),
+        "weight_decay": any(g.get("weight_decay") for o in run.optimizers if o.steps for g in o.groups),
+        "label_smoothing": any(s.settings.get("label_smoothing") for s in run.loss_sites),
+    }
+    for name in (n for n, used in held.items() if used):
+        yield lab.try_patch("S05", [Patch("regularization", name)], steps=_INPUT_STEPS, margin=_fivefold, refute=False)
+
+
+def _repeat(lab: Lab, run: Run) -> None:
+    """T02: the same trial twice."""
+    twice = [lab.run(Trial(steps=_REPEAT_STEPS, repeat=n)).series("loss") for n in (1, 2)]
+    n = min(map(len, twice))
+    if n:
+        one, other = twice[0][:n], twice[1][:n]
+        differs = np.flatnonzero(~((one == other) | (np.isnan(one) & np.isnan(other))))
+        step = int(differs[0]) if len(differs) else -1
+        size = float(abs(one[step] - other[step]) / max(abs(one[step]), 1e-30)) if step >= 0 else 0.0
+        result = {"equal": step < 0, "step": step, "difference": size}
+        run.records.setdefault("Probe", []).append(Probe("repeat", result))
 
 
 def _measure(lab: Lab, run: Run, probes: tuple[str, ...], steps: int) -> None:

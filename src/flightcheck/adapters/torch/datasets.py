@@ -57,7 +57,7 @@ class Datasets:
                 source=number,
                 loader=line,
                 type=type(below).__name__,
-                examples=_length(dataset),
+                examples=length_of(dataset),
                 sampler=type(loader.sampler).__name__,
                 sampler_weight_ratio=_weight_ratio(loader.sampler),
                 workers=loader.num_workers,
@@ -217,8 +217,9 @@ def _reference(thing: Any) -> Any:
         return lambda: None
 
 
-def _length(thing: Any) -> int | None:
+def length_of(thing: Any) -> int | None:
+    """Its length, None if it has none or does not tell."""
     try:
         return len(thing)
-    except (TypeError, NotImplementedError, AttributeError):
+    except Exception:  # a ``__len__`` of the user's may raise what it likes
         return None

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from torch.utils.data import DataLoader, DistributedSampler, SequentialSampler
 
-from flightcheck.adapters.torch.datasets import Datasets
+from flightcheck.adapters.torch.datasets import Datasets, length_of
 from flightcheck.adapters.torch.discovery import Discovery
 from flightcheck.adapters.torch.watch import Watch
 from flightcheck.recording.records import LoaderInfo, Location
@@ -50,10 +50,10 @@ class Loaders:
                 LoaderInfo(
                     index=index,
                     location=location,
-                    length=_length(loader),
+                    length=length_of(loader),
                     batch_size=loader.batch_size,
                     shuffle=None if sampler is None else not isinstance(sampler, SequentialSampler),
-                    examples=_length(loader.dataset),
+                    examples=length_of(loader.dataset),
                 )
             )
         self._index[id(loader)] = (weakref.ref(loader), index)
@@ -107,10 +107,3 @@ class Loaders:
             )
             self.watch.writer.put(self.infos[i], i)
         self.datasets.save()
-
-
-def _length(thing: Any) -> int | None:
-    try:
-        return len(thing)
-    except (TypeError, NotImplementedError, AttributeError):
-        return None

@@ -132,7 +132,12 @@ def _examples(model: nn.Module, given: Arguments, last: _Last) -> dict[str, Any]
 def _is_graph(tensors: list[torch.Tensor]) -> bool:
     """A list of edges, or a square of nodes: rows belong together by design."""
     for t in tensors:
-        if t.dim() == 2 and (t.shape[0] == t.shape[1] or (t.shape[0] == 2 and not t.is_floating_point())):
+        if t.dim() != 2:
+            continue
+        if t.shape[0] == 2 and not t.is_floating_point():
+            return True
+        joined = t != 0
+        if t.shape[0] == t.shape[1] and not bool(joined.all()) and torch.equal(joined, joined.T):
             return True
     return False
 

@@ -1,0 +1,62 @@
+"""S05: regularization so strong that nothing is learnt."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from flightcheck.checks.base import Check, Finding, NotApplicable, NotEnoughEvidence, Param, check
+from flightcheck.recording.records import Location
+from flightcheck.recording.run import Run
+
+
+@check(
+    "S05",
+    "regularizer-blocks-fit",
+    severity="warn",
+    evidence="T",
+    fix="Begin without regularization; add it when the training data are fitted.",
+)
+class RegularizerBlocksFit(Check):
+    """The training stands still, and moves as soon as dropout, weight decay or label smoothing is off.
+
+    ## What it checks
+    Asked only where 80 steps took less than a tenth off the error: trials without dropout, without weight decay and
+    without label smoothing, one at a time, where the script uses it. Without it the error must fall by five times as
+    much and by 5 % of its start, in each of three seeds. The error is that of the prediction, without the penalty.
+    ## Why it matters
+    Regularization is for a model that fits its training data too well. One that does not fit them needs less of it.
+    ## How to fix
+    Lower the component that was named; raise it again when the training loss is low.
+    ## Source
+    Checklist for debugging neural networks, section 4; CS231n (turn regularization off first).
+    ## Known false alarms
+    Very slow trainings with strong dropout, as the error of a training step includes the dropped units.
+    """
+
+    progress = Param(5, "times the progress: dropout of one half costs a factor of two to three of the first steps")
+
+    def __call__(self, run: Run) -> Iterator[Finding]:
+        if run.in_regime("gan", "reinforcement"):
+            raise NotApplicable("the losses of this kind of training do not measure a fit")
+        tried = [e for e in run.experiments if e.question == "S05"]
+        known = [e for e in tried if e.before is not None]
+        if not known:
+            raise NotEnoughEvidence(tried[0].reason if tried else "not asked: it moves, or has no regularization")
+        for e in known:
+            if e.status == "confirmed" and e.before is not None and e.after is not None and e.start is not None:
+                what = e.patch.removeprefix("regularization:").replace("_", " ")
+                yield Finding(
+                    f"In {e.steps} steps the {e.metric} goes from {e.start:.3g} to {e.before:.3g}, and to "
+                    f"{e.after:.3g} without {what}, in each of {e.seeds} seeds.",
+                    location=self._location(run, what),
+                    evidence={"component": what, "before": e.before, "after": e.after},
+                    patch=e.patch,
+                )
+
+    @staticmethod
+    def _location(run: Run, what: str) -> Location | None:
+        if what == "dropout":
+            return max((m for m in run.modules if m.kind == "dropout"), key=lambda m: m.settings.get("p", 0.0)).location
+        if what == "weight decay":
+            return next((o.location for o in run.optimizers if o.steps), None)
+        return run.plan.loss_location
