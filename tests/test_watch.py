@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -38,3 +40,24 @@ def test_what_the_block_raises_passes_through(tmp_path: Path) -> None:
     assert watched.run is not None
     assert watched.run.info.ended == "exception"
     assert watched.run.info.steps == 5
+
+
+def test_random_numbers_stay_the_same_in_and_after_the_block(tmp_path: Path) -> None:
+    program = """
+import random, sys, torch, flightcheck
+random.seed(1)
+if sys.argv[1] == "watched":
+    with flightcheck.watch(runs_dir=sys.argv[2]):
+        model = torch.nn.Linear(2, 1)
+        model(torch.ones(3, 2)).sum().backward()
+        inside = random.random()
+else:
+    inside = random.random()
+print(inside, random.random())
+"""
+
+    def numbers(how: str) -> str:
+        command = [sys.executable, "-c", program, how, str(tmp_path)]
+        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=120).stdout
+
+    assert numbers("watched") == numbers("plain")

@@ -65,26 +65,28 @@ def check(model: Any, loss_fn: Callable[[Any, Any], Any], batches: Iterable[Any]
     """
     import sys
 
-    from flightcheck.adapters.torch.training import Ingredients, untouched
+    from flightcheck.adapters.torch.training import Ingredients, NoPairs, untouched
     from flightcheck.checks.registry import select_checks
-    from flightcheck.report.terminal import console_for, print_report
 
     select, ignore = list(select), list(ignore)
     select_checks(select, ignore)
     given = Ingredients(model, loss_fn, batches, optimizer)
-    given.copied()
-    folder = new_run_folder(Path(runs_dir))
     with untouched():
+        given.copied()
+        folder = new_run_folder(Path(runs_dir))
         failure = _train(given, folder, WatchOptions(script=sys.argv[0], mode="check", steps=steps))
-        if isinstance(failure, ValueError):
+        if isinstance(failure, NoPairs):
             raise failure
         run = Run.open(folder)
         if lab_budget > 0:
             diagnosis = investigation.judged(run, select, ignore)
-            run = investigation.experiment(run, diagnosis, CopyRunner(given, folder / "trials"), lab_budget)
-    diagnosis = investigation.judged(Run.open(folder), select, ignore)
-    if report:
-        print_report(run, diagnosis, console_for(sys.stderr))
+            investigation.experiment(run, diagnosis, CopyRunner(given, folder / "trials"), lab_budget)
+            run = Run.open(folder)
+        diagnosis = investigation.judged(run, select, ignore)
+        if report:
+            from flightcheck.report.terminal import console_for, print_report
+
+            print_report(run, diagnosis, console_for(sys.stderr))
     return Checked(run, diagnosis)
 
 

@@ -79,9 +79,9 @@ def watch(*, budget: float = DEFAULT_BUDGET, runs_dir: Path | str = DEFAULT_RUNS
         UsageError: PyTorch is not installed, or a code is unknown. What the block raises passes through.
     """
     from flightcheck.adapters.torch import TorchObserver
+    from flightcheck.adapters.torch.training import untouched
     from flightcheck.checks.registry import run_checks, select_checks
     from flightcheck.diagnosis.engine import diagnose
-    from flightcheck.report.terminal import console_for, print_report
 
     select_checks(select, ignore)
     watched = Watched(new_run_folder(Path(runs_dir)))
@@ -105,7 +105,10 @@ def watch(*, budget: float = DEFAULT_BUDGET, runs_dir: Path | str = DEFAULT_RUNS
         watched.run = Run.open(watched.run_folder)
         watched.diagnosis = diagnose(watched.run, run_checks(watched.run, select, ignore))
         if report:
-            print_report(watched.run, watched.diagnosis, console_for(sys.stderr))
+            with untouched():  # importing rich draws random numbers
+                from flightcheck.report.terminal import console_for, print_report
+
+                print_report(watched.run, watched.diagnosis, console_for(sys.stderr))
 
 
 def new_run_folder(runs_dir: Path) -> Path:

@@ -16,6 +16,10 @@ from torch.optim import Optimizer
 from torch.overrides import BaseTorchFunctionMode
 
 
+class NoPairs(ValueError):
+    """The batches are not what a training can be fed with."""
+
+
 @dataclass
 class Ingredients:
     """What a training is made of."""
@@ -29,10 +33,16 @@ class Ingredients:
         """Model, loss and optimizer anew, the optimizer over the new model's parameters; the batches are shared.
 
         Raises:
-            ValueError: the optimizer holds none of the model's parameters, or something cannot be copied.
+            ValueError: something cannot be copied.
         """
+        memo: dict[int, Any] = {}
         try:
-            model, loss_fn, optimizer = copy.deepcopy((self.model, self.loss_fn, self.optimizer))
+            model, loss_fn, optimizer = copy.deepcopy((self.model, self.loss_fn, self.optimizer), memo)
+            for name, value in vars(self.optimizer).items():
+                # What an optimizer leaves out of its state (LBFGS: its list of parameters). Never a function: that
+                # which a scheduler puts in the place of `step` would step the user's own optimizer.
+                if name not in vars(optimizer) and not callable(value):
+                    setattr(optimizer, name, copy.deepcopy(value, memo))
         except Exception as e:
             what = f"{type(e).__name__}: {e}"
             raise ValueError(f"model, loss_fn and optimizer must be copyable; deepcopy says {what}") from e
@@ -72,7 +82,7 @@ def train(given: Ingredients, steps: int) -> None:
     where it is a tuple or list, as positional ones.
 
     Raises:
-        ValueError: there are no batches, or they are not pairs.
+        NoPairs: there are no batches, or they are not pairs.
     """
     given.model.train()
     for _, batch in zip(range(steps), _again_and_again(given.batches)):
@@ -95,19 +105,22 @@ def train(given: Ingredients, steps: int) -> None:
 
 
 def _again_and_again(batches: Iterable[Any]) -> Iterator[Any]:
+    if not isinstance(batches, Iterable) and not hasattr(batches, "__getitem__"):
+        what = type(batches).__name__
+        raise NoPairs(f"batches must be something that can be iterated again and again, but it is {what}")
     while True:
         empty = True
         for batch in batches:
             empty = False
             yield batch
         if empty:
-            raise ValueError("batches is empty, or an iterator that is used up; give a list or a DataLoader")
+            raise NoPairs("batches is empty, or an iterator that is used up; give a list or a DataLoader")
 
 
 def _pair(batch: Any) -> tuple[Any, Any]:
     if isinstance(batch, (tuple, list)) and len(batch) == 2:
         return batch[0], batch[1]
-    raise ValueError(f"each batch must be a pair (inputs, targets), but one is {type(batch).__name__}")
+    raise NoPairs(f"each batch must be a pair (inputs, targets), but one is {type(batch).__name__}")
 
 
 def _called(model: nn.Module, inputs: Any) -> Any:
