@@ -9,7 +9,7 @@ import pytest
 
 from flightcheck.recording.records import Location, LossSite
 from flightcheck.testing import run_of, verdict_of
-from tests.checks._batches import losses
+from tests.checks._batches import batches, losses
 from tests.checks._datasets import LOADERS, train_set
 
 SITE = LossSite(0, "cross_entropy", Location("train.py", 50))
@@ -17,9 +17,10 @@ WEIGHTED = replace(SITE, settings={"weighted": True, "weight_ratio": 14.0})
 SAMPLED = train_set(sampler="WeightedRandomSampler", sampler_weight_ratio=14.0)
 
 
-def run(counts: list[int], *records: Any, site: LossSite = SITE) -> Any:
-    calls = losses([0.5] * 10, label_counts=counts, target_shape=[sum(counts)])
-    return verdict_of("D10", run_of(site, *LOADERS, *calls, *records))
+def run(counts: list[int], *records: Any, site: LossSite = SITE, examples: int = 0) -> Any:
+    calls = losses([0.5] * 10, every=1, label_counts=counts, target_shape=[sum(counts)])
+    inputs = batches(10, shape=[examples or sum(counts), 20])
+    return verdict_of("D10", run_of(site, *LOADERS, *calls, *inputs, *records))
 
 
 def test_sampler_and_weights_together() -> None:
@@ -51,6 +52,10 @@ def test_healthy_trainings_pass(counts: list[int], dataset: Any, site: LossSite)
 def test_few_labels_are_inconclusive() -> None:
     assert run([6, 4]).status == "inconclusive"
     assert run([0, 64]).status == "inconclusive"
+
+
+def test_tokens_are_no_examples() -> None:
+    assert run([60, 4], examples=8).status == "inconclusive"
 
 
 def test_without_labels_it_is_skipped() -> None:

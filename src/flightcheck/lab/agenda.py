@@ -13,7 +13,7 @@ from flightcheck.checks.base import CheckInfo, Finding
 from flightcheck.lab.diffs import diff_of
 from flightcheck.lab.experiments import STEPS, Lab
 from flightcheck.lab.statistics import Pair, holm
-from flightcheck.lab.trials import Trial
+from flightcheck.lab.trials import Trained, Trial
 from flightcheck.patch import Patch
 from flightcheck.recording.experiments import Experiment, Probe
 from flightcheck.recording.run import Run
@@ -26,7 +26,6 @@ _INPUT_STEPS: Final = 80
 _LONG_STEPS: Final = 300
 _FIT_STEPS: Final = 400
 _LEAK_STEPS: Final = 4
-_REPEAT_STEPS: Final = 10
 _LONGEST: Final = 400
 _LONGER: Final = 4
 """Times the steps, where the first trial of an exact finding shows nothing."""
@@ -154,8 +153,7 @@ def _steps_of_evaluations(run: Run) -> int:
 
 def _questions(lab: Lab, run: Run, asked: set[str]) -> Iterator[Experiment]:
     """What no single run can show: who sees whom, is it repeatable, are inputs used, is the learning rate far off?"""
-    _measure(lab, run, ("leaks", "gradients"), _LEAK_STEPS)
-    _repeat(lab, run)
+    _repeated(lab, run, _measure(lab, run, ("leaks", "gradients"), _LEAK_STEPS))
     permuted = lab.try_patch("S02", [Patch("inputs", "permute")], steps=_INPUT_STEPS, seeds=1, purpose="question")
     yield permuted
     found = False
@@ -211,24 +209,25 @@ def _without_regularization(lab: Lab, run: Run, control: Experiment) -> Iterator
         yield lab.try_patch("S05", [Patch("regularization", name)], steps=_INPUT_STEPS, margin=_fivefold, refute=False)
 
 
-def _repeat(lab: Lab, run: Run) -> None:
-    """T02: the same trial twice."""
-    twice = [lab.run(Trial(steps=_REPEAT_STEPS, repeat=n)).series("loss") for n in (1, 2)]
-    n = min(map(len, twice))
+def _measure(lab: Lab, run: Run, probes: tuple[str, ...], steps: int) -> Trained:
+    """One trial in which nothing is changed and something is measured; the run keeps the result."""
+    measured = lab.run(Trial(tuple(Patch("probe", p) for p in probes), steps=steps))
+    if measured.run is not None:
+        run.records.setdefault("Probe", []).extend(measured.run.probes)
+    return measured
+
+
+def _repeated(lab: Lab, run: Run, once: Trained) -> None:
+    """T02: a trial that changes nothing has the losses of the control, bit by bit."""
+    one, other = once.series("loss"), lab.run(Trial(steps=_INPUT_STEPS)).series("loss")
+    n = min(len(one), len(other))
     if n:
-        one, other = twice[0][:n], twice[1][:n]
+        one, other = one[:n], other[:n]
         differs = np.flatnonzero(~((one == other) | (np.isnan(one) & np.isnan(other))))
         step = int(differs[0]) if len(differs) else -1
         size = float(abs(one[step] - other[step]) / max(abs(one[step]), 1e-30)) if step >= 0 else 0.0
         result = {"equal": step < 0, "step": step, "difference": size}
         run.records.setdefault("Probe", []).append(Probe("repeat", result))
-
-
-def _measure(lab: Lab, run: Run, probes: tuple[str, ...], steps: int) -> None:
-    """One trial in which nothing is changed and something is measured; the run keeps the result."""
-    measured = lab.run(Trial(tuple(Patch("probe", p) for p in probes), steps=steps))
-    if measured.run is not None:
-        run.records.setdefault("Probe", []).extend(measured.run.probes)
 
 
 def _same(e: Experiment) -> bool:

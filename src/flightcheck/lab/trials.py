@@ -28,8 +28,6 @@ class Trial:
     steps: int = 60
     evaluates: bool = False
     """It goes on until an evaluation was seen."""
-    repeat: int = 0
-    """Tells trials apart that are the same in everything else."""
 
     def __str__(self) -> str:
         what = " + ".join(map(str, self.patches)) or "unchanged"

@@ -80,6 +80,8 @@ class ClassImbalanceUntreated(Check):
         calls = [
             c for c in run.training_calls() if c.site == site.index and c.label_counts and len(c.target_shape) == 1
         ]
+        rows = {(b.step, n) for b in run.batches if b.training for n in b.shape[:1]}
+        calls = [c for c in calls if (c.step, c.target_shape[0]) in rows]  # one label per example: no tokens
         width = max((len(c.label_counts or []) for c in calls), default=0)
         total = np.zeros(width if width <= self.classes.value else 0, np.int64)
         for c in calls if len(total) else []:

@@ -19,7 +19,7 @@ class StepNotDeterministic(Check):
     """Two trainings with the same seeds, on the same machine, do not have the same losses.
 
     ## What it checks
-    Two trials that change nothing, from the same seeds: the losses of their first steps are compared bit by bit.
+    Two trials that change nothing, from the same seeds: the losses of their first four steps are compared bit by bit.
     ## Why it matters
     A run that cannot be repeated cannot be debugged, and two of its variants differ by chance.
     ## How to fix
