@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
 import tempfile
@@ -11,6 +12,9 @@ from typing import Final
 LARGEST_FILE: Final = 4 * 2**20
 LARGEST_COPY: Final = 64 * 2**20
 MOST_FILES: Final = 2000
+MOST_NEIGHBOURS: Final = 500
+_LEVELS: Final = 2
+"""Folders above the original whose other entries a script can read."""
 _LEFT_OUT: Final = {".git", ".flightcheck", "__pycache__", ".venv", "venv", "node_modules", ".mypy_cache", ".tox"}
 
 
@@ -25,18 +29,27 @@ class Scratch:
     def make(self) -> Path:
         """A fresh copy."""
         self._made += 1
-        folder = self.root / str(self._made)
-        folder.mkdir()
+        folder = self._surrounded(self.root / str(self._made))
         self._bytes = self._files = 0
         self._fill(self.original, folder)
         return folder
 
+    def _surrounded(self, outermost: Path) -> Path:
+        """An empty folder whose neighbours are those of the original, as links: for scripts that read ``../data``."""
+        here = outermost
+        here.mkdir()
+        original = self.original.absolute()
+        path = [*list(original.parents)[:_LEVELS][::-1], original]
+        for parent, inner in itertools.pairwise(path):
+            for entry in _entries(parent)[:MOST_NEIGHBOURS]:
+                if entry.name != inner.name and entry.name not in _LEFT_OUT:
+                    (here / entry.name).symlink_to(entry.path)
+            here = here / inner.name
+            here.mkdir()
+        return here
+
     def _fill(self, source: Path, target: Path) -> None:
-        try:
-            entries = sorted(os.scandir(source), key=lambda e: (e.is_dir(), e.name))
-        except OSError:
-            return
-        for entry in entries:
+        for entry in _entries(source):
             if entry.name in _LEFT_OUT:
                 continue
             inner = target / entry.name
@@ -47,6 +60,8 @@ class Scratch:
                     else:
                         inner.mkdir()
                         self._fill(Path(entry.path), inner)
+                elif entry.is_dir():  # a link, to a data set elsewhere
+                    inner.symlink_to(Path(entry.path).resolve())
                 elif entry.is_file():
                     self._file(entry, inner)
             except OSError:  # a socket, no permission, gone meanwhile: the script will say if it needs it
@@ -69,3 +84,12 @@ class Scratch:
     def close(self) -> None:
         """Remove all copies."""
         shutil.rmtree(self.root, ignore_errors=True)
+
+
+def _entries(folder: Path) -> list[os.DirEntry[str]]:
+    """Of a folder, files first; none if it cannot be read."""
+    try:
+        with os.scandir(folder) as entries:
+            return sorted(entries, key=lambda e: (e.is_dir(), e.name))
+    except OSError:
+        return []

@@ -48,14 +48,12 @@ class Trained:
     @classmethod
     def of(cls, trial: Trial, run: Run, seconds: float) -> Trained:
         """What a recorded trial says, and whether it says anything."""
-        failure = "" if run.info.steps else "no step was made in the time that was left"
+        failure = "" if run.info.steps else _without_a_step(run)
         told = run.trial
         idle = [p for p in map(str, trial.patches) if told is not None and not told.applied.get(p)]
         if told is not None and told.refused:
             failure = f"the script was stopped to protect your files: {told.refused}"
-        elif run.info.ended == "exception" and run.info.steps < 1:
-            failure = f"the script ended with {run.info.error}"
-        elif idle:
+        elif idle and not failure:
             failure = f"{', '.join(idle)}: this training has no place at which it could act"
         trained = cls(trial, run, failure, seconds)
         if not failure and any(p.kind == "freeze-batch" for p in trial.patches) and trained._moves():
@@ -84,6 +82,16 @@ class Trained:
             return self.run.series(ERROR if metric == "error" else LOSS).values
         except NotEnoughEvidence:
             return np.empty(0)
+
+
+def _without_a_step(run: Run) -> str:
+    if run.info.ended == "exception":
+        return f"the script ended with {run.info.error}"
+    if run.info.ended in ("exit", "finished"):
+        return "the script ended before its first step"
+    if run.info.ended == "running":  # it was killed, by us or by itself
+        return "the trial did not end by itself"
+    return "no step was made in the time that was left"
 
 
 class Runner(Protocol):
