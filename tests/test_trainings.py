@@ -16,9 +16,10 @@ TRAININGS = Path(__file__).parent / "trainings"
 CODES = sorted(p.name for p in TRAININGS.iterdir() if (p / "faulty.py").is_file())
 
 
-def check(script: Path, folder: Path) -> dict[str, Any]:
+def check(script: Path, folder: Path, lab_budget: int = 0) -> dict[str, Any]:
     report = folder / f"{script.stem}.json"
-    command = [sys.executable, "-m", "flightcheck", "check", "--all", "--json", str(report), str(script)]
+    command = [sys.executable, "-m", "flightcheck", "check", "--all", "--lab-budget", str(lab_budget)]
+    command += ["--json", str(report), str(script)]
     done = subprocess.run(
         command, cwd=folder, capture_output=True, text=True, timeout=200, env={**os.environ, "OMP_NUM_THREADS": "1"}
     )

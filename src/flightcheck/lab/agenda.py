@@ -154,7 +154,11 @@ def _steps_of_evaluations(run: Run) -> int:
 def _questions(lab: Lab, run: Run, asked: set[str]) -> Iterator[Experiment]:
     """What no single run can show: who sees whom, is it repeatable, are inputs used, is the learning rate far off?"""
     _repeated(lab, run, _measure(lab, run, ("leaks", "gradients"), _LEAK_STEPS))
-    permuted = lab.try_patch("S02", [Patch("inputs", "permute")], steps=_INPUT_STEPS, seeds=1, purpose="question")
+    permuted = Experiment("S02", "inputs:permute", reason="the targets are no labels of the inputs")
+    if _supervised(run):
+        permuted = lab.try_patch(
+            "S02", [Patch("inputs", "permute")], metrics=("error",), steps=_INPUT_STEPS, seeds=1, purpose="question"
+        )
     yield permuted
     found = False
     for experiment in (*_without_regularization(lab, run, permuted), *_other_rates(lab, run, asked)):
@@ -162,6 +166,17 @@ def _questions(lab: Lab, run: Run, asked: set[str]) -> Iterator[Experiment]:
         yield experiment
     if _same(permuted) and not found:
         yield from _without_inputs(lab, run)
+
+
+def _supervised(run: Run) -> bool:
+    """The loss compares predictions with targets that come with the data: they change as the batches do.
+
+    In contrastive learning the target is the place of a partner, the same in every step.
+    """
+    calls = [c for c in run.training_calls() if not c.target_requires_grad]
+    targets = {(c.target_mean, c.target_std, tuple(c.label_counts or ()), *c.target_shape) for c in calls}
+    batches = {b.digest for b in run.batches if b.training}
+    return bool(calls) and (len(targets) > 1 or len(batches) == 1)
 
 
 def _other_rates(lab: Lab, run: Run, asked: set[str]) -> Iterator[Experiment]:

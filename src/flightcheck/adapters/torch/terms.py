@@ -9,7 +9,7 @@ from typing import Any, Final
 import torch
 
 from flightcheck.adapters.torch.graph import VIEWS
-from flightcheck.adapters.torch.watch import Watch, is_plain_tensor
+from flightcheck.adapters.torch.watch import Watch, hands_off, is_plain_tensor
 from flightcheck.recording.loss_records import LossTerm
 from flightcheck.recording.records import Location
 
@@ -72,6 +72,8 @@ class LossTerms:
 
     def note(self, name: str, args: Any, kwargs: Any, result: torch.Tensor, node: Any) -> None:
         """The user's code computed `result`: keep what the graph itself does not tell without unpacking tensors."""
+        if hands_off():  # a trace would record that the size of a result was asked for
+            return
         if name in _PRODUCTS or name in _QUOTIENTS:
             numbers = [n for a in args[:2] if (n := _number(a)) is not None]
             if len(numbers) == 1 and not kwargs:
