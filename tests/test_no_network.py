@@ -34,7 +34,19 @@ for _ in range(20):
 
 def network_use(folder: Path, script: str) -> tuple[int, list[str]]:
     (folder / "train.py").write_text(script)
-    command = [sys.executable, "-c", PROGRAM, "check", "--json", "a.json", "--sarif", "a.sarif", "train.py"]
+    command = [
+        sys.executable,
+        "-c",
+        PROGRAM,
+        "check",
+        "--lab-budget",
+        "0",
+        "--json",
+        "a.json",
+        "--sarif",
+        "a.sarif",
+        "train.py",
+    ]
     done = subprocess.run(command, cwd=folder, capture_output=True, encoding="utf-8", check=False, timeout=200)
     return done.returncode, [line for line in done.stderr.splitlines() if line.startswith("network:")]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from flightcheck.lab.processes import Script
+from flightcheck.lab.trials import Trained, Trial
 from flightcheck.options import SessionResult, WatchOptions
 from flightcheck.recording.records import Coverage, Location, LossCall, LossSite, RunInfo
 from flightcheck.recording.store import RunWriter
@@ -36,8 +38,23 @@ def write_run(folder: Path, call: LossCall = LOGITS, **info: Any) -> Path:
     return folder
 
 
+class FakeRunner:
+    """Runs no trial."""
+
+    def __init__(self) -> None:
+        self.asked: list[Trial] = []
+        self.closed = False
+
+    def run(self, trials: Sequence[Trial], seconds_left: float) -> list[Trained]:
+        self.asked += trials
+        return [Trained(t, None, "nothing is run here") for t in trials]
+
+    def close(self) -> None:
+        self.closed = True
+
+
 class FakeSession:
-    """Stands for `flightcheck.session`."""
+    """Stands for `flightcheck.session`, and for what runs trials."""
 
     def __init__(self) -> None:
         self.asked: list[WatchOptions] = []
@@ -45,6 +62,11 @@ class FakeSession:
         self.info: dict[str, Any] = {}
         self.exit_code = 0
         self.failed = False
+        self.labs: list[tuple[Script, Path, int, FakeRunner]] = []
+
+    def script_runner(self, script: Script, folder: Path, jobs: int) -> FakeRunner:
+        self.labs.append((script, folder, jobs, FakeRunner()))
+        return self.labs[-1][-1]
 
     def watch_script(self, options: WatchOptions) -> SessionResult:
         self.asked.append(options)
@@ -59,6 +81,7 @@ def session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeSes
     module = ModuleType("flightcheck.session")
     module.__dict__["watch_script"] = fake.watch_script
     monkeypatch.setitem(sys.modules, "flightcheck.session", module)
+    monkeypatch.setattr("flightcheck.investigation.script_runner", fake.script_runner)
     monkeypatch.chdir(tmp_path)
     Path("train.py").write_text("print('hello')\n")
     yield fake

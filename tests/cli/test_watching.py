@@ -78,6 +78,60 @@ def test_exit_status(session: FakeSession, options: list[str], status: int) -> N
     assert main(["check", *options, "train.py"]) == status
 
 
+def test_experiments_are_run_after_a_check(session: FakeSession, capsys: Output) -> None:
+    session.call = PROBABILITIES
+    assert main(["check", "--jobs", "3", "train.py", "--lr", "0.1"]) == 1
+    ((script, folder, jobs, runner),) = session.labs
+    assert (script.script, script.module, script.arguments) == ("train.py", None, ["--lr", "0.1"])
+    assert script.cwd == Path.cwd()
+    assert folder == session.asked[0].runs_dir / "20261123-1"
+    assert jobs == 3
+    assert {str(t) for t in runner.asked} == {"unchanged, seed 0", "drop-module:softmax, seed 0"}
+    assert runner.closed
+    assert "Tried: without the softmax before the loss: untested (nothing is run here)" in capsys.readouterr().err
+
+
+def test_a_module_is_tried_as_a_module(session: FakeSession) -> None:
+    Path("pkg").mkdir()
+    Path("pkg/train.py").write_text("")
+    main(["check", "-m", "pkg.train", "x"])
+    ((script, _, jobs, _),) = session.labs
+    assert (script.script, script.module, script.arguments) == (None, "pkg.train", ["x"])
+    assert 1 <= jobs <= 4
+
+
+@pytest.mark.parametrize("none", ["0", "0.0"])
+def test_no_budget_no_trials(session: FakeSession, none: str) -> None:
+    session.call = PROBABILITIES
+    assert main(["check", "--lab-budget", none, "train.py"]) == 1
+    assert main(["check", f"--lab-budget={none}", "train.py"]) == 1
+    assert main(["run", "train.py"]) == 1
+    assert session.labs == []
+
+
+def test_experiments_that_fail_do_not_cost_the_report(
+    session: FakeSession, monkeypatch: pytest.MonkeyPatch, capsys: Output
+) -> None:
+    session.call = PROBABILITIES
+    monkeypatch.setattr("flightcheck.investigation.experiment", lambda *_: 1 / 0)
+    assert main(["check", "train.py"]) == 1
+    err = capsys.readouterr().err
+    assert "flightcheck: no experiments, by a fault of ours (ZeroDivisionError: division by zero)\n" in err
+    assert "L03 double-softmax" in err
+
+
+def test_an_interrupt_ends_experiments_and_the_report_is_printed(
+    session: FakeSession, monkeypatch: pytest.MonkeyPatch, capsys: Output
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    session.call = PROBABILITIES
+    monkeypatch.setattr("flightcheck.investigation.experiment", interrupted)
+    assert main(["check", "train.py"]) == 1
+    assert "L03 double-softmax" in capsys.readouterr().err
+
+
 def test_a_failed_script_keeps_its_own_exit_status(session: FakeSession, capsys: Output) -> None:
     session.call, session.exit_code, session.failed = PROBABILITIES, 7, True
     assert main(["run", "--fail-on", "never", "train.py"]) == 7
@@ -121,7 +175,7 @@ from tests.cli.made import FakeSession, PROBABILITIES
 sys.modules["flightcheck.session"] = session = FakeSession()
 session.call = PROBABILITIES
 from flightcheck.cli.main import main
-sys.exit(main(["check", "--json", "-", "train.py"]))
+sys.exit(main(["check", "--lab-budget", "0", "--json", "-", "train.py"]))
 """
     (tmp_path / "train.py").write_text("")
     command = ["bash", "-c", '"$0" -c "$1" 2>&1 | true; exit ${PIPESTATUS[0]}', sys.executable, script]
@@ -159,6 +213,12 @@ REFUSED = [
     (["check", "--select", ",", "train.py"], "argument --select: codes of checks wanted"),
     (["check", "--steps", "0", "train.py"], "argument --steps: a whole number above 0 wanted, but got '0'"),
     (["check", "--time", "nan", "train.py"], "argument --time: a number above 0 wanted, but got 'nan'"),
+    (["check", "--lab-budget", "-1", "train.py"], "argument --lab-budget: a number above 0 wanted, but got '-1'"),
+    (["check", "--lab-budget", "inf", "train.py"], "argument --lab-budget: a number above 0 wanted, but got 'inf'"),
+    (["check", "--lab-budget", "long", "train.py"], "argument --lab-budget: a number above 0 wanted, but got 'long'"),
+    (["check", "--jobs", "0", "train.py"], "argument --jobs: a whole number above 0 wanted, but got '0'"),
+    (["check", "--jobs", "1.5", "train.py"], "argument --jobs: a whole number above 0 wanted, but got '1.5'"),
+    (["run", "--jobs", "2", "train.py"], "unrecognized arguments: --jobs; see 'flightcheck run --help'"),
     (["check", "--budget", "2", "train.py"], "argument --budget: a share between 0 and 1 wanted (0.02 is 2 %)"),
     (["run", "--steps", "5", "train.py"], "unrecognized arguments: --steps; see 'flightcheck run --help'"),
     (["check", "--fail-on", "bad", "train.py"], "argument --fail-on: invalid choice: 'bad'"),

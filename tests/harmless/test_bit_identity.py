@@ -42,7 +42,19 @@ def test_a_whole_run(server: Server, tmp_path: Path, kind: str) -> None:
 def test_a_check_with_more_steps_than_the_training_has(server: Server, tmp_path: Path, kind: str) -> None:
     without = server.run(tmp_path, SCRIPT, kind)
     within = server.run(
-        tmp_path, "-m", "flightcheck", "check", "--steps", "9999", "--fail-on", "never", "--quiet", SCRIPT, kind
+        tmp_path,
+        "-m",
+        "flightcheck",
+        "check",
+        "--lab-budget",
+        "0",
+        "--steps",
+        "9999",
+        "--fail-on",
+        "never",
+        "--quiet",
+        SCRIPT,
+        kind,
     )
     assert tuple(within) == tuple(without), within.err
 
@@ -54,7 +66,7 @@ def test_processes_of_their_own(tmp_path: Path) -> None:
     assert without.out.count("\n") == len(kinds), without.err
     within = watched(tmp_path, "run", "--fail-on", "never", SCRIPT, *kinds)
     assert tuple(within) == tuple(without), within.err
-    within = watched(tmp_path, "check", "--steps", "9999", "--fail-on", "never", SCRIPT, *kinds)
+    within = watched(tmp_path, "check", "--lab-budget", "0", "--steps", "9999", "--fail-on", "never", SCRIPT, *kinds)
     assert tuple(within) == tuple(without), within.err
 
 

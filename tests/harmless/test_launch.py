@@ -294,7 +294,7 @@ def test_json_when_the_script_replaces_stdout(same: Both, tmp_path: Path) -> Non
     script = write(
         tmp_path, TRAINING + "import os, sys\nprint(train())\nsys.stdout.close()\nsys.stdout = open(os.devnull, 'w')\n"
     )
-    done = same.server.run(tmp_path, *WATCH[1:], "check", "--json", "-", script)
+    done = same.server.run(tmp_path, *WATCH[1:], "check", "--lab-budget", "0", "--json", "-", script)
     assert json.loads(done.out)["run"]["steps"] == 12
 
 
@@ -336,7 +336,9 @@ try:
 finally:
     print("over")
 """)  # fmt: skip
-    done = same.server.run(tmp_path, *WATCH[1:], "check", "--steps", "20", "--json", "report.json", script)
+    done = same.server.run(
+        tmp_path, *WATCH[1:], "check", "--lab-budget", "0", "--steps", "20", "--json", "report.json", script
+    )
     assert (done.code, done.out) == (0, "over\n"), done.err
     assert json.loads((tmp_path / "report.json").read_text())["run"]["steps"] < 100
 
@@ -360,14 +362,14 @@ for _ in range(2):
         print(type(e).__name__)
 print("not reached")
 """)  # fmt: skip
-    done = same.server.run(tmp_path, *WATCH[1:], "check", "--steps", "15", script)
+    done = same.server.run(tmp_path, *WATCH[1:], "check", "--lab-budget", "0", "--steps", "15", script)
     assert (done.code, done.out) == (0, "StopTraining\nStopTraining\nnot reached\n"), done.err
     assert 15 <= last_run(tmp_path).info.steps <= 17
 
 
 def test_an_except_exception_does_not_see_the_stop(same: Both, tmp_path: Path) -> None:
     script = write(tmp_path, TRAINING + "try:\n    train(1000)\nexcept Exception:\n    print('seen')\nprint('after')\n")
-    done = same.server.run(tmp_path, *WATCH[1:], "check", "--steps", "15", script)
+    done = same.server.run(tmp_path, *WATCH[1:], "check", "--lab-budget", "0", "--steps", "15", script)
     assert (done.code, done.out) == (0, "")
     assert last_run(tmp_path).info.ended == "stopped"
 
@@ -502,7 +504,11 @@ if __name__ == "__main__":
 def test_two_ranks_as_a_launcher_starts_them(tmp_path: Path) -> None:
     script = write(tmp_path, DDP + "work(int(os.environ['RANK']), 2)\n")
     weights = []
-    for command in ([sys.executable], [*WATCH, *RUN], [*WATCH, "check", "--fail-on", "never", "--steps", "15"]):
+    for command in (
+        [sys.executable],
+        [*WATCH, *RUN],
+        [*WATCH, "check", "--lab-budget", "0", "--fail-on", "never", "--steps", "15"],
+    ):
         ends = together(tmp_path, [*command, script], [0, 1])
         assert [e.code for e in ends] == [0, 0], ends
         if len(command) > 1:

@@ -1,0 +1,245 @@
+"""Experiments and their order, with trainings that are only numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+
+from flightcheck.checks.base import Finding
+from flightcheck.lab.agenda import Candidate, adjusted, investigate, untestable
+from flightcheck.lab.experiments import Lab
+from flightcheck.lab.statistics import ALPHA
+from flightcheck.lab.trials import Trained, Trial
+from flightcheck.patch import Patch
+from flightcheck.recording.experiments import NO_TIME, Experiment, TrialInfo
+from flightcheck.recording.records import Evaluation, LossCall, OptimizerInfo, Plan
+from flightcheck.recording.run import Run
+from flightcheck.recording.signals import ERROR, LOSS
+from flightcheck.testing import run_of
+from tests.verdicts import info_of
+
+Ends = dict[str, float]
+
+
+class Numbers:
+    """Trainings whose loss falls to a level that their patches decide."""
+
+    def __init__(self, ends: Ends | None = None, control: float = 2.0, failures: dict[str, str] | None = None) -> None:
+        self.ends, self.control, self.failures = ends or {}, control, failures or {}
+        self.run_: list[Trial] = []
+        self.more: Callable[[Trial], list[Any]] = lambda trial: []
+        self.ended = "stopped"
+        self.seconds = 0.0
+
+    def run(self, trials: Sequence[Trial], seconds_left: float) -> list[Trained]:
+        return [self._one(t) for t in trials]
+
+    def close(self) -> None:
+        pass
+
+    def _one(self, trial: Trial) -> Trained:
+        self.run_.append(trial)
+        text = " + ".join(map(str, trial.patches))
+        if text in self.failures:
+            return Trained(trial, None, self.failures[text], self.seconds)
+        end = self.ends.get(text, self.control) if trial.patches else self.control
+        noise = 0.002 * np.random.default_rng(trial.seed).normal(size=trial.steps)
+        values = end + (2.3 - end) * np.linspace(1, 0, trial.steps) ** 4 + noise
+        info = TrialInfo([str(p) for p in trial.patches], trial.seed, {str(p): 1 for p in trial.patches})
+        series = {LOSS: list(values), ERROR: list(values)}
+        run = run_of(info, *self.more(trial), series=series, ended=self.ended)
+        return Trained.of(trial, run, self.seconds)
+
+    @property
+    def asked(self) -> list[str]:
+        return [str(t) for t in self.run_]
+
+
+DROP = [Patch("drop-module", "softmax")]
+
+
+def tried(runner: Numbers, seconds: float = 60.0, **how: Any) -> Experiment:
+    return Lab(runner, seconds).try_patch("L03", DROP, **how)
+
+
+def test_three_seeds_confirm() -> None:
+    runner = Numbers({"drop-module:softmax": 0.5})
+    e = tried(runner)
+    assert (e.status, e.metric, e.seeds, e.steps, e.question) == ("confirmed", "error", 3, 60, "L03")
+    assert len(e.befores) == len(e.afters) == len(e.starts) == len(e.controls) == 3
+    assert runner.asked[:2] == ["unchanged, seed 0", "drop-module:softmax, seed 0"]
+    assert len(runner.asked) == 6
+
+
+def test_two_seeds_refute_and_no_third_is_run() -> None:
+    runner = Numbers({"drop-module:softmax": 2.0})
+    assert (tried(runner).status, len(runner.asked)) == ("refuted", 4)
+
+
+def test_a_confirmation_out_of_reach_is_given_up_where_nothing_is_to_be_refuted() -> None:
+    runner = Numbers({"drop-module:softmax": 2.0})
+    e = tried(runner, refute=False)
+    assert (e.status, len(runner.asked)) == ("inconclusive", 2)
+
+
+@pytest.mark.parametrize("which", ["", "drop-module:softmax"])
+def test_a_trial_that_says_nothing_leaves_it_untested(which: str) -> None:
+    e = tried(Numbers(failures={which: "the script was stopped to protect your files: it writes to /x"}))
+    assert (e.status, e.reason) == ("untested", "the script was stopped to protect your files: it writes to /x")
+    assert e.before is None
+
+
+def test_a_patch_without_a_place_is_never_confirmed() -> None:
+    runner = Numbers({"drop-module:softmax": 0.5})
+    told = TrialInfo(["drop-module:softmax"], 0, {})
+    run = run_of(told, series={LOSS: [1.0] * 60})
+    assert Trained.of(Trial(tuple(DROP)), run, 0.0).failure == (
+        "drop-module:softmax: this training has no place at which it could act"
+    )
+    runner.failures = {"drop-module:softmax": "no place"}
+    assert tried(runner).status == "untested"
+
+
+def test_no_time() -> None:
+    runner = Numbers()
+    assert (tried(runner, 0.0).reason, runner.asked) == (NO_TIME, [])
+    slow = Numbers({"drop-module:softmax": 0.5})
+    slow.seconds = 100.0
+    e = tried(slow, 60.0)
+    assert (e.status, e.reason, e.seeds) == ("inconclusive", NO_TIME, 1)
+
+
+def test_too_few_steps_and_no_loss_are_said() -> None:
+    e = tried(Numbers(), steps=8)
+    assert (e.status, e.reason) == ("inconclusive", "8 steps with and without the patch; at least 12 are needed")
+    assert tried(Numbers(), metrics=("evaluation",)).reason == "neither a loss nor an error of it was seen"
+
+
+def test_a_training_that_broke_off_is_worse_than_any() -> None:
+    class Breaking(Numbers):
+        def _one(self, trial: Trial) -> Trained:
+            done = super()._one(trial)
+            if trial.patches:
+                return done
+            info = TrialInfo([], trial.seed, {})
+            run = run_of(info, series={LOSS: [2.3] * 15, ERROR: [2.3] * 15}, ended="exception", steps=15)
+            return Trained.of(trial, run, 0.0)
+
+    e = tried(Breaking({"drop-module:softmax": 2.2}))
+    assert e.status == "confirmed"
+    assert e.before == pytest.approx(4 * 2.3)
+
+
+def test_four_evaluations_are_a_comparison() -> None:
+    runner = Numbers()
+
+    def evaluations(trial: Trial) -> list[Any]:
+        level = 0.5 if trial.patches else 2.0
+        return [
+            Evaluation(i, 0, 1, None, {}, 1, level + 0.001 * (i + trial.seed), 0, False, False, False) for i in range(4)
+        ]
+
+    runner.more = evaluations
+    e = tried(runner, metrics=("evaluation", "loss"))
+    assert (e.status, e.metric) == ("confirmed", "evaluation")
+    assert e.before == pytest.approx(2.0, abs=0.01)
+
+
+def test_what_changes_only_with_the_patch_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("flightcheck.lab.experiments._findings", lambda *_: (["L16"], ["C14"]))
+    e = tried(Numbers({"drop-module:softmax": 0.5}))
+    assert (e.status, e.reason, e.gone) == ("inconclusive", "with it C14 appears", ["L16"])
+
+
+# -- the agenda ------------------------------------------------------------------------------------------------------
+
+
+def watched(*regimes: str, **info: Any) -> Run:
+    optimizer = OptimizerInfo(0, "SGD", None, groups=[{"lr": 0.1}], steps=60)
+    calls = [
+        LossCall(0, i, True, [64, 10], [64], [], "float32", "int64", 2.3, -4.0, 3.0, 0, 9, target_mean=4.5 + i / 10)
+        for i in range(8)
+    ]
+    return run_of(Plan(regimes=list(regimes)), optimizer, *calls, series={LOSS: [2.3] * 60}, **info)
+
+
+def candidate(code: str, patch: str, rival_of: str = "") -> Candidate:
+    return Candidate(info_of(code), Finding("…", patch=patch), rival_of)
+
+
+def questions(runner: Numbers, *candidates: Candidate, run: Run | None = None) -> list[Experiment]:
+    return list(investigate(Lab(runner, 60.0), run or watched(), candidates))
+
+
+@pytest.mark.parametrize(
+    ("run", "reason"),
+    [
+        (watched("gan"), "the losses of players against each other do not measure progress"),
+        (watched("reinforcement"), "the data depend on the model: two runs do not see the same"),
+        (watched("compiled"), "the model is compiled"),
+        (watched(ended="interrupted"), "the script was interrupted"),
+        (run_of(steps=0), "no optimizer stepped"),
+    ],
+)
+def test_where_nothing_can_be_tried(run: Run, reason: str) -> None:
+    runner = Numbers()
+    assert untestable(run) == reason
+    (e,) = questions(runner, candidate("L03", "drop-module:softmax"), run=run)
+    assert (e.status, e.reason, runner.asked) == ("untested", reason, [])
+
+
+def test_alternatives_until_one_is_confirmed() -> None:
+    runner = Numbers({"lr:x0.01": 0.3})
+    found = questions(runner, candidate("P01", "lr:x0.1 | lr:x0.01 | lr:x0.001"))
+    assert [(e.patch, e.status) for e in found] == [("lr:x0.1", "refuted"), ("lr:x0.01", "confirmed")]
+
+
+def test_patches_that_belong_together() -> None:
+    found = questions(Numbers({"zero-grad + lr:x0.1": 0.3}), candidate("P12", "zero-grad + lr:x0.1"))
+    assert [(e.patch, e.status) for e in found] == [("zero-grad + lr:x0.1", "confirmed")]
+
+
+def test_a_rival_is_tried_if_the_root_is_not_confirmed() -> None:
+    root, rival = candidate("D03", "inputs:standardize"), candidate("P01", "lr:x0.1", "D03")
+    found = questions(Numbers({"inputs:standardize": 0.3, "lr:x0.1": 0.3}), root, rival)
+    assert [e.question for e in found] == ["D03"]
+    found = questions(Numbers({"lr:x0.1": 0.3}), root, rival)
+    assert [(e.question, e.status) for e in found] == [("D03", "refuted"), ("P01", "confirmed")]
+
+
+def test_an_exact_fault_is_given_more_steps_and_no_questions_are_asked() -> None:
+    runner = Numbers()
+    (found,) = questions(runner, candidate("L03", "drop-module:softmax"))
+    assert found.status == "refuted"
+    assert {t.steps for t in runner.run_} == {60, 240}
+
+
+def test_nothing_found_is_asked_whether_the_inputs_matter_and_the_rate_fits() -> None:
+    runner = Numbers({"inputs:permute": 2.3, "lr:x0.1": 2.2, "lr:x10": 1.9}, control=1.0)
+    found = {(e.question, e.patch): e.status for e in questions(runner)}
+    assert ("S02", "inputs:permute") in found
+    assert ("P01", "lr:x0.1") in found
+    assert not any(q == "S01" for q, _ in found), "inputs matter: nothing is wrong with the fit"
+    assert "confirmed" not in found.values()
+
+
+def test_inputs_that_make_no_difference_lead_to_the_fit_of_a_batch() -> None:
+    found = [(e.question, e.patch) for e in questions(Numbers(control=2.2))]
+    assert ("S01", "freeze-batch:8 + regularization:off") in found
+    assert ("S01", "freeze-batch:8 + regularization:off + optimizer:Adam(0.003)") in found
+    assert [p for q, p in found if q == "S02"] == ["inputs:permute", "inputs:zero", "inputs:permute"]
+
+
+def test_many_experiments_need_smaller_p_values() -> None:
+    one = Experiment("L03", "x", status="confirmed", p=0.004)
+    other = Experiment("P01", "y", status="confirmed", p=0.0002)
+    none = Experiment("S02", "z", reason="no time")
+    first, second, third = adjusted([one, other, none], ALPHA)
+    assert (first.status, first.p) == ("confirmed", 0.004)
+    assert (second.status, second.p) == ("confirmed", 0.0004)
+    assert third is none
+    first, *_ = adjusted([one, other, Experiment("P02", "v", status="refuted", p=0.5), one, one], ALPHA)
+    assert first.status == "inconclusive"
