@@ -31,7 +31,7 @@ class Net(nn.Module):
 
 net = Net()
 optimizer = torch.optim.Adam(net.parameters(), lr=1e-2)
-for step in range(150):
+for _step in range(150):
     rows = torch.randint(0, 600, (64,))
     loss = nn.functional.cross_entropy(net(X[rows]), Y[rows])
     optimizer.zero_grad()

@@ -20,7 +20,7 @@ class Net(nn.Module):
 net = Net()
 optimizer = torch.optim.Adam(net.parameters(), lr=1e-2)
 loss_fn = nn.CrossEntropyLoss()
-for epoch in range(8):
+for _epoch in range(8):
     order = torch.randperm(len(X))
     for i in range(0, len(X), 32):
         rows = order[i : i + 32]

@@ -18,14 +18,14 @@ class Model(nn.Module):
 
     def forward(self, x):
         z = self.tokens(x) + self.places(torch.arange(x.shape[1]))
-        mask = nn.Transformer.generate_square_subsequent_mask(x.shape[1])
-        z = self.layers(z)
+        mask = None
+        z = self.layers(z, mask=mask)
         return self.head(z)
 
 
 model = Model()
 optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3)
-for step in range(120):
+for _step in range(120):
     starts = torch.randint(0, len(ids) - 25, (16,))
     batch = torch.stack([ids[s : s + 25] for s in starts])
     x, y = batch[:, :-1], batch[:, 1:]

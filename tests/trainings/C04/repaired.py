@@ -25,7 +25,7 @@ class Model(nn.Module):
 
 model = Model()
 optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3)
-for step in range(120):
+for _step in range(120):
     starts = torch.randint(0, len(ids) - 25, (16,))
     batch = torch.stack([ids[s : s + 25] for s in starts])
     x, y = batch[:, :-1], batch[:, 1:]

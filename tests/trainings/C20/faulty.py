@@ -19,14 +19,14 @@ class Tagger(nn.Module):
 
     def forward(self, x):
         z = self.words(x)
-        padding = x.eq(0)
-        mixed, _ = self.attention(z, z, z)
+        padding = None
+        mixed, _ = self.attention(z, z, z, key_padding_mask=padding)
         return self.head(self.norm(z + mixed))
 
 
 model = Tagger()
 optimizer = torch.optim.Adam(model.parameters(), lr=3e-3)
-for step in range(120):
+for _step in range(120):
     rows = torch.randint(0, N, (32,))
     scores = model(X[rows])
     real = X[rows] > 0

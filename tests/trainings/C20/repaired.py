@@ -26,7 +26,7 @@ class Tagger(nn.Module):
 
 model = Tagger()
 optimizer = torch.optim.Adam(model.parameters(), lr=3e-3)
-for step in range(120):
+for _step in range(120):
     rows = torch.randint(0, N, (32,))
     scores = model(X[rows])
     real = X[rows] > 0

@@ -17,7 +17,7 @@ net = nn.Sequential(
     nn.Linear(64, 10),
 )
 optimizer = torch.optim.SGD(net.parameters(), lr=0.3)
-for epoch in range(4):
+for _epoch in range(4):
     order = torch.randperm(len(X))
     for i in range(0, len(X) - 63, 64):
         rows = order[i : i + 64]

@@ -9,7 +9,7 @@ picker.manual_seed(1)
 
 net = nn.Sequential(nn.Linear(6, 32), nn.ReLU(), nn.Linear(32, 2))
 optimizer = torch.optim.Adam(net.parameters(), lr=1e-2)
-for step in range(120):
+for _step in range(120):
     rows = torch.randint(0, 600, (64,), generator=picker)
     loss = nn.functional.cross_entropy(net(X[rows]), Y[rows])
     optimizer.zero_grad()
