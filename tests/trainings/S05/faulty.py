@@ -10,10 +10,11 @@ Y = torch.tensor(Y)
 net = nn.Sequential(
     nn.Linear(64, 64),
     nn.ReLU(),
-    nn.Dropout(0.97),
+    nn.Dropout(0.99),
     nn.Linear(64, 64),
     nn.ReLU(),
-    nn.Dropout(0.97),
+    nn.Dropout(0.99),
+    nn.LayerNorm(64),
     nn.Linear(64, 10),
 )
 optimizer = torch.optim.SGD(net.parameters(), lr=0.3)

@@ -14,6 +14,7 @@ net = nn.Sequential(
     nn.Linear(64, 64),
     nn.ReLU(),
     nn.Dropout(0.1),
+    nn.LayerNorm(64),
     nn.Linear(64, 10),
 )
 optimizer = torch.optim.SGD(net.parameters(), lr=0.3)
