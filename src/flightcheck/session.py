@@ -49,7 +49,7 @@ def watch_script(options: WatchOptions) -> SessionResult:
         raise UsageError(f"PyTorch is not installed for {sys.executable}; install Flightcheck where the script runs")
     folder = new_run_folder(options.runs_dir)
     stdout = _keep_stdout() if options.json_to_stdout else None
-    return dataclasses.replace(_watch(options, folder), stdout=stdout)
+    return dataclasses.replace(watch_into(folder, options), stdout=stdout)
 
 
 @dataclasses.dataclass
@@ -117,7 +117,8 @@ def new_run_folder(runs_dir: Path) -> Path:
     return (runs_dir / f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(3)}").absolute()
 
 
-def _watch(options: WatchOptions, folder: Path) -> SessionResult:
+def watch_into(folder: Path, options: WatchOptions) -> SessionResult:
+    """Run a script under watch and record it in a folder that is named already. Never raises what the script raises."""
     from flightcheck.adapters.torch import StopTraining, TorchObserver
 
     writer = RunWriter(folder)
@@ -159,37 +160,6 @@ def _watch(options: WatchOptions, folder: Path) -> SessionResult:
     close_run(writer, final_info(info, observer, seconds, ended))
     failed = ended["ended"] in ("exception", "interrupted") or (ended["ended"] == "exit" and ended["exit_code"] != 0)
     return SessionResult(folder, int(ended.get("exit_code", 0)), failed)
-
-
-def run_trial(task: dict[str, Any]) -> None:
-    """Run a trial in this process, which must end after it: see `flightcheck.trial`.
-
-    Args:
-        task: ``folder`` (of the trial's run), ``cwd`` (its scratch folder), ``script``, ``module``, ``arguments``,
-            ``patches`` (text forms), ``seed``, ``steps``, ``seconds``, ``threads``, ``evaluates`` (wait for an
-            evaluation).
-    """
-    import torch
-
-    from flightcheck.trial import seeds
-    from flightcheck.trial.guard import Guard
-
-    torch.set_num_threads(int(task["threads"]))
-    folder, scratch = Path(task["folder"]), Path(task["cwd"])
-    temporary = scratch / ".tmp"
-    temporary.mkdir(exist_ok=True)
-    os.environ |= {"TMPDIR": str(temporary), "MPLCONFIGDIR": str(temporary), "MPLBACKEND": "Agg",
-                   "WANDB_MODE": "disabled", "PYTHONHASHSEED": "0"}  # fmt: skip
-    tempfile.tempdir = str(temporary)
-    refused: list[str] = []
-    Guard([folder, scratch], refused.append).install()
-    seeds.fix(int(task["seed"]))
-    options = WatchOptions(
-        script=task["script"], module=task["module"], arguments=task["arguments"], mode="trial",
-        steps=task["steps"], seconds=task["seconds"], patches=tuple(task["patches"]), seed=int(task["seed"]),
-        evaluates=bool(task["evaluates"]), refused=refused,
-    )  # fmt: skip
-    _watch(options, folder)
 
 
 def install_patches(observer: TorchObserver, options: WatchOptions) -> Callable[[], list[Any]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from flightcheck.checks.base import Verdict
+from flightcheck.recording.experiments import Experiment
 from flightcheck.recording.records import Location, ModuleInfo, OptimizerInfo, ParameterInfo, Plan
 from flightcheck.recording.signals import ACTIVATION_DEAD, LOSS, UPDATE_NORM, WEIGHT_NORM
 from flightcheck.testing import run_of, verdict_of
@@ -73,3 +74,35 @@ def test_a_short_run_is_inconclusive() -> None:
 
 def test_without_an_optimizer_it_is_skipped() -> None:
     assert verdict_of("P01", run_of(series={LOSS: FALL})).status == "skipped"
+
+
+def tried(patch: str, status: str, **changes: object) -> Experiment:
+    values = {"metric": "loss", "before": 2.1, "after": 0.4, "start": 2.3, "seeds": 3, "steps": 60}
+    return Experiment("P01", patch, status=status, **{**values, **changes})  # type: ignore[arg-type]
+
+
+def test_a_tenth_of_the_rate_that_does_better_in_each_seed_is_enough() -> None:
+    (finding,) = verdict(FALL, CALM, None, "Adam", tried("lr:x0.1", "confirmed")).findings
+    assert (finding.severity, finding.location, finding.patch) == (None, LINE, "lr:x0.1")
+    assert finding.message == (
+        "After 60 steps the loss is 2.1 (start 2.3), and 0.4 with 0.1 times the learning rate, in each of 3 seeds."
+    )
+    assert finding.fix.startswith("Try lr=0.01,")
+    (finding,) = verdict(
+        [2.3] * N, WILD, None, "Adam", tried("lr:x0.1", "inconclusive"), tried("lr:x0.01", "confirmed")
+    ).findings
+    assert finding.patch == "lr:x0.01"
+
+
+def test_trials_that_show_nothing_add_nothing() -> None:
+    for status in ("inconclusive", "refuted", "untested"):
+        assert verdict(FALL, CALM, None, "Adam", tried("lr:x0.1", status)).status == "pass"
+
+
+def test_a_suspicion_that_all_smaller_rates_refute_is_dropped_and_a_divergence_is_not() -> None:
+    refuted = tried("lr:x0.1", "refuted"), tried("lr:x0.01", "refuted")
+    assert verdict(SPIKE, WILD, None, "Adam", *refuted).status == "pass"
+    assert verdict(SPIKE, WILD, None, "Adam", refuted[0], tried("lr:x0.01", "inconclusive")).status == "fail"
+    grown = [2.3, 9.0, 200.0, 4e4, 1e9, 1e20, *([float("nan")] * 10)]
+    ratios = [0.15, 2.0, 1e3, 1e6, 1e9, float("inf"), *([float("nan")] * 10)]
+    assert verdict(grown, ratios, None, "SGD", *refuted).status == "fail"

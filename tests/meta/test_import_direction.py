@@ -32,11 +32,14 @@ MAY_IMPORT: dict[str, set[str]] = {
     "testing": JUDGED,
     "report": DIAGNOSED | {"views"},
     "tracking": DIAGNOSED,
-    "session": DIAGNOSED | {"adapters", "lab", "report", "tracking", "views"},
-    "cli": DIAGNOSED | {"lab", "report", "tracking", "session"},
+    "session": DIAGNOSED | {"adapters", "report", "tracking", "views"},
+    "investigation": DIAGNOSED | {"lab"},
+    "trial": {"session"},
+    "in_process": DIAGNOSED | {"adapters", "lab", "report", "session", "investigation"},
+    "cli": DIAGNOSED | {"lab", "report", "tracking", "session", "investigation"},
     "pytest_plugin": DIAGNOSED | {"report", "session"},
     "__main__": {"cli"},
-    "__init__": DIAGNOSED | {"session"},
+    "__init__": DIAGNOSED | {"session", "in_process"},
 }
 
 
@@ -73,11 +76,11 @@ def test_direction(file: Path) -> None:
 
 
 def test_no_framework_outside_the_adapters() -> None:
-    """Checks, diagnosis and reports work on recorded runs of every framework."""
+    """Checks, diagnosis, lab and reports work on recorded runs of every framework; a trial is a process of one."""
     frameworks = ("torch", "jax", "flax", "keras", "tensorflow", "lightning", "transformers")
     found = []
     for file in FILES:
-        if file.relative_to(PACKAGE).parts[0] in ("adapters", "session.py"):
+        if file.relative_to(PACKAGE).parts[0] in ("adapters", "trial", "session.py"):
             continue
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             names = [a.name for a in node.names] if isinstance(node, ast.Import) else []

@@ -50,9 +50,9 @@ def test_license(wheel: zipfile.ZipFile) -> None:
     assert "END OF TERMS AND CONDITIONS" in license_text
 
 
-def test_needs_numpy_and_rich_only(wheel: zipfile.ZipFile) -> None:
+def test_needs_numpy_scipy_and_rich_only(wheel: zipfile.ZipFile) -> None:
     needed = [r for r in message(wheel).get_all("Requires-Dist") or [] if "extra ==" not in r]
-    assert [re.split(r"\W", r)[0] for r in needed] == ["numpy", "rich"]
+    assert [re.split(r"\W", r)[0] for r in needed] == ["numpy", "rich", "scipy"]
 
 
 def test_the_command(wheel: zipfile.ZipFile) -> None:

@@ -169,6 +169,8 @@ def _experiment(args: argparse.Namespace, result: SessionResult, script: Script,
             investigation.experiment(run, diagnosis, runner, args.lab_budget, progress.say)
         except KeyboardInterrupt:  # enough of it; what was watched is still told
             pass
+        except FlightcheckError:  # the run cannot be read, and the report will say so
+            pass
         except Exception as e:
             if os.environ.get("FLIGHTCHECK_DEBUG"):
                 raise

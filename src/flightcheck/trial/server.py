@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any, Final
 
 _ALWAYS: Final = ("numpy", "torch", "torch.utils.data", "torch._dynamo", "flightcheck.adapters.torch.patching",
-                  "flightcheck.session")  # fmt: skip
+                  "flightcheck.trial.run")  # fmt: skip
 """``torch._dynamo`` is what the first ``zero_grad`` imports, for more than a second."""
 _NEVER: Final = ("tensorflow", "jax", "jaxlib", "ray", "wandb", "IPython", "flightcheck.cli")
 """Start threads or connections on import; nobody may fork after that."""
@@ -124,7 +124,7 @@ def become(task: dict[str, Any]) -> None:
         sys.stdin = open(0, closefd=False)  # noqa: SIM115
         sys.stdout = open(1, "w", closefd=False)  # noqa: SIM115
         os.chdir(task["cwd"])
-        from flightcheck.session import run_trial
+        from flightcheck.trial.run import run_trial
 
         run_trial(task)
         status = 0

@@ -14,6 +14,7 @@ from flightcheck.recording.run import Run
     "gradient-check-failed",
     severity="error",
     evidence="B",
+    needs=("Probe",),
     fix="Derive the backward again, and test it with torch.autograd.gradcheck.",
     preview=True,
 )

@@ -14,6 +14,7 @@ from flightcheck.recording.run import Run
     "cross-example-leak",
     severity="error",
     evidence="B",
+    needs=("Probe",),
     fix="Look for view or reshape where permute is meant, for a batch in the place of time (batch_first), and for "
     "statistics over dimension 0.",
 )

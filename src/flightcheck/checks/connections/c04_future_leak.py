@@ -13,6 +13,7 @@ from flightcheck.recording.run import Run
     "future-leak",
     severity="error",
     evidence="B",
+    needs=("Probe",),
     fix="Give the attention a causal mask, and let the target be the input moved by one position.",
 )
 class FutureLeak(Check):

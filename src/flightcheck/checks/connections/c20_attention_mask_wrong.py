@@ -13,6 +13,7 @@ from flightcheck.recording.run import Run
     "attention-mask-wrong",
     severity="error",
     evidence="B",
+    needs=("Probe",),
     fix="Pass key_padding_mask (True where a key is padding, for nn.MultiheadAttention) to every attention layer.",
     preview=True,
 )

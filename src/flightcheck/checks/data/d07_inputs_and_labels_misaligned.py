@@ -15,10 +15,11 @@ from flightcheck.recording.run import Run
     "inputs-and-labels-misaligned",
     severity="error",
     evidence="T",
+    needs=("experiments", "Probe"),
     fix="Shuffle, sort, filter and split inputs and labels together, with one index for both.",
 )
 class InputsAndLabelsMisaligned(Check):
-    """The model can learn examples by heart, but inputs tell nothing about labels: not to it, and not to a neighbour.
+    """The model can learn examples by heart, but inputs tell nothing about labels: not to it, not to neighbours.
 
     ## What it checks
     Three witnesses together. A training with inputs permuted across the batch ends as the real one does, after 80 and

@@ -13,6 +13,7 @@ from flightcheck.recording.run import Run
     "lr-too-low",
     severity="warn",
     evidence="T",
+    needs=("experiments",),
     fix="Raise the learning rate by a factor of ten.",
 )
 class LrTooLow(Check):

@@ -13,6 +13,7 @@ from flightcheck.recording.run import Run
     "cannot-overfit-one-batch",
     severity="error",
     evidence="T",
+    needs=("experiments",),
     fix="Follow the signal from the loss back to the input: a loss that is wrong, a gradient that is missing, features "
     "that are constant.",
 )

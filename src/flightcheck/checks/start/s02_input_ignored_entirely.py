@@ -19,7 +19,8 @@ def makes_no_difference(e: Experiment) -> bool:
     "input-ignored-entirely",
     severity="error",
     evidence="T",
-    fix="Print the batch as the model gets it, beside its labels: is it the right data, in the right order?",
+    needs=("experiments",),
+    fix="Print the batch as the model gets it, beside its labels, and look whether data and order are right.",
 )
 class InputIgnoredEntirely(Check):
     """With inputs permuted across the batch, or zeroed, the training ends the same.

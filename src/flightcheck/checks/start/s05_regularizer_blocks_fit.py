@@ -14,6 +14,7 @@ from flightcheck.recording.run import Run
     "regularizer-blocks-fit",
     severity="warn",
     evidence="T",
+    needs=("experiments",),
     fix="Begin without regularization; add it when the training data are fitted.",
 )
 class RegularizerBlocksFit(Check):

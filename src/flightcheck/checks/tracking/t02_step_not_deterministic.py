@@ -13,6 +13,7 @@ from flightcheck.recording.run import Run
     "step-not-deterministic",
     severity="info",
     evidence="B",
+    needs=("Probe",),
     fix="Seed every generator; torch.use_deterministic_algorithms(True) names the operation where PyTorch knows it.",
 )
 class StepNotDeterministic(Check):

@@ -1,0 +1,80 @@
+"""D07 inputs-and-labels-misaligned: three witnesses together."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from flightcheck.checks.base import Verdict
+from flightcheck.recording.records import Location, LossSite, Plan
+from flightcheck.testing import run_of, verdict_of
+from tests.checks._experiments import all_without_inputs, fit, neighbours, untested, without_inputs
+
+LINE = Location("train.py", 7)
+BY_HEART = [*all_without_inputs(), fit(0.01)]
+
+
+def verdict(*records: Any, regimes: tuple[str, ...] = ()) -> Verdict:
+    site = LossSite(0, "cross_entropy", Location("train.py", 40), target_origin=LINE, train_calls=60)
+    return verdict_of("D07", run_of(Plan(regimes=list(regimes)), site, *records))
+
+
+def test_labels_without_information_warn() -> None:
+    result = verdict(*BY_HEART, neighbours())
+    assert result.status == "fail"
+    (finding,) = result.findings
+    assert (finding.severity, finding.location) == ("warn", LINE)
+    assert "has its label in 25.0 % of 2000 cases (chance: 25.0 %)" in finding.message
+    assert finding.evidence["offset"] is None
+
+
+def test_an_offset_proves_it() -> None:
+    shifts = [0.25] * 11
+    shifts[5 - 2] = 0.93
+    (finding,) = verdict(*BY_HEART, neighbours(shifts=shifts)).findings
+    assert (finding.severity, finding.evidence["offset"]) == (None, -2)
+    assert "Labels shifted by -2 rows agree in 93 %." in finding.message
+
+
+def test_agreement_without_a_shift_proves_nothing() -> None:
+    shifts = [0.25] * 11
+    shifts[5] = 0.93
+    (finding,) = verdict(*BY_HEART, neighbours(shifts=shifts)).findings
+    assert finding.severity == "warn"
+
+
+def test_neighbours_that_agree_are_a_slow_task() -> None:
+    assert verdict(*BY_HEART, neighbours(hits=600)).status == "inconclusive"
+    # a little above chance: the upper limit decides
+    assert verdict(*BY_HEART, neighbours(hits=525)).status == "inconclusive"
+
+
+def test_inputs_that_are_worth_something_pass() -> None:
+    assert verdict(without_inputs(0.5, steps=80), neighbours()).status == "pass"
+    assert verdict(*all_without_inputs()[:2], without_inputs(0.5), fit(0.01), neighbours()).status == "pass"
+
+
+def test_a_model_that_cannot_fit_is_broken_in_another_way() -> None:
+    assert verdict(*all_without_inputs(), fit(0.7), fit(0.5, "Adam(0.003)"), neighbours()).status == "pass"
+
+
+@pytest.mark.parametrize(
+    "records",
+    [
+        (),
+        (untested("S02", "inputs:permute", "no time"),),
+        (without_inputs(steps=80), fit(0.01), neighbours()),
+        (*all_without_inputs(), neighbours()),
+        (*BY_HEART,),
+        (*BY_HEART, neighbours(examples=200)),
+        (*BY_HEART, neighbours(classes=0)),
+    ],
+)
+def test_too_little_is_known(records: tuple[Any, ...]) -> None:
+    assert verdict(*records).status == "inconclusive"
+
+
+@pytest.mark.parametrize("regime", ["gan", "reinforcement"])
+def test_where_there_are_no_labels(regime: str) -> None:
+    assert verdict(*BY_HEART, neighbours(), regimes=(regime,)).status == "skipped"

@@ -1,0 +1,63 @@
+"""P02 lr-too-low: ten times the rate achieves five times as much, in each seed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from flightcheck.checks.base import Verdict
+from flightcheck.recording.experiments import Experiment
+from flightcheck.recording.records import Location, OptimizerInfo, Plan
+from flightcheck.testing import run_of, verdict_of
+
+LINE = Location("train.py", 12)
+
+
+def tried(factor: str = "x10", status: Any = "confirmed", **changes: Any) -> Experiment:
+    values = {"metric": "error", "before": 2.28, "after": 1.1, "start": 2.3, "seeds": 3, "steps": 80, "low": 1.0}
+    return Experiment("P02", f"lr:{factor}", status=status, **{**values, **changes})
+
+
+def verdict(*experiments: Experiment, regimes: tuple[str, ...] = ()) -> Verdict:
+    optimizer = OptimizerInfo(0, "SGD", LINE, groups=[{"lr": 1e-5}], steps=80)
+    return verdict_of("P02", run_of(optimizer, Plan(regimes=list(regimes)), *experiments))
+
+
+def test_ten_times_the_rate_achieves_much_more() -> None:
+    result = verdict(tried())
+    assert result.status == "fail"
+    (finding,) = result.findings
+    assert (finding.location, finding.severity, finding.patch) == (LINE, None, "lr:x10")
+    assert finding.fix == "Try lr=0.0001."
+    assert (
+        "falls from 2.3 to 2.28; with 10 times the learning rate it falls to 1.1, in each of 3 seeds" in finding.message
+    )
+
+
+def test_a_hundred_times() -> None:
+    (finding,) = verdict(tried(status="inconclusive"), tried("x100")).findings
+    assert finding.evidence["factor"] == 100
+    assert finding.fix == "Try lr=0.001."
+
+
+@pytest.mark.parametrize("status", ["refuted", "inconclusive"])
+def test_not_better_or_not_surely(status: str) -> None:
+    assert verdict(tried(status=status)).status == "pass"
+
+
+def test_not_tried() -> None:
+    assert verdict().status == "inconclusive"
+    late = Experiment("P02", "lr:x10", reason="the time for experiments was used up")
+    assert verdict(late).status == "inconclusive"
+    assert "used up" in verdict(late).reason
+
+
+def test_fine_tuning_is_told_as_a_note() -> None:
+    (finding,) = verdict(tried(), regimes=("finetune",)).findings
+    assert finding.severity == "info"
+
+
+@pytest.mark.parametrize("regime", ["gan", "reinforcement"])
+def test_losses_of_players_do_not_measure_progress(regime: str) -> None:
+    assert verdict(tried(), regimes=(regime,)).status == "skipped"

@@ -1,0 +1,49 @@
+"""S01 cannot-overfit-one-batch: neither with the script's optimizer nor with Adam."""
+
+from __future__ import annotations
+
+import pytest
+
+from flightcheck.checks.base import Verdict
+from flightcheck.recording.experiments import Experiment
+from flightcheck.recording.records import Location, Plan
+from flightcheck.testing import run_of, verdict_of
+from tests.checks._experiments import fit, untested
+
+LINE = Location("train.py", 30)
+
+
+def verdict(*experiments: Experiment, regimes: tuple[str, ...] = ()) -> Verdict:
+    return verdict_of("S01", run_of(Plan(loss_location=LINE, regimes=list(regimes)), *experiments))
+
+
+def test_both_optimizers_fail() -> None:
+    result = verdict(fit(0.6), fit(0.3, "Adam(0.003)"))
+    assert result.status == "fail"
+    (finding,) = result.findings
+    assert finding.location == LINE
+    assert finding.evidence == {"left": [0.6, 0.3], "steps": 400}
+    assert "After 400 steps on the same 8 examples 30 % of the start error is left (limit 5 %)" in finding.message
+
+
+@pytest.mark.parametrize("fits", [[fit(0.05)], [fit(0.01)], [fit(0.8), fit(0.02, "Adam(0.003)")]])
+def test_it_can(fits: list[Experiment]) -> None:
+    assert verdict(*fits).status == "pass"
+
+
+def test_a_second_optimizer_is_needed() -> None:
+    assert verdict(fit(0.6)).status == "inconclusive"
+    failed = untested("S01", "freeze-batch:8 + regularization:off + optimizer:Adam(0.003)", "no time")
+    assert verdict(fit(0.6), failed).status == "inconclusive"
+
+
+def test_not_tried() -> None:
+    assert verdict().status == "inconclusive"
+    told = verdict(untested("S01", "freeze-batch:8", "the batch could not be frozen"))
+    assert told.status == "inconclusive"
+    assert "the batch could not be frozen" in told.reason
+
+
+@pytest.mark.parametrize("regime", ["gan", "reinforcement"])
+def test_losses_of_players_are_no_measure_of_a_fit(regime: str) -> None:
+    assert verdict(fit(0.6), fit(0.3, "Adam(0.003)"), regimes=(regime,)).status == "skipped"

@@ -1,0 +1,57 @@
+"""S02 input-ignored-entirely: equivalence with trainings without inputs, early and late."""
+
+from __future__ import annotations
+
+import pytest
+
+from flightcheck.checks.base import Verdict
+from flightcheck.recording.experiments import Experiment
+from flightcheck.recording.records import Location, Plan
+from flightcheck.testing import run_of, verdict_of
+from tests.checks._experiments import all_without_inputs, fit, untested, without_inputs
+
+LINE = Location("train.py", 20)
+
+
+def verdict(*experiments: Experiment, regimes: tuple[str, ...] = ()) -> Verdict:
+    return verdict_of("S02", run_of(Plan(batch_location=LINE, regimes=list(regimes)), *experiments))
+
+
+def test_a_model_that_cannot_fit_either_is_an_error() -> None:
+    result = verdict(*all_without_inputs(), fit(0.7), fit(0.7, "Adam(0.003)"))
+    assert result.status == "fail"
+    (finding,) = result.findings
+    assert (finding.severity, finding.location) == (None, LINE)
+    assert "it cannot learn 8 examples either" in finding.message
+    assert finding.evidence["fits_one_batch"] is False
+
+
+@pytest.mark.parametrize("fits", [[fit(0.01)], [fit(0.7), fit(0.01, "Adam(0.003)")]])
+def test_a_model_that_can_fit_gets_a_note(fits: list[Experiment]) -> None:
+    (finding,) = verdict(*all_without_inputs(), *fits).findings
+    assert finding.severity == "info"
+    assert "although it can learn 8 examples by heart" in finding.message
+
+
+def test_inputs_that_are_worth_something_pass() -> None:
+    assert verdict(without_inputs(0.5, steps=80)).status == "pass"
+    assert verdict(*all_without_inputs()[:2], without_inputs(0.5), fit(0.7)).status == "pass"
+    # the real training ends a little worse, but not so surely
+    assert verdict(without_inputs(0.0, steps=80, width=0.5)).status == "pass"
+
+
+def test_a_slow_task_needs_longer() -> None:
+    assert verdict(without_inputs(steps=80)).status == "inconclusive"
+    assert verdict(*all_without_inputs()[:2], fit(0.7)).status == "inconclusive"
+
+
+def test_not_tried() -> None:
+    assert verdict().status == "inconclusive"
+    told = verdict(untested("S02", "inputs:permute", "the model is compiled"))
+    assert (told.status, told.reason) == ("inconclusive", "the model is compiled")
+    assert verdict(*all_without_inputs()).status == "inconclusive", "whether a batch can be fitted is not known"
+
+
+@pytest.mark.parametrize("regime", ["gan", "reinforcement"])
+def test_losses_of_players_do_not_measure_it(regime: str) -> None:
+    assert verdict(*all_without_inputs(), fit(0.7), regimes=(regime,)).status == "skipped"
