@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-FOLDER = Path(__file__).parent.parent / "build" / "benchmarks"
+FOLDER = Path(__file__).parents[1] / "build" / "benchmarks"
 
 
 class Results:

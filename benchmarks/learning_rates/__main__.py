@@ -24,7 +24,7 @@ from benchmarks.statistics import share
 FAMILIES = {
     "mlp_classification": 0.05,
     "mlp_regression": 5e-3,
-    "cnn_batchnorm": 0.05,
+    "cnn_batchnorm": 0.1,
     "lstm_sequences": 1e-2,
     "transformer_lm": 3e-3,
     "autoencoder": 5e-3,

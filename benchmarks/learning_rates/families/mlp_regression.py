@@ -9,7 +9,7 @@ from torch import nn
 
 def parse():
     parser = argparse.ArgumentParser()
-    parser.add_argument("--lr", type=float, default=2e-3)
+    parser.add_argument("--lr", type=float, default=5e-3)
     parser.add_argument("--seed", type=int, default=0)
     return parser.parse_args()
 

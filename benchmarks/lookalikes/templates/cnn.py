@@ -30,7 +30,7 @@ def frames(count, seed):
             (np.abs(dx - dy) < 1.0) & (np.maximum(dx, dy) < size),
         ],
     )
-    counts = PEDESTAL + GAIN * (drawn + 0.35 * rng.standard_normal((count, 16, 16)))
+    counts = PEDESTAL + GAIN * (drawn + 0.35 * rng.standard_normal((count, 16, 16)))  #: raw
     return counts[:, None].astype(np.float32), shape, (20 * half).astype(np.float32)
 
 

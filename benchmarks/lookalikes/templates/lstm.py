@@ -39,7 +39,7 @@ class Waves(Dataset):
             ],
         )
         signal = signal + 0.1 * rng.standard_normal(signal.shape)
-        counts = np.round(2048 + 600 * signal)
+        counts = np.round(2048 + 600 * signal)  #: raw
         self.samples = torch.tensor((counts - 2048) / 600, dtype=torch.float32).unsqueeze(-1)  #: samples
         self.targets = torch.tensor(self.kind)  #: targets
 

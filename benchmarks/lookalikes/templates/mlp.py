@@ -19,7 +19,7 @@ SPREAD = np.array([4, 6, 3, 8, 25, 60, 1.5, 2.0, 0.4, 0.1, 0.2, 0.3])
 latent, states = make_classification(
     4000, 12, n_informative=9, n_redundant=3, n_classes=8, n_clusters_per_class=1, class_sep=1.2, random_state=SEED
 )
-readings = latent * SPREAD + OFFSET
+readings = latent * SPREAD + OFFSET  #: raw
 targets = states  #: targets
 x_train, x_test, y_train, y_test = train_test_split(readings, targets, train_size=2400, random_state=1)  #: split
 order = np.argsort(y_test)

@@ -17,10 +17,9 @@ def patches(scans):
 
 
 images, digits = load_digits(return_X_y=True)
-scans = 30000 + 25 * images.reshape(-1, 8, 8)  # counts of the scanner
-columns = (images.reshape(-1, 8, 8).sum(1) * np.arange(0, 160, 20)).sum(1) / images.sum(
-    1
-)  # centre of the ink in pixels
+# Counts of the scanner, and the centre of the ink in pixels.
+scans = 30000 + 25 * images.reshape(-1, 8, 8)  #: raw
+columns = (images.reshape(-1, 8, 8).sum(1) * np.arange(0, 160, 20)).sum(1) / images.sum(1)
 order = rng.permutation(len(scans))
 train, test = order[:1400], order[1400:]  #: split
 test = test[np.argsort(digits[test], kind="stable")]
@@ -55,9 +54,9 @@ class Reader(nn.Module):
         self.head = nn.Linear(width, outputs)  #: head
 
     def forward(self, x):
-        x = self.embed(x) + self.position
-        for block in self.blocks:
-            x = block(x)
+        x = self.embed(x) + self.position  #: stream
+        for block in self.blocks:  #: stream
+            x = block(x)  #: stream
         return self.head(self.norm(x.mean(dim=1)))  #: output
 
 

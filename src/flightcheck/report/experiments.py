@@ -21,6 +21,8 @@ _WORDS = {
     "scheduler:off": "learning rate kept constant",
     "clip:off": "no clipping",
     "regularization:weight_decay": "no weight decay",
+    "regularization:dropout": "no dropout",
+    "regularization:label_smoothing": "no label smoothing",
     "regularization:off": "no weight decay, dropout or label smoothing",
     "drop-module": "without the last activation",
     "swap-activation:relu": "ReLU in the place of saturating activations",
