@@ -10,6 +10,7 @@ import pytest
 
 from flightcheck.checks.base import HEADINGS, SECTIONS, SEVERITIES, Check, CheckInfo
 from flightcheck.checks.registry import all_checks
+from flightcheck.patch import Patch
 from flightcheck.recording import records
 from flightcheck.recording.run import Run
 from flightcheck.recording.signals import Signal
@@ -120,3 +121,10 @@ def test_no_training_without_a_check() -> None:
     codes = {p.name for p in (TESTS / "trainings").iterdir() if p.is_dir() and p.name != "__pycache__"}
     assert codes <= set(all_checks())
     assert set(NO_TRAINING) <= set(all_checks())
+
+
+@each
+def test_its_patch_is_one_that_the_lab_can_try(check: type[Check]) -> None:
+    for alternative in check.info.patch.split("|"):
+        for text in filter(None, map(str.strip, alternative.split("+"))):
+            assert str(Patch.parse(text)) == text

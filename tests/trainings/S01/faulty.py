@@ -16,7 +16,7 @@ class Net(nn.Module):
 
     def forward(self, x):
         scores = self.scores(torch.relu(self.hidden(x)))
-        return 0.05 * torch.tanh(scores)
+        return 0.01 * torch.tanh(scores)
 
 
 net = Net()

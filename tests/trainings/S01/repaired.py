@@ -16,7 +16,7 @@ class Net(nn.Module):
 
     def forward(self, x):
         scores = self.scores(torch.relu(self.hidden(x)))
-        return scores
+        return 1.0 * scores
 
 
 net = Net()

@@ -19,7 +19,6 @@ from flightcheck.recording.signals import WEIGHT_NORM
     evidence="X",
     needs=("parameters", WEIGHT_NORM),
     fix="Tie the modules, not the numbers: head.weight = embedding.weight.",
-    patch="tie-weights",
 )
 class TiedWeightsBroken(Check):
     """The embedding and the output layer begin with the same weights, but are two parameters that drift apart.
