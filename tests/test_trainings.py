@@ -44,8 +44,6 @@ def test_faulty_training_is_named(code: str, tmp_path: Path) -> None:
     found = [f for f in data["findings"] if f["code"] == code]
     assert found, f"{code} is silent; found {[f['code'] for f in data['findings']]}"
     assert found[0]["location"] is not None
-    if code == "S02":  # the same training shows S01
-        assert "S01" in {f["code"] for f in data["findings"]}
 
 
 @pytest.mark.training

@@ -18,6 +18,7 @@ from flightcheck.lab.experiments import Lab
 from flightcheck.lab.processes import Script, ScriptRunner
 from flightcheck.lab.statistics import ALPHA
 from flightcheck.lab.trials import Runner
+from flightcheck.recording.experiments import Experiment
 from flightcheck.recording.run import Run
 from flightcheck.recording.store import RunWriter
 
@@ -57,10 +58,16 @@ def experiment(
         seconds: the budget.
         say: told what is being tried.
     """
+    found: list[Experiment] = []
     try:
-        found = list(investigate(Lab(runner, seconds, say), run, candidates(diagnosis)))
-    finally:
+        found.extend(investigate(Lab(runner, seconds, say), run, candidates(diagnosis)))
+    finally:  # what was found until an interrupt counts
         runner.close()
+        _record(run, found)
+    return run
+
+
+def _record(run: Run, found: list[Experiment]) -> None:
     for e in adjusted(found, ALPHA):
         run.records.setdefault("Experiment", []).append(e)
     if run.path is not None:
@@ -70,7 +77,6 @@ def experiment(
         for i, probe in enumerate(run.probes):
             writer.put(probe, i)
         writer.close()
-    return run
 
 
 def candidates(diagnosis: Diagnosis) -> list[Candidate]:

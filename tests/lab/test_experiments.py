@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from flightcheck.checks.base import Finding
+from flightcheck.checks.base import Finding, Verdict
+from flightcheck.diagnosis import diagnose
+from flightcheck.investigation import experiment
 from flightcheck.lab.agenda import Candidate, adjusted, investigate, untestable
 from flightcheck.lab.experiments import Lab
 from flightcheck.lab.statistics import ALPHA
@@ -243,3 +245,24 @@ def test_many_experiments_need_smaller_p_values() -> None:
     assert third is none
     first, *_ = adjusted([one, other, Experiment("P02", "v", status="refuted", p=0.5), one, one], ALPHA)
     assert first.status == "inconclusive"
+
+
+def test_what_was_found_until_an_interrupt_is_kept() -> None:
+    class Interrupted(Numbers):
+        closed = False
+
+        def _one(self, trial: Trial) -> Trained:
+            if "lr:x0.01" in map(str, trial.patches):
+                raise KeyboardInterrupt
+            return super()._one(trial)
+
+        def close(self) -> None:
+            self.closed = True
+
+    run, runner = watched(), Interrupted()
+    finding = Finding("…", patch="lr:x0.1 | lr:x0.01")
+    diagnosis = diagnose(run, [Verdict(info_of("P01"), "fail", "", (finding,))])
+    with pytest.raises(KeyboardInterrupt):
+        experiment(run, diagnosis, runner, 60.0)
+    assert runner.closed
+    assert [(e.patch, e.status) for e in run.experiments] == [("lr:x0.1", "refuted")]
