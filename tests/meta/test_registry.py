@@ -18,7 +18,6 @@ from flightcheck.recording.signals import Signal
 TESTS = Path(__file__).parents[1]
 FOLDERS = {"S": "start", "L": "loss", "C": "connections", "P": "parameters", "T": "tracking", "D": "data"}
 NO_TRAINING = {
-    "S01": "the training of S02 is its training, too: tests/test_trainings.py",
     "L03": "examples/digits.py is its training: tests/test_examples.py",
     "T04": "it looks at what lies around a script, not at its lines",
     "T05": "it looks at what lies around a script, not at its lines",
