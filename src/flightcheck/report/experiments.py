@@ -61,6 +61,8 @@ def patch_in_words(patch: str, run: Run) -> str:
             told.append(f"{p.value} as optimizer")
         elif p.kind == "clip" and p.value != "off":
             told.append(f"gradients clipped at norm {p.value}")
+        elif text == "loss:negate":
+            told.append("steps in the other direction")
         elif text == "loss:transpose":
             told.append("the classes brought to the loss's axis")
         elif p.kind == "loss":

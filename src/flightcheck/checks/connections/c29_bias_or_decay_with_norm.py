@@ -20,7 +20,6 @@ SUBTRACTS_CHANNEL_MEAN = ("BatchNorm", "SyncBatchNorm", "InstanceNorm")
     evidence="X",
     needs=(GRAD_NORM,),
     fix="Build the layer with bias=False: the normalization has a bias of its own.",
-    patch="drop-bias",
 )
 class BiasOrDecayWithNorm(Check):
     """A layer has a bias that the normalization right after it subtracts again.

@@ -23,7 +23,6 @@ DEFAULT: Final = -100
     evidence="B",
     needs=("loss_calls", "padded_targets"),
     fix="Give the loss ignore_index=<the padding id>, and give padding an id of its own.",
-    patch="ignore-padding",
 )
 class IgnoreOrPaddingWrong(Check):
     """The loss learns from padding, averages over nothing, or leaves out a real class.

@@ -22,7 +22,7 @@ LIKELIHOOD = "LogSoftmaxBackward"
     evidence="X",
     needs=("loss_terms", "loss_calls"),
     fix="Hand the loss itself to backward, without the minus.",
-    patch="negate-loss",
+    patch="loss:negate",
 )
 class AscentNotDescent(Check):
     """The steps climb the loss instead of descending it.

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import torch
 import torch.nn.functional as F
+from torch.optim import Optimizer
 
 from flightcheck.adapters.torch.patching.boundaries import Arguments, Boundaries
 from flightcheck.patch import Patch
@@ -60,8 +61,27 @@ def targets(b: Boundaries, patch: Patch) -> None:
     b.at_loss(around)
 
 
+def negate(b: Boundaries, patch: Patch) -> None:
+    """Steps go down where they went up: the gradients have the other sign during a step."""
+
+    def turn(optimizer: Optimizer) -> None:
+        for group in optimizer.param_groups:
+            for p in group["params"]:
+                if p.grad is not None:
+                    p.grad.neg_()
+        b.acted(patch)
+
+    b.around_step(turn, turn)
+
+
 def swap(b: Boundaries, patch: Patch) -> None:
-    """``loss:cross_entropy`` where logits went into another loss of classes; ``loss:mean`` or ``loss:sum``."""
+    """``loss:cross_entropy`` where logits went into another loss of classes; ``loss:mean``, ``loss:sum``.
+
+    ``loss:transpose``: the last axis holds the classes. ``loss:negate``: see `negate`.
+    """
+    if patch.value == "negate":
+        negate(b, patch)
+        return
 
     def around(call: Any, name: str, given: Arguments) -> Any:
         prediction, target, again = arguments_of(given)
