@@ -24,7 +24,7 @@ class GradientCheckFailed(Check):
     ## What it checks
     In a trial, for each subclass of ``torch.autograd.Function`` in the user's code: the derivative in a random
     direction, by its backward and by centred differences in float64 (step 1e-6), on the arguments of up to three calls.
-    The smallest of the relative errors counts, so that a kink on one of them is no alarm.
+    The median of the relative errors counts, so that a kink on one of them is no alarm.
     ## Why it matters
     A wrong backward trains something, only not what the forward computes.
     ## How to fix
