@@ -26,7 +26,9 @@ KINDS: Final[dict[str, str]] = {
     "``transpose``: the last axis of the prediction is that of the classes",
     "align-shapes": "prediction and target are given the same shape before they are compared",
     "reinit": "matrices are drawn anew: ``default`` (of their layer), ``xavier`` or ``kaiming``; biases zero",
-    "precision": "``float32``: automatic mixed precision is off",
+    "precision": "``float32``: automatic mixed precision is off; ``master``: the optimizer steps on float32 copies of "
+    "weights that are stored in 16 bits",
+    "epsilon": "the optimizer's epsilon: ``1e-8``",
     "zero-grad": "gradients are cleared after each step",
     "add-parameters": "the optimizer also holds the parameters of the called models that no optimizer holds",
     "keep-graph": "``detach`` and ``data`` return the tensor itself, at a line or everywhere",

@@ -34,7 +34,7 @@ def test_an_offset_proves_it() -> None:
     shifts[5 - 2] = 0.93
     (finding,) = verdict(*BY_HEART, neighbours(shifts=shifts)).findings
     assert (finding.severity, finding.evidence["offset"]) == (None, -2)
-    assert "Labels shifted by -2 rows agree in 93 %." in finding.message
+    assert "With labels shifted by -2 rows it is 0.93." in finding.message
 
 
 def test_agreement_without_a_shift_proves_nothing() -> None:

@@ -36,8 +36,8 @@ def test_a_model_that_can_fit_gets_a_note(fits: list[Experiment]) -> None:
 def test_inputs_that_are_worth_something_pass() -> None:
     assert verdict(without_inputs(0.5, steps=80)).status == "pass"
     assert verdict(*all_without_inputs()[:2], without_inputs(0.5), fit(0.7)).status == "pass"
-    # the real training ends a little worse, but not so surely
-    assert verdict(without_inputs(0.0, steps=80, width=0.5)).status == "pass"
+    # a little better after few steps may be memory: the longer trials decide, and here there are none
+    assert verdict(without_inputs(0.05, steps=80)).status == "inconclusive"
 
 
 def test_a_slow_task_needs_longer() -> None:

@@ -97,6 +97,15 @@ def test_another_optimizer_steps(tmp_path: Path, patch: str, kind: Any) -> None:
     assert [o.type for o in done.run.optimizers] == ["SGD"], "ours is not taken for the script's"
 
 
+def test_another_epsilon(tmp_path: Path) -> None:
+    wanted = Loop(optimizer=lambda p: torch.optim.Adam(p, lr=0.01))
+    wanted()
+    loop = Loop(optimizer=lambda p: torch.optim.Adam(p, lr=0.01, eps=1.0))
+    patched(tmp_path, "epsilon:1e-8", loop)
+    assert equal(loop.weights, wanted.weights)
+    assert loop.optimizer.param_groups[0]["eps"] == 1.0
+
+
 @pytest.mark.parametrize("value", ["Adam", "Lion(0.1)", "Adam(x)", ""])
 def test_an_unknown_optimizer_is_refused(tmp_path: Path, value: str) -> None:
     with pytest.raises(ValueError, match="optimizer: a name and a learning rate wanted"):
@@ -228,6 +237,7 @@ NOWHERE = {
     "lr:x1": "it is the script's own",
     "clip:off": "no clipping",
     "precision:float32": "no mixed precision",
+    "precision:master": "no weights of 16 bits",
     "mode:eval": "no evaluation",
     "mode:train": "it trains in training mode",
     "add-parameters": "all are held",

@@ -137,6 +137,33 @@ def test_single_precision(tmp_path: Path) -> None:
     assert equal(single.weights, control.weights)
 
 
+def test_float32_copies_of_the_weights(tmp_path: Path) -> None:
+    """Steps too small for bfloat16 add up; the script sees bfloat16 weights and its own gradients all the time."""
+
+    class Short(Loop):
+        def step(self, x: Any, y: torch.Tensor) -> None:
+            self.optimizer.zero_grad()
+            out = self.model(x.bfloat16()).float()
+            self.loss(out, y).backward()
+            held = next(self.model.parameters())
+            gradient = held.grad
+            self.optimizer.step()
+            assert held.dtype is torch.bfloat16
+            assert held.grad is gradient
+
+    def moved(patches: str) -> float:
+        model = mlp()
+        torch.nn.init.ones_(model[0].weight)
+        loop = Short(model.bfloat16(), optimizer=lambda p: torch.optim.Adam(p, lr=1.5e-3))
+        first = next(model.parameters()).detach().clone()
+        done = patched(tmp_path, patches, loop)
+        assert not patches or done.applied[patches] > 0
+        return float((next(model.parameters()) != first).float().mean())
+
+    assert moved("") == 0.0  # 1 - 0.0015 rounds to 1
+    assert moved("precision:master") > 0.5
+
+
 @pytest.mark.parametrize(
     ("last", "loss"),
     [

@@ -28,7 +28,8 @@ def pairs(before: float, after: float, seeds: int = SEEDS, **how: float) -> list
 def test_better_in_every_seed_is_confirmed() -> None:
     result = compare(pairs(2.0, 1.0))
     assert result.status == "confirmed"
-    assert (round(result.before, 1), round(result.after, 1), round(result.start, 1)) == (2.0, 1.0, 2.3)
+    assert (round(result.before, 1), round(result.after, 1)) == (2.0, 1.0)
+    assert 2.1 < result.start < 2.3  # the lower of the two: the better one has learnt within five steps
     assert len(result.differences) == SEEDS
     assert result.low < np.mean(result.differences) < result.high
     assert result.p == pytest.approx(1 / 2 ** (SEEDS * BLOCKS))

@@ -151,3 +151,15 @@ def full_batch(run: Run) -> bool:
     batches = [b for b in run.batches if b.training]
     inputs = {(b.root, b.argument) for b in batches}
     return len({b.step for b in batches}) >= 3 and len({(b.root, b.argument, b.digest) for b in batches}) == len(inputs)
+
+
+def spread_ratio(run: Run, p: ParameterInfo) -> float | None:
+    """The spread of a weight matrix before the first step, times √fan-in: usual initializations have 0.5 to 1.4.
+
+    None if its norm was not measured then.
+    """
+    steps, rows = run.frames.get(WEIGHT_NORM.name, (np.empty(0), []))
+    if not len(steps) or p.index >= len(rows[0]) or not p.numel:
+        return None
+    norm = float(rows[0][p.index])
+    return norm / np.sqrt(p.shape[0]) if np.isfinite(norm) and norm >= 0 else None

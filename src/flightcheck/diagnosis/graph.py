@@ -49,6 +49,11 @@ def _gradient_is_zero(cause: Finding, effect: Finding) -> bool:
     return not missing_path(effect)
 
 
+def _never_recovered(cause: Finding, effect: Finding) -> bool:
+    """At the end the loss was still that of outputs that are too large."""
+    return "late" in cause.evidence
+
+
 def _severe(cause: Finding, effect: Finding) -> bool:
     """The cause is told as a fault in this case, not as information."""
     return cause.severity != "info"
@@ -124,7 +129,9 @@ CAUSES: Final[tuple[Cause, ...]] = (
     _row("L12", "S01 C13 C07 C06 P02 L01" + _FLAT, "loss"),
     _row("C16", "S01 C13 C07 C06 P02 L01" + _FLAT, "loss"),
     *(_row(code, "C02", "loss", _gradient_is_zero) for code in ("L03", "L04", "L05", "L07", "L08", "L12", "C16")),
-    _row("L01", "P01 C08 C11 C13 C05 C06 S07"),  # outputs too large from the start: the gradients are too
+    # Outputs too large from the start: the gradients are too, and until they are small nothing else is learnt
+    _row("L01", "P01 C08 C11 C13 C05 C06 S07"),
+    _row("L01", "C07 P02 S02 L16 P33", when=_never_recovered),
     _row("L10", "C11 C08 P17 P01 P02 L01", "loss"),
     _row("L11", "C11 C08 P17 P01", "loss"),
     _row("P21", "C11 C08 P17 P01", "loss"),

@@ -54,6 +54,8 @@ def _one(patch: Patch, finding: Finding, run: Run) -> str:
         return _replaced(line, re.sub(r"(torch\.(?:log|sqrt)\()([^()]+)(\))", rf"\1\2.clamp_min({eps})\3", code))
     if patch.kind == "loss" and code:
         return _replaced(line, re.sub(r"\b(nn\.)?NLLLoss\b", "nn.CrossEntropyLoss", code))
+    if patch.kind == "epsilon" and code:
+        return _replaced(line, re.sub(r"\beps\s*=\s*[^,)]+", f"eps={patch.value}", code))
     added = _ADDED.get(str(patch)) or _ADDED.get(f"{patch.kind}:{patch.value or 'default'}") or _ADDED.get(patch.kind)
     return f"+ {added}".replace("{value}", patch.value) if added else ""
 

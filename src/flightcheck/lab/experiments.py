@@ -161,7 +161,7 @@ def _told(told: Experiment, c: Comparison, metric: str, pairs: list[Pair]) -> Ex
         seeds=len(pairs),
         befores=[float(a.mean()) for a, _ in ends],
         afters=[float(b.mean()) for _, b in ends],
-        starts=[p.start() for p in pairs],
+        starts=[p.untrained() for p in pairs],
         differences=c.differences,
         low=c.low,
         high=c.high,

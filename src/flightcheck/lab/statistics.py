@@ -52,9 +52,13 @@ class Pair:
                 return float(np.median(finite[:5]))
         return math.nan
 
+    def untrained(self) -> float:
+        """The lower level at the start, with or without the patch: where one exploded at once, the other tells."""
+        return min(self.start(), Pair(self.patched, self.control).start())
+
     def _worst(self) -> float:
         """From here on a value is as bad as any. Losses that start at 0 have their size from the steps after it."""
-        start = self.start()
+        start = self.untrained()
         if not math.isfinite(start):
             raise ValueError("no value is finite, with the patch or without it")
         sizes = [float(np.median(np.abs(x))) for v in (self.control, self.patched) if len(x := v[np.isfinite(v)])]
@@ -86,6 +90,7 @@ class Comparison:
     before: float
     after: float
     start: float
+    """Mean of `Pair.untrained`."""
     margin: float
     differences: list[float]
     low: float
@@ -121,7 +126,7 @@ def compare(
     ends = [p.blocks() for p in pairs]
     before = float(np.mean([c.mean() for c, _ in ends]))
     after = float(np.mean([p.mean() for _, p in ends]))
-    start = float(np.mean([p.start() for p in pairs]))
+    start = float(np.mean([p.untrained() for p in pairs]))
     limit = practical_margin(before, absolute) if margin is None else margin
     blocks = np.concatenate([c - p for c, p in ends])
     differences = [float((c - p).mean()) for c, p in ends]

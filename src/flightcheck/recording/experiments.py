@@ -29,7 +29,7 @@ class Experiment:
     after: float | None = None
     """The same with the patch."""
     start: float | None = None
-    """The metric over the first steps without the patch."""
+    """The metric over the first steps, without the patch or with it, whichever is lower: the untrained model's."""
     seeds: int = 0
     steps: int = 0
     befores: list[float] = field(default_factory=list)

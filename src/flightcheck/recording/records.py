@@ -480,6 +480,8 @@ class Plan:
     backward_location: Location | None = None
     epochs: int | None = None
     """Planned passes over the data, where the source says so."""
+    rounds: int | None = None
+    """Planned rounds in all, where every loop around the training step counts."""
     steps_per_epoch: int | None = None
     """Optimizer steps per pass over the data."""
     regimes: list[str] = field(default_factory=list)

@@ -38,7 +38,7 @@ from flightcheck.recording.records import (
     from_data,
 )
 from flightcheck.recording.signals import Signal
-from flightcheck.recording.states import BatchStatistics, StateLoad, StoredUpdate
+from flightcheck.recording.states import BatchStatistics, SecondMoments, StateLoad, StoredUpdate
 from flightcheck.recording.surroundings import Comparison, Environment, Resources
 
 T = TypeVar("T")
@@ -249,6 +249,10 @@ class Run:
     @property
     def stored_updates(self) -> list[StoredUpdate]:
         return self._all(StoredUpdate)
+
+    @property
+    def second_moments(self) -> list[SecondMoments]:
+        return self._all(SecondMoments)
 
     @property
     def batch_statistics(self) -> list[BatchStatistics]:

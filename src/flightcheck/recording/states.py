@@ -1,8 +1,8 @@
-"""Records of what happened to the stored weights: loaded from elsewhere, or held in few bits."""
+"""Records of stored state: weights loaded from elsewhere or held in few bits, moments, running statistics."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from flightcheck.recording.records import RECORDS, Location
 
@@ -55,6 +55,23 @@ class StoredUpdate:
     elements: int = 0
     master: bool = False
     """The optimizer keeps more exact values, or the rounding errors, in its state."""
+    cast_location: Location | None = None
+    """The line that converted the weights to 16 bits, if one did."""
+
+
+@dataclass(frozen=True)
+class SecondMoments:
+    """The mean squared gradients by which an optimizer divides, for one matrix (a sample of its elements)."""
+
+    parameter: int
+    optimizer: int
+    epsilon: float = 0.0
+    """What the optimizer adds to their square roots."""
+    dominated: list[float] = field(default_factory=list)
+    """At each look: share of the elements with a gradient whose root lies below ten times epsilon."""
+    steps: list[int] = field(default_factory=list)
+    """Steps of the optimizer at these looks."""
+    elements: int = 0
 
 
 @dataclass(frozen=True)
@@ -82,4 +99,4 @@ class BatchStatistics:
     """Distance of the running mean from that of the batches in it, in standard deviations, median over channels."""
 
 
-RECORDS.update({c.__name__: c for c in (StateLoad, StoredUpdate, BatchStatistics)})
+RECORDS.update({c.__name__: c for c in (StateLoad, StoredUpdate, SecondMoments, BatchStatistics)})

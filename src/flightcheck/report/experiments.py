@@ -32,6 +32,7 @@ _WORDS = {
     "reinit:kaiming": "weights drawn anew by He's rule",
     "reinit:xavier": "weights drawn anew by Glorot's rule",
     "precision:float32": "without mixed precision",
+    "precision:master": "float32 copies of the weights in the optimizer",
     "zero-grad": "gradients cleared after each step",
     "add-parameters": "the optimizer holds all parameters of the model",
     "mode:eval": "evaluation in eval mode",
@@ -61,6 +62,8 @@ def patch_in_words(patch: str, run: Run) -> str:
             told.append(f"{p.value} as optimizer")
         elif p.kind == "clip" and p.value != "off":
             told.append(f"gradients clipped at norm {p.value}")
+        elif p.kind == "epsilon":
+            told.append(f"the optimizer's epsilon {p.value}")
         elif text == "loss:negate":
             told.append("steps in the other direction")
         elif text == "loss:transpose":

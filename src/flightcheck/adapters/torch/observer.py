@@ -30,6 +30,7 @@ from flightcheck.adapters.torch.planning import Stopping, plan_of
 from flightcheck.adapters.torch.protocol import Protocol
 from flightcheck.adapters.torch.randomness import Randomness
 from flightcheck.adapters.torch.resources import ResourceUse
+from flightcheck.adapters.torch.second_moments import MomentLooks
 from flightcheck.adapters.torch.source_lines import SourceLines
 from flightcheck.adapters.torch.statistics import Statistics
 from flightcheck.adapters.torch.stored_updates import StoredUpdates
@@ -87,6 +88,7 @@ class TorchObserver:
         self.protocol = Protocol(watch, self.discovery, self.optimizers)
         self.statistics = Statistics(watch, self.discovery)
         self.stored_updates = StoredUpdates(watch, self.discovery)
+        self.moments = MomentLooks(watch, self.discovery)
         self.resources = ResourceUse(watch)
         self.randomness = Randomness(watch)
         self.node_lines = NodeLines()
@@ -247,6 +249,7 @@ class TorchObserver:
         self._rates[held.info.index] = max([float(g["lr"]) for g in optimizer.param_groups if "lr" in g], default=0.0)
         if self.watch.sampled:
             self.statistics.updates()
+            self.moments.after_step(held)
         self.protocol.after_step(held, location, self._step_data.pop(held.info.index, {}))
         if self._main is None or self._main.optimizer() is None:
             self._main = held
@@ -321,6 +324,7 @@ class TorchObserver:
         self.randomness.save()
         self.checkpoints.settle()
         self.stored_updates.save()
+        self.moments.save()
         self.batchnorms.save()
         self.resources.save()
         self.operations.save()

@@ -91,6 +91,7 @@ def plan_of(observer: TorchObserver) -> Plan:
         loss_location=losses[0].location if losses else None,
         backward_location=backward,
         epochs=epochs,
+        rounds=provenance.round_count(backward.file, backward.line) if backward is not None else None,
         steps_per_epoch=per_epoch,
         regimes=sorted(regimes_of(observer)),
     )

@@ -6,16 +6,17 @@ Compared with the values of the first look, over many steps: stochastic rounding
 from __future__ import annotations
 
 import re
-import weakref
 from dataclasses import dataclass
 from typing import Any, Final
 
 import torch
+from torch import nn
 from torch.optim import Optimizer
 
 from flightcheck.adapters.torch.discovery import Discovery
 from flightcheck.adapters.torch.optimizers import Held
 from flightcheck.adapters.torch.watch import Watch
+from flightcheck.recording.records import Location
 from flightcheck.recording.states import StoredUpdate
 
 _FEW_BITS: Final = (torch.bfloat16, torch.float16)
@@ -30,10 +31,14 @@ class _Sample:
     moved: torch.Tensor
     asked: torch.Tensor
     """Sum of the absolute gradients of each element."""
-    optimizer: weakref.ref[Optimizer]
     first_step: int
     last_step: int
+    dtype: str
+    elements: int
+    cast_location: Location | None = None
     looks: int = 0
+    master: bool = False
+    """The optimizer keeps the value in more bits, as the last look found it: at the end the objects may be gone."""
 
 
 class StoredUpdates:
@@ -43,6 +48,13 @@ class StoredUpdates:
         self.watch = watch
         self.discovery = discovery
         self._samples: dict[int, _Sample] = {}
+        self._casts: dict[int, Location] = {}
+
+    def cast(self, module: nn.Module, location: Location | None) -> None:
+        """A module was converted: these of its parameters have few bits since this line."""
+        for parameter in module.parameters():
+            if location is not None and parameter.dtype in _FEW_BITS:
+                self._casts[id(parameter)] = location
 
     def before_step(self, held: Held) -> None:
         """An optimizer is about to step, in a round that is measured."""
@@ -57,15 +69,17 @@ class StoredUpdates:
                 continue
             if index not in self._samples and len(self._samples) >= _MOST_PARAMETERS:
                 continue
-            self._look(index, held, _sample(parameter), _sample(gradient))
+            self._look(index, held, parameter, _sample(gradient))
 
-    def _look(self, index: int, held: Held, values: torch.Tensor, gradient: torch.Tensor) -> None:
-        known = self._samples.get(index)
+    def _look(self, index: int, held: Held, parameter: torch.Tensor, gradient: torch.Tensor) -> None:
+        known, values = self._samples.get(index), _sample(parameter)
         if known is None or known.first.shape != values.shape or known.first.dtype != values.dtype:
             known = self._samples[index] = _Sample(
                 values.clone(), torch.zeros_like(values, dtype=torch.bool),
-                torch.zeros_like(values, dtype=torch.float32), held.optimizer, held.steps, held.steps,
+                torch.zeros_like(values, dtype=torch.float32), held.steps, held.steps,
+                str(parameter.dtype).removeprefix("torch."), parameter.numel(), self._casts.get(id(parameter)),
             )  # fmt: skip
+        known.master = _corrected(held.optimizer(), parameter)
         known.moved |= values != known.first
         known.asked += torch.nan_to_num(gradient.float().abs(), posinf=0.0)
         known.looks += 1
@@ -74,21 +88,16 @@ class StoredUpdates:
     def save(self) -> None:
         """Write the records."""
         for index, sample in self._samples.items():
-            parameter = self.discovery.parameter_refs[index]()
-            if parameter is None:
-                continue
-            values = _sample(parameter)
-            if values.shape == sample.first.shape:
-                sample.moved |= values != sample.first
             asked = float(sample.asked.sum())
             record = StoredUpdate(
                 parameter=index,
-                dtype=str(parameter.dtype).removeprefix("torch."),
+                dtype=sample.dtype,
                 looks=sample.looks,
                 steps=sample.last_step - sample.first_step + 1,
                 lost=float(sample.asked[~sample.moved].sum()) / asked if asked else 0.0,
-                elements=parameter.numel(),
-                master=_corrected(sample.optimizer(), parameter),
+                elements=sample.elements,
+                master=sample.master,
+                cast_location=sample.cast_location,
             )
             self.watch.writer.put(record, index)
 

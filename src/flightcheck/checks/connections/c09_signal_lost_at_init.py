@@ -7,7 +7,18 @@ from collections.abc import Iterator
 import numpy as np
 
 from flightcheck.checks.base import Check, Finding, NotApplicable, NotEnoughEvidence, Param, check
-from flightcheck.checks.depth import Floats, Layer, at_row, common_path, improvement, layers, trained_roots, written_at
+from flightcheck.checks.depth import (
+    Floats,
+    Layer,
+    at_row,
+    common_path,
+    improvement,
+    layers,
+    most_common,
+    spread_ratio,
+    trained_roots,
+    written_at,
+)
 from flightcheck.recording.run import Run
 from flightcheck.recording.signals import ACTIVATION_RMS, ACTIVATION_SPREAD
 
@@ -27,7 +38,8 @@ class SignalLostAtInit(Check):
     ## What it checks
     In the first measured step, the standard deviation *between examples* per layer: it falls below 1e-3 of the
     activation's size, or changes by more than 1000 from the first to the last hidden layer. Warn if it also stays
-    lost, or the loss does not fall; info if training got over it.
+    lost, or the loss does not fall; info if training got over it. Or, where a trial with weights drawn anew learns: the
+    spread of weights is ten times above or below 1/√fan-in.
     ## Why it matters
     Layers after the loss of signal see the same input for every example: they can learn a constant and nothing else.
     The scale over all elements cannot show it, for biases keep that up.
@@ -42,11 +54,40 @@ class SignalLostAtInit(Check):
     layers = Param(3, "fewer layers cannot lose much")
     relative = Param(1e-3, "healthy layers had more than 3e-3, also at depth 10 with the default initialization")
     change = Param(1e3, "the factor of 8 plain ReLU layers with the default initialization, which still learn")
+    unusual = Param(10.0, "times 1/√fan-in or its inverse: usual initializations have 0.5 to 1.4")
     examples = Param(8, "a spread between fewer examples says little")
     improved = Param(0.02, "a loss that falls by more than 2 % is learning")
     recovered = Param(1e-2, "output that differs by 1 % of its size between examples carries signal again")
 
     def __call__(self, run: Run) -> Iterator[Finding]:
+        proved = list(self._proved(run))
+        yield from proved
+        if not proved:
+            yield from self._measured(run)
+
+    def _proved(self, run: Run) -> Iterator[Finding]:
+        """Weights drawn anew learn, and the script's own are far from any usual spread."""
+        e = next((e for e in run.experiments if (e.question, e.status) == ("C09", "confirmed")), None)
+        if e is None or e.before is None or e.after is None:
+            return
+        ratios = {p.index: spread_ratio(run, p) for p in run.parameters if p.role == "matrix" and run.trained(p)}
+        low, high = 1 / self.unusual.value, self.unusual.value
+        odd = [run.parameters[i] for i, r in ratios.items() if r is not None and not low < r < high]
+        if not odd:
+            return
+        spreads = [r for p in odd if (r := ratios[p.index]) is not None]
+        yield Finding(
+            f"The weights of {len(odd)} of {len(ratios)} matrices start with {min(spreads):.2g} to {max(spreads):.2g} "
+            f"times the usual spread of 1/√fan-in. Drawn anew, the {e.metric} after {e.steps} steps is {e.after:.3g} "
+            f"and not {e.before:.3g}.",
+            location=written_at(run, {p.module for p in odd}) or most_common(run.location_of(p) for p in odd),
+            module=common_path(m.path for p in odd if (m := run.module(p.module))),
+            evidence={"lowest": min(spreads), "highest": max(spreads), "matrices": len(odd)},
+            parameters=tuple(p.index for p in odd),
+            patch=e.patch,
+        )
+
+    def _measured(self, run: Run) -> Iterator[Finding]:
         spread, rms = run.table(ACTIVATION_SPREAD), run.table(ACTIVATION_RMS)
         sizes = [b.shape[0] for b in run.batches if b.training and b.shape]
         if sizes and max(sizes) < self.examples.value:

@@ -23,7 +23,8 @@ class BatchnormStatisticsStale(Check):
     ## What it checks
     At the last evaluation, after 44 batches or more: the share (1 - momentum)^batches of the initial mean 0 and
     variance 1 that is left in the running statistics, and how far these are from those of the batches. In a training
-    that goes on, the same share at its planned end.
+    that goes on, the same share at its planned end. Also a copy of a trained model (an average of its weights, say)
+    that is evaluated with statistics that no batch has updated.
     ## Why it matters
     In training, BatchNorm uses the batch; in evaluation, the running statistics. If these are wrong, the evaluated
     model is another one: good training loss, bad validation, which looks like overfitting.
@@ -41,6 +42,7 @@ class BatchnormStatisticsStale(Check):
     left = Param(0.1, "a tenth of the initial values moves normalized outputs by less than usual noise")
     ratio = Param(1.5, "a wrong variance by a half scales every output by more than a fifth")
     shift = Param(0.5, "standard deviations: half of a ReLU's input range around its threshold")
+    spoils = Param(10.0, "times the variance, or standard deviations of the mean: outputs lie where no input ever was")
     last_batch = Param(0.9, "with such a weight of the newest batch the average spans one batch")
 
     def __call__(self, run: Run) -> Iterator[Finding]:
@@ -48,6 +50,10 @@ class BatchnormStatisticsStale(Check):
         if not norms:
             raise NotApplicable("no BatchNorm was seen in training or evaluation")
         newest = [n for n in norms if n.calls and n.momentum is not None and n.momentum >= self.last_batch.value]
+        untouched = self._untouched(run)
+        if untouched:
+            yield self._never_updated(run, untouched)
+            return
         evaluated = [n for n in norms if n.tracked is not None and n.calls]
         if not evaluated and not newest:
             raise NotEnoughEvidence("no evaluation with running statistics of its own making was seen")
@@ -55,7 +61,7 @@ class BatchnormStatisticsStale(Check):
         if not judged and not newest:
             raise NotEnoughEvidence(f"no evaluation after {self.batches.value:.0f} batches")
         stale = [n for n in judged if self._stale(n)]
-        if len(stale) * 2 > len(judged):
+        if len(stale) * 2 > len(judged) or any(self._far(n) for n in stale):
             yield from self._report(run, stale)
         elif newest:
             module = run.module(newest[0].module)
@@ -76,10 +82,46 @@ class BatchnormStatisticsStale(Check):
         wrong = not 1 / self.ratio.value <= norm.variance_ratio <= self.ratio.value
         return wrong or (norm.mean_shift or 0.0) > self.shift.value
 
+    def _far(self, norm: BatchStatistics) -> bool:
+        """So wrong that one such layer spoils the model."""
+        wrong = not 1 / self.spoils.value <= (norm.variance_ratio or 0.0) <= self.spoils.value
+        return wrong or (norm.mean_shift or 0.0) > self.spoils.value
+
+    def _untouched(self, run: Run) -> list[BatchStatistics]:
+        """Evaluated norms that never saw a batch, of a model of which another instance is trained."""
+        modules = {m.index: m for m in run.modules}
+        types = {r.index: r.type for r in run.roots}
+        root = {n.module: modules[n.module].root for n in run.batch_statistics if n.module in modules}
+        trained = {types.get(root[n.module]) for n in run.batch_statistics if n.calls and n.module in root}
+        return [
+            n
+            for n in run.batch_statistics
+            if n.tracked == 0 and not n.calls and n.step >= self.batches.value and n.momentum != 0
+            and n.module in root and types.get(root[n.module]) in trained
+        ]  # fmt: skip
+
+    def _never_updated(self, run: Run, norms: list[BatchStatistics]) -> Finding:
+        module = run.module(norms[0].module)
+        name = next((r.name for r in run.roots if module and r.index == module.root), "a model")
+        inside = module.path.partition(".")[2] if module else ""  # a copy has no line of its own, the original has
+        lines = (m.location for m in run.modules if m.path.partition(".")[2] == inside and m.location)
+        return Finding(
+            f"After step {norms[0].step} {name} is evaluated with BatchNorm statistics that no batch has ever updated "
+            f"(mean 0, variance 1), in {len(norms)} layers: its weights follow a model that is trained, its buffers do "
+            "not.",
+            location=next(lines, None),
+            module=module.path if module else "",
+            evidence={"batches": 0, "left": 1.0, "layers": len(norms)},
+            onset_step=norms[0].step,
+            fix="Copy the buffers with the weights (load_state_dict, or AveragedModel(use_buffers=True)), or call "
+            "torch.optim.swa_utils.update_bn before evaluating.",
+        )
+
     def _report(self, run: Run, stale: list[BatchStatistics]) -> Iterator[Finding]:
         first = max(stale, key=lambda n: n.left)
         if run.info.ended not in ("finished", "exit"):
             planned = (run.plan.epochs or 0) * (run.plan.steps_per_epoch or 0) * run.plan.accumulation
+            planned = planned or run.plan.rounds or 0
             if planned <= 0:
                 raise NotEnoughEvidence("the training goes on, and may be long enough for the statistics")
             if (1 - (first.momentum or 0.0)) ** planned <= self.left.value:

@@ -5,16 +5,21 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
 from flightcheck.checks.base import Check, Finding, NotApplicable, NotEnoughEvidence, Param, check
 from flightcheck.checks.data._splits import OWN_DATA, Split, splits
-from flightcheck.recording.records import Batch
+from flightcheck.recording.records import Batch, Location
 from flightcheck.recording.run import Run
 
 Floats = npt.NDArray[np.float64]
+
+
+_LEVELS: Final = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
+"""Of `Batch.quantiles`."""
 
 
 @dataclass(frozen=True)
@@ -38,11 +43,12 @@ class TrainValPreprocessingDiffers(Check):
     """The inputs of evaluation went through another preprocessing than those of training.
 
     ## What it checks
-    Three marks of a step that only one side went through, on floating-point inputs: all quantiles differ by the
+    Four marks of a step that only one side went through, on floating-point inputs: all quantiles differ by the
     factor 255; the values of both sides end at fixed bounds (0 and 1, -1 and 1, 0 and 16 …) that differ while the
-    distributions between them agree; of at least 4 features, one side is standardized (mean 0, standard deviation 1)
-    and on the other most features lie 3 standard deviations away or have a 3 times different spread. It fires only
-    if every evaluated batch that holds no training example differs.
+    distributions between them agree; all quantiles of one side are those of the other times a factor plus an offset,
+    and the factor is above 3 or below 1/3, or the two hardly overlap; of at least 4 features, one side is
+    standardized (mean 0, standard deviation 1) and on the other most features lie 3 standard deviations away or have
+    a 3 times different spread. It fires only if every evaluated batch that holds no training example differs.
     ## Why it matters
     The model answers inputs that it has never seen the like of. The validation result is bad whatever is trained,
     and looks like overfitting.
@@ -60,6 +66,9 @@ class TrainValPreprocessingDiffers(Check):
     values = Param(16, "values per example from which they are pixels or a spectrum, not coordinates of a plot")
     bounds = Param(0.2, "share of the range by which the bounds must differ")
     agree = Param(0.12, "largest difference of the quantiles between the bounds")
+    shape = Param(
+        0.08, "largest difference of a quantile, as a share of the reach; two samples of one kind: under 0.05"
+    )
     features = Param(4, "fewer features shift together by chance")
     deviations = Param(3.0, "standard deviations: a domain shift moves single features so far, not most of them")
     ratio = Param(3.0, "ratio of the spreads, for the same reason as above")
@@ -87,7 +96,7 @@ class TrainValPreprocessingDiffers(Check):
             yield Finding(
                 f"The inputs of evaluation differ from those of training as if one step of preprocessing were missing: "
                 f"{found.words}.",
-                location=side.origin or side.location,
+                location=_later(side.origin, training[0].origin) or side.location,
                 evidence={
                     "training_quantiles": _median(training).tolist(),
                     "evaluation_quantiles": _median(held_out).tolist(),
@@ -104,7 +113,8 @@ class TrainValPreprocessingDiffers(Check):
     def _difference(self, training: list[Batch], held_out: list[Batch]) -> Difference | None:
         wide = math.prod(training[0].shape[1:]) >= self.values.value
         found = (self._factor(training, held_out) or self._bounds(training, held_out)) if wide else None
-        return found or self._standardization(training, held_out)
+        found = found or self._standardization(training, held_out)
+        return found or (self._affine(training, held_out) if wide else None)
 
     def _factor(self, training: list[Batch], held_out: list[Batch]) -> Difference | None:
         one, other = _median(training), _median(held_out)
@@ -138,6 +148,26 @@ class TrainValPreprocessingDiffers(Check):
             f"{words}and {other_high:.3g}, spread in the same way between these bounds", high > 2 * other_high
         )
 
+    def _affine(self, training: list[Batch], held_out: list[Batch]) -> Difference | None:
+        """The same distribution on another scale, so far away that no shift of the world explains it."""
+        one, other = _pooled(training), _pooled(held_out)
+        reach, other_reach = one[-1] - one[0], other[-1] - other[0]
+        if not (reach > 0 and other_reach > 0):
+            return None
+        factor, offset = np.polyfit(one, other, 1)
+        alike = float(np.abs(other - (factor * one + offset)).max()) < self.shape.value * other_reach
+        if not alike and len(held_out) > 1:  # a single batch may hold one class only: its place and size tell
+            return None
+        scaled = abs(math.log(other_reach / reach)) > math.log(self.ratio.value)
+        apart = abs(one[3] - other[3]) > max(one[-2] - one[1], other[-2] - other[1])
+        if not (scaled or apart):
+            return None
+        return Difference(
+            f"the values of evaluation are distributed as those of training times {factor:.3g} plus {offset:.3g} "
+            f"(medians {one[3]:.3g} and {other[3]:.3g})",
+            False,
+        )
+
     def _standardization(self, training: list[Batch], held_out: list[Batch]) -> Difference | None:
         one, other = _moments(training), _moments(held_out)
         if one is None or other is None or len(one[0]) != len(other[0]):
@@ -161,12 +191,27 @@ class TrainValPreprocessingDiffers(Check):
         )
 
 
+def _later(missing: Location | None, done: Location | None) -> Location | None:
+    """Where the side was made that lacks a step; if that lies before the other side's last step, that step."""
+    if missing is not None and done is not None and missing.file == done.file and done.line > missing.line:
+        return done
+    return missing
+
+
 def _count(batches: list[Batch]) -> int:
     return sum(b.shape[0] for b in batches)
 
 
 def _median(batches: list[Batch]) -> Floats:
     found: Floats = np.median(np.array([b.quantiles for b in batches], dtype=float), axis=0)
+    return found
+
+
+def _pooled(batches: list[Batch]) -> Floats:
+    """The quantiles of all batches together, from those of each: batches may be sorted by class."""
+    levels = np.linspace(_LEVELS[0], _LEVELS[-1], 99)
+    values = np.concatenate([np.interp(levels, _LEVELS, b.quantiles) for b in batches])
+    found: Floats = np.quantile(values, _LEVELS)
     return found
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 from flightcheck.checks.base import Check, Finding, NotApplicable, NotEnoughEvidence, Param, check
-from flightcheck.checks.start.s02_input_ignored_entirely import makes_no_difference
+from flightcheck.checks.start.s02_input_ignored_entirely import inputs_do_not_matter
 from flightcheck.recording.records import Location
 from flightcheck.recording.run import Run
 
@@ -25,8 +26,9 @@ class InputsAndLabelsMisaligned(Check):
     Three witnesses together. A training with inputs permuted across the batch ends as the real one does, after 80 and
     after 300 steps (S02); the model learns eight examples by heart (S01), so inputs do reach the loss; and the label of
     the nearest other input agrees with that of an example no more often than chance: the upper 99 % limit
-    (Clopper–Pearson) lies within three points of the rate by chance, at 500 examples or more. If labels shifted by some
-    rows agree far better, the offset is named.
+    (Clopper–Pearson) lies within three points of the rate by chance, at 500 examples or more; for numbers the upper
+    99 % limit (Fisher) of their correlation with the mean of the five nearest lies under 0.15. If labels shifted by
+    some rows agree far better, the offset is named.
     ## Why it matters
     One array was shuffled, sorted or filtered and the other was not. The training loss still falls, by memory.
     ## How to fix
@@ -43,6 +45,7 @@ class InputsAndLabelsMisaligned(Check):
         500, "examples with which three points above chance would be seen: the 99 % limit is 3.5 points wide"
     )
     above = Param(0.03, "how far above chance the agreement may be without being information; our choice")
+    related = Param(0.15, "numbers: neighbours explain at most 2 % of the variance; 500 examples can show as little")
     peak = Param(0.15, "how far above chance an offset's agreement must be to prove it; our choice")
 
     def __call__(self, run: Run) -> Iterator[Finding]:
@@ -51,7 +54,7 @@ class InputsAndLabelsMisaligned(Check):
         without = [e for e in run.experiments if e.question == "S02" and e.low is not None]
         if not without:
             raise NotEnoughEvidence("a training without inputs was not tried")
-        if not all(map(makes_no_difference, without)):
+        if not inputs_do_not_matter(without):
             return
         fits = [e for e in run.experiments if e.question == "S01" and e.after is not None and e.start]
         if len(without) < 3 or not fits:
@@ -60,37 +63,50 @@ class InputsAndLabelsMisaligned(Check):
             return  # the model itself is broken: S01
         found = run.probe("neighbours").result
         n, chance, classes = int(found["examples"]), float(found["chance"]), int(found["classes"])
-        if n < self.examples.value or classes < 2:
+        if n < self.examples.value or classes == 1:
             raise NotEnoughEvidence(
                 f"{n} different examples with {classes} classes; {self.examples.value:.0f} are needed"
             )
-        from scipy import stats  # type: ignore[import-untyped] # slow to import, and `list` needs it not
-
-        upper = float(stats.beta.ppf(0.99, found["hits"] + 1, max(n - found["hits"], 1)))
-        if upper > chance + self.above.value:
+        share = found["hits"] / n if classes else float(found["agreement"])
+        upper, limit = (
+            (self._upper_share(int(found["hits"]), n), chance + self.above.value)
+            if classes
+            else (self._upper_correlation(share, n), self.related.value)
+        )
+        if upper > limit:
             raise NotEnoughEvidence("neighbours agree on labels: the labels carry information, the training is slow")
         shifts = [float(s) for s in found["shifts"]]
         best = max(range(len(shifts)), key=shifts.__getitem__, default=0)
         offset = best - len(shifts) // 2
-        proved = bool(shifts) and offset != 0 and shifts[best] > chance + self.peak.value
-        text = f"The nearest neighbour of an example has its label in {100 * found['hits'] / n:.1f} % of {n} cases "
-        text += (
-            f"(chance: {100 * chance:.1f} %), and a training with inputs permuted across the batch ends as the real one"
+        proved = bool(shifts) and offset != 0 and shifts[best] > limit + self.peak.value
+        text = (
+            f"The nearest neighbour of an example has its label in {100 * share:.1f} % of {n} cases "
+            f"(chance: {100 * chance:.1f} %)"
+            if classes
+            else f"Targets of examples and of their nearest neighbours have a correlation of {share:.2f} ({n} cases)"
         )
+        text += ", and a training with inputs permuted across the batch ends as the real one"
         text += f" ({without[-1].before:.3g} and {without[-1].after:.3g}), although it can learn 8 examples by heart."
         if proved:
-            text += f" Labels shifted by {offset} rows agree in {100 * shifts[best]:.0f} %."
+            text += f" With labels shifted by {offset} rows it is {shifts[best]:.2f}."
         yield Finding(
             text,
             location=self._location(run),
-            evidence={
-                "agreement": found["hits"] / n,
-                "chance": chance,
-                "upper": upper,
-                "offset": offset if proved else None,
-            },
+            evidence={"agreement": share, "chance": chance, "upper": upper, "offset": offset if proved else None},
             severity=None if proved else "warn",
         )
+
+    @staticmethod
+    def _upper_share(hits: int, n: int) -> float:
+        """Clopper and Pearson's upper 99 % limit."""
+        from scipy import stats  # type: ignore[import-untyped] # slow to import, and `list` needs it not
+
+        return float(stats.beta.ppf(0.99, hits + 1, max(n - hits, 1)))
+
+    @staticmethod
+    def _upper_correlation(r: float, n: int) -> float:
+        """Fisher's upper 99 % limit."""
+        return math.tanh(math.atanh(min(r, 0.999999)) + 2.33 / math.sqrt(n - 3))
 
     @staticmethod
     def _location(run: Run) -> Location | None:

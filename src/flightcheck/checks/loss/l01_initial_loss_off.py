@@ -9,13 +9,15 @@ from typing import Final
 import numpy as np
 
 from flightcheck.checks.base import Check, Finding, NotApplicable, NotEnoughEvidence, Param, check
+from flightcheck.checks.data._inputs import target_moments
+from flightcheck.checks.depth import spread_ratio
 from flightcheck.checks.loss._prediction import by_site
 from flightcheck.recording.records import LossCall, LossSite, ModuleInfo, ParameterInfo
 from flightcheck.recording.run import Run
-from flightcheck.recording.signals import WEIGHT_NORM
 
 CROSS_ENTROPY: Final = ("cross_entropy", "nll_loss")
 BINARY: Final = ("binary_cross_entropy", "binary_cross_entropy_with_logits")
+NUMBERS: Final = ("mse_loss", "l1_loss", "smooth_l1_loss")
 WITHOUT_CHANCE: Final = ("gan", "reinforcement", "contrastive", "self-supervised", "diffusion", "finetune")
 
 
@@ -33,7 +35,9 @@ class InitialLossOff(Check):
 
     ## What it checks
     Cross-entropy at the first step, on the raw outputs of a layer that was not loaded, against ln C for C classes (ln 2
-    per label for binary cross-entropy): what a model scores that finds all classes equally likely.
+    per label for binary cross-entropy): what a model scores that finds all classes equally likely. Squared and absolute
+    error against predicting 0: more than ten times that, with all predictions three spreads away from the targets, and
+    a loss that is still worse than predicting the mean at the end.
     ## Why it matters
     Outputs that are large at random make a model that is sure of its wrong guesses: the first part of the training is
     spent on taking them back, with gradients that are far too large for the learning rate.
@@ -48,15 +52,22 @@ class InitialLossOff(Check):
 
     nats = Param(1.5, "healthy networks with default initialization overshoot by up to 0.6 (30 seeds)")
     relative = Param(0.5, "of the loss at chance: where there are many classes, one nat is little")
+    times = Param(10.0, "numbers: outputs of default initialization are not larger than standardized targets")
+    apart = Param(3.0, "numbers: spreads of predictions and targets together; fewer, and some predictions are right")
     wide = Param(3.0, "usual initializations have √fan-in times spread of 0.6 to 1.4")
 
     def __call__(self, run: Run) -> Iterator[Finding]:
         if run.in_regime(*WITHOUT_CHANCE) or any(r.loaded for r in run.roots):
             raise NotApplicable("the loss at chance is not known for this kind of training")
-        sites = by_site(c for c in run.training_calls(*CROSS_ENTROPY, *BINARY) if c.step == 0)
+        sites = by_site(c for c in run.training_calls(*CROSS_ENTROPY, *BINARY, *NUMBERS) if c.step == 0)
         looked = 0
         for here in sites.values():
             site = run.site(here[0])
+            if site.function in NUMBERS:
+                if self._of_layer(run, site, here[0]):
+                    looked += 1
+                    yield from self._of_numbers(run, site)
+                continue
             chance = self._chance(run, site, here)
             values = [c.value for c in here if c.value is not None and math.isfinite(c.value)]
             if chance is None or not values:
@@ -71,14 +82,19 @@ class InitialLossOff(Check):
             raise NotEnoughEvidence("the loss of the first step was not seen")
 
     @staticmethod
-    def _chance(run: Run, site: LossSite, here: Sequence[LossCall]) -> float | None:
-        """The loss of equal probabilities; None where it is not known."""
-        s, call = site.settings, here[0]
-        plain = s.get("reduction", "mean") == "mean" and not s.get("weighted") and not s.get("label_smoothing")
+    def _of_layer(run: Run, site: LossSite, call: LossCall) -> bool:
+        """A mean over outputs of a layer, with nothing but changes of shape between."""
         of_layer = call.input_op.startswith(("Addmm", "Convolution")) or any(
             a.site == site.index and a.producer for a in run.loss_axes
         )
-        if not (plain and of_layer):
+        linear = site.function in NUMBERS and call.input_module_type == "Linear"
+        return site.settings.get("reduction", "mean") == "mean" and (of_layer or linear)
+
+    @staticmethod
+    def _chance(run: Run, site: LossSite, here: Sequence[LossCall]) -> float | None:
+        """The loss of equal probabilities; None where it is not known."""
+        s, call = site.settings, here[0]
+        if s.get("weighted") or s.get("label_smoothing") or not InitialLossOff._of_layer(run, site, call):
             return None
         if site.function in BINARY:
             return math.log(2) if call.target_min >= 0 and call.target_max <= 1 else None
@@ -106,15 +122,47 @@ class InitialLossOff(Check):
 
     def _too_wide(self, run: Run) -> tuple[ParameterInfo, ModuleInfo, float] | None:
         """The widest matrix of a layer, if it is far wider than any usual initialization makes it."""
-        steps, rows = run.frames.get(WEIGHT_NORM.name, (np.empty(0), []))
-        if not len(steps):
-            return None
         widest: tuple[ParameterInfo, ModuleInfo, float] | None = None
         for p in run.parameters:
-            module = run.module(p.module)
-            if p.role != "matrix" or module is None or module.kind not in ("linear", "conv") or p.index >= len(rows[0]):
+            module, ratio = run.module(p.module), spread_ratio(run, p)
+            if p.role != "matrix" or module is None or module.kind not in ("linear", "conv") or ratio is None:
                 continue
-            ratio = float(rows[0][p.index]) / math.sqrt(p.numel) * math.sqrt(p.numel / p.shape[0])
             if ratio > self.wide.value and (widest is None or ratio > widest[2]):
                 widest = (p, module, ratio)
         return widest
+
+    def _of_numbers(self, run: Run, site: LossSite) -> Iterator[Finding]:
+        """Predictions that start far from all targets, and have not come near them by the end."""
+        calls = [c for c in run.training_calls() if c.site == site.index and c.value is not None]
+        first = calls[0]
+        spread = first.input_std + max(c.target_std for c in calls)
+        variance, square = target_moments(calls)
+        squared = site.function == "mse_loss"
+        start, known = first.value or 0.0, square if squared else math.sqrt(square)
+        offset = math.sqrt(max(start - spread**2, 0.0)) if squared else start - spread
+        if not (math.isfinite(start) and start > self.times.value * known and offset > self.apart.value * spread):
+            return
+        late = float(np.median([c.value for c in calls[-max(3, len(calls) // 4) :] if c.value is not None]))
+        if late < (variance if squared else math.sqrt(variance)):
+            return  # training got over it
+        bias = self._last_bias(run, first)
+        yield Finding(
+            f"Before the first step {site.function} is {start:.4g}; predicting 0 for everything scores {known:.3g}: "
+            f"the predictions are {offset:.3g} away from the targets (mean {first.target_mean:.3g}, spread "
+            f"{spread:.3g}), and after {calls[-1].step} steps the loss is {late:.3g}.",
+            location=(bias.write_location if bias else None) or first.input_module_location or site.location,
+            module=first.input_module,
+            evidence={"loss": start, "chance": known, "offset": offset, "spread": spread, "late": late},
+            fix="Start the last bias at the mean of the targets as the loss gets them: at 0 if these are standardized.",
+        )
+
+    @staticmethod
+    def _last_bias(run: Run, call: LossCall) -> ParameterInfo | None:
+        """The bias of the layer that made the prediction: of the module itself, or of the last one called in it."""
+        order = {
+            m.index: m.order
+            for m in run.modules
+            if m.order >= 0 and f"{m.path}.".startswith(f"{call.input_module}.") and m.kind in ("linear", "conv")
+        }
+        biases = [p for p in run.parameters if p.module in order and p.role != "matrix"]
+        return max(biases, key=lambda p: order[p.module], default=None)

@@ -7,6 +7,7 @@ The functions answer with their best guess or with None, and never raise: a line
 from __future__ import annotations
 
 import ast
+import math
 from collections.abc import Iterator
 
 from flightcheck.recording.provenance.definitions import Value
@@ -196,25 +197,46 @@ def loop_count(file: str, line: int, frame_values: dict[str, int | float]) -> in
         the innermost one, which goes over batches or steps unless its variable is named after epochs.
     """
     try:
-        source = read_source(file)
-        if source is None:
-            return None
-        around = [n for n in ast.walk(source.tree) if isinstance(n, ast.stmt) and n.lineno <= line <= end_of(n)]
-        if not around:
-            return None
-        loops = list(_loops(source, max(around, key=lambda n: (n.lineno, -end_of(n))), 0))
-        counted = [(loop, n) for loop in loops if (n := _rounds(source, loop, frame_values)) is not None]
+        loops = _counts(file, line, frame_values)
+        counted = [(loop, n) for loop, n in loops if n is not None]
         if not counted:
             return None
         for loop, rounds in counted:
             if "epoch" in ast.unparse(loop.target).lower():
                 return rounds
         # The innermost loop goes over batches or steps: its count is no number of epochs.
-        counted = [c for c in counted if c[0] is not loops[0]]
+        counted = [c for c in counted if c[0] is not loops[0][0]]
         plausible = [n for loop, n in counted if not ast.unparse(loop.target).lower().startswith(UNKNOWN_LOOPS)]
         return plausible[-1] if plausible else None
     except Exception:  # as above
         return None
+
+
+def round_count(file: str, line: int) -> int | None:
+    """The planned rounds of a line in all, where every loop around it counts: a loop over steps, say.
+
+    Args:
+        file: the source file.
+        line: a line of the training step.
+    """
+    try:
+        counts = [n for _, n in _counts(file, line, {})]
+        known = [n for n in counts if n is not None]
+        return math.prod(known) if known and len(known) == len(counts) else None
+    except Exception:  # as above
+        return None
+
+
+def _counts(file: str, line: int, known: dict[str, int | float]) -> list[tuple[ast.For | ast.AsyncFor, int | None]]:
+    """The loops around a line, inner ones first, and how often each goes round; None if that is not known."""
+    source = read_source(file)
+    if source is None:
+        return []
+    around = [n for n in ast.walk(source.tree) if isinstance(n, ast.stmt) and n.lineno <= line <= end_of(n)]
+    if not around:
+        return []
+    inner = max(around, key=lambda n: (n.lineno, -end_of(n)))
+    return [(loop, _rounds(source, loop, known)) for loop in _loops(source, inner, 0)]
 
 
 def in_every_nth_round(file: str, line: int) -> bool:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Final
 
 from flightcheck.adapters.torch import probes
-from flightcheck.adapters.torch.patching import batches, losses, modules, operations, steps
+from flightcheck.adapters.torch.patching import batches, losses, modules, operations, precision, steps
 from flightcheck.adapters.torch.patching.boundaries import Boundaries
 from flightcheck.adapters.torch.patching.scoring import Scoring
 from flightcheck.patch import Patch
@@ -32,7 +32,8 @@ INSTALLERS: Final[dict[str, Callable[[Boundaries, Patch], None]]] = {
     "loss": losses.swap,
     "align-shapes": operations.align,
     "reinit": modules.reinitialize,
-    "precision": modules.precision,
+    "precision": precision.precision,
+    "epsilon": steps.epsilon,
     "zero-grad": steps.zero_grad,
     "add-parameters": steps.add_parameters,
     "keep-graph": operations.keep_graph,

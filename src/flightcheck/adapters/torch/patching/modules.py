@@ -131,18 +131,3 @@ def mode(b: Boundaries, patch: Patch) -> None:
                 m.training = flag
 
     b.at_root(root)
-
-
-def precision(b: Boundaries, patch: Patch) -> None:
-    """``precision:float32``: automatic mixed precision does nothing, and no loss is scaled."""
-
-    def off(original: Any) -> Any:
-        @functools.wraps(original)
-        def __init__(self: Any, *args: Any, **kwargs: Any) -> None:  # noqa: N807
-            b.acted(patch)
-            original(self, *args, **{**kwargs, "enabled": False})
-
-        return __init__
-
-    b.observer.patches.replace(torch.autocast, "__init__", off)
-    b.observer.patches.replace(torch.amp.grad_scaler.GradScaler, "__init__", off)

@@ -68,6 +68,11 @@ def weight_decay_off(b: Boundaries, patch: Patch) -> None:
     _in_step(b, patch, "weight_decay", lambda group: 0.0)
 
 
+def epsilon(b: Boundaries, patch: Patch) -> None:
+    """``epsilon:1e-8`` in the place of the optimizer's own."""
+    _in_step(b, patch, "eps", lambda group: float(patch.value))
+
+
 def optimizer(b: Boundaries, patch: Patch) -> None:
     """``optimizer:Adam(0.001)``: another optimizer steps with the script's gradients, the script's own sees none."""
     match = re.fullmatch(r"(Adam|AdamW|SGD|RMSprop)\(([-+.\deE]+)\)", patch.value)

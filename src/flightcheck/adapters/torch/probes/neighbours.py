@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Final
 
 import torch
@@ -100,9 +101,8 @@ def agreement(inputs: list[torch.Tensor], targets: list[torch.Tensor]) -> dict[s
     whole = not y.is_floating_point() or (bool((y == y.round()).all()) and int(torch.unique(y).numel()) <= 50)
     told = {"examples": len(x), "classes": int(torch.unique(y).numel()) if whole else 0}
     if not whole:
-        mean = y.double()[near].mean(1)
-        value = float(torch.corrcoef(torch.stack([mean, y.double()]))[0, 1])
-        return {**told, "agreement": value, "chance": 0.0, "hits": 0, "shifts": []}
+        value = _correlation(y[near].double().mean(1), y)
+        return {**told, "agreement": value, "chance": 0.0, "hits": 0, "shifts": _shifted(inputs, targets, _correlation)}
     y = y.long()
     equal = y[near] == y[:, None]
     _, counts = torch.unique(y, return_counts=True)
@@ -113,8 +113,13 @@ def agreement(inputs: list[torch.Tensor], targets: list[torch.Tensor]) -> dict[s
         "agreement": float(equal.double().mean()),
         "chance": chance,
         "hits": int(first_hit.sum()),
-        "shifts": _shifted(inputs, targets),
+        "shifts": _shifted(inputs, targets, lambda a, b: float((a == b).double().mean())),
     }
+
+
+def _correlation(a: torch.Tensor, b: torch.Tensor) -> float:
+    """Pearson's, 0 where one of them does not vary."""
+    return float(torch.nan_to_num(torch.corrcoef(torch.stack([a.double(), b.double()]))[0, 1]))
 
 
 def _unique(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -126,7 +131,9 @@ def _unique(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     return x[first], first
 
 
-def _shifted(inputs: list[torch.Tensor], targets: list[torch.Tensor]) -> list[float]:
+def _shifted(
+    inputs: list[torch.Tensor], targets: list[torch.Tensor], agree: Callable[[torch.Tensor, torch.Tensor], float]
+) -> list[float]:
     """Agreement of each example's nearest other example's label, when labels are shifted by s rows in their batch."""
     x = torch.cat(inputs)[:MOST]
     distances = torch.cdist(x, x)
@@ -135,5 +142,5 @@ def _shifted(inputs: list[torch.Tensor], targets: list[torch.Tensor]) -> list[fl
     told = []
     for s in range(-_SHIFTS, _SHIFTS + 1):
         y = torch.cat([torch.roll(t, s) for t in targets])[:MOST]
-        told.append(float((y[near] == y).double().mean()))
+        told.append(agree(y[near], y))
     return told

@@ -73,9 +73,23 @@ def modules(o: TorchObserver) -> None:
 
         return train
 
+    converted = o.watch.guarded(lambda module: o.stored_updates.cast(module, o.lines.here()))
+
+    def convert(original: Any) -> Any:
+        @functools.wraps(original)
+        def call(self: nn.Module, *args: Any, **kwargs: Any) -> Any:
+            result = original(self, *args, **kwargs)
+            if not torch.compiler.is_compiling():
+                converted(self)
+            return result
+
+        return call
+
     o.patches.replace(nn.Module, "__init__", construct)
     o.patches.replace(nn.Module, "load_state_dict", load)
     o.patches.replace(nn.Module, "train", mode)
+    for name in ("to", "half", "bfloat16"):
+        o.patches.replace(nn.Module, name, convert)
     o.patches.replace(nn.Module, "zero_grad", lambda f: clearing(o, f))
     o.patches.replace(nn.Module, "__call__", o.forward.wrap)
 

@@ -1,0 +1,162 @@
+"""What no single run can show: is it repeatable, who sees whom, are inputs used, is another step size better?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import chain
+from typing import Final
+
+import numpy as np
+
+from flightcheck.checks.parameters.p14_adam_epsilon_dominates import dominated
+from flightcheck.checks.start.s02_input_ignored_entirely import makes_little_difference
+from flightcheck.lab.experiments import Lab
+from flightcheck.lab.statistics import Pair
+from flightcheck.lab.trials import Trained, Trial
+from flightcheck.patch import Patch
+from flightcheck.recording.experiments import Experiment, Probe
+from flightcheck.recording.run import Run
+
+_SHORT_STEPS: Final = 80
+_LONG_STEPS: Final = 300
+_FIT_STEPS: Final = 400
+_LEAK_STEPS: Final = 4
+
+
+def questions(lab: Lab, run: Run, asked: set[str]) -> Iterator[Experiment]:
+    """What no single run can show: who sees whom, is it repeatable, are inputs used, is the learning rate far off?"""
+    _repeated(lab, run, _measure(lab, run, ("leaks", "gradients"), _LEAK_STEPS))
+    permuted = Experiment("S02", "inputs:permute", reason="the targets are no labels of the inputs")
+    if _supervised(run):
+        permuted = lab.try_patch(
+            "S02", [Patch("inputs", "permute")], metrics=("error",), steps=_SHORT_STEPS, seeds=1, purpose="question"
+        )
+    yield permuted
+    found = False
+    for experiment in chain(_without_regularization(lab, run, permuted), _steps_of_another_size(lab, run, asked)):
+        found = found or experiment.status == "confirmed"
+        yield experiment
+    if makes_little_difference(permuted) and not found:
+        yield from _without_inputs(lab, run)
+
+
+def _supervised(run: Run) -> bool:
+    """The loss compares predictions with targets that come with the data: they change as the batches do.
+
+    In contrastive learning the target is the place of a partner, the same in every step.
+    """
+    calls = [c for c in run.training_calls() if not c.target_requires_grad]
+    targets = {(c.target_mean, c.target_std, tuple(c.label_counts or ()), *c.target_shape) for c in calls}
+    batches = {b.digest for b in run.batches if b.training}
+    return bool(calls) and (len(targets) > 1 or len(batches) == 1)
+
+
+def _steps_of_another_size(lab: Lab, run: Run, asked: set[str]) -> Iterator[Experiment]:
+    """P01, P14, P20, P02: a smaller learning rate, steps that epsilon or rounding does not hold back, a larger one."""
+    if "P01" not in asked:
+        slower = lab.try_patch("P01", [Patch("lr", "x0.1")], steps=_SHORT_STEPS, margin=tenth, refute=False)
+        yield slower
+        if slower.status == "confirmed":
+            return
+    if run.in_regime("finetune") or _warms_up(run):
+        return
+    held_back = {
+        "P14": (Patch("epsilon", "1e-8"), bool(dominated(run))),
+        "P20": (Patch("precision", "master"), any(not u.master for u in run.stored_updates)),
+    }
+    for code, (patch, possible) in held_back.items():
+        if possible and code not in asked:
+            freed = lab.try_patch(code, [patch], steps=_LONG_STEPS, margin=_fivefold, refute=False)
+            yield freed
+            if freed.status == "confirmed":
+                return
+    yield from _faster(lab)
+
+
+def _faster(lab: Lab) -> Iterator[Experiment]:
+    """P02: ten times the learning rate, a hundred times; and for longer, if that is better and not yet by enough."""
+    steps, factors = _SHORT_STEPS, ["x10", "x100"]
+    while factors:
+        factor = factors.pop(0)
+        faster = lab.try_patch("P02", [Patch("lr", factor)], steps=steps, margin=_fivefold, refute=False)
+        yield faster
+        if faster.status == "confirmed" or faster.low is None or faster.differences[0] < 0:
+            return
+        if not factors and steps < _LONG_STEPS and faster.low > 0:
+            steps, factors = _LONG_STEPS, [factor]
+
+
+def _without_inputs(lab: Lab, run: Run) -> Iterator[Experiment]:
+    """The inputs made no difference: for how long, and can the model fit anything at all?"""
+    still = [Patch("freeze-batch", "8"), Patch("regularization", "off")]
+    fit = lab.try_patch("S01", still, steps=_FIT_STEPS, seeds=1, purpose="question")
+    yield fit
+    if fit.after is not None and fit.start is not None and fit.after > 0.05 * fit.start:
+        rescued = [*still, Patch("optimizer", "Adam(0.003)")]
+        yield lab.try_patch("S01", rescued, steps=_FIT_STEPS, seeds=1, purpose="question")
+    _measure(lab, run, ("neighbours",), _LONG_STEPS)
+    for value in ("zero", "permute"):
+        yield lab.try_patch(
+            "S02", [Patch("inputs", value)], metrics=("evaluation", "error", "loss"), steps=_LONG_STEPS,
+            evaluates=True, seeds=1, purpose="question",
+        )  # fmt: skip
+
+
+def _without_regularization(lab: Lab, run: Run, control: Experiment) -> Iterator[Experiment]:
+    """S05: where the training hardly moves, is it held back?"""
+    if control.before is None or control.start is None or control.before < 0.9 * control.start:
+        return
+    held = {
+        "dropout": any(m.kind == "dropout" and m.settings.get("p") for m in run.modules),
+        "weight_decay": any(g.get("weight_decay") for o in run.optimizers if o.steps for g in o.groups),
+        "label_smoothing": any(s.settings.get("label_smoothing") for s in run.loss_sites),
+    }
+    for name in (n for n, used in held.items() if used):
+        yield lab.try_patch("S05", [Patch("regularization", name)], steps=_SHORT_STEPS, margin=_fivefold, refute=False)
+
+
+def _measure(lab: Lab, run: Run, probes: tuple[str, ...], steps: int) -> Trained:
+    """One trial in which nothing is changed and something is measured; the run keeps the result."""
+    measured = lab.run(Trial(tuple(Patch("probe", p) for p in probes), steps=steps))
+    if measured.run is not None:
+        run.records.setdefault("Probe", []).extend(measured.run.probes)
+    return measured
+
+
+def _repeated(lab: Lab, run: Run, once: Trained) -> None:
+    """T02: a trial that changes nothing has the losses of the control, bit by bit."""
+    one, other = once.series("loss"), lab.run(Trial(steps=_SHORT_STEPS)).series("loss")
+    n = min(len(one), len(other))
+    if n:
+        one, other = one[:n], other[:n]
+        differs = np.flatnonzero(~((one == other) | (np.isnan(one) & np.isnan(other))))
+        step = int(differs[0]) if len(differs) else -1
+        size = float(abs(one[step] - other[step]) / max(abs(one[step]), 1e-30)) if step >= 0 else 0.0
+        result = {"equal": step < 0, "step": step, "difference": size}
+        run.records.setdefault("Probe", []).append(Probe("repeat", result))
+
+
+def tenth(pair: Pair) -> float:
+    """P01: a tenth of what the smaller rate achieved."""
+    _, after = pair.blocks()
+    return max(0.1 * (pair.untrained() - float(after.mean())), 0.01 * abs(pair.untrained()))
+
+
+def _fivefold(pair: Pair) -> float:
+    """P02: the larger rate achieves five times as much, and at least 5 % of the start."""
+    before, _ = pair.blocks()
+    done = max(pair.start() - float(before.mean()), 0.0)
+    return max(4 * done, 0.05 * abs(pair.start()) - done)
+
+
+def _warms_up(run: Run) -> bool:
+    """The schedule raises the learning rate far beyond that of the first steps."""
+    from flightcheck.recording.run import NotEnoughEvidence
+    from flightcheck.recording.signals import LEARNING_RATE
+
+    try:
+        rates = run.table(LEARNING_RATE, 2).values
+    except NotEnoughEvidence:
+        return True
+    early = rates[:_SHORT_STEPS].max(initial=0.0)
+    return bool(rates.max(initial=0.0) > 1.5 * early or rates[:5].max(initial=0.0) < 0.5 * early)
