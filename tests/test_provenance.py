@@ -15,6 +15,8 @@ from flightcheck.recording.provenance import (
     argument_origin,
     loop_count,
     order_origin,
+    rate_write,
+    round_count,
     value_origin,
 )
 
@@ -640,3 +642,42 @@ def test_definitions_in_a_circle_end(tmp_path: Path) -> None:
     file, use, _ = write(tmp_path, code)
     assert argument_origin(file, use, "lr", 1) is not None
     value_origin(file, use, "a")
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("for group in optimizer.param_groups:\n    group['lr'] = 0.1 * step\n", 2),
+        ("optimizer.param_groups[0]['lr'] *= 0.5\n", 1),
+        ("a['lr'] = 1\nb['lr'] = 2\n", None),
+        ("settings = {'lr': 0.1}\nprint(settings['lr'])\n", None),
+        ("this is no Python", None),
+    ],
+)
+def test_where_the_learning_rate_is_set_by_hand(tmp_path: Path, text: str, line: int | None) -> None:
+    file = tmp_path / "train.py"
+    file.write_text(text)
+    assert rate_write(str(file)) == ((str(file), line) if line else None)
+
+
+@pytest.mark.parametrize(
+    ("loops", "rounds"),
+    [
+        ("for step in range(1, STEPS + 1):", 200),
+        ("for step in range(STEPS):", 200),
+        ("for batch in loader:", None),
+        ("while True:", None),
+    ],
+)
+def test_rounds_of_a_loop_over_steps(tmp_path: Path, loops: str, rounds: int | None) -> None:
+    file = tmp_path / "train.py"
+    file.write_text(f"STEPS = 200\n{loops}\n    loss.backward()\n")
+    assert round_count(str(file), 3) == rounds
+
+
+def test_rounds_of_loops_in_each_other(tmp_path: Path) -> None:
+    file = tmp_path / "train.py"
+    file.write_text("for epoch in range(3):\n    for i in range(50):\n        loss.backward()\n")
+    assert round_count(str(file), 3) == 150
+    file.write_text("for epoch in range(3):\n    for x in loader:\n        loss.backward()\n")
+    assert round_count(str(file), 3) is None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from flightcheck.checks.base import Verdict
 from flightcheck.recording.records import Location, OptimizerInfo, Plan, SchedulerInfo
@@ -29,6 +30,13 @@ def test_a_rate_that_decayed_to_nothing_fails_at_the_scheduler() -> None:
 def test_zero_from_the_start_fails() -> None:
     (finding,) = verdict([0.0] * 60).findings
     assert finding.location == SGD.location
+
+
+def test_a_rate_set_by_hand_fails_where_it_is_set() -> None:
+    by_hand = replace(SGD, lr_write_location=LINE)
+    run = run_of(by_hand, series={LEARNING_RATE: [[0.0]] * 60, UPDATE_NORM: [[0.0]] * 60})
+    (finding,) = verdict_of("P06", run).findings
+    assert finding.location == LINE
 
 
 def test_a_warm_up_that_waits_for_its_first_call_warns() -> None:

@@ -183,6 +183,8 @@ class OptimizerInfo:
     constructed_seq: int = 0
     lr_location: Location | None = None
     """Where the value of the learning rate is written in the source."""
+    lr_write_location: Location | None = None
+    """The line that sets it by hand while training goes on (``group["lr"] = …``), if one does."""
     decay_location: Location | None = None
     """Where the value of the weight decay is written in the source."""
     state_restarts: int = 0

@@ -343,11 +343,19 @@ class TorchObserver:
             if final:
                 held.lr_location = self._argument(held.info.location, "lr", 1) or held.lr_location
                 held.decay_location = self._argument(held.info.location, "weight_decay", None)
+                held.lr_write_location = self._rate_write(held)
             self.optimizers.save(held)
 
     def _argument(self, call: Location | None, keyword: str, position: int | None) -> Location | None:
         """The line at which the value of an optimizer's argument is written."""
         where = provenance.argument_origin(call.file, call.line, keyword, position) if call is not None else None
+        return self.lines.of(*where) if where is not None else None
+
+    def _rate_write(self, held: Held) -> Location | None:
+        """The line that sets the learning rate by hand, where no scheduler does."""
+        if held.step_location is None or any(s.optimizer == held.info.index for s in self.schedulers.infos):
+            return None
+        where = provenance.rate_write(held.step_location.file)
         return self.lines.of(*where) if where is not None else None
 
     def _coverage(self) -> Coverage:

@@ -76,6 +76,7 @@ class LrEffectivelyZero(Check):
             return None
         scheduler = next((s for s in run.schedulers if s.optimizer == optimizer.index), None)
         waiting = not len(alive) and scheduler is not None and scheduler.calls == 0
+        changed = scheduler.location if scheduler else optimizer.lr_write_location
         rest = 100 * (end - onset) / end
         message = (
             f"The learning rate of {optimizer.type} is 0 in all {len(rates)} observed steps: nothing learns."
@@ -85,7 +86,7 @@ class LrEffectivelyZero(Check):
         )
         return Finding(
             message,
-            location=(scheduler.location if scheduler else None) or optimizer.lr_location or optimizer.location,
+            location=changed or optimizer.lr_location or optimizer.location,
             evidence={"peak": peak, "last": float(rates[-1]), "onset": onset, "steps": end},
             onset_step=onset,
             severity="warn" if waiting else None,

@@ -7,11 +7,10 @@ The functions answer with their best guess or with None, and never raise: a line
 from __future__ import annotations
 
 import ast
-import math
-from collections.abc import Iterator
 
 from flightcheck.recording.provenance.definitions import Value
 from flightcheck.recording.provenance.follower import Follower
+from flightcheck.recording.provenance.loops import in_every_nth_round, loop_count, round_count
 from flightcheck.recording.provenance.source import (
     Source,
     constant_of,
@@ -21,7 +20,7 @@ from flightcheck.recording.provenance.source import (
     read_source,
     walk_scope,
 )
-from flightcheck.recording.provenance.vocabulary import LOSSES, NOT_MODELS, UNKNOWN_LOOPS
+from flightcheck.recording.provenance.vocabulary import LOSSES, NOT_MODELS
 
 __all__ = [
     "argument_data_origin",
@@ -29,6 +28,8 @@ __all__ = [
     "in_every_nth_round",
     "loop_count",
     "order_origin",
+    "rate_write",
+    "round_count",
     "value_origin",
 ]
 
@@ -184,78 +185,27 @@ def _planted(source: Source, line: int, name: str, function: str) -> ast.AST | N
     return expression
 
 
-def loop_count(file: str, line: int, frame_values: dict[str, int | float]) -> int | None:
-    """The planned number of epochs: how often the outermost counting loop around a line goes round.
+def rate_write(file: str) -> tuple[str, int] | None:
+    """The only line of a file that sets a learning rate by hand: ``group["lr"] = …``.
 
     Args:
-        file: the source file.
-        line: a line of the training step.
-        frame_values: numbers known while running, by name (``EPOCHS``, ``args.epochs``); they win over the source.
+        file: the source file of the optimizer's step.
 
     Returns:
-        The count of the loop over epochs, in this function or around a call of it; None where no loop counts, or only
-        the innermost one, which goes over batches or steps unless its variable is named after epochs.
+        File and line; None if there is no such line, or more than one.
     """
-    try:
-        loops = _counts(file, line, frame_values)
-        counted = [(loop, n) for loop, n in loops if n is not None]
-        if not counted:
-            return None
-        for loop, rounds in counted:
-            if "epoch" in ast.unparse(loop.target).lower():
-                return rounds
-        # The innermost loop goes over batches or steps: its count is no number of epochs.
-        counted = [c for c in counted if c[0] is not loops[0][0]]
-        plausible = [n for loop, n in counted if not ast.unparse(loop.target).lower().startswith(UNKNOWN_LOOPS)]
-        return plausible[-1] if plausible else None
-    except Exception:  # as above
-        return None
-
-
-def round_count(file: str, line: int) -> int | None:
-    """The planned rounds of a line in all, where every loop around it counts: a loop over steps, say.
-
-    Args:
-        file: the source file.
-        line: a line of the training step.
-    """
-    try:
-        counts = [n for _, n in _counts(file, line, {})]
-        known = [n for n in counts if n is not None]
-        return math.prod(known) if known and len(known) == len(counts) else None
-    except Exception:  # as above
-        return None
-
-
-def _counts(file: str, line: int, known: dict[str, int | float]) -> list[tuple[ast.For | ast.AsyncFor, int | None]]:
-    """The loops around a line, inner ones first, and how often each goes round; None if that is not known."""
-    source = read_source(file)
-    if source is None:
-        return []
-    around = [n for n in ast.walk(source.tree) if isinstance(n, ast.stmt) and n.lineno <= line <= end_of(n)]
-    if not around:
-        return []
-    inner = max(around, key=lambda n: (n.lineno, -end_of(n)))
-    return [(loop, _rounds(source, loop, known)) for loop in _loops(source, inner, 0)]
-
-
-def in_every_nth_round(file: str, line: int) -> bool:
-    """The line runs only when a counter is a multiple of something: under ``if (i + 1) % n == 0``, inside a loop."""
     try:
         source = read_source(file)
-        if source is None:
-            return False
-        around = [n for n in ast.walk(source.tree) if isinstance(n, ast.stmt) and n.lineno <= line <= end_of(n)]
-        for node in sorted(around, key=lambda n: -n.lineno):
-            if isinstance(node, ast.For | ast.AsyncFor | ast.While | ast.FunctionDef | ast.AsyncFunctionDef):
-                return False
-            if isinstance(node, ast.If) and line > end_of(node.test):
-                tests = [node.test, *(d.node for d in Follower()._definitions(Value(source, node.test)))]
-                if any(isinstance(n, ast.BinOp) and isinstance(n.op, ast.Mod) for t in tests for n in ast.walk(t)):
-                    return True
-        return False
+        written: list[ast.AST] = []
+        for node in ast.walk(source.tree) if source else ():
+            targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+            if isinstance(node, ast.Assign | ast.AugAssign) and any(
+                isinstance(t, ast.Subscript) and constant_of(t.slice) == "lr" for t in targets
+            ):
+                written.append(node)
+        return (file, line_of(written[0])) if len(written) == 1 else None
     except Exception:  # as above
-        return False
+        return None
 
 
 def keeps_graph(file: str, line: int) -> tuple[str, int] | None:
@@ -293,79 +243,3 @@ def keeps_graph(file: str, line: int) -> tuple[str, int] | None:
         return (file, after[0]) if after else None
     except Exception:  # as above
         return None
-
-
-def _loops(source: Source, node: ast.AST, depth: int) -> Iterator[ast.For | ast.AsyncFor]:
-    """The loops around a node, inner ones first, then those around the calls of its function."""
-    function: ast.FunctionDef | ast.AsyncFunctionDef | None = None
-    for parent in source.above(node):
-        if isinstance(parent, ast.For | ast.AsyncFor):
-            yield parent
-        elif isinstance(parent, ast.FunctionDef | ast.AsyncFunctionDef):
-            function = parent
-            break
-    if function is None or depth >= 4:
-        return
-    calls = [c for c in Follower()._calls_of(source, function) if not Follower()._holds(source, function, c)]
-    for call in calls[:3]:
-        yield from _loops(source, call, depth + 1)
-    if source.owner(function) is None and not isinstance(source.scope(function), ast.Module):
-        yield from _loops(source, function, depth + 1)  # a closure: what encloses its definition may loop
-
-
-def _rounds(source: Source, loop: ast.For | ast.AsyncFor, known: dict[str, int | float]) -> int | None:
-    iterated: ast.AST = loop.iter
-    while isinstance(iterated, ast.Call) and last_name(iterated.func) not in ("range", "trange"):
-        if last_name(iterated.func) not in ("tqdm", "enumerate", "track", "progress_bar", "reversed", "notebook_tqdm"):
-            return None
-        if not iterated.args:
-            return None
-        iterated = iterated.args[0]
-    if isinstance(iterated, ast.Name):  # bar = tqdm(range(EPOCHS))
-        for definition in Follower()._definitions(Value(source, iterated)):
-            if isinstance(definition.node, ast.Call) and not definition.path:
-                copy = ast.For(target=loop.target, iter=definition.node, body=[], orelse=[])
-                return _rounds(source, copy, known)
-        return None
-    if not isinstance(iterated, ast.Call) or not 1 <= len(iterated.args) <= 2:
-        return None
-    numbers = [_number(Value(source, a), known, 0) for a in iterated.args]
-    if any(n is None for n in numbers):
-        return None
-    stop, start = numbers[-1] or 0, (numbers[0] or 0) if len(numbers) == 2 else 0
-    return max(int(stop - start), 0)
-
-
-def _number(value: Value, known: dict[str, int | float], depth: int) -> float | None:
-    """The number an expression stands for; None also for sizes of data."""
-    node = value.node
-    if depth > 8 or not isinstance(node, ast.expr):
-        return None
-    constant = constant_of(node)
-    if isinstance(constant, int | float) and not isinstance(constant, bool):
-        return constant
-    text = ast.unparse(node)
-    if isinstance(node, ast.Name | ast.Attribute | ast.Subscript) and text in known:
-        return known[text]
-    if isinstance(node, ast.BinOp):
-        left, right = (_number(value.of(n), known, depth + 1) for n in (node.left, node.right))
-        if left is None or right is None:
-            return None
-        match node.op:
-            case ast.Add():
-                return left + right
-            case ast.Sub():
-                return left - right
-            case ast.Mult():
-                return left * right
-            case ast.Div() | ast.FloorDiv() if right:
-                return left / right if isinstance(node.op, ast.Div) else left // right
-        return None
-    if isinstance(node, ast.Call):
-        if last_name(node.func) in ("int", "round", "max", "min") and len(node.args) == 1:
-            return _number(value.of(node.args[0]), known, depth + 1)
-        return None
-    found = Follower().literal(value)
-    if found is None or found.node is node:
-        return None
-    return _number(found, known, depth + 1)
