@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
@@ -59,17 +59,21 @@ def experiment(
         say: told what is being tried.
     """
     found: list[Experiment] = []
+
+    def diagnosed_again(so_far: Sequence[Experiment]) -> list[Candidate]:
+        run.records["Experiment"] = adjusted(so_far, ALPHA)
+        return candidates(judged(run))
+
     try:
-        found.extend(investigate(Lab(runner, seconds, say), run, candidates(diagnosis)))
+        found.extend(investigate(Lab(runner, seconds, say), run, candidates(diagnosis), diagnosed_again))
     finally:  # what was found until an interrupt counts
         runner.close()
         _record(run, found)
     return run
 
 
-def _record(run: Run, found: list[Experiment]) -> None:
-    for e in adjusted(found, ALPHA):
-        run.records.setdefault("Experiment", []).append(e)
+def _record(run: Run, found: Sequence[Experiment]) -> None:
+    run.records["Experiment"] = adjusted(found, ALPHA)
     if run.path is not None:
         writer = RunWriter(run.path)
         for i, e in enumerate(run.experiments):

@@ -266,3 +266,26 @@ def test_what_was_found_until_an_interrupt_is_kept() -> None:
         experiment(run, diagnosis, runner, 60.0)
     assert runner.closed
     assert [(e.patch, e.status) for e in run.experiments] == [("lr:x0.1", "refuted")]
+
+
+def test_what_stands_alone_after_a_refutation_is_tried_as_well() -> None:
+    rounds: list[list[str]] = []
+
+    def again(found: Sequence[Experiment]) -> list[Candidate]:
+        rounds.append([f"{e.question} {e.status}" for e in found])
+        return [candidate("D03", "inputs:standardize"), candidate("C05", "reinit:kaiming")]
+
+    runner = Numbers({"inputs:standardize": 2.0, "reinit:kaiming": 1.0})
+    found = list(investigate(Lab(runner, 60.0), watched(), [candidate("D03", "inputs:standardize")], again))
+    assert rounds == [["D03 refuted"]]
+    assert [(e.question, e.status) for e in found[:2]] == [("D03", "refuted"), ("C05", "confirmed")]
+    assert [(e.question, e.status) for e in found[2:]] == [("C09", "confirmed")], "and then nothing more is asked"
+
+
+def test_after_a_cure_nothing_is_diagnosed_again() -> None:
+    def never(found: Sequence[Experiment]) -> list[Candidate]:
+        raise AssertionError
+
+    runner = Numbers({"inputs:standardize": 1.0})
+    found = list(investigate(Lab(runner, 60.0), watched(), [candidate("D03", "inputs:standardize")], never))
+    assert [e.status for e in found] == ["confirmed"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -20,6 +20,8 @@ MOST_FIXES: Final = 3
 """Findings whose fix is tried: discriminators included (catalogue, section 11.2)."""
 MOST_ALTERNATIVES: Final = 2
 """Patches tried for one finding, the next only if one is not confirmed."""
+_ROUNDS: Final = 2
+"""Diagnoses whose fixes are tried: the first, and the one after it was refuted."""
 _OF_SIGNAL: Final = ("C05", "C06", "C07", "C08")
 """What bad initial weights look like: if other weights mend it, C09 asks whether they were bad."""
 _LONGEST: Final = 400
@@ -60,18 +62,44 @@ def untestable(run: Run) -> str:
     return ""
 
 
-def investigate(lab: Lab, run: Run, candidates: Sequence[Candidate]) -> Iterator[Experiment]:
+def investigate(
+    lab: Lab,
+    run: Run,
+    candidates: Sequence[Candidate],
+    diagnosed_again: Callable[[Sequence[Experiment]], Sequence[Candidate]] = lambda found: (),
+) -> Iterator[Experiment]:
     """Run experiments, the most informative first, until the lab's time is over.
 
     Args:
         lab: with a runner of the same training.
         run: the watched run.
         candidates: what may be the root cause, the likeliest first.
+        diagnosed_again: what may be the root cause after these experiments: where a suspicion was refuted, something
+            that it explained stands alone.
     """
     reason = untestable(run)
-    tested = [c for c in candidates if c.patches]
+    found: list[Experiment] = []
+    asked: set[str] = set()
+    seen: list[Candidate] = []
+    waiting = list(candidates)
+    for _ in range(_ROUNDS):
+        seen += waiting
+        tested = [c for c in waiting if c.patches][:MOST_FIXES]
+        asked |= {c.info.code for c in tested}
+        for experiment in _fixes(lab, run, tested, reason):
+            found.append(experiment)
+            yield experiment
+        if reason or _confirmed(found):
+            return
+        waiting = [c for c in diagnosed_again(found) if c.info.code not in {s.info.code for s in seen}]
+    if not any(c.info.evidence in "XB" and c.info.severity in ("error", "critical") for c in seen):
+        yield from questions(lab, run, asked)
+
+
+def _fixes(lab: Lab, run: Run, tested: Sequence[Candidate], reason: str) -> Iterator[Experiment]:
+    """Try what the findings propose, one after another."""
     confirmed: set[str] = set()
-    for candidate in tested[:MOST_FIXES]:
+    for candidate in tested:
         if candidate.rival_of in confirmed:
             continue
         for patches in candidate.patches[:MOST_ALTERNATIVES]:
@@ -87,9 +115,10 @@ def investigate(lab: Lab, run: Run, candidates: Sequence[Candidate]) -> Iterator
                 if candidate.info.code in _OF_SIGNAL and patches[0].kind == "reinit":
                     yield replace(experiment, question="C09")
                 break
-    exact = any(c.info.evidence in "XB" and c.info.severity in ("error", "critical") for c in candidates)
-    if not reason and not exact and not confirmed:
-        yield from questions(lab, run, {c.info.code for c in tested[:MOST_FIXES]})
+
+
+def _confirmed(found: Sequence[Experiment]) -> bool:
+    return any(e.status == "confirmed" for e in found)
 
 
 def _is_rate(e: Experiment) -> bool:
