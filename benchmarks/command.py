@@ -40,6 +40,7 @@ def check(
                 "code": f["code"],
                 "severity": f["severity"],
                 "root": f["root"],
+                "trial": f["fix"]["trial"],
                 "line": (f["location"] or {}).get("line") if _in(f, name) else None,
             }
             for f in findings

@@ -6,29 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.peer_suite.expected import EXPECTED, HEALTHY, SUITE
 from tests.test_trainings import check
 
-SUITE = Path(__file__).parents[2] / "shared" / "peer-suite"
-EXPECTED = {
-    "f01_double_softmax": ({"L03"}, "nn.Softmax(dim=1)"),
-    "f02_no_zero_grad": ({"P12"}, "loss.backward()"),
-    "f03_wrong_params": ({"P10", "P08"}, "model = Net()  # start"),
-    "f04_lr_dead_relu": ({"P01"}, "LR = 15, 64, 1e-1"),
-    "f05_vanishing": ({"C07", "C09"}, "nn.Sigmoid()]"),
-    "f06_mse_broadcast": ({"L07"}, "loss = loss_fn(out, y)"),
-    "f07_unnormalised": ({"D03"}, "/ 16.0 * 255"),
-    "f08_shuffled_labels": ({"D07"}, "perm = torch.randperm"),
-    "f09_eval_in_train_mode": ({"C30"}, "out = model(x)"),
-    "f09b_train_in_eval_mode": ({"C30"}, "out = model(x)"),
-    "f10_log0_nan": ({"C14"}, "torch.log(p)"),
-    "f11_zero_init": ({"C10"}, "nn.init.zeros_(p)"),
-    "f12_detached_encoder": ({"C02", "L17"}, ".detach()"),
-}
-"""Script → codes that name its cause, and the text of the right line."""
 CONFIRMED = {"f01_double_softmax", "f07_unnormalised", "f12_detached_encoder"}
 """Scripts whose fix is tried, and works. With f08 (nothing in one run of it is impossible in a healthy one) these are
 the ones that are checked with experiments."""
-HEALTHY = ["h1_mlp", "h2_cnn", "h3_lm", "h4_regression"]
 
 pytestmark = [
     pytest.mark.training,

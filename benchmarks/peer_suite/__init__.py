@@ -1,0 +1,1 @@
+"""The scripts on which other tools were measured."""
