@@ -15,7 +15,7 @@ from flightcheck.adapters.torch.graph import behind_views
 from flightcheck.adapters.torch.operations import Operations
 from flightcheck.adapters.torch.padding import padded_target
 from flightcheck.adapters.torch.watch import Watch, is_plain_tensor
-from flightcheck.recording.provenance import argument_data_origin
+from flightcheck.recording.provenance import argument_data_origin, argument_order_origin
 from flightcheck.recording.records import Location, LossCall, LossSite
 
 FUNCTIONS: Final = (
@@ -99,10 +99,12 @@ class Losses:
             if function in _WITH_CLASSES or "pos_weight" in kwargs:
                 settings["weight_ratio"] = _ratio(kwargs.get("pos_weight", weight))
             origin = argument_data_origin(location.file, location.line, "target", 1) if location else None
+            order = argument_order_origin(location.file, location.line, "target", 1) if location else None
             self.sites.append(
                 LossSite(
                     len(self.sites), function, location, settings,
                     target_origin=self.watch.lines.of(*origin) if origin else None,
+                    target_order=self.watch.lines.of(*order) if order else None,
                 )
             )  # fmt: skip
             self._observed.append(0)

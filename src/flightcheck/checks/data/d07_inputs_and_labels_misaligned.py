@@ -112,8 +112,10 @@ class InputsAndLabelsMisaligned(Check):
     def _location(run: Run) -> Location | None:
         """Where the source decides which example stands where, else where the inputs come from."""
         batches = [b for b in run.batches if b.training]
+        orders = [b.order_origin for b in batches if b.order_origin][:1]
+        orders += [s.target_order for s in run.loss_sites if s.target_order and s.train_calls]
         return (
-            next((b.order_origin for b in batches if b.order_origin), None)
+            max(orders, key=lambda at: at.line, default=None)  # two orders: the later one departs from the earlier
             or next((b.origin for b in batches if b.origin), None)
             or next((s.target_origin for s in run.loss_sites if s.target_origin), None)
             or run.plan.batch_location

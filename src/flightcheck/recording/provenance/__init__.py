@@ -24,6 +24,7 @@ from flightcheck.recording.provenance.vocabulary import LOSSES, NOT_MODELS
 
 __all__ = [
     "argument_data_origin",
+    "argument_order_origin",
     "argument_origin",
     "in_every_nth_round",
     "loop_count",
@@ -122,6 +123,17 @@ def argument_data_origin(file: str, line: int, keyword: str, position: int | Non
         source = read_source(file)
         argument = argument_value(source, line, keyword, position, losses=True) if source else None
         return Follower(line).data(argument) if argument is not None else None
+    except Exception:  # as above
+        return None
+
+
+def argument_order_origin(file: str, line: int, keyword: str, position: int | None) -> tuple[str, int] | None:
+    """As `order_origin`, for one argument of the call at a line: the order of a loss's target."""
+    try:
+        source = read_source(file)
+        argument = argument_value(source, line, keyword, position, losses=True) if source else None
+        found = Follower(line).order(argument) if argument is not None else None
+        return found.place if found is not None else None
     except Exception:  # as above
         return None
 
