@@ -13,6 +13,7 @@ import pytest
 from flightcheck.recording.provenance import (
     argument_data_origin,
     argument_origin,
+    attribute_write,
     loop_count,
     order_origin,
     rate_write,
@@ -681,3 +682,13 @@ def test_rounds_of_loops_in_each_other(tmp_path: Path) -> None:
     assert round_count(str(file), 3) == 150
     file.write_text("for epoch in range(3):\n    for x in loader:\n        loss.backward()\n")
     assert round_count(str(file), 3) is None
+
+
+def test_where_a_class_assigns_an_attribute(tmp_path: Path) -> None:
+    file = tmp_path / "net.py"
+    file.write_text(
+        "class Net(Module):\n    def __init__(self):\n        self.a, self.b = 1, 2\n        self.c: int = 3\n"
+    )
+    assert [attribute_write(str(file), "Net", n) for n in "abc"] == [(str(file), line) for line in (3, 3, 4)]
+    assert attribute_write(str(file), "Net", "d") is None
+    assert attribute_write(str(file), "Other", "a") is None

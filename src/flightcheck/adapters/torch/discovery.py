@@ -17,6 +17,7 @@ from torch import nn
 
 from flightcheck.adapters.torch.kinds import module_kind, module_settings, parameter_role
 from flightcheck.adapters.torch.watch import Watch
+from flightcheck.recording import provenance
 from flightcheck.recording.records import (
     Location,
     ModuleInfo,
@@ -257,7 +258,7 @@ class Discovery:
             if self.parameters[index].module < 0 and module is not None:
                 self.update_parameter(
                     index, name=name, module=module, role=parameter_role(parameter, name, owner),
-                    location=self.modules[module].location,
+                    location=self._line_of(name, owner, module),
                 )  # fmt: skip
             return index
         index = len(self.parameters)
@@ -273,12 +274,23 @@ class Discovery:
                 role=parameter_role(parameter, name, owner),
                 requires_grad=parameter.requires_grad,
                 loaded=self.was_loaded(parameter),
-                location=self.modules[module].location if module is not None else None,
+                location=self._line_of(name, owner, module),
                 dtype=str(parameter.dtype).removeprefix("torch."),
                 numel=parameter.numel(),
             )
         )
         return index
+
+    def _line_of(self, name: str, owner: nn.Module | None, module: int | None) -> Location | None:
+        """The line that made a parameter: of its module, or, for one that the model itself holds, the assignment."""
+        if owner is None or module is None:
+            return None
+        location = self.modules[module].location
+        code = getattr(type(owner).__init__, "__code__", None)
+        if "." in self.modules[module].path or code is None or not self.watch.lines.is_user(code.co_filename):
+            return location
+        where = provenance.attribute_write(code.co_filename, type(owner).__name__, name.rpartition(".")[2])
+        return self.watch.lines.of(*where) if where is not None else location
 
     def update_parameter(self, index: int, **changes: Any) -> None:
         """Change a parameter's record; it is written at the next save."""

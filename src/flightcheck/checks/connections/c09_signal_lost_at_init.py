@@ -76,9 +76,11 @@ class SignalLostAtInit(Check):
         if not odd:
             return
         spreads = [r for p in odd if (r := ratios[p.index]) is not None]
+        span = f"{min(spreads):.2g}" + (f" to {max(spreads):.2g}" if len(odd) > 1 else "")
+        names = ", ".join(p.name for p in odd[:2]) + (" …" if len(odd) > 2 else "")
         yield Finding(
-            f"The weights of {len(odd)} of {len(ratios)} matrices start with {min(spreads):.2g} to {max(spreads):.2g} "
-            f"times the usual spread of 1/√fan-in. Drawn anew, the {e.metric} after {e.steps} steps is {e.after:.3g} "
+            f"The weights of {len(odd)} of {len(ratios)} matrices start with {span} times the usual spread of 1/√fan-in "
+            f"({names}). Drawn anew, the {e.metric} after {e.steps} steps is {e.after:.3g} "
             f"and not {e.before:.3g}.",
             location=written_at(run, {p.module for p in odd}) or most_common(run.location_of(p) for p in odd),
             module=common_path(m.path for p in odd if (m := run.module(p.module))),

@@ -26,6 +26,7 @@ __all__ = [
     "argument_data_origin",
     "argument_order_origin",
     "argument_origin",
+    "attribute_write",
     "in_every_nth_round",
     "loop_count",
     "order_origin",
@@ -195,6 +196,35 @@ def _planted(source: Source, line: int, name: str, function: str) -> ast.AST | N
             node.lineno = node.end_lineno = line
     source.parents[expression] = parent
     return expression
+
+
+def attribute_write(file: str, owner: str, attribute: str) -> tuple[str, int] | None:
+    """The first line of a class that assigns to ``self.attribute``.
+
+    Args:
+        file: the source file of the class.
+        owner: name of the class.
+        attribute: name of the attribute.
+    """
+    try:
+        source = read_source(file)
+        there = source.classes.get(owner) if source else None
+        for node in ast.walk(there) if there is not None else ():
+            targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+            if isinstance(node, ast.Assign | ast.AnnAssign) and any(
+                ast.unparse(t) == f"self.{attribute}" for several in targets for t in _each(several)
+            ):
+                return file, line_of(node)
+        return None
+    except Exception:  # as above
+        return None
+
+
+def _each(target: ast.AST | None) -> list[ast.AST]:
+    """The targets of an assignment, those of a tuple one by one."""
+    if isinstance(target, ast.Tuple | ast.List):
+        return [t for e in target.elts for t in _each(e)]
+    return [] if target is None else [target]
 
 
 def rate_write(file: str) -> tuple[str, int] | None:
