@@ -79,7 +79,7 @@ class SignalLostAtInit(Check):
         span = f"{min(spreads):.2g}" + (f" to {max(spreads):.2g}" if len(odd) > 1 else "")
         names = ", ".join(p.name for p in odd[:2]) + (" …" if len(odd) > 2 else "")
         yield Finding(
-            f"The weights of {len(odd)} of {len(ratios)} matrices start with {span} times the usual spread of 1/√fan-in "
+            f"The weights of {len(odd)} of {len(ratios)} matrices start with {span} times the usual spread 1/√fan-in "
             f"({names}). Drawn anew, the {e.metric} after {e.steps} steps is {e.after:.3g} "
             f"and not {e.before:.3g}.",
             location=written_at(run, {p.module for p in odd}) or most_common(run.location_of(p) for p in odd),
