@@ -26,7 +26,9 @@ _OF_SIGNAL: Final = ("C05", "C06", "C07", "C08")
 """What bad initial weights look like: if other weights mend it, C09 asks whether they were bad."""
 _LONGEST: Final = 400
 _LONGER: Final = 4
-"""Times the steps, where the first trial of an exact finding shows nothing."""
+"""Times the steps, where the first trial of an exact finding shows nothing, or no training moved in it."""
+_MOVED: Final = 0.03
+"""Share of the start: a training that has lost less has not begun to learn (batch noise over blocks is smaller)."""
 
 
 @dataclass(frozen=True)
@@ -154,9 +156,7 @@ def _fix(lab: Lab, run: Run, candidate: Candidate, patches: list[Patch]) -> Expe
     elif any(p.changes_the_loss for p in patches) and "align-shapes" not in kinds:
         metrics = ("error",)
     experiment = Experiment(candidate.info.code, _text(patches))
-    # What is a fact may take longer to show: a loss with a floor, a schedule, dropout.
-    longer = (steps, _LONGER * steps) if candidate.info.evidence in "XB" else (steps,)
-    for length in longer:
+    for length in (steps, _LONGER * steps):
         experiment = lab.try_patch(
             candidate.info.code,
             patches,
@@ -165,9 +165,21 @@ def _fix(lab: Lab, run: Run, candidate: Candidate, patches: list[Patch]) -> Expe
             evaluates=evaluates,
             margin=margin,
         )
-        if experiment.status not in ("inconclusive", "refuted"):
+        # What is a fact may take longer to show: a loss with a floor, a schedule, dropout.
+        again = candidate.info.evidence in "XB" or _unmoved(experiment)
+        if experiment.status not in ("inconclusive", "refuted") or not again:
             break
+    if experiment.status == "refuted" and _unmoved(experiment):
+        why = f"in {experiment.steps} steps neither training moved"
+        experiment = replace(experiment, status="inconclusive", reason=why)
     return replace(experiment, diff=diff_of(patches, candidate.finding, run))
+
+
+def _unmoved(e: Experiment) -> bool:
+    """Neither training got anywhere, with the patch or without it: too few steps to refute anything."""
+    if e.start is None or e.before is None or e.after is None or not e.starts:
+        return False
+    return min(e.before, e.after) > (1 - _MOVED) * e.start
 
 
 def _steps_of_evaluations(run: Run) -> int:

@@ -71,6 +71,8 @@ class VanishingGradient(Check):
             if fall < limit or _rank_correlation(values) < self.order.value or self._learns(run, kept):
                 continue
             saturating = [m for m in run.modules if m.root == root and m.order >= 0 and depth.activation_of(run, m)]
+            # One activation may serve several layers: its own line says more than that of the layers.
+            saturating = [m for m in run.modules if m.root == root and m.type == activation] or saturating
             first = min(saturating, key=lambda m: m.order) if activation else kept[0].module
             yield Finding(
                 f"The relative gradient falls by {fall:.1f} decades from the last to the first of {len(kept)} layers "
