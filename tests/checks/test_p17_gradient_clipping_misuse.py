@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from flightcheck.checks.parameters.p17_gradient_clipping_misuse import clips_hard
+from flightcheck.recording.experiments import Experiment
 from flightcheck.recording.records import Call, Location, OptimizerInfo, ParameterInfo
 from flightcheck.recording.run import Run
 from flightcheck.recording.signals import LOSS, UPDATE_NORM, WEIGHT_NORM
@@ -58,6 +60,21 @@ def test_clipping_that_strangles_warns_and_harmless_clipping_is_info() -> None:
     assert [f.severity for f in verdict_of("P17", strangled).findings] == [None]
     learning = run(BACKWARD, clip(norm=500.0, max_norm=0.01), STEP)
     assert [f.severity for f in verdict_of("P17", learning).findings] == ["info"]
+
+
+def test_a_trial_without_clipping_proves_it() -> None:
+    learning = run(BACKWARD, clip(norm=500.0, max_norm=0.01), STEP)
+    values = {"before": 1.9, "after": 0.2, "start": 2.0, "steps": 300, "metric": "error"}
+    learning.records["Experiment"] = [Experiment("P17", "clip:off", status="confirmed", **values)]
+    (finding,) = verdict_of("P17", learning).findings
+    assert finding.severity is None
+    assert "Without clipping the error after 300 steps is 0.2 and not 1.9." in finding.message
+
+
+def test_which_clipping_is_worth_a_trial() -> None:
+    assert clips_hard(run(BACKWARD, clip(norm=500.0, max_norm=0.01), STEP))
+    assert not clips_hard(run(BACKWARD, clip(norm=5.0), STEP))
+    assert not clips_hard(run(BACKWARD, STEP))
 
 
 def test_clipping_in_every_step_passes() -> None:

@@ -289,3 +289,10 @@ def test_after_a_cure_nothing_is_diagnosed_again() -> None:
     runner = Numbers({"inputs:standardize": 1.0})
     found = list(investigate(Lab(runner, 60.0), watched(), [candidate("D03", "inputs:standardize")], never))
     assert [e.status for e in found] == ["confirmed"]
+
+
+def test_a_suspicion_is_not_refuted_where_no_training_moved() -> None:
+    runner = Numbers(control=2.29)
+    (e, *_) = questions(runner, candidate("C07", "swap-activation:relu"))
+    assert (e.status, e.steps) == ("inconclusive", 240)
+    assert e.reason == "in 240 steps neither training moved"

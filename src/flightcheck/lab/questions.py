@@ -9,6 +9,7 @@ from typing import Final
 import numpy as np
 
 from flightcheck.checks.parameters.p14_adam_epsilon_dominates import dominated
+from flightcheck.checks.parameters.p17_gradient_clipping_misuse import clips_hard
 from flightcheck.checks.start.s02_input_ignored_entirely import makes_little_difference
 from flightcheck.lab.experiments import Lab
 from flightcheck.lab.statistics import Pair
@@ -52,7 +53,7 @@ def _supervised(run: Run) -> bool:
 
 
 def _steps_of_another_size(lab: Lab, run: Run, asked: set[str]) -> Iterator[Experiment]:
-    """P01, P14, P20, P02: a smaller learning rate, steps that epsilon or rounding does not hold back, a larger one."""
+    """A smaller learning rate; steps that no limit, epsilon or rounding holds back; a larger learning rate."""
     if "P01" not in asked:
         slower = lab.try_patch("P01", [Patch("lr", "x0.1")], steps=_SHORT_STEPS, margin=tenth, refute=False)
         yield slower
@@ -61,6 +62,7 @@ def _steps_of_another_size(lab: Lab, run: Run, asked: set[str]) -> Iterator[Expe
     if run.in_regime("finetune") or _warms_up(run):
         return
     held_back = {
+        "P17": (Patch("clip", "off"), clips_hard(run)),
         "P14": (Patch("epsilon", "1e-8"), bool(dominated(run))),
         "P20": (Patch("precision", "master"), any(not u.master for u in run.stored_updates)),
     }
