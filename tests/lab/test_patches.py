@@ -11,7 +11,7 @@ from torch import nn
 
 from flightcheck.adapters.torch.patching import INSTALLERS
 from flightcheck.patch import KINDS, Patch
-from tests.lab.made import Loop, equal, mlp, patched
+from tests.lab.made import CLASSES, FEATURES, Loop, equal, mlp, patched
 
 SOURCES = "".join(p.read_text(encoding="utf-8") for p in Path(__file__).parent.glob("test_patches*.py"))
 
@@ -177,6 +177,41 @@ def test_gradients_are_cleared(tmp_path: Path) -> None:
     control()
     patched(tmp_path, "zero-grad", loop)
     assert equal(loop.weights, control.weights)
+
+
+def test_layers_in_a_plain_list_are_added(tmp_path: Path) -> None:
+    class Listed(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first = nn.Linear(FEATURES, 8)
+            self.hidden = [nn.Linear(8, 8)]
+            self.last = nn.Linear(8, CLASSES)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.last(torch.tanh(self.hidden[0](torch.tanh(self.first(x)))))
+
+    loop = Loop(Listed())
+    before = loop.model.hidden[0].weight.detach().clone()
+    done = patched(tmp_path, "add-parameters", loop)
+    assert done.applied == {"add-parameters": 1}
+    assert not torch.equal(loop.model.hidden[0].weight, before)
+
+
+def test_a_second_optimizer_gets_what_it_lacks(tmp_path: Path) -> None:
+    loop = Loop()
+    moved: list[bool] = []
+
+    def run() -> None:
+        loop()
+        loop.optimizer = torch.optim.SGD(loop.model.parameters(), lr=0.1)
+        loop.model[2] = nn.Linear(8, CLASSES)  # after its optimizer was built
+        before = loop.model[2].weight.detach().clone()
+        loop()
+        moved.append(not torch.equal(loop.model[2].weight, before))
+
+    done = patched(tmp_path, "add-parameters", run)
+    assert moved == [True]
+    assert done.applied == {"add-parameters": 1}
 
 
 def test_parameters_that_no_optimizer_holds_are_added(tmp_path: Path) -> None:

@@ -184,6 +184,15 @@ def test_softmax_is_dropped(tmp_path: Path, last: nn.Module | None, loss: Any) -
     assert loop.losses == pytest.approx(control.losses, rel=1e-5)
 
 
+def test_softmax_is_dropped_where_the_loss_takes_some_rows(tmp_path: Path) -> None:
+    rows = torch.tensor([4, 1, 2])
+    control = Loop(mlp(), lambda out, y: F.cross_entropy(out[rows], y[rows]))
+    control()
+    loop = Loop(mlp(nn.Softmax(dim=1)), lambda out, y: F.cross_entropy(out[rows], y[rows]))
+    patched(tmp_path, "drop-module:softmax", loop)
+    assert loop.losses == pytest.approx(control.losses, rel=1e-5)
+
+
 def test_sigmoid_is_dropped(tmp_path: Path) -> None:
     def loop(loss: Any, last: list[nn.Module] | None = None) -> Loop:
         made = regression(loss, last)

@@ -26,6 +26,7 @@ _LOGARITHMS: Final = {"log", "log2", "log10", "sqrt", "rsqrt", "reciprocal"}
 _DIVISIONS: Final = {"div", "true_divide", "__truediv__", "divide"}
 _INVERSES: Final = {"__rdiv__", "__rtruediv__"}
 _POWERS: Final = {"pow", "__pow__"}
+_SELECTIONS: Final = {"__getitem__", "index_select", "masked_select", "gather", "take_along_dim"}
 _LARGEST_EXPONENT: Final = 60.0
 """exp(60) is finite in float32, and so is its square root's gradient."""
 
@@ -43,12 +44,16 @@ def drop(b: Boundaries, patch: Patch) -> None:
             if name.endswith("_"):
                 return result
             given_to[result.grad_fn] = given[0][0]
+        elif name in _SELECTIONS and isinstance(result, torch.Tensor) and result.grad_fn is not None and given[0]:
+            logits = given_to.get(behind_views(getattr(given[0][0], "grad_fn", None)))
+            if logits is not None and logits.shape == given[0][0].shape:  # some rows of the probabilities
+                given_to[result.grad_fn] = function(logits, *given[0][1:], **given[1])
         return result
 
     def around(call: Any, name: str, given: Arguments) -> Any:
         prediction, target, again = arguments_of(given)
         if isinstance(prediction, torch.Tensor) and prediction.grad_fn is not None:
-            logits = given_to.get(behind_views(prediction.grad_fn))
+            logits = given_to.get(prediction.grad_fn, given_to.get(behind_views(prediction.grad_fn)))
             if logits is not None and logits.numel() == prediction.numel():
                 b.acted(patch)
                 given = again(logits.reshape(prediction.shape), target)

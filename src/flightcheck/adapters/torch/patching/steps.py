@@ -152,16 +152,17 @@ def zero_grad(b: Boundaries, patch: Patch) -> None:
 
 
 def add_parameters(b: Boundaries, patch: Patch) -> None:
-    """The optimizer that steps first also gets the parameters of called models that nobody holds.
+    """At its first step an optimizer also gets the parameters of called models that nobody holds.
 
-    It takes them over as another group, with the options of its first one.
+    It takes them over as another group, with the options of its first one. Layers that are called but not registered
+    in their model (in a plain list, say) are among them.
     """
-    done: list[bool] = []
+    done: set[int] = set()
 
     def before(optimizer: Optimizer) -> None:
-        if done:
+        if id(optimizer) in done:
             return
-        done.append(True)
+        done.add(id(optimizer))
         discovery = b.observer.discovery
         held = {id(p) for g in optimizer.param_groups for p in g["params"]}
         held |= {
@@ -175,7 +176,9 @@ def add_parameters(b: Boundaries, patch: Patch) -> None:
         for root in discovery.roots.values():
             module = root.module()
             if module is not None and (root.train_calls or b.observer.steps == 0):
-                missing |= {id(p): p for p in module.parameters() if p.requires_grad and id(p) not in held}
+                called = (discovery.parameter_refs[i]() for i in root.parameter_indices)
+                known = [*module.parameters(), *(p for p in called if p is not None)]
+                missing |= {id(p): p for p in known if p.requires_grad and id(p) not in held}
         if missing:
             optimizer.add_param_group({"params": list(missing.values())})
             b.acted(patch)
