@@ -15,6 +15,7 @@ from flightcheck.recording.provenance import (
     argument_origin,
     loop_count,
     order_origin,
+    round_count,
     value_origin,
 )
 
@@ -640,3 +641,20 @@ def test_definitions_in_a_circle_end(tmp_path: Path) -> None:
     file, use, _ = write(tmp_path, code)
     assert argument_origin(file, use, "lr", 1) is not None
     value_origin(file, use, "a")
+
+
+ROUNDS = {
+    "a loop over steps": ("for step in range(20_000):\n    loss.backward()  # USE\n", 20_000),
+    "loops in loops": ("for epoch in range(3):\n    for i in range(50):\n        loss.backward()  # USE\n", 150),
+    "a constant": ("STEPS = 400\nfor step in range(STEPS):\n    loss.backward()  # USE\n", 400),
+    "batches of unknown number": ("for e in range(3):\n    for x in loader:\n        loss.backward()  # USE\n", None),
+    "no loop": ("loss.backward()  # USE\n", None),
+    "without end": ("while True:\n    loss.backward()  # USE\n", None),
+}
+
+
+@pytest.mark.parametrize(("code", "rounds"), ROUNDS.values(), ids=ROUNDS)
+def test_planned_rounds_in_all(tmp_path: Path, code: str, rounds: int | None) -> None:
+    file, use, _ = write(tmp_path, code)
+    assert round_count(file, use) == rounds
+    assert round_count(str(tmp_path / "gone.py"), use) is None
