@@ -17,7 +17,7 @@ from flightcheck.lab.statistics import ALPHA
 from flightcheck.lab.trials import Trained, Trial
 from flightcheck.patch import Patch
 from flightcheck.recording.experiments import NO_TIME, Experiment, TrialInfo
-from flightcheck.recording.records import Evaluation, LossCall, OptimizerInfo, Plan
+from flightcheck.recording.records import Evaluation, LossCall, ModuleInfo, OptimizerInfo, Plan, RootInfo
 from flightcheck.recording.run import Run
 from flightcheck.recording.signals import ERROR, LEARNING_RATE, LOSS
 from flightcheck.recording.states import SecondMoments, StoredUpdate
@@ -236,11 +236,11 @@ def test_inputs_that_make_no_difference_lead_to_the_fit_of_a_batch() -> None:
     assert [p for q, p in found if q == "S02"] == ["inputs:permute", "inputs:zero", "inputs:permute"]
 
 
-def held_back(*regimes: str, rates: Sequence[float] = (0.1,) * 60) -> Run:
+def held_back(*regimes: str, rates: Sequence[float] = (0.1,) * 60, extra: Sequence[Any] = ()) -> Run:
     """Epsilon is large and weights have 16 bits: every question about the size of steps is open."""
     short = StoredUpdate(0, "bfloat16", 60, 60, 0.9, 640)
     large = SecondMoments(0, 0, 1.0, [1.0], [10], elements=640)
-    run = watched(*regimes, extra=(short, large))
+    run = watched(*regimes, extra=(short, large, *extra))
     run.frames.update(run_of(series={LEARNING_RATE: rates}).frames)
     return run
 
@@ -298,6 +298,21 @@ def test_a_rate_that_is_worse_ends_the_search() -> None:
     assert [(p, n) for p, n, _ in faster(Numbers({"lr:x10": 2.24, "lr:x100": 2.4}, control=2.25))] == [
         ("lr:x10", 80), ("lr:x100", 80),
     ]  # fmt: skip
+
+
+def test_both_modes_are_compared_where_the_mode_matters_and_nothing_was_found() -> None:
+    dropout = ModuleInfo(0, "model.1", "Dropout", "dropout", 0)
+    plain = ModuleInfo(0, "model.1", "Linear", "linear", 0)
+    root = RootInfo(0, "model", "Net", train_calls=60)
+
+    def asked(module: ModuleInfo, **ends: float) -> bool:
+        runner = Numbers({k.replace("_", ":"): v for k, v in ends.items()}, control=1.0)
+        list(investigate(Lab(runner, 60.0), held_back(extra=(root, module)), ()))
+        return any("probe:modes" in told for told in runner.asked)
+
+    assert asked(dropout)
+    assert not asked(plain)
+    assert not asked(dropout, **{"lr_x0.1": 0.3})
 
 
 def test_many_experiments_need_smaller_p_values() -> None:
