@@ -102,6 +102,15 @@ def test_thinning_in_the_models_own_code(tmp_path: Path) -> None:
     assert "masked_fill" in SOURCE.splitlines()[own["line"] - 1]
 
 
+def test_inputs_that_are_thinned_are_an_augmentation(tmp_path: Path) -> None:
+    def sure() -> list[tuple[torch.Tensor, torch.Tensor]]:
+        return [(x.abs(), y) for x, y in labels_by_chance()]
+
+    found = measured(tmp_path, lambda: nn.Sequential(Thinned(0.2), *stack()), pairs=sure())
+    assert found["train"]
+    assert all("scale" not in g for g in groups(found).values())
+
+
 @pytest.mark.parametrize("middle", [lambda: Thinned(0.5, divide=True), lambda: nn.Dropout(0.5)], ids=["own", "PyTorch"])
 def test_dropout_that_keeps_the_mean_makes_no_gap(tmp_path: Path, middle: Callable[[], nn.Module]) -> None:
     found = measured(tmp_path, lambda: stack(middle()))

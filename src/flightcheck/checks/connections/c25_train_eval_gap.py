@@ -47,7 +47,8 @@ class TrainEvalGap(Check):
     Johnson 2021, Rethinking "Batch" in BatchNorm; catalogue C25; limits ours.
     ## Known false alarms
     Teacher forcing in train mode and hard choices in eval mode are worse there on purpose, and statistics of BatchNorm
-    lag behind weights that change fast: notes. Models that return another thing in eval mode are not judged.
+    lag behind weights that change fast: notes. So is an input that is thinned before any layer (denoising). Models that
+    return another thing in eval mode are not judged.
     """
 
     calls = Param(44, "0.9^44 is under 1 %: running statistics with the default momentum have caught up")

@@ -72,9 +72,9 @@ class _Inputs:
         self._note("", first_tensor(output))
 
     def _note(self, path: str, value: torch.Tensor | None) -> None:
-        if path not in self.given and value is not None and value.is_floating_point():
+        if path not in self.given and value is not None:
             flat = value.detach().reshape(-1)
-            self.given[path] = flat[:: max(1, flat.numel() // _SAMPLE) | 1].float().cpu().clone()
+            self.given[path] = flat[:: max(1, flat.numel() // _SAMPLE) | 1].cpu().clone()
 
     def remove(self) -> None:
         for handle in self._handles:
@@ -91,7 +91,8 @@ def scale_in_training(model: nn.Module, run: Callable[[bool, int], None], draws:
 
     Returns:
         ``scale`` (the projection of the mean over draws on the value of eval mode) and ``likeness`` (their cosine) at
-        the input of ``before``, the first module (empty: the model's output) at which draws differ; empty if none do.
+        the input of ``before``, the first module (empty: the model's output) at which draws differ. Empty if none do,
+        and where it is the model's own input that is thinned, before any layer: an augmentation, or denoising.
     """
 
     def inputs(training: bool, draw: int) -> dict[str, torch.Tensor]:
@@ -104,12 +105,16 @@ def scale_in_training(model: nn.Module, run: Callable[[bool, int], None], draws:
 
     still = inputs(False, 0)
     drawn = [inputs(True, draw) for draw in range(draws)]
+    modules, layers = dict(model.named_modules()), 0
     for path, value in still.items():
         several = [d[path] for d in drawn if path in d and d[path].shape == value.shape]
         if len(several) < draws or all(torch.equal(several[0], other) for other in several[1:]):
+            layers += next(modules[path].parameters(recurse=False), None) is not None
             continue
-        mean = torch.stack(several).mean(0)
-        size, product = float(value.norm()), float(mean @ value)
+        if not (layers and value.is_floating_point()):
+            return {}
+        mean, meant = torch.stack(several).float().mean(0), value.float()
+        size, product = float(meant.norm()), float(mean @ meant)
         if not size > 0:
             return {}
         return {
