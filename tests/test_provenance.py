@@ -661,29 +661,6 @@ def test_where_the_learning_rate_is_set_by_hand(tmp_path: Path, text: str, line:
     assert rate_write(str(file)) == ((str(file), line) if line else None)
 
 
-@pytest.mark.parametrize(
-    ("loops", "rounds"),
-    [
-        ("for step in range(1, STEPS + 1):", 200),
-        ("for step in range(STEPS):", 200),
-        ("for batch in loader:", None),
-        ("while True:", None),
-    ],
-)
-def test_rounds_of_a_loop_over_steps(tmp_path: Path, loops: str, rounds: int | None) -> None:
-    file = tmp_path / "train.py"
-    file.write_text(f"STEPS = 200\n{loops}\n    loss.backward()\n")
-    assert round_count(str(file), 3) == rounds
-
-
-def test_rounds_of_loops_in_each_other(tmp_path: Path) -> None:
-    file = tmp_path / "train.py"
-    file.write_text("for epoch in range(3):\n    for i in range(50):\n        loss.backward()\n")
-    assert round_count(str(file), 3) == 150
-    file.write_text("for epoch in range(3):\n    for x in loader:\n        loss.backward()\n")
-    assert round_count(str(file), 3) is None
-
-
 def test_where_a_class_assigns_an_attribute(tmp_path: Path) -> None:
     file = tmp_path / "net.py"
     file.write_text(
@@ -692,3 +669,20 @@ def test_where_a_class_assigns_an_attribute(tmp_path: Path) -> None:
     assert [attribute_write(str(file), "Net", n) for n in "abc"] == [(str(file), line) for line in (3, 3, 4)]
     assert attribute_write(str(file), "Net", "d") is None
     assert attribute_write(str(file), "Other", "a") is None
+
+
+ROUNDS = {
+    "a loop over steps": ("for step in range(20_000):\n    loss.backward()  # USE\n", 20_000),
+    "loops in loops": ("for epoch in range(3):\n    for i in range(50):\n        loss.backward()  # USE\n", 150),
+    "a constant": ("STEPS = 400\nfor step in range(STEPS):\n    loss.backward()  # USE\n", 400),
+    "batches of unknown number": ("for e in range(3):\n    for x in loader:\n        loss.backward()  # USE\n", None),
+    "no loop": ("loss.backward()  # USE\n", None),
+    "without end": ("while True:\n    loss.backward()  # USE\n", None),
+}
+
+
+@pytest.mark.parametrize(("code", "rounds"), ROUNDS.values(), ids=ROUNDS)
+def test_planned_rounds_in_all(tmp_path: Path, code: str, rounds: int | None) -> None:
+    file, use, _ = write(tmp_path, code)
+    assert round_count(file, use) == rounds
+    assert round_count(str(tmp_path / "gone.py"), use) is None

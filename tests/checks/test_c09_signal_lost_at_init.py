@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from flightcheck.recording.signals import ACTIVATION_RMS, ACTIVATION_SPREAD, LOSS
+from flightcheck.recording.experiments import Experiment
+from flightcheck.recording.signals import ACTIVATION_RMS, ACTIVATION_SPREAD, LOSS, WEIGHT_NORM
 from flightcheck.testing import run_of, verdict_of
 from tests.checks._network import BATCHES, line, network, with_parameters
 
@@ -72,3 +73,25 @@ def test_single_examples_are_inconclusive() -> None:
 
 def test_shallow_models_are_skipped() -> None:
     assert verdict([0.3, 1e-9], 0.02, 0.3, FLAT).status == "skipped"
+
+
+USUAL = 32**0.5 * 0.6
+"""Norm of a matrix of 32 by 32 whose spread is 0.6/√32."""
+
+
+def proved(norms: list[float], status: Any = "confirmed", **changes: Any) -> Any:
+    e = Experiment("C09", "reinit:default", status=status, metric="error", before=2.3, after=0.5, start=2.3, steps=80)
+    series = {WEIGHT_NORM: [norms]}
+    return verdict_of("C09", run_of(*network(len(norms), **changes), *BATCHES, e, series=series))
+
+
+def test_weights_drawn_anew_that_learn_prove_it() -> None:
+    (finding,) = proved([USUAL, 0.01 * USUAL, 30 * USUAL], write_location=line(33)).findings
+    assert (finding.severity, finding.location, finding.patch) == (None, line(33), "reinit:default")
+    assert finding.parameters == (1, 2)
+    assert "The weights of 2 of 3 matrices start with 0.006 to 18 times the usual spread" in finding.message
+
+
+def test_usual_weights_are_not_proved_wrong_by_it() -> None:
+    assert proved([USUAL, 2 * USUAL, 0.3 * USUAL]).status == "inconclusive"  # what it measures was not recorded
+    assert proved([USUAL, 0.01 * USUAL, USUAL], "refuted").status == "inconclusive"

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
+import torch
+
+from flightcheck.adapters.torch.statistics import duplicate_rows
 from flightcheck.testing import run_of, verdict_of
 from tests.checks._network import line, network, with_parameters
 
@@ -51,3 +55,12 @@ def test_without_gradients_it_is_inconclusive() -> None:
 
 def test_without_matrices_it_is_skipped() -> None:
     assert verdict_of("C10", run_of(*network(2, optimizers=[]))).status == "skipped"
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_single_columns_of_few_bits_are_equal_by_chance(dtype: torch.dtype) -> None:
+    drawn = torch.rand(256, 8, generator=torch.Generator().manual_seed(0)).to(dtype)
+    assert duplicate_rows(drawn[:, :1].contiguous()) == 0.0
+    assert duplicate_rows(drawn) == 0.0
+    assert duplicate_rows(torch.full((256, 8), 0.5, dtype=dtype)) == 1.0
+    assert duplicate_rows(torch.full((256, 1), 0.5)) == 1.0  # in 32 bits it is no chance

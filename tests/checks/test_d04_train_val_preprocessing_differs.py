@@ -83,6 +83,41 @@ def test_features_that_are_standardized_in_evaluation_only() -> None:
     assert finding.location == ORIGIN
 
 
+SPECTRA = [np.random.default_rng(i).gamma(2.0, 1.0, (64, 24)) for i in range(8)]
+HELD_OUT = [np.random.default_rng(i).gamma(2.0, 1.0, (64, 24)) for i in (20, 21, 22)]
+BY_CLASS = [x * (0.5 + 0.25 * (i % 3)) for i, x in enumerate(SPECTRA)]
+"""Batches sorted by class: each has a size of its own."""
+
+
+@pytest.mark.parametrize("train", [SPECTRA, BY_CLASS], ids=["mixed", "sorted by class"])
+@pytest.mark.parametrize(
+    "change", [lambda x: 10 * x, lambda x: x / 20 - 3, lambda x: x + 40], ids=["x10", "both", "+40"]
+)
+def test_evaluation_on_another_scale(train: list[Any], change: Any) -> None:
+    held_out = HELD_OUT if train is SPECTRA else [x * f for x, f in zip(HELD_OUT, (0.5, 0.75, 1.0))]
+    (finding,) = run(train, [change(x) for x in held_out]).findings
+    assert "distributed as those of training times" in finding.message
+    assert finding.location == RAW
+
+
+def test_a_single_batch_of_one_class_on_another_scale() -> None:
+    assert run(BY_CLASS, [40 + 2 * HELD_OUT[0]]).status == "fail"
+
+
+@pytest.mark.parametrize(
+    "held_out",
+    [
+        [1.5 * x + 0.5 for x in HELD_OUT],  # a shift of the world
+        [2.5 * x for x in HELD_OUT],
+        [x**3 for x in HELD_OUT],  # another distribution
+        [10 * HELD_OUT[0], HELD_OUT[1], HELD_OUT[2]],  # a test of robustness beside a clean evaluation
+    ],
+    ids=["moderate", "spread", "another kind", "clean beside"],
+)
+def test_moderate_shifts_pass(held_out: list[Any]) -> None:
+    assert run(SPECTRA, held_out).status == "pass"
+
+
 @pytest.mark.parametrize(
     ("train", "held_out"),
     [

@@ -50,6 +50,32 @@ def test_neighbours_that_agree_are_a_slow_task() -> None:
     assert verdict(*BY_HEART, neighbours(hits=525)).status == "inconclusive"
 
 
+NUMBERS: dict[str, Any] = {"classes": 0, "hits": 0, "chance": 0.0, "agreement": 0.02, "shifts": [0.02] * 11}
+
+
+def test_numbers_without_information_warn() -> None:
+    (finding,) = verdict(*BY_HEART, neighbours(**NUMBERS)).findings
+    assert finding.severity == "warn"
+    assert "Targets of examples and of their nearest neighbours have a correlation of 0.02 (2000 cases)" in (
+        finding.message
+    )
+
+
+def test_an_offset_of_numbers_proves_it() -> None:
+    shifts = [0.02] * 11
+    shifts[5 + 1] = 0.7
+    (finding,) = verdict(*BY_HEART, neighbours(**{**NUMBERS, "shifts": shifts})).findings
+    assert (finding.severity, finding.evidence["offset"]) == (None, 1)
+    shifts[5 + 1] = 0.25  # above chance, and no proof
+    (finding,) = verdict(*BY_HEART, neighbours(**{**NUMBERS, "shifts": shifts})).findings
+    assert finding.severity == "warn"
+
+
+@pytest.mark.parametrize("changes", [{"agreement": 0.4}, {"agreement": 0.11}, {"agreement": 0.05, "examples": 500}])
+def test_numbers_that_neighbours_share_are_a_slow_task(changes: dict[str, Any]) -> None:
+    assert verdict(*BY_HEART, neighbours(**{**NUMBERS, **changes})).status == "inconclusive"
+
+
 def test_inputs_that_are_worth_something_pass() -> None:
     assert verdict(without_inputs(0.5, steps=80), neighbours()).status == "pass"
     assert verdict(*all_without_inputs()[:2], without_inputs(0.5), fit(0.01), neighbours()).status == "pass"
@@ -68,7 +94,7 @@ def test_a_model_that_cannot_fit_is_broken_in_another_way() -> None:
         (*all_without_inputs(), neighbours()),
         (*BY_HEART,),
         (*BY_HEART, neighbours(examples=200)),
-        (*BY_HEART, neighbours(classes=0)),
+        (*BY_HEART, neighbours(classes=1)),
     ],
 )
 def test_too_little_is_known(records: tuple[Any, ...]) -> None:

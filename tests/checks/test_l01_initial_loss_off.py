@@ -72,3 +72,48 @@ def test_unknown_chance_is_skipped(verdict: Verdict) -> None:
 
 def test_first_step_not_seen_is_inconclusive() -> None:
     assert verdict_of("L01", run_of(SITE, replace(CALL, step=30))).status == "inconclusive"
+
+
+SQUARED = LossSite(0, "mse_loss", LINE, settings={"reduction": "mean"})
+FAR = LossCall(
+    0, 0, True, [32, 1], [32, 1], [], "float32", "float32", 2500.0, 49, 51, -2, 2, input_op="AddmmBackward0",
+    input_module="model", input_module_type="Net", input_std=0.5, target_mean=0.0, target_std=1.0,
+)  # fmt: skip
+BIAS = ParameterInfo(1, "model.head.bias", 0, [1], "bias", numel=1, write_location=INIT)
+
+
+def numbers(values: list[float], site: LossSite = SQUARED, call: LossCall = FAR, *more: Any) -> Verdict:
+    calls = [replace(call, step=i, value=v) for i, v in enumerate(values)]
+    return verdict_of("L01", run_of(site, HEAD, WEIGHT, BIAS, *calls, *more))
+
+
+def test_a_bias_far_from_all_targets_warns_at_the_line_that_wrote_it() -> None:
+    (finding,) = numbers([2500.0, 2400.0, 2300.0]).findings
+    assert finding.location == INIT
+    assert finding.evidence["offset"] == pytest.approx(50, rel=0.01)
+    absolute = replace(SQUARED, function="l1_loss")
+    (finding,) = numbers([50.0, 49.0, 48.0], absolute).findings
+    assert finding.evidence["offset"] == pytest.approx(48.5)
+
+
+@pytest.mark.parametrize(
+    ("values", "call"),
+    [
+        ([1.3, 1.1, 0.9], replace(FAR, input_min=-1, input_max=1)),
+        ([2500.0, 600.0, 0.2, 0.2, 0.2, 0.2], FAR),  # training got over it
+        ([9.0, 8.9, 8.8], replace(FAR, input_std=2.5)),
+        ([1e-4, 0.9e-4, 0.8e-4], replace(FAR, input_std=0.0, target_std=0.01)),  # small targets, a head of zeros
+        ([1.0, 1.0, 1.0], replace(FAR, input_std=0.0)),
+        ([4e4, 3.9e4, 3.8e4], replace(FAR, target_mean=200.0, target_std=10.0)),  # large targets: D18
+        ([900.0, 890.0, 880.0], replace(FAR, input_std=30.0)),  # wide and not off: some predictions are right
+    ],
+    ids=["usual", "got over it", "a little", "small targets", "zeros", "large targets", "wide"],
+)  # fmt: skip
+def test_usual_starts_of_regressions_pass(values: list[float], call: LossCall) -> None:
+    assert numbers(values, SQUARED, call).status == "pass"
+
+
+def test_regressions_whose_prediction_is_no_layer_or_no_mean_are_skipped() -> None:
+    assert numbers([2500.0, 2400.0], SQUARED, replace(FAR, input_op="MulBackward0")).status == "skipped"
+    assert numbers([2500.0, 2400.0], replace(SQUARED, settings={"reduction": "sum"})).status == "skipped"
+    assert numbers([2500.0, 2400.0], SQUARED, FAR, Plan(regimes=["diffusion"])).status == "skipped"

@@ -17,9 +17,10 @@ from flightcheck.lab.statistics import ALPHA
 from flightcheck.lab.trials import Trained, Trial
 from flightcheck.patch import Patch
 from flightcheck.recording.experiments import NO_TIME, Experiment, TrialInfo
-from flightcheck.recording.records import Evaluation, LossCall, OptimizerInfo, Plan
+from flightcheck.recording.records import Evaluation, LossCall, ModuleInfo, OptimizerInfo, Plan, RootInfo
 from flightcheck.recording.run import Run
-from flightcheck.recording.signals import ERROR, LOSS
+from flightcheck.recording.signals import ERROR, LEARNING_RATE, LOSS
+from flightcheck.recording.states import SecondMoments, StoredUpdate
 from flightcheck.testing import run_of
 from tests.verdicts import info_of
 
@@ -159,13 +160,13 @@ def test_what_changes_only_with_the_patch_is_told(monkeypatch: pytest.MonkeyPatc
 # -- the agenda ------------------------------------------------------------------------------------------------------
 
 
-def watched(*regimes: str, **info: Any) -> Run:
+def watched(*regimes: str, extra: Sequence[Any] = (), **info: Any) -> Run:
     optimizer = OptimizerInfo(0, "SGD", None, groups=[{"lr": 0.1}], steps=60)
     calls = [
         LossCall(0, i, True, [64, 10], [64], [], "float32", "int64", 2.3, -4.0, 3.0, 0, 9, target_mean=4.5 + i / 10)
         for i in range(8)
     ]
-    return run_of(Plan(regimes=list(regimes)), optimizer, *calls, series={LOSS: [2.3] * 60}, **info)
+    return run_of(Plan(regimes=list(regimes)), optimizer, *calls, *extra, series={LOSS: [2.3] * 60}, **info)
 
 
 def candidate(code: str, patch: str, rival_of: str = "") -> Candidate:
@@ -233,6 +234,85 @@ def test_inputs_that_make_no_difference_lead_to_the_fit_of_a_batch() -> None:
     assert ("S01", "freeze-batch:8 + regularization:off") in found
     assert ("S01", "freeze-batch:8 + regularization:off + optimizer:Adam(0.003)") in found
     assert [p for q, p in found if q == "S02"] == ["inputs:permute", "inputs:zero", "inputs:permute"]
+
+
+def held_back(*regimes: str, rates: Sequence[float] = (0.1,) * 60, extra: Sequence[Any] = ()) -> Run:
+    """Epsilon is large and weights have 16 bits: every question about the size of steps is open."""
+    short = StoredUpdate(0, "bfloat16", 60, 60, 0.9, 640)
+    large = SecondMoments(0, 0, 1.0, [1.0], [10], elements=640)
+    run = watched(*regimes, extra=(short, large, *extra))
+    run.frames.update(run_of(series={LEARNING_RATE: rates}).frames)
+    return run
+
+
+def sizes(runner: Numbers, run: Run | None = None) -> list[tuple[str, str, int]]:
+    """Questions about the size of steps: code, patch, steps."""
+    asked = [e for e in questions(runner, run=run or held_back()) if e.question in ("P01", "P14", "P20", "P02")]
+    return [(e.question, e.patch, e.steps) for e in asked]
+
+
+SIZES = [("P01", "lr:x0.1", 80), ("P14", "epsilon:1e-8", 300), ("P20", "precision:master", 300), ("P02", "lr:x10", 80)]
+
+
+def test_what_holds_steps_back_is_asked_before_a_larger_rate() -> None:
+    assert sizes(Numbers(control=2.25))[:4] == SIZES
+    for n, (_, patch, _) in enumerate(SIZES, 1):
+        assert sizes(Numbers({patch: 0.3}, control=2.25)) == SIZES[:n], "the first that is confirmed is the last"
+
+
+def test_only_what_is_possible_is_asked() -> None:
+    run = held_back()
+    run.records["StoredUpdate"] = [StoredUpdate(0, "bfloat16", 60, 60, 0.9, 640, master=True)]
+    run.records["SecondMoments"] = [SecondMoments(0, 0, 1.0, [0.2], [10], elements=640)]
+    assert [code for code, *_ in sizes(Numbers(control=2.25), run)][:2] == ["P01", "P02"]
+
+
+def test_fine_tuning_and_warm_up_are_meant_to_be_slow() -> None:
+    assert sizes(Numbers(control=2.25), held_back("finetune")) == SIZES[:1]
+    rising = [1e-4 * i for i in range(60)]
+    assert sizes(Numbers(control=2.25), held_back(rates=rising)) == SIZES[:1]
+
+
+class Slow(Numbers):
+    """A larger rate shows what it is worth after a while."""
+
+    def _one(self, trial: Trial) -> Trained:
+        self.ends["lr:x100"] = 0.3 if trial.steps > 100 else 2.2
+        return super()._one(trial)
+
+
+def faster(runner: Numbers) -> list[tuple[str, int, str]]:
+    found = questions(runner, run=held_back())
+    return [(e.patch, e.steps, e.status) for e in found if e.question == "P02"]
+
+
+def test_a_rate_that_is_better_and_not_by_enough_is_given_more_steps() -> None:
+    told = faster(Slow({"lr:x10": 2.24}, control=2.25))
+    assert [(patch, steps) for patch, steps, _ in told] == [("lr:x10", 80), ("lr:x100", 80), ("lr:x100", 300)]
+    assert [status for *_, status in told] == ["inconclusive", "inconclusive", "confirmed"]
+
+
+def test_a_rate_that_is_worse_ends_the_search() -> None:
+    assert [p for p, *_ in faster(Numbers({"lr:x10": 2.6}, control=2.25))] == ["lr:x10"]
+    # no better, and no worse: a hundred times the rate is tried, but not for longer
+    assert [(p, n) for p, n, _ in faster(Numbers({"lr:x10": 2.24, "lr:x100": 2.4}, control=2.25))] == [
+        ("lr:x10", 80), ("lr:x100", 80),
+    ]  # fmt: skip
+
+
+def test_both_modes_are_compared_where_the_mode_matters_and_nothing_was_found() -> None:
+    dropout = ModuleInfo(0, "model.1", "Dropout", "dropout", 0)
+    plain = ModuleInfo(0, "model.1", "Linear", "linear", 0)
+    root = RootInfo(0, "model", "Net", train_calls=60)
+
+    def asked(module: ModuleInfo, **ends: float) -> bool:
+        runner = Numbers({k.replace("_", ":"): v for k, v in ends.items()}, control=1.0)
+        list(investigate(Lab(runner, 60.0), held_back(extra=(root, module)), ()))
+        return any("probe:modes" in told for told in runner.asked)
+
+    assert asked(dropout)
+    assert not asked(plain)
+    assert not asked(dropout, **{"lr_x0.1": 0.3})
 
 
 def test_many_experiments_need_smaller_p_values() -> None:

@@ -151,10 +151,12 @@ def test_float32_copies_of_the_weights(tmp_path: Path) -> None:
             assert held.dtype is torch.bfloat16
             assert held.grad is gradient
 
+    near_zero = [(x / 100, y) for x, y in batches()]  # no unit saturates: all have gradients
+
     def moved(patches: str) -> float:
         model = mlp()
         torch.nn.init.ones_(model[0].weight)
-        loop = Short(model.bfloat16(), optimizer=lambda p: torch.optim.Adam(p, lr=1.5e-3))
+        loop = Short(model.bfloat16(), optimizer=lambda p: torch.optim.Adam(p, lr=1.5e-3), pairs=near_zero * 3)
         first = next(model.parameters()).detach().clone()
         done = patched(tmp_path, patches, loop)
         assert not patches or done.applied[patches] > 0
@@ -357,3 +359,24 @@ def test_neighbours_are_measured(tmp_path: Path) -> None:
     moved = torch.cat([torch.roll(part, 2) for part in y.split(6)])
     shifted = measured(moved)
     assert max(shifted["shifts"]) == shifted["shifts"][5 - 2] > 0.95
+
+
+def test_neighbours_of_numbers_are_measured(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    x = torch.randn(120, 2)
+    y = x.sum(1)
+
+    def measured(targets: torch.Tensor) -> dict[str, Any]:
+        model = nn.Sequential(nn.Linear(2, 8), nn.Tanh(), nn.Linear(8, 1))
+        pairs = list(zip(x.split(6), targets.split(6)))
+        loop = Loop(model, lambda out, t: F.mse_loss(out.squeeze(1), t), pairs=pairs)
+        return patched(tmp_path, "probe:neighbours", loop).run.probe("neighbours").result
+
+    right = measured(y)
+    assert (right["classes"], right["chance"]) == (0, 0.0)
+    assert right["agreement"] > 0.8
+    assert abs(measured(y[torch.randperm(120)])["agreement"]) < 0.3
+    moved = torch.cat([torch.roll(part, 2) for part in y.split(6)])
+    shifts = measured(moved)["shifts"]
+    assert max(shifts) == shifts[5 - 2] > 0.8
+    assert measured(torch.full((120,), 0.5))["agreement"] == 0.0  # nothing varies

@@ -99,6 +99,19 @@ def test_a_control_that_is_never_finite() -> None:
         compare([Pair(never, never)] * SEEDS)
 
 
+def test_a_control_that_exploded_at_once_does_not_set_the_start() -> None:
+    exploded, learns = np.full(STEPS, 1e9), falling(1.0)
+    pair = Pair(exploded, learns)
+    assert pair.start() == 1e9
+    assert pair.untrained() == Pair(learns, exploded).untrained() == pytest.approx(2.3, abs=0.3)
+    before, after = pair.blocks()
+    assert before == pytest.approx([4 * pair.untrained()] * BLOCKS)
+    assert after.mean() < 1.3
+    assert compare([Pair(exploded, falling(1.0, seed=s)) for s in range(SEEDS)]).status == "confirmed"
+    never = Pair(np.full(STEPS, NAN), learns)
+    assert never.untrained() == never.start()
+
+
 def test_losses_around_zero_keep_their_size() -> None:
     """A policy's loss, or one of a critic, starts at 0: what comes after it is no divergence."""
     control, patched = falling(1.0, start=0.0), falling(0.5, start=0.0)  # they rise

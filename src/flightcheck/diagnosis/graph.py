@@ -199,6 +199,7 @@ CAUSES: Final[tuple[Cause, ...]] = (
     _row("S07", "L16 P33"),
     _row("L16", "P33"),
     _row("C25", "P34"),
+    _row("C25", "S02", when=_severe),  # tried on the script's evaluation
 )
 
 SYMPTOMS: Final = frozenset({"C07", "C11", "C12", "C13", "C25", "L16", "P33", "P34", "S01", "S02", "S07"})

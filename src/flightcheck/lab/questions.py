@@ -8,6 +8,7 @@ from typing import Final
 
 import numpy as np
 
+from flightcheck.checks.connections.c25_train_eval_gap import depends_on_mode
 from flightcheck.checks.parameters.p14_adam_epsilon_dominates import dominated
 from flightcheck.checks.parameters.p17_gradient_clipping_misuse import clips_hard
 from flightcheck.checks.start.s02_input_ignored_entirely import makes_little_difference
@@ -22,6 +23,7 @@ _SHORT_STEPS: Final = 80
 _LONG_STEPS: Final = 300
 _FIT_STEPS: Final = 400
 _LEAK_STEPS: Final = 4
+_MODE_STEPS: Final = 120
 
 
 def questions(lab: Lab, run: Run, asked: set[str]) -> Iterator[Experiment]:
@@ -37,7 +39,11 @@ def questions(lab: Lab, run: Run, asked: set[str]) -> Iterator[Experiment]:
     for experiment in chain(_without_regularization(lab, run, permuted), _steps_of_another_size(lab, run, asked)):
         found = found or experiment.status == "confirmed"
         yield experiment
-    if makes_little_difference(permuted) and not found:
+    if found:
+        return
+    if depends_on_mode(run):
+        _measure(lab, run, ("modes",), _MODE_STEPS)
+    if makes_little_difference(permuted):
         yield from _without_inputs(lab, run)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any, Final
 
 import torch
@@ -40,10 +41,16 @@ def module_kind(module: nn.Module) -> str:
     return "container" if next(module.children(), None) is not None else "other"
 
 
+def reads_mode(module_class: type[nn.Module]) -> bool:
+    """The class is not PyTorch's, and its ``forward`` asks for the mode (``self.training``)."""
+    code = getattr(inspect.unwrap(module_class.forward), "__code__", None)
+    return "training" in getattr(code, "co_names", ()) and not module_class.__module__.startswith("torch.nn")
+
+
 def module_settings(module: nn.Module) -> dict[str, Any]:
     """The scalar options of a module of PyTorch (not of the user's own, whose attributes mean anything)."""
     if not type(module).__module__.startswith("torch.nn"):
-        return {}
+        return {"reads_mode": True} if reads_mode(type(module)) else {}
     settings: dict[str, Any] = {}
     for name in _SETTINGS:
         value = getattr(module, name, None)

@@ -6,13 +6,14 @@ from collections.abc import Callable
 from typing import Final
 
 from flightcheck.adapters.torch.patching.boundaries import Boundaries
-from flightcheck.adapters.torch.probes import gradients, leaks, neighbours
+from flightcheck.adapters.torch.probes import gradients, leaks, modes, neighbours
 from flightcheck.patch import Patch
 
 _PROBES: Final[dict[str, Callable[[Boundaries, Patch], None]]] = {
     "neighbours": neighbours.install,
     "leaks": leaks.install,
     "gradients": gradients.install,
+    "modes": modes.install,
 }
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import inspect
-from pathlib import Path
 from typing import Any, Final
 
 import torch
 
 from flightcheck.adapters.torch.forward import first_tensor
 from flightcheck.adapters.torch.patching.boundaries import Boundaries
+from flightcheck.adapters.torch.probes.sources import as_written, file_of
 from flightcheck.patch import Patch
 from flightcheck.recording.experiments import Probe
 
@@ -35,7 +35,7 @@ def install(b: Boundaries, patch: Patch) -> None:
 
     def make(original: Any) -> Any:
         def apply(cls: type, *args: Any, **kwargs: Any) -> Any:
-            if b.observer.watch.mine() and b.observer.lines.is_user(_file(cls)) and not kwargs:
+            if b.observer.watch.mine() and b.observer.lines.is_user(file_of(cls)) and not kwargs:
                 asked.note(cls, args)
             return original.__func__(cls, *args, **kwargs)
 
@@ -53,13 +53,6 @@ def install(b: Boundaries, patch: Patch) -> None:
 
     b.probes.append(told)
     b.acted(patch)
-
-
-def _file(cls: type) -> str:
-    try:
-        return str(Path(inspect.getfile(cls)).resolve())
-    except (TypeError, OSError):
-        return "<string>"
 
 
 def compare(cls: Any, calls: list[tuple[Any, ...]]) -> dict[str, Any]:
@@ -87,12 +80,9 @@ def compare(cls: Any, calls: list[tuple[Any, ...]]) -> dict[str, Any]:
         line = inspect.getsourcelines(cls.backward)[1]
     except (OSError, TypeError):
         line = 0
-    file = Path(_file(cls))
-    # The trial works in a copy of the user's folder: relative to it the file has the same name.
-    here = file.relative_to(Path.cwd()) if file.is_relative_to(Path.cwd()) else file
     return {
         "name": cls.__name__,
-        "file": str(here),
+        "file": as_written(file_of(cls)),
         "line": line,
         "error": sorted(errors)[len(errors) // 2],
         "on_purpose": all(flat),

@@ -1,0 +1,23 @@
+"""Handwritten digits with a small network and Adam."""
+
+import torch
+from sklearn.datasets import load_digits
+from torch import nn
+from torch.utils.data import DataLoader, TensorDataset
+
+torch.manual_seed(0)
+x, y = load_digits(return_X_y=True)
+inputs, labels = torch.tensor(x / 16, dtype=torch.float32), torch.tensor(y)
+loader = DataLoader(TensorDataset(inputs, labels), batch_size=64, shuffle=True)
+
+model = nn.Sequential(nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 10))
+optimizer = torch.optim.Adam(model.parameters(), lr=1e-3, eps=1.0)
+loss_fn = nn.CrossEntropyLoss()
+
+for epoch in range(12):
+    for a, b in loader:
+        optimizer.zero_grad()
+        loss = loss_fn(model(a), b)
+        loss.backward()
+        optimizer.step()
+    print(epoch, loss.item())
