@@ -55,6 +55,8 @@ def test_all_zero_inputs_fail() -> None:
     state = batches(8, **zero)
     other = batches(8, argument="1")
     assert verdict_of("D15", run_of(LINEAR, *state, *other)).status == "pass"
+    points = batches(8, requires_grad=True)  # of an equation, beside its initial condition at 0
+    assert verdict_of("D15", run_of(LINEAR, *state, *points)).status == "pass"
 
 
 def test_divided_by_255_twice_fails() -> None:

@@ -14,9 +14,9 @@ SCRIPT = str(Path(__file__).parent / "trainings" / "kinds.py")
 KINDS = [
     "mlp", "cnn", "lstm", "transformer", "frozen_encoder", "gan", "accumulation", "amp", "grad_scaler", "lbfgs",
     "tied", "sparse", "checkpointing", "manual_sgd", "reinforcement", "workers", "loader_in_process",
-    "double_backward", "copies", "functional",
+    "double_backward", "copies", "functional", "handmade_loss",
 ]  # fmt: skip
-IN_CHECK = ["transformer", "gan", "loader_in_process"]
+IN_CHECK = ["transformer", "gan", "loader_in_process", "handmade_loss"]
 
 
 def recorded(folder: Path) -> Run:
@@ -61,7 +61,7 @@ def test_a_check_with_more_steps_than_the_training_has(server: Server, tmp_path:
 
 def test_processes_of_their_own(tmp_path: Path) -> None:
     """As a user starts it; several trainings in one process, so that later ones meet the watching phase."""
-    kinds = ["mlp", "transformer", "cnn", "gan", "frozen_encoder", "checkpointing"]
+    kinds = ["mlp", "transformer", "cnn", "gan", "frozen_encoder", "checkpointing", "handmade_loss"]
     without = plain(tmp_path, SCRIPT, *kinds)
     assert without.out.count("\n") == len(kinds), without.err
     within = watched(tmp_path, "run", "--fail-on", "never", SCRIPT, *kinds)

@@ -240,14 +240,14 @@ class LoaderInfo:
 
 @dataclass(frozen=True)
 class LossSite:
-    """One line that computes a loss through a function of the framework."""
+    """One line that computes a loss through a function of the framework, or by hand as such a function would."""
 
     index: int
     function: str
     """``cross_entropy``, ``mse_loss``, …: the functional name, also when a module calls it."""
     location: Location | None
     settings: dict[str, Any] = field(default_factory=dict)
-    """reduction, ignore_index, label_smoothing, weighted, from_module, log_input, log_target."""
+    """reduction, ignore_index, label_smoothing, weighted, handmade, log_input, log_target."""
     train_calls: int = 0
     eval_calls: int = 0
     input_location: Location | None = None

@@ -37,11 +37,21 @@ class _Axis:
 
 
 def axes_of(
-    site: int, step: int, given: torch.Tensor, target: torch.Tensor, *, axis: int, lines: dict[Any, Location]
+    site: int,
+    step: int,
+    given: torch.Tensor,
+    target: torch.Tensor,
+    *,
+    axis: int,
+    lines: dict[Any, Location],
+    made: Any = None,
 ) -> LossAxes:
-    """How the axis `axis` of a prediction relates to the outputs of the layer that made it."""
+    """How the axis `axis` of a prediction relates to the outputs of the layer that made it.
+
+    `made` is the prediction's node where the tensor itself does not know it.
+    """
     found = _Axis(list(given.shape), axis, given.shape[axis])
-    node = given.grad_fn
+    node = made or given.grad_fn
     for _ in range(_LONGEST):
         if node is None or not (following := _step_back(node, found)):
             break

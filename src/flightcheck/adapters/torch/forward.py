@@ -288,7 +288,7 @@ class Forward:
             self.phases[root.info.index] = phase
             self.evaluated(root)
             if self.evaluations < 3:
-                self.operations.resume()
+                self.operations.resume_everything()
         phase.calls += 1
         phase.functional_dropout = phase.functional_dropout or self.dropout_line
         self.dropout_line = None
@@ -346,7 +346,7 @@ class Forward:
         if self.phases:
             self.answers.end_phase()
             if not self.watch.learning:
-                self.operations.suspend()
+                self.operations.rest()
         self.phases.clear()
         self.losses.eval_calls = 0
         self.losses.eval_values.clear()

@@ -1,4 +1,4 @@
-"""The loss functions of `torch.nn.functional`: who called them, with what."""
+"""The loss functions of `torch.nn.functional`, and their like written by hand: who called them, with what."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ import torch
 from flightcheck.adapters.torch.axes import axes_of
 from flightcheck.adapters.torch.discovery import Discovery
 from flightcheck.adapters.torch.graph import behind_views
+from flightcheck.adapters.torch.handmade_losses import HandmadeLoss
 from flightcheck.adapters.torch.operations import Operations
 from flightcheck.adapters.torch.padding import padded_target
 from flightcheck.adapters.torch.watch import Watch, is_plain_tensor
-from flightcheck.recording.provenance import argument_data_origin, argument_order_origin
+from flightcheck.recording.provenance import argument_data_origin, argument_order_origin, difference_data_origin
 from flightcheck.recording.records import Location, LossCall, LossSite
 
 FUNCTIONS: Final = (
@@ -33,6 +34,18 @@ _MOST_CALLS: Final = 400
 _MOST_ELEMENTS: Final = 65_536
 """Elements looked at per tensor; rows beyond are left out."""
 _OPTIONS: Final = ("reduction", "ignore_index", "label_smoothing", "delta", "beta", "log_target", "log_input", "full")
+
+
+@dataclasses.dataclass(frozen=True)
+class _Call:
+    """One call of a loss."""
+
+    prediction: torch.Tensor
+    made: Any
+    """The node that made the prediction."""
+    target: torch.Tensor
+    value: float
+    result_shape: list[int]
 
 
 class Losses:
@@ -54,6 +67,9 @@ class Losses:
         """Told the target of every observed training call."""
         self.scored: Callable[[torch.Tensor, torch.Tensor], None] = lambda given, target: None
         """Told input and target of every classification loss without gradients."""
+        self.by_hand: Callable[[HandmadeLoss], None] = lambda loss: None
+        """Told every loss written by hand on which backward is called."""
+        operations.by_hand.found = self.entered
         self.last_inputs: Callable[[], list[tuple[str, weakref.ref[torch.Tensor]]]] = list
         """What the model was last called with."""
 
@@ -64,8 +80,7 @@ class Losses:
         if not (isinstance(given, torch.Tensor) and isinstance(target, torch.Tensor)):
             return
         training = torch.is_grad_enabled() and isinstance(result, torch.Tensor) and result.requires_grad
-        location = self.watch.lines.here()
-        index = self._site(function, location, args, kwargs)
+        index = self._site_of_call(function, self.watch.lines.here(), args, kwargs)
         counts = self._counts[index]
         if not training:
             counts[1] += 1
@@ -78,19 +93,39 @@ class Losses:
         counts[0] += 1
         if self.watch.learning:
             self.operations.terms.result_of(index, result)
+        if self._is_observed(index, given, target):
+            self._observe(index, _Call(given, given.grad_fn, target, _mean(result), list(result.shape)))
+
+    def entered(self, loss: HandmadeLoss) -> None:
+        """Backward is called on a loss that the script wrote by hand."""
+        self.by_hand(loss)
+        index = self._site(loss.function, loss.location)
+        if index == len(self.sites):
+            compared = self.operations.lines.get(loss.comparison)
+            side = "right" if loss.target_is_right else "left"
+            origin = difference_data_origin(compared.file, compared.line, side) if compared else None
+            settings = {"reduction": loss.reduction, "handmade": True, "weighted": False}
+            self._add_site(loss.function, loss.location, settings, origin)
+        self._counts[index][0] += 1
+        if self._is_observed(index, loss.prediction, loss.target):
+            self._observe(index, _Call(loss.prediction, loss.prediction_node, loss.target, loss.value, []))
+
+    def _is_observed(self, index: int, given: torch.Tensor, target: torch.Tensor) -> bool:
+        """Whether to look at this call in full."""
         seen = self._observed[index]
         if seen >= _MOST_CALLS or not (seen < _DENSE_CALLS or self.watch.sampled):
-            return
-        if not (is_plain_tensor(given) and is_plain_tensor(target) and given.numel() and target.numel()):
-            return
-        self._observed[index] += 1
-        self.answered(index, target)
-        self._observe(index, function, given, target, result)
+            return False
+        return bool(is_plain_tensor(given) and is_plain_tensor(target) and given.numel() and target.numel())
 
-    def _site(self, function: str, location: Location | None, args: tuple[Any, ...], kwargs: dict[str, Any]) -> int:
-        key = (function, location)
-        if key not in self._index:
-            self._index[key] = len(self.sites)
+    def _site(self, function: str, location: Location | None) -> int:
+        """The index of a site; that of the next one if it is new."""
+        return self._index.get((function, location), len(self.sites))
+
+    def _site_of_call(
+        self, function: str, location: Location | None, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> int:
+        index = self._site(function, location)
+        if index == len(self.sites):
             settings = {k: kwargs[k] for k in _OPTIONS if isinstance(kwargs.get(k), (bool, int, float, str))}
             weight = args[2] if len(args) > 2 else kwargs.get("weight")
             settings["weighted"] = isinstance(weight, torch.Tensor) or isinstance(
@@ -100,24 +135,34 @@ class Losses:
                 settings["weight_ratio"] = _ratio(kwargs.get("pos_weight", weight))
             origin = argument_data_origin(location.file, location.line, "target", 1) if location else None
             order = argument_order_origin(location.file, location.line, "target", 1) if location else None
-            self.sites.append(
-                LossSite(
-                    len(self.sites), function, location, settings,
-                    target_origin=self.watch.lines.of(*origin) if origin else None,
-                    target_order=self.watch.lines.of(*order) if order else None,
-                )
-            )  # fmt: skip
-            self._observed.append(0)
-            self._counts.append([0, 0])
-        return self._index[key]
+            self._add_site(function, location, settings, origin, order)
+        return index
 
-    def _observe(self, index: int, function: str, given: torch.Tensor, target: torch.Tensor, result: Any) -> None:
+    def _add_site(
+        self,
+        function: str,
+        location: Location | None,
+        settings: dict[str, Any],
+        origin: tuple[str, int] | None,
+        order: tuple[str, int] | None = None,
+    ) -> None:
+        index = self._index[function, location] = len(self.sites)
+        found, ordered = (self.watch.lines.of(*at) if at else None for at in (origin, order))
+        self.sites.append(LossSite(index, function, location, settings, target_origin=found, target_order=ordered))
+        self._observed.append(0)
+        self._counts.append([0, 0])
+
+    def _observe(self, index: int, call: _Call) -> None:
+        given, made, target = call.prediction, call.made, call.target
+        self._observed[index] += 1
+        self.answered(index, target)
+        function = self.sites[index].function
         if self._observed[index] <= _AXES_CALLS and (axis := _class_axis(function, given)) is not None:
             self._padding(index, target)
             lines = self.operations.lines
-            self.watch.writer.append(axes_of(index, self.watch.step, given, target, axis=axis, lines=lines))
-        node = behind_views(given.grad_fn)
-        owner = self.operations.owners.get(given.grad_fn, self.operations.owners.get(node))
+            self.watch.writer.append(axes_of(index, self.watch.step, given, target, axis=axis, lines=lines, made=made))
+        node = behind_views(made)
+        owner = self.operations.owners.get(made, self.operations.owners.get(node))
         module = self.discovery.modules.get(owner) if owner is not None else None
         line = self.operations.lines.get(node)
         if line is not None and self.sites[index].input_location is None:
@@ -125,7 +170,6 @@ class Losses:
         with torch.no_grad():
             facts = input_facts(function, given.detach())
             facts |= target_facts(function, target.detach(), facts.get("classes", 0), self.sites[index].settings)
-            value = float(result.detach()) if result.numel() == 1 else float(result.detach().float().mean())
         self.watch.writer.append(
             LossCall(
                 site=index,
@@ -133,10 +177,10 @@ class Losses:
                 training=True,
                 input_shape=list(given.shape),
                 target_shape=list(target.shape),
-                result_shape=list(result.shape),
+                result_shape=call.result_shape,
                 input_dtype=str(given.dtype).removeprefix("torch."),
                 target_dtype=str(target.dtype).removeprefix("torch."),
-                value=value,
+                value=call.value,
                 input_op=node.name() if node is not None else "",
                 input_module=module.path if module else "",
                 input_module_type=module.type if module else "",
@@ -158,6 +202,10 @@ class Losses:
         for i, (trained, evaluated) in enumerate(self._counts):
             self.sites[i] = dataclasses.replace(self.sites[i], train_calls=trained, eval_calls=evaluated)
             self.watch.writer.put(self.sites[i], i)
+
+
+def _mean(result: torch.Tensor) -> float:
+    return float(result.detach()) if result.numel() == 1 else float(result.detach().float().mean())
 
 
 def _ratio(weight: Any) -> float:

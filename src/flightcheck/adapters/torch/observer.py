@@ -159,6 +159,7 @@ class TorchObserver:
             self.protocol.record("forward", call.root.info.index, call.location, **call.data)
         self.loaders.trained()
         self.protocol.before_backward()
+        self.operations.by_hand.enter(loss)
         if not finite and not self.non_finite.found:
             self.budget.alarm()
             self.non_finite.loss_is_not_finite(loss, self._last_site, location)
@@ -220,6 +221,8 @@ class TorchObserver:
         if held.depth > 1:
             return
         held.closure |= closure
+        if not (closure or self.operations.everything):
+            self.operations.suspend()
         if not self.optimizers.steps_total:
             self.checkpoints.settle()
         nonzero, norm = self.statistics.gradients(held)
@@ -259,6 +262,8 @@ class TorchObserver:
             self._main = held
             self._stepped.clear()
             self.end_round()
+        elif not self.operations.everything:
+            self.operations.rest()  # until the backward of the next optimizer
 
     # -- rounds -------------------------------------------------------------------------------------------------
 
@@ -270,12 +275,12 @@ class TorchObserver:
         self._backwards_in_round = 0
         sampled = self.budget.end_round()
         self.watch.step += 1
+        self.watch.sampled = sampled
         if self.watch.learning and self.steps >= self._learn_until:
             self.watch.learning = False
-            self.operations.suspend()
+            self.operations.rest()
         elif not self.watch.learning and not self.forward.phases:
-            self.operations.suspend()
-        self.watch.sampled = sampled
+            self.operations.rest()
         if sampled and not self.watch.compiled:
             self.activations.arm()
         now = time.perf_counter()
@@ -290,7 +295,7 @@ class TorchObserver:
             self._relearned += 1
             self._learn_until = self.steps + LEARNING_STEPS
             self.watch.learning = True
-            self.operations.resume()
+            self.operations.resume_everything()
 
     def _write_round(self) -> None:
         writer, step = self.watch.writer, self.watch.step

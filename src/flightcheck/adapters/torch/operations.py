@@ -1,7 +1,8 @@
 """The learning pass's view of single tensor operations: lines of graph nodes, cuts, broadcasts, metrics.
 
 A `TorchFunctionMode` sees every call of PyTorch's Python API. It costs 1–2 µs per call, so it is active in the
-learning pass and in the first evaluation phases only, and never while a model is evaluated (fused kernels of
+learning pass and in the first evaluation phases only (later it looks for losses written by hand, in measured rounds of
+a script that has them), and never while a model is evaluated (fused kernels of
 PyTorch look whether a mode is active, and would compute in another order).
 """
 
@@ -17,6 +18,8 @@ from torch.utils._device import DeviceContext
 
 from flightcheck.adapters.torch.discovery import Discovery
 from flightcheck.adapters.torch.graph import behind_views, leaves_of
+from flightcheck.adapters.torch.handmade_losses import OPERATIONS as LOSS_OPERATIONS
+from flightcheck.adapters.torch.handmade_losses import HandmadeLosses
 from flightcheck.adapters.torch.metrics import COMPARISONS, Metrics
 from flightcheck.adapters.torch.terms import LossTerms
 from flightcheck.adapters.torch.watch import Watch
@@ -57,6 +60,7 @@ class Operations(TorchFunctionMode):
         """Node → line of this round; emptied when the round ends, so that no graph outlives its use."""
         self.owners: dict[Any, int] = {}
         """Node → innermost module that returned it, this round."""
+        self.by_hand = HandmadeLosses(watch, self.owners)
         self.modules: list[Any] = []
         """Modules being called, outermost first (learning pass)."""
         self.with_grad: list[bool] = []
@@ -69,6 +73,8 @@ class Operations(TorchFunctionMode):
         """Whole numbers that ``pad_sequence`` filled rows up with."""
         self.active = False
         """The mode is on PyTorch's stack: below those of the user, whose ``with`` takes off what lies on top."""
+        self.everything = True
+        """It looks at all operations, not at losses written by hand alone."""
         self._cuts: dict[tuple[str, Location | None], GraphCut] = {}
         self._broadcasts: dict[tuple[str, Location | None], Broadcast] = {}
         self._served: dict[int, set[int]] = {}
@@ -84,6 +90,19 @@ class Operations(TorchFunctionMode):
             bottom = 1 if stack and isinstance(stack[0], DeviceContext) else 0  # which insists on its place
             _arrange([*stack[:bottom], self, *stack[bottom:]])
 
+    def resume_everything(self) -> None:
+        """Start looking at all operations."""
+        self.everything = True
+        self.resume()
+
+    def rest(self) -> None:
+        """Stop looking, but for losses written by hand where there are any to be seen."""
+        self.everything = False
+        if self.by_hand.wanted():
+            self.resume()
+        else:
+            self.suspend()
+
     def suspend(self) -> bool:
         """Stop looking; False if we did not look, or are inside a call that we look at and cannot be taken off now."""
         if not self.active or self not in (stack := _stack()):
@@ -97,14 +116,20 @@ class Operations(TorchFunctionMode):
         self.lines.clear()
         self.owners.clear()
         self.terms.end_round()
+        self.by_hand.end_round()
 
     # -- looking ------------------------------------------------------------------------------------------------
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         result = func(*args, **(kwargs or {}))
-        if self.watch.mine() and not self.watch.busy:
+        name = getattr(func, "__name__", "")
+        of_loss = name in LOSS_OPERATIONS
+        if (of_loss or self.everything) and self.watch.mine() and not self.watch.busy:
             try:
-                self._look(func, args, kwargs or {}, result)
+                if self.everything:
+                    self._look(func, args, kwargs or {}, result)
+                if of_loss:
+                    self.by_hand.look(name, args, kwargs or {}, result)
             except Exception as e:
                 self.watch.note_error("operations", e)
         return result

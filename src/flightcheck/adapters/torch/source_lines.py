@@ -21,6 +21,8 @@ _LIBRARIES = tuple(
         str(Path(sys.base_prefix) / "lib"),
     }
 )
+_DISPATCH = tuple(str(Path("torch", name)) for name in ("_tensor.py", "overrides.py"))
+"""Where PyTorch passes the operators of tensors on."""
 
 
 class SourceLines:
@@ -47,6 +49,13 @@ class SourceLines:
                 return self.at(frame)
             frame = frame.f_back
         return None
+
+    def calling(self) -> Location | None:
+        """The line of the user's code that called a tensor operation; None if a library's code did."""
+        frame: FrameType | None = sys._getframe(1)
+        while frame is not None and _passes_on(frame.f_code.co_filename):
+            frame = frame.f_back
+        return self.at(frame) if frame is not None and self.is_user(frame.f_code.co_filename) else None
 
     def construction(self, constructed: Any, depth: int = 1) -> Location | None:
         """The line that constructs an object, asked from inside its ``__init__``.
@@ -85,6 +94,10 @@ class SourceLines:
             known = Location(file, number, code.co_name, text[:300])
             self._locations[code, number] = known
         return known
+
+
+def _passes_on(file: str) -> bool:
+    return file.startswith(_PACKAGE) or file.endswith(_DISPATCH)
 
 
 def _initializes(frame: FrameType, constructed: Any) -> bool:

@@ -58,7 +58,7 @@ class DtypeOrQuantizationLoss(Check):
             if len(batches) < self.batches.value:
                 too_few += 1
                 continue
-            others = [b for b in run.batches if b.training and b.root == root and b.argument != batches[0].argument]
+            others = [b for b in run.batches if b.training and b.root == root and b not in batches]
             reason = self._reason(batches, any(b.maximum > b.minimum for b in others))
             if reason:
                 line = line_of(batches[0])

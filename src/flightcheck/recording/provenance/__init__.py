@@ -27,6 +27,7 @@ __all__ = [
     "argument_order_origin",
     "argument_origin",
     "attribute_write",
+    "difference_data_origin",
     "in_every_nth_round",
     "loop_count",
     "order_origin",
@@ -135,6 +136,21 @@ def argument_order_origin(file: str, line: int, keyword: str, position: int | No
         argument = argument_value(source, line, keyword, position, losses=True) if source else None
         found = Follower(line).order(argument) if argument is not None else None
         return found.place if found is not None else None
+    except Exception:  # as above
+        return None
+
+
+def difference_data_origin(file: str, line: int, side: str) -> tuple[str, int] | None:
+    """Where the data on one side, ``left`` or ``right``, of the only minus between two values of a line come from."""
+    try:
+        source = read_source(file)
+        found = [
+            n for n in ast.walk(source.tree if source else ast.Module([], []))
+            if isinstance(n, ast.BinOp) and isinstance(n.op, ast.Sub) and n.lineno <= line <= end_of(n)
+        ]  # fmt: skip
+        if source is None or len(found) != 1:
+            return None
+        return Follower(line).data(Value(source, getattr(found[0], side)))
     except Exception:  # as above
         return None
 

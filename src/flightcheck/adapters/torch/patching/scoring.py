@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from flightcheck.adapters.torch.graph import behind_views
+from flightcheck.adapters.torch.handmade_losses import HandmadeLoss
 from flightcheck.adapters.torch.patching.boundaries import Arguments, Boundaries
 from flightcheck.adapters.torch.patching.losses import REGRESSION, arguments_of
 from flightcheck.recording.signals import ERROR
@@ -27,9 +28,17 @@ class Scoring:
         self._count, self._mean, self._squares = 0, 0.0, 0.0
 
     def install(self, boundaries: Boundaries) -> None:
-        """Look at each loss call, as patches leave it."""
+        """Look at each loss call, as patches leave it, and at each loss written by hand."""
         self._unwatched = boundaries.unwatched
         boundaries.at_loss(self._around)
+        self.observer.losses.by_hand = self._by_hand
+        self.observer.operations.by_hand.every_round = True
+
+    def _by_hand(self, loss: HandmadeLoss) -> None:
+        with torch.no_grad(), self._unwatched():
+            error = self._error(loss.function, loss.prediction, loss.target, {})
+        if error is not None:
+            self._write(error)
 
     def _around(self, call: Any, name: str, given: Arguments) -> Any:
         result = call(*given[0], **given[1])
