@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from flightcheck.recording.records import Batch, Location, LossCall, ModuleInfo
+from flightcheck.recording.batches import Batch
+from flightcheck.recording.loss_records import LossCall
+from flightcheck.recording.records import Location, ModuleInfo
 
 CALL = Location("train.py", 40, "main", "out = model(x)")
 ORIGIN = Location("train.py", 10, "", "X = torch.tensor(X) / 16.0 * 255")

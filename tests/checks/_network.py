@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from flightcheck.recording.records import Batch, Location, ModuleInfo, OptimizerInfo, ParameterInfo, RootInfo
+from flightcheck.recording.batches import Batch
+from flightcheck.recording.records import Location, ModuleInfo, OptimizerInfo, ParameterInfo, RootInfo
 
 
 def line(number: int) -> Location:

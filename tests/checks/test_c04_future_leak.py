@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from flightcheck.recording.experiments import Probe
-from flightcheck.recording.records import Location, LossSite, RootInfo
+from flightcheck.recording.loss_records import LossSite
+from flightcheck.recording.records import Location, RootInfo
 from flightcheck.testing import run_of, verdict_of
 
 ROOT = RootInfo(0, "model", "LM", Location("train.py", 20), Location("train.py", 31), train_calls=10)

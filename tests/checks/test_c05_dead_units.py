@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from flightcheck.recording.records import Batch, NonFinite
+from flightcheck.recording.batches import Batch
+from flightcheck.recording.records import NonFinite
 from flightcheck.recording.signals import ACTIVATION_DEAD, GRAD_NORM_TOTAL, NOT_THERE
 from flightcheck.testing import run_of, verdict_of
 from tests.checks._network import BATCHES, line, network

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from flightcheck.recording.records import LossCall, LossSite, Plan
+from flightcheck.recording.loss_records import LossCall, LossSite
+from flightcheck.recording.records import Plan
 from flightcheck.recording.signals import ACTIVATION_RMS, ACTIVATION_SPREAD
 from flightcheck.testing import run_of, verdict_of
 from tests.checks._network import BATCHES, line, network

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from flightcheck.recording.records import LossCall, LossSite
+from flightcheck.recording.loss_records import LossCall, LossSite
 from flightcheck.testing import run_of, verdict_of
 from tests.checks._network import line
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from flightcheck.recording.records import Batch, Call, Evaluation, ModuleInfo, Plan
+from flightcheck.recording.batches import Batch, Evaluation
+from flightcheck.recording.records import Call, ModuleInfo, Plan
 from flightcheck.testing import run_of, verdict_of
 from tests.checks._network import line, network
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
-from flightcheck.recording.records import Location, LossSite, NonFinite
+from flightcheck.recording.loss_records import LossSite
+from flightcheck.recording.records import Location, NonFinite
 from flightcheck.recording.signals import LOSS
 from flightcheck.testing import run_of, verdict_of
 from tests.checks._batches import ORIGIN, batches, losses

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from flightcheck.recording.inputs import FeatureTable
-from flightcheck.recording.records import LossSite, Plan
+from flightcheck.recording.loss_records import LossSite
+from flightcheck.recording.records import Plan
 from flightcheck.testing import run_of, verdict_of
 from tests.checks._batches import ORIGIN, batches, losses
 

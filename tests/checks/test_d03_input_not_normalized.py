@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from flightcheck.recording.records import Location, LossSite, ModuleInfo, Plan, RootInfo
+from flightcheck.recording.loss_records import LossSite
+from flightcheck.recording.records import Location, ModuleInfo, Plan, RootInfo
 from flightcheck.recording.signals import ACTIVATION_RMS
 from flightcheck.testing import run_of, verdict_of
 from tests.checks._batches import LINEAR, ORIGIN, batches, losses

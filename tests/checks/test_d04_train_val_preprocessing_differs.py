@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from flightcheck.recording.records import Batch, Location, Plan
+from flightcheck.recording.batches import Batch
+from flightcheck.recording.records import Location, Plan
 from flightcheck.testing import run_of, verdict_of
 from tests.checks._batches import LINEAR, ORIGIN, batches
 

@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from flightcheck.recording.records import LoaderInfo, Location, LossSite, Plan
+from flightcheck.recording.loss_records import LossSite
+from flightcheck.recording.records import LoaderInfo, Location, Plan
 from flightcheck.recording.run import Run
 from flightcheck.testing import run_of, verdict_of
 from tests.checks._batches import ORIGIN, batches, losses

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from flightcheck.checks.base import Verdict
-from flightcheck.recording.records import Location, LossSite, Plan
+from flightcheck.recording.loss_records import LossSite
+from flightcheck.recording.records import Location, Plan
 from flightcheck.testing import run_of, verdict_of
 from tests.checks._experiments import all_without_inputs, fit, neighbours, untested, without_inputs
 

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
+from flightcheck.recording.batches import Batch
 from flightcheck.recording.inputs import DatasetInfo
-from flightcheck.recording.records import Batch, LoaderInfo, Location, OptimizerInfo, ParameterInfo, Plan
+from flightcheck.recording.records import LoaderInfo, Location, OptimizerInfo, ParameterInfo, Plan
 from flightcheck.testing import run_of, verdict_of
 from tests.checks._batches import LINEAR, batches
 

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from flightcheck.recording.records import Location, LossSite
+from flightcheck.recording.loss_records import LossSite
+from flightcheck.recording.records import Location
 from flightcheck.testing import run_of, verdict_of
 from tests.checks._batches import batches, losses
 from tests.checks._datasets import LOADERS, train_set

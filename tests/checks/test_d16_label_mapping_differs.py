@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 
+from flightcheck.recording.batches import Evaluation
 from flightcheck.recording.inputs import Confusion
-from flightcheck.recording.records import Evaluation, Location, LossSite, Plan
+from flightcheck.recording.loss_records import LossSite
+from flightcheck.recording.records import Location, Plan
 from flightcheck.testing import run_of, verdict_of
 from tests.checks._batches import losses
 from tests.checks._datasets import LOADERS, VAL_LINE, train_set, val_set

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from flightcheck.checks.base import Verdict
-from flightcheck.recording.loss_records import LossAxes
-from flightcheck.recording.records import Location, LossCall, LossSite, ModuleInfo, ParameterInfo, Plan, RootInfo
+from flightcheck.recording.loss_records import LossAxes, LossCall, LossSite
+from flightcheck.recording.records import Location, ModuleInfo, ParameterInfo, Plan, RootInfo
 from flightcheck.recording.signals import WEIGHT_NORM
 from flightcheck.testing import run_of, verdict_of
 

@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from flightcheck.recording.records import Location, LossCall, LossSite, ModuleInfo
+from flightcheck.recording.loss_records import LossCall, LossSite
+from flightcheck.recording.records import Location, ModuleInfo
 from flightcheck.testing import run_of, verdict_of
 
 SITE = LossSite(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from flightcheck.recording.records import Location, LossCall, LossSite, NonFinite
+from flightcheck.recording.loss_records import LossCall, LossSite
+from flightcheck.recording.records import Location, NonFinite
 from flightcheck.testing import run_of, verdict_of
 
 SITE = LossSite(0, "nll_loss", Location("train.py", 50), input_location=Location("train.py", 22))

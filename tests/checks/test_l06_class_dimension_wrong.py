@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 
 from flightcheck.checks.base import Verdict
-from flightcheck.recording.loss_records import LossAxes
-from flightcheck.recording.records import Location, LossCall, LossSite, ModuleInfo
+from flightcheck.recording.loss_records import LossAxes, LossCall, LossSite
+from flightcheck.recording.records import Location, ModuleInfo
 from flightcheck.testing import run_of, verdict_of
 
 LINE, VIEW, SOFTMAX = Location("train.py", 50), Location("train.py", 48), Location("train.py", 30)

@@ -7,7 +7,8 @@ from dataclasses import replace
 import pytest
 
 from flightcheck.checks.loss.l07_shape_broadcast import doubled_axis
-from flightcheck.recording.records import Broadcast, Location, LossCall, LossSite
+from flightcheck.recording.loss_records import LossCall, LossSite
+from flightcheck.recording.records import Broadcast, Location
 from flightcheck.testing import run_of, verdict_of
 
 LINE = Location("train.py", 50, code="loss = ((model(x) - y) ** 2).mean()")

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from flightcheck.checks.base import Verdict
-from flightcheck.recording.loss_records import PaddedTarget
-from flightcheck.recording.records import Batch, Location, LossCall, LossSite
+from flightcheck.recording.batches import Batch
+from flightcheck.recording.loss_records import LossCall, LossSite, PaddedTarget
+from flightcheck.recording.records import Location
 from flightcheck.testing import run_of, verdict_of
 
 LINE = Location("train.py", 50)

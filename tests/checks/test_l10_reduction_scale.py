@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from flightcheck.checks.base import Verdict
-from flightcheck.recording.loss_records import LossTerm
-from flightcheck.recording.records import Batch, Call, Location, LossCall, LossSite, OptimizerInfo, Plan
+from flightcheck.recording.batches import Batch
+from flightcheck.recording.loss_records import LossCall, LossSite, LossTerm
+from flightcheck.recording.records import Call, Location, OptimizerInfo, Plan
 from flightcheck.recording.signals import LOSS
 from flightcheck.testing import run_of, verdict_of
 

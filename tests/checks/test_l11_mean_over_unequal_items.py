@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 
 from flightcheck.checks.base import Verdict
-from flightcheck.recording.loss_records import LossTerm
-from flightcheck.recording.records import Location, LossCall, LossSite
+from flightcheck.recording.loss_records import LossCall, LossSite, LossTerm
+from flightcheck.recording.records import Location
 from flightcheck.testing import run_of, verdict_of
 
 SITE = LossSite(0, "cross_entropy", Location("train.py", 50), train_calls=20)

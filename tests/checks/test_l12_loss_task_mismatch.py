@@ -7,7 +7,9 @@ from dataclasses import replace
 import pytest
 
 from flightcheck.checks.base import Verdict
-from flightcheck.recording.records import Evaluation, Location, LossCall, LossSite
+from flightcheck.recording.batches import Evaluation
+from flightcheck.recording.loss_records import LossCall, LossSite
+from flightcheck.recording.records import Location
 from flightcheck.testing import run_of, verdict_of
 
 SITE = LossSite(0, "cross_entropy", Location("train.py", 50), input_location=Location("train.py", 22))

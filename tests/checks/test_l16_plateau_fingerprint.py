@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from flightcheck.checks.base import Verdict
-from flightcheck.recording.records import Location, LossCall, LossSite, OptimizerInfo, Plan
+from flightcheck.recording.loss_records import LossCall, LossSite
+from flightcheck.recording.records import Location, OptimizerInfo, Plan
 from flightcheck.recording.signals import LOSS
 from flightcheck.testing import run_of, verdict_of
 

@@ -4,15 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from flightcheck.recording.records import (
-    Call,
-    GraphCut,
-    Location,
-    ModuleInfo,
-    OptimizerInfo,
-    ParameterInfo,
-    RootInfo,
-)
+from flightcheck.recording.records import Call, GraphCut, Location, ModuleInfo, OptimizerInfo, ParameterInfo, RootInfo
 from flightcheck.testing import run_of, verdict_of
 
 BACKWARD = Location("train.py", 60, "train")

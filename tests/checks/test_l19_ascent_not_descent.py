@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from flightcheck.checks.base import Verdict
-from flightcheck.recording.loss_records import LossTerm
-from flightcheck.recording.records import Location, LossCall, LossSite, OptimizerInfo, ParameterInfo, Plan, RootInfo
+from flightcheck.recording.loss_records import LossCall, LossSite, LossTerm
+from flightcheck.recording.records import Location, OptimizerInfo, ParameterInfo, Plan, RootInfo
 from flightcheck.testing import run_of, verdict_of
 
 MINUS, STEP, MADE = Location("train.py", 50), Location("train.py", 60), Location("train.py", 40)

@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 
 from flightcheck.checks.base import Verdict
+from flightcheck.recording.batches import Batch
+from flightcheck.recording.loss_records import LossCall, LossSite
 from flightcheck.recording.provenance import in_every_nth_round
-from flightcheck.recording.records import Batch, Call, Location, LossCall, LossSite, OptimizerInfo, Plan
+from flightcheck.recording.records import Call, Location, OptimizerInfo, Plan
 from flightcheck.testing import run_of, verdict_of
 
 LINE = Location("train.py", 30)

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from flightcheck.checks.base import Verdict
-from flightcheck.recording.records import Batch, OptimizerInfo, Plan, RootInfo
+from flightcheck.recording.batches import Batch
+from flightcheck.recording.records import OptimizerInfo, Plan, RootInfo
 from flightcheck.recording.signals import LEARNING_RATE, LOSS
 from flightcheck.testing import run_of, verdict_of
 

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from flightcheck.checks.base import Verdict
-from flightcheck.recording.records import Evaluation, Location, Plan
+from flightcheck.recording.batches import Evaluation
+from flightcheck.recording.records import Location, Plan
 from flightcheck.recording.signals import LOSS
 from flightcheck.testing import run_of, verdict_of
 

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from flightcheck.checks.base import Verdict
-from flightcheck.recording.records import Location, LossCall, LossSite, Plan
+from flightcheck.recording.loss_records import LossCall, LossSite
+from flightcheck.recording.records import Location, Plan
 from flightcheck.recording.signals import LOSS
 from flightcheck.testing import run_of, verdict_of
 

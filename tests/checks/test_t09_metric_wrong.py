@@ -11,7 +11,8 @@ import torch
 from torch import nn
 
 import flightcheck
-from flightcheck.recording.records import Location, LossCall, LossSite
+from flightcheck.recording.loss_records import LossCall, LossSite
+from flightcheck.recording.records import Location
 from flightcheck.recording.surroundings import Comparison
 from flightcheck.testing import run_of, verdict_of
 

@@ -14,7 +14,8 @@ import pytest
 from flightcheck.lab.processes import Script
 from flightcheck.lab.trials import Trained, Trial
 from flightcheck.options import SessionResult, WatchOptions
-from flightcheck.recording.records import Coverage, Location, LossCall, LossSite, RunInfo
+from flightcheck.recording.loss_records import LossCall, LossSite
+from flightcheck.recording.records import Coverage, Location, RunInfo
 from flightcheck.recording.store import RunWriter
 
 SITE = LossSite(0, "cross_entropy", Location("train.py", 50), train_calls=8)

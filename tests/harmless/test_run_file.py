@@ -18,7 +18,8 @@ import pytest
 from flightcheck.checks.registry import run_checks
 from flightcheck.cli.main import main
 from flightcheck.errors import RunFileError
-from flightcheck.recording.records import Location, LossSite, RunInfo
+from flightcheck.recording.loss_records import LossSite
+from flightcheck.recording.records import Location, RunInfo
 from flightcheck.recording.run import Run
 from flightcheck.recording.signals import GRAD_NORM, LOSS
 from flightcheck.recording.store import APPEND_BUDGET, FILE_NAME, FORMAT, FRAME_BUDGET, RunWriter

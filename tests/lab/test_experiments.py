@@ -16,8 +16,10 @@ from flightcheck.lab.experiments import Lab
 from flightcheck.lab.statistics import ALPHA
 from flightcheck.lab.trials import Trained, Trial
 from flightcheck.patch import Patch
+from flightcheck.recording.batches import Evaluation
 from flightcheck.recording.experiments import NO_TIME, Experiment, TrialInfo
-from flightcheck.recording.records import Evaluation, LossCall, ModuleInfo, OptimizerInfo, Plan, RootInfo
+from flightcheck.recording.loss_records import LossCall
+from flightcheck.recording.records import ModuleInfo, OptimizerInfo, Plan, RootInfo
 from flightcheck.recording.run import Run
 from flightcheck.recording.signals import ERROR, LEARNING_RATE, LOSS
 from flightcheck.recording.states import SecondMoments, StoredUpdate

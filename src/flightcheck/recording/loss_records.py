@@ -1,10 +1,84 @@
-"""Records of what a loss is put together from, and of the axis over which it compares classes."""
+"""Records of losses: the lines that compute them, their calls, what they are put together from, and their axes."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from flightcheck.recording.records import RECORDS, Location
+
+
+@dataclass(frozen=True)
+class LossSite:
+    """One line that computes a loss through a function of the framework, or by hand as such a function would."""
+
+    index: int
+    function: str
+    """``cross_entropy``, ``mse_loss``, …: the functional name, also when a module calls it."""
+    location: Location | None
+    settings: dict[str, Any] = field(default_factory=dict)
+    """reduction, ignore_index, label_smoothing, weighted, handmade, log_input, log_target."""
+    train_calls: int = 0
+    eval_calls: int = 0
+    input_location: Location | None = None
+    """The line that made the tensor given as prediction, where the learning pass saw it."""
+    target_origin: Location | None = None
+    """The line at which the values given as target were last computed, as far as the source tells."""
+    target_order: Location | None = None
+    """The line that decides which examples a hand-made target holds, and in which order."""
+
+
+@dataclass(frozen=True)
+class LossCall:
+    """One observed call of a loss function: shapes and ranges of its arguments."""
+
+    site: int
+    step: int
+    training: bool
+    """Gradients were enabled and the input needed one."""
+    input_shape: list[int]
+    target_shape: list[int]
+    result_shape: list[int]
+    input_dtype: str
+    target_dtype: str
+    value: float | None
+    input_min: float
+    input_max: float
+    target_min: float
+    target_max: float
+    input_op: str = ""
+    """Name of the last autograd operation that computed the input's values, for example ``SoftmaxBackward0``: views,
+    copies and casts (squeeze, transpose, select, clone …) are passed over."""
+    input_module: str = ""
+    """Path of the module whose output the input is, if it is one."""
+    input_module_type: str = ""
+    input_module_location: Location | None = None
+    classes: int = 0
+    """Size of the class dimension (1 for an input without one), for losses that have one."""
+    row_sum_error: float | None = None
+    """Largest distance of a row's sum over classes from 1."""
+    log_sum_error: float | None = None
+    """Largest absolute logsumexp over classes."""
+    target_distinct: int | None = None
+    """Number of different target values, None if more than 4096 values were there to count."""
+    target_integral: bool = False
+    """All target values are whole numbers."""
+    target_row_sum_error: float | None = None
+    """For targets with a class dimension: largest distance of a row's sum from 1."""
+    target_binary: bool = False
+    """All target values are 0 or 1."""
+    target_requires_grad: bool = False
+    input_std: float = 0.0
+    target_mean: float = 0.0
+    target_std: float = 0.0
+    label_counts: list[int] | None = None
+    """Counts of class ids 0…C−1 in the target, for at most 1000 classes."""
+    ignored: int = 0
+    input_column_spread: float | None = None
+    """Standard deviation over the batch of the predictions, mean over the other dimensions."""
+    input_value_op: str = ""
+    """As `input_op`, where an adapter records views there: the last operation that computed values, for example
+    ``SigmoidBackward0`` for ``sigmoid(x).squeeze(1)``. Empty if `input_op` already passes over views."""
 
 
 @dataclass(frozen=True)
@@ -89,4 +163,4 @@ class PaddedTarget:
     """Different numbers of filled positions among the rows."""
 
 
-RECORDS.update({cls.__name__: cls for cls in (LossTerm, LossAxes, PaddedTarget)})
+RECORDS.update({cls.__name__: cls for cls in (LossSite, LossCall, LossTerm, LossAxes, PaddedTarget)})

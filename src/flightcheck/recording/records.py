@@ -239,79 +239,6 @@ class LoaderInfo:
 
 
 @dataclass(frozen=True)
-class LossSite:
-    """One line that computes a loss through a function of the framework, or by hand as such a function would."""
-
-    index: int
-    function: str
-    """``cross_entropy``, ``mse_loss``, …: the functional name, also when a module calls it."""
-    location: Location | None
-    settings: dict[str, Any] = field(default_factory=dict)
-    """reduction, ignore_index, label_smoothing, weighted, handmade, log_input, log_target."""
-    train_calls: int = 0
-    eval_calls: int = 0
-    input_location: Location | None = None
-    """The line that made the tensor given as prediction, where the learning pass saw it."""
-    target_origin: Location | None = None
-    """The line at which the values given as target were last computed, as far as the source tells."""
-    target_order: Location | None = None
-    """The line that decides which examples a hand-made target holds, and in which order."""
-
-
-@dataclass(frozen=True)
-class LossCall:
-    """One observed call of a loss function: shapes and ranges of its arguments."""
-
-    site: int
-    step: int
-    training: bool
-    """Gradients were enabled and the input needed one."""
-    input_shape: list[int]
-    target_shape: list[int]
-    result_shape: list[int]
-    input_dtype: str
-    target_dtype: str
-    value: float | None
-    input_min: float
-    input_max: float
-    target_min: float
-    target_max: float
-    input_op: str = ""
-    """Name of the last autograd operation that computed the input's values, for example ``SoftmaxBackward0``: views,
-    copies and casts (squeeze, transpose, select, clone …) are passed over."""
-    input_module: str = ""
-    """Path of the module whose output the input is, if it is one."""
-    input_module_type: str = ""
-    input_module_location: Location | None = None
-    classes: int = 0
-    """Size of the class dimension (1 for an input without one), for losses that have one."""
-    row_sum_error: float | None = None
-    """Largest distance of a row's sum over classes from 1."""
-    log_sum_error: float | None = None
-    """Largest absolute logsumexp over classes."""
-    target_distinct: int | None = None
-    """Number of different target values, None if more than 4096 values were there to count."""
-    target_integral: bool = False
-    """All target values are whole numbers."""
-    target_row_sum_error: float | None = None
-    """For targets with a class dimension: largest distance of a row's sum from 1."""
-    target_binary: bool = False
-    """All target values are 0 or 1."""
-    target_requires_grad: bool = False
-    input_std: float = 0.0
-    target_mean: float = 0.0
-    target_std: float = 0.0
-    label_counts: list[int] | None = None
-    """Counts of class ids 0…C−1 in the target, for at most 1000 classes."""
-    ignored: int = 0
-    input_column_spread: float | None = None
-    """Standard deviation over the batch of the predictions, mean over the other dimensions."""
-    input_value_op: str = ""
-    """As `input_op`, where an adapter records views there: the last operation that computed values, for example
-    ``SigmoidBackward0`` for ``sigmoid(x).squeeze(1)``. Empty if `input_op` already passes over views."""
-
-
-@dataclass(frozen=True)
 class Call:
     """One call of the training protocol, in order: the raw material of the order checks."""
 
@@ -324,86 +251,6 @@ class Call:
     """Index of the optimizer, root, scheduler or loader concerned."""
     location: Location | None = None
     data: dict[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Batch:
-    """What one training or evaluation step was fed with: the tensor inputs of a root module."""
-
-    step: int
-    training: bool
-    root: int
-    argument: str
-    """Position or name of the argument."""
-    shape: list[int]
-    dtype: str
-    digest: str
-    """Hash of (a fixed sample of) the values; equal batches have equal digests."""
-    minimum: float
-    maximum: float
-    mean: float
-    std: float
-    nonfinite: int
-    zeros: float
-    """Share of exact zeros."""
-    distinct: int | None = None
-    """Different values among a fixed sample of at most 4096 elements."""
-    feature_mean_max: float | None = None
-    """Largest absolute mean of a feature (last dimension of 2-D inputs, channel of images)."""
-    feature_std_min: float | None = None
-    feature_std_max: float | None = None
-    feature_offset_max: float | None = None
-    """Largest |mean|/std of a feature."""
-    requires_grad: bool = False
-    location: Location | None = None
-    """The line that called the root."""
-    origin: Location | None = None
-    """Where the values come from in the source, as far as the code tells."""
-    order_origin: Location | None = None
-    """Where the source decides which examples the batch holds (the index), for batches that are picked by hand."""
-    first_module: str = ""
-    """Kind of the first module with parameters that the root calls: linear, conv, embedding, norm, …"""
-    leading: int | None = None
-    """Of whole numbers: the value that stands first *and* second in every row, None if there is none."""
-    padding: float | None = None
-    """Of whole numbers: share that belongs to runs of one value at the ends of rows."""
-    source: int = -1
-    """Number of the dataset (`DatasetInfo.source`) whose loader was asked for a batch just before, -1 without one."""
-    rows: list[int] = field(default_factory=list)
-    """Hashes of the first rows of the call's first tensor (at most 256), 0 for a row of one value only."""
-    quantiles: list[float] = field(default_factory=list)
-    """The 1, 5, 25, 50, 75, 95 and 99 % quantiles of the values of the call's first tensor."""
-    feature_means: list[float] = field(default_factory=list)
-    """Means of at most 64 features (last dimension, channel of images) of the call's first tensor."""
-    feature_stds: list[float] = field(default_factory=list)
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """One evaluation phase: root calls without gradient between two training steps."""
-
-    step: int
-    root: int
-    calls: int
-    location: Location | None
-    modes: dict[str, str] = field(default_factory=dict)
-    """``dropout`` and ``batchnorm``: ``train`` or ``eval`` or ``mixed``, where the root has such modules."""
-    losses: int = 0
-    """Loss functions called in the phase without gradient."""
-    loss_value: float | None = None
-    """Mean of those losses."""
-    metrics: int = 0
-    """Calls in the phase that compare outputs with labels (argmax, topk, eq …)."""
-    same_input: bool = False
-    """The same input was given more than once (Monte-Carlo dropout)."""
-    grad_enabled: bool = False
-    first_mode_call: Location | None = None
-    held_by_optimizer: bool = True
-    training_flag: bool = False
-    """``root.training`` at the first call."""
-    functional_dropout: Location | None = None
-    """A line that called dropout as a function, without a word on whether it is to be on, although the root was in eval
-    mode. (``training=True`` in the call is a word: Monte-Carlo dropout.)"""
 
 
 @dataclass(frozen=True)
@@ -496,8 +343,8 @@ class Plan:
 RECORDS: dict[str, type[Any]] = {
     c.__name__: c
     for c in (
-        ModuleInfo, RootInfo, ParameterInfo, OptimizerInfo, SchedulerInfo, LoaderInfo, LossSite, LossCall, Call,
-        Batch, Evaluation, GraphCut, Broadcast, NonFinite, Seeding, Plan, RunInfo, Coverage, Experiment,
+        ModuleInfo, RootInfo, ParameterInfo, OptimizerInfo, SchedulerInfo, LoaderInfo, Call,
+        GraphCut, Broadcast, NonFinite, Seeding, Plan, RunInfo, Coverage, Experiment,
         TrialInfo, Probe,
         DatasetInfo, FeatureTable, Confusion,
     )

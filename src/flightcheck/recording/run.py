@@ -11,21 +11,18 @@ import numpy as np
 import numpy.typing as npt
 
 from flightcheck.recording import store
+from flightcheck.recording.batches import Batch, Evaluation
 from flightcheck.recording.experiments import Experiment, Probe, TrialInfo
 from flightcheck.recording.inputs import Confusion, DatasetInfo, FeatureTable
-from flightcheck.recording.loss_records import LossAxes, LossTerm, PaddedTarget
+from flightcheck.recording.loss_records import LossAxes, LossCall, LossSite, LossTerm, PaddedTarget
 from flightcheck.recording.records import (
     RECORDS,
-    Batch,
     Broadcast,
     Call,
     Coverage,
-    Evaluation,
     GraphCut,
     LoaderInfo,
     Location,
-    LossCall,
-    LossSite,
     ModuleInfo,
     NonFinite,
     OptimizerInfo,

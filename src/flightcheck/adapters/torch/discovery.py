@@ -18,13 +18,7 @@ from torch import nn
 from flightcheck.adapters.torch.kinds import module_kind, module_settings, parameter_role
 from flightcheck.adapters.torch.watch import Watch
 from flightcheck.recording import provenance
-from flightcheck.recording.records import (
-    Location,
-    ModuleInfo,
-    OptimizerInfo,
-    ParameterInfo,
-    RootInfo,
-)
+from flightcheck.recording.records import Location, ModuleInfo, OptimizerInfo, ParameterInfo, RootInfo
 
 
 @dataclass

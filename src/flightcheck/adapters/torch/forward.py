@@ -19,7 +19,8 @@ from flightcheck.adapters.torch.losses import Losses
 from flightcheck.adapters.torch.operations import Operations
 from flightcheck.adapters.torch.watch import Watch, hands_off
 from flightcheck.recording import provenance
-from flightcheck.recording.records import Batch, Evaluation, Location
+from flightcheck.recording.batches import Batch, Evaluation
+from flightcheck.recording.records import Location
 
 _DENSE_STEPS: Final = 64
 """Training steps whose inputs are all recorded; after that only on sampled steps."""

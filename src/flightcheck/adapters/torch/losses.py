@@ -16,8 +16,9 @@ from flightcheck.adapters.torch.handmade_losses import HandmadeLoss
 from flightcheck.adapters.torch.operations import Operations
 from flightcheck.adapters.torch.padding import padded_target
 from flightcheck.adapters.torch.watch import Watch, is_plain_tensor
+from flightcheck.recording.loss_records import LossCall, LossSite
 from flightcheck.recording.provenance import argument_data_origin, argument_order_origin, difference_data_origin
-from flightcheck.recording.records import Location, LossCall, LossSite
+from flightcheck.recording.records import Location
 
 FUNCTIONS: Final = (
     "cross_entropy", "nll_loss", "binary_cross_entropy", "binary_cross_entropy_with_logits", "mse_loss", "l1_loss",

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from flightcheck.checks.base import Check, Finding, NotApplicable, NotEnoughEvidence, Param, check
 from flightcheck.checks.depth import at_row, layers, trained_roots
-from flightcheck.recording.records import LossCall
+from flightcheck.recording.loss_records import LossCall
 from flightcheck.recording.run import Run
 from flightcheck.recording.signals import ACTIVATION_RMS, ACTIVATION_SPREAD
 

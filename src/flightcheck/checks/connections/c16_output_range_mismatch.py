@@ -8,7 +8,8 @@ from typing import Final
 
 from flightcheck.checks.base import Check, Finding, NotApplicable, NotEnoughEvidence, Param, Severity, check
 from flightcheck.checks.depth import own_line
-from flightcheck.recording.records import Location, LossCall
+from flightcheck.recording.loss_records import LossCall
+from flightcheck.recording.records import Location
 from flightcheck.recording.run import Run
 
 RANGES: Final = {

@@ -7,7 +7,9 @@ from typing import Final
 
 import numpy as np
 
-from flightcheck.recording.records import Batch, Location, LossCall
+from flightcheck.recording.batches import Batch
+from flightcheck.recording.loss_records import LossCall
+from flightcheck.recording.records import Location
 from flightcheck.recording.run import NotEnoughEvidence, Run
 from flightcheck.recording.signals import ACTIVATION_RMS
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from flightcheck.checks.data._inputs import main_inputs
-from flightcheck.recording.records import Batch, Location
+from flightcheck.recording.batches import Batch
+from flightcheck.recording.records import Location
 from flightcheck.recording.run import NotEnoughEvidence, Run
 
 OWN_DATA: Final = ("gan", "reinforcement", "second-order")

@@ -9,7 +9,8 @@ import numpy as np
 
 from flightcheck.checks.base import Check, Finding, NotEnoughEvidence, Param, check
 from flightcheck.checks.data._inputs import line_of
-from flightcheck.recording.records import Batch, LossCall
+from flightcheck.recording.batches import Batch
+from flightcheck.recording.loss_records import LossCall
 from flightcheck.recording.run import Run
 from flightcheck.recording.signals import LOSS
 

@@ -9,8 +9,8 @@ import numpy as np
 
 from flightcheck.checks.base import Check, Finding, NotApplicable, NotEnoughEvidence, Param, check
 from flightcheck.checks.data._inputs import line_of, main_inputs
+from flightcheck.recording.batches import Batch
 from flightcheck.recording.inputs import FeatureTable
-from flightcheck.recording.records import Batch
 from flightcheck.recording.run import Run
 
 SILENT = ("gan", "reinforcement", "second-order")

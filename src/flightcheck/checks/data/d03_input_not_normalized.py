@@ -16,7 +16,7 @@ from flightcheck.checks.data._inputs import (
     reaches_first_layer,
     suffers,
 )
-from flightcheck.recording.records import Batch
+from flightcheck.recording.batches import Batch
 from flightcheck.recording.run import Run
 
 UNUSUAL = ("reinforcement", "finetune", "second-order", "gan")

@@ -12,7 +12,8 @@ import numpy.typing as npt
 
 from flightcheck.checks.base import Check, Finding, NotApplicable, NotEnoughEvidence, Param, check
 from flightcheck.checks.data._splits import OWN_DATA, Split, splits
-from flightcheck.recording.records import Batch, Location
+from flightcheck.recording.batches import Batch
+from flightcheck.recording.records import Location
 from flightcheck.recording.run import Run
 
 Floats = npt.NDArray[np.float64]

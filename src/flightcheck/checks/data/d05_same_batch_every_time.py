@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from flightcheck.checks.base import Check, Finding, NotApplicable, NotEnoughEvidence, Param, check
-from flightcheck.recording.records import Batch, LoaderInfo
+from flightcheck.recording.batches import Batch
+from flightcheck.recording.records import LoaderInfo
 from flightcheck.recording.run import Run
 
 

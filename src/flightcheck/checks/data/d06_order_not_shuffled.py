@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from flightcheck.checks.base import Check, Finding, NotApplicable, NotEnoughEvidence, Param, check
-from flightcheck.recording.records import LoaderInfo, Location, LossCall
+from flightcheck.recording.loss_records import LossCall
+from flightcheck.recording.records import LoaderInfo, Location
 from flightcheck.recording.run import Run
 
 Counts = npt.NDArray[np.float64]

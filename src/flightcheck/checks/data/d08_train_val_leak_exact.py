@@ -8,7 +8,8 @@ from dataclasses import replace
 
 from flightcheck.checks.base import Check, Finding, NotApplicable, NotEnoughEvidence, Param, Severity, check
 from flightcheck.checks.data._splits import OWN_DATA, Split, is_called_held_out, splits
-from flightcheck.recording.records import Batch, Location
+from flightcheck.recording.batches import Batch
+from flightcheck.recording.records import Location
 from flightcheck.recording.run import Run
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from flightcheck.checks.base import Check, Finding, NotApplicable, NotEnoughEvidence, Param, check
-from flightcheck.recording.records import LossSite
+from flightcheck.recording.loss_records import LossSite
 from flightcheck.recording.run import Run
 
 

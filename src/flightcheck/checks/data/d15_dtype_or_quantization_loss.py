@@ -9,7 +9,8 @@ import numpy as np
 
 from flightcheck.checks.base import Check, Finding, NotApplicable, NotEnoughEvidence, Param, check
 from flightcheck.checks.data._inputs import FIRST_LAYERS, REGRESSION, first_layer, line_of, main_inputs
-from flightcheck.recording.records import Batch, LossCall
+from flightcheck.recording.batches import Batch
+from flightcheck.recording.loss_records import LossCall
 from flightcheck.recording.run import Run
 
 _INTEGER = re.compile(r"\b(u?int\d*|long|byte|short|uint8|LongTensor|IntTensor|ByteTensor|int_)\b")

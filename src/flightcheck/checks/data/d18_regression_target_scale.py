@@ -9,7 +9,7 @@ import numpy as np
 
 from flightcheck.checks.base import Check, Finding, NotApplicable, NotEnoughEvidence, Param, check
 from flightcheck.checks.data._inputs import REGRESSION, target_moments
-from flightcheck.recording.records import LossCall
+from flightcheck.recording.loss_records import LossCall
 from flightcheck.recording.run import Run
 
 LINEAR = ("Addmm", "Linear", "Addbmm", "Mm", "View", "UnsafeView", "Squeeze", "Convolution", "MkldnnConv", "Reshape")

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from flightcheck.checks.base import Check, Finding, NotApplicable, NotEnoughEvidence, Param, check
+from flightcheck.recording.batches import Batch
 from flightcheck.recording.inputs import FeatureTable
-from flightcheck.recording.records import Batch, Location
+from flightcheck.recording.records import Location
 from flightcheck.recording.run import Run
 
 SILENT = ("gan", "reinforcement", "second-order", "contrastive", "self-supervised")

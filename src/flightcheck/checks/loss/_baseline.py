@@ -9,7 +9,7 @@ from typing import Final
 
 import numpy as np
 
-from flightcheck.recording.records import LossCall, LossSite
+from flightcheck.recording.loss_records import LossCall, LossSite
 from flightcheck.recording.run import Floats, NotApplicable, NotEnoughEvidence, Run
 from flightcheck.recording.signals import LOSS
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-from flightcheck.recording.records import Location, LossCall
+from flightcheck.recording.loss_records import LossCall
+from flightcheck.recording.records import Location
 from flightcheck.recording.run import Run
 
 TYPES: Final = {

@@ -12,7 +12,8 @@ from flightcheck.checks.base import Check, Finding, NotApplicable, NotEnoughEvid
 from flightcheck.checks.data._inputs import target_moments
 from flightcheck.checks.depth import spread_ratio
 from flightcheck.checks.loss._prediction import by_site
-from flightcheck.recording.records import LossCall, LossSite, ModuleInfo, ParameterInfo
+from flightcheck.recording.loss_records import LossCall, LossSite
+from flightcheck.recording.records import ModuleInfo, ParameterInfo
 from flightcheck.recording.run import Run
 
 CROSS_ENTROPY: Final = ("cross_entropy", "nll_loss")

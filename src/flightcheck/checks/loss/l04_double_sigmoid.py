@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from flightcheck.checks.base import Check, Finding, NotApplicable, NotEnoughEvidence, Param, check
 from flightcheck.checks.loss._prediction import activation_line, by_site, last_activation
-from flightcheck.recording.records import LossCall
+from flightcheck.recording.loss_records import LossCall
 from flightcheck.recording.run import Run
 
 

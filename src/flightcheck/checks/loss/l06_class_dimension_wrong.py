@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from flightcheck.checks.base import Check, Finding, NotApplicable, NotEnoughEvidence, Param, check
-from flightcheck.recording.loss_records import LossAxes
-from flightcheck.recording.records import Location, LossSite
+from flightcheck.recording.loss_records import LossAxes, LossSite
+from flightcheck.recording.records import Location
 from flightcheck.recording.run import Run
 
 OVER_CLASSES = ("cross_entropy", "nll_loss")

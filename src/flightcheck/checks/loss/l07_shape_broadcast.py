@@ -8,7 +8,8 @@ from collections.abc import Iterator, Sequence
 
 from flightcheck.checks.base import Check, Finding, NotApplicable, NotEnoughEvidence, Param, Severity, check
 from flightcheck.checks.loss._prediction import by_site
-from flightcheck.recording.records import Broadcast, LossCall
+from flightcheck.recording.loss_records import LossCall
+from flightcheck.recording.records import Broadcast
 from flightcheck.recording.run import Run
 
 ELEMENTWISE = (

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from flightcheck.checks.base import Check, Finding, NotApplicable, NotEnoughEvidence, Param, check
 from flightcheck.checks.loss._prediction import by_site
-from flightcheck.recording.records import LossCall, LossSite
+from flightcheck.recording.loss_records import LossCall, LossSite
 from flightcheck.recording.run import Run
 
 BINARY = ("binary_cross_entropy", "binary_cross_entropy_with_logits")

@@ -8,7 +8,7 @@ from typing import Final
 
 from flightcheck.checks.base import Check, Finding, NotApplicable, NotEnoughEvidence, Param, check
 from flightcheck.checks.loss._prediction import by_site
-from flightcheck.recording.records import LossCall, LossSite
+from flightcheck.recording.loss_records import LossCall, LossSite
 from flightcheck.recording.run import Run
 
 OVER_CLASSES: Final = ("cross_entropy", "nll_loss")

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from flightcheck.checks.base import Check, Finding, NotApplicable, NotEnoughEvidence, Param, Severity, check
-from flightcheck.recording.loss_records import LossTerm
-from flightcheck.recording.records import LossCall
+from flightcheck.recording.loss_records import LossCall, LossTerm
 from flightcheck.recording.run import Run
 
 

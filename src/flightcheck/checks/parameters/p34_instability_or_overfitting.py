@@ -9,7 +9,7 @@ import numpy as np
 
 from flightcheck.checks.base import Check, Finding, NotApplicable, NotEnoughEvidence, Param, check
 from flightcheck.checks.parameters.p33_plateau import NO_PROGRESS_MEASURE
-from flightcheck.recording.records import Evaluation
+from flightcheck.recording.batches import Evaluation
 from flightcheck.recording.run import Run, Series
 from flightcheck.recording.signals import LOSS
 

@@ -1,0 +1,90 @@
+"""Records of what models were called on: batches, and phases of evaluation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from flightcheck.recording.records import RECORDS, Location
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What one training or evaluation step was fed with: the tensor inputs of a root module."""
+
+    step: int
+    training: bool
+    root: int
+    argument: str
+    """Position or name of the argument."""
+    shape: list[int]
+    dtype: str
+    digest: str
+    """Hash of (a fixed sample of) the values; equal batches have equal digests."""
+    minimum: float
+    maximum: float
+    mean: float
+    std: float
+    nonfinite: int
+    zeros: float
+    """Share of exact zeros."""
+    distinct: int | None = None
+    """Different values among a fixed sample of at most 4096 elements."""
+    feature_mean_max: float | None = None
+    """Largest absolute mean of a feature (last dimension of 2-D inputs, channel of images)."""
+    feature_std_min: float | None = None
+    feature_std_max: float | None = None
+    feature_offset_max: float | None = None
+    """Largest |mean|/std of a feature."""
+    requires_grad: bool = False
+    location: Location | None = None
+    """The line that called the root."""
+    origin: Location | None = None
+    """Where the values come from in the source, as far as the code tells."""
+    order_origin: Location | None = None
+    """Where the source decides which examples the batch holds (the index), for batches that are picked by hand."""
+    first_module: str = ""
+    """Kind of the first module with parameters that the root calls: linear, conv, embedding, norm, …"""
+    leading: int | None = None
+    """Of whole numbers: the value that stands first *and* second in every row, None if there is none."""
+    padding: float | None = None
+    """Of whole numbers: share that belongs to runs of one value at the ends of rows."""
+    source: int = -1
+    """Number of the dataset (`DatasetInfo.source`) whose loader was asked for a batch just before, -1 without one."""
+    rows: list[int] = field(default_factory=list)
+    """Hashes of the first rows of the call's first tensor (at most 256), 0 for a row of one value only."""
+    quantiles: list[float] = field(default_factory=list)
+    """The 1, 5, 25, 50, 75, 95 and 99 % quantiles of the values of the call's first tensor."""
+    feature_means: list[float] = field(default_factory=list)
+    """Means of at most 64 features (last dimension, channel of images) of the call's first tensor."""
+    feature_stds: list[float] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """One evaluation phase: root calls without gradient between two training steps."""
+
+    step: int
+    root: int
+    calls: int
+    location: Location | None
+    modes: dict[str, str] = field(default_factory=dict)
+    """``dropout`` and ``batchnorm``: ``train`` or ``eval`` or ``mixed``, where the root has such modules."""
+    losses: int = 0
+    """Loss functions called in the phase without gradient."""
+    loss_value: float | None = None
+    """Mean of those losses."""
+    metrics: int = 0
+    """Calls in the phase that compare outputs with labels (argmax, topk, eq …)."""
+    same_input: bool = False
+    """The same input was given more than once (Monte-Carlo dropout)."""
+    grad_enabled: bool = False
+    first_mode_call: Location | None = None
+    held_by_optimizer: bool = True
+    training_flag: bool = False
+    """``root.training`` at the first call."""
+    functional_dropout: Location | None = None
+    """A line that called dropout as a function, without a word on whether it is to be on, although the root was in eval
+    mode. (``training=True`` in the call is a word: Monte-Carlo dropout.)"""
+
+
+RECORDS.update({c.__name__: c for c in (Batch, Evaluation)})
