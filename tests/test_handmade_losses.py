@@ -198,3 +198,13 @@ def test_a_check_names_the_cause(tmp_path: Path) -> None:
     subprocess.run(command, cwd=tmp_path, capture_output=True, timeout=120, env=environment, check=False)
     found = [f for f in json.loads((tmp_path / "out.json").read_text())["findings"] if f["root"]]
     assert [(f["code"], f["location"]["line"]) for f in found] == [("L01", 7)]
+
+
+def test_errors_of_classes_and_of_numbers_are_not_mixed(tmp_path: Path) -> None:
+    likelihood, distance = f"-{LOG}[range(8), ids].mean()", "((p - 1e-6 * y) ** 2).mean()"
+    errors = []
+    for loss in (likelihood, f"{distance} + {likelihood}", "F.mse_loss(p, 1e-6 * y) + F.cross_entropy(p, ids)"):
+        run = patched(tmp_path / "trials", "", program(tmp_path, loss, 3)).run
+        errors.append(run.series(ERROR).values)
+    assert errors[0][0] == pytest.approx(errors[1][0])
+    assert errors[1] == pytest.approx(errors[2])

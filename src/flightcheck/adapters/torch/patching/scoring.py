@@ -18,13 +18,18 @@ _SUM_TOLERANCE = 1e-3
 
 
 class Scoring:
-    """Writes the signal ``error``: per round the mean over the loss calls with gradients."""
+    """Writes the signal ``error``: per round the mean over the loss calls with gradients.
+
+    Errors of classes and of numbers have no common unit. Where a training has both, those of classes count: numbers
+    beside them are often outputs of a teacher or an encoder, which no error is measured against.
+    """
 
     def __init__(self, observer: Any) -> None:
         self.observer = observer
         self._unwatched: Callable[[], AbstractContextManager[None]] = nullcontext
         self._step = -1
         self._values: list[float] = []
+        self._has_classes = False
         self._count, self._mean, self._squares = 0, 0.0, 0.0
 
     def install(self, boundaries: Boundaries) -> None:
@@ -38,7 +43,7 @@ class Scoring:
         with torch.no_grad(), self._unwatched():
             error = self._error(loss.function, loss.prediction, loss.target, {})
         if error is not None:
-            self._write(error)
+            self._write(loss.function, error)
 
     def _around(self, call: Any, name: str, given: Arguments) -> Any:
         result = call(*given[0], **given[1])
@@ -50,13 +55,17 @@ class Scoring:
             except Exception:  # a loss of an unusual shape: no error is recorded for it
                 error = None
             if error is not None:
-                self._write(error)
+                self._write(name, error)
         return result
 
-    def _write(self, error: float) -> None:
+    def _write(self, name: str, error: float) -> None:
         watch = self.observer.watch
-        if watch.step != self._step:
+        of_classes = name not in REGRESSION
+        if self._has_classes and not of_classes:
+            return
+        if watch.step != self._step or of_classes is not self._has_classes:
             self._step, self._values = watch.step, []
+        self._has_classes = of_classes
         self._values.append(error)
         watch.writer.frame(ERROR, watch.step, [sum(self._values) / len(self._values)])
 
