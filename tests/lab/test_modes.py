@@ -222,3 +222,4 @@ def test_code_that_asks_for_the_mode_is_marked() -> None:
     assert module_settings(Thinned()) == {"reads_mode": True}
     assert module_settings(OwnLoss()) == {}
     assert "reads_mode" not in module_settings(nn.Dropout(0.5))
+    assert module_settings(torch.jit.script(nn.Linear(2, 2))) == {}, "the class of a scripted module has no function"

@@ -43,7 +43,8 @@ def module_kind(module: nn.Module) -> str:
 
 def reads_mode(module_class: type[nn.Module]) -> bool:
     """The class is not PyTorch's, and its ``forward`` asks for the mode (``self.training``)."""
-    code = getattr(inspect.unwrap(module_class.forward), "__code__", None)
+    forward = inspect.getattr_static(module_class, "forward", None)  # of a scripted module: no function, and costly
+    code = getattr(inspect.unwrap(forward), "__code__", None) if inspect.isfunction(forward) else None
     return "training" in getattr(code, "co_names", ()) and not module_class.__module__.startswith("torch.nn")
 
 
