@@ -9,7 +9,18 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from flightcheck.lab.statistics import ALPHA, BLOCKS, SEEDS, Comparison, Pair, compare, holm, seeds_needed, sign_flip
+from flightcheck.lab.statistics import (
+    ALPHA,
+    BLOCKS,
+    SEEDS,
+    Comparison,
+    Pair,
+    compare,
+    holm,
+    seeds_needed,
+    sign_flip,
+    t_test,
+)
 
 STEPS = 60
 NAN = float("nan")
@@ -209,3 +220,48 @@ def test_seeds_that_differ_as_much_as_the_effect_do_not_confirm() -> None:
     noise = [Pair(falling(2.0, seed=s), falling(2.0 - d, seed=s + 9)) for s, d in enumerate((0.2, 1.5, 0.2))]
     result = compare(noise)
     assert (result.status, result.p < ALPHA) == ("inconclusive", True)
+
+
+def evaluated(changes: list[float], evaluations: int = 4) -> Comparison:
+    """Evaluations of 2.0 with little noise against evaluations that are lower, by one number for each seed."""
+    rng = np.random.default_rng(5)
+    noise = 0.01 * rng.normal(size=(2, len(changes), evaluations))
+    pairs = [Pair(2.0 + noise[0, i], 2.0 - change + noise[1, i], evaluations=True) for i, change in enumerate(changes)]
+    return compare(pairs, seeds=len(changes))
+
+
+def test_evaluations_of_one_training_are_one_observation() -> None:
+    clear = evaluated([0.9, 1.0, 1.1])
+    assert clear.status == "confirmed"
+    assert clear.p == pytest.approx(float(stats.ttest_1samp(clear.differences, 0, alternative="greater").pvalue))
+    spread = evaluated([0.2, 1.0, 1.8], evaluations=40)  # more evaluations of the same three models tell no more
+    assert spread.status == "inconclusive"
+    assert spread.p > ALPHA
+    assert evaluated([0.0, 0.0, 0.0], evaluations=40).status == "refuted"
+
+
+def test_one_evaluation_a_training_is_enough_to_compare() -> None:
+    assert evaluated([0.9, 1.0, 1.1], evaluations=1).status == "confirmed"
+    assert evaluated([1.0], evaluations=1).p == 1.0
+    with pytest.raises(ValueError, match="0 evaluations with and without the patch; at least 1 are needed"):
+        evaluated([1.0], evaluations=0)
+
+
+def test_evaluations_that_seeds_decide_are_rarely_taken_for_a_cure() -> None:
+    rng = np.random.default_rng(6)
+
+    def evaluations() -> np.ndarray:
+        return 2.0 + rng.normal() + 0.05 * rng.normal(size=4)
+
+    confirmed = [
+        compare([Pair(evaluations(), evaluations(), evaluations=True) for _ in range(SEEDS)]).status == "confirmed"
+        for _ in range(3000)
+    ]
+    assert 5 < sum(confirmed) < 45  # 1 % declared: 30
+
+
+def test_t_test() -> None:
+    assert t_test([0.3]) == 1.0
+    assert t_test([0.0, 0.0]) == t_test([-0.1, -0.1]) == 1.0
+    assert t_test([0.1, 0.1]) == 0.0
+    assert t_test([1.0, 2.0, 3.0]) == pytest.approx(0.0371, abs=1e-4)

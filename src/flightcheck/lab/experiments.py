@@ -77,42 +77,36 @@ class Lab:
         started = time.monotonic()
         text = " + ".join(map(str, patches))
         told = Experiment(question, text, purpose, steps=steps)
-        controls: list[Trained] = []
-        patched: list[Trained] = []
-        comparison: Comparison | None = None
-        metric = ""
+        beside: list[tuple[Trained, Trained]] = []
         for seed in range(seeds):
             if self._too_late(2):
-                if comparison is None:
-                    return replace(told, reason=NO_TIME)
                 told = replace(told, reason=NO_TIME)
                 break
             self._say(f"{question}: {text} (seed {seed + 1} of {seeds})")
-            pair = [Trial((), seed, steps, evaluates), Trial(tuple(patches), seed, steps, evaluates)]
-            one, other = self._runner.run(pair, self.seconds_left)
-            self._trial_seconds = max(self._trial_seconds, one.seconds, other.seconds)
-            if one.failure or other.failure:
-                return replace(told, reason=one.failure or other.failure, seconds=time.monotonic() - started)
-            controls.append(one)
-            patched.append(other)
-            metric, pairs = _pairs(controls, patched, metrics)
-            if not pairs:
-                return replace(
-                    told, reason="neither a loss nor an error of it was seen", seconds=time.monotonic() - started
-                )
+            beside.append(self._beside(patches, seed, steps, evaluates))
             try:
-                limit = margin(pairs[0]) if margin is not None else None
-                comparison = compare(pairs, limit, seeds)
+                metric, pairs = _pairs(beside, metrics)
+                comparison = compare(pairs, None if margin is None else margin(pairs[0]), seeds)
+            except _UntestedError as e:
+                return replace(told, reason=str(e), seconds=time.monotonic() - started)
             except ValueError as e:
                 return replace(told, status="inconclusive", reason=str(e), seconds=time.monotonic() - started)
+            told = _told(told, comparison, metric, pairs)
             if self._decided(comparison, refute):
                 break
-        assert comparison is not None
-        done = _told(told, comparison, metric, pairs)
-        gone, new = _findings(controls[0].run, patched[0].run)
-        if done.status == "confirmed" and new:
-            done = replace(done, status="inconclusive", reason=f"with it {', '.join(new)} appears")
-        return replace(done, gone=gone, seconds=time.monotonic() - started)
+        if beside:
+            gone, new = _findings(beside[0][0].run, beside[0][1].run)
+            if told.status == "confirmed" and new:
+                told = replace(told, status="inconclusive", reason=f"with it {', '.join(new)} appears")
+            told = replace(told, gone=gone)
+        return replace(told, seconds=time.monotonic() - started)
+
+    def _beside(self, patches: Sequence[Patch], seed: int, steps: int, evaluates: bool) -> tuple[Trained, Trained]:
+        """The training without and with the patches, from one seed."""
+        pair = [Trial((), seed, steps, evaluates), Trial(tuple(patches), seed, steps, evaluates)]
+        control, patched = self._runner.run(pair, self.seconds_left)
+        self._trial_seconds = max(self._trial_seconds, control.seconds, patched.seconds)
+        return control, patched
 
     def _too_late(self, trials: int = 1) -> bool:
         return self.seconds_left < max(0.5, 0.7 * self._trial_seconds)
@@ -125,21 +119,29 @@ class Lab:
         return hopeless and not refute
 
 
-def _pairs(controls: Sequence[Trained], patched: Sequence[Trained], metrics: Sequence[str]) -> tuple[str, list[Pair]]:
-    """The first metric that all trials recorded."""
+class _UntestedError(Exception):
+    """Why there is nothing to compare."""
+
+
+def _pairs(beside: Sequence[tuple[Trained, Trained]], metrics: Sequence[str]) -> tuple[str, list[Pair]]:
+    """The first metric that all trials recorded.
+
+    Raises:
+        _UntestedError: a trial failed, or none of the metrics is in all of them.
+    """
+    for failure in (t.failure for both in beside for t in both if t.failure):
+        raise _UntestedError(failure)
     for metric in metrics:
         pairs = []
-        for one, other in zip(controls, patched, strict=True):
+        for one, other in beside:
             a, b = one.series(metric), other.series(metric)
             if not len(a) or not len(b):
                 break
             a, b = _padded(a, one, len(b)), _padded(b, other, len(a))
-            if metric == "evaluation":  # each evaluation is long: it counts as three steps, four as a full comparison
-                a, b = np.repeat(a, 12), np.repeat(b, 12)
-            pairs.append(Pair(a, b))
-        if len(pairs) == len(controls):
+            pairs.append(Pair(a, b, evaluations=metric == "evaluation"))
+        if len(pairs) == len(beside):
             return metric, pairs
-    return "", []
+    raise _UntestedError("neither a loss nor an error of it was seen")
 
 
 def _padded(values: Floats, trained: Trained, length: int) -> Floats:

@@ -4,6 +4,9 @@ The unit is a *block*: the mean over a quarter of the last third of the steps. N
 blocks of several steps hardly do; blocks of one seed still share the seed, which is why all seeds must agree as well,
 and agree so far that their own spread leaves the mean above 0: in simulated noise that wanders for dozens of steps the
 blocks alone were fooled 5 times in 100.
+
+Evaluations are few, and one trained model stands behind all that follow each other: there the unit is the *seed*, and
+the test Student's paired t test.
 """
 
 from __future__ import annotations
@@ -43,18 +46,20 @@ class Pair:
 
     control: Floats
     patched: Floats
+    evaluations: bool = False
+    """The values are of one evaluation each, ``(evaluations,)``, not of one step."""
 
     def start(self) -> float:
         """Level at the start: median of the first steps that are finite, without the patch (with it, if none is)."""
         for values in (self.control, self.patched):
             finite = values[np.isfinite(values)]
             if len(finite):
-                return float(np.median(finite[:5]))
+                return float(np.median(finite[: 1 if self.evaluations else 5]))
         return math.nan
 
     def untrained(self) -> float:
         """The lower level at the start, with or without the patch: where one exploded at once, the other tells."""
-        return min(self.start(), Pair(self.patched, self.control).start())
+        return min(self.start(), Pair(self.patched, self.control, self.evaluations).start())
 
     def _worst(self) -> float:
         """From here on a value is as bad as any. Losses that start at 0 have their size from the steps after it."""
@@ -65,20 +70,23 @@ class Pair:
         return start + _WORST * max(abs(start), min(sizes))
 
     def blocks(self) -> tuple[Floats, Floats]:
-        """Means of blocks of the last third, ``(BLOCKS,)`` each.
+        """Means of blocks of the last third, ``(BLOCKS,)`` each; of evaluations, each of the last third is a block.
 
         Raises:
             ValueError: too few steps, or none with a finite value.
         """
         n = min(len(self.control), len(self.patched))
-        if n < _FEWEST:
-            raise ValueError(f"{n} steps with and without the patch; at least {_FEWEST} are needed")
+        fewest = 1 if self.evaluations else _FEWEST
+        if n < fewest:
+            what = "evaluations" if self.evaluations else "steps"
+            raise ValueError(f"{n} {what} with and without the patch; at least {fewest} are needed")
         worst = self._worst()
-        last = slice(n - max(n // _LAST, BLOCKS), n)
+        blocks = max(n // _LAST, 1) if self.evaluations else BLOCKS
+        last = slice(n - max(n // _LAST, blocks), n)
         ends = []
         for values in (self.control, self.patched):
             x = np.where(np.isfinite(values[last]), values[last], worst)
-            ends.append(np.array([b.mean() for b in np.array_split(np.minimum(x, worst), BLOCKS)]))
+            ends.append(np.array([b.mean() for b in np.array_split(np.minimum(x, worst), blocks)]))
         return ends[0], ends[1]
 
 
@@ -110,9 +118,9 @@ def compare(
     """Declare an experiment after some of its seeds.
 
     *confirmed*: all seeds are there, each improves by more than the margin, the one-sided 95 % limit of their mean is
-    above 0, and the pooled blocks' one-sided sign-flip test (Fisher's randomization test) gives p < 0.01. *refuted*:
-    the two-sided 95 % interval of the mean improvement lies below the margin. Else *inconclusive*, with the seeds that
-    would decide (power 0.8).
+    above 0, and p < 0.01 in the pooled blocks' one-sided sign-flip test (Fisher's randomization test; of evaluations:
+    in the seeds' t test). *refuted*: the two-sided 95 % interval of the mean improvement lies below the margin. Else
+    *inconclusive*, with the seeds that would decide (power 0.8).
 
     Args:
         pairs: one per seed.
@@ -128,10 +136,12 @@ def compare(
     after = float(np.mean([p.mean() for _, p in ends]))
     start = float(np.mean([p.untrained() for p in pairs]))
     limit = practical_margin(before, absolute) if margin is None else margin
-    blocks = np.concatenate([c - p for c, p in ends])
     differences = [float((c - p).mean()) for c, p in ends]
-    low, high = _interval(blocks)
-    p = sign_flip(blocks)
+    units = np.concatenate([c - p for c, p in ends])
+    if pairs[0].evaluations and len(pairs) > 1:
+        units = np.array(differences)
+    low, high = _interval(units)
+    p = t_test(differences) if pairs[0].evaluations else sign_flip(units)
     status: Status = "inconclusive"
     if len(pairs) >= seeds and min(differences) > limit and p < ALPHA and _agree(differences):
         status = "confirmed"
@@ -157,12 +167,20 @@ def sign_flip(differences: Floats) -> float:
     return as_large / 2**n if exact else (as_large + 1) / (_RANDOM_SIGNS + 1)
 
 
-def _agree(differences: Sequence[float]) -> bool:
-    """The lower 95 % t limit of the seeds' mean is above 0."""
+def t_test(differences: Sequence[float]) -> float:
+    """One-sided p value of "the mean is not above 0" over seeds (Student's paired t test); 1 for a single seed."""
     x = np.asarray(differences, dtype=float)
     if len(x) < 2:
-        return True
-    return float(x.mean()) > float(stats.t.ppf(0.95, len(x) - 1)) * float(x.std(ddof=1)) / math.sqrt(len(x))
+        return 1.0
+    if not np.ptp(x):
+        return 0.0 if x[0] > 0 else 1.0
+    # Not ttest_1samp: it warns of differences that are nearly equal, and those are welcome here.
+    return float(stats.t.sf(float(x.mean()) / (float(x.std(ddof=1)) / math.sqrt(len(x))), len(x) - 1))
+
+
+def _agree(differences: Sequence[float]) -> bool:
+    """The lower 95 % t limit of the seeds' mean is above 0."""
+    return len(differences) < 2 or t_test(differences) < 0.05
 
 
 def _interval(x: Floats) -> tuple[float, float]:
