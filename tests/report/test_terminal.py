@@ -155,9 +155,9 @@ def test_no_trailing_blanks() -> None:
 
 
 def test_strings_of_the_user_are_data() -> None:
-    nasty = "[bold red]x[/] [link=http://a.b]y[/link] \x1b[31mred\x07 :smile:"
+    nasty = "[bold red]x[/] [link=http://a.b]y[/link] \x1b[31mred\x1b[0m\x1b[2J\x07 :smile:"
     text = printed(failed("P01", message=nasty, location=Location("[red]a.py", 1, "", nasty), module=nasty))
-    assert "[bold red]x[/] [link=http://a.b]y[/link] \ufffd[31mred\ufffd :smile:" in text
+    assert "[bold red]x[/] [link=http://a.b]y[/link] red\ufffd[2J\ufffd :smile:" in text
     assert "[red]a.py:1" in text
     assert "\x1b" not in text
 

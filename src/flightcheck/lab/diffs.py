@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from flightcheck.checks.base import Finding
+from flightcheck.lab.source_edits import with_clamped, without_call
 from flightcheck.patch import Patch
 from flightcheck.recording.records import Location
 from flightcheck.recording.run import Run
@@ -50,8 +51,7 @@ def _one(patch: Patch, finding: Finding, run: Run) -> str:
     if patch.kind == "keep-graph" and code:
         return _replaced(line, re.sub(r"\.detach\(\)|\.data\b", "", code))
     if patch.kind == "clamp" and code:
-        eps = patch.value
-        return _replaced(line, re.sub(r"(torch\.(?:log|sqrt)\()([^()]+)(\))", rf"\1\2.clamp_min({eps})\3", code))
+        return _replaced(line, with_clamped(code, patch.value))
     if patch.kind == "loss" and code:
         return _replaced(line, re.sub(r"\b(nn\.)?NLLLoss\b", "nn.CrossEntropyLoss", code))
     if patch.kind == "epsilon" and code:
@@ -81,12 +81,9 @@ def _learning_rate(patch: Patch, run: Run) -> str:
 
 
 def _removed(code: str, activation: str) -> str:
-    name = activation or r"\w+"
-    without = re.sub(rf",?\s*\bnn\.{name}\([^()]*\)", "", code, flags=re.IGNORECASE)
-    without = re.sub(
-        rf"\b(?:torch|F|nn\.functional)\.{name}\(([^(),]+)(?:,[^()]*)?\)", r"\1", without, flags=re.IGNORECASE
-    )
-    without = re.sub(rf"\.{name}\([^()]*\)", "", without, flags=re.IGNORECASE)
+    without = without_call(code, activation or "softmax")
+    if not without:
+        return f"- {code}"
     return f"- {code}\n+ {without}" if without != code else f"- {code}\n+ # without {activation}"
 
 

@@ -36,6 +36,8 @@ STATUS: Final[dict[Status, tuple[str, str]]] = {
     "error": ("!", "magenta"),
 }
 _OUTCOME: Final = {"confirmed": "green", "refuted": "red", "inconclusive": "yellow", "untested": "dim"}
+_COLOR: Final = re.compile(r"\x1b\[[0-9;]*m")
+"""Colors of a terminal: PyTorch writes them into the texts of its own errors."""
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 
@@ -116,7 +118,7 @@ def nothing_trained_sentence(run: Run) -> str:
 
 def plain(text: str) -> str:
     """A user's string without control characters: it may hold anything, a terminal would obey it."""
-    return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text.replace("\r\n", "\n"))
+    return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", _COLOR.sub("", text.replace("\r\n", "\n")))
 
 
 def _print_finding(f: DiagnosedFinding, run: Run, diagnosis: Diagnosis, console: Console, *, first: bool) -> None:

@@ -1,0 +1,167 @@
+"""Edits of one line of a user's code, by its syntax.
+
+The line may be a part of a longer statement: ``nn.Linear(64, 10), nn.Softmax(dim=1))``.
+"""
+
+from __future__ import annotations
+
+import ast
+import tokenize
+from collections.abc import Callable, Iterator
+from io import StringIO
+from typing import Final
+
+_CLOSES: Final = {"(": ")", "[": "]", "{": "}"}
+_OPENS: Final = {closing: opening for opening, closing in _CLOSES.items()}
+_FUNCTIONS_OF: Final = frozenset({"torch", "F", "functional", "special", "self", "cls"})
+"""Owners of functions and of modules: what is called is given as the first argument. Any other owner is the tensor."""
+
+
+def without_call(line: str, name: str) -> str:
+    """The line without an activation.
+
+    A call gives way to the tensor that it is given; a module that is made, to ``nn.Identity()``, or to nothing where it
+    is one of several layers.
+
+    Args:
+        line: one line of code, without its indentation.
+        name: of the activation, such as ``softmax``, in any spelling of its case.
+
+    Returns:
+        The line as it was, if no such call was found in it.
+    """
+    wanted = _plain(name)
+    tree = _parsed(line)
+    if tree is None:
+        return line
+    for node, owner in _calls(tree.root):
+        if _plain(_called(node)) != wanted:
+            continue
+        if not _called(node)[:1].isupper():
+            given = _given(node)
+            return line if given is None else tree.replaced(node, tree.text(given))
+        if _is_one_of_several(node, owner):
+            return tree.dropped(node)
+        return tree.replaced(node, "nn.Identity()")
+    return line
+
+
+def with_clamped(line: str, eps: str) -> str:
+    """The line with ``.clamp_min(eps)`` on what logarithms and roots are given, and on tensors that divide."""
+    tree = _parsed(line)
+    if tree is None:
+        return line
+    for node, _ in _calls(tree.root):
+        if _called(node) in ("log", "sqrt", "log2", "log10", "rsqrt"):
+            given = _given(node)
+            if given is not None:
+                return tree.replaced(given, _clamped(tree.text(given), given, eps))
+    for part in ast.walk(tree.root):
+        if isinstance(part, ast.BinOp) and isinstance(part.op, ast.Div) and not _is_a_number(part.right):
+            return tree.replaced(part.right, _clamped(tree.text(part.right), part.right, eps))
+    return line
+
+
+class _Line:
+    """A line that was parsed after brackets had been added where it opens or closes more than it should."""
+
+    def __init__(self, line: str, before: str, root: ast.AST) -> None:
+        self.root = root
+        self._line = line
+        self._before = before
+
+    def text(self, node: ast.expr) -> str:
+        start, end = self._span(node)
+        return self._line[start:end]
+
+    def replaced(self, node: ast.expr, text: str) -> str:
+        start, end = self._span(node)
+        return self._line[:start] + text + self._line[end:]
+
+    def dropped(self, node: ast.expr) -> str:
+        """Without the node and the comma that parts it from its neighbours."""
+        start, end = self._span(node)
+        before, after = self._line[:start].rstrip(), self._line[end:].lstrip()
+        if before.endswith(","):
+            return before[:-1].rstrip() + after if not after.startswith(",") else before + after[1:]
+        return before + after.removeprefix(",").lstrip()
+
+    def _span(self, node: ast.expr) -> tuple[int, int]:
+        """Offsets in characters; Python counts in bytes."""
+        whole = (self._before + self._line).encode()
+        ends = (node.col_offset, node.end_col_offset or node.col_offset)
+        start, end = (len(whole[:at].decode()) - len(self._before) for at in ends)
+        return max(start, 0), min(end, len(self._line))
+
+
+def _parsed(line: str) -> _Line | None:
+    before, after = _missing(line)
+    endings: list[Callable[[str], str]] = [lambda s: s, lambda s: s + " pass", lambda s: s.rstrip().rstrip(",")]
+    for ending in endings:
+        try:
+            return _Line(line, before, ast.parse(before + ending(line) + after))
+        except (SyntaxError, ValueError):
+            continue
+    return None
+
+
+def _missing(line: str) -> tuple[str, str]:
+    """Brackets that are closed and not opened in this line, and the other way round."""
+    opened: list[str] = []
+    before = ""
+    try:
+        for token in tokenize.generate_tokens(StringIO(line).readline):
+            if token.string in _CLOSES:
+                opened.append(token.string)
+            elif token.string in _OPENS:
+                if opened:
+                    opened.pop()
+                else:
+                    before = _OPENS[token.string] + before
+    except (tokenize.TokenError, IndentationError):  # the line ends within brackets: all its tokens came before that
+        pass
+    return before, "".join(_CLOSES[o] for o in reversed(opened))
+
+
+def _calls(root: ast.AST) -> Iterator[tuple[ast.Call, ast.AST]]:
+    """Each call with the node around it, the outermost first."""
+    for owner in ast.walk(root):
+        for node in ast.iter_child_nodes(owner):
+            if isinstance(node, ast.Call):
+                yield node, owner
+
+
+def _is_one_of_several(node: ast.Call, owner: ast.AST) -> bool:
+    if isinstance(owner, ast.Call):
+        return len(owner.args) > 1 and node in owner.args
+    return isinstance(owner, (ast.List, ast.Tuple))
+
+
+def _is_a_number(node: ast.expr) -> bool:
+    return isinstance(node, ast.Constant) or (isinstance(node, ast.Call) and _called(node) in ("len", "float", "int"))
+
+
+def _called(node: ast.Call) -> str:
+    if isinstance(node.func, ast.Attribute):
+        return node.func.attr
+    return node.func.id if isinstance(node.func, ast.Name) else ""
+
+
+def _given(node: ast.Call) -> ast.expr | None:
+    """The tensor that is given to a function, a module or a method."""
+    owner = node.func.value if isinstance(node.func, ast.Attribute) else None
+    name = owner.attr if isinstance(owner, ast.Attribute) else owner.id if isinstance(owner, ast.Name) else ""
+    if owner is not None and name not in _FUNCTIONS_OF:
+        return owner
+    if node.args:
+        return node.args[0]
+    return next((k.value for k in node.keywords if k.arg in ("input", "x")), None)
+
+
+def _clamped(text: str, node: ast.expr, eps: str) -> str:
+    whole = isinstance(node, (ast.Name, ast.Attribute, ast.Call, ast.Subscript)) or text.startswith("(")
+    return f"{text}.clamp_min({eps})" if whole else f"({text}).clamp_min({eps})"
+
+
+def _plain(name: str) -> str:
+    return name.replace("_", "").lower()
