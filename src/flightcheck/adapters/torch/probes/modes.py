@@ -34,6 +34,8 @@ _DRAWS: Final = 8
 """Of dropout, for each batch in train mode; fewer where a model is slow."""
 _SECONDS: Final = 20.0
 """For the batches in train mode."""
+_SHIFT_RUNS: Final = 4
+"""Runs of all batches that it takes to ask what dropout does to statistics; models that are too slow are not asked."""
 _ASKS: Final = 0.05
 """Share of the loss: a smaller gap is not traced to modules."""
 
@@ -189,7 +191,7 @@ class _Both:
             "eval": evaluating,
             "examples": self._rows(),
         }
-        if {"dropout", "batchnorm"} <= self.groups.keys():
+        if affordable >= _SHIFT_RUNS and {"dropout", "batchnorm"} <= self.groups.keys():
             told["shift"] = self._shift()
         gap = sum(evaluating) - sum(training)
         if not gap > _ASKS * abs(sum(training)):
