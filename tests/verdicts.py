@@ -38,6 +38,7 @@ CHECKS = {
     "P25": ("optimizer-state-lost", "warn", "X"),
     "P33": ("plateau", "warn", "T"),
     "P34": ("instability-or-overfitting", "warn", "T"),
+    "S04": ("dress-rehearsal-fails", "error", "X"),
     "S07": ("worse-than-constant", "error", "T"),
     "T01": ("seed-not-set", "info", "X"),
 }

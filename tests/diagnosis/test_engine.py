@@ -197,6 +197,8 @@ def test_crashes_are_explained() -> None:
 
     no_grad = crashed("RuntimeError: element 0 of tensors does not require grad and does not have a grad_fn")
     assert cause(no_grad, failed("D03"), failed("L17")) == "L17"
+    alone = crashed("ValueError: Expected more than 1 value per channel when training, got input size [1, 8]")
+    assert cause(alone, failed("L07"), failed("S04")) == "S04"
     assert cause(crashed("IndexError: Target 10 is out of bounds."), failed("L08")) == "L08"
     assert cause(crashed("ValueError: loss is nan"), failed("C14")) == "C14"
     assert cause(crashed("KeyError: 'x'"), failed("D03")) is None

@@ -223,3 +223,21 @@ def test_code_that_asks_for_the_mode_is_marked() -> None:
     assert module_settings(OwnLoss()) == {}
     assert "reads_mode" not in module_settings(nn.Dropout(0.5))
     assert module_settings(torch.jit.script(nn.Linear(2, 2))) == {}, "the class of a scripted module has no function"
+
+
+def normed(*middle: nn.Module) -> Callable[[], nn.Module]:
+    return lambda: nn.Sequential(
+        nn.Linear(FEATURES, 64), nn.ReLU(), *middle[:1], nn.Linear(64, 64), nn.BatchNorm1d(64), nn.ReLU(),
+        *middle[1:], nn.Linear(64, CLASSES),
+    )  # fmt: skip
+
+
+def test_what_dropout_does_to_statistics(tmp_path: Path) -> None:
+    before = measured(tmp_path / "before", normed(nn.Dropout(0.6)))["shift"]
+    assert [n["path"] for n in before["norms"]] == ["4"]
+    assert before["norms"][0]["ratio"] < 0.85
+    assert before["with"] != before["without"]
+    behind = measured(tmp_path / "behind", normed(nn.Identity(), nn.Dropout(0.6)))["shift"]
+    assert behind["norms"][0]["ratio"] == pytest.approx(1.0)
+    assert behind["with"] == pytest.approx(behind["without"])
+    assert "shift" not in measured(tmp_path / "none", normed())

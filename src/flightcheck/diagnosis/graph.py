@@ -213,6 +213,7 @@ MAY_FOLD_UNDER_HEURISTIC: Final = frozenset({"C02", "C12", "C14"})
 CRASHES: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
     (r"does not require grad|grad_fn", ("L17", "C02")),
     (r"second time|inplace operation", ("P12", "C23")),
+    (r"more than 1 value per channel", ("S04",)),
     (r"\bnan\b|\binf\b|non-?finite|isnan|isfinite|infinit", ("C14", "D01", "P01", "C08")),
     (r"out of (bounds|range)|device-side assert|ignore_index|between 0 and 1", ("L08", "L06", "D20", "C16")),
     (r"shape|size|dimension", ("L07", "L06", "D14")),

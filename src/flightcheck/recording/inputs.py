@@ -45,6 +45,13 @@ class DatasetInfo:
     inputs_changed: int = 0
     """Of these, how many gave other inputs together with the same targets."""
     targets_changed: int = 0
+    batch_size: int | None = None
+    pass_length: int | None = None
+    """Batches of one pass."""
+    last_batch: int | None = None
+    """Examples in the last batch of a pass, where only the framework's own samplers decide that."""
+    passes: int = 0
+    """Passes that gave their last batch."""
 
 
 @dataclass(frozen=True)

@@ -236,6 +236,8 @@ class LoaderInfo:
     pass, of the first 32: what the order is drawn from. None for other samplers."""
     sampler_replicas: int = 1
     """Ranks among which the sampler divides the data."""
+    whole_passes: bool = False
+    """A plain loop goes over it that nothing leaves or cuts short, in code that never asks for batches of one."""
 
 
 @dataclass(frozen=True)

@@ -83,6 +83,9 @@ class BatchStatistics:
     """Values per channel in a training call (batch size times positions), median. None if no call was seen."""
     calls: int = 0
     """Training calls that were seen."""
+    fewest: int | None = None
+    """Values per channel in the smallest of these calls."""
+    most: int | None = None
     synchronized: bool = False
     """The values of all ranks are used."""
     momentum: float | None = None

@@ -70,6 +70,8 @@ class BatchNorms:
                     **vars(known),
                     "values": float(statistics.median(seen)) if seen else None,
                     "calls": len(seen),
+                    "fewest": min(seen, default=None),
+                    "most": max(seen, default=None),
                     "synchronized": isinstance(module, nn.SyncBatchNorm),
                 }
             )

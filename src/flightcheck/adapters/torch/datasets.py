@@ -12,7 +12,15 @@ from typing import Any, Final
 
 import numpy as np
 import torch
-from torch.utils.data import DataLoader, IterableDataset, SequentialSampler
+from torch.utils.data import (
+    BatchSampler,
+    DataLoader,
+    IterableDataset,
+    RandomSampler,
+    SequentialSampler,
+    SubsetRandomSampler,
+    WeightedRandomSampler,
+)
 
 from flightcheck.adapters.torch.batches import digest_of
 from flightcheck.adapters.torch.watch import Watch, is_plain_tensor
@@ -24,6 +32,7 @@ _GENERATORS: Final = (np.random.Generator, np.random.RandomState, random.Random,
 _DRAWING: Final = {"random", "randint", "uniform", "normal", "choice", "shuffle", "permutation", "rand", "randn"}
 _MODULES: Final = {"np": "numpy", "numpy": "numpy", "torch": "torch", "random": "random"}
 _SEEDING: Final = {"seed", "manual_seed"}
+_SAMPLERS: Final = (RandomSampler, SequentialSampler, SubsetRandomSampler, WeightedRandomSampler)
 _WORKER: Final = {"initial_seed", "get_worker_info", "default_rng", "SeedSequence", "urandom", "time"}
 
 
@@ -69,6 +78,9 @@ class Datasets:
                 same_worker_seed=constantly_seeded(loader, below),
                 persistent=bool(loader.persistent_workers),
                 random_transforms=random_transforms(below),
+                batch_size=loader.batch_size,
+                pass_length=length_of(loader),
+                last_batch=last_batch(loader),
             )
         )
         return number
@@ -92,6 +104,11 @@ class Datasets:
             inputs_changed=info.inputs_changed + (changed and same_targets),
             targets_changed=info.targets_changed + (not same_targets),
         )
+
+    def fetched(self, source: int, given: int) -> None:
+        """A pass over the dataset has given so many batches."""
+        if 0 <= source < len(self.infos) and given == self.infos[source].pass_length:
+            self.infos[source] = dataclasses.replace(self.infos[source], passes=self.infos[source].passes + 1)
 
     def fed(self, source: int, training: bool) -> None:
         """A model was given a batch of this dataset."""
@@ -121,6 +138,15 @@ def underlying(dataset: Any) -> Any:
             break
         dataset = below
     return dataset
+
+
+def last_batch(loader: DataLoader[Any]) -> int | None:
+    """Examples in the last batch of a pass; None where code of the script's own decides what a batch is."""
+    batches, size = loader.batch_sampler, loader.batch_size
+    if type(batches) is not BatchSampler or type(loader.sampler) not in _SAMPLERS or not size or batches.drop_last:
+        return None
+    drawn = length_of(loader.sampler)
+    return (drawn % size or size) if drawn else None
 
 
 def copied_generators(dataset: Any) -> list[str]:

@@ -194,6 +194,16 @@ class Discovery:
             index = self._register_parameter(parameter, f"{root.info.name}.{path}.{name}", owner)
             root.parameter_indices.append(index)
 
+    def files(self) -> set[str]:
+        """Files of the script's own in which the models' forward passes are written, and their calls."""
+        found = {r.call_location.file for r in self.roots.values() if r.call_location is not None}
+        for root in self.roots.values():
+            for kind in {type(m) for m in (root.module() or nn.Module()).modules()}:
+                code = getattr(getattr(kind, "forward", None), "__code__", None)
+                if code is not None and self.watch.lines.is_user(code.co_filename):
+                    found.add(code.co_filename)
+        return found
+
     def _nearest_location(self, root: Root, path: str) -> Location | None:
         """The line of the nearest ancestor that has one (copies made by deepcopy have none of their own)."""
         module = root.module()

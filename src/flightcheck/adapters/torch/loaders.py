@@ -11,6 +11,7 @@ from torch.utils.data import DataLoader, DistributedSampler, SequentialSampler
 from flightcheck.adapters.torch.datasets import Datasets, length_of
 from flightcheck.adapters.torch.discovery import Discovery
 from flightcheck.adapters.torch.watch import Watch
+from flightcheck.recording import provenance
 from flightcheck.recording.records import LoaderInfo, Location
 
 _MOST_PASSES: Final = 32
@@ -85,6 +86,7 @@ class Loaders:
         self.last = index
         self._fresh = source
         self._batches[index] = self._batches.get(index, 0) + 1
+        self.datasets.fetched(source, opened[2])
         if not given:
             self.datasets.first_batch(source, batch)
 
@@ -98,6 +100,14 @@ class Loaders:
         """The latest batch fed a training step."""
         if self.last is not None and not self.infos[self.last].used_in_training:
             self.infos[self.last] = dataclasses.replace(self.infos[self.last], used_in_training=True)
+
+    def settle(self, files: set[str]) -> None:
+        """Read in the source how the loops over the loaders end; `files` are those of the training and its models."""
+        asked = any(map(provenance.asks_for_one_example, files))
+        for i, info in enumerate(self.infos):
+            line = info.iterator_location
+            whole = line is not None and not asked and provenance.goes_to_the_end(line.file, line.line)
+            self.infos[i] = dataclasses.replace(info, whole_passes=whole)
 
     def save(self) -> None:
         """Write the records."""

@@ -325,6 +325,7 @@ class TorchObserver:
         self.forward.training_resumes()
         if self._backwards_in_round:
             self._write_round()
+        self.loaders.settle(self.discovery.files())
         self._save_records(final=True)
         self.randomness.save()
         self.checkpoints.settle()

@@ -10,7 +10,13 @@ import ast
 
 from flightcheck.recording.provenance.definitions import Value
 from flightcheck.recording.provenance.follower import Follower
-from flightcheck.recording.provenance.loops import in_every_nth_round, loop_count, round_count
+from flightcheck.recording.provenance.loops import (
+    asks_for_one_example,
+    goes_to_the_end,
+    in_every_nth_round,
+    loop_count,
+    round_count,
+)
 from flightcheck.recording.provenance.source import (
     Source,
     constant_of,
@@ -26,8 +32,10 @@ __all__ = [
     "argument_data_origin",
     "argument_order_origin",
     "argument_origin",
+    "asks_for_one_example",
     "attribute_write",
     "difference_data_origin",
+    "goes_to_the_end",
     "in_every_nth_round",
     "loop_count",
     "order_origin",

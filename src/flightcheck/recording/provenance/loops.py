@@ -11,6 +11,9 @@ from flightcheck.recording.provenance.follower import Follower
 from flightcheck.recording.provenance.source import Source, constant_of, end_of, last_name, read_source
 from flightcheck.recording.provenance.vocabulary import UNKNOWN_LOOPS
 
+_WRAPPERS = ("tqdm", "enumerate", "track", "progress_bar", "reversed", "notebook_tqdm")
+"""Functions that go over what they are given, element by element."""
+
 
 def loop_count(file: str, line: int, frame_values: dict[str, int | float]) -> int | None:
     """The planned number of epochs: how often the outermost counting loop around a line goes round.
@@ -86,6 +89,68 @@ def in_every_nth_round(file: str, line: int) -> bool:
         return False
 
 
+def goes_to_the_end(file: str, line: int) -> bool:
+    """A ``for`` statement over a loader, given by its line, has no way out and skips no batch.
+
+    Where a loss is not finite a loop may be left all the same.
+    """
+    try:
+        source = read_source(file)
+        loops = [n for n in ast.walk(source.tree) if isinstance(n, ast.For)] if source else []
+        loops = [n for n in loops if n.iter.lineno <= line <= end_of(n.iter)]
+        if source is None or len(loops) != 1:
+            return False
+        iterated: ast.AST = loops[0].iter
+        while isinstance(iterated, ast.Call) and last_name(iterated.func) in _WRAPPERS and iterated.args:
+            iterated = iterated.args[0]
+        if not isinstance(iterated, ast.Name | ast.Attribute | ast.Subscript):
+            return False
+        return not any(map(_leaves, loops[0].body))
+    except Exception:  # as above
+        return False
+
+
+def _leaves(node: ast.AST) -> bool:
+    """The statement may end the loop around it, skip the rest of a round, or hand over to another place."""
+    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda | ast.ClassDef):
+        return False
+    if isinstance(node, ast.If) and any(word in ast.unparse(node.test) for word in ("isnan", "isinf", "isfinite")):
+        return False
+    if isinstance(node, ast.Break | ast.Continue | ast.Return | ast.Yield | ast.YieldFrom | ast.Try):
+        return True
+    return any(map(_leaves, ast.iter_child_nodes(node)))
+
+
+def asks_for_one_example(file: str) -> bool:
+    """The code compares the length of something with 1 or 2, as a guard against batches of one example would."""
+    try:
+        source = read_source(file)
+        if source is None:
+            return True
+        nodes = list(ast.walk(source.tree))
+        assigned = [n for n in nodes if isinstance(n, ast.Assign) and _lengths(n.value)]
+        named = {e.id for n in assigned for t in n.targets for e in ast.walk(t) if isinstance(e, ast.Name)}
+        for node in nodes:
+            if isinstance(node, ast.Compare):
+                sides = [node.left, *node.comparators]
+                names = {n.id for side in sides for n in ast.walk(side) if isinstance(n, ast.Name)}
+                if any(constant_of(s) in (1, 2) for s in sides) and (names & named or any(map(_lengths, sides))):
+                    return True
+        return False
+    except Exception:  # as above
+        return True
+
+
+def _lengths(node: ast.AST) -> bool:
+    """An expression with the length of something in it, or with a first dimension."""
+    for n in ast.walk(node):
+        if isinstance(n, ast.Call) and last_name(n.func) == "len" and "argv" not in ast.unparse(n):
+            return True
+        if isinstance(n, ast.Attribute) and n.attr in ("shape", "size"):
+            return True
+    return False
+
+
 def _loops(source: Source, node: ast.AST, depth: int) -> Iterator[ast.For | ast.AsyncFor]:
     """The loops around a node, inner ones first, then those around the calls of its function."""
     function: ast.FunctionDef | ast.AsyncFunctionDef | None = None
@@ -107,7 +172,7 @@ def _loops(source: Source, node: ast.AST, depth: int) -> Iterator[ast.For | ast.
 def _rounds(source: Source, loop: ast.For | ast.AsyncFor, known: dict[str, int | float]) -> int | None:
     iterated: ast.AST = loop.iter
     while isinstance(iterated, ast.Call) and last_name(iterated.func) not in ("range", "trange"):
-        if last_name(iterated.func) not in ("tqdm", "enumerate", "track", "progress_bar", "reversed", "notebook_tqdm"):
+        if last_name(iterated.func) not in _WRAPPERS:
             return None
         if not iterated.args:
             return None

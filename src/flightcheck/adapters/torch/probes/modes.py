@@ -34,6 +34,8 @@ _DRAWS: Final = 8
 """Of dropout, for each batch in train mode; fewer where a model is slow."""
 _SECONDS: Final = 20.0
 """For the batches in train mode."""
+_SHIFT_RUNS: Final = 4
+"""Runs of all batches that it takes to ask what dropout does to statistics; models that are too slow are not asked."""
 _ASKS: Final = 0.05
 """Share of the loss: a smaller gap is not traced to modules."""
 
@@ -189,6 +191,8 @@ class _Both:
             "eval": evaluating,
             "examples": self._rows(),
         }
+        if affordable >= _SHIFT_RUNS and {"dropout", "batchnorm"} <= self.groups.keys():
+            told["shift"] = self._shift()
         gap = sum(evaluating) - sum(training)
         if not gap > _ASKS * abs(sum(training)):
             return told
@@ -235,20 +239,45 @@ class _Both:
 
     def _recalibrated(self, evaluating: list[float], gap: float) -> float:
         """The share of the gap that statistics of these very batches, with these weights, would close."""
+        with self._with_statistics(dropping=True):
+            again = self._mean_losses(training=False)
+        return (sum(evaluating) - sum(again)) / gap
+
+    def _shift(self) -> dict[str, Any]:
+        """What dropout does to the statistics alone: eval mode with statistics of these batches with it, and without.
+
+        Weights, batches and mode are the same, and neither statistics are stale.
+        """
+        paths = {m: path for path, m in self.model.named_modules()}
+        norms = [m for m in self.groups["batchnorm"] if isinstance(m, _BatchNorm) and m.running_var is not None]
+        losses: list[list[float]] = []
+        variances: list[list[torch.Tensor]] = []
+        for dropping in (True, False):
+            with self._with_statistics(dropping):
+                variances.append([m.running_var.double().clone() for m in norms])  # type: ignore[union-attr]
+                losses.append(self._mean_losses(training=False))
+        ratios = [float((off / on.clamp_min(1e-12)).median()) for on, off in zip(*variances, strict=True)]
+        told = [{"path": paths[m], "ratio": r} for m, r in zip(norms, ratios, strict=True)]
+        return {"with": losses[0], "without": losses[1], "norms": told}
+
+    @contextmanager
+    def _with_statistics(self, dropping: bool) -> Iterator[None]:
+        """Statistics of these very batches, with these weights; with dropout on or off."""
         before = [b.clone() for b in self.model.buffers()]
         norms = [m for m in self.groups["batchnorm"] if isinstance(m, _BatchNorm)]
         momenta = [m.momentum for m in norms]
         for norm in norms:
             norm.reset_running_stats()
             norm.momentum = None  # a plain average
-        with self._as(training=True, keeping=False):
+        with self._as(training=dropping, but=list(norms), keeping=False):
             self._losses(self.steps, 0)
-        again = self._mean_losses(training=False)
-        for norm, momentum in zip(norms, momenta, strict=True):
-            norm.momentum = momentum
-        for buffer, old in zip(self.model.buffers(), before, strict=True):
-            buffer.copy_(old)
-        return (sum(evaluating) - sum(again)) / gap
+        try:
+            yield
+        finally:
+            for norm, momentum in zip(norms, momenta, strict=True):
+                norm.momentum = momentum
+            for buffer, old in zip(self.model.buffers(), before, strict=True):
+                buffer.copy_(old)
 
     def _mean_losses(self, training: bool, but: list[nn.Module] | None = None) -> list[float]:
         draws = self.draws if training or but else 1
