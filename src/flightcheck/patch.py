@@ -17,6 +17,7 @@ KINDS: Final[dict[str, str]] = {
     "clip": "the largest norm of all gradients together (``1.0``), or ``off``: the script's own clipping does nothing",
     "regularization": "``off``: weight decay, dropout and label smoothing are zero; or one of them by name",
     "freeze-batch": "the first rows of the first batch (``8``), again and again, tiled to the shape of each batch",
+    "shuffle": "loaders that read a data set in its order read it in a random one, anew in each pass",
     "inputs": "``zero``, ``permute`` (rows across the batch) or ``standardize`` (with the first batches' statistics)",
     "targets": "``permute`` (rows across the batch), ``standardize``, or ``shift-1`` (class ids lowered by one)",
     "drop-module": "``softmax`` or ``sigmoid``: the loss is given what that activation was given",

@@ -15,6 +15,7 @@ from flightcheck.recording.run import Run
 _NUMBER: Final = re.compile(r"(?<![\w.])(\d+\.?\d*(?:[eE][-+]?\d+)?|\.\d+(?:[eE][-+]?\d+)?)(?![\w.])")
 _ADDED: Final[dict[str, str]] = {
     "zero-grad": "optimizer.zero_grad()",
+    "shuffle": "shuffle=True  # in the DataLoader of the training examples",
     "align-shapes": "prediction = prediction.reshape(target.shape)  # before the two are compared",
     "inputs:standardize": "x = (x - train_mean) / train_std  # per feature, with the training set's statistics",
     "targets:standardize": "y = (y - y_train.mean()) / y_train.std()  # and undo it where predictions are used",

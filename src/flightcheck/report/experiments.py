@@ -14,6 +14,7 @@ _METRICS = {
 _WORDS = {
     "inputs:zero": "inputs zeroed",
     "inputs:permute": "inputs permuted across the batch",
+    "shuffle": "training examples shuffled",
     "inputs:standardize": "inputs standardized",
     "targets:standardize": "targets standardized",
     "targets:permute": "targets permuted across the batch",

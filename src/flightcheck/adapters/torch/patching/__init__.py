@@ -24,6 +24,7 @@ INSTALLERS: Final[dict[str, Callable[[Boundaries, Patch], None]]] = {
     "clip": steps.clip,
     "regularization": modules.regularization,
     "freeze-batch": batches.freeze,
+    "shuffle": batches.shuffle,
     "inputs": batches.inputs,
     "targets": losses.targets,
     "drop-module": operations.drop,
