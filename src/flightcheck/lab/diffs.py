@@ -28,6 +28,7 @@ _ADDED: Final[dict[str, str]] = {
     "reinit:kaiming": "nn.init.kaiming_uniform_(layer.weight, nonlinearity='relu')  # for each layer, biases zero",
     "reinit:xavier": "nn.init.xavier_uniform_(layer.weight)  # for each layer, biases zero",
     "add-parameters": "optimizer.add_param_group({'params': [p for p in model.parameters() if p not in held]})",
+    "unfreeze": "p.requires_grad_(True)  # for each parameter p of {value}, before the optimizer is built",
     "regularization:weight_decay": "weight_decay=0.0",
     "clip": "torch.nn.utils.clip_grad_norm_(model.parameters(), {value})",
 }

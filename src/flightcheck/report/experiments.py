@@ -65,6 +65,8 @@ def patch_in_words(patch: str, run: Run) -> str:
             told.append(f"gradients clipped at norm {p.value}")
         elif p.kind == "epsilon":
             told.append(f"the optimizer's epsilon {p.value}")
+        elif p.kind == "unfreeze":
+            told.append(f"{p.value} trained as well")
         elif text == "loss:negate":
             told.append("steps in the other direction")
         elif text == "loss:transpose":

@@ -37,6 +37,7 @@ INSTALLERS: Final[dict[str, Callable[[Boundaries, Patch], None]]] = {
     "epsilon": steps.epsilon,
     "zero-grad": steps.zero_grad,
     "add-parameters": steps.add_parameters,
+    "unfreeze": steps.unfreeze,
     "keep-graph": operations.keep_graph,
     "clamp": operations.clamp,
     "mode": modules.mode,
