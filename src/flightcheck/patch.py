@@ -23,8 +23,8 @@ KINDS: Final[dict[str, str]] = {
     "drop-module": "``softmax`` or ``sigmoid``: the loss is given what that activation was given",
     "swap-activation": "``relu`` in the place of each saturating activation between layers",
     "insert-norm": "the outputs of hidden layers are normalized over their features: ``layer``",
-    "loss": "another loss function in its place: ``cross_entropy``; another reduction: ``mean``; ``negate``; or "
-    "``transpose``: the last axis of the prediction is that of the classes",
+    "loss": "another loss function: ``cross_entropy`` or ``bce_with_logits``; another reduction: ``mean``; "
+    "``negate``; or ``transpose``: the last axis of the prediction is that of the classes",
     "align-shapes": "prediction and target are given the same shape before they are compared",
     "reinit": "matrices are drawn anew: ``default`` (of their layer), ``xavier`` or ``kaiming``; biases zero",
     "precision": "``float32``: automatic mixed precision is off; ``master``: the optimizer steps on float32 copies of "

@@ -198,6 +198,25 @@ def test_another_loss(tmp_path: Path) -> None:
         done = patched(tmp_path, "loss:cross_entropy", loop)
         assert loop.losses == pytest.approx(control.losses, rel=1e-5)
         assert {s.function for s in done.run.loss_sites} <= {"nll_loss", "mse_loss", "binary_cross_entropy_with_logits"}
+        errors = done.trained.series("error")
+        if loss is F.nll_loss:
+            assert list(errors) == pytest.approx(loop.losses, rel=1e-5)
+        else:
+            assert not len(errors), "the error that a training without the patch has is of another kind"
+
+
+def test_a_single_output_behind_a_softmax_is_freed(tmp_path: Path) -> None:
+    x, y = data(24)
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(FEATURES, 1), nn.Softmax(dim=1))
+    pairs = list(zip(x.split(6), (y[:, None] > 0).float().split(6)))
+    loop = Loop(model, nn.BCELoss(), pairs=pairs)
+    torch.manual_seed(0)
+    control = Loop(nn.Sequential(nn.Linear(FEATURES, 1)), nn.BCEWithLogitsLoss(), pairs=pairs)
+    control()
+    done = patched(tmp_path, "loss:bce_with_logits + drop-module:softmax", loop)
+    assert loop.losses == pytest.approx(control.losses, rel=1e-5)
+    assert list(done.trained.series("error")) == pytest.approx(control.losses, rel=1e-5)
 
 
 def test_another_reduction(tmp_path: Path) -> None:
