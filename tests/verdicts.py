@@ -22,6 +22,7 @@ CHECKS = {
     "C30": ("mode-mistake", "error", "X"),
     "D01": ("non-finite-or-extreme-input", "critical", "X"),
     "D03": ("input-not-normalized", "warn", "H"),
+    "D06": ("order-not-shuffled", "error", "T"),
     "D07": ("inputs-and-labels-misaligned", "error", "T"),
     "L03": ("double-softmax", "error", "B"),
     "L07": ("shape-broadcast", "error", "X"),

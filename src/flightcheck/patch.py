@@ -17,13 +17,14 @@ KINDS: Final[dict[str, str]] = {
     "clip": "the largest norm of all gradients together (``1.0``), or ``off``: the script's own clipping does nothing",
     "regularization": "``off``: weight decay, dropout and label smoothing are zero; or one of them by name",
     "freeze-batch": "the first rows of the first batch (``8``), again and again, tiled to the shape of each batch",
+    "shuffle": "loaders that read a data set in its order read it in a random one, anew in each pass",
     "inputs": "``zero``, ``permute`` (rows across the batch) or ``standardize`` (with the first batches' statistics)",
     "targets": "``permute`` (rows across the batch), ``standardize``, or ``shift-1`` (class ids lowered by one)",
     "drop-module": "``softmax`` or ``sigmoid``: the loss is given what that activation was given",
     "swap-activation": "``relu`` in the place of each saturating activation between layers",
     "insert-norm": "the outputs of hidden layers are normalized over their features: ``layer``",
-    "loss": "another loss function in its place: ``cross_entropy``; another reduction: ``mean``; ``negate``; or "
-    "``transpose``: the last axis of the prediction is that of the classes",
+    "loss": "another loss function: ``cross_entropy`` or ``bce_with_logits``; another reduction: ``mean``; "
+    "``negate``; or ``transpose``: the last axis of the prediction is that of the classes",
     "align-shapes": "prediction and target are given the same shape before they are compared",
     "reinit": "matrices are drawn anew: ``default`` (of their layer), ``xavier`` or ``kaiming``; biases zero",
     "precision": "``float32``: automatic mixed precision is off; ``master``: the optimizer steps on float32 copies of "
@@ -31,6 +32,7 @@ KINDS: Final[dict[str, str]] = {
     "epsilon": "the optimizer's epsilon: ``1e-8``",
     "zero-grad": "gradients are cleared after each step",
     "add-parameters": "the optimizer also holds the parameters of the called models that no optimizer holds",
+    "unfreeze": "the parameters of a module (``model.head``) get gradients, and its model's optimizer holds them",
     "keep-graph": "``detach`` and ``data`` return the tensor itself, at a line or everywhere",
     "clamp": "logarithms, roots and divisions are kept away from zero by this much: ``1e-8``",
     "mode": "``train`` in training steps and ``eval`` in evaluations, whatever the script set",

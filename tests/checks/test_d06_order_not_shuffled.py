@@ -45,11 +45,13 @@ def test_sorted_loader_fails_at_the_loader() -> None:
     assert finding.location == LOADER.location
     assert finding.severity is None
     assert finding.evidence["cramers_v"] > 0.7
+    assert finding.patch == "shuffle"
 
 
 def test_sorted_hand_made_batches_fail_at_the_data() -> None:
     (finding,) = verdict_of("D06", run(labels("sorted", 3), classes=3)).findings
     assert finding.location == ORIGIN
+    assert finding.patch == "", "no loader, whose order a trial could change"
 
 
 def test_many_small_classes_sorted() -> None:

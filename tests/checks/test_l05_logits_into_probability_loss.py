@@ -34,6 +34,7 @@ def test_probabilities_into_nll_blame_the_softmax() -> None:
     (finding,) = verdict.findings
     assert finding.location == SITE.input_location
     assert "log_softmax" in finding.fix
+    assert finding.patch == "loss:cross_entropy + drop-module:softmax", "not a softmax after a softmax"
 
 
 def test_negative_logits_into_nll_fail() -> None:

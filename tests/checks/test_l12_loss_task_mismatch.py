@@ -21,6 +21,7 @@ ROWS = replace(IDS, target_shape=[64, 10], target_dtype="float32", target_min=0,
                target_row_sum_error=0.0, target_binary=True)  # fmt: skip
 NUMBERS = replace(ROWS, target_min=-2.1, target_max=2.6, target_mean=0.0, target_row_sum_error=6.0,
                   target_binary=False, target_integral=False)  # fmt: skip
+ONE_SOFTMAX = replace(ROWS, input_shape=[64, 1], input_min=1.0, input_max=1.0, input_op="SoftmaxBackward0")
 
 
 def judge(call: LossCall, function: str = "cross_entropy", n: int = 8, *more: object) -> Verdict:
@@ -30,24 +31,27 @@ def judge(call: LossCall, function: str = "cross_entropy", n: int = 8, *more: ob
 
 
 @pytest.mark.parametrize(
-    ("call", "function"),
+    ("call", "function", "patch"),
     [
-        (replace(IDS, input_shape=[64, 1], classes=1), "cross_entropy"),
-        (replace(IDS, input_op="SigmoidBackward0", input_min=0.1, input_max=0.9), "cross_entropy"),
-        (replace(ROWS, target_mean=0.3, target_row_sum_error=5.0), "cross_entropy"),
-        (NUMBERS, "cross_entropy"),
-        (NUMBERS, "binary_cross_entropy_with_logits"),
-        (replace(ROWS, input_shape=[64], target_shape=[64], target_mean=0.5), "cross_entropy"),
+        (replace(IDS, input_shape=[64, 1], classes=1), "cross_entropy", ""),
         (
-            replace(ROWS, input_shape=[64, 1], input_min=1.0, input_max=1.0, input_op="SoftmaxBackward0"),
-            "binary_cross_entropy",
+            replace(IDS, input_op="SigmoidBackward0", input_min=0.1, input_max=0.9),
+            "cross_entropy",
+            "drop-module:sigmoid",
         ),
+        (replace(ROWS, target_mean=0.3, target_row_sum_error=5.0), "cross_entropy", ""),
+        (NUMBERS, "cross_entropy", ""),
+        (NUMBERS, "binary_cross_entropy_with_logits", ""),
+        (replace(ROWS, input_shape=[64], target_shape=[64], target_mean=0.5), "cross_entropy", ""),
+        (ONE_SOFTMAX, "binary_cross_entropy", "loss:bce_with_logits + drop-module:softmax"),
+        (ONE_SOFTMAX, "mse_loss", "drop-module:softmax"),
     ],
 )
-def test_pairs_that_cannot_work_fail(call: LossCall, function: str) -> None:
+def test_pairs_that_cannot_work_fail(call: LossCall, function: str, patch: str) -> None:
     (finding,) = judge(call, function).findings
     assert finding.location in (SITE.location, SITE.input_location)
     assert finding.fix
+    assert finding.patch == patch
 
 
 @pytest.mark.parametrize(

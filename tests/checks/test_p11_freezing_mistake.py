@@ -23,6 +23,7 @@ def test_a_frozen_random_head_warns() -> None:
     (finding,) = verdict_of("P11", run_of(ROOT, *MODULES, ADAM, *BODY, HEAD)).findings
     assert finding.location == HEAD_LINE
     assert finding.severity is None
+    assert finding.patch == "unfreeze:model.2"
 
 
 def test_a_frozen_random_head_on_a_loaded_body_warns() -> None:

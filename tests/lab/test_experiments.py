@@ -222,6 +222,17 @@ def test_an_exact_fault_is_given_more_steps_and_no_questions_are_asked() -> None
     assert {t.steps for t in runner.run_} == {60, 240}
 
 
+def test_a_low_loss_on_one_class_at_a_time_does_not_speak_against_shuffling() -> None:
+    runner = Numbers({"shuffle": 2.4}, control=0.5)
+    (found, *_) = questions(runner, candidate("D06", "shuffle"))
+    assert (found.question, found.status, found.reason) == (
+        "D06",
+        "untested",
+        "neither a loss nor an error of it was seen",
+    )
+    assert runner.run_[0].evaluates
+
+
 def test_nothing_found_is_asked_whether_the_inputs_matter_and_the_rate_fits() -> None:
     runner = Numbers({"inputs:permute": 2.3, "lr:x0.1": 2.2, "lr:x10": 1.9}, control=1.0)
     found = {(e.question, e.patch): e.status for e in questions(runner)}

@@ -240,6 +240,26 @@ def test_parameters_of_another_optimizer_and_frozen_ones_are_not_added(tmp_path:
     assert "no place at which it could act" in done.trained.failure
 
 
+@pytest.mark.parametrize("holds", [False, True], ids=["not held", "held"])
+def test_a_frozen_layer_learns_and_its_siblings_stay_frozen(tmp_path: Path, holds: bool) -> None:
+    made = mlp()
+    for p in (made[2].weight, made[2].bias, made[0].bias):
+        p.requires_grad_(False)
+    before = [p.detach().clone() for p in made.parameters()]
+    loop = Loop(made, parameters=lambda m: [p for p in m.parameters() if holds or p.requires_grad])
+    model = loop.model  # the name that it is found by
+    control = patched(tmp_path, "", loop)
+    name = control.run.roots[0].name
+    assert torch.equal(model[2].weight, before[2])
+    done = patched(tmp_path, f"unfreeze:{name}.2", loop)
+    assert done.applied == {f"unfreeze:{name}.2": 1}
+    assert not torch.equal(model[2].weight, before[2])
+    assert torch.equal(model[0].bias, before[1])
+    assert len(loop.optimizer.param_groups) == (1 if holds else 2)
+    other = patched(tmp_path, "unfreeze:teacher.2", Loop())
+    assert "no place at which it could act" in other.trained.failure
+
+
 def test_the_limit_of_clipping_counts_for_unscaled_gradients(tmp_path: Path) -> None:
     class Scaled(Loop):
         def __init__(self) -> None:

@@ -198,6 +198,25 @@ def test_another_loss(tmp_path: Path) -> None:
         done = patched(tmp_path, "loss:cross_entropy", loop)
         assert loop.losses == pytest.approx(control.losses, rel=1e-5)
         assert {s.function for s in done.run.loss_sites} <= {"nll_loss", "mse_loss", "binary_cross_entropy_with_logits"}
+        errors = done.trained.series("error")
+        if loss is F.nll_loss:
+            assert list(errors) == pytest.approx(loop.losses, rel=1e-5)
+        else:
+            assert not len(errors), "the error that a training without the patch has is of another kind"
+
+
+def test_a_single_output_behind_a_softmax_is_freed(tmp_path: Path) -> None:
+    x, y = data(24)
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(FEATURES, 1), nn.Softmax(dim=1))
+    pairs = list(zip(x.split(6), (y[:, None] > 0).float().split(6)))
+    loop = Loop(model, nn.BCELoss(), pairs=pairs)
+    torch.manual_seed(0)
+    control = Loop(nn.Sequential(nn.Linear(FEATURES, 1)), nn.BCEWithLogitsLoss(), pairs=pairs)
+    control()
+    done = patched(tmp_path, "loss:bce_with_logits + drop-module:softmax", loop)
+    assert loop.losses == pytest.approx(control.losses, rel=1e-5)
+    assert list(done.trained.series("error")) == pytest.approx(control.losses, rel=1e-5)
 
 
 def test_another_reduction(tmp_path: Path) -> None:
@@ -207,3 +226,35 @@ def test_another_reduction(tmp_path: Path) -> None:
         loop = Loop(loss=loss)
         patched(tmp_path, "loss:mean", loop)
         assert loop.losses == pytest.approx(control.losses, rel=1e-5)
+
+
+def test_loaders_are_shuffled_in_training_and_not_in_evaluations(tmp_path: Path) -> None:
+    x, y = torch.arange(20.0)[:, None], torch.arange(20)
+    loader = DataLoader(TensorDataset(x, y), batch_size=6)
+    passes: list[list[int]] = []
+
+    def run() -> None:
+        for grad in (True, True, False):
+            with torch.set_grad_enabled(grad):
+                pairs = list(loader)
+            assert all(torch.equal(a[:, 0].long(), b) for a, b in pairs), "inputs and labels stay paired"
+            passes.append([int(b) for _, pair in pairs for b in pair])
+        numbers.append(float(torch.rand(())))
+        Loop()()
+
+    numbers: list[float] = []
+    for patch in ("shuffle", ""):
+        torch.manual_seed(1)
+        done = patched(tmp_path, patch, run)
+        assert done.applied == ({"shuffle": 2} if patch else {})
+    first, second, evaluated, *control = passes
+    assert sorted(first) == sorted(second) == evaluated == list(range(20))
+    assert len({tuple(first), tuple(second), tuple(evaluated)}) == 3
+    assert control == [evaluated] * 3
+    assert numbers[0] == numbers[1], "the training draws the same numbers"
+
+
+def test_a_loader_that_draws_by_chance_is_left_alone(tmp_path: Path) -> None:
+    x, y = data(24)
+    done = patched(tmp_path, "shuffle", Loop(pairs=DataLoader(TensorDataset(x, y), batch_size=6, shuffle=True)))
+    assert "no place at which it could act" in done.trained.failure

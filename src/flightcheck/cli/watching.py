@@ -96,23 +96,7 @@ def watch(
     Raises:
         UsageError: something is wrong that can be known before the script starts.
     """
-    from flightcheck.checks.registry import select_checks
-
-    select_checks(args.select, args.ignore)
-    script = None
-    if args.module is not None:
-        require_module(args.module)
-    else:
-        script, *script_arguments = script_arguments
-        require_script(script)
-    if args.json == "-" and args.sarif == "-":
-        raise UsageError("--json and --sarif cannot both go to stdout; give one of them a file")
-    _require_folder(args.runs_dir, "--runs-dir")
-    for option in ("json", "sarif"):
-        file = getattr(args, option)
-        if file not in (None, "-"):
-            _require_file(Path(file), f"--{option}")
-            setattr(args, option, str(Path(file).absolute()))  # the script may change the folder
+    script, script_arguments = _tested_input(args, script_arguments)
 
     from flightcheck.session import watch_script
 
@@ -147,6 +131,28 @@ def watch(
         print(f"flightcheck: {fault}; the run is in {result.run_folder}", file=stderr)
         return own or result.exit_code
     return own or status
+
+
+def _tested_input(args: argparse.Namespace, script_arguments: list[str]) -> tuple[str | None, list[str]]:
+    """The script (None for a module) and its arguments, after all tests that are possible before it starts."""
+    from flightcheck.checks.registry import select_checks
+
+    select_checks(args.select, args.ignore)
+    script = None
+    if args.module is not None:
+        require_module(args.module)
+    else:
+        script, *script_arguments = script_arguments
+        require_script(script)
+    if args.json == "-" and args.sarif == "-":
+        raise UsageError("--json and --sarif cannot both go to stdout; give one of them a file")
+    _require_folder(args.runs_dir, "--runs-dir")
+    for option in ("json", "sarif"):
+        file = getattr(args, option)
+        if file not in (None, "-"):
+            _require_file(Path(file), f"--{option}")
+            setattr(args, option, str(Path(file).absolute()))  # the script may change the folder
+    return script, script_arguments
 
 
 def _surroundings() -> Surroundings:

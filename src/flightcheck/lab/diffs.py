@@ -16,6 +16,7 @@ from flightcheck.recording.run import Run
 _NUMBER: Final = re.compile(r"(?<![\w.])(\d+\.?\d*(?:[eE][-+]?\d+)?|\.\d+(?:[eE][-+]?\d+)?)(?![\w.])")
 _ADDED: Final[dict[str, str]] = {
     "zero-grad": "optimizer.zero_grad()",
+    "shuffle": "shuffle=True  # in the DataLoader of the training examples",
     "align-shapes": "prediction = prediction.reshape(target.shape)  # before the two are compared",
     "inputs:standardize": "x = (x - train_mean) / train_std  # per feature, with the training set's statistics",
     "targets:standardize": "y = (y - y_train.mean()) / y_train.std()  # and undo it where predictions are used",
@@ -28,6 +29,7 @@ _ADDED: Final[dict[str, str]] = {
     "reinit:kaiming": "nn.init.kaiming_uniform_(layer.weight, nonlinearity='relu')  # for each layer, biases zero",
     "reinit:xavier": "nn.init.xavier_uniform_(layer.weight)  # for each layer, biases zero",
     "add-parameters": "optimizer.add_param_group({'params': [p for p in model.parameters() if p not in held]})",
+    "unfreeze": "p.requires_grad_(True)  # for each parameter p of {value}, before the optimizer is built",
     "regularization:weight_decay": "weight_decay=0.0",
     "clip": "torch.nn.utils.clip_grad_norm_(model.parameters(), {value})",
 }

@@ -14,6 +14,7 @@ _METRICS = {
 _WORDS = {
     "inputs:zero": "inputs zeroed",
     "inputs:permute": "inputs permuted across the batch",
+    "shuffle": "training examples shuffled",
     "inputs:standardize": "inputs standardized",
     "targets:standardize": "targets standardized",
     "targets:permute": "targets permuted across the batch",
@@ -64,6 +65,8 @@ def patch_in_words(patch: str, run: Run) -> str:
             told.append(f"gradients clipped at norm {p.value}")
         elif p.kind == "epsilon":
             told.append(f"the optimizer's epsilon {p.value}")
+        elif p.kind == "unfreeze":
+            told.append(f"{p.value} trained as well")
         elif text == "loss:negate":
             told.append("steps in the other direction")
         elif text == "loss:transpose":

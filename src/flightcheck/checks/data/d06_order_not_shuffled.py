@@ -113,6 +113,7 @@ class OrderNotShuffled(Check):
                 evidence={**evidence, "largest_share": pure},
                 onset_step=calls[0].step,
                 severity=None if effect > 0.7 else "warn",
+                patch="shuffle" if fixed else "",
             )
         elif fixed is not None and (fixed.length or 0) > 4 and fixed.batch_size not in (None, fixed.examples):
             yield Finding(

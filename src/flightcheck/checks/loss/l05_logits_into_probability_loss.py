@@ -85,11 +85,13 @@ class LogitsIntoProbabilityLoss(Check):
         name = NAMES[site.function]
         low, high = min(c.input_min for c in wrong), max(c.input_max for c in wrong)
         location, module, what, fix = site.location, last.input_module, "unnormalized outputs", ""
+        patch = ""  # the check's own
         error = last.row_sum_error
         if site.function == "binary_cross_entropy":
             fix = "Use BCEWithLogitsLoss, or apply sigmoid to the output."
         elif last_activation(last) == "softmax" or (low >= 0 and error is not None and error <= self.row_sum.value):
             what, fix = "probabilities", "Take log_softmax instead of softmax."
+            patch = "loss:cross_entropy + drop-module:softmax"
             location, module = activation_line(run, last, "softmax")
         elif site.function == "nll_loss":
             fix = "Use CrossEntropyLoss on these outputs, or apply log_softmax over the classes first."
@@ -108,6 +110,7 @@ class LogitsIntoProbabilityLoss(Check):
             },
             onset_step=wrong[0].step,
             fix=fix,
+            patch=patch,
         )
 
     @staticmethod

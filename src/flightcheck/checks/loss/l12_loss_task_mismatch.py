@@ -21,7 +21,6 @@ REGRESSION = ("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss")
     evidence="B",
     needs=("loss_calls",),
     fix="Use the loss that fits the output layer and the kind of target.",
-    patch="loss:cross_entropy",
 )
 class LossTaskMismatch(Check):
     """Output layer, loss and kind of target do not fit together.
@@ -78,6 +77,7 @@ class LossTaskMismatch(Check):
                         },
                         onset_step=here[0].step,
                         fix=fix,
+                        patch=_patch(site.function, activation),
                     )
                 )
             elif ids:
@@ -168,3 +168,11 @@ class LossTaskMismatch(Check):
             severity="warn" if accuracy else "info",
             fix=f"Give the model {k} outputs and use CrossEntropyLoss.",
         )
+
+
+def _patch(function: str, activation: str) -> str:
+    """What a trial can change: outputs and targets of the model stay as they are, so no other task can be tried."""
+    if not activation:
+        return ""
+    without = f"drop-module:{activation}"
+    return f"loss:bce_with_logits + {without}" if function == "binary_cross_entropy" else without

@@ -102,6 +102,7 @@ class FreezingMistake(Check):
                     evidence={"trained_before": len(before), "shape": last.shape},
                     parameters=(last.index,),
                     fix="Set requires_grad=True for the new output layer, before the optimizer is built.",
+                    patch=f"unfreeze:{module.path}" if module and module.path != root.name else "",
                 )
                 return
         total = sum(p.numel for p in matrices)

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import ast
 
-from flightcheck.recording.provenance.definitions import Value
 from flightcheck.recording.provenance.follower import Follower
+from flightcheck.recording.provenance.handing_on import is_module
 from flightcheck.recording.provenance.loops import (
     asks_for_one_example,
     goes_to_the_end,
@@ -19,6 +19,7 @@ from flightcheck.recording.provenance.loops import (
 )
 from flightcheck.recording.provenance.source import (
     Source,
+    Value,
     constant_of,
     end_of,
     last_name,
@@ -197,7 +198,7 @@ def _expression(source: Source, line: int, name: str | None, function: str) -> a
 
 def _around_model(source: Source, call: ast.Call) -> bool:
     """The call is rather a loss or a library function around the model's call than that itself."""
-    module = isinstance(call.func, ast.Attribute) and Follower()._is_module(source, call.func.value)
+    module = isinstance(call.func, ast.Attribute) and is_module(source, call.func.value)
     return module or bool(NOT_MODELS.search(last_name(call.func)))
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
 from typing import Final
 
+from flightcheck.recording.provenance.handing_on import command_line, handed_on, returned
 from flightcheck.recording.provenance.source import (
     EACH,
     Binding,
@@ -15,6 +15,7 @@ from flightcheck.recording.provenance.source import (
     Scope,
     Source,
     Step,
+    Value,
     constant_of,
     default_of,
     given_argument,
@@ -23,9 +24,7 @@ from flightcheck.recording.provenance.source import (
     line_of,
     parameter_names,
     targets_of,
-    walk_scope,
 )
-from flightcheck.recording.provenance.vocabulary import MODULES
 
 DEEPEST: Final = 40
 """A chain of definitions longer than this is not followed further."""
@@ -33,35 +32,11 @@ VISITS: Final = 600
 """Expressions looked at per question, over all branches."""
 
 
-@dataclass(frozen=True)
-class Value:
-    """The part `path` of the value of the expression `node`."""
-
-    source: Source
-    node: ast.AST
-    path: tuple[Step, ...] = ()
-    context: dict[ast.AST, Construction] = field(default_factory=dict)
-
-    def of(self, node: ast.AST, path: tuple[Step, ...] | None = None) -> Value:
-        return Value(self.source, node, self.path if path is None else path, self.context)
-
-    @property
-    def place(self) -> tuple[str, int]:
-        return self.source.path, line_of(self.node)
-
-
 class Definitions:
     """Finds the definitions of a value; counts its visits so that every question ends."""
 
     def __init__(self) -> None:
         self.visits = 0
-
-    def _is_module(self, source: Source, node: ast.AST) -> bool:
-        while isinstance(node, ast.Attribute):
-            node = node.value
-        return isinstance(node, ast.Name) and (node.id in source.imports or node.id in MODULES)
-
-    # -- order ---------------------------------------------------------------------------------------------------
 
     def _may_go_on(self, depth: int) -> bool:
         self.visits += 1
@@ -149,7 +124,7 @@ class Definitions:
             yield value.of(source.classes[node.id])
         yield from self._imported(value, node.id)
         if value.path and isinstance(value.path[0], str) and value.path[0] != EACH:
-            yield from self._command_line(value, value.path[0])
+            yield from command_line(value, value.path[0])
 
     def _bound(self, value: Value, bindings: Iterable[Binding]) -> Iterator[Value]:
         for binding in bindings:
@@ -214,16 +189,7 @@ class Definitions:
         for wanted in ("__getitem__", "__iter__", "__next__", "__getitems__"):
             for method in owner.body:
                 if isinstance(method, ast.FunctionDef) and method.name == wanted:
-                    yield from self._returned(value, method, value.path[1:])
-
-    def _returned(self, value: Value, function: Function, path: tuple[Step, ...]) -> Iterator[Value]:
-        if isinstance(function, ast.Lambda):
-            yield value.of(function.body, path)
-            return
-        results = [n for n in walk_scope(function) if isinstance(n, ast.Return | ast.Yield) and n.value is not None]
-        for node in sorted(results, key=lambda n: -n.lineno):
-            if isinstance(node.value, ast.expr):
-                yield value.of(node.value, path[1:] if isinstance(node, ast.Yield) and path[:1] == (EACH,) else path)
+                    yield from returned(value, method, value.path[1:])
 
     def _parameter(self, value: Value, function: Function, name: str) -> Iterator[Value]:
         source = value.source
@@ -238,7 +204,7 @@ class Definitions:
         if (default := default_of(function, name)) is not None:
             yield value.of(default)
         if value.path and isinstance(value.path[0], str) and value.path[0] != EACH:
-            yield from self._command_line(value, value.path[0])
+            yield from command_line(value, value.path[0])
 
     def _calls_of(self, source: Source, function: Function) -> list[ast.Call]:
         if isinstance(function, ast.Lambda):
@@ -291,7 +257,7 @@ class Definitions:
         if name in ("parse_args", "parse_known_args", "parse_args_into_dataclasses"):
             named = next((p for p in path if isinstance(p, str) and p != EACH), None)
             if named is not None:
-                yield from self._command_line(value, named)
+                yield from command_line(value, named)
             return
         if name == "get" and call.args and isinstance(call.func, ast.Attribute):
             key = constant_of(call.args[0])
@@ -308,7 +274,7 @@ class Definitions:
                 yield value.of(keyword.value, path[1:])
             elif keyword.arg is None and isinstance(step, str) and step != EACH:
                 yield value.of(keyword.value)
-        yield from self._library(value, call, name)
+        yield from handed_on(value, call, name)
 
     def _entered(self, value: Value, call: ast.Call, source: Source, target: ast.AST) -> Iterator[Value]:
         construction: Construction = (call, value.source, value.context)
@@ -327,51 +293,7 @@ class Definitions:
                 yield from self._field(Value(source, target, value.path, context), target, None)
         elif isinstance(target, ast.FunctionDef | ast.AsyncFunctionDef):
             inner = Value(source, target, value.path, {**value.context, target: construction})
-            yield from self._returned(inner, target, value.path)
-
-    def _library(self, value: Value, call: ast.Call, name: str) -> Iterator[Value]:
-        """Calls of the library functions that hand values on."""
-        path, arguments = value.path, call.args
-        keywords = {k.arg: k.value for k in call.keywords if k.arg}
-        first: ast.AST | None = arguments[0] if arguments else None
-        if first is None:
-            first = keywords.get("dataset", keywords.get("iterable", keywords.get("data")))
-        position = path[1] if path[:1] == (EACH,) and len(path) > 1 and isinstance(path[1], int) else None
-        if "transform" in keywords and path[-1:] in ((), (0,), (EACH,)):
-            yield value.of(keywords["transform"], ())
-        elif name == "next" and first is not None:
-            yield value.of(first, (EACH, *path))
-        elif name == "enumerate" and first is not None:
-            if position != 0:
-                yield value.of(first, (EACH, *path[2:]))
-        elif name == "zip":
-            if position is not None and position < len(arguments):
-                yield value.of(arguments[position], (EACH, *path[2:]))
-        elif name == "TensorDataset":
-            if (position or 0) < len(arguments):
-                yield value.of(arguments[position or 0], path[2:] if position is not None else path[1:])
-        elif name == "DataLoader" and first is not None:
-            yield from self._collated(value, first, keywords.get("collate_fn"))
-            yield value.of(first)
-        elif name == "random_split" and first is not None:
-            yield value.of(first, path[1:] if path and isinstance(path[0], int) else path)
-        elif name == "train_test_split":
-            i = path[0] if path and isinstance(path[0], int) else 0
-            yield from (value.of(a, path[1:]) for a in arguments[i // 2 : i // 2 + 1])
-        elif name == "map" and len(arguments) > 1:
-            yield value.of(arguments[1])
-        elif isinstance(call.func, ast.Attribute) and not self._is_module(value.source, call.func.value):
-            yield value.of(call.func.value)
-        elif first is not None:
-            yield value.of(first)
-
-    def _collated(self, value: Value, dataset: ast.AST, collate: ast.AST | None) -> Iterator[Value]:
-        if isinstance(collate, ast.Name) and value.path[:1] == (EACH,):
-            for function in value.source.functions.get(collate.id, [])[:1]:
-                call = ast.Call(func=collate, args=[dataset], keywords=[])  # type: ignore[list-item]
-                entered: Construction = (call, value.source, value.context)
-                inner = Value(value.source, function, value.path[1:], {**value.context, function: entered})
-                yield from self._returned(inner, function, value.path[1:])
+            yield from returned(inner, target, value.path)
 
     def _imported(self, value: Value, name: str) -> Iterator[Value]:
         if (imported := value.source.imports.get(name)) is None:
@@ -390,14 +312,3 @@ class Definitions:
         yield from self._bound(inner, reversed(source.bindings(source.tree).get(member, [])))
         if member in source.classes:
             yield inner.of(source.classes[member])
-
-    def _command_line(self, value: Value, name: str) -> Iterator[Value]:
-        """``parser.add_argument("--lr", default=…)`` and click's options in the same file."""
-        for call in value.source.calls:
-            if last_name(call.func) not in ("add_argument", "option", "DEFINE_float", "DEFINE_integer"):
-                continue
-            keywords = {k.arg: k.value for k in call.keywords}
-            options = [str(constant_of(a)) for a in call.args]
-            names = {o.lstrip("-").replace("-", "_") for o in options} | {str(constant_of(keywords.get("dest")))}
-            if name in names:
-                yield value.of(keywords["default"], ()) if "default" in keywords else value.of(call, ())

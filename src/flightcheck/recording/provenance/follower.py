@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import ast
 
-from flightcheck.recording.provenance.definitions import Definitions, Value
-from flightcheck.recording.provenance.source import constant_of, last_name, line_of
+from flightcheck.recording.provenance.definitions import Definitions
+from flightcheck.recording.provenance.handing_on import is_module
+from flightcheck.recording.provenance.source import Value, constant_of, last_name, line_of
 from flightcheck.recording.provenance.vocabulary import CONSTRUCTORS, CONVERSIONS, INTEGERS, ITERATORS, SAME
 
 
@@ -76,7 +77,7 @@ class Follower(Definitions):
             return "same"
         if self._callee(value, call) is not None:
             return "same"
-        method = isinstance(call.func, ast.Attribute) and not self._is_module(value.source, call.func.value)
+        method = isinstance(call.func, ast.Attribute) and not is_module(value.source, call.func.value)
         integer = any(w in ast.unparse(a) for a in [*call.args, *(k.value for k in call.keywords)] for w in INTEGERS)
         if method and name in ("to", "type", "astype"):
             return "changes" if integer else "same" if name == "to" else "converts"
@@ -123,7 +124,7 @@ class Follower(Definitions):
         node = value.node
         if isinstance(node, ast.Call) and self._callee(value, node) is None:
             name = last_name(node.func)
-            method = isinstance(node.func, ast.Attribute) and not self._is_module(value.source, node.func.value)
+            method = isinstance(node.func, ast.Attribute) and not is_module(value.source, node.func.value)
             if name not in ("enumerate", "zip", "next") and name not in ITERATORS and not (method and name in SAME):
                 return value
         parts: list[ast.expr | None] = []

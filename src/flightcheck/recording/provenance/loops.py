@@ -6,9 +6,8 @@ import ast
 import math
 from collections.abc import Iterator
 
-from flightcheck.recording.provenance.definitions import Value
 from flightcheck.recording.provenance.follower import Follower
-from flightcheck.recording.provenance.source import Source, constant_of, end_of, last_name, read_source
+from flightcheck.recording.provenance.source import Source, Value, constant_of, end_of, last_name, read_source
 from flightcheck.recording.provenance.vocabulary import UNKNOWN_LOOPS
 
 _WRAPPERS = ("tqdm", "enumerate", "track", "progress_bar", "reversed", "notebook_tqdm")

@@ -244,3 +244,20 @@ def given_argument(
         if i < len(call.args):
             return call.args[i], ()
     return next(((k.value, (name,)) for k in call.keywords if k.arg is None), None)
+
+
+@dataclass(frozen=True)
+class Value:
+    """The part `path` of the value of the expression `node`."""
+
+    source: Source
+    node: ast.AST
+    path: tuple[Step, ...] = ()
+    context: dict[ast.AST, Construction] = field(default_factory=dict)
+
+    def of(self, node: ast.AST, path: tuple[Step, ...] | None = None) -> Value:
+        return Value(self.source, node, self.path if path is None else path, self.context)
+
+    @property
+    def place(self) -> tuple[str, int]:
+        return self.source.path, line_of(self.node)

@@ -1,12 +1,15 @@
-"""Patches of what a model is fed with: a frozen batch; inputs zeroed, permuted or standardized."""
+"""Patches of what a model is fed with: a frozen batch; shuffled examples; inputs zeroed, permuted or standardized."""
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Iterator
 from typing import Any, Final
 
 import torch
 from torch import nn
 from torch.optim import Optimizer
+from torch.utils.data import SequentialSampler
 
 from flightcheck.adapters.torch.patching.boundaries import Arguments, Boundaries, map_tensors
 from flightcheck.patch import STILL_STEPS, Patch
@@ -89,6 +92,28 @@ def _still(b: Boundaries) -> None:
 
     b.around_step(before, after)
     b.at_root(root)
+
+
+def shuffle(b: Boundaries, patch: Patch) -> None:
+    """Where a loader goes through its data set in order it goes through it in a random one, anew in each pass.
+
+    The numbers are drawn by a generator of the patch's own. Passes without gradients are evaluations and stay as they
+    are.
+    """
+    drawn = torch.Generator().manual_seed(torch.initial_seed() % 2**31 + 43)
+
+    def make(original: Any) -> Any:
+        @functools.wraps(original)
+        def __iter__(self: SequentialSampler) -> Iterator[int]:  # noqa: N807
+            if not b.observer.watch.mine() or not torch.is_grad_enabled():
+                yield from original(self)
+                return
+            b.acted(patch)
+            yield from torch.randperm(len(self), generator=drawn).tolist()
+
+        return __iter__
+
+    b.observer.patches.replace(SequentialSampler, "__iter__", make)
 
 
 def inputs(b: Boundaries, patch: Patch) -> None:

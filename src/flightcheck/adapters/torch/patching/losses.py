@@ -95,6 +95,8 @@ def swap(b: Boundaries, patch: Patch) -> None:
         if patch.value == "cross_entropy" and (classes := _class_ids(name, prediction, target)) is not None:
             b.acted(patch)
             reduction = given[1].get("reduction", "mean")
+            if name == "nll_loss":  # the others have errors of another kind
+                b.loss_swapped("cross_entropy", prediction, classes)
             with b.unwatched():  # one call of a loss by the script is one call
                 return F.cross_entropy(prediction, classes, reduction=reduction if reduction in _REDUCTIONS else "mean")
         if patch.value == "transpose" and name == "cross_entropy" and prediction.dim() > 2:
@@ -102,6 +104,7 @@ def swap(b: Boundaries, patch: Patch) -> None:
             given = again(prediction.movedim(-1, 1), target)
         if patch.value == "bce_with_logits" and name == "binary_cross_entropy":
             b.acted(patch)
+            b.loss_swapped("binary_cross_entropy_with_logits", prediction, target)
             with b.unwatched():
                 return F.binary_cross_entropy_with_logits(prediction, target.to(prediction.dtype))
         return call(*given[0], **given[1])

@@ -36,6 +36,7 @@ class Scoring:
         """Look at each loss call, as patches leave it, and at each loss written by hand."""
         self._unwatched = boundaries.unwatched
         boundaries.at_loss(self._around)
+        boundaries.loss_swapped = self._swapped
         self.observer.losses.by_hand = self._by_hand
         self.observer.operations.by_hand.every_round = True
 
@@ -44,6 +45,14 @@ class Scoring:
             error = self._error(loss.function, loss.prediction, loss.target, {})
         if error is not None:
             self._write(loss.function, error)
+
+    def _swapped(self, name: str, prediction: torch.Tensor, target: torch.Tensor) -> None:
+        if not (torch.is_grad_enabled() and prediction.requires_grad):
+            return
+        with torch.no_grad(), self._unwatched():
+            error = self._error(name, prediction, target, {})
+        if error is not None:
+            self._write(name, error)
 
     def _around(self, call: Any, name: str, given: Arguments) -> Any:
         result = call(*given[0], **given[1])

@@ -164,14 +164,7 @@ def add_parameters(b: Boundaries, patch: Patch) -> None:
             return
         done.add(id(optimizer))
         discovery = b.observer.discovery
-        held = {id(p) for g in optimizer.param_groups for p in g["params"]}
-        held |= {
-            id(p)
-            for o in [*discovery.built, *(h.optimizer() for h in b.observer.optimizers.held)]
-            if isinstance(o, Optimizer)
-            for g in o.param_groups
-            for p in g["params"]
-        }
+        held = _held(b, optimizer)
         missing: dict[int, torch.Tensor] = {}
         for root in discovery.roots.values():
             module = root.module()
@@ -183,6 +176,46 @@ def add_parameters(b: Boundaries, patch: Patch) -> None:
             optimizer.add_param_group({"params": list(missing.values())})
             b.acted(patch)
 
+    b.around_step(before)
+
+
+def _held(b: Boundaries, optimizer: Optimizer) -> set[int]:
+    """Ids of the parameters that this optimizer or any other one holds."""
+    known = [optimizer, *b.observer.discovery.built, *(h.optimizer() for h in b.observer.optimizers.held)]
+    return {id(p) for o in known if isinstance(o, Optimizer) for g in o.param_groups for p in g["params"]}
+
+
+def unfreeze(b: Boundaries, patch: Patch) -> None:
+    """``unfreeze:model.head``: from the second call of the model on, the parameters of that module get gradients.
+
+    Where no optimizer holds them, the one that holds other parameters of the same model takes them over.
+    """
+    waiting: list[tuple[set[int], list[nn.Parameter]]] = []
+    done: list[int] = []
+
+    def root(call: Any, module: nn.Module, given: tuple[tuple[Any, ...], dict[str, Any]]) -> Any:
+        known = b.observer.discovery.roots.get(id(module))
+        if not done and known is not None and torch.is_grad_enabled():  # its first call has given it its name
+            for path, child in module.named_modules():
+                if f"{known.info.name}.{path}" == patch.value:
+                    frozen = [p for p in child.parameters() if not p.requires_grad]
+                    for p in frozen:
+                        p.requires_grad_(True)
+                    waiting.append(({id(p) for p in module.parameters()}, frozen))
+                    done.append(len(frozen))
+                    b.acted(patch)
+        return call(*given[0], **given[1])
+
+    def before(optimizer: Optimizer) -> None:
+        mine = {id(p) for g in optimizer.param_groups for p in g["params"]}
+        if waiting and mine & waiting[0][0]:
+            _, thawed = waiting.pop()
+            held = _held(b, optimizer)
+            missing = [p for p in thawed if id(p) not in held]
+            if missing:
+                optimizer.add_param_group({"params": missing})
+
+    b.at_root(root)
     b.around_step(before)
 
 

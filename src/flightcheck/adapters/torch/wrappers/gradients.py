@@ -10,6 +10,8 @@ from torch import nn
 from torch.optim import Optimizer
 
 if TYPE_CHECKING:
+    from torch.amp.grad_scaler import GradScaler
+
     from flightcheck.adapters.torch.observer import TorchObserver
 
 
@@ -108,13 +110,8 @@ def scaler(o: TorchObserver) -> None:
     """Loss scaling of automatic mixed precision."""
     from torch.amp.grad_scaler import GradScaler
 
-    told_unscale = o.watch.guarded(lambda opt: o.protocol.unscale(opt, o.lines.here()))
-    told_step = o.watch.guarded(
-        lambda opt, stepped, s: o.protocol.scaler_step(opt, stepped, _scale_of(s), o.lines.here())
-    )
     told_scale = o.watch.guarded(lambda s: o.protocol.scaled(_scale_of(s)) if s.is_enabled() else None)
     told_update = o.watch.guarded(lambda scale: o.protocol.record("scaler_update", -1, o.lines.here(), scale=scale))
-    stepping = False
 
     def scale(original: Any) -> Any:
         @functools.wraps(original)
@@ -124,6 +121,29 @@ def scaler(o: TorchObserver) -> None:
             return result
 
         return run
+
+    def update(original: Any) -> Any:
+        @functools.wraps(original)
+        def run(self: GradScaler, *args: Any, **kwargs: Any) -> Any:
+            result = original(self, *args, **kwargs)
+            if self.is_enabled():
+                told_update(_scale_of(self))
+            return result
+
+        return run
+
+    o.patches.replace(GradScaler, "scale", scale)
+    o.patches.replace(GradScaler, "update", update)
+    _scaled_steps(o, GradScaler)
+
+
+def _scaled_steps(o: TorchObserver, kind: type[GradScaler]) -> None:
+    """Steps through a scaler, and the unscaling that the script itself asks for: a step unscales by itself."""
+    told_unscale = o.watch.guarded(lambda opt: o.protocol.unscale(opt, o.lines.here()))
+    told_step = o.watch.guarded(
+        lambda opt, stepped, s: o.protocol.scaler_step(opt, stepped, _scale_of(s), o.lines.here())
+    )
+    stepping = False
 
     def unscale(original: Any) -> Any:
         @functools.wraps(original)
@@ -152,21 +172,8 @@ def scaler(o: TorchObserver) -> None:
 
         return run
 
-    o.patches.replace(GradScaler, "scale", scale)
-    o.patches.replace(GradScaler, "unscale_", unscale)
-
-    def update(original: Any) -> Any:
-        @functools.wraps(original)
-        def run(self: GradScaler, *args: Any, **kwargs: Any) -> Any:
-            result = original(self, *args, **kwargs)
-            if self.is_enabled():
-                told_update(_scale_of(self))
-            return result
-
-        return run
-
-    o.patches.replace(GradScaler, "step", step)
-    o.patches.replace(GradScaler, "update", update)
+    o.patches.replace(kind, "unscale_", unscale)
+    o.patches.replace(kind, "step", step)
 
 
 def _scale_of(scaler: Any) -> float:

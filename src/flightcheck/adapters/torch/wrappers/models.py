@@ -23,7 +23,6 @@ def modules(o: TorchObserver) -> None:
     note = o.watch.guarded(o.discovery.constructed)
     loaded, before_load = o.watch.guarded(o.discovery.load), o.watch.guarded(o.checkpoints.before_load)
     after_load = o.watch.guarded(o.checkpoints.after_load)
-    depth = 0
 
     def construct(original: Any) -> Any:
         @functools.wraps(original)
@@ -49,6 +48,31 @@ def modules(o: TorchObserver) -> None:
 
         return load_state_dict
 
+    converted = o.watch.guarded(lambda module: o.stored_updates.cast(module, o.lines.here()))
+
+    def convert(original: Any) -> Any:
+        @functools.wraps(original)
+        def call(self: nn.Module, *args: Any, **kwargs: Any) -> Any:
+            result = original(self, *args, **kwargs)
+            if not torch.compiler.is_compiling():
+                converted(self)
+            return result
+
+        return call
+
+    o.patches.replace(nn.Module, "__init__", construct)
+    o.patches.replace(nn.Module, "load_state_dict", load)
+    _modes(o)
+    for name in ("to", "half", "bfloat16"):
+        o.patches.replace(nn.Module, name, convert)
+    o.patches.replace(nn.Module, "zero_grad", lambda f: clearing(o, f))
+    o.patches.replace(nn.Module, "__call__", o.forward.wrap)
+
+
+def _modes(o: TorchObserver) -> None:
+    """``train`` and ``eval`` of whole models: a module passes the call on to its children."""
+    depth = 0
+
     def mode(original: Any) -> Any:
         def tell(module: nn.Module, training: bool) -> None:
             root = o.discovery.roots.get(id(module))
@@ -73,25 +97,7 @@ def modules(o: TorchObserver) -> None:
 
         return train
 
-    converted = o.watch.guarded(lambda module: o.stored_updates.cast(module, o.lines.here()))
-
-    def convert(original: Any) -> Any:
-        @functools.wraps(original)
-        def call(self: nn.Module, *args: Any, **kwargs: Any) -> Any:
-            result = original(self, *args, **kwargs)
-            if not torch.compiler.is_compiling():
-                converted(self)
-            return result
-
-        return call
-
-    o.patches.replace(nn.Module, "__init__", construct)
-    o.patches.replace(nn.Module, "load_state_dict", load)
     o.patches.replace(nn.Module, "train", mode)
-    for name in ("to", "half", "bfloat16"):
-        o.patches.replace(nn.Module, name, convert)
-    o.patches.replace(nn.Module, "zero_grad", lambda f: clearing(o, f))
-    o.patches.replace(nn.Module, "__call__", o.forward.wrap)
 
 
 def losses(o: TorchObserver) -> None:
