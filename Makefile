@@ -3,6 +3,7 @@
 #   make test      all tests
 #   make lookalikes, make learning-rates, make peer-suite   measure the diagnosis (docs/lookalikes.md, docs/learning-rates.md,
 #                  docs/peer-suite.md; the first two take most of an hour)
+#   make zoo       how often the diagnosis is right, on trainings with a fault and without (docs/accuracy.md; an hour)
 #   make trainings every check on its small training and the repaired twin (half an hour; a third of them is in make test)
 #   make lint      style and types; make format repairs the style
 #   make docs      docs/checks.md from the checks; make picture: docs/report.svg from a run of the example
@@ -17,7 +18,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 PYTEST_ARGS ?=
 BENCHMARK_ARGS ?= --jobs 2
 
-.PHONY: demo test trainings lookalikes learning-rates peer-suite lint format docs picture clean
+.PHONY: demo test trainings lookalikes learning-rates peer-suite zoo lint format docs picture clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.installed
@@ -41,6 +42,9 @@ learning-rates: $(VENV)/.installed
 
 peer-suite: $(VENV)/.installed
 	$(BIN)/python -m benchmarks.peer_suite
+
+zoo: $(VENV)/.installed
+	$(BIN)/python -m benchmarks.zoo $(BENCHMARK_ARGS)
 
 trainings: $(VENV)/.installed
 	FLIGHTCHECK_ALL_TRAININGS=1 OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 tests/test_trainings.py

@@ -1,0 +1,70 @@
+"""Measure: how often is the diagnosis of a program of the zoo right?
+
+    python -m benchmarks.zoo [--fresh] [--jobs 2] [--only cells,bars] [--half test] [--verify-only]
+
+Results are kept in build/benchmarks/zoo and used again unless --fresh; those of another version of the tool are used
+again, too. Faults are verified first, without the tool. A run of all programs writes docs/accuracy.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from benchmarks.results import Results
+from benchmarks.zoo.outcome import Outcome, outcome
+from benchmarks.zoo.page import page
+from benchmarks.zoo.programs import HALVES, Program, programs
+from benchmarks.zoo.verification import ENOUGH, SEEDS, seeds_with_symptom
+
+PAGE = Path(__file__).parents[2] / "docs" / "accuracy.md"
+
+
+def verified(chosen: list[Program], results: Results, jobs: int) -> dict[str, int]:
+    """For each fault, the seeds with its symptom."""
+    twins = {p.name: p for p in chosen if p.kind == "repaired"}
+    faults = [p for p in chosen if p.kind == "faulty"]
+    with ThreadPoolExecutor(jobs) as pool:
+        counts = pool.map(lambda p: seeds_with_symptom(p, twins[p.name], results), faults)
+        seeds = {}
+        for p, n in zip(faults, counts, strict=True):
+            seeds[p.name] = n
+            print(f"{p.name}: symptom in {n} of {SEEDS} seeds{'' if n >= ENOUGH else ', dropped'}", flush=True)
+    return seeds
+
+
+def main() -> None:
+    """Verify, check, print; write the page after a run of all programs."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--fresh", action="store_true", help="check all programs anew (faults are not verified anew)")
+    parser.add_argument("--jobs", type=int, default=2, help="programs at once")
+    parser.add_argument("--only", default="", help="names, with commas between")
+    parser.add_argument("--half", choices=HALVES, help="programs of one half")
+    parser.add_argument("--verify-only", action="store_true", help="do not check, only verify faults")
+    args = parser.parse_args()
+    only = {n.strip() for n in args.only.split(",") if n.strip()}
+    chosen = [p for p in programs() if (not only or p.name in only) and args.half in (None, p.half)]
+    seeds = verified(chosen, Results("zoo_verification"), args.jobs)
+    dropped = {name: n for name, n in seeds.items() if n < ENOUGH}
+    if args.verify_only:
+        return
+    results = Results("zoo", args.fresh)
+    kept = [p for p in chosen if p.name not in dropped]
+    outcomes: list[Outcome] = []
+    with ThreadPoolExecutor(args.jobs) as pool:
+        for done in pool.map(lambda p: outcome(p, results), kept):
+            outcomes.append(done)
+            said = (
+                f"{done.first['code']}, line {done.first['line']}, {done.first['trial']}" if done.first else "nothing"
+            )
+            mark = "right" if done.right else "WRONG"
+            print(f"[{len(outcomes)}/{len(kept)}] {done.program.name} {done.program.kind}: {said}: {mark}", flush=True)
+    text = page(outcomes, dropped)
+    print("\n" + text[text.index("| |") : text.index("## Each")])
+    if not only and args.half is None:
+        PAGE.write_text(text)
+
+
+if __name__ == "__main__":
+    main()
