@@ -90,6 +90,31 @@ def test_a_confirmation_out_of_reach_is_given_up_where_nothing_is_to_be_refuted(
     assert (e.status, len(runner.asked)) == ("inconclusive", 2)
 
 
+class Seeds(Numbers):
+    """What a patch achieves depends on the seed."""
+
+    def __init__(self, *ends: float, patch: str = "drop-module:softmax", steps: int = 0) -> None:
+        super().__init__()
+        self.each, self.patch, self.clear_from = ends, patch, steps
+
+    def _one(self, trial: Trial) -> Trained:
+        clear = 0 < self.clear_from <= trial.steps
+        self.ends[self.patch] = min(self.each) if clear else self.each[trial.seed]
+        return super()._one(trial)
+
+
+def test_seeds_that_agree_and_differ_get_two_more() -> None:
+    e = tried(Seeds(1.8, 0.2, 1.6, 0.6, 0.9))
+    assert (e.status, e.seeds) == ("confirmed", 5)
+    e = tried(Seeds(1.8, 0.2, 1.6, 1.9, 0.3))
+    assert (e.status, e.seeds, (e.seeds_needed or 0) > 5) == ("inconclusive", 5, True)
+
+
+def test_one_seed_without_the_effect_is_enough_to_stop_at_three() -> None:
+    e = tried(Seeds(1.8, 0.2, 2.0, 0.2, 0.2))
+    assert (e.status, e.seeds) == ("inconclusive", 3)
+
+
 @pytest.mark.parametrize("which", ["", "drop-module:softmax"])
 def test_a_trial_that_says_nothing_leaves_it_untested(which: str) -> None:
     e = tried(Numbers(failures={which: "the script was stopped to protect your files: it writes to /x"}))
@@ -284,6 +309,14 @@ def test_fine_tuning_and_warm_up_are_meant_to_be_slow() -> None:
     assert sizes(Numbers(control=2.25), held_back("finetune")) == SIZES[:1]
     rising = [1e-4 * i for i in range(60)]
     assert sizes(Numbers(control=2.25), held_back(rates=rising)) == SIZES[:1]
+
+
+def test_a_smaller_rate_that_helps_most_seeds_is_tried_for_longer() -> None:
+    def slower(runner: Numbers) -> list[tuple[int, str]]:
+        return [(e.steps, e.status) for e in questions(runner, run=held_back()) if e.question == "P01"]
+
+    assert slower(Seeds(0.5, 1.0, 1.95, patch="lr:x0.1", steps=300)) == [(80, "inconclusive"), (300, "confirmed")]
+    assert slower(Numbers({"lr:x0.1": 1.98})) == [(80, "inconclusive")], "a small gain is no promise"
 
 
 class Slow(Numbers):

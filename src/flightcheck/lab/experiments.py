@@ -69,7 +69,7 @@ class Lab:
             metrics: what is compared, in order of preference; the first that all trials recorded.
             steps: per trial.
             evaluates: trials go on until an evaluation was seen.
-            seeds: repetitions that a confirmation needs.
+            seeds: repetitions that a confirmation needs; some more where these promise it and differ.
             margin: the smallest improvement that counts.
             refute: go on where a confirmation is out of reach, in order to refute.
             purpose: see `Experiment.purpose`.
@@ -78,11 +78,12 @@ class Lab:
         text = " + ".join(map(str, patches))
         told = Experiment(question, text, purpose, steps=steps)
         beside: list[tuple[Trained, Trained]] = []
-        for seed in range(seeds):
+        most = statistics.MORE_SEEDS if seeds == statistics.SEEDS else seeds
+        for seed in range(most):
             if self._too_late(2):
                 told = replace(told, reason=NO_TIME)
                 break
-            self._say(f"{question}: {text} (seed {seed + 1} of {seeds})")
+            self._say(f"{question}: {text} (seed {seed + 1} of {seeds if seed < seeds else most})")
             beside.append(self._beside(patches, seed, steps, evaluates))
             try:
                 metric, pairs = _pairs(beside, metrics)
@@ -92,7 +93,7 @@ class Lab:
             except ValueError as e:
                 return replace(told, status="inconclusive", reason=str(e), seconds=time.monotonic() - started)
             told = _told(told, comparison, metric, pairs)
-            if self._decided(comparison, refute):
+            if self._decided(comparison, refute) or (len(beside) >= seeds and not comparison.worth_more_seeds):
                 break
         if beside:
             gone, new = _findings(beside[0][0].run, beside[0][1].run)

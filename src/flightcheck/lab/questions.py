@@ -61,10 +61,13 @@ def _supervised(run: Run) -> bool:
 def _steps_of_another_size(lab: Lab, run: Run, asked: set[str]) -> Iterator[Experiment]:
     """A smaller learning rate; steps that no limit, epsilon or rounding holds back; a larger learning rate."""
     if "P01" not in asked:
-        slower = lab.try_patch("P01", [Patch("lr", "x0.1")], steps=_SHORT_STEPS, margin=tenth, refute=False)
-        yield slower
-        if slower.status == "confirmed":
-            return
+        for steps in (_SHORT_STEPS, _LONG_STEPS):
+            slower = lab.try_patch("P01", [Patch("lr", "x0.1")], steps=steps, margin=tenth, refute=False)
+            yield slower
+            if slower.status == "confirmed":
+                return
+            if not _promises(slower):
+                break
     if run.in_regime("finetune") or _warms_up(run):
         return
     held_back = {
@@ -142,6 +145,11 @@ def _repeated(lab: Lab, run: Run, once: Trained) -> None:
         size = float(abs(one[step] - other[step]) / max(abs(one[step]), 1e-30)) if step >= 0 else 0.0
         result = {"equal": step < 0, "step": step, "difference": size}
         run.records.setdefault("Probe", []).append(Probe("repeat", result))
+
+
+def _promises(e: Experiment) -> bool:
+    """Better by more than the margin on average, and not in every seed: what a rate does to a plateau takes longer."""
+    return bool(e.differences) and e.low is not None and e.low > 0 and float(np.mean(e.differences)) > e.margin
 
 
 def tenth(pair: Pair) -> float:
