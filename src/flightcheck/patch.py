@@ -36,7 +36,8 @@ KINDS: Final[dict[str, str]] = {
     "keep-graph": "``detach`` and ``data`` return the tensor itself, at a line or everywhere",
     "clamp": "logarithms, roots and divisions are kept away from zero by this much: ``1e-8``",
     "mode": "``train`` in training steps and ``eval`` in evaluations, whatever the script set",
-    "probe": "nothing is changed, something is measured: ``neighbours``, ``leaks``, ``gradients``, ``modes``",
+    "probe": "nothing is changed, something is measured: ``neighbours``, ``leaks``, ``gradients``, ``modes`` or "
+    "``terms``",
     "unscale-first": "gradients are unscaled before they are clipped",
 }
 """Every kind of patch, and what its value means."""

@@ -9,6 +9,7 @@ from typing import Final
 import numpy as np
 
 from flightcheck.checks.connections.c25_train_eval_gap import depends_on_mode
+from flightcheck.checks.loss.l13_loss_terms_unbalanced import has_several_terms
 from flightcheck.checks.parameters.p14_adam_epsilon_dominates import dominated
 from flightcheck.checks.parameters.p17_gradient_clipping_misuse import clips_hard
 from flightcheck.checks.start.s02_input_ignored_entirely import makes_little_difference
@@ -41,8 +42,9 @@ def questions(lab: Lab, run: Run, asked: set[str]) -> Iterator[Experiment]:
         yield experiment
     if found:
         return
-    if depends_on_mode(run):
-        _measure(lab, run, ("modes",), _MODE_STEPS)
+    probes = [name for name, asked in (("modes", depends_on_mode(run)), ("terms", has_several_terms(run))) if asked]
+    if probes:
+        _measure(lab, run, tuple(probes), _MODE_STEPS)
     if makes_little_difference(permuted):
         yield from _without_inputs(lab, run)
 

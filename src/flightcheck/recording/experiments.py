@@ -62,7 +62,7 @@ class Probe:
     """Something that was measured in a trial and cannot be measured in the user's own run."""
 
     name: str
-    """``neighbours``, ``leaks``, ``gradients``, ``modes`` or ``repeat``."""
+    """``neighbours``, ``leaks``, ``gradients``, ``modes``, ``terms`` or ``repeat``."""
     result: dict[str, Any] = field(default_factory=dict)
 
 

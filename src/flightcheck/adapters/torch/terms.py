@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -54,6 +55,8 @@ class LossTerms:
         self.watch = watch
         self.sites: dict[Any, int] = {}
         """Node → loss site that returned it, this round."""
+        self.at_backward: Callable[[torch.Tensor, list[Any]], None] | None = None
+        """Told a loss and the nodes of its terms, before the backward."""
         self._factors: dict[Any, float] = {}
         self._reduced: dict[Any, tuple[str, tuple[int, ...]]] = {}
         self._opaque: set[Any] = set()
@@ -98,9 +101,12 @@ class LossTerms:
     def write(self, loss: torch.Tensor, location: Location | None, scale: float | None, lines: dict[Any, Any]) -> None:
         """Backward is called on `loss`: record its terms."""
         self._backwards += 1
-        if loss.grad_fn is None or loss.numel() != 1 or self._records >= _MOST_RECORDS:
+        if loss.grad_fn is None or loss.numel() != 1:
             return
-        for node, path in self._terms(loss.grad_fn, _Path(1 / scale if scale else 1.0), lines):
+        terms = self._terms(loss.grad_fn, _Path(1 / scale if scale else 1.0), lines)
+        if self.at_backward is not None:
+            self.at_backward(loss, [node for node, _ in terms])
+        for node, path in terms if self._records < _MOST_RECORDS else []:
             value = self._values.get(node)
             self._records += 1
             self.watch.writer.append(
@@ -112,7 +118,7 @@ class LossTerms:
                     location=lines.get(node if node in self.sites else path.reduced) or lines.get(node),
                     site=self.sites.get(node, -1),
                     coefficient=path.coefficient,
-                    value=float(value.float().mean()) if value is not None else None,
+                    value=self.value_of(node),
                     numel=int(value.numel()) if value is not None else math.prod(path.summed or path.averaged),
                     summed=list(path.summed),
                     averaged=list(path.averaged),
@@ -122,6 +128,11 @@ class LossTerms:
                     weight_location=path.weighted,
                 )
             )
+
+    def value_of(self, node: Any) -> float | None:
+        """The value of a term, or the mean of its elements, where it was seen in this round."""
+        value = self._values.get(node)
+        return None if value is None else float(value.float().mean())
 
     def _amount(self, node: Any, path: _Path) -> float | None:
         number, factor = self._values.get(node), path.coefficient

@@ -42,7 +42,7 @@ INSTALLERS: Final[dict[str, Callable[[Boundaries, Patch], None]]] = {
     "clamp": operations.clamp,
     "mode": modules.mode,
     "unscale-first": steps.unscale_first,
-    "probe": probes.install,
+    "probe": lambda boundaries, patch: probes.install(boundaries, patch),  # probes use the boundaries of this package
 }
 
 

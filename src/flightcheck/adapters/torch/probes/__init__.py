@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Final
 
 from flightcheck.adapters.torch.patching.boundaries import Boundaries
-from flightcheck.adapters.torch.probes import gradients, leaks, modes, neighbours
+from flightcheck.adapters.torch.probes import gradients, leaks, modes, neighbours, terms
 from flightcheck.patch import Patch
 
 _PROBES: Final[dict[str, Callable[[Boundaries, Patch], None]]] = {
@@ -14,6 +14,7 @@ _PROBES: Final[dict[str, Callable[[Boundaries, Patch], None]]] = {
     "leaks": leaks.install,
     "gradients": gradients.install,
     "modes": modes.install,
+    "terms": terms.install,
 }
 
 
