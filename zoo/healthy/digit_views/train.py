@@ -50,11 +50,20 @@ def nt_xent(za, zb, temperature=0.3):
     return F.cross_entropy(sim, partner)
 
 
-def probe(encoder, x_few, y_few, x_test, y_test):
+def features(encoder, x):
+    """What comes out of the trunk, before the projector."""
+    kept = []
+    handle = encoder.trunk.register_forward_hook(lambda module, args, output: kept.append(output))
     encoder.eval()
     with torch.no_grad():
-        few, test = encoder.trunk(x_few), encoder.trunk(x_test)
+        encoder(x)
     encoder.train()
+    handle.remove()
+    return kept[0]
+
+
+def probe(encoder, x_few, y_few, x_test, y_test):
+    few, test = features(encoder, x_few), features(encoder, x_test)
     clf = LogisticRegression(max_iter=500).fit(few, y_few)
     return clf.score(test, y_test)
 

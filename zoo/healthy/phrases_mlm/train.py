@@ -62,7 +62,11 @@ def corrupt(ids, vocab, p=0.2):
 def main(args):
     random.seed(args.seed)
     torch.manual_seed(args.seed)
-    texts = [sentence() for _ in range(args.sentences + 300)]
+    found = {}
+    while len(found) < args.sentences + 300:
+        found[tuple(sentence())] = None
+    texts = list(found)
+    random.shuffle(texts)
     words = sorted({w for t in texts for w in t})
     index = {w: i + 2 for i, w in enumerate(words)}
     coded = [torch.tensor([index[w] for w in t]) for t in texts]
