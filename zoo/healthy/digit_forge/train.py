@@ -65,8 +65,8 @@ def main():
     images = torch.tensor(digits.images, dtype=torch.float32).unsqueeze(1) / 8 - 1
     knn = KNeighborsClassifier(3).fit(images.flatten(1).numpy(), digits.target)
     gen, disc = build_generator(args.z), build_discriminator()
-    opt_g = torch.optim.Adam(gen.parameters(), 5e-4, betas=(0.5, 0.999))
-    opt_d = torch.optim.Adam(disc.parameters(), 1e-3, betas=(0.5, 0.999))
+    opt_g = torch.optim.Adam(gen.parameters(), 4e-4, betas=(0.5, 0.999))
+    opt_d = torch.optim.Adam(disc.parameters(), 2e-3, betas=(0.5, 0.999))
     smooth = AveragedModel(gen, multi_avg_fn=get_ema_multi_avg_fn(0.99), use_buffers=True)
     start = judge(smooth, args.z, knn)
     among, _ = knn.kneighbors(n_neighbors=1)

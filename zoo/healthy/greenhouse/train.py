@@ -25,7 +25,7 @@ def simulate(n: int, gen: torch.Generator):
     warmth = 1.5 * torch.tanh(sun) - vent * wind + 0.3 * x[:, 4] * x[:, 5]
     damp = 0.8 * water - 0.6 * warmth + 0.5 * torch.sin(2 * x[:, 6])
     noise = 0.1 * torch.randn(n, 2, generator=gen)
-    alarm = (warmth + 0.5 * damp + 0.3 * torch.randn(n, generator=gen) > 1.2).float()
+    alarm = (warmth + 0.5 * damp + 0.3 * torch.randn(n, generator=gen) > 0.3).float()
     y = torch.stack([warmth, damp], 1) + noise
     broken = torch.rand(n, 3, generator=gen) < torch.tensor([0.3, 0.5, 0.1])
     y = torch.cat([y, alarm[:, None]], 1).masked_fill(broken, float("nan"))
