@@ -2,7 +2,7 @@ import torch
 import torch.nn as nn
 from torch.nn import functional as F
 
-block_size, batch_size, max_iters, eval_interval, eval_iters = 12, 32, 600, 60, 5
+block_size, batch_size, max_iters, eval_interval, eval_iters = 12, 24, 480, 60, 5
 torch.manual_seed(1337)
 
 # text
@@ -11,7 +11,7 @@ def verse():
     r = RIMES[torch.randint(len(RIMES), (1,))]
     words = [ONSETS[torch.randint(len(ONSETS), (1,))] + r for _ in range(4)]
     return " ".join(words) + ".\n"
-text = "".join(verse() for _ in range(80))
+text = "".join(verse() for _ in range(60))
 chars = sorted(set(text))
 stoi = {c: i for i, c in enumerate(chars)}
 data = torch.tensor([stoi[c] for c in text])
@@ -26,7 +26,7 @@ def get_batch(split):
 
 
 class CharModel(nn.Module):
-    def __init__(self, vocab, n_embd=48, n_hidden=160):
+    def __init__(self, vocab, n_embd=48, n_hidden=128):
         super().__init__()
         self.emb = nn.Embedding(vocab, n_embd)
         self.drop = nn.Dropout(0.4)
