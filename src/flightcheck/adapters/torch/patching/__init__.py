@@ -17,6 +17,12 @@ from flightcheck.patch import Patch
 if TYPE_CHECKING:
     from flightcheck.adapters.torch.observer import TorchObserver
 
+
+def _probe(boundaries: Boundaries, patch: Patch) -> None:
+    """Looked up when it is needed, since the probes import the boundaries of this package."""
+    probes.install(boundaries, patch)
+
+
 INSTALLERS: Final[dict[str, Callable[[Boundaries, Patch], None]]] = {
     "lr": steps.learning_rate,
     "optimizer": steps.optimizer,
@@ -42,7 +48,7 @@ INSTALLERS: Final[dict[str, Callable[[Boundaries, Patch], None]]] = {
     "clamp": operations.clamp,
     "mode": modules.mode,
     "unscale-first": steps.unscale_first,
-    "probe": lambda boundaries, patch: probes.install(boundaries, patch),  # probes use the boundaries of this package
+    "probe": _probe,
 }
 
 
