@@ -28,6 +28,7 @@ def check(script: Path, folder: Path, lab_budget: int = 0) -> dict[str, Any]:
     assert report.is_file(), done.stderr
     data: dict[str, Any] = json.loads(report.read_text())
     assert data["verdicts"]["error"] == [], done.stderr
+    assert data["coverage"]["sampled_steps"], f"nothing was trained, so nothing was tested:\n{done.stderr}"
     return data
 
 

@@ -1,15 +1,18 @@
 """How ill will the patient be in a year? A regression on ten measurements."""
 
+import numpy as np
 import torch
 from sklearn.datasets import load_diabetes
 from torch import nn
 
 torch.manual_seed(4)
-frame = load_diabetes(as_frame=True).frame.sample(frac=1.0, random_state=0)
-frame = (frame - frame.mean()) / frame.std()
-target = torch.tensor(frame["target"].to_numpy(), dtype=torch.float32)
-columns = [c for c in frame.columns if c != "target"]
-inputs = torch.tensor(frame[columns].to_numpy(), dtype=torch.float32)
+records = load_diabetes()
+columns = [*records.feature_names, "target"]
+table = np.column_stack([records.data, records.target])
+table = table[np.random.default_rng(0).permutation(len(table))]
+table = torch.tensor((table - table.mean(0)) / table.std(0), dtype=torch.float32)
+target = table[:, columns.index("target")]
+inputs = table[:, [columns.index(name) for name in records.feature_names]]
 
 model = nn.Sequential(nn.Linear(inputs.shape[1], 32), nn.ReLU(), nn.Linear(32, 1))
 optimizer = torch.optim.Adam(model.parameters(), lr=3e-3)
