@@ -14,7 +14,7 @@ SCRIPT = str(Path(__file__).parent / "trainings" / "kinds.py")
 KINDS = [
     "mlp", "cnn", "lstm", "transformer", "frozen_encoder", "gan", "accumulation", "amp", "grad_scaler", "lbfgs",
     "tied", "sparse", "checkpointing", "manual_sgd", "reinforcement", "workers", "loader_in_process",
-    "double_backward", "copies", "functional", "handmade_loss",
+    "double_backward", "copies", "functional", "handmade_loss", "graph",
 ]  # fmt: skip
 IN_CHECK = ["transformer", "gan", "loader_in_process", "handmade_loss"]
 

@@ -327,8 +327,8 @@ class Slow(Numbers):
         return super()._one(trial)
 
 
-def faster(runner: Numbers) -> list[tuple[str, int, str]]:
-    found = questions(runner, run=held_back())
+def faster(runner: Numbers, run: Run | None = None) -> list[tuple[str, int, str]]:
+    found = questions(runner, run=run or held_back())
     return [(e.patch, e.steps, e.status) for e in found if e.question == "P02"]
 
 
@@ -341,9 +341,28 @@ def test_a_rate_that_is_better_and_not_by_enough_is_given_more_steps() -> None:
 def test_a_rate_that_is_worse_ends_the_search() -> None:
     assert [p for p, *_ in faster(Numbers({"lr:x10": 2.6}, control=2.25))] == ["lr:x10"]
     # no better, and no worse: a hundred times the rate is tried, but not for longer
-    assert [(p, n) for p, n, _ in faster(Numbers({"lr:x10": 2.24, "lr:x100": 2.4}, control=2.25))] == [
+    assert [(p, n) for p, n, _ in faster(Numbers({"lr:x10": 2.25, "lr:x100": 2.4}, control=2.25))] == [
         ("lr:x10", 80), ("lr:x100", 80),
     ]  # fmt: skip
+
+
+def test_a_rate_that_is_worse_leaves_the_one_that_was_better() -> None:
+    told = [(p, n) for p, n, _ in faster(Numbers({"lr:x10": 2.15, "lr:x100": 2.6}, control=2.25))]
+    assert told == [("lr:x10", 80), ("lr:x100", 80), ("lr:x10", 300)]
+
+
+def test_a_training_that_arrives_is_not_too_slow() -> None:
+    def told(last: float) -> list[tuple[str, int, str]]:
+        run = held_back()
+        run.frames.update(run_of(series={LOSS: [float(v) for v in np.linspace(2.3, last, 400)]}).frames)
+        return faster(Numbers({"lr:x10": 1.0, "lr:x100": 1.0}, control=2.25), run)
+
+    assert told(0.3) == [
+        ("lr:x10", 80, "inconclusive"),
+        ("lr:x100", 80, "inconclusive"),
+        ("lr:x100", 300, "inconclusive"),
+    ]
+    assert told(1.9) == [("lr:x10", 80, "confirmed")], "five times as far as in 400 steps of its own"
 
 
 def test_both_modes_are_compared_where_the_mode_matters_and_nothing_was_found() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from itertools import chain
 from typing import Final
@@ -13,12 +14,13 @@ from flightcheck.checks.loss.l13_loss_terms_unbalanced import has_several_terms
 from flightcheck.checks.parameters.p14_adam_epsilon_dominates import dominated
 from flightcheck.checks.parameters.p17_gradient_clipping_misuse import clips_hard
 from flightcheck.checks.start.s02_input_ignored_entirely import makes_little_difference
-from flightcheck.lab.experiments import Lab
+from flightcheck.lab.experiments import Lab, Margin
 from flightcheck.lab.statistics import Pair
 from flightcheck.lab.trials import Trained, Trial
 from flightcheck.patch import Patch
 from flightcheck.recording.experiments import Experiment, Probe
-from flightcheck.recording.run import Run
+from flightcheck.recording.run import NotEnoughEvidence, Run
+from flightcheck.recording.signals import LEARNING_RATE, LOSS
 
 _SHORT_STEPS: Final = 80
 _LONG_STEPS: Final = 300
@@ -83,20 +85,23 @@ def _steps_of_another_size(lab: Lab, run: Run, asked: set[str]) -> Iterator[Expe
             yield freed
             if freed.status == "confirmed":
                 return
-    yield from _faster(lab)
+    yield from _faster(lab, run)
 
 
-def _faster(lab: Lab) -> Iterator[Experiment]:
-    """P02: ten times the learning rate, a hundred times; and for longer, if that is better and not yet by enough."""
-    steps, factors = _SHORT_STEPS, ["x10", "x100"]
-    while factors:
-        factor = factors.pop(0)
-        faster = lab.try_patch("P02", [Patch("lr", factor)], steps=steps, margin=_fivefold, refute=False)
+def _faster(lab: Lab, run: Run) -> Iterator[Experiment]:
+    """P02: ten times the learning rate, a hundred times; and for longer, if one is better and not yet by enough."""
+    promising = None
+    for factor in ("x10", "x100"):
+        faster = lab.try_patch("P02", [Patch("lr", factor)], steps=_SHORT_STEPS, margin=_further(run), refute=False)
         yield faster
-        if faster.status == "confirmed" or faster.low is None or faster.differences[0] < 0:
+        if faster.status == "confirmed":
             return
-        if not factors and steps < _LONG_STEPS and faster.low > 0:
-            steps, factors = _LONG_STEPS, [factor]
+        if faster.low is None or faster.differences[0] < 0:
+            break
+        if faster.low > 0:
+            promising = factor
+    if promising:
+        yield lab.try_patch("P02", [Patch("lr", promising)], steps=_LONG_STEPS, margin=_further(run), refute=False)
 
 
 def _without_inputs(lab: Lab, run: Run) -> Iterator[Experiment]:
@@ -161,17 +166,35 @@ def tenth(pair: Pair) -> float:
 
 
 def _fivefold(pair: Pair) -> float:
-    """P02: the larger rate achieves five times as much, and at least 5 % of the start."""
+    """The change achieves five times as much, and at least 5 % of the start."""
     before, _ = pair.blocks()
     done = max(pair.start() - float(before.mean()), 0.0)
     return max(4 * done, 0.05 * abs(pair.start()) - done)
 
 
+def _further(run: Run) -> Margin:
+    """P02: five times as much, and more than the watched run achieved in all its steps: who arrives is not too slow."""
+    reached = _reached(run)
+
+    def margin(pair: Pair) -> float:
+        before, _ = pair.blocks()
+        return max(_fivefold(pair), float(before.mean()) - (1 - reached) * abs(pair.start()))
+
+    return margin
+
+
+def _reached(run: Run) -> float:
+    """The part of its first loss by which the watched run's loss had fallen at the end of the watch, at least 0."""
+    try:
+        losses = run.series(LOSS, _SHORT_STEPS // 2).values
+    except NotEnoughEvidence:
+        return 0.0
+    first, last = float(np.median(losses[:5])), float(losses[-max(5, len(losses) // 16) :].mean())
+    return max((first - last) / abs(first), 0.0) if math.isfinite(last) and first else 0.0
+
+
 def _warms_up(run: Run) -> bool:
     """The schedule raises the learning rate far beyond that of the first steps."""
-    from flightcheck.recording.run import NotEnoughEvidence
-    from flightcheck.recording.signals import LEARNING_RATE
-
     try:
         rates = run.table(LEARNING_RATE, 2).values
     except NotEnoughEvidence:

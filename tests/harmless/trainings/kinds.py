@@ -344,6 +344,36 @@ def sparse() -> Any:
     return [seen, model.state_dict(), first.state_dict(), second.state_dict()]
 
 
+def graph() -> Any:
+    """A sparse adjacency and a nested tensor as inputs, each with an evaluation."""
+
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.hidden, self.sentence, self.out = nn.Linear(5, 8), nn.Linear(5, 8), nn.Linear(8, 3)
+
+        def forward(self, adjacency: torch.Tensor, x: torch.Tensor, words: torch.Tensor) -> torch.Tensor:
+            told = torch.nested.to_padded_tensor(self.sentence(words), 0.0).mean((0, 1))
+            return self.out(torch.relu(torch.sparse.mm(adjacency, self.hidden(x))) + told)
+
+    model, x, y = Net(), torch.randn(20, 5), torch.randint(0, 3, (20,))
+    adjacency = (torch.rand(20, 20) < 0.2).float().to_sparse()
+    words = torch.nested.nested_tensor([torch.randn(n, 5) for n in (2, 4, 3)])
+    optimizer = torch.optim.Adam(model.parameters(), 1e-2)
+    seen: list[Any] = []
+    for _ in range(STEPS):
+        optimizer.zero_grad()
+        loss = F.cross_entropy(model(adjacency, x, words)[:12], y[:12])
+        loss.backward()
+        optimizer.step()
+        model.eval()
+        with torch.no_grad():
+            right = (model(adjacency, x, words)[12:].argmax(1) == y[12:]).float().mean()
+        model.train()
+        seen += [loss.item(), right.item()]
+    return [seen, model.state_dict()]
+
+
 def checkpointing() -> Any:
     class Deep(nn.Module):
         def __init__(self) -> None:

@@ -130,6 +130,7 @@ def is_plain_tensor(value: Any) -> bool:
     return (
         isinstance(value, torch.Tensor)
         and value.layout is torch.strided
+        and not value.is_nested
         and value.device.type != "meta"
         and not value.is_complex()
         and not value.is_quantized

@@ -21,8 +21,9 @@ class LrTooLow(Check):
 
     ## What it checks
     Trials from the same initialization on the same batches at ten times the rate, and at a hundred times if that one is
-    stable but does not suffice: the loss must fall by five times as much as at the script's own rate, and by 5 % of its
-    start, in each of three seeds. Schedules that warm up are not judged, fine-tuning is not tried.
+    stable but does not suffice: the loss must fall by five times as much as at the script's own rate, by 5 % of its
+    start, and by more than in all the steps that were watched, in each of three seeds. Schedules that warm up are not
+    judged, fine-tuning is not tried.
     ## Why it matters
     A training that would take hours takes weeks, or is given up as one that does not learn.
     ## How to fix
@@ -31,7 +32,7 @@ class LrTooLow(Check):
     Catalogue P02: no false alarm on 25 pilots at a good rate. Its second witness, the critical multiple of the update
     (Kalra et al. 2026), is not measured yet.
     ## Known false alarms
-    Trainings that start with a long plateau and small steps on purpose.
+    Trainings that start with a long plateau and small steps on purpose, where the watch ends within it.
     """
 
     progress = Param(5, "times the progress; at a good rate ten times the rate gave at most twice as much in pilots")
