@@ -10,7 +10,7 @@ from flightcheck.recording.batches import Batch
 from flightcheck.recording.inputs import DatasetInfo
 from flightcheck.recording.records import LoaderInfo, Location, OptimizerInfo, ParameterInfo, Plan
 from flightcheck.testing import run_of, verdict_of
-from tests.checks._batches import LINEAR, batches
+from tests.checks._batches import LINEAR, batches, losses
 
 CALL = Location("train.py", 60, "evaluate", "scores = model(x_val[i : i + 64])")
 SPLIT = Location("train.py", 12, "", "x_val = x[:200]")
@@ -102,3 +102,13 @@ def test_without_an_evaluation_it_is_inconclusive() -> None:
 @pytest.mark.parametrize("regime", ["gan", "reinforcement", "second-order"])
 def test_other_regimes_are_skipped(regime: str) -> None:
     assert run(Plan(regimes=[regime]), *training(), *evaluated(list(range(1, 101)))).status == "skipped"
+
+
+@pytest.mark.parametrize(
+    ("targets", "status"), [(33, "inconclusive"), (1290, "inconclusive"), (40, "fail"), (80, "fail")]
+)
+def test_nodes_of_one_graph_are_given_in_every_step(targets: int, status: str) -> None:
+    nodes = list(range(1, 41))
+    steps = [b for i in range(10) for b in batches(1, step=i, rows=nodes, shape=[40, 3], digest="graph")]
+    calls = losses([0.7] * 10, every=1, target_shape=[targets])
+    assert run(*steps, *evaluated(nodes, shape=[40, 3], digest="graph"), *calls).status == status
