@@ -18,7 +18,7 @@ from torch import nn
 from flightcheck.adapters.torch.kinds import module_kind, module_settings, parameter_role
 from flightcheck.adapters.torch.watch import Watch
 from flightcheck.recording import provenance
-from flightcheck.recording.records import Location, ModuleInfo, OptimizerInfo, ParameterInfo, RootInfo
+from flightcheck.recording.records import Call, Location, ModuleInfo, OptimizerInfo, ParameterInfo, RootInfo
 
 
 @dataclass
@@ -63,6 +63,8 @@ class Discovery:
     def __init__(self, watch: Watch) -> None:
         self.watch = watch
         self.built: weakref.WeakKeyDictionary[Any, Built] = weakref.WeakKeyDictionary()
+        self.early_modes: weakref.WeakKeyDictionary[nn.Module, Call] = weakref.WeakKeyDictionary()
+        """The last ``train()`` or ``eval()`` of a module that was not called yet, and so is no root yet."""
         self.roots: dict[int, Root] = {}
         self.modules: dict[int, ModuleInfo] = {}
         self.parameters: list[ParameterInfo] = []
@@ -139,7 +141,14 @@ class Discovery:
             root.parameter_indices.append(self._register_parameter(parameter, f"{name}.{path}", owner))
             root.trainable |= parameter.requires_grad
         self.save_root(root)
+        early = self.early_modes.pop(module, None)
+        if early is not None:
+            self.watch.writer.append(dataclasses.replace(early, subject=root.info.index))
         return root
+
+    def mode_before_first_call(self, module: nn.Module, kind: str, location: Location | None) -> None:
+        """``train()`` or ``eval()`` of a module that is no root yet."""
+        self.early_modes[module] = Call(self.watch.next_sequence(), self.watch.step, kind, -1, location, {})
 
     def save_root(self, root: Root) -> None:
         """Write the root's record."""

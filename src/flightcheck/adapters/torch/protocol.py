@@ -152,7 +152,3 @@ class Protocol:
         self.record("scaler_step" if stepped else "scaler_skip", held.info.index, location, scale=scale)
         if not stepped:
             held.pending = False
-
-    def mode(self, training: bool, root: int, location: Location | None) -> None:
-        """``train()`` or ``eval()`` was called on a model."""
-        self.record("train_mode" if training else "eval_mode", root, location)

@@ -75,9 +75,12 @@ def _modes(o: TorchObserver) -> None:
 
     def mode(original: Any) -> Any:
         def tell(module: nn.Module, training: bool) -> None:
+            kind = "train_mode" if training else "eval_mode"
             root = o.discovery.roots.get(id(module))
-            if root is not None and root.module() is module:
-                o.protocol.mode(training, root.info.index, o.lines.here())
+            if root is None or root.module() is not module:
+                o.discovery.mode_before_first_call(module, kind, o.lines.here())
+            else:
+                o.protocol.record(kind, root.info.index, o.lines.here())
 
         told = o.watch.guarded(tell)
 
