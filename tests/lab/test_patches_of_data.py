@@ -162,6 +162,37 @@ def test_arguments_by_name_move_together_and_labels_among_them_stay(tmp_path: Pa
     assert torch.equal(seen["mask"], mask[order])
 
 
+@pytest.mark.parametrize(("name", "moves"), [("targets", 0), ("truth", 1)])
+def test_a_model_that_computes_its_loss_keeps_its_targets(tmp_path: Path, name: str, moves: int) -> None:
+    """Under a usual name from the first step on; under another from the second, as the loss was seen by then."""
+    seen: list[tuple[torch.Tensor, torch.Tensor]] = []
+
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.out = nn.Linear(FEATURES, CLASSES)
+
+        def loss(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+            seen.append((x.clone(), y.clone()))
+            return F.cross_entropy(self.out(x), y.view(-1))
+
+    exec(f"def forward(self, x, {name}): return self.loss(x, {name})", made := {})
+    Net.forward = made["forward"]
+    x, y = data(6)
+    net = Net()
+    optimizer = torch.optim.SGD(net.parameters(), 0.1)
+
+    def run() -> None:
+        for _ in range(4):
+            optimizer.zero_grad()
+            net(x, y).backward()
+            optimizer.step()
+
+    patched(tmp_path, "inputs:permute", run)
+    assert not any(torch.equal(a, x) for a, _ in seen)
+    assert [torch.equal(b, y) for _, b in seen] == [False] * moves + [True] * (4 - moves)
+
+
 def test_unknown_inputs_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="inputs: zero, permute or standardize wanted, but got 'noise'"):
         patched(tmp_path, "inputs:noise", Loop())

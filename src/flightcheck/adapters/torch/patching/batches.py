@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 from collections.abc import Iterator
 from typing import Any, Final
 
@@ -12,6 +13,8 @@ from torch.optim import Optimizer
 from torch.utils.data import SequentialSampler
 
 from flightcheck.adapters.torch.patching.boundaries import Arguments, Boundaries, map_tensors
+from flightcheck.adapters.torch.patching.losses import arguments_of
+from flightcheck.adapters.torch.watch import is_plain_tensor
 from flightcheck.patch import STILL_STEPS, Patch
 
 _TARGETS: Final = {"label", "labels", "target", "targets", "y"}
@@ -122,16 +125,40 @@ def inputs(b: Boundaries, patch: Patch) -> None:
     if change is None:
         raise ValueError(f"inputs: zero, permute or standardize wanted, but got {patch.value!r}")
 
+    known = set[Any](_TARGETS)
+    fed: dict[int, Any] = {}
+
     def root(call: Any, module: nn.Module, given: Arguments) -> Any:
         args, kwargs = given
-        names = {k: v for k, v in kwargs.items() if k in _TARGETS}
-        fed = (args, {k: v for k, v in kwargs.items() if k not in _TARGETS})
-        (args, rest), acted = change(fed, _batch_size(b))
+        places = _places(module, len(args))
+        data = {k: v for k, v in [*zip(places, args), *kwargs.items()] if k not in known}
+        changed, acted = change(data, _batch_size(b))
         if acted:
             b.acted(patch)
-        return call(*args, **rest, **names)
+        fed.clear()
+        fed.update({v.untyped_storage().data_ptr(): k for k, v in changed.items() if is_plain_tensor(v)})
+        args = tuple(changed.get(place, value) for place, value in zip(places, args))
+        return call(*args, **{k: changed.get(k, v) for k, v in kwargs.items()})
+
+    def loss(call: Any, name: str, given: Arguments) -> Any:
+        """A model that computes its loss itself gets the targets, too, under any name."""
+        _, target, _ = arguments_of(given)
+        if is_plain_tensor(target):
+            known.update(fed[s] for s in (target.untyped_storage().data_ptr(),) if s in fed)
+        return call(*given[0], **given[1])
 
     b.at_root(root)
+    b.at_loss(loss)
+
+
+def _places(module: nn.Module, positional: int) -> list[Any]:
+    """What `forward` calls its first arguments; their numbers where it does not tell."""
+    try:
+        parameters = list(inspect.signature(module.forward).parameters.values())
+    except (TypeError, ValueError):
+        parameters = []
+    names = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    return [names[i] if i < len(names) else i for i in range(positional)]
 
 
 def _batch_size(b: Boundaries) -> int | None:
@@ -143,7 +170,7 @@ def _is_data(t: torch.Tensor) -> bool:
     return not t.requires_grad and t.dim() > 0 and t.numel() > 0
 
 
-def _zero(fed: Arguments, size: int | None) -> tuple[Any, bool]:
+def _zero(fed: dict[Any, Any], size: int | None) -> tuple[Any, bool]:
     """Numbers become 0. Token ids have no zero: their rows are permuted."""
     floats = []
 
@@ -157,7 +184,7 @@ def _zero(fed: Arguments, size: int | None) -> tuple[Any, bool]:
     return (changed, True) if floats else _permute(fed, size)
 
 
-def _permute(fed: Arguments, size: int | None) -> tuple[Any, bool]:
+def _permute(fed: dict[Any, Any], size: int | None) -> tuple[Any, bool]:
     """The rows of all inputs in another order, the same for all of them, and not that of the targets."""
     order: dict[int, torch.Tensor] = {}
 
@@ -185,7 +212,7 @@ class _Standardize:
     def __init__(self) -> None:
         self._known: dict[Any, tuple[torch.Tensor, torch.Tensor]] = {}
 
-    def __call__(self, fed: Arguments, size: int | None) -> tuple[Any, bool]:
+    def __call__(self, fed: dict[Any, Any], size: int | None) -> tuple[Any, bool]:
         counter = iter(range(10**6))
         acted: list[bool] = []
 
