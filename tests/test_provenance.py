@@ -16,6 +16,7 @@ from flightcheck.recording.provenance import (
     attribute_write,
     loop_count,
     order_origin,
+    orders,
     rate_write,
     round_count,
     value_origin,
@@ -547,6 +548,21 @@ ORDERS = {
 def test_order_of_hand_made_batches(tmp_path: Path, code: str) -> None:
     file, use, here = write(tmp_path, code)
     assert order_origin(file, use, None) == (None if here is None else (file, here))
+
+
+def test_all_orders_on_the_way_back(tmp_path: Path) -> None:
+    text = """
+        X = shuffle(load("x"))
+        cut = torch.randperm(len(X))
+        held, X = X[cut[:9]], X[cut[9:]]
+        for i in range(0, len(X), 32):
+            rows = np.random.permutation(len(X))
+            out = model(X[rows])  # USE
+    """
+    file, use, _ = write(tmp_path, text)
+    code = Path(file).read_text().splitlines()
+    assert [code[line - 1].strip().partition(" = ")[0] for _, line in orders(file, use, None)] == ["rows", "cut", "X"]
+    assert orders(file, 1, "nothing") == []
 
 
 LOOPS = {

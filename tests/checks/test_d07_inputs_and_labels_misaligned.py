@@ -5,11 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+import torch
 
+from flightcheck.adapters.torch.probes.neighbours import first_sight
 from flightcheck.checks.base import Verdict
 from flightcheck.recording.loss_records import LossSite
 from flightcheck.recording.records import Location, Plan
 from flightcheck.testing import run_of, verdict_of
+from tests.checks._batches import LINEAR, batches
 from tests.checks._experiments import all_without_inputs, fit, neighbours, untested, without_inputs
 
 LINE = Location("train.py", 7)
@@ -105,3 +108,32 @@ def test_too_little_is_known(records: tuple[Any, ...]) -> None:
 @pytest.mark.parametrize("regime", ["gan", "reinforcement"])
 def test_where_there_are_no_labels(regime: str) -> None:
     assert verdict(*BY_HEART, neighbours(), regimes=(regime,)).status == "skipped"
+
+
+def test_what_the_training_has_by_heart_is_no_information() -> None:
+    """After some passes real pairs are better than permuted ones; on examples at first sight they are not."""
+    slight = [*all_without_inputs(0.05), fit(0.01)]
+    assert verdict(*slight, neighbours()).status == "pass"
+    assert verdict(*slight, neighbours(new_batches=56, new_gain=0.04)).status == "pass"
+    (finding,) = verdict(*slight, neighbours(new_batches=56, new_gain=0.003)).findings
+    assert "ends hardly worse than the real one, which knows some by heart (1 and 1.05)" in finding.message
+    assert verdict(*all_without_inputs(0.5), fit(0.01), neighbours(new_gain=0.003)).status == "pass"
+
+
+def test_the_line_is_the_last_order_that_only_one_of_the_two_went_through() -> None:
+    lines = {n: Location("train.py", n) for n in (16, 17, 18, 23)}
+    (batch,) = batches(1, orders=[lines[n] for n in (23, 18, 16)])
+    site = LossSite(0, "cross_entropy", Location("train.py", 40), target_orders=[lines[n] for n in (23, 18, 17)],
+                    train_calls=60)  # fmt: skip
+    (finding,) = verdict_of("D07", run_of(LINEAR, batch, site, *BY_HEART, neighbours())).findings
+    assert finding.location == lines[17]
+
+
+def test_first_sight() -> None:
+    torch.manual_seed(0)
+    noise = torch.randn(60).mul(0.02).tolist()
+    blind = first_sight([(1.0, 1.0 + v) for v in noise])
+    assert blind["new_batches"] == 60
+    assert 0 < blind["new_gain"] < 0.02
+    assert first_sight([(0.9, 1.0 + v) for v in noise])["new_gain"] > 0.1
+    assert "new_gain" not in first_sight([(1.0, 1.0)] * 12), "too few to tell"

@@ -42,6 +42,8 @@ class Batch:
     """Where the values come from in the source, as far as the code tells."""
     order_origin: Location | None = None
     """Where the source decides which examples the batch holds (the index), for batches that are picked by hand."""
+    orders: list[Location] = field(default_factory=list)
+    """That line and those before it that shuffle, sort or pick, on the way back from the batch."""
     first_module: str = ""
     """Kind of the first module with parameters that the root calls: linear, conv, embedding, norm, …"""
     leading: int | None = None

@@ -24,8 +24,8 @@ class LossSite:
     """The line that made the tensor given as prediction, where the learning pass saw it."""
     target_origin: Location | None = None
     """The line at which the values given as target were last computed, as far as the source tells."""
-    target_order: Location | None = None
-    """The line that decides which examples a hand-made target holds, and in which order."""
+    target_orders: list[Location] = field(default_factory=list)
+    """The lines that decide which examples a hand-made target holds, and in which order, the last one first."""
 
 
 @dataclass(frozen=True)

@@ -367,9 +367,15 @@ def from_data(cls: type[R], data: dict[str, Any]) -> R:
             continue
         value = data[f.name]
         if isinstance(value, dict) and _is_location(hints[f.name]):
-            value = Location(**{k: value[k] for k in ("file", "line", "function", "code") if k in value})
+            value = _location(value)
+        elif isinstance(value, list) and Location in typing.get_args(hints[f.name]):
+            value = [_location(v) for v in value]
         values[f.name] = value
     return cls(**values)
+
+
+def _location(value: dict[str, Any]) -> Location:
+    return Location(**{k: value[k] for k in ("file", "line", "function", "code") if k in value})
 
 
 def _is_location(hint: Any) -> bool:

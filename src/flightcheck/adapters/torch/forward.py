@@ -81,7 +81,7 @@ class Forward:
         self.last_inputs: list[tuple[str, weakref.ref[torch.Tensor]]] = []
         self._recorded: dict[tuple[Any, ...], int] = {}
         losses.last_inputs = lambda: self.last_inputs
-        self._origins: dict[Location, tuple[Location | None, Location | None]] = {}
+        self._origins: dict[Location, tuple[Location | None, Location | None, list[Location]]] = {}
         self.features = Features(watch)
         self.answers = Answers(watch)
         operations.compared = self._compared
@@ -209,7 +209,7 @@ class Forward:
             return
         if training and inputs:
             self.features.fed(root.info.index, *inputs[0])
-        origin, order = self._origin(location)
+        origin, order, orders = self._origin(location)
         first = next((m.kind for m in self._in_call_order(root) if m.trainable and m.leaf), "")
         for i, (name, tensor) in enumerate(inputs):
             facts = batch_facts(tensor, first=i == 0)
@@ -223,6 +223,7 @@ class Forward:
                         location=location,
                         origin=origin,
                         order_origin=order,
+                        orders=orders,
                         first_module=first,
                         source=source,
                         **facts,
@@ -244,15 +245,16 @@ class Forward:
         self._recorded[key] = count + recorded
         return recorded
 
-    def _origin(self, location: Location | None) -> tuple[Location | None, Location | None]:
-        """The lines that computed the values of a call's input, and that decided which examples it holds."""
+    def _origin(self, location: Location | None) -> tuple[Location | None, Location | None, list[Location]]:
+        """The lines that computed the values of a call's input, that decide which examples it holds, and all such."""
         if location is None:
-            return None, None
+            return None, None, []
         if location not in self._origins:
             call = (location.file, location.line, None, location.function)
             found = (provenance.value_origin(*call), provenance.order_origin(*call))
             values, order = (self.watch.lines.of(*f) if f is not None else None for f in found)
-            self._origins[location] = (values, order)
+            orders = [self.watch.lines.of(*at) for at in provenance.orders(*call)] if order else []
+            self._origins[location] = (values, order, orders)
         return self._origins[location]
 
     def _in_call_order(self, root: Root) -> list[Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import torch
@@ -17,7 +17,7 @@ from flightcheck.adapters.torch.operations import Operations
 from flightcheck.adapters.torch.padding import padded_target
 from flightcheck.adapters.torch.watch import Watch, is_plain_tensor
 from flightcheck.recording.loss_records import LossCall, LossSite
-from flightcheck.recording.provenance import argument_data_origin, argument_order_origin, difference_data_origin
+from flightcheck.recording.provenance import argument_data_origin, argument_orders, difference_data_origin
 from flightcheck.recording.records import Location
 
 FUNCTIONS: Final = (
@@ -135,8 +135,8 @@ class Losses:
             if function in _WITH_CLASSES or "pos_weight" in kwargs:
                 settings["weight_ratio"] = _ratio(kwargs.get("pos_weight", weight))
             origin = argument_data_origin(location.file, location.line, "target", 1) if location else None
-            order = argument_order_origin(location.file, location.line, "target", 1) if location else None
-            self._add_site(function, location, settings, origin, order)
+            orders = argument_orders(location.file, location.line, "target", 1) if location else []
+            self._add_site(function, location, settings, origin, orders)
         return index
 
     def _add_site(
@@ -145,11 +145,12 @@ class Losses:
         location: Location | None,
         settings: dict[str, Any],
         origin: tuple[str, int] | None,
-        order: tuple[str, int] | None = None,
+        orders: Sequence[tuple[str, int]] = (),
     ) -> None:
         index = self._index[function, location] = len(self.sites)
-        found, ordered = (self.watch.lines.of(*at) if at else None for at in (origin, order))
-        self.sites.append(LossSite(index, function, location, settings, target_origin=found, target_order=ordered))
+        found = self.watch.lines.of(*origin) if origin else None
+        ordered = [self.watch.lines.of(*at) for at in orders]
+        self.sites.append(LossSite(index, function, location, settings, target_origin=found, target_orders=ordered))
         self._observed.append(0)
         self._counts.append([0, 0])
 

@@ -31,7 +31,7 @@ from flightcheck.recording.provenance.vocabulary import LOSSES, NOT_MODELS
 
 __all__ = [
     "argument_data_origin",
-    "argument_order_origin",
+    "argument_orders",
     "argument_origin",
     "asks_for_one_example",
     "attribute_write",
@@ -40,6 +40,7 @@ __all__ = [
     "in_every_nth_round",
     "loop_count",
     "order_origin",
+    "orders",
     "rate_write",
     "round_count",
     "value_origin",
@@ -138,15 +139,14 @@ def argument_data_origin(file: str, line: int, keyword: str, position: int | Non
         return None
 
 
-def argument_order_origin(file: str, line: int, keyword: str, position: int | None) -> tuple[str, int] | None:
-    """As `order_origin`, for one argument of the call at a line: the order of a loss's target."""
+def argument_orders(file: str, line: int, keyword: str, position: int | None) -> list[tuple[str, int]]:
+    """As `orders`, for one argument of the call at a line: what put a loss's target in order."""
     try:
         source = read_source(file)
         argument = argument_value(source, line, keyword, position, losses=True) if source else None
-        found = Follower(line).order(argument) if argument is not None else None
-        return found.place if found is not None else None
+        return _orders(line, argument) if argument is not None else []
     except Exception:  # as above
-        return None
+        return []
 
 
 def difference_data_origin(file: str, line: int, side: str) -> tuple[str, int] | None:
@@ -179,6 +179,20 @@ def order_origin(file: str, line: int, name: str | None, function: str = "") -> 
         return found.place if found is not None else None
     except Exception:  # as above
         return None
+
+
+def orders(file: str, line: int, name: str | None, function: str = "") -> list[tuple[str, int]]:
+    """As `order_origin`, all such lines on the way back from a value, the last one first: shuffles and sorts, too."""
+    try:
+        source = read_source(file)
+        node = _expression(source, line, name, function) if source else None
+        return [] if source is None or node is None else _orders(line, Value(source, node))
+    except Exception:  # as above
+        return []
+
+
+def _orders(line: int, value: Value) -> list[tuple[str, int]]:
+    return list(dict.fromkeys(found.place for found in Follower(line).orders(value)))
 
 
 def _expression(source: Source, line: int, name: str | None, function: str) -> ast.AST | None:

@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterator
 
 from flightcheck.recording.provenance.definitions import Definitions
 from flightcheck.recording.provenance.handing_on import is_module
 from flightcheck.recording.provenance.source import Value, constant_of, last_name, line_of
-from flightcheck.recording.provenance.vocabulary import CONSTRUCTORS, CONVERSIONS, INTEGERS, ITERATORS, SAME
+from flightcheck.recording.provenance.vocabulary import (
+    CONSTRUCTORS,
+    CONVERSIONS,
+    INTEGERS,
+    ITERATORS,
+    REORDERS,
+    SAME,
+)
 
 
 class Follower(Definitions):
@@ -117,6 +125,24 @@ class Follower(Definitions):
             if (found := self.order(definition, depth + 1)) is not None:
                 return found
         return None
+
+    def orders(self, value: Value, depth: int = 0) -> Iterator[Value]:
+        """As `order`, of every place on the way back that picks elements by an index, shuffles, sorts or rolls them."""
+        if not self._may_go_on(depth):
+            return
+        node = value.node
+        picked: ast.expr | None = None
+        if isinstance(node, ast.Subscript) and not isinstance(constant_of(node.slice), int | str):
+            picked = node.slice
+        elif isinstance(node, ast.Call) and last_name(node.func) in ("index_select", "take", "gather") and node.args:
+            picked = node.args[-1]
+        elif isinstance(node, ast.Call) and last_name(node.func) in REORDERS:
+            yield value
+        found = self._index(value.of(picked, ()), depth + 1) if picked is not None else None
+        if found is not None:
+            yield found
+        for definition in self._definitions(value):
+            yield from self.orders(definition, depth + 1)
 
     def _index(self, value: Value, depth: int) -> Value | None:
         if not self._may_go_on(depth):

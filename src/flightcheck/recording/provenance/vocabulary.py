@@ -29,6 +29,8 @@ ITERATORS = words(
     "copy chain Subset random_split ConcatDataset prepare Prefetcher DataLoader set shuffle"
 )
 """Functions that hand on the elements of their first argument."""
+REORDERS = words("shuffle permutation sort sorted roll flip flipud flipped rotate sort_values resample")
+"""Functions and methods that hand on the same elements in another order."""
 MODULES = words("torch np numpy nn F pd functional optim torchvision sklearn random math")
 NOT_MODELS = re.compile(
     r"loss|crit|entropy|nll|mse|bce|print|append|softmax|sigmoid|step|log|argmax|len|float|^[A-Z]\w+"
