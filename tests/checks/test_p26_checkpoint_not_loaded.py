@@ -58,11 +58,14 @@ def train(model: nn.Module) -> None:
         optimizer.step()
 
 
-def recorded(tmp_path: Path, *, filtered: bool = False, repaired: bool = False, by_hand: bool = False) -> StateLoad:
-    """The load of a state whose names begin with ``module.`` into a fresh model."""
+def recorded(tmp_path: Path, *, filtered: bool = False, repaired: bool = False, by_hand: bool = False,
+             pretrained: bool = False) -> StateLoad:  # fmt: skip
+    """The load of a state whose names begin with ``module.`` into a fresh model that is gone at the end."""
     torch.save({"state": {f"module.{k}": v for k, v in network().state_dict().items()}}, tmp_path / "weights.pt")
     model = network()
     with flightcheck.watch(runs_dir=tmp_path, report=False) as watched:
+        if pretrained:
+            train(network())
         state = torch.load(tmp_path / "weights.pt")["state"]
         if repaired:
             state = {k.removeprefix("module."): v for k, v in state.items()}
@@ -77,6 +80,7 @@ def recorded(tmp_path: Path, *, filtered: bool = False, repaired: bool = False, 
                 for name, parameter in model.named_parameters():
                     parameter.copy_(state[f"module.{name}"])
         train(model)
+        del model
     assert watched.run is not None
     (load,) = watched.run.state_loads
     return load
@@ -86,6 +90,11 @@ def test_a_prefix_is_recognized(tmp_path: Path) -> None:
     load = recorded(tmp_path)
     assert (load.source_prefix, load.module_prefix, load.misnamed, load.misnamed_share) == ("module.", "", 3, 1.0)
     assert load.location is not None and "load_state_dict" in load.location.code
+
+
+def test_a_load_after_another_training_is_judged_when_its_own_begins(tmp_path: Path) -> None:
+    assert recorded(tmp_path, pretrained=True).misnamed == 3
+    assert recorded(tmp_path, pretrained=True, repaired=True).unfilled == 0
 
 
 def test_names_that_were_filtered_out_are_found_in_the_file(tmp_path: Path) -> None:

@@ -100,7 +100,9 @@ class Checkpoints:
         return None, {}
 
     def settle(self) -> None:
-        """Training begins, or is over: write what the loads did."""
+        """Training begins, goes on, or is over: write what the loads since then did."""
+        if not self._pending and not self._files:
+            return
         for pending in self._pending:
             self.watch.writer.put(self._judged(pending), pending.record.index)
         self._pending.clear()

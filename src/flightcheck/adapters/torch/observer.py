@@ -224,8 +224,7 @@ class TorchObserver:
         held.closure |= closure
         if not (closure or self.operations.everything):
             self.operations.suspend()
-        if not self.optimizers.steps_total:
-            self.checkpoints.settle()
+        self.checkpoints.settle()
         nonzero, norm = self.statistics.gradients(held)
         if not closure:
             self._norm = norm if nonzero >= 0 else None
