@@ -33,7 +33,7 @@ KINDS: Final[dict[str, str]] = {
     "zero-grad": "gradients are cleared after each step",
     "add-parameters": "the optimizer also holds the parameters of the called models that no optimizer holds",
     "unfreeze": "the parameters of a module (``model.head``) get gradients, and its model's optimizer holds them",
-    "keep-graph": "``detach`` and ``data`` return the tensor itself, at a line or everywhere",
+    "keep-graph": "``detach`` and ``data`` give the tensor itself, ``sample`` is ``rsample``; at a line or at all",
     "clamp": "logarithms, roots and divisions are kept away from zero by this much: ``1e-8``",
     "mode": "``train`` in training steps and ``eval`` in evaluations, whatever the script set",
     "probe": "nothing is changed, something is measured: ``neighbours``, ``leaks``, ``gradients``, ``modes`` or "

@@ -91,3 +91,10 @@ def test_an_expert_that_was_not_routed_to_is_info() -> None:
     experts = ModuleInfo(50, "net.experts", "ModuleList", "container", 0, leaf=False)
     records = with_parameters(network(4), 1, gradients_nonzero=0, name="net.experts.1.weight")
     assert severities([*records, experts]) == ["info"]
+
+
+def test_a_sample_without_gradient_is_told_apart() -> None:
+    cut = GraphCut("sample", line(40), 0, [0, 1])
+    (finding,) = verdict_of("C02", run_of(*with_parameters(network(4), 0, 1, **NO_GRADIENT), cut)).findings
+    assert finding.fix.startswith("Draw with rsample() in train.py:40")
+    assert finding.patch == "keep-graph:train.py:40"

@@ -297,6 +297,31 @@ def test_the_graph_is_kept(tmp_path: Path, how: str, patch: str) -> None:
     assert equal(loop.weights, control.weights)
 
 
+def test_what_can_be_drawn_with_a_gradient_is(tmp_path: Path) -> None:
+    def weights(how: str, patch: str) -> list[torch.Tensor]:
+        model = nn.Linear(FEATURES, CLASSES)
+        with torch.no_grad():
+            for p in model.parameters():
+                p.copy_(torch.linspace(-1, 1, p.numel()).view(p.shape))
+        bias = nn.Parameter(torch.zeros(CLASSES))
+        optimizer = torch.optim.SGD([*model.parameters(), bias], 0.1)
+
+        def run() -> None:
+            torch.manual_seed(3)
+            for x, y in batches(4):
+                drawn = getattr(torch.distributions.Normal(model(x), 0.5), how)()
+                optimizer.zero_grad()
+                F.cross_entropy(drawn + bias, y).backward()
+                optimizer.step()
+
+        patched(tmp_path, patch, run)
+        return [p.detach().clone() for p in model.parameters()]
+
+    wanted = weights("rsample", "")
+    assert equal(weights("sample", "keep-graph"), wanted)
+    assert not equal(weights("sample", ""), wanted)
+
+
 def test_the_graph_is_kept_at_the_named_line_only(tmp_path: Path) -> None:
     done = patched(tmp_path, f"keep-graph:{HERE}:{LINE + 1}", Loop(Cut("detach")))
     assert done.applied == {}

@@ -51,7 +51,7 @@ def _one(patch: Patch, finding: Finding, run: Run) -> str:
     if patch.kind == "swap-activation" and code:
         return _replaced(line, re.sub(r"\b(nn\.|torch\.|F\.)?([Ss]igmoid|[Tt]anh|[Ss]oftsign)\b", _relu, code))
     if patch.kind == "keep-graph" and code:
-        return _replaced(line, re.sub(r"\.detach\(\)|\.data\b", "", code))
+        return _replaced(line, re.sub(r"\.detach\(\)|\.data\b", "", code).replace(".sample(", ".rsample("))
     if patch.kind == "clamp" and code:
         return _replaced(line, with_clamped(code, patch.value))
     if patch.kind == "loss" and code:

@@ -146,6 +146,8 @@ class Operations(TorchFunctionMode):
                 self._note_write(target)
         if name in _CUTS:
             self._cut(_CUTS[name], args[0] if args else None)
+        elif not torch.is_grad_enabled() and isinstance(result, torch.Tensor) and result.is_floating_point():
+            self._left(args[0] if args else None)
         if name == "pad_sequence" and len(self.padding_values) < _MOST_PADDINGS:
             value = args[2] if len(args) > 2 else kwargs.get("padding_value", 0.0)
             if isinstance(value, (int, float)) and float(value).is_integer():
@@ -203,6 +205,13 @@ class Operations(TorchFunctionMode):
         if operation == "data" and tensors[0].grad_fn is None:
             return  # p.data of a parameter: an optimizer or an initialization, not a cut
         self.note_cut(operation, [leaf for t in tensors for leaf in leaves_of(t, _WALK_LIMIT)])
+
+    def _left(self, given: Any) -> None:
+        """What is computed under ``no_grad`` from a tensor of the graph leaves it, as in distributions' `sample`."""
+        if isinstance(given, torch.Tensor) and given.requires_grad and given.grad_fn is not None:
+            line = self.watch.lines.here()
+            sampled = line is not None and ".sample(" in line.code
+            self.note_cut("sample" if sampled else "no_grad", leaves_of(given, _WALK_LIMIT))
 
     def note_cut(self, operation: str, leaves: Sequence[torch.Tensor], module: str = "") -> None:
         """A tensor left the graph at the user's line; `leaves` lie behind it."""

@@ -79,18 +79,20 @@ class ParameterWithoutGradient(Check):
         message += f": {cut.operation} in {where(cut.location)} cuts them off from the loss." if cut else "."
         harmless = _harmless(run, group, live, cut, zero)
         first = min(modules, key=lambda m: m.order, default=None)
+        operation = cut.operation if cut else ""
+        remedy = "Draw with rsample()" if operation == "sample" else f"Remove the {operation}"
         return Finding(
             f"{message} {harmless}".strip(),
             location=(cut.location if cut else None)
             or (first.location if first else None)
             or most_common(run.location_of(p) for p in group),
             module=place,
-            evidence={"gradient": "zero" if zero else "none", "cut": cut.operation if cut else "", "count": len(group)},
+            evidence={"gradient": "zero" if zero else "none", "cut": operation, "count": len(group)},
             severity="info" if harmless else None,
-            fix=f"Remove the {cut.operation} in {where(cut.location)}, or take these parameters out of the optimizer."
+            fix=f"{remedy} in {where(cut.location)}, or take these parameters out of the optimizer."
             if cut
             else f"Let the loss depend on the output of {place}, or take its parameters out of the optimizer.",
-            patch=f"keep-graph:{where(cut.location)}" if cut and cut.operation in ("detach", "data") else "",
+            patch=f"keep-graph:{where(cut.location)}" if cut and cut.operation in ("detach", "data", "sample") else "",
             parameters=tuple(p.index for p in group),
         )
 

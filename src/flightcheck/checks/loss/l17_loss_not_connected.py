@@ -11,7 +11,7 @@ from flightcheck.recording.run import Run
 from flightcheck.recording.signals import WEIGHT_NORM
 
 NO_GRAPH = "does not require grad and does not have a grad_fn"
-BREAKS = ("detach", "data", "numpy", "integer", "tensor", "no_grad")
+BREAKS = ("detach", "data", "numpy", "integer", "tensor", "no_grad", "sample")
 FIXES = {
     "detach": "Remove the detach() from the path between model and loss.",
     "data": "Use the tensor itself instead of its .data.",
@@ -19,6 +19,7 @@ FIXES = {
     "integer": "Compute the loss from the outputs: argmax, round and casts to integers have no gradient.",
     "tensor": "Use the tensor itself: torch.tensor(x) and Variable(x) make a copy without history.",
     "item": "Keep the loss a tensor: .item() returns a plain number.",
+    "sample": "Draw with rsample(): sample() has no gradient.",
     "no_grad": "Run the forward pass of training outside of torch.no_grad().",
     "requires_grad": "Remove requires_grad_() on the loss: it hides that the graph was cut before.",
 }
@@ -168,7 +169,7 @@ class LossNotConnected(Check):
 
 def _patch(cut: GraphCut | None) -> str:
     """The trial that leaves the graph whole at this line."""
-    if cut is None or cut.location is None or cut.operation not in ("detach", "data"):
+    if cut is None or cut.location is None or cut.operation not in ("detach", "data", "sample"):
         return ""
     return f"keep-graph:{PurePath(cut.location.file).name}:{cut.location.line}"
 

@@ -108,7 +108,11 @@ class StepProtocolBroken(Check):
         later = [c for c in steps[1:] if c.data.get("gradients") is not None]
         if len(later) < self.steps.value - 1:
             return
-        empty = [c for c in later if c.data.get("gradients") == 0 and c.data.get("backwards", 0) >= 1]
+        # after a backward pass that brought it none, an optimizer is cut off (C02), not cleared too late
+        empty = [
+            c for c in later
+            if c.data.get("gradients") == 0 and c.data.get("backwards", 0) >= 1 and c.data.get("last") != "backward"
+        ]  # fmt: skip
         wiped = self._wiped(run, optimizer)
         if len(empty) < self.always.value * len(later) or len(wiped) < self.always.value * len(empty):
             return

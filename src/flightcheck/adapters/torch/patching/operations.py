@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 from typing import Any, Final
 
 import torch
 from torch import nn
+from torch.distributions import Distribution
 
 from flightcheck.adapters.torch.forward import first_tensor
 from flightcheck.adapters.torch.graph import behind_views
@@ -139,7 +141,10 @@ def align(b: Boundaries, patch: Patch) -> None:
 
 
 def keep_graph(b: Boundaries, patch: Patch) -> None:
-    """``detach`` and ``data`` return the tensor itself. The value is a line, ``train.py:31``; without it everywhere."""
+    """``detach`` and ``data`` return the tensor itself, and distributions draw with ``rsample`` where they can.
+
+    The value is a line, ``train.py:31``; without it everywhere.
+    """
 
     def here() -> bool:
         if not patch.value:
@@ -155,6 +160,19 @@ def keep_graph(b: Boundaries, patch: Patch) -> None:
                 return given[0][0]
         return function(*given[0], **given[1])
 
+    def make(original: Any) -> Any:
+        @functools.wraps(original)
+        def sample(self: Distribution, *args: Any, **kwargs: Any) -> Any:
+            if not (b.observer.watch.mine() and self.has_rsample and torch.is_grad_enabled() and here()):
+                return original(self, *args, **kwargs)
+            b.acted(patch)
+            return self.rsample(*args, **kwargs)
+
+        return sample
+
+    for kind in {id(v): v for v in vars(torch.distributions).values()}.values():
+        if isinstance(kind, type) and issubclass(kind, Distribution) and "sample" in vars(kind):
+            b.observer.patches.replace(kind, "sample", make)
     b.at_operations(operation)
 
 
