@@ -50,6 +50,50 @@ def test_healthy_trainings_pass(counts: list[int], dataset: Any, site: LossSite)
     assert run(counts, dataset, site=site).status == "pass"
 
 
+def weighted(*weights: float, function: str = "cross_entropy") -> LossSite:
+    settings = {
+        "weighted": True,
+        "weight_ratio": max(weights) / max(min(weights), 0.01),
+        "class_weights": list(weights),
+    }
+    return LossSite(0, function, Location("train.py", 50), settings, weight_origin=Location("train.py", 41))
+
+
+@pytest.mark.parametrize(
+    ("counts", "weights"),
+    [([60, 4], (0.94, 0.06)), ([60, 4], (60.0, 4.0)), ([40, 16, 8], (0.6, 0.26, 0.13)), ([90, 0, 8], (0.7, 9.0, 0.1))],
+)
+def test_weights_that_follow_the_counts_deepen_the_imbalance(counts: list[int], weights: tuple[float, ...]) -> None:
+    (finding,) = run(counts, train_set(), site=weighted(*weights)).findings
+    assert finding.severity is None
+    assert finding.location == Location("train.py", 41)
+    assert "the weights follow the counts, not their inverse" in finding.message
+
+
+@pytest.mark.parametrize(
+    ("counts", "weights"),
+    [
+        ([60, 4], (0.53, 8.0)),
+        ([60, 4], (1.0, 0.0)),
+        ([60, 4], (2.0, 1.0)),
+        ([32, 32], (9.0, 1.0)),
+        ([40, 14, 10], (0.1, 9.0, 1.0)),
+        ([40, 16, 8], (3.0, 0.5, 8.0)),
+    ],
+    ids=["inverse", "one class left out", "hardly", "balanced", "costs", "costs that follow nothing"],
+)
+def test_weights_of_other_kinds_pass(counts: list[int], weights: tuple[float, ...]) -> None:
+    assert run(counts, train_set(), site=weighted(*weights)).status == "pass"
+
+
+@pytest.mark.parametrize(("weight", "found"), [(0.1, 1), (12.0, 0)])
+def test_the_weight_of_a_rare_positive_class(weight: float, found: int) -> None:
+    calls = losses([0.5] * 10, every=1, target_shape=[64, 1], target_binary=True, target_mean=0.07)
+    site = weighted(1.0, weight, function="binary_cross_entropy_with_logits")
+    verdict = verdict_of("D10", run_of(site, *LOADERS, *calls, *batches(10, shape=[64, 20]), train_set()))
+    assert len(verdict.findings) == found
+
+
 def test_few_labels_are_inconclusive() -> None:
     assert run([6, 4]).status == "inconclusive"
     assert run([0, 64]).status == "inconclusive"

@@ -17,7 +17,8 @@ class LossSite:
     """``cross_entropy``, ``mse_loss``, …: the functional name, also when a module calls it."""
     location: Location | None
     settings: dict[str, Any] = field(default_factory=dict)
-    """reduction, ignore_index, label_smoothing, weighted, handmade, log_input, log_target."""
+    """reduction, ignore_index, label_smoothing, weighted, weight_ratio, class_weights, handmade, log_input,
+    log_target."""
     train_calls: int = 0
     eval_calls: int = 0
     input_location: Location | None = None
@@ -26,6 +27,8 @@ class LossSite:
     """The line at which the values given as target were last computed, as far as the source tells."""
     target_orders: list[Location] = field(default_factory=list)
     """The lines that decide which examples a hand-made target holds, and in which order, the last one first."""
+    weight_origin: Location | None = None
+    """The line that computed its class weights, as far as the source tells."""
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,7 @@ FUNCTIONS: Final = (
     "multilabel_soft_margin_loss", "multilabel_margin_loss", "multi_margin_loss", "hinge_embedding_loss",
     "margin_ranking_loss", "cosine_embedding_loss", "triplet_margin_loss", "ctc_loss",
 )  # fmt: skip
+_MOST_WEIGHTS: Final = 100
 _WITH_CLASSES: Final = {"cross_entropy", "nll_loss", "kl_div", "multi_margin_loss"}
 _DENSE_CALLS: Final = 24
 """Calls of a site that are looked at in full; after that only on sampled steps."""
@@ -132,12 +133,27 @@ class Losses:
             settings["weighted"] = isinstance(weight, torch.Tensor) or isinstance(
                 kwargs.get("pos_weight"), torch.Tensor
             )
+            given = kwargs.get("pos_weight", weight)
             if function in _WITH_CLASSES or "pos_weight" in kwargs:
-                settings["weight_ratio"] = _ratio(kwargs.get("pos_weight", weight))
+                settings["weight_ratio"] = _ratio(given)
+                settings["class_weights"] = _class_weights(given)
             origin = argument_data_origin(location.file, location.line, "target", 1) if location else None
             orders = argument_orders(location.file, location.line, "target", 1) if location else []
-            self._add_site(function, location, settings, origin, orders)
+            weights = self._weight_origin(given, location)
+            self._add_site(function, location, settings, origin, orders=orders, weights=weights)
         return index
+
+    def _weight_origin(self, weight: Any, location: Location | None) -> tuple[str, int] | None:
+        """The line that computed the class weights of a call, or those that the loss module was made with."""
+        if not isinstance(weight, torch.Tensor):
+            return None
+        made = [b.location for m, b in self.discovery.built.items() if _holds(m, weight) and b.location]
+        for at, position in (*((m, 0) for m in made), *([(location, 2)] if location else [])):
+            for keyword in ("weight", "pos_weight"):
+                found = argument_data_origin(at.file, at.line, keyword, position if keyword == "weight" else None)
+                if found is not None:
+                    return found
+        return None
 
     def _add_site(
         self,
@@ -145,12 +161,24 @@ class Losses:
         location: Location | None,
         settings: dict[str, Any],
         origin: tuple[str, int] | None,
+        *,
         orders: Sequence[tuple[str, int]] = (),
+        weights: tuple[str, int] | None = None,
     ) -> None:
         index = self._index[function, location] = len(self.sites)
         found = self.watch.lines.of(*origin) if origin else None
         ordered = [self.watch.lines.of(*at) for at in orders]
-        self.sites.append(LossSite(index, function, location, settings, target_origin=found, target_orders=ordered))
+        self.sites.append(
+            LossSite(
+                index,
+                function,
+                location,
+                settings,
+                target_origin=found,
+                target_orders=ordered,
+                weight_origin=self.watch.lines.of(*weights) if weights else None,
+            )
+        )
         self._observed.append(0)
         self._counts.append([0, 0])
 
@@ -217,6 +245,18 @@ def _ratio(weight: Any) -> float:
     if weight.numel() == 1:
         return max(float(weight), 1 / float(weight))
     return float(weight.max() / weight.min())
+
+
+def _class_weights(weight: Any) -> list[float]:
+    """The weights of at most 100 classes; of one ``pos_weight`` those of the negative and of the positive class."""
+    if not is_plain_tensor(weight) or weight.dim() > 1 or not 0 < weight.numel() <= _MOST_WEIGHTS:
+        return []
+    values = [float(w) for w in weight.detach().reshape(-1)]
+    return [1.0, *values] if len(values) == 1 else values
+
+
+def _holds(module: Any, weight: torch.Tensor) -> bool:
+    return any(getattr(module, name, None) is weight for name in ("weight", "pos_weight"))
 
 
 def _class_axis(function: str, given: torch.Tensor) -> int | None:

@@ -1,14 +1,18 @@
-"""D10: classes of very different size, treated not at all or twice."""
+"""D10: classes of very different size, treated not at all, twice, or the wrong way round."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 import numpy as np
+import numpy.typing as npt
 
 from flightcheck.checks.base import Check, Finding, NotApplicable, NotEnoughEvidence, Param, check
 from flightcheck.recording.loss_records import LossSite
 from flightcheck.recording.run import Run
+
+Counts = npt.NDArray[np.int64]
 
 
 @check(
@@ -20,17 +24,19 @@ from flightcheck.recording.run import Run
     fix="Use one correction: class weights in the loss, or a balanced sampler, or logit adjustment.",
 )
 class ClassImbalanceUntreated(Check):
-    """One class is much more frequent than another and nothing is done about it, or it is corrected twice.
+    """One class is much more frequent than another and nothing is done, it is corrected twice, or made worse.
 
     ## What it checks
     Double correction (warning): a weighted sampler makes the labels of the batches balanced, *and* the loss weights
-    the classes more than 3-fold. No correction (information): of at least 500 labels the most frequent class has
+    the classes more than 3-fold. Deepened (warning): the more frequent a class, the more the loss weights it, about in
+    proportion, and more than 3-fold. No correction (information): of at least 500 labels the most frequent class has
     more than 10 times as many as the least frequent one.
     ## Why it matters
     A model that always answers the frequent class has a low loss; corrected twice, the rare class counts as often as
     if it were the frequent one, and its false alarms abound.
     ## How to fix
-    One correction is enough: `CrossEntropyLoss(weight=…)` or `WeightedRandomSampler`, never both.
+    One correction is enough: `CrossEntropyLoss(weight=…)` or `WeightedRandomSampler`, never both. Weights are the
+    inverse of the counts: `weight = counts.sum() / (len(counts) * counts)`, `pos_weight = negatives / positives`.
     ## Source
     SageMaker Debugger ClassImbalance (ratio 10). Menon et al. 2021, Long-tail learning via logit adjustment.
     ## Known false alarms
@@ -40,6 +46,8 @@ class ClassImbalanceUntreated(Check):
     labels = Param(500, "fewer labels tell little of the rare class")
     ratio = Param(10, "as SageMaker: below it a plain loss copes")
     weights = Param(3, "weights closer together are no correction of an imbalance")
+    slope = Param(0.5, "of log weight over log count: 1 are frequencies, −1 is a correction, −0.5 half a one")
+    likeness = Param(0.9, "correlation of log weights and log counts; costs of one's own do not follow counts")
     balanced = Param(2, "ratio of the class counts that a balancing sampler leaves by chance")
     classes = Param(100, "vocabularies and long tails are uneven by nature")
 
@@ -62,6 +70,14 @@ class ClassImbalanceUntreated(Check):
                     location=site.location,
                     evidence={"ratio": ratio, "weight_ratio": weighted, "sampler": sampler.sampler},
                 )
+            elif sampler is None and self._deepened(site, self._totals(run, site)):
+                yield Finding(
+                    f"The most frequent class is {ratio:.0f} times as frequent as the least frequent one, and the loss "
+                    f"weights it {weighted:.3g} times as much: the weights follow the counts, not their inverse.",
+                    location=site.weight_origin or site.location,
+                    evidence={"ratio": ratio, "weights": site.settings["class_weights"], "counts": counts.tolist()},
+                    fix="Use the inverse, counts.sum() / (len(counts) * counts); as pos_weight negatives / positives.",
+                )
             elif sampler is None and ratio > self.ratio.value and not site.settings.get("weighted"):
                 yield Finding(
                     f"The most frequent class is {ratio:.0f} times as frequent as the least frequent one, and neither "
@@ -75,15 +91,37 @@ class ClassImbalanceUntreated(Check):
                 raise NotApplicable("no class labels")
             raise NotEnoughEvidence(f"fewer than {self.labels.value:.0f} class labels, or one class only")
 
-    def _counts(self, run: Run, site: LossSite) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+    def _deepened(self, site: LossSite, totals: Counts) -> bool:
+        """The class weights grow with the counts, about in proportion."""
+        weights = np.array(site.settings.get("class_weights") or [], float)
+        if len(weights) != len(totals):
+            return False
+        used = (weights > 0) & (totals > 0)
+        if used.sum() < 2:
+            return False
+        w, n = np.log(weights[used]), np.log(totals[used])
+        if min(np.ptp(w), np.ptp(n)) < np.log(self.weights.value):
+            return False
+        slope = float(np.cov(w, n)[0, 1] / np.var(n, ddof=1))
+        return slope > self.slope.value and float(np.corrcoef(w, n)[0, 1]) > self.likeness.value
+
+    def _counts(self, run: Run, site: LossSite) -> Counts:
         """How often each class that occurs at all was a target."""
-        calls = [
-            c for c in run.training_calls() if c.site == site.index and c.label_counts and len(c.target_shape) == 1
-        ]
+        totals = self._totals(run, site)
+        return totals[totals > 0]
+
+    def _totals(self, run: Run, site: LossSite) -> Counts:
+        """How often each class was a target; of a binary target with weights, the negative and the positive one."""
+        calls = [c for c in run.training_calls() if c.site == site.index and len(c.target_shape) in (1, 2)]
         rows = {(b.step, n) for b in run.batches if b.training for n in b.shape[:1]}
-        calls = [c for c in calls if (c.step, c.target_shape[0]) in rows]  # one label per example: no tokens
+        calls = [c for c in calls if (c.step, math.prod(c.target_shape)) in rows]  # one label per example: no tokens
+        if site.function == "binary_cross_entropy_with_logits" and site.settings.get("class_weights"):
+            positive = sum(c.target_mean * math.prod(c.target_shape) for c in calls if c.target_binary)
+            total = sum(math.prod(c.target_shape) for c in calls if c.target_binary)
+            return np.array([total - positive, positive]).round().astype(np.int64)
+        calls = [c for c in calls if c.label_counts and len(c.target_shape) == 1]
         width = max((len(c.label_counts or []) for c in calls), default=0)
-        total = np.zeros(width if width <= self.classes.value else 0, np.int64)
-        for c in calls if len(total) else []:
-            total[: len(c.label_counts or [])] += np.array(c.label_counts, np.int64)
-        return total[total > 0]
+        totals: Counts = np.zeros(width if width <= self.classes.value else 0, np.int64)
+        for c in calls if len(totals) else []:
+            totals[: len(c.label_counts or [])] += np.array(c.label_counts, np.int64)
+        return totals
