@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from flightcheck.checks.base import Verdict
 from flightcheck.recording.loss_records import LossCall, LossSite, LossTerm
 from flightcheck.recording.records import Location, OptimizerInfo, ParameterInfo, Plan, RootInfo
+from flightcheck.recording.signals import LOSS
 from flightcheck.testing import run_of, verdict_of
 
 MINUS, STEP, MADE = Location("train.py", 50), Location("train.py", 60), Location("train.py", 40)
@@ -82,3 +84,30 @@ def test_opponents_and_nothing_to_see_are_skipped() -> None:
 def test_optimizer_of_an_input_is_skipped() -> None:
     image = ParameterInfo(1, "image", -1, [3, 8, 8], "matrix", optimizers=[0])
     assert judge(TERM, more=(image,)).status == "skipped"
+
+
+def falling(*values: float, regimes: tuple[str, ...] = ()) -> Verdict:
+    plan = Plan(regimes=list(regimes), loss_location=MINUS)
+    return verdict_of("L19", run_of(plan, OPTIMIZER, WEIGHT, series={LOSS: list(values)}))
+
+
+def test_a_value_without_lower_bound_fails() -> None:
+    deep = [-0.9 - 3.0 * i**3 for i in range(60)]
+    (finding,) = falling(*deep).findings
+    assert (finding.location, finding.severity) == (MINUS, None)
+    assert not falling(*deep, regimes=("gan",)).findings
+    assert not falling(*deep, regimes=("reinforcement",)).findings
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        [2.0 - 3.0 * math.log(1 + i) for i in range(60)],
+        [-5000.0 - 100.0 * i for i in range(60)],
+        [3.0 - 4000.0 * (1 - 0.9**i) for i in range(60)],
+        [1e5 / (1 + i) for i in range(60)],
+    ],
+    ids=["a density", "of its size from the start", "comes to rest", "positive"],
+)
+def test_values_that_find_a_bound_pass(values: list[float]) -> None:
+    assert not falling(*values).findings

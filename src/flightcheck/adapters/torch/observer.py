@@ -76,6 +76,8 @@ class TorchObserver:
         self.checkpoints = Checkpoints(watch, self.discovery)
         self.operations = Operations(watch, self.discovery)
         self.losses = Losses(watch, self.discovery, self.operations)
+        self.loss_line: Location | None = None
+        """The line of the last operation that made a value on which backward was called."""
         self.forward = Forward(watch, self.discovery, self.operations, self.losses)
         self.batchnorms = BatchNorms(watch, self.discovery)
         self.forward.evaluated = self.batchnorms.evaluated
@@ -161,6 +163,7 @@ class TorchObserver:
         self.loaders.trained()
         self.protocol.before_backward()
         self.operations.by_hand.enter(loss)
+        self.loss_line = self.loss_line or self.operations.lines.get(loss.grad_fn)
         if not finite and not self.non_finite.found:
             self.budget.alarm()
             self.non_finite.loss_is_not_finite(loss, self._last_site, location)

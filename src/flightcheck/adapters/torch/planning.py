@@ -88,7 +88,7 @@ def plan_of(observer: TorchObserver) -> Plan:
         loss_sites=[s.index for s in losses],
         batch_source="loader" if trained else "inputs" if roots else "",
         batch_location=batch_location,
-        loss_location=losses[0].location if losses else None,
+        loss_location=losses[0].location if losses else observer.loss_line,
         backward_location=backward,
         epochs=epochs,
         rounds=provenance.round_count(backward.file, backward.line) if backward is not None else None,

@@ -11,6 +11,7 @@ from flightcheck.checks.base import Check, Finding, NotApplicable, NotEnoughEvid
 from flightcheck.recording.loss_records import LossTerm
 from flightcheck.recording.records import Location, OptimizerInfo
 from flightcheck.recording.run import Run
+from flightcheck.recording.signals import LOSS
 
 LIKELIHOOD = "LogSoftmaxBackward"
 
@@ -31,7 +32,9 @@ class AscentNotDescent(Check):
     The sign with which a loss function of PyTorch enters the value handed to `backward`, read from the graph, together
     with the optimizer's `maximize`. Reported if nothing but loss functions (and weight penalties) is in any backward of
     the run, all with the same wrong sign, and the loss rises. The log-probability of the labels, picked from
-    `log_softmax` and handed to `backward` without a minus, is the same fault.
+    `log_softmax` and handed to `backward` without a minus, is the same fault. Where nothing is known of the terms: a
+    value that falls below zero, to more than a thousand times its size at the start, and ever faster. It has no lower
+    bound, so its minimum is nowhere: a log-likelihood or a score without its minus.
     ## Why it matters
     The model learns to be as wrong as it can.
     ## How to fix
@@ -40,13 +43,21 @@ class AscentNotDescent(Check):
     The flipped sign among the faults of TheDeepChecker (Ben Braiek and Khomh).
     ## Known false alarms
     Unlearning climbs on purpose: on weights that were loaded this is only information. Opponents (GAN, gradient
-    reversal, adversarial examples) and policy gradients mix signs, terms or factors, and are not flagged.
+    reversal, adversarial examples) and policy gradients mix signs, terms or factors, and are not flagged. The negative
+    log-likelihood of a density may go below zero, but by the logarithm of its width only. Rewards that have no bound
+    and are maximized directly look like the fault.
     """
 
     calls = Param(6, "two calls at the start, two at the end, and two between them")
     rise = Param(0.0, "only the direction counts: the sign is exact, the rise rules out a sign that is meant")
 
+    bottomless = Param(1000, "times its size at the start: likelihoods of collapsing densities fall by some units")
+
     def __call__(self, run: Run) -> Iterator[Finding]:
+        bottomless = [] if run.in_regime("gan", "reinforcement") else list(self._without_bound(run))
+        if bottomless:
+            yield from bottomless
+            return
         terms = [t for t in run.loss_terms if not t.penalty]
         if not terms:
             raise NotApplicable("no loss whose terms are known")
@@ -65,6 +76,23 @@ class AscentNotDescent(Check):
         if not self._rises(run, climbs):
             return
         yield self._finding(run, climbs, stepping[0] if maximize else None)
+
+    def _without_bound(self, run: Run) -> Iterator[Finding]:
+        try:
+            values = run.series(LOSS, 30).values
+        except NotEnoughEvidence:
+            return
+        start, thirds = float(np.median(values[:5])), [float(np.median(v)) for v in np.array_split(values, 3)]
+        deep = thirds[2] < -self.bottomless.value * max(abs(start), 1.0)
+        if not deep or not 0 < thirds[0] - thirds[1] < thirds[1] - thirds[2]:
+            return
+        yield Finding(
+            f"The value handed to backward has no lower bound: it fell from {start:.3g} to {float(values[-1]):.3g}, "
+            "faster and faster. What is minimized is no loss; a likelihood or a score lacks its minus.",
+            location=run.plan.loss_location or run.plan.backward_location,
+            evidence={"start": start, "end": float(values[-1])},
+            fix="Hand the negative to backward: loss = -log_likelihood.mean().",
+        )
 
     @staticmethod
     def _of_a_model(run: Run, optimizer: OptimizerInfo) -> bool:
