@@ -30,7 +30,7 @@ def check(
         )  # fmt: skip
         seconds = time.monotonic() - start
         if not report.is_file():
-            raise RuntimeError(f"no report ({done.returncode}): {done.stderr[-2000:]}")
+            return _no_report(f"{done.returncode}: {done.stderr[-2000:]}", seconds)
         data = json.loads(report.read_text())
     findings = [f for f in data["findings"] if f["severity"] in LOUD]
     findings.sort(key=lambda f: (not f["root"], f["rank"] or 99))
@@ -51,6 +51,14 @@ def check(
         "seconds": seconds,
         "broken": [entry["code"] for entry in data["verdicts"]["error"]],
     }
+
+
+def _no_report(told: str, seconds: float) -> dict[str, Any]:
+    """The tool crashed: a wrong answer to a faulty program, and an alarm on a healthy one."""
+    crash = {"code": "no report", "severity": "critical", "root": True, "trial": None, "line": None}
+    return {
+        "findings": [crash], "stdout": told, "ended": "no report", "steps": 0, "seconds": seconds, "broken": [],
+    }  # fmt: skip
 
 
 def _in(finding: dict[str, Any], name: str) -> bool:

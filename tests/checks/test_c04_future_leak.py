@@ -22,6 +22,13 @@ def test_a_model_that_sees_the_next_token_is_told_where_it_is_called() -> None:
     assert finding.location == ROOT.call_location
 
 
+def test_the_line_at_which_the_future_gets_in_is_named() -> None:
+    probe = leaks(0.01, next_token=True)
+    probe.result["at"] = {"file": "train.py", "line": 12, "function": "forward", "code": "att = softmax(att)"}
+    (finding,) = verdict_of("C04", run_of(ROOT, SITE, probe)).findings
+    assert finding.location == Location("train.py", 12, "forward", "att = softmax(att)")
+
+
 def test_a_causal_model_that_is_to_copy_its_input_is_told_at_the_targets() -> None:
     (finding,) = verdict_of("C04", run_of(ROOT, SITE, leaks(0.0, next_token=False))).findings
     assert finding.location == SITE.target_origin

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from flightcheck.checks.base import Check, Finding, NotEnoughEvidence, Param, check
+from flightcheck.recording.records import Location
 from flightcheck.recording.run import Run
 
 
@@ -47,7 +48,9 @@ class FutureLeak(Check):
             yield Finding(
                 f"Outputs of the first half of a sequence move by {moved:.2g} of their size when tokens of the second "
                 "half are replaced, and the target is the next token: the model sees what it is to predict.",
-                location=(root.call_location if root else None) or (attention.location if attention else None),
+                location=Location(**found["at"])
+                if "at" in found
+                else (root.call_location if root else None) or (attention.location if attention else None),
                 module=attention.path if attention else "",
                 evidence={"moved": moved},
             )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import dataclasses
 from collections.abc import Iterator
 from typing import Any, Final
 
@@ -18,6 +19,7 @@ from flightcheck.adapters.torch.batches import tensors_in
 from flightcheck.adapters.torch.forward import first_tensor
 from flightcheck.adapters.torch.patching.boundaries import Arguments, Boundaries, map_tensors
 from flightcheck.adapters.torch.patching.losses import arguments_of
+from flightcheck.adapters.torch.probes.leak_place import Here, leak_place
 from flightcheck.patch import Patch
 from flightcheck.recording.experiments import Probe
 
@@ -64,7 +66,7 @@ def install(b: Boundaries, patch: Patch) -> None:
 
     def told() -> Probe | None:
         with b.unwatched(), torch.no_grad():
-            found = ask(last)
+            found = ask(last, b.observer.lines.here)
         return Probe("leaks", found) if found else None
 
     b.at_root(root)
@@ -73,11 +75,11 @@ def install(b: Boundaries, patch: Patch) -> None:
     b.acted(patch)
 
 
-def ask(last: _Last) -> dict[str, Any]:
+def ask(last: _Last, here: Here) -> dict[str, Any]:
     """What could be asked: ``examples``, ``future`` and ``padding``, each the largest relative movement of an output.
 
-    Also ``dim`` of the examples, ``next_token`` (the target is the input, one step ahead) and ``copies`` (it is the
-    input itself). A key is missing where the question does not apply.
+    Also ``dim`` of the examples, ``next_token`` (the target is the input, one step ahead), ``copies`` (it is the input
+    itself) and ``at`` (the line at which the future gets in). A key is missing where the question does not apply.
     """
     if last.module is None or last.target is None or any(nn.parameter.is_lazy(p) for p in last.module.parameters()):
         return {}
@@ -90,7 +92,29 @@ def ask(last: _Last) -> dict[str, Any]:
     for question in (_examples, _future, _padding):
         with contextlib.suppress(Exception):
             told |= question(model, (args, kwargs), last)
+    if told.get("next_token") and told["future"] > _NOISE:
+        with contextlib.suppress(Exception):
+            told |= _place(model, (args, kwargs), told["argument"], here)
     return told
+
+
+def _place(model: nn.Module, given: Arguments, argument: str, here: Here) -> dict[str, Any]:
+    """The line at which later tokens reach earlier outputs."""
+    ids = next(t for name, t in tensors_in(*given) if name == argument)
+    changed = _exchanged(given, ids, _other_future(ids))
+    line = leak_place(
+        model, lambda replaced: _output(model, changed if replaced else given),
+        (ids.shape[0], ids.shape[1]), ids.shape[1] // 2, here,
+    )  # fmt: skip
+    return {"at": dataclasses.asdict(line)} if line is not None else {}
+
+
+def _other_future(ids: torch.Tensor) -> torch.Tensor:
+    """The second half of every row is another's, or its own backwards."""
+    at = ids.shape[1] // 2
+    other = ids.clone()
+    other[:, at:] = torch.roll(ids, 1, 0)[:, at:] if len(ids) > 1 else ids.flip(1)[:, at:]
+    return other
 
 
 def _output(model: nn.Module, given: Arguments) -> torch.Tensor:
@@ -165,9 +189,7 @@ def _future(model: nn.Module, given: Arguments, last: _Last) -> dict[str, Any]:
         output = _output(model, given)
         if output.dim() < 3 or output.shape[:2] != ids.shape or not _is_still(model, given, output):
             return {}
-        at = ids.shape[1] // 2
-        other = ids.clone()
-        other[:, at:] = torch.roll(ids, 1, 0)[:, at:] if len(ids) > 1 else ids.flip(1)[:, at:]
+        at, other = ids.shape[1] // 2, _other_future(ids)
         if torch.equal(other, ids):
             return {}
         after = _output(model, _exchanged(given, ids, other))
