@@ -39,15 +39,13 @@ def test_training_that_stays_in_eval_mode_fails() -> None:
     assert finding.severity is None
 
 
-def test_an_evaluation_that_does_not_restore_the_mode_fails_at_its_eval() -> None:
+def test_an_evaluation_before_the_first_step_that_does_not_restore_the_mode_fails() -> None:
     switch = Call(0, 0, "eval_mode", 0, line(85))
     calls = [replace(c, seq=c.seq + 1) for c in forwards("eeeeee")]
     evaluation = replace(EVALUATION, step=0, modes={"dropout": "eval"}, training_flag=False)
     (finding,) = verdict(*calls, switch, evaluation).findings
-    assert finding.location == line(85)
-    assert finding.severity is None
-    (finding,) = verdict(*calls, switch, evaluation, Call(999, 10, "train_mode", 0, line(60))).findings
-    assert finding.location == line(70), "where the program puts its models into train mode"
+    assert (finding.location, finding.severity) == (line(70), None)
+    assert "eval() in train.py:85 was never undone" in finding.message
 
 
 def test_eval_mode_from_the_start_warns_at_the_call() -> None:

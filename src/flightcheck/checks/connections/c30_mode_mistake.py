@@ -80,15 +80,13 @@ class ModeMistake(Check):
             return None  # frozen statistics of a pretrained model, or never put in train mode by its library
         switched: Location | None = before[-1].location if before else None
         late = start > 0 or evaluated
-        # a program that never calls train() leaves it to the evaluation to restore the mode
-        restores = any(c.kind == "train_mode" and c.subject in (root, -1) for c in run.calls)
         count = sum(wrong)
         text = f"{count} of {len(steps)} observed training steps ran in eval mode, from step {first.step} on"
         text += f": eval() in {where(switched)} was never undone" if switched else ""
         text += f"; train() belongs before the training pass in {where(first.location)}."
         return Finding(
             text + " Dropout is off and batch statistics are frozen.",
-            location=(first.location if late and restores else switched) or first.location,
+            location=(first.location if late else switched) or first.location,
             evidence={
                 "steps": count,
                 "of": len(steps),
