@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from flightcheck.adapters.torch.identity import ByIdentity
 from flightcheck.adapters.torch.kinds import module_kind, module_settings, parameter_role
 from flightcheck.adapters.torch.watch import Watch
 from flightcheck.recording import provenance
@@ -62,8 +63,8 @@ class Discovery:
 
     def __init__(self, watch: Watch) -> None:
         self.watch = watch
-        self.built: weakref.WeakKeyDictionary[Any, Built] = weakref.WeakKeyDictionary()
-        self.early_modes: weakref.WeakKeyDictionary[nn.Module, Call] = weakref.WeakKeyDictionary()
+        self.built = ByIdentity[Built]()
+        self.early_modes = ByIdentity[Call]()
         """The last ``train()`` or ``eval()`` of a module that was not called yet, and so is no root yet."""
         self.roots: dict[int, Root] = {}
         self.modules: dict[int, ModuleInfo] = {}
@@ -74,7 +75,7 @@ class Discovery:
         self._parameter_index: dict[int, tuple[weakref.ref[torch.Tensor], int]] = {}
         self.writes: dict[int, Location] = {}
         """Storage address of a parameter → last line that overwrote it before training."""
-        self.loaded: weakref.WeakSet[nn.Module] = weakref.WeakSet()
+        self.loaded = ByIdentity[bool]()
         self.loaded_parameters: dict[int, weakref.ref[torch.Tensor]] = {}
         self._calls = 0
 
@@ -90,7 +91,7 @@ class Discovery:
         """``load_state_dict`` put the values of `state` into a module: of none, if no name fits."""
         for name, parameter in module.named_parameters():
             if name in state:
-                self.loaded.add(module)
+                self.loaded[module] = True
                 self.loaded_parameters[id(parameter)] = weakref.ref(parameter)
 
     def was_loaded(self, parameter: torch.Tensor) -> bool:
@@ -141,7 +142,7 @@ class Discovery:
             root.parameter_indices.append(self._register_parameter(parameter, f"{name}.{path}", owner))
             root.trainable |= parameter.requires_grad
         self.save_root(root)
-        early = self.early_modes.pop(module, None)
+        early = self.early_modes.pop(module)
         if early is not None:
             self.watch.writer.append(dataclasses.replace(early, subject=root.info.index))
         return root

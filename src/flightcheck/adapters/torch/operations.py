@@ -208,7 +208,7 @@ class Operations(TorchFunctionMode):
 
     def _left(self, given: Any) -> None:
         """What is computed under ``no_grad`` from a tensor of the graph leaves it, as in distributions' `sample`."""
-        if isinstance(given, torch.Tensor) and given.requires_grad and given.grad_fn is not None:
+        if _node_of(given) is not None:
             line = self.watch.lines.here()
             sampled = line is not None and ".sample(" in line.code
             self.note_cut("sample" if sampled else "no_grad", leaves_of(given, _WALK_LIMIT))
