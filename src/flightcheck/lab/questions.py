@@ -75,13 +75,13 @@ def _steps_of_another_size(lab: Lab, run: Run, asked: set[str]) -> Iterator[Expe
     if run.in_regime("finetune") or _warms_up(run):
         return
     held_back = {
-        "P17": (Patch("clip", "off"), clips_hard(run)),
-        "P14": (Patch("epsilon", "1e-8"), bool(dominated(run))),
-        "P20": (Patch("precision", "master"), any(not u.master for u in run.stored_updates)),
+        "P17": (Patch("clip", "off"), clips_hard(run), _fivefold),
+        "P14": (Patch("epsilon", "1e-8"), bool(dominated(run)), _fivefold),
+        "P20": (Patch("precision", "master"), any(not u.master for u in run.stored_updates), _twofold),
     }
-    for code, (patch, possible) in held_back.items():
+    for code, (patch, possible, margin) in held_back.items():
         if possible and code not in asked:
-            freed = lab.try_patch(code, [patch], steps=_LONG_STEPS, margin=_fivefold, refute=False)
+            freed = lab.try_patch(code, [patch], steps=_LONG_STEPS, margin=margin, refute=False)
             yield freed
             if freed.status == "confirmed":
                 return
@@ -167,9 +167,18 @@ def tenth(pair: Pair) -> float:
 
 def _fivefold(pair: Pair) -> float:
     """The change achieves five times as much, and at least 5 % of the start."""
+    return _times(pair, 5)
+
+
+def _twofold(pair: Pair) -> float:
+    """P20: twice as much: nobody rounds away half of the progress on purpose, as one may limit the size of steps."""
+    return _times(pair, 2)
+
+
+def _times(pair: Pair, factor: float) -> float:
     before, _ = pair.blocks()
     done = max(pair.start() - float(before.mean()), 0.0)
-    return max(4 * done, 0.05 * abs(pair.start()) - done)
+    return max((factor - 1) * done, 0.05 * abs(pair.start()) - done)
 
 
 def _further(run: Run) -> Margin:
