@@ -195,6 +195,11 @@ def test_traceback_of_a_module(same: Both, tmp_path: Path) -> None:
     assert without_report(within.err) == without.err
 
 
+def hears_interrupts() -> None:
+    """As in a terminal: what a shell starts in the background inherits deafness to Ctrl-C, and hands it on."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def test_interrupt(same: Both, tmp_path: Path) -> None:
     script = write(tmp_path, TRAINING + "train()\nprint('ready', flush=True)\nimport time\nwhile True: train(1)\n")
     process = subprocess.Popen(
@@ -204,11 +209,15 @@ def test_interrupt(same: Both, tmp_path: Path) -> None:
         text=True,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
+        preexec_fn=hears_interrupts,
     )
-    assert process.stdout is not None
-    assert process.stdout.readline() == "ready\n"
-    process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=60)
+    try:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=60)
+    finally:
+        process.kill()
     assert process.returncode == 130
     assert "flightcheck" in err
     assert "Traceback" not in err
