@@ -30,10 +30,13 @@ KINDS: Final[dict[str, str]] = {
     "precision": "``float32``: automatic mixed precision is off; ``master``: the optimizer steps on float32 copies of "
     "weights that are stored in 16 bits",
     "epsilon": "the optimizer's epsilon: ``1e-8``",
-    "zero-grad": "gradients are cleared after each step",
+    "zero-grad": "gradients are cleared after each step, and never before it",
+    "step": "the optimizer of this number (``1``), which never steps, steps after each backward for it",
+    "keep-state": "an optimizer that is built anew goes on with the state of the one before",
     "add-parameters": "the optimizer also holds the parameters of the called models that no optimizer holds",
     "unfreeze": "the parameters of a module (``model.head``) get gradients, and its model's optimizer holds them",
-    "keep-graph": "``detach`` and ``data`` give the tensor itself, ``sample`` is ``rsample``; at a line or at all",
+    "keep-graph": "``detach``, ``data``, ``item`` and copies give the tensor itself, ``sample`` is ``rsample``, "
+    "``no_grad`` does nothing; at a line (``train.py:31``) or at all",
     "clamp": "logarithms, roots and divisions are kept away from zero by this much: ``1e-8``",
     "mode": "``train`` in training steps and ``eval`` in evaluations, whatever the script set",
     "probe": "nothing is changed, something is measured: ``neighbours``, ``leaks``, ``gradients``, ``modes`` or "

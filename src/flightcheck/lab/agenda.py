@@ -24,6 +24,8 @@ _ROUNDS: Final = 2
 """Diagnoses whose fixes are tried: the first, and the one after it was refuted."""
 _OF_SIGNAL: Final = ("C05", "C06", "C07", "C08")
 """What bad initial weights look like: if other weights mend it, C09 asks whether they were bad."""
+_OF_WIRING: Final = ("C02", "L17", "P08", "P10", "P11", "P12")
+"""Facts about who learns at all: where no loss tells, the share of parameters that move does."""
 _OF_EVALUATIONS: Final = {"mode", "shuffle"}
 """Patches that only evaluations judge: on examples of one class at a time, the loss in training is low."""
 _LONGEST: Final = 400
@@ -64,6 +66,15 @@ def untestable(run: Run) -> str:
     if run.in_regime("compiled"):
         return "the model is compiled"
     return ""
+
+
+def _without_measure(run: Run) -> bool:
+    """It could be tried but for its loss, which does not tell whether it goes better."""
+    return (
+        bool(run.info.steps)
+        and run.in_regime("gan", "reinforcement")
+        and not (run.in_regime("compiled") or run.info.ranks > 1 or run.info.ended == "interrupted")
+    )
 
 
 def investigate(
@@ -107,6 +118,10 @@ def _fixes(lab: Lab, run: Run, tested: Sequence[Candidate], reason: str) -> Iter
         if candidate.rival_of in confirmed:
             continue
         for patches in candidate.patches[:MOST_ALTERNATIVES]:
+            if reason and candidate.info.code in _OF_WIRING and _without_measure(run):
+                wired = lab.try_wiring(candidate.info.code, patches)
+                yield replace(wired, diff=diff_of(patches, candidate.finding, run))
+                break
             if reason:
                 yield Experiment(candidate.info.code, _text(patches), reason=reason)
                 break
@@ -173,6 +188,10 @@ def _fix(lab: Lab, run: Run, candidate: Candidate, patches: list[Patch]) -> Expe
             break
     if experiment.status == "refuted" and _unmoved(experiment):
         why = f"in {experiment.steps} steps neither training moved"
+        experiment = replace(experiment, status="inconclusive", reason=why)
+    stays = candidate.info.code in _OF_WIRING and candidate.info.code not in experiment.gone
+    if experiment.status == "refuted" and stays:
+        why = f"with it {candidate.info.code} stays"
         experiment = replace(experiment, status="inconclusive", reason=why)
     return replace(experiment, diff=diff_of(patches, candidate.finding, run))
 

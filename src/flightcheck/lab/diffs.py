@@ -15,7 +15,8 @@ from flightcheck.recording.run import Run
 
 _NUMBER: Final = re.compile(r"(?<![\w.])(\d+\.?\d*(?:[eE][-+]?\d+)?|\.\d+(?:[eE][-+]?\d+)?)(?![\w.])")
 _ADDED: Final[dict[str, str]] = {
-    "zero-grad": "optimizer.zero_grad()",
+    "zero-grad": "optimizer.zero_grad()  # before loss.backward(), or after optimizer.step()",
+    "step": "optimizer.step()  # after loss.backward()",
     "shuffle": "shuffle=True  # in the DataLoader of the training examples",
     "align-shapes": "prediction = prediction.reshape(target.shape)  # before the two are compared",
     "inputs:standardize": "x = (x - train_mean) / train_std  # per feature, with the training set's statistics",
@@ -51,7 +52,11 @@ def _one(patch: Patch, finding: Finding, run: Run) -> str:
     if patch.kind == "swap-activation" and code:
         return _replaced(line, re.sub(r"\b(nn\.|torch\.|F\.)?([Ss]igmoid|[Tt]anh|[Ss]oftsign)\b", _relu, code))
     if patch.kind == "keep-graph" and code:
-        return _replaced(line, re.sub(r"\.detach\(\)|\.data\b", "", code).replace(".sample(", ".rsample("))
+        return _connected(line, code, str(finding.evidence.get("cut") or finding.evidence.get("operation") or ""))
+    if patch.kind == "zero-grad" and "without_gradient" in finding.evidence:
+        return f"- {code}\n+ # the same line {'after' if '.step(' in code else 'before'} loss.backward()"
+    if patch.kind == "keep-state":
+        return f"- {code}\n+ # the same line once, before the loop"
     if patch.kind == "clamp" and code:
         return _replaced(line, with_clamped(code, patch.value))
     if patch.kind == "loss" and code:
@@ -60,6 +65,18 @@ def _one(patch: Patch, finding: Finding, run: Run) -> str:
         return _replaced(line, re.sub(r"\beps\s*=\s*[^,)]+", f"eps={patch.value}", code))
     added = _ADDED.get(str(patch)) or _ADDED.get(f"{patch.kind}:{patch.value or 'default'}") or _ADDED.get(patch.kind)
     return f"+ {added}".replace("{value}", patch.value) if added else ""
+
+
+def _connected(line: Location | None, code: str, operation: str) -> str:
+    """The line without what cuts the graph."""
+    if operation == "no_grad":
+        return f"- with torch.no_grad():  # around: {code}\n+ # the same without no_grad()"
+    if operation in ("tensor", "numpy") or "tensor(" in code:
+        without = without_call(without_call(without_call(code, "tensor"), "as_tensor"), "from_numpy")
+        without = re.sub(r"\.detach\(\)|\.cpu\(\)|\.numpy\(\)|\.data\b|\.item\(\)", "", without)
+        given = re.sub(r"(?<![\w.])\[", "torch.stack([", without, count=1)
+        return _replaced(line, without if given == without else re.sub(r"\](?=[^\]]*$)", "])", given))
+    return _replaced(line, re.sub(r"\.detach\(\)|\.data\b|\.item\(\)", "", code).replace(".sample(", ".rsample("))
 
 
 def _relu(match: re.Match[str]) -> str:

@@ -21,6 +21,9 @@ STEPS: Final = 60
 """Steps of a trial (catalogue, section 3): pilots separated good from bad learning rates by then."""
 _POINTS: Final = 60
 
+TRAINED_SHARE: Final = "trained share"
+"""The metric of `Lab.try_wiring`: how many of the models' parameters any step changed, from 0 to 1."""
+
 Margin = Callable[[Pair], float]
 """The smallest improvement that counts, from the first seed's curves."""
 
@@ -102,6 +105,44 @@ class Lab:
             told = replace(told, gone=gone)
         return replace(told, seconds=time.monotonic() - started)
 
+    def try_wiring(self, question: str, patches: Sequence[Patch], steps: int = STEPS) -> Experiment:
+        """Try patches where no loss measures progress: do parameters learn that did not, and is the finding gone?
+
+        Confirmed if, in each of three seeds, a larger share of the parameters moves, the finding of the unchanged
+        training is gone and no exact error appears. Nothing is ever refuted here.
+        """
+        started = time.monotonic()
+        told = Experiment(question, " + ".join(map(str, patches)), metric=TRAINED_SHARE, steps=steps)
+        shares: list[tuple[float, float]] = []
+        gone: list[str] = []
+        reason = ""
+        for seed in range(statistics.SEEDS):
+            if self._too_late(2):
+                return replace(told, reason=NO_TIME, seconds=time.monotonic() - started)
+            self._say(f"{question}: {told.patch} (seed {seed + 1} of {statistics.SEEDS})")
+            control, patched = self._beside(patches, seed, steps, False)
+            failure = control.failure or patched.failure
+            if failure or control.run is None or patched.run is None:
+                return replace(told, reason=failure, seconds=time.monotonic() - started)
+            shares.append((_trained_share(control.run), _trained_share(patched.run)))
+            gone, new = _findings(control.run, patched.run)
+            if new or question not in gone or shares[-1][1] <= shares[-1][0]:
+                reason = f"with it {', '.join(new)} appears" if new else f"with it {question} stays"
+                break
+        befores, afters = ([s[i] for s in shares] for i in (0, 1))
+        return replace(
+            told,
+            status="inconclusive" if reason else "confirmed",
+            reason=reason,
+            before=float(np.mean(befores)),
+            after=float(np.mean(afters)),
+            befores=befores,
+            afters=afters,
+            seeds=len(shares),
+            gone=gone,
+            seconds=time.monotonic() - started,
+        )
+
     def _beside(self, patches: Sequence[Patch], seed: int, steps: int, evaluates: bool) -> tuple[Trained, Trained]:
         """The training without and with the patches, from one seed."""
         pair = [Trial((), seed, steps, evaluates), Trial(tuple(patches), seed, steps, evaluates)]
@@ -174,6 +215,12 @@ def _told(told: Experiment, c: Comparison, metric: str, pairs: list[Pair]) -> Ex
         controls=[_thinned(p.control) for p in pairs],
         patched=[_thinned(p.patched) for p in pairs],
     )
+
+
+def _trained_share(run: Run) -> float:
+    """Of the parameters of called models: those that an update moved."""
+    called = [p for p in run.parameters if p.module >= 0]
+    return sum(p.updates_nonzero > 0 for p in called) / max(len(called), 1)
 
 
 def _thinned(values: Floats) -> list[float]:

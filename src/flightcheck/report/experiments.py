@@ -10,6 +10,7 @@ _METRICS = {
     "loss": "loss",
     "error": "error",
     "evaluation": "loss of the evaluation",
+    "trained share": "share of parameters that learn",
 }
 _WORDS = {
     "inputs:zero": "inputs zeroed",
@@ -34,7 +35,9 @@ _WORDS = {
     "reinit:xavier": "weights drawn anew by Glorot's rule",
     "precision:float32": "without mixed precision",
     "precision:master": "float32 copies of the weights in the optimizer",
-    "zero-grad": "gradients cleared after each step",
+    "zero-grad": "gradients cleared after each step, and only then",
+    "step": "the optimizer steps after each backward",
+    "keep-state": "the optimizer keeps its state",
     "add-parameters": "the optimizer holds all parameters of the model",
     "mode:eval": "evaluation in eval mode",
     "mode:train": "training in train mode",

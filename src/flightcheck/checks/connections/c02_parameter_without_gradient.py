@@ -9,6 +9,8 @@ from flightcheck.checks.depth import common_path, most_common, where
 from flightcheck.recording.records import GraphCut, ModuleInfo, ParameterInfo
 from flightcheck.recording.run import Run
 
+REPAIRABLE = ("detach", "data", "sample", "no_grad", "tensor", "item", "numpy")
+"""Cuts that a trial can undo: the operation gives the tensor itself."""
 TWIN_NAMES = {"target", "teacher", "ema", "momentum", "frozen", "old", "shadow", "averaged"}
 
 
@@ -92,7 +94,7 @@ class ParameterWithoutGradient(Check):
             fix=f"{remedy} in {where(cut.location)}, or take these parameters out of the optimizer."
             if cut
             else f"Let the loss depend on the output of {place}, or take its parameters out of the optimizer.",
-            patch=f"keep-graph:{where(cut.location)}" if cut and cut.operation in ("detach", "data", "sample") else "",
+            patch=f"keep-graph:{where(cut.location)}" if cut and cut.operation in REPAIRABLE else "",
             parameters=tuple(p.index for p in group),
         )
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import PurePath
 
 from flightcheck.checks.base import Check, Finding, NotApplicable, NotEnoughEvidence, Param, Severity, check
+from flightcheck.checks.connections.c02_parameter_without_gradient import REPAIRABLE
 from flightcheck.recording.records import GraphCut, Location, ParameterInfo
 from flightcheck.recording.run import Run
 from flightcheck.recording.signals import WEIGHT_NORM
@@ -169,7 +170,7 @@ class LossNotConnected(Check):
 
 def _patch(cut: GraphCut | None) -> str:
     """The trial that leaves the graph whole at this line."""
-    if cut is None or cut.location is None or cut.operation not in ("detach", "data", "sample"):
+    if cut is None or cut.location is None or cut.operation not in REPAIRABLE:
         return ""
     return f"keep-graph:{PurePath(cut.location.file).name}:{cut.location.line}"
 

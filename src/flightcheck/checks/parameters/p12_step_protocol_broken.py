@@ -134,6 +134,7 @@ class StepProtocolBroken(Check):
             fix="Move optimizer.step() behind loss.backward()."
             if early
             else "Move zero_grad() before loss.backward().",
+            patch="zero-grad",
         )
 
     def _micro_batches(self, run: Run, optimizer: OptimizerInfo, steps: list[Call]) -> Iterator[Finding]:
@@ -153,6 +154,7 @@ class StepProtocolBroken(Check):
                 location=wiped[-1].location,
                 evidence={"backwards_per_step": rounds, "cleared": len(wiped), "steps": len(steps)},
                 fix="Clear the gradients only after optimizer.step().",
+                patch="zero-grad",
             )
 
     def _never_stepped(self, run: Run, optimizer: OptimizerInfo) -> Iterator[Finding]:
@@ -181,6 +183,7 @@ class StepProtocolBroken(Check):
             evidence={"backwards": count, "optimizer_line": str(optimizer.location)},
             parameters=tuple(p.index for p in held),
             fix=f"Call step() of {optimizer.type} after loss.backward().",
+            patch=f"step:{optimizer.index}",
         )
 
     def _moves(self, run: Run, parameters: list[int]) -> bool:
@@ -208,4 +211,5 @@ class StepProtocolBroken(Check):
             evidence={"restarts": again, "steps": steps},
             severity=None if every <= 2 else "warn" if again >= self.restarts.value else "info",
             fix="Construct the optimizer once, before the loop.",
+            patch="keep-state",
         )

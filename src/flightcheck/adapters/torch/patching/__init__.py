@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Final
 
 from flightcheck.adapters.torch import probes
-from flightcheck.adapters.torch.patching import batches, losses, modules, operations, precision, steps
+from flightcheck.adapters.torch.patching import batches, cuts, losses, modules, operations, precision, protocol, steps
 from flightcheck.adapters.torch.patching.boundaries import Boundaries
 from flightcheck.adapters.torch.patching.scoring import Scoring
 from flightcheck.patch import Patch
@@ -41,10 +41,12 @@ INSTALLERS: Final[dict[str, Callable[[Boundaries, Patch], None]]] = {
     "reinit": modules.reinitialize,
     "precision": precision.precision,
     "epsilon": steps.epsilon,
-    "zero-grad": steps.zero_grad,
+    "zero-grad": protocol.zero_grad,
+    "step": protocol.step,
+    "keep-state": protocol.keep_state,
     "add-parameters": steps.add_parameters,
     "unfreeze": steps.unfreeze,
-    "keep-graph": operations.keep_graph,
+    "keep-graph": cuts.keep_graph,
     "clamp": operations.clamp,
     "mode": modules.mode,
     "unscale-first": steps.unscale_first,

@@ -140,6 +140,27 @@ class Boundaries:
         self.observer.patches.add(register_optimizer_step_pre_hook(pre))
         self.observer.patches.add(register_optimizer_step_post_hook(post))
 
+    def after_backward(self, then: Callable[[], None]) -> None:
+        """``then()`` runs when a backward of the script is over and the observer has seen it."""
+        watch, depth = self.observer.watch, [0]
+
+        def make(original: Any) -> Any:
+            @functools.wraps(original)
+            def backward(*args: Any, **kwargs: Any) -> Any:
+                if depth[0] or not watch.mine():
+                    return original(*args, **kwargs)
+                depth[0] += 1
+                try:
+                    result = original(*args, **kwargs)
+                finally:
+                    depth[0] -= 1
+                then()
+                return result
+
+            return backward
+
+        self.observer.patches.replace(torch.autograd, "backward", make)
+
     def at_operations(self, around: Callable[[Any, str, Arguments], Any]) -> None:
         """``around(function, name, (args, kwargs))`` runs in the place of each operation of PyTorch's Python API."""
         mode = _Mode(self.observer, around)

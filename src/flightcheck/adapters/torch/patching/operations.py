@@ -1,14 +1,11 @@
-"""Patches of single operations: activations before the loss and between layers, cuts of the graph, logs of zero."""
+"""Patches of single operations: activations before the loss and between layers, logs of zero."""
 
 from __future__ import annotations
 
-import functools
-from pathlib import Path
 from typing import Any, Final
 
 import torch
 from torch import nn
-from torch.distributions import Distribution
 
 from flightcheck.adapters.torch.forward import first_tensor
 from flightcheck.adapters.torch.graph import behind_views
@@ -137,42 +134,6 @@ def align(b: Boundaries, patch: Patch) -> None:
         return function(*args, **kwargs)
 
     b.at_loss(loss)
-    b.at_operations(operation)
-
-
-def keep_graph(b: Boundaries, patch: Patch) -> None:
-    """``detach`` and ``data`` return the tensor itself, and distributions draw with ``rsample`` where they can.
-
-    The value is a line, ``train.py:31``; without it everywhere.
-    """
-
-    def here() -> bool:
-        if not patch.value:
-            return True
-        line = b.observer.lines.here()
-        return line is not None and f"{Path(line.file).name}:{line.line}" == patch.value
-
-    def operation(function: Any, name: str, given: Arguments) -> Any:
-        if given[0] and isinstance(given[0][0], torch.Tensor) and given[0][0].grad_fn is not None:
-            data = name == "__get__" and getattr(getattr(function, "__self__", None), "__name__", "") == "data"
-            if (name in ("detach", "detach_") or data) and here():
-                b.acted(patch)
-                return given[0][0]
-        return function(*given[0], **given[1])
-
-    def make(original: Any) -> Any:
-        @functools.wraps(original)
-        def sample(self: Distribution, *args: Any, **kwargs: Any) -> Any:
-            if not (b.observer.watch.mine() and self.has_rsample and torch.is_grad_enabled() and here()):
-                return original(self, *args, **kwargs)
-            b.acted(patch)
-            return self.rsample(*args, **kwargs)
-
-        return sample
-
-    for kind in {id(v): v for v in vars(torch.distributions).values()}.values():
-        if isinstance(kind, type) and issubclass(kind, Distribution) and "sample" in vars(kind):
-            b.observer.patches.replace(kind, "sample", make)
     b.at_operations(operation)
 
 

@@ -139,18 +139,6 @@ def _without_limit(b: Boundaries, patch: Patch, name: str, original: Any) -> Any
     return measured
 
 
-def zero_grad(b: Boundaries, patch: Patch) -> None:
-    """Gradients are gone when a step is over."""
-
-    def after(optimizer: Optimizer) -> None:
-        for group in optimizer.param_groups:
-            for p in group["params"]:
-                p.grad = None
-        b.acted(patch)
-
-    b.around_step(after=after)
-
-
 def add_parameters(b: Boundaries, patch: Patch) -> None:
     """At its first step an optimizer also gets the parameters of called models that nobody holds.
 

@@ -1,0 +1,179 @@
+"""Patches of what cuts the graph: a line is run as if it kept the history of its tensors."""
+
+from __future__ import annotations
+
+import ast
+import functools
+import linecache
+import sys
+from pathlib import Path
+from types import FrameType
+from typing import Any, Final
+
+import numpy as np
+import torch
+from torch.distributions import Distribution
+
+from flightcheck.adapters.torch.patching.boundaries import Arguments, Boundaries
+from flightcheck.patch import Patch
+
+_COPIES: Final = {"tensor", "as_tensor", "asarray", "from_numpy"}
+_KEPT_ARRAYS: Final = 64
+
+
+def keep_graph(b: Boundaries, patch: Patch) -> None:
+    """Tensors keep their history through ``detach``, ``data``, ``item``, a copy by ``torch.tensor``, an unchanged NumPy
+    array and blocks of ``no_grad``; distributions draw with ``rsample`` where they can.
+
+    The value is a line, ``train.py:31``; without it everywhere, but for blocks of ``no_grad``.
+    """
+    cut = _Cut(b, patch)
+    b.at_operations(cut.operation)
+    b.observer.patches.replace(torch, "from_numpy", cut.from_numpy)
+    for kind in {id(v): v for v in vars(torch.distributions).values()}.values():
+        if isinstance(kind, type) and issubclass(kind, Distribution) and "sample" in vars(kind):
+            b.observer.patches.replace(kind, "sample", cut.sample)
+    b.observer.patches.replace(torch.autograd, "backward", _retaining)
+    for context in (torch.no_grad, torch.inference_mode):
+        b.observer.patches.replace(context, "__enter__", cut.enter)
+
+
+def _retaining(original: Any) -> Any:
+    """What was cut off may be used by two backward passes now: the first leaves its graph to the second."""
+
+    @functools.wraps(original)
+    def backward(tensors: Any, grad_tensors: Any = None, retain_graph: Any = None, *args: Any, **kwargs: Any) -> Any:
+        return original(tensors, grad_tensors, True, *args, **kwargs)
+
+    return backward
+
+
+class _Cut:
+    """One line that cuts the graph, and what it does instead."""
+
+    def __init__(self, boundaries: Boundaries, patch: Patch) -> None:
+        self.boundaries = boundaries
+        self.patch = patch
+        name, _, line = patch.value.rpartition(":")
+        self.file, self.line = name, int(line) if line.isdigit() else 0
+        self._arrays: dict[int, tuple[Any, torch.Tensor]] = {}
+        """Address of an array's first element → the array and the tensor that it was made of."""
+
+    def _here(self) -> bool:
+        if not self.line:
+            return True
+        at = self.boundaries.observer.lines.here()
+        return at is not None and at.line == self.line and Path(at.file).name == self.file
+
+    def operation(self, function: Any, name: str, given: Arguments) -> Any:
+        """One operation of PyTorch."""
+        first = given[0][0] if given[0] else None
+        if name in _COPIES:
+            kept = self._copied(first)
+            if kept is not None:
+                return self._instead(kept)
+        if not isinstance(first, torch.Tensor) or first.grad_fn is None:
+            return function(*given[0], **given[1])
+        if name in ("numpy", "__array__"):  # it has no history here: detach() at this line kept it
+            array = function(first.detach(), *given[0][1:], **given[1]) if self._here() else None
+            if array is None:
+                return function(*given[0], **given[1])
+            return self._remembered(array, first)
+        data = name == "__get__" and getattr(getattr(function, "__self__", None), "__name__", "") == "data"
+        if (data or name in ("detach", "detach_")) and self._here():
+            return self._instead(first)
+        if name == "item" and self.line and first.numel() == 1 and self._here():
+            return self._instead(first.reshape(()))
+        return function(*given[0], **given[1])
+
+    def _instead(self, tensor: torch.Tensor) -> torch.Tensor:
+        self.boundaries.acted(self.patch)
+        return tensor
+
+    def _remembered(self, array: Any, tensor: torch.Tensor) -> Any:
+        if len(self._arrays) >= _KEPT_ARRAYS:
+            self._arrays.pop(next(iter(self._arrays)))
+        self._arrays[array.ctypes.data] = (array, tensor)
+        return array
+
+    def _copied(self, value: Any) -> torch.Tensor | None:
+        """What a copy without history was made of; None where it has none, or is made elsewhere."""
+        if isinstance(value, np.ndarray):
+            known = self._arrays.get(value.ctypes.data)
+            return known[1].reshape(value.shape) if known is not None and known[1].numel() == value.size else None
+        if isinstance(value, torch.Tensor):
+            return value if self.line and value.grad_fn is not None and self._here() else None
+        if isinstance(value, (list, tuple)) and value and all(isinstance(v, torch.Tensor) for v in value):
+            same = all(v.shape == value[0].shape for v in value)
+            if same and self.line and any(v.grad_fn is not None for v in value) and self._here():
+                return torch.stack(list(value))
+        return None
+
+    def from_numpy(self, original: Any) -> Any:
+        """``torch.from_numpy`` is no operation that a function mode sees."""
+
+        @functools.wraps(original)
+        def from_numpy(array: Any) -> Any:
+            kept = self._copied(array) if self.boundaries.observer.watch.mine() else None
+            return original(array) if kept is None else self._instead(kept)
+
+        return from_numpy
+
+    def sample(self, original: Any) -> Any:
+        """Of a distribution."""
+
+        @functools.wraps(original)
+        def sample(distribution: Distribution, *args: Any, **kwargs: Any) -> Any:
+            mine = self.boundaries.observer.watch.mine() and torch.is_grad_enabled()
+            if not (mine and distribution.has_rsample and self._here()):
+                return original(distribution, *args, **kwargs)
+            self.boundaries.acted(self.patch)
+            return distribution.rsample(*args, **kwargs)
+
+        return sample
+
+    def enter(self, original: Any) -> Any:
+        """Of ``no_grad`` or ``inference_mode``: the block around the line changes nothing."""
+
+        @functools.wraps(original)
+        def __enter__(context: Any) -> Any:  # noqa: N807
+            if not (self.line and torch.is_grad_enabled() and self._is_around(sys._getframe(1))):
+                return original(context)
+            self.boundaries.acted(self.patch)
+            context.prev = True  # what its __exit__ restores
+            if isinstance(context, torch.inference_mode):
+                context._inference_mode_context = torch._C._InferenceMode(False)
+                context._inference_mode_context.__enter__()  # type: ignore[no-untyped-call]
+            return None
+
+        return __enter__
+
+    def _is_around(self, frame: FrameType | None) -> bool:
+        """The frame enters a ``with`` block, or a decorated function, in which the line stands."""
+        if frame is None:
+            return False
+        decorated = frame.f_locals.get("func")
+        code = getattr(decorated, "__code__", None) if "_contextlib" in frame.f_code.co_filename else None
+        file = code.co_filename if code is not None else frame.f_code.co_filename
+        if Path(file).name != self.file:
+            return False
+        at = code.co_firstlineno if code is not None else frame.f_lineno
+        return any(
+            first <= at <= last and first <= self.line <= last for first, last in _blocks(file, code is not None)
+        )
+
+
+@functools.lru_cache(maxsize=32)
+def _blocks(file: str, functions: bool) -> tuple[tuple[int, int], ...]:
+    """First and last lines of the ``with`` statements of a file, or of its functions."""
+    try:
+        tree = ast.parse("".join(linecache.getlines(file)))
+    except SyntaxError:
+        return ()
+    kinds = (ast.FunctionDef, ast.AsyncFunctionDef) if functions else (ast.With, ast.AsyncWith)
+    found = []
+    for node in ast.walk(tree):
+        if isinstance(node, kinds):
+            above = [d.lineno for d in getattr(node, "decorator_list", ())]
+            found.append((min([node.lineno, *above]), node.end_lineno or node.lineno))
+    return tuple(found)

@@ -1,0 +1,88 @@
+"""Patches of the order in which a training calls ``zero_grad``, ``backward`` and ``step``."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+from torch import nn
+from torch.optim import Optimizer
+
+from flightcheck.adapters.torch.identity import ByIdentity
+from flightcheck.adapters.torch.patching.boundaries import Boundaries
+from flightcheck.patch import Patch
+
+
+def zero_grad(b: Boundaries, patch: Patch) -> None:
+    """Gradients are cleared when a step is over, and never before it.
+
+    A ``zero_grad`` of the script that would throw away gradients which no step has used does nothing. One patch serves
+    a call that is missing, one that comes too rarely, and one that stands between backward and step.
+    """
+
+    def after(optimizer: Optimizer) -> None:
+        _clear(optimizer)
+        b.acted(patch)
+
+    def make(original: Any) -> Any:
+        @functools.wraps(original)
+        def zero(self: Any, *args: Any, **kwargs: Any) -> Any:
+            if b.observer.watch.mine() and _waiting(self):
+                b.acted(patch)
+                return None
+            return original(self, *args, **kwargs)
+
+        return zero
+
+    b.around_step(after=after)
+    b.observer.patches.replace(Optimizer, "zero_grad", make)
+    b.observer.patches.replace(nn.Module, "zero_grad", make)
+
+
+def _waiting(owner: Optimizer | nn.Module) -> bool:
+    """A backward made gradients that no step has used: those that one used are gone since."""
+    if isinstance(owner, Optimizer):
+        return any(p.grad is not None for g in owner.param_groups for p in g["params"])
+    return any(p.grad is not None for p in owner.parameters())
+
+
+def step(b: Boundaries, patch: Patch) -> None:
+    """``step:1``: the optimizer of that number, which the script never steps, steps after each backward for it."""
+    index = int(patch.value)
+
+    def after() -> None:
+        held = next((h for h in b.observer.optimizers.held if h.info.index == index), None)
+        optimizer = held.optimizer() if held is not None else None
+        if held is None or optimizer is None or not held.pending:
+            return
+        b.acted(patch)
+        optimizer.step()
+        _clear(optimizer)
+
+    b.after_backward(after)
+
+
+def keep_state(b: Boundaries, patch: Patch) -> None:
+    """An optimizer that is built anew over the same parameters goes on with the state of the one before."""
+    known: ByIdentity[dict[str, Any]] = ByIdentity()
+
+    def before(optimizer: Optimizer) -> None:
+        if optimizer.state:
+            return
+        for p in (p for g in optimizer.param_groups for p in g["params"]):
+            if state := known.get(p):
+                optimizer.state[p] = state
+                b.acted(patch)
+
+    def after(optimizer: Optimizer) -> None:
+        for p in (p for g in optimizer.param_groups for p in g["params"]):
+            if state := optimizer.state.get(p):
+                known[p] = state
+
+    b.around_step(before, after)
+
+
+def _clear(optimizer: Optimizer) -> None:
+    for group in optimizer.param_groups:
+        for p in group["params"]:
+            p.grad = None
