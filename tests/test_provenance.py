@@ -14,6 +14,7 @@ from flightcheck.recording.provenance import (
     argument_data_origin,
     argument_origin,
     attribute_write,
+    freezing,
     loop_count,
     order_origin,
     orders,
@@ -702,3 +703,19 @@ def test_planned_rounds_in_all(tmp_path: Path, code: str, rounds: int | None) ->
     file, use, _ = write(tmp_path, code)
     assert round_count(file, use) == rounds
     assert round_count(str(tmp_path / "gone.py"), use) is None
+
+
+@pytest.mark.parametrize(
+    ("code", "before", "line"),
+    [
+        ("p.requires_grad = False\nopt = Adam()", 2, 1),
+        ("m.requires_grad_(False)\nhead.requires_grad_(True)\nopt = Adam()", 3, 1),
+        ("a.requires_grad = False\nb.requires_grad_(requires_grad=False)\nopt = Adam()", 3, 2),
+        ("opt = Adam()\np.requires_grad = False", 1, None),
+        ("p.requires_grad = True\nopt = Adam()", 2, None),
+    ],
+)
+def test_the_nearest_line_that_freezes(tmp_path: Path, code: str, before: int, line: int | None) -> None:
+    file = tmp_path / "train.py"
+    file.write_text(code)
+    assert freezing(str(file), before) == ((str(file), line) if line else None)

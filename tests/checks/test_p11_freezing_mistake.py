@@ -26,6 +26,17 @@ def test_a_frozen_random_head_warns() -> None:
     assert finding.patch == "unfreeze:model.2"
 
 
+def test_the_line_is_the_one_that_froze() -> None:
+    froze, nearest = Location("train.py", 25), Location("train.py", 26)
+    seen = replace(HEAD, frozen_location=froze)
+    later = replace(ADAM, freeze_location=nearest, created_at_step=30)
+    (finding,) = verdict_of("P11", run_of(ROOT, *MODULES, later, *BODY, seen)).findings
+    assert finding.location == froze
+    (finding,) = verdict_of("P11", run_of(ROOT, *MODULES, later, *BODY, HEAD)).findings
+    assert finding.location == nearest
+    assert finding.onset_step == 30, "a trial has to reach the second training"
+
+
 def test_a_frozen_random_head_on_a_loaded_body_warns() -> None:
     loaded = [replace(p, loaded=True) for p in BODY]
     assert verdict_of("P11", run_of(replace(ROOT, loaded=True), *MODULES, ADAM, *loaded, HEAD)).status == "fail"

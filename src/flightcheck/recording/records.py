@@ -142,6 +142,8 @@ class ParameterInfo:
     write_location: Location | None = None
     """The last line that overwrote its values before training began (an init call), if seen; None where only the
     constructor of its module wrote them."""
+    frozen_location: Location | None = None
+    """The line that set its ``requires_grad`` to False before training began, if seen."""
     duplicate_rows: float = 0.0
     """Share of output units that equal another unit of the same matrix, at the first step."""
     constant: bool = False
@@ -187,6 +189,8 @@ class OptimizerInfo:
     """The line that sets it by hand while training goes on (``group["lr"] = …``), if one does."""
     decay_location: Location | None = None
     """Where the value of the weight decay is written in the source."""
+    freeze_location: Location | None = None
+    """The nearest line before its construction that freezes parameters."""
     state_restarts: int = 0
     """Times that another optimizer was constructed at the same line over the same parameters after training began."""
     state_loaded: bool = False

@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from flightcheck.adapters.torch.addresses import Addresses
 from flightcheck.adapters.torch.identity import ByIdentity
 from flightcheck.adapters.torch.kinds import module_kind, module_settings, parameter_role
 from flightcheck.adapters.torch.watch import Watch
@@ -73,7 +74,10 @@ class Discovery:
         self.counts: list[Counts] = []
         self._module_index: dict[int, tuple[weakref.ref[nn.Module], int]] = {}
         self._parameter_index: dict[int, tuple[weakref.ref[torch.Tensor], int]] = {}
-        self.writes: dict[int, Location] = {}
+        self.writes = Addresses()
+        """Lines that overwrote values in place."""
+        self.frozen = Addresses()
+        """Lines that set ``requires_grad`` to False."""
         """Storage address of a parameter → last line that overwrote it before training."""
         self.loaded = ByIdentity[bool]()
         self.loaded_parameters: dict[int, weakref.ref[torch.Tensor]] = {}
@@ -287,6 +291,7 @@ class Discovery:
                 shape=list(parameter.shape),
                 role=parameter_role(parameter, name, owner),
                 requires_grad=parameter.requires_grad,
+                frozen_location=None if parameter.requires_grad else self.frozen.get(parameter),
                 loaded=self.was_loaded(parameter),
                 location=self._line_of(name, owner, module),
                 dtype=str(parameter.dtype).removeprefix("torch."),
@@ -309,6 +314,13 @@ class Discovery:
     def update_parameter(self, index: int, **changes: Any) -> None:
         """Change a parameter's record; it is written at the next save."""
         self.parameters[index] = dataclasses.replace(self.parameters[index], **changes)
+
+    def note_frozen(self, parameter: torch.Tensor, line: Location) -> None:
+        """Its ``requires_grad`` was set to False here."""
+        self.frozen.note(parameter, line)
+        index = self.parameter_index(parameter)
+        if index is not None:
+            self.update_parameter(index, frozen_location=line)
 
     def save_parameters(self) -> None:
         """Write all parameter records."""

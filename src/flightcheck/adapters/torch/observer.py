@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import torch
 
-from flightcheck.adapters.torch import wrappers
+from flightcheck.adapters.torch import optimizer_lines, wrappers
 from flightcheck.adapters.torch.activations import Activations
 from flightcheck.adapters.torch.batchnorms import BatchNorms
 from flightcheck.adapters.torch.budget import Budget
@@ -36,7 +36,6 @@ from flightcheck.adapters.torch.source_lines import SourceLines
 from flightcheck.adapters.torch.statistics import Statistics
 from flightcheck.adapters.torch.stored_updates import StoredUpdates
 from flightcheck.adapters.torch.watch import LEARNING_STEPS, Watch
-from flightcheck.recording import provenance
 from flightcheck.recording.records import Coverage, Location
 from flightcheck.recording.signals import LEARNING_RATE, LOSS, NOT_THERE
 from flightcheck.recording.store import RunWriter
@@ -354,22 +353,10 @@ class TorchObserver:
             self.discovery.save_root(root)
         for held in self.optimizers.held:
             if final:
-                held.lr_location = self._argument(held.info.location, "lr", 1) or held.lr_location
-                held.decay_location = self._argument(held.info.location, "weight_decay", None)
-                held.lr_write_location = self._rate_write(held)
+                optimizer_lines.settle(
+                    held, self.lines, any(s.optimizer == held.info.index for s in self.schedulers.infos)
+                )
             self.optimizers.save(held)
-
-    def _argument(self, call: Location | None, keyword: str, position: int | None) -> Location | None:
-        """The line at which the value of an optimizer's argument is written."""
-        where = provenance.argument_origin(call.file, call.line, keyword, position) if call is not None else None
-        return self.lines.of(*where) if where is not None else None
-
-    def _rate_write(self, held: Held) -> Location | None:
-        """The line that sets the learning rate by hand, where no scheduler does."""
-        if held.step_location is None or any(s.optimizer == held.info.index for s in self.schedulers.infos):
-            return None
-        where = provenance.rate_write(held.step_location.file)
-        return self.lines.of(*where) if where is not None else None
 
     def _coverage(self) -> Coverage:
         trained = {r.info.index for r in self.discovery.roots.values() if r.trainable}

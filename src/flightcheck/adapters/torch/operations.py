@@ -136,6 +136,11 @@ class Operations(TorchFunctionMode):
 
     def _look(self, func: Any, args: Any, kwargs: Any, result: Any) -> None:
         name = getattr(func, "__name__", "")
+        if self.watch.step == 0 and _freezes(func, name, args, kwargs):
+            line = self.watch.lines.here()
+            if line is not None:
+                self.discovery.note_frozen(args[0], line)
+            return
         if name == "__get__":
             if getattr(getattr(func, "__self__", None), "__name__", "") == "data":
                 self._cut("data", args[0])
@@ -173,7 +178,7 @@ class Operations(TorchFunctionMode):
     def _note_write(self, target: torch.Tensor) -> None:
         line = self.watch.lines.here()
         if line is not None and target.is_floating_point():
-            self.discovery.writes[target.data_ptr()] = line
+            self.discovery.writes.note(target, line)
 
     def _activation(self, name: str, given: torch.Tensor, node: Any) -> None:
         inside = self.modules[-1] if self.modules else None
@@ -259,6 +264,13 @@ class Operations(TorchFunctionMode):
             self.watch.writer.put(cut, i)
         for i, broadcast in enumerate(self._broadcasts.values()):
             self.watch.writer.put(broadcast, i)
+
+
+def _freezes(func: Any, name: str, args: Any, kwargs: Any) -> bool:
+    """``p.requires_grad = False``, or the method of that name."""
+    if name == "__set__":
+        return getattr(getattr(func, "__self__", None), "__name__", "") == "requires_grad" and args[1] is False
+    return name == "requires_grad_" and (args[1:2] == (False,) or kwargs.get("requires_grad") is False)
 
 
 def _node_of(result: Any) -> Any:

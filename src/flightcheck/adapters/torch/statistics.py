@@ -127,7 +127,7 @@ class Statistics:
             self._looked.add(index)
             values = parameter.detach()
             info = self.discovery.parameters[index]
-            written = self.discovery.writes.get(parameter.data_ptr())
+            written = self.discovery.writes.get(parameter)
             low, high = (float(v) for v in torch.aminmax(values)) if values.numel() else (0.0, 0.0)
             self.discovery.update_parameter(
                 index,

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from flightcheck.checks.base import Check, Finding, NotApplicable, NotEnoughEvidence, Param, check
+from flightcheck.checks.depth import most_common
 from flightcheck.recording.records import ParameterInfo, RootInfo
 from flightcheck.recording.run import Run
 from flightcheck.recording.signals import GRAD_NORM, UPDATE_NORM
@@ -94,12 +95,15 @@ class FreezingMistake(Check):
             before = [p for _, p in called[:-1] if run.trained(p)]
             if self._frozen_random(last) and len(before) >= self.trained.value and last.in_graph is False:
                 module = run.module(last.module)
+                using = [o for o in run.optimizers if o.steps and any(o.index in p.optimizers for p in mine)]
+                latest = max(using, key=lambda o: o.created_at_step)
                 yield Finding(
                     f"The output layer {module.path if module else last.name} is frozen at its random initial values, "
                     f"while {len(before)} layers before it are trained.",
-                    location=run.location_of(last),
+                    location=last.frozen_location or latest.freeze_location or run.location_of(last),
                     module=module.path if module else "",
                     evidence={"trained_before": len(before), "shape": last.shape},
+                    onset_step=latest.created_at_step,
                     parameters=(last.index,),
                     fix="Set requires_grad=True for the new output layer, before the optimizer is built.",
                     patch=f"unfreeze:{module.path}" if module and module.path != root.name else "",
@@ -112,7 +116,7 @@ class FreezingMistake(Check):
             yield Finding(
                 f"{100 * share:.0f} % of the matrix elements of {root.name} are frozen at random initial values; "
                 "nothing was loaded into them.",
-                location=root.location,
+                location=most_common(p.frozen_location for p in frozen) or root.location,
                 module=root.name,
                 evidence={"share": share},
                 severity="info",

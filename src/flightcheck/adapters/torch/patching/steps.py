@@ -184,8 +184,9 @@ def unfreeze(b: Boundaries, patch: Patch) -> None:
     def root(call: Any, module: nn.Module, given: tuple[tuple[Any, ...], dict[str, Any]]) -> Any:
         known = b.observer.discovery.roots.get(id(module))
         if not done and known is not None and torch.is_grad_enabled():  # its first call has given it its name
-            for path, child in module.named_modules():
-                if f"{known.info.name}.{path}" == patch.value:
+            for child in module.modules():
+                index = b.observer.discovery.module_index(child)
+                if index is not None and b.observer.discovery.modules[index].path == patch.value:
                     frozen = [p for p in child.parameters() if not p.requires_grad]
                     for p in frozen:
                         p.requires_grad_(True)
