@@ -1,4 +1,4 @@
-"""Patches of the order of zero_grad, backward and step, and of what cuts the graph."""
+"""Patches of the order of zero_grad, backward and step, of what cuts the graph, and of functional dropout."""
 
 from __future__ import annotations
 
@@ -168,3 +168,25 @@ def test_one_output_may_be_used_by_two_backward_passes(tmp_path: Path) -> None:
 
     patched(tmp_path, f"keep-graph:{HERE}:{line('generator')}", lambda: list(run()))
     assert not torch.equal(generator[0].weight, before)
+
+
+def test_dropout_that_is_called_as_a_function_is_off_in_evaluations(tmp_path: Path) -> None:
+    class Functional(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = nn.Linear(FEATURES, CLASSES)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return nn.functional.dropout(self.layer(x), 0.5)
+
+    model, seen = Functional(), []
+
+    def both() -> None:
+        Loop(model)()
+        model.eval()
+        with torch.no_grad():
+            seen.extend(model(torch.ones(2, FEATURES)) for _ in range(2))
+
+    done = patched(tmp_path, "mode:eval", both)
+    assert done.applied == {"mode:eval": 2}
+    assert torch.equal(seen[0], seen[1])

@@ -137,6 +137,7 @@ class ModeMistake(Check):
                 location=line,
                 evidence={"evaluations": len(phases), "modes": ["functional dropout"]},
                 onset_step=phases[0].step,
+                patch="mode:eval",
                 fix="Pass training=self.training (to attention: dropout_p=p if self.training else 0.0).",
             )
 

@@ -113,7 +113,9 @@ def insert_norm(b: Boundaries, patch: Patch) -> None:
 
 
 def mode(b: Boundaries, patch: Patch) -> None:
-    """``mode:eval``: evaluations run in eval mode; ``mode:train``: training steps run in train mode."""
+    """``mode:eval``: evaluations run in eval mode, dropout that is called as a function included; ``mode:train``:
+    training steps run in train mode.
+    """
 
     def root(call: Any, module: nn.Module, given: Arguments) -> Any:
         evaluating = not torch.is_grad_enabled()
@@ -131,3 +133,19 @@ def mode(b: Boundaries, patch: Patch) -> None:
                 m.training = flag
 
     b.at_root(root)
+    if patch.value == "eval":
+        for name in _DROPOUTS:
+            b.observer.patches.replace(F, name, functools.partial(_off_without_gradients, b, patch))
+
+
+def _off_without_gradients(b: Boundaries, patch: Patch, original: Any) -> Any:
+    """Dropout that does nothing in evaluations, whatever the script passes as its mode."""
+
+    @functools.wraps(original)
+    def dropout(input: Any, p: float = 0.5, training: bool = True, inplace: bool = False) -> Any:
+        if training and p and b.observer.watch.mine() and not torch.is_grad_enabled():
+            b.acted(patch)
+            return input
+        return original(input, p, training, inplace)
+
+    return dropout
