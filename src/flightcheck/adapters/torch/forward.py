@@ -319,9 +319,9 @@ class Forward:
 
     def end_phases(self) -> None:
         """Write the phases that are over."""
+        loss_value = self.losses.eval_losses.take() if self.phases else None
         for phase in self.phases.values():
             losses, metrics = self.losses.eval_calls, self.operations.metrics - phase.first_metrics
-            values = self.losses.eval_values
             if self.evaluations < _MOST_EVALUATIONS:
                 self.watch.writer.append(
                     Evaluation(
@@ -331,7 +331,7 @@ class Forward:
                         location=phase.location,
                         modes=phase.modes,
                         losses=losses,
-                        loss_value=sum(values) / len(values) if values else None,
+                        loss_value=loss_value,
                         metrics=metrics,
                         same_input=phase.repeated,
                         grad_enabled=phase.grad_enabled,
@@ -352,7 +352,7 @@ class Forward:
                 self.operations.rest()
         self.phases.clear()
         self.losses.eval_calls = 0
-        self.losses.eval_values.clear()
+        self.losses.eval_losses.forget()
 
 
 def batch_key(tensor: torch.Tensor | None) -> Any:

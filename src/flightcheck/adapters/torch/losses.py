@@ -50,6 +50,35 @@ class _Call:
     result_shape: list[int]
 
 
+class MeanOfCalls:
+    """The mean of scalars. Those of a GPU are added up there, and read once, when the mean is asked for."""
+
+    def __init__(self) -> None:
+        self._count, self._here = 0, 0.0
+        self._there: dict[torch.device, torch.Tensor] = {}
+
+    def add(self, value: torch.Tensor) -> None:
+        """One more; a tensor of one element."""
+        self._count += 1
+        value = value.detach().reshape(())
+        if value.is_cpu:
+            self._here += float(value)
+        else:  # a sum of our own: the script may change its tensor in place
+            self._there[value.device] = self._there.get(value.device, torch.zeros_like(value)) + value
+
+    def take(self) -> float | None:
+        """The mean, None of nothing; then it starts anew."""
+        total = self._here + sum(float(v) for v in self._there.values())
+        mean = total / self._count if self._count else None
+        self.forget()
+        return mean
+
+    def forget(self) -> None:
+        """Start anew, without waiting for a GPU."""
+        self._count, self._here = 0, 0.0
+        self._there.clear()
+
+
 class Losses:
     """Sites and calls of loss functions."""
 
@@ -62,8 +91,8 @@ class Losses:
         self._observed: list[int] = []
         self._counts: list[list[int]] = []
         """Per site: calls in training, calls without gradient."""
-        self.eval_values: list[float] = []
-        """Values of loss calls without gradient since the last look."""
+        self.eval_losses = MeanOfCalls()
+        """Of loss calls without gradient since the last look."""
         self.eval_calls = 0
         self.answered: Callable[[int, torch.Tensor], None] = lambda site, target: None
         """Told the target of every observed training call."""
@@ -87,8 +116,8 @@ class Losses:
         if not training:
             counts[1] += 1
             self.eval_calls += 1
-            if isinstance(result, torch.Tensor) and result.numel() == 1 and result.is_cpu:
-                self.eval_values.append(float(result.detach()))
+            if isinstance(result, torch.Tensor) and result.numel() == 1:
+                self.eval_losses.add(result)
             if function in ("cross_entropy", "nll_loss"):
                 self.scored(given, target)
             return
