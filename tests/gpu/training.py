@@ -1,9 +1,10 @@
 """A small training on a GPU, and what can be wrong with it: FAULT is filled in by the test."""
 
 import hashlib
+
 import torch
-from torch import nn
 import torch.nn.functional as F
+from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
 FAULT = "none"  # @FAULT@
