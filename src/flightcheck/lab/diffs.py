@@ -29,6 +29,7 @@ _ADDED: Final[dict[str, str]] = {
     "reinit:default": "# leave the weights as the layers draw them",
     "reinit:kaiming": "nn.init.kaiming_uniform_(layer.weight, nonlinearity='relu')  # for each layer, biases zero",
     "reinit:xavier": "nn.init.xavier_uniform_(layer.weight)  # for each layer, biases zero",
+    "head": "nn.Linear(features, {value})  # as the last layer, and nn.CrossEntropyLoss()",
     "add-parameters": "optimizer.add_param_group({'params': [p for p in model.parameters() if p not in held]})",
     "unfreeze": "p.requires_grad_(True)  # for each parameter p of {value}, before the optimizer is built",
     "regularization:weight_decay": "weight_decay=0.0",

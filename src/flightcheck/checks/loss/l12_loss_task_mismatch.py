@@ -167,6 +167,7 @@ class LossTaskMismatch(Check):
             onset_step=here[0].step,
             severity="warn" if accuracy else "info",
             fix=f"Give the model {k} outputs and use CrossEntropyLoss.",
+            patch=f"head:{k}",
         )
 
 
