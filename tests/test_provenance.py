@@ -20,6 +20,7 @@ from flightcheck.recording.provenance import (
     orders,
     rate_write,
     round_count,
+    skipped_step,
     value_origin,
 )
 
@@ -719,3 +720,20 @@ def test_the_nearest_line_that_freezes(tmp_path: Path, code: str, before: int, l
     file = tmp_path / "train.py"
     file.write_text(code)
     assert freezing(str(file), before) == ((str(file), line) if line else None)
+
+
+@pytest.mark.parametrize(
+    ("code", "line"),
+    [
+        ("for x in d:\n  b()\n  if i % 4 == 4:\n    opt.step()", 3),
+        ("for x in d:\n  b()\n  opt.step()", None),
+        ("for x in d:\n  b()\n  if a:\n    opt.step()\n  if c:\n    other.step()", None),
+        ("for x in d:\n  b()\n  if a:\n    opt.step()\n  scheduler.step()", 3),
+        ("def f():\n  b()\ndef g():\n  if a:\n    opt.step()", None),
+        ("for x in d:\n  b()", None),
+    ],
+)
+def test_the_condition_under_which_a_step_would_be_made(tmp_path: Path, code: str, line: int | None) -> None:
+    file = tmp_path / "train.py"
+    file.write_text(code)
+    assert skipped_step(str(file), 2) == ((str(file), line) if line else None)

@@ -191,6 +191,8 @@ class OptimizerInfo:
     """Where the value of the weight decay is written in the source."""
     freeze_location: Location | None = None
     """The nearest line before its construction that freezes parameters."""
+    condition_location: Location | None = None
+    """Of one that never stepped: the ``if`` around the only ``step()`` beside the backward pass."""
     state_restarts: int = 0
     """Times that another optimizer was constructed at the same line over the same parameters after training began."""
     state_loaded: bool = False

@@ -354,7 +354,10 @@ class TorchObserver:
         for held in self.optimizers.held:
             if final:
                 optimizer_lines.settle(
-                    held, self.lines, any(s.optimizer == held.info.index for s in self.schedulers.infos)
+                    held,
+                    self.lines,
+                    any(s.optimizer == held.info.index for s in self.schedulers.infos),
+                    self.protocol.backward_location,
                 )
             self.optimizers.save(held)
 

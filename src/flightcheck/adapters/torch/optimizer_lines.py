@@ -8,18 +8,21 @@ from flightcheck.recording import provenance
 from flightcheck.recording.records import Location
 
 
-def settle(held: Held, lines: SourceLines, scheduled: bool) -> None:
+def settle(held: Held, lines: SourceLines, scheduled: bool, backward: Location | None) -> None:
     """Look these lines up, at the end of the watch.
 
     Args:
         held: the optimizer's record, which gets them.
         lines: makes locations of them.
         scheduled: a scheduler sets its learning rate.
+        backward: line of the backward pass.
     """
     built = held.info.location
     held.lr_location = _argument(lines, built, "lr", 1) or held.lr_location
     held.decay_location = _argument(lines, built, "weight_decay", None)
     held.freeze_location = _place(lines, provenance.freezing(built.file, built.line)) if built is not None else None
+    if not held.steps and backward is not None:
+        held.condition_location = _place(lines, provenance.skipped_step(backward.file, backward.line))
     stepped = held.step_location
     found = provenance.rate_write(stepped.file) if stepped is not None and not scheduled else None
     held.lr_write_location = _place(lines, found)

@@ -46,6 +46,7 @@ class Held:
     lr_write_location: Location | None = None
     decay_location: Location | None = None
     freeze_location: Location | None = None
+    condition_location: Location | None = None
     closure: bool = False
     first_step: int = -1
     last_step: int = -1
@@ -134,6 +135,7 @@ class Optimizers:
         held.info = dataclasses.replace(
             held.info, steps=held.steps, step_location=held.step_location, lr_location=held.lr_location,
             decay_location=held.decay_location, freeze_location=held.freeze_location,
+            condition_location=held.condition_location,
             lr_write_location=held.lr_write_location,
             closure=held.closure, state_drops=held.state_drops, state_loaded=held.state_loaded,
             state_read_location=held.state_read_location,

@@ -176,10 +176,11 @@ class StepProtocolBroken(Check):
             raise NotEnoughEvidence(f"{optimizer.type} has not stepped yet; a player may have to wait")
         if self._moves(run, [p.index for p in held]):
             return
+        condition = optimizer.condition_location
         yield Finding(
             f"{optimizer.type} never stepped: {count} backward passes computed gradients for its {len(held)} "
-            "parameters, and none was used.",
-            location=self._backward_line(run, optimizer),
+            "parameters, and none was used" + (f": `{condition.code}` was never true." if condition else "."),
+            location=condition or self._backward_line(run, optimizer),
             evidence={"backwards": count, "optimizer_line": str(optimizer.location)},
             parameters=tuple(p.index for p in held),
             fix=f"Call step() of {optimizer.type} after loss.backward().",

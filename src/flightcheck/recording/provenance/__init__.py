@@ -27,6 +27,7 @@ from flightcheck.recording.provenance.source import (
     read_source,
     walk_scope,
 )
+from flightcheck.recording.provenance.statements import freezing, skipped_step
 from flightcheck.recording.provenance.vocabulary import LOSSES, NOT_MODELS
 
 __all__ = [
@@ -44,6 +45,7 @@ __all__ = [
     "orders",
     "rate_write",
     "round_count",
+    "skipped_step",
     "value_origin",
 ]
 
@@ -288,30 +290,6 @@ def rate_write(file: str) -> tuple[str, int] | None:
         return (file, line_of(written[0])) if len(written) == 1 else None
     except Exception:  # as above
         return None
-
-
-def freezing(file: str, line: int) -> tuple[str, int] | None:
-    """The nearest line before this one that freezes: ``p.requires_grad = False`` or ``requires_grad_(False)``.
-
-    Args:
-        file: the source file.
-        line: of the optimizer's construction.
-    """
-    try:
-        source = read_source(file)
-        found = [line_of(n) for n in ast.walk(source.tree) if _freezes(n)] if source else []
-        return (file, max(n for n in found if n < line)) if any(n < line for n in found) else None
-    except Exception:  # as above
-        return None
-
-
-def _freezes(node: ast.AST) -> bool:
-    if isinstance(node, ast.Assign):
-        targets = [t for t in node.targets if isinstance(t, ast.Attribute) and t.attr == "requires_grad"]
-        return bool(targets) and constant_of(node.value) is False
-    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "requires_grad_":
-        return any(constant_of(value) is False for value in (*node.args, *(k.value for k in node.keywords)))
-    return False
 
 
 def keeps_graph(file: str, line: int) -> tuple[str, int] | None:
