@@ -107,7 +107,7 @@ def _fixes(lab: Lab, run: Run, tested: Sequence[Candidate], reason: str) -> Iter
         if candidate.rival_of in confirmed:
             continue
         for patches in candidate.patches[:MOST_ALTERNATIVES]:
-            if reason:
+            if reason and not _crashed(run):
                 yield Experiment(candidate.info.code, _text(patches), reason=reason)
                 break
             experiment = _fix(lab, run, candidate, patches)
@@ -119,6 +119,11 @@ def _fixes(lab: Lab, run: Run, tested: Sequence[Candidate], reason: str) -> Iter
                 if candidate.info.code in _OF_SIGNAL and patches[0].kind == "reinit":
                     yield replace(experiment, question="C09")
                 break
+
+
+def _crashed(run: Run) -> bool:
+    """An exception ended the script before its first step: a fix may show that it trains."""
+    return run.info.ended == "exception" and not run.info.steps
 
 
 def _confirmed(found: Sequence[Experiment]) -> bool:

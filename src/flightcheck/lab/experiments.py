@@ -20,6 +20,8 @@ from flightcheck.recording.run import Run
 STEPS: Final = 60
 """Steps of a trial (catalogue, section 3): pilots separated good from bad learning rates by then."""
 _POINTS: Final = 60
+_FIRST: Final = 5
+"""Steps that show the untrained model: where a script fails before its first step, that is what it has."""
 
 Margin = Callable[[Pair], float]
 """The smallest improvement that counts, from the first seed's curves."""
@@ -99,12 +101,14 @@ class Lab:
             gone, new = _findings(beside[0][0].run, beside[0][1].run)
             if told.status == "confirmed" and new:
                 told = replace(told, status="inconclusive", reason=f"with it {', '.join(new)} appears")
-            told = replace(told, gone=gone)
+            failed = next((one.failure for one, _ in beside if one.crashed), "")
+            told = replace(told, gone=gone, reason=told.reason or (f"without it {failed}" if failed else ""))
         return replace(told, seconds=time.monotonic() - started)
 
     def _beside(self, patches: Sequence[Patch], seed: int, steps: int, evaluates: bool) -> tuple[Trained, Trained]:
         """The training without and with the patches, from one seed."""
-        pair = [Trial((), seed, steps, evaluates), Trial(tuple(patches), seed, steps, evaluates)]
+        rules = tuple(dict.fromkeys(p.scored for p in patches if p.scored is not None))
+        pair = [Trial(rules, seed, steps, evaluates), Trial((*patches, *rules), seed, steps, evaluates)]
         control, patched = self._runner.run(pair, self.seconds_left)
         self._trial_seconds = max(self._trial_seconds, control.seconds, patched.seconds)
         return control, patched
@@ -130,12 +134,14 @@ def _pairs(beside: Sequence[tuple[Trained, Trained]], metrics: Sequence[str]) ->
     Raises:
         _UntestedError: a trial failed, or none of the metrics is in all of them.
     """
-    for failure in (t.failure for both in beside for t in both if t.failure):
+    for failure in (t.failure for both in beside for t in both if t.failure and not (t is both[0] and t.crashed)):
         raise _UntestedError(failure)
     for metric in metrics:
         pairs = []
         for one, other in beside:
             a, b = one.series(metric), other.series(metric)
+            if one.crashed and len(b):
+                a = np.full(len(b), float(np.median(b[:_FIRST])))
             if not len(a) or not len(b):
                 break
             a, b = _padded(a, one, len(b)), _padded(b, other, len(a))

@@ -62,6 +62,13 @@ class Trained:
             )
         return trained
 
+    @property
+    def crashed(self) -> bool:
+        """The script raised an exception before its first step."""
+        told = self.run.trial if self.run is not None else None
+        refused = told is not None and bool(told.refused)
+        return self.run is not None and self.run.info.ended == "exception" and not self.run.info.steps and not refused
+
     def _moves(self) -> bool:
         """Losses differ although the examples and the weights are the same."""
         still = self.series("loss")[:STILL_STEPS]
