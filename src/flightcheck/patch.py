@@ -43,6 +43,7 @@ KINDS: Final[dict[str, str]] = {
     "probe": "nothing is changed, something is measured: ``neighbours``, ``leaks``, ``gradients``, ``modes`` or "
     "``terms``",
     "unscale-first": "gradients are unscaled before they are clipped",
+    "load": "``match``: names in a loaded state that fit no parameter get the prefix of those that are missing",
     "score": "nothing is changed, the error is another one: with targets of ``unit=0,255`` or ``signs``, without those "
     "of an id (``ignore=0``), or ``balanced``: the mean over the classes",
 }

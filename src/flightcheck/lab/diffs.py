@@ -63,6 +63,8 @@ def _one(patch: Patch, finding: Finding, run: Run) -> str:
         return _of_targets(patch, code)
     if patch.kind == "loss" and code:
         return _replaced(line, re.sub(r"\b(nn\.)?NLLLoss\b", "nn.CrossEntropyLoss", code))
+    if patch.kind == "load":
+        return _renaming(finding)
     if patch.kind == "epsilon" and code:
         return _replaced(line, re.sub(r"\beps\s*=\s*[^,)]+", f"eps={patch.value}", code))
     added = _ADDED.get(str(patch)) or _ADDED.get(f"{patch.kind}:{patch.value or 'default'}") or _ADDED.get(patch.kind)
@@ -81,6 +83,13 @@ def _of_targets(patch: Patch, code: str) -> str:
         return f"- {code}\n+ " + re.sub(r"ignore_index\s*=\s*[^,)]+", f"ignore_index={value}", code)
     made = re.sub(r"(CrossEntropyLoss|NLLLoss)\(\s*", rf"\1(ignore_index={value}, ", code).replace(", )", ")")
     return f"- {code}\n+ {made}" if made != code else f"+ ignore_index={value}  # in the loss"
+
+
+def _renaming(finding: Finding) -> str:
+    theirs, ours = (str(finding.evidence.get(k, "")) for k in ("source_prefix", "module_prefix"))
+    name = f'k.removeprefix("{theirs}")' if theirs else "k"
+    new = f'"{ours}" + {name}' if ours else name
+    return f"+ state = {{{new}: v for k, v in state.items()}}  # before it is loaded" if theirs or ours else ""
 
 
 def _relu(match: re.Match[str]) -> str:

@@ -43,6 +43,7 @@ _WORDS = {
     "mode:train": "training in train mode",
     "unscale-first": "gradients unscaled before clipping",
     "clamp": "arguments of log, sqrt and division kept away from 0",
+    "load:match": "the checkpoint's names matched to the model's",
     "keep-graph": "without the cut of the graph",
 }
 

@@ -13,6 +13,7 @@ from flightcheck.adapters.torch.patching import (
     batches,
     inputs,
     judging,
+    loading,
     losses,
     modules,
     operations,
@@ -78,6 +79,7 @@ INSTALLERS: Final[dict[str, Callable[[Boundaries, Patch], None]]] = {
     "mode": modules.mode,
     "unscale-first": steps.unscale_first,
     "probe": _probe,
+    "load": loading.load,
     "score": judging.score,
 }
 
