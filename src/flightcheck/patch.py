@@ -19,7 +19,8 @@ KINDS: Final[dict[str, str]] = {
     "freeze-batch": "the first rows of the first batch (``8``), again and again, tiled to the shape of each batch",
     "shuffle": "loaders that read a data set in its order read it in a random one, anew in each pass",
     "inputs": "``zero``, ``permute`` (rows across the batch), ``standardize`` (with the first batches' statistics), "
-    "``finite`` (NaN and infinity become the mean of their feature) or a factor (``x255``)",
+    "``finite`` (NaN and infinity become the mean of their feature), ``as-training`` (evaluations on the scale of the "
+    "training) or a factor (``x255``)",
     "targets": "``permute`` (rows across the batch), ``standardize``, ``shift-1`` (class ids lowered by one), "
     "``unit=0,255`` (this range, or that of the first batch, becomes 0 to 1), ``signs`` (0 and 1 become -1 and 1), or "
     "``finite`` (examples with NaN or infinity are left out)",
@@ -43,6 +44,7 @@ KINDS: Final[dict[str, str]] = {
     "probe": "nothing is changed, something is measured: ``neighbours``, ``leaks``, ``gradients``, ``modes`` or "
     "``terms``",
     "unscale-first": "gradients are unscaled before they are clipped",
+    "accumulate": "what each backward adds to the gradients, times a factor (``x0.25``)",
     "load": "``match``: names in a loaded state that fit no parameter get the prefix of those that are missing",
     "score": "nothing is changed, the error is another one: with targets of ``unit=0,255`` or ``signs``, without those "
     "of an id (``ignore=0``), or ``balanced``: the mean over the classes",
@@ -85,6 +87,11 @@ class Patch:
         return self.kind in ("drop-module", "loss", "align-shapes", "regularization") or (
             self.kind == "targets" and self.value not in ("permute", "finite")
         )
+
+    @property
+    def judged_by_evaluations(self) -> bool:
+        """The training loss cannot tell: it is low on examples of one class at a time, or nothing of it changes."""
+        return self.kind in ("mode", "shuffle") or (self.kind, self.value) == ("inputs", "as-training")
 
     @property
     def scored(self) -> Patch | None:

@@ -24,8 +24,6 @@ _ROUNDS: Final = 2
 """Diagnoses whose fixes are tried: the first, and the one after it was refuted."""
 _OF_SIGNAL: Final = ("C05", "C06", "C07", "C08")
 """What bad initial weights look like: if other weights mend it, C09 asks whether they were bad."""
-_OF_EVALUATIONS: Final = {"mode", "shuffle"}
-"""Patches that only evaluations judge: on examples of one class at a time, the loss in training is low."""
 _LONGEST: Final = 400
 _LONGER: Final = 4
 """Times the steps, where the first trial of an exact finding shows nothing, or no training moved in it."""
@@ -155,8 +153,8 @@ def _fix(lab: Lab, run: Run, candidate: Candidate, patches: list[Patch]) -> Expe
     steps, evaluates = max(STEPS, min(_LONGEST, int(1.5 * candidate.finding.onset_step) + 20)), False
     metrics: tuple[str, ...] = ("error", "loss")
     margin = tenth if candidate.info.code == "P01" and kinds == {"lr"} else None
-    if kinds & _OF_EVALUATIONS:
-        metrics, evaluates = ("evaluation",), True
+    if any(p.judged_by_evaluations for p in patches):
+        metrics, evaluates = ("evaluation", "answers"), True
         steps = max(steps, _steps_of_evaluations(run))
     elif kinds & {"clamp", "precision", "unscale-first"}:
         metrics = ("loss",)

@@ -25,6 +25,7 @@ _ADDED: Final[dict[str, str]] = {
     "targets:signs": "target = 2 * target - 1",
     "targets:finite": "keep = target.isfinite()  # and the loss of prediction[keep], target[keep] only",
     "inputs:finite": "x = torch.where(x.isfinite(), x, feature_mean)  # where the data are prepared",
+    "inputs:as-training": "x = transform(x)  # the same one, fitted to the training examples, in both",
     "inputs:x255": "x = x * 255  # or one of the two divisions by 255 left out",
     "mode:eval": "model.eval()  # before the evaluation, and model.train() after it",
     "mode:train": "model.train()  # before the training steps",
@@ -63,6 +64,12 @@ def _one(patch: Patch, finding: Finding, run: Run) -> str:
         return _of_targets(patch, code)
     if patch.kind == "loss" and code:
         return _replaced(line, re.sub(r"\b(nn\.)?NLLLoss\b", "nn.CrossEntropyLoss", code))
+    if patch.kind == "accumulate":
+        factor = float(patch.value[1:])
+        by = f"/ {1 / factor:g}" if factor < 1 else f"* {factor:g}"
+        called = re.search(r"\b([A-Za-z_][\w.]*)\.backward\(", code)
+        new = code.replace(f"{called[1]}.backward(", f"({called[1]} {by}).backward(", 1) if called else code
+        return _replaced(line, new) if new != code else f"+ loss = loss {by}  # before backward"
     if patch.kind == "load":
         return _renaming(finding)
     if patch.kind == "epsilon" and code:

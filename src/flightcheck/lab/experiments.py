@@ -145,10 +145,14 @@ def _pairs(beside: Sequence[tuple[Trained, Trained]], metrics: Sequence[str]) ->
             if not len(a) or not len(b):
                 break
             a, b = _padded(a, one, len(b)), _padded(b, other, len(a))
-            pairs.append(Pair(a, b, evaluations=metric == "evaluation"))
+            pairs.append(Pair(a, b, evaluations=metric in ("evaluation", "answers")))
         if len(pairs) == len(beside):
             return metric, pairs
-    raise _UntestedError("neither a loss nor an error of it was seen")
+    raise _UntestedError(
+        "no evaluation that computes a loss or compares classes was seen"
+        if "evaluation" in metrics
+        else "neither a loss nor an error of it was seen"
+    )
 
 
 def _padded(values: Floats, trained: Trained, length: int) -> Floats:

@@ -23,7 +23,8 @@ class Experiment:
     reason: str = ""
     """Why it is inconclusive or untested, in words."""
     metric: str = ""
-    """``loss``, ``error`` (one that does not depend on the script's loss), ``evaluation`` or ``finite``."""
+    """``loss``, ``error`` (one that does not depend on the script's loss), ``evaluation`` (the mean loss of each
+    evaluation) or ``answers`` (the share of wrong classes in each)."""
     before: float | None = None
     """The metric at the end of the trial without the patch, mean over the seeds."""
     after: float | None = None

@@ -10,6 +10,7 @@ _METRICS = {
     "loss": "loss",
     "error": "error",
     "evaluation": "loss of the evaluation",
+    "answers": "wrong answers of the evaluation",
 }
 _WORDS = {
     "inputs:zero": "inputs zeroed",
@@ -21,6 +22,7 @@ _WORDS = {
     "targets:shift-1": "class ids lowered by 1",
     "targets:signs": "targets -1 and 1 in the place of 0 and 1",
     "targets:finite": "examples with non-finite targets left out of the loss",
+    "inputs:as-training": "evaluation inputs on the scale of the training inputs",
     "inputs:finite": "non-finite inputs replaced by the mean of their feature",
     "scheduler:off": "learning rate kept constant",
     "clip:off": "no clipping",
@@ -67,6 +69,8 @@ def patch_in_words(patch: str, run: Run) -> str:
             told.append(f"{p.value} as optimizer")
         elif p.kind == "clip" and p.value != "off":
             told.append(f"gradients clipped at norm {p.value}")
+        elif p.kind == "accumulate":
+            told.append(f"accumulated gradients times {p.value[1:]}")
         elif p.kind == "epsilon":
             told.append(f"the optimizer's epsilon {p.value}")
         elif p.kind == "unfreeze":

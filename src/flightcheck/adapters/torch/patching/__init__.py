@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from flightcheck.adapters.torch import probes
 from flightcheck.adapters.torch.patching import (
+    accumulation,
     batches,
     inputs,
     judging,
@@ -35,8 +36,8 @@ def _probe(boundaries: Boundaries, patch: Patch) -> None:
 
 
 def _inputs(boundaries: Boundaries, patch: Patch) -> None:
-    if patch.value == "finite":
-        inputs.finite(boundaries, patch)
+    if patch.value in ("finite", "as-training"):
+        (inputs.finite if patch.value == "finite" else inputs.as_training)(boundaries, patch)
     elif patch.value.startswith("x"):
         inputs.scaled(boundaries, patch)
     else:
@@ -79,6 +80,7 @@ INSTALLERS: Final[dict[str, Callable[[Boundaries, Patch], None]]] = {
     "mode": modules.mode,
     "unscale-first": steps.unscale_first,
     "probe": _probe,
+    "accumulate": accumulation.accumulate,
     "load": loading.load,
     "score": judging.score,
 }
