@@ -17,7 +17,8 @@ KINDS: Final[dict[str, str]] = {
     "clip": "the largest norm of all gradients together (``1.0``), or ``off``: the script's own clipping does nothing",
     "regularization": "``off``: weight decay, dropout and label smoothing are zero; or one of them by name",
     "freeze-batch": "the first rows of the first batch (``8``), again and again, tiled to the shape of each batch",
-    "shuffle": "loaders that read a data set in its order read it in a random one, anew in each pass",
+    "shuffle": "loaders that read a data set in its order read it in a random one, anew in each pass; with ``others`` "
+    "the error on batches of another order judges, and no evaluation",
     "inputs": "``zero``, ``permute`` (rows across the batch), ``standardize`` (with the first batches' statistics), "
     "``finite`` (NaN and infinity become the mean of their feature), ``as-training`` (evaluations on the scale of the "
     "training) or a factor (``x255``)",
@@ -45,9 +46,11 @@ KINDS: Final[dict[str, str]] = {
     "``terms``",
     "unscale-first": "gradients are unscaled before they are clipped",
     "accumulate": "what each backward adds to the gradients, times a factor (``x0.25``)",
+    "loader": "``continue``: an iterator that is made for every batch goes on where the last one stopped",
     "load": "``match``: names in a loaded state that fit no parameter get the prefix of those that are missing",
     "score": "nothing is changed, the error is another one: with targets of ``unit=0,255`` or ``signs``, without those "
-    "of an id (``ignore=0``), or ``balanced``: the mean over the classes",
+    "of an id (``ignore=0``), ``balanced``: the mean over the "
+    "classes, or ``others``: of batches of its own, which train nothing",
 }
 """Every kind of patch, and what its value means."""
 
@@ -91,7 +94,8 @@ class Patch:
     @property
     def judged_by_evaluations(self) -> bool:
         """The training loss cannot tell: it is low on examples of one class at a time, or nothing of it changes."""
-        return self.kind in ("mode", "shuffle") or (self.kind, self.value) == ("inputs", "as-training")
+        of_order = self.kind == "shuffle" and self.value != "others"
+        return self.kind == "mode" or of_order or (self.kind, self.value) == ("inputs", "as-training")
 
     @property
     def scored(self) -> Patch | None:
@@ -99,6 +103,8 @@ class Patch:
         rule = self.value.partition("=")[0]
         if (self.kind, rule) in (("targets", "unit"), ("targets", "signs"), ("loss", "ignore")):
             return Patch("score", self.value)
+        if self.kind == "loader" or (self.kind, self.value) == ("shuffle", "others"):
+            return Patch("score", "others")
         return Patch("score", rule) if (self.kind, rule) == ("loss", "balanced") else None
 
 

@@ -75,7 +75,10 @@ def test_a_crash_before_the_first_step_is_tried_and_nothing_else_is_asked() -> N
     assert list(investigate(Lab(Crashing(0.5), 60), run, [])) == []
 
 
-@pytest.mark.parametrize("patch", ["targets:unit=0,255", "loss:ignore=3", "loss:balanced=9,1", "targets:signs"])
+@pytest.mark.parametrize(
+    "patch",
+    ["targets:unit=0,255", "loss:ignore=3", "loss:balanced=9,1", "targets:signs", "loader:continue", "shuffle:others"],
+)
 def test_both_trainings_are_scored_by_the_same_rule(patch: str) -> None:
     runner = Crashing(0.5)
     e = Lab(runner, 60).try_patch("L08", [Patch.parse(patch)], metrics=("error",))
@@ -93,6 +96,9 @@ def test_both_trainings_are_scored_by_the_same_rule(patch: str) -> None:
         ("loss:ignore=0", "f = nn.CrossEntropyLoss()", "- f = nn.CrossEntropyLoss()\n+ f = nn.CrossEntropyLoss(ignore_index=0)", "targets 0 left out of the loss"),
         ("loss:ignore=0", "f(out, y, ignore_index=1)", "- f(out, y, ignore_index=1)\n+ f(out, y, ignore_index=0)", "targets 0 left out of the loss"),
         ("loss:ignore=0", "x = f(out, y)", "+ ignore_index=0  # in the loss", "targets 0 left out of the loss"),
+        ("loss:balanced=9,1", "", "+ weight=counts.sum() / (len(counts) * counts)  # in the loss; as pos_weight: negatives / positives", "classes weighted by the inverse of their counts in the batches"),
+        ("shuffle:others", "", "+ shuffle=True  # in the DataLoader of the training examples", "training examples shuffled"),
+        ("loader:continue", "", "+ for batch in loader:  # in the place of next(iter(loader)) in every step", "each iterator going on where the last one stopped"),
         ("inputs:x255", "", "+ x = x * 255  # or one of the two divisions by 255 left out", "inputs times 255"),
     ],
 )  # fmt: skip

@@ -158,7 +158,7 @@ def _fix(lab: Lab, run: Run, candidate: Candidate, patches: list[Patch]) -> Expe
         steps = max(steps, _steps_of_evaluations(run))
     elif kinds & {"clamp", "precision", "unscale-first"}:
         metrics = ("loss",)
-    elif any(p.changes_the_loss for p in patches) and "align-shapes" not in kinds:
+    elif any(p.changes_the_loss or p.scored for p in patches) and "align-shapes" not in kinds:
         metrics = ("error",)
     experiment = Experiment(candidate.info.code, _text(patches))
     for length in (steps, _LONGER * steps):

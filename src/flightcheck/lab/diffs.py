@@ -21,6 +21,7 @@ _ADDED: Final[dict[str, str]] = {
     "inputs:standardize": "x = (x - train_mean) / train_std  # per feature, with the training set's statistics",
     "targets:standardize": "y = (y - y_train.mean()) / y_train.std()  # and undo it where predictions are used",
     "targets:shift-1": "target = target - 1",
+    "loader:continue": "for batch in loader:  # in the place of next(iter(loader)) in every step",
     "targets:unit": "target = target / largest  # or (target + 1) / 2 for -1 and 1",
     "targets:signs": "target = 2 * target - 1",
     "targets:finite": "keep = target.isfinite()  # and the loss of prediction[keep], target[keep] only",
@@ -61,7 +62,7 @@ def _one(patch: Patch, finding: Finding, run: Run) -> str:
     if patch.kind == "clamp" and code:
         return _replaced(line, with_clamped(code, patch.value))
     if patch.kind in ("targets", "loss") and "=" in patch.value:
-        return _of_targets(patch, code)
+        return _of_targets(patch, finding, code)
     if patch.kind == "loss" and code:
         return _replaced(line, re.sub(r"\b(nn\.)?NLLLoss\b", "nn.CrossEntropyLoss", code))
     if patch.kind == "accumulate":
@@ -78,13 +79,15 @@ def _one(patch: Patch, finding: Finding, run: Run) -> str:
     return f"+ {added}".replace("{value}", patch.value) if added else ""
 
 
-def _of_targets(patch: Patch, code: str) -> str:
+def _of_targets(patch: Patch, finding: Finding, code: str) -> str:
     rule, _, value = patch.value.partition("=")
     if rule == "unit":
         low, high = (float(v) for v in value.split(","))
         shifted = f"(target - {low:g})" if low > 0 else f"(target + {-low:g})" if low < 0 else "target"
         return f"+ target = {shifted} / {high - low:g}" if high - low != 1 else f"+ target = {shifted[1:-1]}"
     if rule == "balanced":
+        if "sampler" in finding.evidence:
+            return "+ # without class weights in the loss: the sampler balances already"
         return "+ weight=counts.sum() / (len(counts) * counts)  # in the loss; as pos_weight: negatives / positives"
     if re.search(r"ignore_index\s*=", code):
         return f"- {code}\n+ " + re.sub(r"ignore_index\s*=\s*[^,)]+", f"ignore_index={value}", code)

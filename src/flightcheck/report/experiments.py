@@ -45,6 +45,7 @@ _WORDS = {
     "mode:train": "training in train mode",
     "unscale-first": "gradients unscaled before clipping",
     "clamp": "arguments of log, sqrt and division kept away from 0",
+    "loader:continue": "each iterator going on where the last one stopped",
     "load:match": "the checkpoint's names matched to the model's",
     "keep-graph": "without the cut of the graph",
 }
@@ -99,7 +100,7 @@ def _with_value(patch: Patch) -> str:
     if rule == "ignore":
         return f"targets {value} left out of the loss"
     if rule == "balanced":
-        return "classes weighted by the inverse of their counts"
+        return "classes weighted by the inverse of their counts in the batches"
     return f"inputs times {rule[1:]}" if patch.kind == "inputs" and rule.startswith("x") else ""
 
 

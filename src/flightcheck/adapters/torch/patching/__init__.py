@@ -13,6 +13,7 @@ from flightcheck.adapters.torch.patching import (
     accumulation,
     batches,
     inputs,
+    iterators,
     judging,
     loading,
     losses,
@@ -81,6 +82,7 @@ INSTALLERS: Final[dict[str, Callable[[Boundaries, Patch], None]]] = {
     "unscale-first": steps.unscale_first,
     "probe": _probe,
     "accumulate": accumulation.accumulate,
+    "loader": iterators.continued,
     "load": loading.load,
     "score": judging.score,
 }

@@ -10,14 +10,17 @@ from typing import Any
 
 import torch
 
-from flightcheck.adapters.torch.patching import targets
+from flightcheck.adapters.torch.patching import iterators, targets
 from flightcheck.adapters.torch.patching.boundaries import Arguments, Boundaries
 from flightcheck.adapters.torch.patching.scoring import Measure, Scoring, of_binary, of_classes
 from flightcheck.patch import Patch
 
 
 def score(b: Boundaries, patch: Patch) -> None:
-    """``score:unit=0,255``, ``score:signs``, ``score:ignore=0``, ``score:balanced``."""
+    """``score:unit=0,255``, ``score:signs``, ``score:ignore=0``, ``score:balanced``; ``score:others``."""
+    if patch.value == "others":
+        iterators.judged_by_other_batches(b, patch)
+        return
     scoring: Scoring = b.scoring
     scoring.replaced = True
     measure = measure_of(patch.value)
@@ -57,7 +60,7 @@ def measure_of(value: str) -> Measure:
         )
     if rule == "balanced":
         return _balanced
-    raise ValueError(f"score: unit, signs, ignore or balanced wanted, but got {value!r}")
+    raise ValueError(f"score: unit, signs, ignore, balanced or others wanted, but got {value!r}")
 
 
 def _balanced(name: str, prediction: torch.Tensor, target: torch.Tensor) -> float | None:
