@@ -17,14 +17,20 @@ KINDS: Final[dict[str, str]] = {
     "clip": "the largest norm of all gradients together (``1.0``), or ``off``: the script's own clipping does nothing",
     "regularization": "``off``: weight decay, dropout and label smoothing are zero; or one of them by name",
     "freeze-batch": "the first rows of the first batch (``8``), again and again, tiled to the shape of each batch",
-    "shuffle": "loaders that read a data set in its order read it in a random one, anew in each pass",
-    "inputs": "``zero``, ``permute`` (rows across the batch) or ``standardize`` (with the first batches' statistics)",
-    "targets": "``permute`` (rows across the batch), ``standardize``, or ``shift-1`` (class ids lowered by one)",
+    "shuffle": "loaders that read a data set in its order read it in a random one, anew in each pass; with ``others`` "
+    "the error on batches of another order judges, and no evaluation",
+    "inputs": "``zero``, ``permute`` (rows across the batch), ``standardize`` (with the first batches' statistics), "
+    "``finite`` (NaN and infinity become the mean of their feature), ``as-training`` (evaluations on the scale of the "
+    "training) or a factor (``x255``)",
+    "targets": "``permute`` (rows across the batch), ``standardize``, ``shift-1`` (class ids lowered by one), "
+    "``unit=0,255`` (this range, or that of the first batch, becomes 0 to 1), ``signs`` (0 and 1 become -1 and 1), or "
+    "``finite`` (examples with NaN or infinity are left out)",
     "drop-module": "``softmax`` or ``sigmoid``: the loss is given what that activation was given",
     "swap-activation": "``relu`` in the place of each saturating activation between layers",
     "insert-norm": "the outputs of hidden layers are normalized over their features: ``layer``",
     "loss": "another loss function: ``cross_entropy`` or ``bce_with_logits``; another reduction: ``mean``; "
-    "``negate``; or ``transpose``: the last axis of the prediction is that of the classes",
+    "``negate``; ``transpose``: the last axis of the prediction is that of the classes; ``ignore=0``: targets of this "
+    "id do not count; or ``balanced=90,10``: classes are weighted by the inverse of these counts",
     "head": "the last layer has as many outputs as there are classes (``10``), under a cross-entropy",
     "align-shapes": "prediction and target are given the same shape before they are compared",
     "reinit": "matrices are drawn anew: ``default`` (of their layer), ``xavier`` or ``kaiming``; biases zero",
@@ -43,6 +49,12 @@ KINDS: Final[dict[str, str]] = {
     "probe": "nothing is changed, something is measured: ``neighbours``, ``leaks``, ``gradients``, ``modes`` or "
     "``terms``",
     "unscale-first": "gradients are unscaled before they are clipped",
+    "accumulate": "what each backward adds to the gradients, times a factor (``x0.25``)",
+    "loader": "``continue``: an iterator that is made for every batch goes on where the last one stopped",
+    "load": "``match``: names in a loaded state that fit no parameter get the prefix of those that are missing",
+    "score": "nothing is changed, the error is another one: with targets of ``unit=0,255`` or ``signs``, without those "
+    "of an id (``ignore=0``), ``balanced``: the mean over the "
+    "classes, or ``others``: of batches of its own, which train nothing",
 }
 """Every kind of patch, and what its value means."""
 
@@ -80,5 +92,45 @@ class Patch:
     def changes_the_loss(self) -> bool:
         """The value of the loss has another meaning with this patch: losses with and without it are not comparable."""
         return self.kind in ("drop-module", "loss", "head", "align-shapes", "regularization") or (
-            self.kind == "targets" and self.value in ("standardize", "shift-1")
+            self.kind == "targets" and self.value not in ("permute", "finite")
         )
+
+    @property
+    def judged_by_evaluations(self) -> bool:
+        """The training loss cannot tell: it is low on examples of one class at a time, or nothing of it changes."""
+        of_order = self.kind == "shuffle" and self.value != "others"
+        return self.kind == "mode" or of_order or (self.kind, self.value) == ("inputs", "as-training")
+
+    @property
+    def scored(self) -> Patch | None:
+        """The rule by which both trainings are scored where this patch changes the usual error, too."""
+        rule = self.value.partition("=")[0]
+        if (self.kind, rule) in (("targets", "unit"), ("targets", "signs"), ("loss", "ignore")):
+            return Patch("score", self.value)
+        if self.kind == "loader" or (self.kind, self.value) == ("shuffle", "others"):
+            return Patch("score", "others")
+        return Patch("score", rule) if (self.kind, rule) == ("loss", "balanced") else None
+
+
+FEW_CLASSES: Final = 20
+"""Whole numbers up to here, one per example, are class ids and no scale."""
+_USUAL_TOPS: Final = (100.0, 255.0)
+"""Percentages and pixels: a batch may lack the largest."""
+
+
+def unit_range(low: float, high: float, *, values: int, per_example: int) -> tuple[float, float] | None:
+    """What a target's 0 and 1 are, for a loss that wants targets between these; None if they are class ids.
+
+    Args:
+        low: the smallest target.
+        high: the largest.
+        values: how many different ones there are.
+        per_example: targets of one example.
+    """
+    if not high > low:
+        return None
+    if values <= 2 or low < 0:
+        return low, high
+    if high <= FEW_CLASSES:
+        return None if per_example == 1 else (0.0, high)
+    return 0.0, next((top for top in _USUAL_TOPS if high <= top), high)

@@ -24,6 +24,12 @@ def test_the_first_origin_is_named_with_its_line_and_inputs() -> None:
     assert "logarithm" in finding.fix
 
 
+def test_what_the_data_brought_is_filled_and_nothing_is_clamped() -> None:
+    (finding,) = verdict_of("C14", run_of(NonFinite(3, "input", "0"), series={LOSS: BROKEN})).findings
+    assert finding.patch == "inputs:finite"
+    assert verdict_of("C14", run_of(ORIGIN, series={LOSS: BROKEN})).findings[0].patch == ""
+
+
 def test_a_lost_loss_without_origin_still_fails() -> None:
     (finding,) = verdict_of("C14", run_of(Plan(loss_location=line(5)), series={LOSS: BROKEN})).findings
     assert finding.location == line(5)

@@ -22,12 +22,14 @@ def test_nan_that_breaks_the_loss_fails_at_the_data() -> None:
     assert finding.location == ORIGIN
     assert finding.onset_step == 3
     assert finding.severity is None
+    assert finding.patch == "inputs:finite"
 
 
 def test_masked_nan_is_information() -> None:
     inputs = batches(6, nonfinite=5)
     (finding,) = verdict_of("D01", run_of(*inputs, series={LOSS: [1.0] * 6})).findings
     assert finding.severity == "info"
+    assert finding.patch == ""
 
 
 def test_nan_after_the_loss_broke_is_a_consequence() -> None:
@@ -40,6 +42,7 @@ def test_nan_target_fails() -> None:
     targets = losses([math.nan] * 4, target_dtype="float32", target_mean=math.nan)
     (finding,) = verdict_of("D01", run_of(SITE, *batches(4), *targets)).findings
     assert finding.location == SITE.target_origin
+    assert finding.patch == "targets:finite"
 
 
 def test_record_of_the_first_non_finite_number_is_enough() -> None:

@@ -17,12 +17,14 @@ LOADER = LoaderInfo(
 def test_first_batch_in_every_step_fails_at_the_iterator() -> None:
     (finding,) = verdict_of("D05", run_of(LOADER, *batches(60, digest="same"), steps=60)).findings
     assert finding.location == LOADER.iterator_location
+    assert finding.patch == "loader:continue"
 
 
 def test_fetched_but_not_used_fails_at_the_model_call() -> None:
     loader = replace(LOADER, iterators=2)
     (finding,) = verdict_of("D05", run_of(loader, *batches(60, digest="same"), steps=60)).findings
     assert finding.location == CALL
+    assert finding.patch == "", "the iterator goes on already"
 
 
 def test_different_batches_pass() -> None:

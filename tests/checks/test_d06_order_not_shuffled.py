@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from flightcheck.recording.batches import Evaluation
 from flightcheck.recording.loss_records import LossSite
 from flightcheck.recording.records import LoaderInfo, Location, Plan
 from flightcheck.recording.run import Run
@@ -45,7 +46,9 @@ def test_sorted_loader_fails_at_the_loader() -> None:
     assert finding.location == LOADER.location
     assert finding.severity is None
     assert finding.evidence["cramers_v"] > 0.7
-    assert finding.patch == "shuffle"
+    assert finding.patch == "shuffle:others", "no evaluation tells"
+    told = Evaluation(40, 0, 3, None, loss_value=1.0)
+    assert verdict_of("D06", run(labels("sorted"), LOADER, told)).findings[0].patch == "shuffle"
 
 
 def test_sorted_hand_made_batches_fail_at_the_data() -> None:

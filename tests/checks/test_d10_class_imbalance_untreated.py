@@ -26,12 +26,14 @@ def run(counts: list[int], *records: Any, site: LossSite = SITE, examples: int =
 
 def test_sampler_and_weights_together() -> None:
     (finding,) = run([33, 31], SAMPLED, site=WEIGHTED).findings
+    assert finding.patch == "loss:balanced=330,310"
     assert finding.severity is None
     assert finding.location == SITE.location
 
 
 def test_nothing_is_done_about_it() -> None:
     (finding,) = run([60, 4], train_set()).findings
+    assert finding.patch == "", "weights that balance win by the measure of balance: nothing would be shown"
     assert finding.severity == "info"
 
 
@@ -68,6 +70,7 @@ def test_weights_that_follow_the_counts_deepen_the_imbalance(counts: list[int], 
     assert finding.severity is None
     assert finding.location == Location("train.py", 41)
     assert "the weights follow the counts, not their inverse" in finding.message
+    assert finding.patch == "loss:balanced=" + ",".join(str(10 * n) for n in counts)
 
 
 @pytest.mark.parametrize(

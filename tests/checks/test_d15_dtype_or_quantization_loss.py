@@ -33,6 +33,12 @@ def test_integer_division_fails_at_its_line(code: str) -> None:
     (finding,) = run(code, **TWO).findings
     assert finding.location is not None
     assert finding.location.line == 10
+    assert finding.patch == "", "what was cut off is lost"
+
+
+def test_a_second_division_is_undone() -> None:
+    (finding,) = run(minimum=0.0, maximum=1 / 255, distinct=200, zeros=0.1, mean=0.002, std=0.001).findings
+    assert finding.patch == "inputs:x255"
 
 
 @pytest.mark.parametrize(

@@ -21,14 +21,18 @@ def status(call: LossCall, function: str, n: int = 8, **settings: object) -> str
     return verdict_of("L08", run_of(site, *[replace(call, step=i) for i in range(n)])).status
 
 
-@pytest.mark.parametrize(("low", "high"), [(-1, 1), (0, 255), (0, 2), (1, 2)])
-def test_wrong_coding_of_binary_labels_fails(low: float, high: float) -> None:
+@pytest.mark.parametrize(
+    ("low", "high", "patch"),
+    [(-1, 1, "targets:unit=-1,1"), (0, 255, "targets:unit=0,255"), (0, 97, "targets:unit=0,100"), (0, 2, "")],
+)
+def test_wrong_coding_of_binary_labels_fails(low: float, high: float, patch: str) -> None:
     verdict = verdict_of(
         "L08", run_of(SITE, *[replace(CALL, step=i, target_min=low, target_max=high) for i in range(8)])
     )
     (finding,) = verdict.findings
     assert finding.location == SITE.location
     assert finding.fix
+    assert finding.patch == patch
 
 
 def test_zero_one_and_noisy_labels_pass() -> None:
@@ -59,6 +63,15 @@ def test_class_id_out_of_range_fails_where_the_script_stopped() -> None:
     verdict = verdict_of("L08", run_of(error="IndexError: Target 10 is out of bounds.", error_location=at))
     assert [f.location for f in verdict.findings] == [at]
     assert "10" in verdict.findings[0].message
+    assert verdict.findings[0].patch == "targets:shift-1"
+    (below,) = verdict_of("L08", run_of(error="IndexError: Target -1 is out of bounds.", error_location=at)).findings
+    assert below.patch == ""
+
+
+def test_targets_at_which_the_loss_stopped_the_script_fail() -> None:
+    error = "RuntimeError: all elements of target should be between 0 and 1"
+    (finding,) = verdict_of("L08", run_of(error=error, error_location=Location("train.py", 50))).findings
+    assert (finding.location, finding.patch) == (Location("train.py", 50), "targets:unit")
 
 
 def test_labels_from_one_with_a_spare_column_are_information() -> None:

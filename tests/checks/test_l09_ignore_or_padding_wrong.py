@@ -30,11 +30,13 @@ def test_padding_that_counts_fails() -> None:
     (finding,) = judge(TOKENS, PADDED).findings
     assert finding.location == LINE
     assert finding.fix == "Use ignore_index=0."
+    assert finding.patch == "loss:ignore=0"
 
 
 def test_padding_with_another_target_fails() -> None:
     (finding,) = judge(TOKENS, replace(PADDED, value=3), ignore_index=0).findings
     assert "-100" in finding.fix
+    assert finding.patch == "", "the other id may stand for real tokens elsewhere"
 
 
 def test_mean_of_nothing_fails() -> None:
@@ -43,7 +45,8 @@ def test_mean_of_nothing_fails() -> None:
 
 
 def test_class_that_is_ignored_warns() -> None:
-    assert [f.severity for f in judge(LABELS, IMAGES, ignore_index=0).findings] == ["warn"]
+    (finding,) = judge(LABELS, IMAGES, ignore_index=0).findings
+    assert (finding.severity, finding.patch) == ("warn", "loss:ignore=-100")
 
 
 @pytest.mark.parametrize(

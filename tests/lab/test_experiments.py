@@ -145,7 +145,10 @@ def test_no_time() -> None:
 def test_too_few_steps_and_no_loss_are_said() -> None:
     e = tried(Numbers(), steps=8)
     assert (e.status, e.reason) == ("inconclusive", "8 steps with and without the patch; at least 12 are needed")
-    assert tried(Numbers(), metrics=("evaluation",)).reason == "neither a loss nor an error of it was seen"
+    assert (
+        tried(Numbers(), metrics=("evaluation",)).reason
+        == "no evaluation that computes a loss or compares classes was seen"
+    )
 
 
 def test_a_training_that_broke_off_is_worse_than_any() -> None:
@@ -253,7 +256,7 @@ def test_a_low_loss_on_one_class_at_a_time_does_not_speak_against_shuffling() ->
     assert (found.question, found.status, found.reason) == (
         "D06",
         "untested",
-        "neither a loss nor an error of it was seen",
+        "no evaluation that computes a loss or compares classes was seen",
     )
     assert runner.run_[0].evaluates
 

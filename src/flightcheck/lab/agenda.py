@@ -26,8 +26,6 @@ _OF_SIGNAL: Final = ("C05", "C06", "C07", "C08")
 """What bad initial weights look like: if other weights mend it, C09 asks whether they were bad."""
 _OF_WIRING: Final = ("C02", "L17", "P08", "P10", "P11", "P12")
 """Facts about who learns at all: where no loss tells, the share of parameters that move does."""
-_OF_EVALUATIONS: Final = {"mode", "shuffle"}
-"""Patches that only evaluations judge: on examples of one class at a time, the loss in training is low."""
 _LONGEST: Final = 400
 _LONGER: Final = 4
 """Times the steps, where the first trial of an exact finding shows nothing, or no training moved in it."""
@@ -122,7 +120,7 @@ def _fixes(lab: Lab, run: Run, tested: Sequence[Candidate], reason: str) -> Iter
                 wired = lab.try_wiring(candidate.info.code, patches)
                 yield replace(wired, diff=diff_of(patches, candidate.finding, run))
                 break
-            if reason:
+            if reason and not _crashed(run):
                 yield Experiment(candidate.info.code, _text(patches), reason=reason)
                 break
             experiment = _fix(lab, run, candidate, patches)
@@ -134,6 +132,11 @@ def _fixes(lab: Lab, run: Run, tested: Sequence[Candidate], reason: str) -> Iter
                 if candidate.info.code in _OF_SIGNAL and patches[0].kind == "reinit":
                     yield replace(experiment, question="C09")
                 break
+
+
+def _crashed(run: Run) -> bool:
+    """An exception ended the script before its first step: a fix may show that it trains."""
+    return run.info.ended == "exception" and not run.info.steps
 
 
 def _confirmed(found: Sequence[Experiment]) -> bool:
@@ -165,12 +168,12 @@ def _fix(lab: Lab, run: Run, candidate: Candidate, patches: list[Patch]) -> Expe
     steps, evaluates = max(STEPS, min(_LONGEST, int(1.5 * candidate.finding.onset_step) + 20)), False
     metrics: tuple[str, ...] = ("error", "loss")
     margin = tenth if candidate.info.code == "P01" and kinds == {"lr"} else None
-    if kinds & _OF_EVALUATIONS:
-        metrics, evaluates = ("evaluation",), True
+    if any(p.judged_by_evaluations for p in patches):
+        metrics, evaluates = ("evaluation", "answers"), True
         steps = max(steps, _steps_of_evaluations(run))
     elif kinds & {"clamp", "precision", "unscale-first"}:
         metrics = ("loss",)
-    elif any(p.changes_the_loss for p in patches) and "align-shapes" not in kinds:
+    elif any(p.changes_the_loss or p.scored for p in patches) and "align-shapes" not in kinds:
         metrics = ("error",)
     experiment = Experiment(candidate.info.code, _text(patches))
     for length in (steps, _LONGER * steps):

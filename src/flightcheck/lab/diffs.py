@@ -22,6 +22,13 @@ _ADDED: Final[dict[str, str]] = {
     "inputs:standardize": "x = (x - train_mean) / train_std  # per feature, with the training set's statistics",
     "targets:standardize": "y = (y - y_train.mean()) / y_train.std()  # and undo it where predictions are used",
     "targets:shift-1": "target = target - 1",
+    "loader:continue": "for batch in loader:  # in the place of next(iter(loader)) in every step",
+    "targets:unit": "target = target / largest  # or (target + 1) / 2 for -1 and 1",
+    "targets:signs": "target = 2 * target - 1",
+    "targets:finite": "keep = target.isfinite()  # and the loss of prediction[keep], target[keep] only",
+    "inputs:finite": "x = torch.where(x.isfinite(), x, feature_mean)  # where the data are prepared",
+    "inputs:as-training": "x = transform(x)  # the same one, fitted to the training examples, in both",
+    "inputs:x255": "x = x * 255  # or one of the two divisions by 255 left out",
     "mode:eval": "model.eval()  # before the evaluation, and model.train() after it",
     "mode:train": "model.train()  # before the training steps",
     "insert-norm:layer": "nn.LayerNorm(features)  # after each hidden layer",
@@ -62,8 +69,18 @@ def _one(patch: Patch, finding: Finding, run: Run) -> str:
         return f"- {code}\n+ # the same line once, before the loop"
     if patch.kind == "clamp" and code:
         return _replaced(line, with_clamped(code, patch.value))
+    if patch.kind in ("targets", "loss") and "=" in patch.value:
+        return _of_targets(patch, finding, code)
     if patch.kind == "loss" and code:
         return _replaced(line, re.sub(r"\b(nn\.)?NLLLoss\b", "nn.CrossEntropyLoss", code))
+    if patch.kind == "accumulate":
+        factor = float(patch.value[1:])
+        by = f"/ {1 / factor:g}" if factor < 1 else f"* {factor:g}"
+        called = re.search(r"\b([A-Za-z_][\w.]*)\.backward\(", code)
+        new = code.replace(f"{called[1]}.backward(", f"({called[1]} {by}).backward(", 1) if called else code
+        return _replaced(line, new) if new != code else f"+ loss = loss {by}  # before backward"
+    if patch.kind == "load":
+        return _renaming(finding)
     if patch.kind == "epsilon" and code:
         return _replaced(line, re.sub(r"\beps\s*=\s*[^,)]+", f"eps={patch.value}", code))
     added = _ADDED.get(str(patch)) or _ADDED.get(f"{patch.kind}:{patch.value or 'default'}") or _ADDED.get(patch.kind)
@@ -80,6 +97,29 @@ def _connected(line: Location | None, code: str, operation: str) -> str:
         given = re.sub(r"(?<![\w.])\[", "torch.stack([", without, count=1)
         return _replaced(line, without if given == without else re.sub(r"\](?=[^\]]*$)", "])", given))
     return _replaced(line, re.sub(r"\.detach\(\)|\.data\b|\.item\(\)", "", code).replace(".sample(", ".rsample("))
+
+
+def _of_targets(patch: Patch, finding: Finding, code: str) -> str:
+    rule, _, value = patch.value.partition("=")
+    if rule == "unit":
+        low, high = (float(v) for v in value.split(","))
+        shifted = f"(target - {low:g})" if low > 0 else f"(target + {-low:g})" if low < 0 else "target"
+        return f"+ target = {shifted} / {high - low:g}" if high - low != 1 else f"+ target = {shifted[1:-1]}"
+    if rule == "balanced":
+        if "sampler" in finding.evidence:
+            return "+ # without class weights in the loss: the sampler balances already"
+        return "+ weight=counts.sum() / (len(counts) * counts)  # in the loss; as pos_weight: negatives / positives"
+    if re.search(r"ignore_index\s*=", code):
+        return f"- {code}\n+ " + re.sub(r"ignore_index\s*=\s*[^,)]+", f"ignore_index={value}", code)
+    made = re.sub(r"(CrossEntropyLoss|NLLLoss)\(\s*", rf"\1(ignore_index={value}, ", code).replace(", )", ")")
+    return f"- {code}\n+ {made}" if made != code else f"+ ignore_index={value}  # in the loss"
+
+
+def _renaming(finding: Finding) -> str:
+    theirs, ours = (str(finding.evidence.get(k, "")) for k in ("source_prefix", "module_prefix"))
+    name = f'k.removeprefix("{theirs}")' if theirs else "k"
+    new = f'"{ours}" + {name}' if ours else name
+    return f"+ state = {{{new}: v for k, v in state.items()}}  # before it is loaded" if theirs or ours else ""
 
 
 def _relu(match: re.Match[str]) -> str:

@@ -20,6 +20,8 @@ from flightcheck.recording.run import Run
 STEPS: Final = 60
 """Steps of a trial (catalogue, section 3): pilots separated good from bad learning rates by then."""
 _POINTS: Final = 60
+_FIRST: Final = 5
+"""Steps that show the untrained model: where a script fails before its first step, that is what it has."""
 
 TRAINED_SHARE: Final = "trained share"
 """The metric of `Lab.try_wiring`: how many of the models' parameters any step changed, from 0 to 1."""
@@ -102,7 +104,8 @@ class Lab:
             gone, new = _findings(beside[0][0].run, beside[0][1].run)
             if told.status == "confirmed" and new:
                 told = replace(told, status="inconclusive", reason=f"with it {', '.join(new)} appears")
-            told = replace(told, gone=gone)
+            failed = next((one.failure for one, _ in beside if one.crashed), "")
+            told = replace(told, gone=gone, reason=told.reason or (f"without it {failed}" if failed else ""))
         return replace(told, seconds=time.monotonic() - started)
 
     def try_wiring(self, question: str, patches: Sequence[Patch], steps: int = STEPS) -> Experiment:
@@ -145,7 +148,8 @@ class Lab:
 
     def _beside(self, patches: Sequence[Patch], seed: int, steps: int, evaluates: bool) -> tuple[Trained, Trained]:
         """The training without and with the patches, from one seed."""
-        pair = [Trial((), seed, steps, evaluates), Trial(tuple(patches), seed, steps, evaluates)]
+        rules = tuple(dict.fromkeys(p.scored for p in patches if p.scored is not None))
+        pair = [Trial(rules, seed, steps, evaluates), Trial((*patches, *rules), seed, steps, evaluates)]
         control, patched = self._runner.run(pair, self.seconds_left)
         self._trial_seconds = max(self._trial_seconds, control.seconds, patched.seconds)
         return control, patched
@@ -171,19 +175,25 @@ def _pairs(beside: Sequence[tuple[Trained, Trained]], metrics: Sequence[str]) ->
     Raises:
         _UntestedError: a trial failed, or none of the metrics is in all of them.
     """
-    for failure in (t.failure for both in beside for t in both if t.failure):
+    for failure in (t.failure for both in beside for t in both if t.failure and not (t is both[0] and t.crashed)):
         raise _UntestedError(failure)
     for metric in metrics:
         pairs = []
         for one, other in beside:
             a, b = one.series(metric), other.series(metric)
+            if one.crashed and len(b):
+                a = np.full(len(b), float(np.median(b[:_FIRST])))
             if not len(a) or not len(b):
                 break
             a, b = _padded(a, one, len(b)), _padded(b, other, len(a))
-            pairs.append(Pair(a, b, evaluations=metric == "evaluation"))
+            pairs.append(Pair(a, b, evaluations=metric in ("evaluation", "answers")))
         if len(pairs) == len(beside):
             return metric, pairs
-    raise _UntestedError("neither a loss nor an error of it was seen")
+    raise _UntestedError(
+        "no evaluation that computes a loss or compares classes was seen"
+        if "evaluation" in metrics
+        else "neither a loss nor an error of it was seen"
+    )
 
 
 def _padded(values: Floats, trained: Trained, length: int) -> Floats:

@@ -62,6 +62,13 @@ class Trained:
             )
         return trained
 
+    @property
+    def crashed(self) -> bool:
+        """The script raised an exception before its first step."""
+        told = self.run.trial if self.run is not None else None
+        refused = told is not None and bool(told.refused)
+        return self.run is not None and self.run.info.ended == "exception" and not self.run.info.steps and not refused
+
     def _moves(self) -> bool:
         """Losses differ although the examples and the weights are the same."""
         still = self.series("loss")[:STILL_STEPS]
@@ -71,13 +78,17 @@ class Trained:
         """The metric over the steps, ``(steps,)``; empty where it was not recorded.
 
         Args:
-            metric: ``error``, ``loss`` or ``evaluation`` (mean loss of each evaluation).
+            metric: ``error``, ``loss``, ``evaluation`` (mean loss of each evaluation) or ``answers`` (share of wrong
+                classes in each).
         """
         if self.run is None:
             return np.empty(0)
         if metric == "evaluation":
             values = [e.loss_value for e in self.run.evaluations if e.loss_value is not None]
             return np.array(values, dtype=float)
+        if metric == "answers":
+            counts = [np.array(c.counts, dtype=float) for c in self.run.confusions]
+            return np.array([1 - c.trace() / c.sum() for c in counts if c.sum()])
         try:
             return self.run.series(ERROR if metric == "error" else LOSS).values
         except NotEnoughEvidence:

@@ -23,8 +23,9 @@ class Experiment:
     reason: str = ""
     """Why it is inconclusive or untested, in words."""
     metric: str = ""
-    """``loss``, ``error`` (one that does not depend on the script's loss), ``evaluation``, ``finite``, or,
-    where no loss measures progress, ``trained share`` (of the parameters, from 0 to 1: more is better)."""
+    """``loss``, ``error`` (one that does not depend on the script's loss), ``evaluation`` (the mean loss of each
+    evaluation), ``answers`` (the share of wrong classes in each), or, where no loss measures progress, ``trained
+    share`` (of the parameters, from 0 to 1: more is better)."""
     before: float | None = None
     """The metric at the end of the trial without the patch, mean over the seeds."""
     after: float | None = None

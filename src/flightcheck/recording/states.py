@@ -38,6 +38,8 @@ class StateLoad:
     """One such name, as it stands in the state."""
     from_file: Location | None = None
     """The names were filtered before the call: the line that read the file which held the tensors."""
+    step: int = 0
+    """Steps that were made before it."""
 
 
 @dataclass(frozen=True)

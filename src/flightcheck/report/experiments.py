@@ -11,6 +11,7 @@ _METRICS = {
     "error": "error",
     "evaluation": "loss of the evaluation",
     "trained share": "share of parameters that learn",
+    "answers": "wrong answers of the evaluation",
 }
 _WORDS = {
     "inputs:zero": "inputs zeroed",
@@ -20,6 +21,10 @@ _WORDS = {
     "targets:standardize": "targets standardized",
     "targets:permute": "targets permuted across the batch",
     "targets:shift-1": "class ids lowered by 1",
+    "targets:signs": "targets -1 and 1 in the place of 0 and 1",
+    "targets:finite": "examples with non-finite targets left out of the loss",
+    "inputs:as-training": "evaluation inputs on the scale of the training inputs",
+    "inputs:finite": "non-finite inputs replaced by the mean of their feature",
     "scheduler:off": "learning rate kept constant",
     "clip:off": "no clipping",
     "regularization:weight_decay": "no weight decay",
@@ -43,6 +48,8 @@ _WORDS = {
     "mode:train": "training in train mode",
     "unscale-first": "gradients unscaled before clipping",
     "clamp": "arguments of log, sqrt and division kept away from 0",
+    "loader:continue": "each iterator going on where the last one stopped",
+    "load:match": "the checkpoint's names matched to the model's",
     "keep-graph": "without the cut of the graph",
 }
 
@@ -68,6 +75,8 @@ def patch_in_words(patch: str, run: Run) -> str:
             told.append(f"gradients clipped at norm {p.value}")
         elif p.kind == "head":
             told.append(f"{p.value} outputs and cross-entropy")
+        elif p.kind == "accumulate":
+            told.append(f"accumulated gradients times {p.value[1:]}")
         elif p.kind == "epsilon":
             told.append(f"the optimizer's epsilon {p.value}")
         elif p.kind == "unfreeze":
@@ -76,11 +85,28 @@ def patch_in_words(patch: str, run: Run) -> str:
             told.append("steps in the other direction")
         elif text == "loss:transpose":
             told.append("the classes brought to the loss's axis")
+        elif p.kind in ("targets", "loss", "inputs") and (said := _with_value(p)):
+            told.append(said)
         elif p.kind == "loss":
             told.append(f"{p.value} as loss" if p.value not in ("mean", "sum") else f"the loss's {p.value}")
         else:
             told.append(_WORDS.get(text) or _WORDS.get(p.kind) or text)
     return ", ".join(told)
+
+
+def _with_value(patch: Patch) -> str:
+    """What has numbers in its value; empty for others."""
+    rule, _, value = patch.value.partition("=")
+    if rule == "unit" and not value:
+        return "targets brought to 0 … 1"
+    if rule == "unit":
+        low, high = value.split(",")
+        return f"targets brought from {low} … {high} to 0 … 1"
+    if rule == "ignore":
+        return f"targets {value} left out of the loss"
+    if rule == "balanced":
+        return "classes weighted by the inverse of their counts in the batches"
+    return f"inputs times {rule[1:]}" if patch.kind == "inputs" and rule.startswith("x") else ""
 
 
 def _learning_rate(patch: Patch, run: Run) -> str:
@@ -110,7 +136,7 @@ def tried_in_words(e: Experiment, run: Run) -> str:
     seeds = "1 seed" if e.seeds == 1 else f"{e.seeds} seeds"
     text = f"{what}, {seeds} × {e.steps} steps, {_METRICS.get(e.metric, e.metric)} {e.before:.3g} → {e.after:.3g}. "
     text += e.status
-    if e.status == "inconclusive":
-        why = e.reason or (f"{e.seeds_needed} seeds would decide it" if e.seeds_needed else "")
-        text += f" ({why})" if why else ""
-    return text
+    why = e.reason
+    if e.status == "inconclusive" and not why and e.seeds_needed:
+        why = f"{e.seeds_needed} seeds would decide it"
+    return f"{text} ({why})" if why else text

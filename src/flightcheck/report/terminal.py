@@ -84,6 +84,9 @@ def print_report(
         if not quiet or loud:
             _print_hanging("", "", line, console)
     if nothing_trained(run):
+        for f in diagnosis.findings if run.info.ended == "exception" else ():  # what stopped it before it trained
+            if f.severity != "info" and f.explained_by is None:
+                _print_finding(f, run, diagnosis, console, first=True)
         if not quiet:
             _print_hanging("", "", Text(f"flightcheck: {nothing_trained_sentence(run)}"), console)
         return

@@ -87,6 +87,7 @@ class Checkpoints:
             matched=sum(name in names for name in given),
             matrices=len(before),
             from_file=file,
+            step=self.watch.step,
         )
         self._pending.append(_Pending(record, weakref.ref(module), unfilled, source))
 

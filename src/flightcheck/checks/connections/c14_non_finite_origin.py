@@ -99,4 +99,5 @@ def _finding(origin: NonFinite, broken: list[int]) -> Finding:
         evidence={"where": origin.where, "operation": origin.operation, **detail},
         onset_step=origin.step,
         fix=fix,
+        patch={"input": "inputs:finite", "target": "targets:finite"}.get(origin.where, ""),
     )

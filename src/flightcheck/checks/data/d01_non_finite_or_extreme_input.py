@@ -63,6 +63,7 @@ class NonFiniteOrExtremeInput(Check):
                     location=record.location or (line_of(same) if same else None),
                     evidence=dict(record.detail),
                     onset_step=record.step,
+                    patch="inputs:finite",
                 )
         wrong = [c for c in targets if not math.isfinite(c.target_mean) and c.step <= first_break]
         if wrong and not bad:
@@ -96,6 +97,7 @@ class NonFiniteOrExtremeInput(Check):
             f"({len(bad)} of {seen} observed batches do)"
             + (", but the loss stayed finite." if masked else ", and the loss with it."),
             location=line_of(first),
+            patch="" if masked else "inputs:finite",
             evidence={"values": first.nonfinite, "batches": len(bad), "of": seen, "shape": first.shape},
             onset_step=first.step,
             severity="info" if masked else None if fine else "warn",
@@ -110,6 +112,7 @@ class NonFiniteOrExtremeInput(Check):
             f"The target of {site.function} holds NaN or infinity since step {first.step} "
             f"({len(wrong)} of {len(targets)} observed calls)" + (", but the loss stayed finite." if masked else "."),
             location=site.target_origin or site.location,
+            patch="" if masked else "targets:finite",
             evidence={"calls": len(wrong), "of": len(targets)},
             onset_step=first.step,
             severity="info" if masked else None,

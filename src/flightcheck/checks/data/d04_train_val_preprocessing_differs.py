@@ -39,6 +39,7 @@ class Difference:
     evidence="T",
     needs=("batches",),
     fix="Send training and evaluation data through the same transform, with the statistics of the training set.",
+    patch="inputs:as-training",
 )
 class TrainValPreprocessingDiffers(Check):
     """The inputs of evaluation went through another preprocessing than those of training.

@@ -92,5 +92,6 @@ class SameBatchEveryTime(Check):
             location=(loader.iterator_location if restarted else first.location) or loader.location,
             evidence={"steps": steps, "batches_per_pass": loader.length, "iterators": loader.iterators},
             onset_step=first.step,
+            patch="loader:continue" if restarted else "",
             fix="" if restarted else "Feed the model with the batch that the loop fetches, not with an earlier one.",
         )

@@ -113,7 +113,8 @@ class OrderNotShuffled(Check):
                 evidence={**evidence, "largest_share": pure},
                 onset_step=calls[0].step,
                 severity=None if effect > 0.7 else "warn",
-                patch="shuffle" if fixed else "",
+                # Evaluations tell best; without them the error on batches of all classes does.
+                patch="" if not fixed else "shuffle" if _evaluated(run) else "shuffle:others",
             )
         elif fixed is not None and (fixed.length or 0) > 4 and fixed.batch_size not in (None, fixed.examples):
             yield Finding(
@@ -122,3 +123,8 @@ class OrderNotShuffled(Check):
                 evidence=evidence,
                 severity="info",
             )
+
+
+def _evaluated(run: Run) -> bool:
+    """There are evaluations whose outcome is known."""
+    return bool(run.confusions) or any(e.loss_value is not None for e in run.evaluations)

@@ -69,6 +69,7 @@ class ClassImbalanceUntreated(Check):
                     f"{ratio:.1f}), and the loss weights them up to {weighted:.0f}-fold once more.",
                     location=site.location,
                     evidence={"ratio": ratio, "weight_ratio": weighted, "sampler": sampler.sampler},
+                    patch=self._patch(run, site),
                 )
             elif sampler is None and self._deepened(site, self._totals(run, site)):
                 yield Finding(
@@ -76,6 +77,7 @@ class ClassImbalanceUntreated(Check):
                     f"weights it {weighted:.3g} times as much: the weights follow the counts, not their inverse.",
                     location=site.weight_origin or site.location,
                     evidence={"ratio": ratio, "weights": site.settings["class_weights"], "counts": counts.tolist()},
+                    patch=self._patch(run, site),
                     fix="Use the inverse, counts.sum() / (len(counts) * counts); as pos_weight negatives / positives.",
                 )
             elif sampler is None and ratio > self.ratio.value and not site.settings.get("weighted"):
@@ -90,6 +92,11 @@ class ClassImbalanceUntreated(Check):
             if not any(c.label_counts for c in run.training_calls()):
                 raise NotApplicable("no class labels")
             raise NotEnoughEvidence(f"fewer than {self.labels.value:.0f} class labels, or one class only")
+
+    def _patch(self, run: Run, site: LossSite) -> str:
+        """Weights by the inverse of the counts in the batches: with a balancing sampler all the same."""
+        totals = self._totals(run, site)
+        return f"loss:balanced={','.join(map(str, totals.tolist()))}" if len(totals) else ""
 
     def _deepened(self, site: LossSite, totals: Counts) -> bool:
         """The class weights grow with the counts, about in proportion."""

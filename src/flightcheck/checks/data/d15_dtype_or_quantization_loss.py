@@ -66,6 +66,8 @@ class DtypeOrQuantizationLoss(Check):
                 yield Finding(
                     f"The inputs of {self._name(run, root)} {reason}.",
                     location=line,
+                    # What was cut off is lost; what was only made small comes back.
+                    patch="inputs:x255" if "twice" in reason else "",
                     evidence={
                         "minimum": min(b.minimum for b in batches),
                         "maximum": max(b.maximum for b in batches),

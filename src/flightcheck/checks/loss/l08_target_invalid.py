@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator
 
 from flightcheck.checks.base import Check, Finding, NotApplicable, NotEnoughEvidence, Param, check
 from flightcheck.checks.loss._prediction import by_site
+from flightcheck.patch import unit_range
 from flightcheck.recording.loss_records import LossCall, LossSite
 from flightcheck.recording.run import Run
 
@@ -27,9 +29,10 @@ class TargetInvalid(Check):
     """The targets lie outside of what the loss is defined for.
 
     ## What it checks
-    Class ids within 0…C−1 (PyTorch stops otherwise). Targets of binary cross-entropy within [0, 1]: masks of 0 and 255,
-    labels −1/+1 and class ids above 1 are caught. Targets −1/+1 for losses that expect signs, no negative counts for
-    `poisson_nll_loss`, no negative probabilities for `kl_div`; prediction and target not swapped.
+    Class ids within 0…C−1 (PyTorch stops otherwise). Targets of binary cross-entropy within [0, 1] (of probabilities
+    PyTorch stops others): masks of 0 and 255, labels −1/+1 and class ids above 1 are caught. Targets −1/+1 for losses
+    that expect signs, no negative counts for `poisson_nll_loss`, no negative probabilities for `kl_div`; prediction and
+    target not swapped.
     ## Why it matters
     The loss is still a number, often a negative one, and pushes the outputs towards infinity or ignores a class.
     ## How to fix
@@ -66,6 +69,7 @@ class TargetInvalid(Check):
                         evidence={"target_min": call.target_min, "target_max": call.target_max},
                         onset_step=problems[0][0].step,
                         fix=fix,
+                        patch=_patch(site.function, [c for c, _ in problems]),
                     )
                 )
             elif len(here) < self.calls.value:
@@ -126,7 +130,10 @@ class TargetInvalid(Check):
     def _crash(run: Run) -> Finding | None:
         info = run.info
         found = OUT_OF_RANGE.search(info.error)
+        patch = ""
         if found:
+            # From 1 to C, or one output too few: a trial with lowered ids meets an id -1 if there is a class 0.
+            patch = "targets:shift-1" if found[1] and int(found[1]) > 0 else ""
             classes = max((c.classes for c in run.loss_calls), default=0)
             valid = f"0 … {classes - 1}" if classes > 1 else "0 … C−1"
             which = f"Class id {found[1]}" if found[1] else "A class id"
@@ -135,6 +142,10 @@ class TargetInvalid(Check):
         elif "multi-target not supported" in info.error:
             message = "The loss expects one class id per example but received a target with one more dimension."
             fix = "Use target.argmax(1) for one-hot rows, target.squeeze(1) for a column of ids."
+        elif "elements of target should be between 0 and 1" in info.error:
+            message = "binary_cross_entropy expects targets in [0, 1] but received others, and stopped the script."
+            fix = "Divide masks and percentages by their largest value, map -1 and 1 to 0 and 1 with (y + 1) / 2."
+            patch = "targets:unit"
         else:
             return None
         return Finding(
@@ -143,4 +154,20 @@ class TargetInvalid(Check):
             evidence={"error": info.error},
             onset_step=info.steps,
             fix=fix,
+            patch=patch,
         )
+
+
+def _patch(function: str, calls: list[LossCall]) -> str:
+    """The range of the targets brought to that of the loss; none for class ids, which need another loss."""
+    if function in SIGNS:
+        return "targets:signs" if function in ("soft_margin_loss", "hinge_embedding_loss") else ""
+    if function not in BINARY or any(not c.training for c in calls):
+        return ""
+    bounds = unit_range(
+        min(c.target_min for c in calls),
+        max(c.target_max for c in calls),
+        values=max(c.target_distinct or 4096 for c in calls),
+        per_example=max(math.prod(c.target_shape[1:]) for c in calls),
+    )
+    return f"targets:unit={bounds[0]:g},{bounds[1]:g}" if bounds else ""

@@ -102,6 +102,8 @@ class IgnoreOrPaddingWrong(Check):
             evidence={"padding": p.padding, "target": p.value, "share": p.share, "ignore_index": ignored},
             onset_step=here[0].step,
             fix=f"{fix}.",
+            # Another id may stand for real tokens elsewhere.
+            patch=f"loss:ignore={p.value}" if p.value == p.padding else "",
         )
 
     def _class(self, run: Run, site: LossSite, here: Sequence[LossCall]) -> Finding | None:
@@ -128,5 +130,6 @@ class IgnoreOrPaddingWrong(Check):
             location=site.location,
             evidence={"ignore_index": ignored, "share": share, "label_counts": counts},
             severity="warn",
+            patch=f"loss:ignore={DEFAULT}",
             fix="Remove ignore_index, or give what is to be ignored an id that is no class.",
         )

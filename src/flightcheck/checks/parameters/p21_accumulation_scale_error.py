@@ -84,6 +84,7 @@ class AccumulationScaleError(Check):
                 location=line,
                 evidence={"accumulation": k, "divisor": 1.0, "optimizer": optimizer.type},
                 severity=None if run.plan.counted_steps else "info",
+                patch=f"accumulate:x{1 / k:.6g}",
                 fix=f"Call (loss / {k}).backward(), with the number of accumulated batches as a variable.",
             )
         elif np.all(np.abs(divisors / (k * k) - 1) < self.tolerance.value):
@@ -93,6 +94,7 @@ class AccumulationScaleError(Check):
                 location=line,
                 evidence={"accumulation": k, "divisor": float(k * k), "optimizer": optimizer.type},
                 severity=None if run.plan.counted_steps else "info",
+                patch=f"accumulate:x{k}",
                 fix=f"Divide the loss by {k} once.",
             )
 

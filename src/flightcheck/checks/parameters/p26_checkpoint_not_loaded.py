@@ -16,6 +16,7 @@ from flightcheck.recording.states import StateLoad
     evidence="X",
     needs=("state_loads",),
     fix="Give the names in the checkpoint the model's prefix, and load with strict=True or assert on missing_keys.",
+    patch="load:match",
 )
 class CheckpointNotLoaded(Check):
     """A checkpoint is loaded, but its names do not fit the model's: the weights stay at their random start.
@@ -53,6 +54,7 @@ class CheckpointNotLoaded(Check):
                     "matrices keep their random values.",
                     location=load.location,
                     evidence={"given": load.given, "matched": 0, "matrices": load.matrices},
+                    onset_step=load.step,
                 )
 
     @staticmethod
@@ -86,5 +88,6 @@ class CheckpointNotLoaded(Check):
                 "source_prefix": theirs,
                 "module_prefix": ours,
             },
+            onset_step=load.step,
             fix=f"Rename before loading: {rename}; and load with strict=True.",
         )

@@ -10,15 +10,21 @@ from typing import TYPE_CHECKING, Final
 
 from flightcheck.adapters.torch import probes
 from flightcheck.adapters.torch.patching import (
+    accumulation,
     batches,
     cuts,
     heads,
+    inputs,
+    iterators,
+    judging,
+    loading,
     losses,
     modules,
     operations,
     precision,
     protocol,
     steps,
+    targets,
 )
 from flightcheck.adapters.torch.patching.boundaries import Boundaries
 from flightcheck.adapters.torch.patching.scoring import Scoring
@@ -33,6 +39,25 @@ def _probe(boundaries: Boundaries, patch: Patch) -> None:
     probes.install(boundaries, patch)
 
 
+def _inputs(boundaries: Boundaries, patch: Patch) -> None:
+    if patch.value in ("finite", "as-training"):
+        (inputs.finite if patch.value == "finite" else inputs.as_training)(boundaries, patch)
+    elif patch.value.startswith("x"):
+        inputs.scaled(boundaries, patch)
+    else:
+        batches.inputs(boundaries, patch)
+
+
+def _targets(boundaries: Boundaries, patch: Patch) -> None:
+    by_name = {"unit": targets.unit, "signs": targets.signs, "shift-1": targets.shift, "finite": targets.finite}
+    by_name.get(patch.value.partition("=")[0], losses.targets)(boundaries, patch)
+
+
+def _loss(boundaries: Boundaries, patch: Patch) -> None:
+    by_name = {"ignore": targets.ignore, "balanced": targets.balanced}
+    by_name.get(patch.value.partition("=")[0], losses.swap)(boundaries, patch)
+
+
 INSTALLERS: Final[dict[str, Callable[[Boundaries, Patch], None]]] = {
     "lr": steps.learning_rate,
     "optimizer": steps.optimizer,
@@ -41,13 +66,13 @@ INSTALLERS: Final[dict[str, Callable[[Boundaries, Patch], None]]] = {
     "regularization": modules.regularization,
     "freeze-batch": batches.freeze,
     "shuffle": batches.shuffle,
-    "inputs": batches.inputs,
-    "targets": losses.targets,
+    "inputs": _inputs,
+    "targets": _targets,
     "drop-module": operations.drop,
     "swap-activation": operations.swap_activation,
     "insert-norm": modules.insert_norm,
     "head": heads.classes,
-    "loss": losses.swap,
+    "loss": _loss,
     "align-shapes": operations.align,
     "reinit": modules.reinitialize,
     "precision": precision.precision,
@@ -62,6 +87,10 @@ INSTALLERS: Final[dict[str, Callable[[Boundaries, Patch], None]]] = {
     "mode": modules.mode,
     "unscale-first": steps.unscale_first,
     "probe": _probe,
+    "accumulate": accumulation.accumulate,
+    "loader": iterators.continued,
+    "load": loading.load,
+    "score": judging.score,
 }
 
 
@@ -73,6 +102,7 @@ def install(observer: TorchObserver, patches: Iterable[Patch]) -> Boundaries:
     """
     boundaries = Boundaries(observer)
     Scoring(observer).install(boundaries)
-    for patch in patches:
+    # The last one lies over all others: a rule that scores sees what the script gave.
+    for patch in sorted(patches, key=lambda p: p.kind == "score"):
         INSTALLERS[patch.kind](boundaries, patch)
     return boundaries

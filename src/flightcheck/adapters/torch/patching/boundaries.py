@@ -36,6 +36,8 @@ class Boundaries:
         """Asked at the end of the trial for what they measured."""
         self.loss_swapped: Callable[[str, torch.Tensor, torch.Tensor], None] = lambda name, prediction, target: None
         """Told of each loss, its prediction and its target, that a patch computes in the place of one of its kind."""
+        self.scoring: Any = None
+        """What measures the error of the training."""
         self._modes: list[TorchFunctionMode] = []
 
     def acted(self, patch: Patch) -> None:

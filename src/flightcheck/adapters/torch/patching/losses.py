@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Final
 
 import torch
@@ -15,7 +16,7 @@ REGRESSION: Final = ("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss")
 _REDUCTIONS: Final = ("mean", "sum")
 
 
-def arguments_of(given: Arguments) -> tuple[Any, Any, Any]:
+def arguments_of(given: Arguments) -> tuple[Any, Any, Callable[..., Arguments]]:
     """Prediction, target, and a function that makes the arguments again with others in their place."""
     args, kwargs = given
     prediction = args[0] if args else kwargs.get("input")
@@ -29,7 +30,7 @@ def arguments_of(given: Arguments) -> tuple[Any, Any, Any]:
 
 
 def targets(b: Boundaries, patch: Patch) -> None:
-    """``targets:permute``, ``targets:standardize`` or ``targets:shift-1`` at each loss call with gradients."""
+    """``targets:permute`` or ``targets:standardize`` at each loss call; others in a module of their own."""
     scale: list[tuple[torch.Tensor, torch.Tensor]] = []
 
     def change(name: str, target: torch.Tensor) -> torch.Tensor | None:
@@ -40,8 +41,6 @@ def targets(b: Boundaries, patch: Patch) -> None:
             with torch.random.fork_rng(devices=[]):
                 torch.manual_seed(23)
                 return target[torch.roll(torch.arange(n), int(torch.randint(1, n, ())))]
-        if patch.value == "shift-1":
-            return None if target.is_floating_point() else (target - 1).clamp_min(0)
         if name not in REGRESSION or not target.is_floating_point():
             return None
         if not scale:

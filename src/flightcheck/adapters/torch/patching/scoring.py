@@ -16,6 +16,9 @@ from flightcheck.recording.signals import ERROR
 
 _SUM_TOLERANCE = 1e-3
 
+Measure = Callable[[str, torch.Tensor, torch.Tensor], float | None]
+"""The error of a loss function's prediction and target; None where it has none."""
+
 
 class Scoring:
     """Writes the signal ``error``: per round the mean over the loss calls with gradients.
@@ -31,23 +34,31 @@ class Scoring:
         self._values: list[float] = []
         self._has_classes = False
         self._count, self._mean, self._squares = 0, 0.0, 0.0
+        self.replaced = False
+        """Another rule judges both trainings: what is seen here does not count."""
+
+        self.counts: Callable[[], bool] = lambda: True
+        """Whether an error of now counts."""
 
     def install(self, boundaries: Boundaries) -> None:
         """Look at each loss call, as patches leave it, and at each loss written by hand."""
         self._unwatched = boundaries.unwatched
+        boundaries.scoring = self
         boundaries.at_loss(self._around)
         boundaries.loss_swapped = self._swapped
         self.observer.losses.by_hand = self._by_hand
         self.observer.operations.by_hand.every_round = True
 
     def _by_hand(self, loss: HandmadeLoss) -> None:
+        if self.replaced:
+            return
         with torch.no_grad(), self._unwatched():
             error = self._error(loss.function, loss.prediction, loss.target, {})
         if error is not None:
             self._write(loss.function, error)
 
     def _swapped(self, name: str, prediction: torch.Tensor, target: torch.Tensor) -> None:
-        if not (torch.is_grad_enabled() and prediction.requires_grad):
+        if self.replaced or not (torch.is_grad_enabled() and prediction.requires_grad):
             return
         with torch.no_grad(), self._unwatched():
             error = self._error(name, prediction, target, {})
@@ -56,18 +67,27 @@ class Scoring:
 
     def _around(self, call: Any, name: str, given: Arguments) -> Any:
         result = call(*given[0], **given[1])
-        if torch.is_grad_enabled() and isinstance(result, torch.Tensor) and result.requires_grad:
-            try:
-                with torch.no_grad(), self._unwatched():
-                    prediction, target, _ = arguments_of(given)
-                    error = self._error(name, prediction, target, given[1])
-            except Exception:  # a loss of an unusual shape: no error is recorded for it
-                error = None
-            if error is not None:
-                self._write(name, error)
+        if not self.replaced:
+            self.score(name, given, result, lambda n, prediction, target: self._error(n, prediction, target, given[1]))
         return result
 
+    def score(self, name: str, given: Arguments, result: Any, measure: Measure) -> bool:
+        """Measure a call of a loss function, if it is one of the training; returns whether there was an error."""
+        if not (torch.is_grad_enabled() and isinstance(result, torch.Tensor) and result.requires_grad):
+            return False
+        try:
+            with torch.no_grad(), self._unwatched():
+                prediction, target, _ = arguments_of(given)
+                error = measure(name, prediction, target)
+        except Exception:  # a loss of an unusual shape: no error is recorded for it
+            error = None
+        if error is not None:
+            self._write(name, error)
+        return error is not None
+
     def _write(self, name: str, error: float) -> None:
+        if not self.counts():
+            return
         watch = self.observer.watch
         of_classes = name not in REGRESSION
         if self._has_classes and not of_classes:
@@ -82,16 +102,16 @@ class Scoring:
         if not (isinstance(prediction, torch.Tensor) and isinstance(target, torch.Tensor)):
             return None
         if name in ("cross_entropy", "nll_loss"):
-            return _cross_entropy(prediction.detach().float(), target, int(options.get("ignore_index", -100)))
+            return of_classes(prediction.detach().float(), target, int(options.get("ignore_index", -100)))
         if name.startswith("binary_cross_entropy"):
-            return _binary(name, prediction, target)
+            return of_binary(name, prediction, target)
         if name in REGRESSION and prediction.numel() == target.numel():
             return self._relative(prediction.detach().reshape(-1).double(), target.detach().reshape(-1).double())
         return None
 
     def _relative(self, prediction: torch.Tensor, target: torch.Tensor) -> float | None:
         """Mean squared error over the variance of all targets so far (Welford)."""
-        for value in target[:512].tolist():
+        for value in target[:512][torch.isfinite(target[:512])].tolist():
             self._count += 1
             delta = value - self._mean
             self._mean += delta / self._count
@@ -100,7 +120,7 @@ class Scoring:
         return float((prediction - target).square().mean()) / variance if variance > 0 else None
 
 
-def _cross_entropy(x: torch.Tensor, target: torch.Tensor, ignore: int) -> float | None:
+def of_classes(x: torch.Tensor, target: torch.Tensor, ignore: int) -> float | None:
     """Of probabilities, of log-probabilities or of logits, whichever the values are."""
     if x.dim() == 1:
         x, target = x[None], target[None]
@@ -117,11 +137,16 @@ def _cross_entropy(x: torch.Tensor, target: torch.Tensor, ignore: int) -> float 
     return float(losses.mean()) if losses.numel() else None
 
 
-def _binary(name: str, prediction: torch.Tensor, target: torch.Tensor) -> float | None:
+def of_binary(
+    name: str, prediction: torch.Tensor, target: torch.Tensor, chosen: torch.Tensor | None = None
+) -> float | None:
+    """Binary cross-entropy with targets of 0 to 1, over all elements or the chosen ones."""
     if prediction.numel() != target.numel():
         return None
     node = behind_views(prediction.grad_fn)
     x, y = prediction.detach().float().reshape(-1), target.detach().float().reshape(-1)
+    if chosen is not None:
+        x, y = x[chosen.reshape(-1)], y[chosen.reshape(-1)]
     probability = name == "binary_cross_entropy" or (node is not None and "Sigmoid" in node.name())
     p = x if probability else x.sigmoid()
     p = p.clamp(1e-7, 1 - 1e-7)

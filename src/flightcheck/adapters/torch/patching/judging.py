@@ -1,0 +1,78 @@
+"""Another error for both trainings of an experiment, where the usual one favours one of them.
+
+A patch that changes what the targets mean, or which of them count, changes the error, too. Here both trainings are
+scored by one and the same rule. It sees the arguments of the loss as the script gave them, before any patch.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from flightcheck.adapters.torch.patching import iterators, targets
+from flightcheck.adapters.torch.patching.boundaries import Arguments, Boundaries
+from flightcheck.adapters.torch.patching.scoring import Measure, Scoring, of_binary, of_classes
+from flightcheck.patch import Patch
+
+
+def score(b: Boundaries, patch: Patch) -> None:
+    """``score:unit=0,255``, ``score:signs``, ``score:ignore=0``, ``score:balanced``; ``score:others``."""
+    if patch.value == "others":
+        iterators.judged_by_other_batches(b, patch)
+        return
+    scoring: Scoring = b.scoring
+    scoring.replaced = True
+    measure = measure_of(patch.value)
+
+    def around(call: Any, name: str, given: Arguments) -> Any:
+        result = call(*given[0], **given[1])
+        if scoring.score(name, given, result, measure):
+            b.acted(patch)
+        return result
+
+    b.at_loss(around)
+
+
+def measure_of(value: str) -> Measure:
+    """The rule of a text form.
+
+    Raises:
+        ValueError: there is none of this name.
+    """
+    rule = value.partition("=")[0]
+    if rule == "unit":
+        to_unit = targets.Unit(value)
+
+        def of_unit(name: str, prediction: torch.Tensor, target: torch.Tensor) -> float | None:
+            changed = to_unit(target) if name in targets.OF_UNIT_TARGETS else None
+            return None if changed is None else of_binary(name, prediction, changed)
+
+        return of_unit
+    if rule == "signs":
+        return lambda name, prediction, target: (
+            of_binary(name, prediction, target) if name in targets.OF_SIGNS else None
+        )
+    if rule == "ignore":
+        index = int(value.partition("=")[2])
+        return lambda name, prediction, target: (
+            of_classes(prediction.detach().float(), target, index) if name in targets.OF_CLASS_IDS else None
+        )
+    if rule == "balanced":
+        return _balanced
+    raise ValueError(f"score: unit, signs, ignore, balanced or others wanted, but got {value!r}")
+
+
+def _balanced(name: str, prediction: torch.Tensor, target: torch.Tensor) -> float | None:
+    """Mean over the classes that are there of the cross-entropy of their examples: each class counts the same."""
+    if target.is_floating_point() and not bool(((target == 0) | (target == 1)).all()):
+        return None
+    errors: list[float | None] = []
+    for label in torch.unique(target).tolist():
+        chosen = target == label
+        if name in targets.OF_CLASS_IDS and not target.is_floating_point() and prediction.dim() > 1:
+            errors.append(of_classes(prediction.detach().float().movedim(1, -1)[chosen], target[chosen], -100))
+        elif name in targets.OF_UNIT_TARGETS and prediction.shape == target.shape:
+            errors.append(of_binary(name, prediction, target, chosen))
+    known = [e for e in errors if e is not None]
+    return sum(known) / len(known) if known else None

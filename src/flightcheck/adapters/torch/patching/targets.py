@@ -1,0 +1,145 @@
+"""Patches of the targets at the loss call: another range, signs, class ids from 0, no gaps, no padding."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any, Final
+
+import torch
+
+from flightcheck.adapters.torch.patching.boundaries import Arguments, Boundaries
+from flightcheck.adapters.torch.patching.losses import arguments_of
+from flightcheck.patch import Patch, unit_range
+
+OF_UNIT_TARGETS: Final = ("binary_cross_entropy", "binary_cross_entropy_with_logits")
+OF_SIGNS: Final = ("soft_margin_loss", "hinge_embedding_loss")
+OF_CLASS_IDS: Final = ("cross_entropy", "nll_loss")
+_IGNORED: Final = -100
+"""``ignore_index`` of PyTorch's losses where nothing else is said."""
+
+Change = Callable[[str, torch.Tensor, torch.Tensor, Arguments], Arguments | None]
+
+
+class Unit:
+    """Brings targets to 0 … 1: from the range of ``unit=0,255``; from that of the first ones where it has none.
+
+    Raises:
+        ValueError: the range is empty, or no range.
+    """
+
+    def __init__(self, value: str) -> None:
+        told = value.partition("=")[2]
+        low, high = map(float, told.split(",")) if told else (math.nan, math.nan)
+        if low == high:
+            raise ValueError(f"a range wanted, as in unit=0,255, but got {value!r}")
+        self._bounds: tuple[float, float] | None = (low, high) if told else None
+
+    def __call__(self, target: torch.Tensor) -> torch.Tensor | None:
+        """The targets on the new scale; None if they are class ids, which have none."""
+        if self._bounds is None:
+            y = target.detach()
+            self._bounds = unit_range(
+                float(y.min()), float(y.max()), values=len(torch.unique(y)), per_example=y[0].numel() if y.dim() else 1
+            )
+        if self._bounds is None:
+            return None
+        low, high = self._bounds
+        return (target.to(torch.get_default_dtype()) - low) / (high - low)
+
+
+def unit(b: Boundaries, patch: Patch) -> None:
+    """``targets:unit=0,255``: what binary cross-entropy gets as target lies between 0 and 1."""
+    to_unit = Unit(patch.value)
+
+    def change(name: str, prediction: torch.Tensor, target: torch.Tensor, given: Arguments) -> Arguments | None:
+        if name not in OF_UNIT_TARGETS:
+            return None
+        _, _, again = arguments_of(given)
+        changed = to_unit(target)
+        return None if changed is None else again(prediction, changed.to(prediction.dtype))
+
+    _at_targets(b, patch, change)
+
+
+def signs(b: Boundaries, patch: Patch) -> None:
+    """``targets:signs``: labels 0 and 1 are -1 and 1 for a loss that is made for signs."""
+
+    def change(name: str, prediction: torch.Tensor, target: torch.Tensor, given: Arguments) -> Arguments | None:
+        _, _, again = arguments_of(given)
+        return again(prediction, 2 * target - 1) if name in OF_SIGNS else None
+
+    _at_targets(b, patch, change)
+
+
+def shift(b: Boundaries, patch: Patch) -> None:
+    """``targets:shift-1``: class ids are lowered by one. An id 0 is not touched up: the loss may say what it is."""
+
+    def change(name: str, prediction: torch.Tensor, target: torch.Tensor, given: Arguments) -> Arguments | None:
+        if target.is_floating_point() or target.dtype is torch.bool:
+            return None
+        _, _, again = arguments_of(given)
+        ignored = given[1].get("ignore_index", _IGNORED)
+        return again(prediction, torch.where(target == ignored, target, target - 1))
+
+    _at_targets(b, patch, change)
+
+
+def finite(b: Boundaries, patch: Patch) -> None:
+    """``targets:finite``: examples whose target holds NaN or infinity are left out of the loss."""
+
+    def change(name: str, prediction: torch.Tensor, target: torch.Tensor, given: Arguments) -> Arguments | None:
+        if not target.is_floating_point() or not target.dim() or prediction.shape[:1] != target.shape[:1]:
+            return None
+        _, _, again = arguments_of(given)
+        rows = torch.isfinite(target.flatten(1) if target.dim() > 1 else target[:, None]).all(1)
+        return again(prediction[rows], target[rows]) if not bool(rows.all()) and bool(rows.any()) else None
+
+    _at_targets(b, patch, change)
+
+
+def ignore(b: Boundaries, patch: Patch) -> None:
+    """``loss:ignore=0``: targets of that id are no part of the loss."""
+    index = int(patch.value.partition("=")[2])
+
+    def change(name: str, prediction: torch.Tensor, target: torch.Tensor, given: Arguments) -> Arguments | None:
+        if name not in OF_CLASS_IDS or target.is_floating_point() or not bool((target != index).any()):
+            return None
+        _, _, again = arguments_of(given)
+        return again(prediction, target, ignore_index=index)
+
+    _at_targets(b, patch, change)
+
+
+def balanced(b: Boundaries, patch: Patch) -> None:
+    """``loss:balanced=90,10``: the loss weights classes by the inverse of these counts, whatever weights it had."""
+    counts = torch.tensor([float(n) for n in patch.value.partition("=")[2].split(",")])
+    weights = torch.where(counts > 0, counts.sum() / (counts > 0).sum() / counts.clamp_min(1), 0.0)
+
+    def change(name: str, prediction: torch.Tensor, target: torch.Tensor, given: Arguments) -> Arguments | None:
+        _, _, again = arguments_of(given)
+        if name in OF_CLASS_IDS and prediction.dim() > 1 and prediction.shape[1] == len(weights):
+            own: dict[str, Any] = {"weight": weights.to(prediction)}
+        elif name == "binary_cross_entropy_with_logits" and len(counts) == 2 and float(counts[1]) > 0:
+            own = {"weight": None, "pos_weight": (counts[0] / counts[1]).to(prediction)}
+        else:
+            return None
+        args, kwargs = again(prediction, target, **own)
+        return args[:2], kwargs
+
+    _at_targets(b, patch, change)
+
+
+def _at_targets(b: Boundaries, patch: Patch, change: Change) -> None:
+    """The arguments of each loss call are changed, where `change` returns others."""
+
+    def around(call: Any, name: str, given: Arguments) -> Any:
+        prediction, target, _ = arguments_of(given)
+        if isinstance(target, torch.Tensor) and isinstance(prediction, torch.Tensor):
+            changed = change(name, prediction, target, given)
+            if changed is not None:
+                b.acted(patch)
+                given = changed
+        return call(*given[0], **given[1])
+
+    b.at_loss(around)

@@ -1,0 +1,153 @@
+"""Patches of the targets and of which of them count, and the rules by which both trainings are scored."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from flightcheck.patch import Patch, unit_range
+from tests.lab.made import FEATURES, Loop, batches, data, mlp, patched
+
+
+def binary(low: float, high: float, loss: Any = None) -> Loop:
+    """A training on targets of two values."""
+    x, y = data(24)
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(FEATURES, 8), nn.Tanh(), nn.Linear(8, 1))
+    targets = torch.where(y > 0, high, low)[:, None]
+    return Loop(model, loss or nn.BCEWithLogitsLoss(), pairs=list(zip(x.split(6), targets.split(6))))
+
+
+@pytest.mark.parametrize(("low", "high"), [(-1.0, 1.0), (0.0, 255.0), (1.0, 2.0)])
+@pytest.mark.parametrize("told", [True, False])
+def test_targets_are_brought_to_0_and_1(tmp_path: Path, low: float, high: float, told: bool) -> None:
+    wanted, loop = binary(0.0, 1.0), binary(low, high)
+    wanted()
+    done = patched(tmp_path, f"targets:unit={low:g},{high:g}" if told else "targets:unit", loop)
+    assert loop.losses == pytest.approx(wanted.losses, rel=1e-5)
+    assert sum(done.applied.values()) == 4
+
+
+def test_both_trainings_are_scored_against_the_new_targets(tmp_path: Path) -> None:
+    control = patched(tmp_path, "score:unit=-1,1", binary(-1.0, 1.0))
+    both = patched(tmp_path, "targets:unit=-1,1 + score:unit=-1,1", other := binary(-1.0, 1.0))
+    assert control.trained.failure == both.trained.failure == ""
+    assert control.trained.series("error")[0] == pytest.approx(other.losses[0], rel=1e-5), "of the same weights"
+    assert list(both.trained.series("error")) == pytest.approx(other.losses, rel=1e-5)
+    assert str(Patch.parse("targets:unit=-1,1").scored) == "score:unit=-1,1"
+
+
+def test_class_ids_are_no_scale(tmp_path: Path) -> None:
+    x, y = data(24)
+    loop = Loop(nn.Linear(FEATURES, 1), nn.BCEWithLogitsLoss(), pairs=[(x, y.float()[:, None])] * 3)
+    assert "no place at which it could act" in patched(tmp_path, "targets:unit", loop).trained.failure
+    assert unit_range(0, 16, values=17, per_example=64) == (0, 16)
+    assert unit_range(3, 97, values=40, per_example=1) == (0, 100)
+    assert unit_range(0, 251, values=99, per_example=64) == (0, 255)
+    assert unit_range(1, 1, values=1, per_example=1) is None
+    with pytest.raises(ValueError, match="a range wanted, as in unit=0,255, but got 'unit=1,1'"):
+        patched(tmp_path, "targets:unit=1,1", loop)
+
+
+def test_labels_become_signs(tmp_path: Path) -> None:
+    wanted = binary(-1.0, 1.0, nn.SoftMarginLoss())
+    wanted()
+    loop = binary(0.0, 1.0, nn.SoftMarginLoss())
+    done = patched(tmp_path, "targets:signs + score:signs", loop)
+    assert loop.losses == pytest.approx(wanted.losses, rel=1e-5)
+    assert list(done.trained.series("error")) == pytest.approx(wanted.losses, rel=1e-4), "logistic loss and BCE agree"
+
+
+def test_lowered_class_ids_leave_the_ignored_ones_alone(tmp_path: Path) -> None:
+    x, y = data(6)[0], torch.tensor([1, 3, -100, 2, 1, 3])
+    wanted = Loop(mlp(nn.LogSoftmax(1)), nn.NLLLoss(), pairs=[(x, torch.tensor([0, 2, -100, 1, 0, 2]))] * 3)
+    wanted()
+    loop = Loop(mlp(nn.LogSoftmax(1)), nn.NLLLoss(), pairs=[(x, y)] * 3)
+    patched(tmp_path, "targets:shift-1", loop)
+    assert loop.losses == wanted.losses
+
+
+def test_a_training_that_had_ids_from_0_fails_with_lowered_ones(tmp_path: Path) -> None:
+    with pytest.raises(IndexError, match="Target -1 is out of bounds"):
+        patched(tmp_path, "targets:shift-1", Loop())
+
+
+def test_examples_without_a_target_are_left_out(tmp_path: Path) -> None:
+    def loop(gap: bool) -> Loop:
+        x, y = data(12)
+        torch.manual_seed(0)
+        numbers = y.float()[:, None].clone()
+        if gap:
+            numbers[2] = torch.nan
+        else:
+            x, numbers = x[torch.arange(12) != 2], numbers[torch.arange(12) != 2]
+        return Loop(nn.Linear(FEATURES, 1), nn.MSELoss(), pairs=[(x, numbers)] * 3)
+
+    wanted, filled = loop(False), loop(True)
+    wanted()
+    done = patched(tmp_path, "targets:finite", filled)
+    assert filled.losses == pytest.approx(wanted.losses, rel=1e-4)
+    assert torch.isfinite(torch.tensor(done.trained.series("error"))).all()
+    control = patched(tmp_path, "", loop(True)).trained.series("error")
+    assert len(control) == 3 and not torch.isfinite(torch.tensor(control)).any(), "the control is worse than any"
+
+
+def padded() -> list[tuple[torch.Tensor, torch.Tensor]]:
+    pairs = batches()
+    return [(x, torch.where(torch.arange(len(y)) % 2 == 0, y, 0)) for x, y in pairs]
+
+
+@pytest.mark.parametrize("module", [True, False])
+def test_an_id_is_left_out_of_the_loss(tmp_path: Path, module: bool) -> None:
+    wanted = Loop(loss=nn.CrossEntropyLoss(ignore_index=0), pairs=padded())
+    wanted()
+    loop = Loop(loss=nn.CrossEntropyLoss() if module else lambda out, y: F.cross_entropy(out, y), pairs=padded())
+    done = patched(tmp_path, "loss:ignore=0 + score:ignore=0", loop)
+    assert loop.losses == wanted.losses
+    assert list(done.trained.series("error")) == pytest.approx(wanted.losses, rel=1e-5)
+    control = patched(tmp_path, "score:ignore=0", Loop(pairs=padded())).trained.series("error")
+    assert control[0] == pytest.approx(wanted.losses[0], rel=1e-5), "the same targets count in both"
+
+
+def test_another_id_is_ignored_in_the_place_of_a_class(tmp_path: Path) -> None:
+    wanted, loop = Loop(), Loop(loss=nn.CrossEntropyLoss(ignore_index=1))
+    wanted()
+    patched(tmp_path, "loss:ignore=-100", loop)
+    assert loop.losses == wanted.losses
+
+
+def test_classes_are_weighted_by_the_inverse_of_their_counts(tmp_path: Path) -> None:
+    wanted = Loop(loss=nn.CrossEntropyLoss(weight=torch.tensor([0.5, 1.0, 2.0])))
+    wanted()
+    for loss in (nn.CrossEntropyLoss(), nn.CrossEntropyLoss(weight=torch.tensor([9.0, 1.0, 1.0]))):
+        loop = Loop(loss=loss)
+        patched(tmp_path, "loss:balanced=40,20,10", loop)
+        assert loop.losses == pytest.approx(wanted.losses, rel=1e-5)
+    wanted = binary(0.0, 1.0, nn.BCEWithLogitsLoss(pos_weight=torch.tensor(4.0)))
+    wanted()
+    loop = binary(0.0, 1.0, nn.BCEWithLogitsLoss(pos_weight=torch.tensor([0.2])))
+    patched(tmp_path, "loss:balanced=80,20", loop)
+    assert loop.losses == pytest.approx(wanted.losses, rel=1e-5)
+
+
+def test_each_class_counts_the_same_in_a_balanced_error(tmp_path: Path) -> None:
+    y = torch.tensor([0, 0, 0, 0, 0, 1])
+    loop = Loop(pairs=[(data(6)[0], y)])
+    outputs = loop.model(data(6)[0]).detach()
+    each = F.cross_entropy(outputs, y, reduction="none")
+    done = patched(tmp_path, "score:balanced", loop)
+    assert float(done.trained.series("error")[0]) == pytest.approx(float(each[:5].mean() + each[5]) / 2, rel=1e-5)
+    two = binary(0.0, 1.0)
+    done = patched(tmp_path, "score:balanced", two)
+    assert done.trained.failure == ""
+    assert str(Patch.parse("loss:balanced=5,1").scored) == "score:balanced"
+
+
+def test_an_unknown_rule_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="score: unit, signs, ignore, balanced or others wanted, but got 'best'"):
+        patched(tmp_path, "score:best", Loop())
