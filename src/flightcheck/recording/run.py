@@ -35,7 +35,7 @@ from flightcheck.recording.records import (
     from_data,
 )
 from flightcheck.recording.signals import Signal
-from flightcheck.recording.states import BatchStatistics, SecondMoments, StateLoad, StoredUpdate
+from flightcheck.recording.states import BatchStatistics, Resumption, SecondMoments, StateLoad, StoredUpdate
 from flightcheck.recording.surroundings import Comparison, Environment, Resources
 
 T = TypeVar("T")
@@ -242,6 +242,10 @@ class Run:
     @property
     def state_loads(self) -> list[StateLoad]:
         return self._all(StateLoad)
+
+    @property
+    def resumptions(self) -> list[Resumption]:
+        return self._all(Resumption)
 
     @property
     def stored_updates(self) -> list[StoredUpdate]:

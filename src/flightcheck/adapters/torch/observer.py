@@ -227,7 +227,7 @@ class TorchObserver:
         held.closure |= closure
         if not (closure or self.operations.everything):
             self.operations.suspend()
-        self.checkpoints.settle()
+        self.checkpoints.before_step(held)
         nonzero, norm = self.statistics.gradients(held)
         if not closure:
             self._norm = norm if nonzero >= 0 else None

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 
+from flightcheck.recording.provenance.counters import continued_loop
 from flightcheck.recording.provenance.follower import Follower
 from flightcheck.recording.provenance.handing_on import is_module
 from flightcheck.recording.provenance.loops import (
@@ -35,6 +36,7 @@ __all__ = [
     "argument_origin",
     "asks_for_one_example",
     "attribute_write",
+    "continued_loop",
     "difference_data_origin",
     "goes_to_the_end",
     "in_every_nth_round",
