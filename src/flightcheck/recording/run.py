@@ -15,6 +15,7 @@ from flightcheck.recording.batches import Batch, Evaluation
 from flightcheck.recording.experiments import Experiment, Probe, TrialInfo
 from flightcheck.recording.inputs import Confusion, DatasetInfo, FeatureTable
 from flightcheck.recording.loss_records import LossAxes, LossCall, LossSite, LossTerm, PaddedTarget
+from flightcheck.recording.ranks import ReplicaDigests
 from flightcheck.recording.records import (
     RECORDS,
     Broadcast,
@@ -246,6 +247,11 @@ class Run:
     @property
     def resumptions(self) -> list[Resumption]:
         return self._all(Resumption)
+
+    @property
+    def replica_digests(self) -> list[ReplicaDigests]:
+        """Of each rank that trained together with this one, as far as their runs were found."""
+        return self._all(ReplicaDigests)
 
     @property
     def stored_updates(self) -> list[StoredUpdate]:
