@@ -52,10 +52,10 @@ class Checkpoints:
 
     def read(self, value: Any, location: Location | None) -> None:
         """`value` came from a file: remember the tables of tensors inside it."""
-        for table in list(tables_of(value))[:8]:
-            self._files.append((location, prints_of(table.items())))
+        tables = [prints_of(table.items()) for table in list(tables_of(value))[:8]]
+        self._files.extend((location, table) for table in tables)
         del self._files[: -2 * _MOST_FILES]
-        self.resumptions.read(value, location)
+        self.resumptions.read(value, location, {p for table in tables for p in table.values() if p[1]})
 
     def before_load(self, module: nn.Module) -> dict[str, Print]:
         """The module is about to be given a state: what its matrices are now."""

@@ -42,6 +42,7 @@ class Replicas:
         self.reduced_at: Location | None = None
         self.averaged = False
         self._wrappers: list[weakref.ref[Any]] = []
+        self._look_safely = watch.guarded(self._look)
         self._looked = -1
         self._synchronized = True
         self._unsynchronized = 0
@@ -58,14 +59,14 @@ class Replicas:
             self._unsynchronized += bool(not self._synchronized and self._looked >= 0)
             self._looked, self._synchronized = step, not self._wrappers
             if step & (step - 1) == 0 or step % _EVERY == 0:
-                self._look(step)
+                self._look_safely(step)
         self._synchronized |= any((w := ref()) is not None and w.require_backward_grad_sync for ref in self._wrappers)
 
     def all_reduced(self, tensor: torch.Tensor, whole: bool) -> None:
         """The script sums a tensor over ranks: is it a gradient, or a parameter?"""
-        if not self.watch.learning or not isinstance(tensor, torch.Tensor) or not is_plain_tensor(tensor):
+        if not isinstance(tensor, torch.Tensor) or not is_plain_tensor(tensor):
             return
-        gradients, parameters = self._known()
+        gradients, parameters = self._known() if self.watch.learning else ({}, self._addresses[2])
         index = gradients.get(tensor.data_ptr())
         if index is not None and whole and tensor.numel() == self._size(index):
             self.reduced[index] = self.discovery.parameter_refs[index]
@@ -102,7 +103,7 @@ class Replicas:
             self.digests = _with(first, names=names, late=late, late_location=place)
         digests = self.digests
         values = [[_sample(p) for _, p in b] for b in buckets]
-        flat = torch.cat([s for b in values for s in b]).cpu()
+        flat = torch.cat([s for b in values for s in b])
         numbers = torch.split_with_sizes(flat, [sum(map(len, b)) for b in values])
         digests.steps.append(step)
         digests.hashes.append([_hash(n) for n in numbers])
@@ -184,7 +185,7 @@ def _readable(parameter: torch.Tensor) -> bool:
 
 def _sample(parameter: torch.Tensor) -> torch.Tensor:
     flat = parameter.detach().reshape(-1)
-    return flat[:: max(1, flat.numel() // _SAMPLE)][:_SAMPLE].double() + 0.0  # no negative zero
+    return flat[:: max(1, flat.numel() // _SAMPLE)][:_SAMPLE].cpu().double() + 0.0  # no negative zero
 
 
 def _hash(values: torch.Tensor) -> str:

@@ -14,7 +14,7 @@ from torch.optim import Optimizer, lr_scheduler
 from flightcheck.adapters.torch.discovery import Discovery
 from flightcheck.adapters.torch.identity import ByIdentity
 from flightcheck.adapters.torch.optimizers import Held
-from flightcheck.adapters.torch.tensor_prints import Print, print_of, prints_of, tables_of
+from flightcheck.adapters.torch.tensor_prints import Print, print_of
 from flightcheck.adapters.torch.watch import Watch
 from flightcheck.recording import provenance
 from flightcheck.recording.records import Location
@@ -63,9 +63,8 @@ class Resumptions:
         self._scalers = ByIdentity[bool]()
         self._records = 0
 
-    def read(self, value: Any, location: Location | None) -> None:
-        """`value` came from a file."""
-        prints = {p for table in list(tables_of(value))[:8] for p in prints_of(table.items()).values() if p[1]}
+    def read(self, value: Any, location: Location | None, prints: set[Print]) -> None:
+        """`value` came from a file; `prints` are those of its tensors."""
         if not prints or not isinstance(value, Mapping) or self._records >= _MOST_RECORDS:
             return
         parts = list(_states(value))

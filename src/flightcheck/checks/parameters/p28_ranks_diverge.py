@@ -36,7 +36,8 @@ class RanksDiverge(Check):
     ## What it checks
     Every rank records hashes of its parameters, before the backward of steps 0, 1, 2, 4, 8 … and every 200th: those in
     a DistributedDataParallel, or whose gradients the script sums with `all_reduce`. The first rank compares them when
-    its run is over, as far as the runs of the others lie beside its own. Told are parameters that differ from some step on at every later one.
+    its run is over, as far as the runs of the others lie beside its own. Told are parameters that differ from some step
+    on at every later one.
     ## Why it matters
     Gradients of different weights are averaged and then belong to none of them. The loss still falls, each rank has its
     own model, and the checkpoint holds that of the first one.
