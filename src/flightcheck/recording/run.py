@@ -37,7 +37,7 @@ from flightcheck.recording.records import (
 )
 from flightcheck.recording.signals import Signal
 from flightcheck.recording.states import BatchStatistics, Resumption, SecondMoments, StateLoad, StoredUpdate
-from flightcheck.recording.surroundings import Comparison, Environment, Resources
+from flightcheck.recording.surroundings import Comparison, Environment, Resources, Setting
 
 T = TypeVar("T")
 Floats = npt.NDArray[np.float64]
@@ -252,6 +252,10 @@ class Run:
     def replica_digests(self) -> list[ReplicaDigests]:
         """Of each rank that trained together with this one, as far as their runs were found."""
         return self._all(ReplicaDigests)
+
+    @property
+    def settings(self) -> list[Setting]:
+        return self._all(Setting)
 
     @property
     def stored_updates(self) -> list[StoredUpdate]:

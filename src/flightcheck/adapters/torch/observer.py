@@ -33,6 +33,7 @@ from flightcheck.adapters.torch.randomness import Randomness
 from flightcheck.adapters.torch.replicas import Replicas
 from flightcheck.adapters.torch.resources import ResourceUse
 from flightcheck.adapters.torch.second_moments import MomentLooks
+from flightcheck.adapters.torch.settings import Settings
 from flightcheck.adapters.torch.source_lines import SourceLines
 from flightcheck.adapters.torch.statistics import Statistics
 from flightcheck.adapters.torch.stored_updates import StoredUpdates
@@ -98,6 +99,7 @@ class TorchObserver:
         self.resources = ResourceUse(watch)
         self.replicas = Replicas(watch, self.discovery, rank, ranks)
         self.randomness = Randomness(watch)
+        self.settings = Settings(watch)
         self.node_lines = NodeLines()
         self.non_finite = NonFiniteOrigin(watch, self.discovery, self.forward, self.operations, self.node_lines)
         self.budget = Budget(watch, budget, dense_steps, longest_gap)
@@ -346,6 +348,7 @@ class TorchObserver:
         self.batchnorms.save()
         self.resources.save()
         self.replicas.save()
+        self.watch.guarded(self.settings.save)()
         self.operations.save()
         self.forward.features.save()
         self.watch.writer.put(plan_of(self))
