@@ -14,6 +14,7 @@ from flightcheck.recording.provenance import (
     argument_data_origin,
     argument_origin,
     attribute_write,
+    continued_loop,
     freezing,
     loop_count,
     order_origin,
@@ -737,3 +738,99 @@ def test_the_condition_under_which_a_step_would_be_made(tmp_path: Path, code: st
     file = tmp_path / "train.py"
     file.write_text(code)
     assert skipped_step(str(file), 2) == ((str(file), line) if line else None)
+
+
+RESUMED = {
+    "at the top": """
+        start = 0
+        if args.resume:
+            ckpt = torch.load(path)  # READ
+            start = ckpt["epoch"] + 1
+        for epoch in range(start, 90):  # HERE
+            loss.backward()  # USE
+    """,
+    "in methods": """
+        class Trainer:
+            def resume(self):
+                ckpt = torch.load(path)  # READ
+                self.model.load_state_dict(ckpt["model"])
+                if "epoch" in ckpt:
+                    self.start = ckpt["epoch"]
+
+            def fit(self):
+                for epoch in tqdm(range(self.start, 90)):  # HERE
+                    loss.backward()  # USE
+    """,
+    "returned by a function": """
+        def load(model):
+            state = torch.load(path)  # READ
+            return state["model"], int(state.get("epoch", 0))
+
+        def train(model, first=0):
+            step = first
+            while step < 100:  # HERE
+                loss.backward()  # USE
+                step += 1
+
+        _, begin = load(model)
+        train(model, first=begin)
+    """,
+    "only with an option": """
+        ckpt = torch.load(path)  # READ
+        if not args.finetune:
+            start = ckpt["epoch"]
+        for epoch in range(start, 90):
+            loss.backward()  # USE
+    """,
+    "only sometimes": """
+        ckpt = torch.load(path)  # READ
+        start = 0 if args.finetune else ckpt["epoch"]
+        for epoch in range(start, 90):
+            loss.backward()  # USE
+    """,
+    "left before": """
+        def load():
+            ckpt = torch.load(path)  # READ
+            if args.finetune:
+                return 0
+            return ckpt["epoch"]
+
+        for epoch in range(load(), 90):
+            loss.backward()  # USE
+    """,
+    "set back": """
+        ckpt = torch.load(path)  # READ
+        start = ckpt["epoch"]
+        start = 0
+        for epoch in range(start, 90):
+            loss.backward()  # USE
+    """,
+    "for the message": """
+        ckpt = torch.load(path)  # READ
+        best = ckpt["epoch"]
+        for epoch in range(best):
+            print(epoch)
+        for epoch in range(0, 90):
+            loss.backward()  # USE
+    """,
+    "another loop": """
+        ckpt = torch.load(path)  # READ
+        for old in range(ckpt["epoch"], 90):
+            print(old)
+        for epoch in range(90):
+            loss.backward()  # USE
+    """,
+    "no counter": """
+        model.load_state_dict(torch.load(path))  # READ
+        for epoch in range(90):
+            loss.backward()  # USE
+    """,
+}
+
+
+@pytest.mark.parametrize("code", RESUMED.values(), ids=RESUMED)
+def test_the_loop_that_goes_on_from_a_checkpoint(tmp_path: Path, code: str) -> None:
+    file, use, here = write(tmp_path, code)
+    read = next(i for i, line in enumerate(Path(file).read_text().splitlines(), 1) if "READ" in line)
+    assert continued_loop([(file, read)], "epoch", [(file, use)]) == ((file, here) if here else None)
+    assert continued_loop([(file, read)], "step", [(file, use)]) is None

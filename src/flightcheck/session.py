@@ -21,6 +21,7 @@ from flightcheck.launch import run_as_main, show
 from flightcheck.options import DEFAULT_BUDGET, DEFAULT_RUNS_DIR, SessionResult, WatchOptions
 from flightcheck.patch import Patch
 from flightcheck.recording.experiments import Probe, TrialInfo
+from flightcheck.recording.ranks import launch_of, other_ranks
 from flightcheck.recording.records import RunInfo
 from flightcheck.recording.run import Run
 from flightcheck.recording.store import RunWriter
@@ -88,7 +89,7 @@ def watch(*, budget: float = DEFAULT_BUDGET, runs_dir: Path | str = DEFAULT_RUNS
     info = first_info(WatchOptions(script=sys.argv[0], mode="run"), watched.run_folder)
     writer.put(info)
     writer.put(environment_of(sys.argv[0]))
-    observer = TorchObserver(writer, budget=budget, dense_steps=_DENSE_STEPS["run"])
+    observer = TorchObserver(writer, budget=budget, dense_steps=_DENSE_STEPS["run"], rank=info.rank, ranks=info.ranks)
     observer.install()
     started = time.perf_counter()
     ended: dict[str, Any] = {"ended": "finished"}
@@ -99,8 +100,10 @@ def watch(*, budget: float = DEFAULT_BUDGET, runs_dir: Path | str = DEFAULT_RUNS
                  "error_location": observer.error_location(e.__traceback__)}  # fmt: skip
         raise
     finally:
+        seconds = time.perf_counter() - started
         observer.close()
-        close_run(writer, final_info(info, observer, time.perf_counter() - started, ended))
+        compare_ranks(writer, info, observer)
+        close_run(writer, final_info(info, observer, seconds, ended))
         watched.run = Run.open(watched.run_folder)
         watched.diagnosis = diagnose(watched.run, run_checks(watched.run, select, ignore))
         if report:
@@ -132,6 +135,8 @@ def watch_into(folder: Path, options: WatchOptions) -> SessionResult:
         dense_steps=_DENSE_STEPS[options.mode],
         longest_gap=_LONGEST_GAP[options.mode],
         stopping=_stopping(options),
+        rank=info.rank,
+        ranks=info.ranks,
     )
     process, started = os.getpid(), time.perf_counter()
     observer.install()
@@ -154,6 +159,7 @@ def watch_into(folder: Path, options: WatchOptions) -> SessionResult:
     seconds = time.perf_counter() - started
     _flush_output()
     observer.close()
+    compare_ranks(writer, info, observer)
     for i, record in enumerate(trial() if trial is not None else ()):
         writer.put(record, i if isinstance(record, Probe) else 0)
     close_run(writer, final_info(info, observer, seconds, ended))
@@ -180,6 +186,7 @@ def first_info(options: WatchOptions, folder: Path) -> RunInfo:
     """What is known of a run when it begins."""
     import torch
 
+    launch, launcher = launch_of(os.environ)
     target = ["-m", options.module] if options.module else [options.script or ""]
     return RunInfo(
         id=folder.name,
@@ -190,6 +197,8 @@ def first_info(options: WatchOptions, folder: Path) -> RunInfo:
         mode=options.mode,
         rank=number_in_environment("RANK", 0),
         ranks=number_in_environment("WORLD_SIZE", 1),
+        launch=launch,
+        launcher=launcher,
     )
 
 
@@ -248,6 +257,16 @@ def _flush_output() -> None:
             stream.flush()
         except (OSError, ValueError, AttributeError):  # closed by the script, or a broken pipe
             pass
+
+
+def compare_ranks(writer: RunWriter, info: RunInfo, observer: TorchObserver) -> None:
+    """Put what the other ranks recorded of their parameters into the run of the first one, which reports."""
+    digests = observer.replicas.digests
+    if info.rank or info.ranks < 2 or digests is None:
+        return
+    with suppress(Exception):  # other runs may be unreadable: then nothing is compared
+        for other in other_ranks(writer.path.parent, info, digests.steps):
+            writer.put(other, other.rank)
 
 
 def close_run(writer: RunWriter, info: RunInfo) -> None:

@@ -112,6 +112,7 @@ CAUSES: Final[tuple[Cause, ...]] = (
     _row("P19", "C12 P33"),
     _row("P20", "P02 C11 C12" + _FLAT),
     _row("P25", "P34"),
+    _row("T03", "P34 P06", when=_not_later),
     _row("P28", "P34 D06 P33"),
     _row("P29", "P34 P33"),
     _row("P30", "P34 D06"),

@@ -62,6 +62,9 @@ class RunInfo:
     rank: int = 0
     ranks: int = 1
     """Processes that train together."""
+    launch: str = ""
+    """What these have in common (`flightcheck.recording.ranks.launch_of`); empty for a single process."""
+    launcher: str = ""
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from flightcheck.recording.batches import Batch, Evaluation
 from flightcheck.recording.experiments import Experiment, Probe, TrialInfo
 from flightcheck.recording.inputs import Confusion, DatasetInfo, FeatureTable
 from flightcheck.recording.loss_records import LossAxes, LossCall, LossSite, LossTerm, PaddedTarget
+from flightcheck.recording.ranks import ReplicaDigests
 from flightcheck.recording.records import (
     RECORDS,
     Broadcast,
@@ -35,8 +36,8 @@ from flightcheck.recording.records import (
     from_data,
 )
 from flightcheck.recording.signals import Signal
-from flightcheck.recording.states import BatchStatistics, SecondMoments, StateLoad, StoredUpdate
-from flightcheck.recording.surroundings import Comparison, Environment, Resources
+from flightcheck.recording.states import BatchStatistics, Resumption, SecondMoments, StateLoad, StoredUpdate
+from flightcheck.recording.surroundings import Comparison, Environment, Resources, Setting
 
 T = TypeVar("T")
 Floats = npt.NDArray[np.float64]
@@ -242,6 +243,19 @@ class Run:
     @property
     def state_loads(self) -> list[StateLoad]:
         return self._all(StateLoad)
+
+    @property
+    def resumptions(self) -> list[Resumption]:
+        return self._all(Resumption)
+
+    @property
+    def replica_digests(self) -> list[ReplicaDigests]:
+        """Of each rank that trained together with this one, as far as their runs were found."""
+        return self._all(ReplicaDigests)
+
+    @property
+    def settings(self) -> list[Setting]:
+        return self._all(Setting)
 
     @property
     def stored_updates(self) -> list[StoredUpdate]:

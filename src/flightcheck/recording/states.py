@@ -43,6 +43,51 @@ class StateLoad:
 
 
 @dataclass(frozen=True)
+class Resumption:
+    """The first step of an optimizer whose trained parameters are, bit for bit, those in a file that was read."""
+
+    index: int
+    optimizer: int
+    location: Location | None = None
+    """The line that read the file."""
+    step: int = 0
+    counter: str = ""
+    """The name under which the file says how far the training had come (``epoch``, ``step`` …), if it does."""
+    count: int = 0
+    """What it says."""
+    loop_location: Location | None = None
+    """The loop around the training step, where its start was read from this counter."""
+    optimizer_saved: bool | None = None
+    """The file holds a state for as many parameters; None where it holds only other ones."""
+    optimizer_given: bool = False
+    """The optimizer was given a state since the file was read."""
+    optimizer_fresh: bool = False
+    """It never stepped, and its state is empty."""
+    constructed_rate: float | None = None
+    """Learning rate with which the optimizer was constructed."""
+    rate: float | None = None
+    """That of its first group, at this step."""
+    saved_rate: float | None = None
+    """That in the file, and the one from which a schedule started there."""
+    initial_rate: float | None = None
+    schedulers: int = 0
+    """Schedulers of this optimizer. What follows is known where there is one, and one in the file."""
+    schedulers_saved: int = 0
+    scheduler: str = ""
+    scheduler_location: Location | None = None
+    scheduler_epoch: int | None = None
+    """How often it had stepped."""
+    saved_epoch: int | None = None
+    saved_schedule_rate: float | None = None
+    same_schedule: bool = False
+    """The settings in the file are those of the scheduler."""
+    saved_scale: float | None = None
+    scale: float | None = None
+    """Loss scale, where one scaler is in use and the file holds the state of one."""
+    scaler_fresh: bool = False
+
+
+@dataclass(frozen=True)
 class StoredUpdate:
     """What became of the updates of one trained parameter that is stored in 16 bits (a sample of its elements)."""
 
@@ -104,4 +149,4 @@ class BatchStatistics:
     """Distance of the running mean from that of the batches in it, in standard deviations, median over channels."""
 
 
-RECORDS.update({c.__name__: c for c in (StateLoad, StoredUpdate, SecondMoments, BatchStatistics)})
+RECORDS.update({c.__name__: c for c in (StateLoad, Resumption, StoredUpdate, SecondMoments, BatchStatistics)})

@@ -65,4 +65,20 @@ class Environment:
     """``unchanged``, ``changed`` or ``untracked`` against git's index; empty if that could not be read."""
 
 
-RECORDS.update({c.__name__: c for c in (Resources, Comparison, Environment)})
+@dataclass(frozen=True)
+class Setting:
+    """A number that the script declares for its training, as a parser returned it or a configuration holds it."""
+
+    name: str
+    sets: str
+    """lr, batch_size, weight_decay, momentum, dropout or epochs."""
+    value: float
+    kind: str
+    """argparse, dataclass or dict."""
+    location: Location | None = None
+    """The line that declares it, where there is only one."""
+    taken: bool = True
+    """A line of the script may use it for something else than to show it."""
+
+
+RECORDS.update({c.__name__: c for c in (Resources, Comparison, Environment, Setting)})

@@ -16,18 +16,17 @@ import torch
 from torch import nn
 
 from flightcheck.adapters.torch.discovery import Discovery
-from flightcheck.adapters.torch.watch import Watch, is_plain_tensor
+from flightcheck.adapters.torch.optimizers import Held
+from flightcheck.adapters.torch.resumption import Resumptions
+from flightcheck.adapters.torch.tensor_prints import Print, print_of, prints_of, tables_of
+from flightcheck.adapters.torch.watch import Watch
 from flightcheck.recording.records import Location
 from flightcheck.recording.states import StateLoad
 
 _MOST_LOADS: Final = 64
 _MOST_FILES: Final = 4
-_MOST_TENSORS: Final = 20_000
 _LONGEST_PREFIX: Final = 3
 """Segments of a name that may be the prefix: ``model.``, ``module.encoder_q.`` …"""
-
-Print = tuple[tuple[int, ...], tuple[float, ...]]
-"""Shape and sixteen values of a tensor."""
 
 
 @dataclass
@@ -49,12 +48,14 @@ class Checkpoints:
         self._files: list[tuple[Location | None, dict[str, Print]]] = []
         self._pending: list[_Pending] = []
         self._loads = 0
+        self.resumptions = Resumptions(watch, discovery)
 
     def read(self, value: Any, location: Location | None) -> None:
         """`value` came from a file: remember the tables of tensors inside it."""
-        for table in list(_tables(value))[:8]:
-            self._files.append((location, prints_of(table.items())))
+        tables = [prints_of(table.items()) for table in list(tables_of(value))[:8]]
+        self._files.extend((location, table) for table in tables)
         del self._files[: -2 * _MOST_FILES]
+        self.resumptions.read(value, location, {p for table in tables for p in table.values() if p[1]})
 
     def before_load(self, module: nn.Module) -> dict[str, Print]:
         """The module is about to be given a state: what its matrices are now."""
@@ -100,6 +101,11 @@ class Checkpoints:
                 return location, table
         return None, {}
 
+    def before_step(self, held: Held) -> None:
+        """An optimizer is about to step."""
+        self.settle()
+        self.resumptions.stepping(held)
+
     def settle(self) -> None:
         """Training begins, goes on, or is over: write what the loads since then did."""
         if not self._pending and not self._files:
@@ -132,20 +138,6 @@ class Checkpoints:
             module_prefix=add,
             example=strip + names[0].removeprefix(add),
         )
-
-
-def print_of(tensor: torch.Tensor) -> Print:
-    """Shape and sixteen values, spread evenly."""
-    shape = tuple(tensor.shape)
-    if not is_plain_tensor(tensor) or not tensor.numel() or type(tensor.detach()) is not torch.Tensor:
-        return shape, ()
-    flat = tensor.detach().reshape(-1)
-    return shape, tuple(flat[:: max(1, flat.numel() // 16)][:16].double().tolist())
-
-
-def prints_of(tensors: Iterable[tuple[str, torch.Tensor]]) -> dict[str, Print]:
-    """`print_of` by name, of the first 20 000."""
-    return {name: print_of(t) for (name, t), _ in zip(tensors, range(_MOST_TENSORS))}
 
 
 def renaming(wanted: dict[str, Print], source: dict[str, Print]) -> tuple[str, str, list[str]] | None:
@@ -186,15 +178,3 @@ def _prefixes(names: Iterable[str]) -> list[str]:
             counts[prefix] = counts.get(prefix, 0) + 1
     common = sorted((p for p, n in counts.items() if n > 1), key=lambda p: -counts[p])
     return ["", *common[:16]]
-
-
-def _tables(value: Any, depth: int = 0) -> Iterable[Mapping[str, torch.Tensor]]:
-    """The dictionaries in something read from a file that name tensors, up to two levels deep."""
-    if not isinstance(value, Mapping):
-        return
-    tensors = {k: v for k, v in value.items() if isinstance(k, str) and isinstance(v, torch.Tensor)}
-    if tensors:
-        yield tensors
-    elif depth < 2:
-        for inner in list(value.values())[:16]:
-            yield from _tables(inner, depth + 1)

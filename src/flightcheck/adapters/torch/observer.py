@@ -27,16 +27,18 @@ from flightcheck.adapters.torch.nonfinite import NonFiniteOrigin
 from flightcheck.adapters.torch.operations import Operations
 from flightcheck.adapters.torch.optimizers import Held, Optimizers, Schedulers
 from flightcheck.adapters.torch.patches import Patches
-from flightcheck.adapters.torch.planning import Stopping, plan_of
+from flightcheck.adapters.torch.planning import Stopping, coverage_of, plan_of
 from flightcheck.adapters.torch.protocol import Protocol
 from flightcheck.adapters.torch.randomness import Randomness
+from flightcheck.adapters.torch.replicas import Replicas
 from flightcheck.adapters.torch.resources import ResourceUse
 from flightcheck.adapters.torch.second_moments import MomentLooks
+from flightcheck.adapters.torch.settings import Settings
 from flightcheck.adapters.torch.source_lines import SourceLines
 from flightcheck.adapters.torch.statistics import Statistics
 from flightcheck.adapters.torch.stored_updates import StoredUpdates
 from flightcheck.adapters.torch.watch import LEARNING_STEPS, Watch
-from flightcheck.recording.records import Coverage, Location
+from flightcheck.recording.records import Location
 from flightcheck.recording.signals import LEARNING_RATE, LOSS, NOT_THERE
 from flightcheck.recording.store import RunWriter
 
@@ -67,6 +69,8 @@ class TorchObserver:
         dense_steps: int = 0,
         longest_gap: int = 100,
         stopping: Stopping | None = None,
+        rank: int = 0,
+        ranks: int = 1,
     ) -> None:
         self.lines = SourceLines(script_folder)
         self.watch = watch = Watch(writer, self.lines)
@@ -92,7 +96,9 @@ class TorchObserver:
         self.stored_updates = StoredUpdates(watch, self.discovery)
         self.moments = MomentLooks(watch, self.discovery)
         self.resources = ResourceUse(watch)
+        self.replicas = Replicas(watch, self.discovery, rank, ranks)
         self.randomness = Randomness(watch)
+        self.settings = Settings(watch)
         self.node_lines = NodeLines()
         self.non_finite = NonFiniteOrigin(watch, self.discovery, self.forward, self.operations, self.node_lines)
         self.budget = Budget(watch, budget, dense_steps, longest_gap)
@@ -149,6 +155,7 @@ class TorchObserver:
             return None, None, None
         if self.optimizers.steps_total == 0 and self._backwards_in_round:
             self.end_round()
+        self.replicas.before_backward()
         value = self._value(loss)
         finite = math.isfinite(value)
         close = self.watch.learning or self.watch.sampled or not finite
@@ -226,7 +233,7 @@ class TorchObserver:
         held.closure |= closure
         if not (closure or self.operations.everything):
             self.operations.suspend()
-        self.checkpoints.settle()
+        self.checkpoints.before_step(held)
         nonzero, norm = self.statistics.gradients(held)
         if not closure:
             self._norm = norm if nonzero >= 0 else None
@@ -339,10 +346,12 @@ class TorchObserver:
         self.moments.save()
         self.batchnorms.save()
         self.resources.save()
+        self.replicas.save()
+        self.watch.guarded(self.settings.save)()
         self.operations.save()
         self.forward.features.save()
         self.watch.writer.put(plan_of(self))
-        self.watch.writer.put(self._coverage())
+        self.watch.writer.put(coverage_of(self))
         self.watch.writer.flush(force=True)
 
     def _save_records(self, final: bool = False) -> None:
@@ -360,25 +369,3 @@ class TorchObserver:
                     self.protocol.backward_location,
                 )
             self.optimizers.save(held)
-
-    def _coverage(self) -> Coverage:
-        trained = {r.info.index for r in self.discovery.roots.values() if r.trainable}
-        leaves = [m for m in self.discovery.modules.values() if m.leaf and m.root in trained]
-        seen = sum(m.index in self.activations.seen for m in leaves)
-        blind = []
-        if self.watch.compiled:
-            blind.append("activations: the model was compiled, so hooks do not fire")
-        elif leaves and not seen and self.steps:
-            blind.append("activations: no hook fired in a sampled step")
-        blind += self.watch.elsewhere()
-        if self.watch.errors:
-            blind.append(f"{len(self.watch.errors)} errors of Flightcheck itself, first: {self.watch.errors[0]}")
-        watched = self.budget.rounds
-        return Coverage(
-            modules=len(leaves),
-            modules_seen=seen,
-            sampled_steps=self.budget.sampled_rounds,
-            steps=self.steps,
-            every=watched / max(1, self.budget.sampled_rounds),
-            blind=blind,
-        )

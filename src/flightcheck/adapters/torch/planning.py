@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from flightcheck.recording import provenance
-from flightcheck.recording.records import Plan
+from flightcheck.recording.records import Coverage, Plan
 
 if TYPE_CHECKING:
     from flightcheck.adapters.torch.observer import TorchObserver
@@ -94,6 +94,30 @@ def plan_of(observer: TorchObserver) -> Plan:
         rounds=provenance.round_count(backward.file, backward.line) if backward is not None else None,
         steps_per_epoch=per_epoch,
         regimes=sorted(regimes_of(observer)),
+    )
+
+
+def coverage_of(observer: TorchObserver) -> Coverage:
+    """What was observed, and what was not."""
+    trained = {r.info.index for r in observer.discovery.roots.values() if r.trainable}
+    leaves = [m for m in observer.discovery.modules.values() if m.leaf and m.root in trained]
+    seen = sum(m.index in observer.activations.seen for m in leaves)
+    blind = []
+    if observer.watch.compiled:
+        blind.append("activations: the model was compiled, so hooks do not fire")
+    elif leaves and not seen and observer.steps:
+        blind.append("activations: no hook fired in a sampled step")
+    blind += observer.watch.elsewhere()
+    if observer.watch.errors:
+        blind.append(f"{len(observer.watch.errors)} errors of Flightcheck itself, first: {observer.watch.errors[0]}")
+    watched = observer.budget.rounds
+    return Coverage(
+        modules=len(leaves),
+        modules_seen=seen,
+        sampled_steps=observer.budget.sampled_rounds,
+        steps=observer.steps,
+        every=watched / max(1, observer.budget.sampled_rounds),
+        blind=blind,
     )
 
 

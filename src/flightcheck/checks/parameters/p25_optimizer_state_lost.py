@@ -38,7 +38,7 @@ class OptimizerStateLost(Check):
     drops = Param(3, "one loss of state may be a new stage of training, three are a habit of the loop")
 
     def __call__(self, run: Run) -> Iterator[Finding]:
-        stateful = [o for o in run.optimizers if self._stateful(o)]
+        stateful = [o for o in run.optimizers if self.stateful(o)]
         if not stateful:
             raise NotApplicable("no optimizer that keeps a state")
         stepping = [o for o in stateful if o.steps]
@@ -69,5 +69,5 @@ class OptimizerStateLost(Check):
         return bool(mine) and all(p.loaded for p in mine)
 
     @staticmethod
-    def _stateful(optimizer: OptimizerInfo) -> bool:
+    def stateful(optimizer: OptimizerInfo) -> bool:
         return optimizer.type not in {"SGD"} or any(g.get("momentum") for g in optimizer.groups)

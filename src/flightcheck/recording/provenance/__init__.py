@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 
+from flightcheck.recording.provenance.counters import continued_loop
 from flightcheck.recording.provenance.follower import Follower
 from flightcheck.recording.provenance.handing_on import is_module
 from flightcheck.recording.provenance.loops import (
@@ -36,6 +37,7 @@ __all__ = [
     "argument_origin",
     "asks_for_one_example",
     "attribute_write",
+    "continued_loop",
     "difference_data_origin",
     "freezing",
     "goes_to_the_end",

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from flightcheck.adapters.torch import warning_lines
-from flightcheck.adapters.torch.wrappers import gradients, models, optimizers, surroundings
+from flightcheck.adapters.torch.wrappers import collectives, gradients, models, optimizers, surroundings
 
 if TYPE_CHECKING:
     from flightcheck.adapters.torch.observer import TorchObserver
@@ -20,7 +20,8 @@ def install(observer: TorchObserver) -> None:
     for wrap in (
         models.modules, models.losses, gradients.backward, optimizers.optimizers, optimizers.schedulers,
         gradients.clipping, gradients.scaler, surroundings.loaders, models.compilation, surroundings.files,
-        models.dropout, surroundings.processes,
+        models.dropout, surroundings.processes, collectives.collectives,
+        surroundings.arguments,
     ):  # fmt: skip
         wrap(observer)
     warning_lines.install(observer.patches)

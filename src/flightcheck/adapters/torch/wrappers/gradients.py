@@ -110,7 +110,12 @@ def scaler(o: TorchObserver) -> None:
     """Loss scaling of automatic mixed precision."""
     from torch.amp.grad_scaler import GradScaler
 
-    told_scale = o.watch.guarded(lambda s: o.protocol.scaled(_scale_of(s)) if s.is_enabled() else None)
+    def note(scaler: GradScaler) -> None:
+        if scaler.is_enabled():
+            o.protocol.scaled(_scale_of(scaler))
+            o.checkpoints.resumptions.scales(scaler)
+
+    told_scale = o.watch.guarded(note)
     told_update = o.watch.guarded(lambda scale: o.protocol.record("scaler_update", -1, o.lines.here(), scale=scale))
 
     def scale(original: Any) -> Any:

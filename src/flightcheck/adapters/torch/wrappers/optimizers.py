@@ -31,6 +31,7 @@ def optimizers(o: TorchObserver) -> None:
     def load(original: Any) -> Any:
         def note(optimizer: Optimizer) -> None:
             o.optimizers.of(optimizer).state_loaded = True
+            o.checkpoints.resumptions.given(optimizer)
 
         told = o.watch.guarded(note)
 

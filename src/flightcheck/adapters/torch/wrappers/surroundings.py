@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import functools
 import time
 from multiprocessing.process import BaseProcess
@@ -83,6 +84,23 @@ def files(o: TorchObserver) -> None:
         return run
 
     o.patches.replace(torch, "load", load)
+
+
+def arguments(o: TorchObserver) -> None:
+    """What a parser of command lines returns."""
+    told = o.watch.guarded(o.settings.parsed)
+
+    def make(original: Any) -> Any:
+        @functools.wraps(original)
+        def parse_known_args(*args: Any, **kwargs: Any) -> Any:
+            result = original(*args, **kwargs)
+            if isinstance(result, tuple) and result:
+                told(result[0])
+            return result
+
+        return parse_known_args
+
+    o.patches.replace(argparse.ArgumentParser, "parse_known_args", make)
 
 
 def processes(o: TorchObserver) -> None:
