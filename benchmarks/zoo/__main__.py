@@ -3,7 +3,8 @@
     python -m benchmarks.zoo [--fresh] [--jobs 2] [--only cells,bars] [--half test] [--verify-only]
 
 Results are kept in build/benchmarks/zoo and used again unless --fresh; those of another version of the tool are used
-again, too. Faults are verified first, without the tool. A run of all programs writes docs/accuracy.md.
+again, too. Faults are verified first, without the tool. A run of all programs writes docs/accuracy.md and, for a
+browser, docs/accuracy.html.
 """
 
 from __future__ import annotations
@@ -13,12 +14,14 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from benchmarks.results import Results
+from benchmarks.zoo.browser import browser_page
 from benchmarks.zoo.outcome import Outcome, outcome
 from benchmarks.zoo.page import page
 from benchmarks.zoo.programs import HALVES, Program, programs
 from benchmarks.zoo.verification import ENOUGH, SEEDS, seeds_with_symptom
 
 PAGE = Path(__file__).parents[2] / "docs" / "accuracy.md"
+BROWSER_PAGE = PAGE.with_suffix(".html")
 
 
 def verified(chosen: list[Program], results: Results, jobs: int) -> dict[str, int]:
@@ -64,6 +67,7 @@ def main() -> None:
     print("\n" + text[text.index("| |") : text.index("## Each")])
     if not only and args.half is None:
         PAGE.write_text(text)
+        BROWSER_PAGE.write_text(browser_page(outcomes))
 
 
 if __name__ == "__main__":

@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterable, Sequence
 from benchmarks.statistics import share
 from benchmarks.zoo.outcome import Outcome
 from benchmarks.zoo.programs import HALVES
+from benchmarks.zoo.published import PUBLISHED
+from flightcheck.checks.registry import all_checks
 
 INTRODUCTION = """# How often is the diagnosis right?
 
@@ -52,6 +54,7 @@ def page(outcomes: Sequence[Outcome], dropped: dict[str, int]) -> str:
     if dropped:
         told = ", ".join(f"{name} ({n} of 5 seeds)" for name, n in sorted(dropped.items()))
         lines += [f"Left out, because the symptom did not show often enough: {told}.", ""]
+    lines += [*_flagged(silent), *_never_right(faulty), PUBLISHED]
     lines += ["## Each program", "", *_each(faulty, silent)]
     return "\n".join(lines) + "\n"
 
@@ -92,6 +95,23 @@ def _by_check(faulty: Sequence[Outcome]) -> list[str]:
     right = Counter(o.first["code"] for o in faulty if o.first and o.right)
     lines = ["| check | said first | of these right |", "| --- | --- | --- |"]
     return [*lines, *(f"| {code} | {n} | {right[code]} |" for code, n in sorted(said.items()))]
+
+
+def _flagged(silent: Sequence[Outcome]) -> list[str]:
+    """Repaired and healthy programs of which something was said."""
+    flagged = [o for o in silent if o.findings]
+    if not flagged:
+        return []
+    told = (f"{o.program.name} ({', '.join(f['code'] + ' ' + f['severity'] for f in o.findings)})" for o in flagged)
+    return [f"Repaired or healthy programs with a finding: {', '.join(told)}.", ""]
+
+
+def _never_right(faulty: Sequence[Outcome]) -> list[str]:
+    """Checks that can be loud and were never rightly so here: among the findings of a fault that they name."""
+    right = {f["code"] for o in faulty for f in o.findings if f["code"] in o.program.causes}
+    loud = {c.info.code for c in all_checks().values() if not c.info.preview and c.info.severity != "info"}
+    missing = sorted(loud - right)
+    return [f"Checks that can be loud and never were rightly so here: {', '.join(missing)}.", ""] if missing else []
 
 
 def _each(faulty: Iterable[Outcome], silent: Iterable[Outcome]) -> list[str]:
