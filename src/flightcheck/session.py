@@ -89,7 +89,7 @@ def watch(*, budget: float = DEFAULT_BUDGET, runs_dir: Path | str = DEFAULT_RUNS
     info = first_info(WatchOptions(script=sys.argv[0], mode="run"), watched.run_folder)
     writer.put(info)
     writer.put(environment_of(sys.argv[0]))
-    observer = TorchObserver(writer, budget=budget, dense_steps=_DENSE_STEPS["run"], rank=info.rank, ranks=info.ranks)
+    observer = TorchObserver(writer, budget=budget, dense_steps=_DENSE_STEPS["run"], rank=(info.rank, info.ranks))
     observer.install()
     started = time.perf_counter()
     ended: dict[str, Any] = {"ended": "finished"}
@@ -135,8 +135,7 @@ def watch_into(folder: Path, options: WatchOptions) -> SessionResult:
         dense_steps=_DENSE_STEPS[options.mode],
         longest_gap=_LONGEST_GAP[options.mode],
         stopping=_stopping(options),
-        rank=info.rank,
-        ranks=info.ranks,
+        rank=(info.rank, info.ranks),
     )
     process, started = os.getpid(), time.perf_counter()
     observer.install()

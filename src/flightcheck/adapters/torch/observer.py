@@ -69,8 +69,7 @@ class TorchObserver:
         dense_steps: int = 0,
         longest_gap: int = 100,
         stopping: Stopping | None = None,
-        rank: int = 0,
-        ranks: int = 1,
+        rank: tuple[int, int] = (0, 1),
     ) -> None:
         self.lines = SourceLines(script_folder)
         self.watch = watch = Watch(writer, self.lines)
@@ -96,7 +95,7 @@ class TorchObserver:
         self.stored_updates = StoredUpdates(watch, self.discovery)
         self.moments = MomentLooks(watch, self.discovery)
         self.resources = ResourceUse(watch)
-        self.replicas = Replicas(watch, self.discovery, rank, ranks)
+        self.replicas = Replicas(watch, self.discovery, *rank)
         self.randomness = Randomness(watch)
         self.settings = Settings(watch)
         self.node_lines = NodeLines()
