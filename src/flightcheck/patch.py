@@ -25,6 +25,7 @@ KINDS: Final[dict[str, str]] = {
     "insert-norm": "the outputs of hidden layers are normalized over their features: ``layer``",
     "loss": "another loss function: ``cross_entropy`` or ``bce_with_logits``; another reduction: ``mean``; "
     "``negate``; or ``transpose``: the last axis of the prediction is that of the classes",
+    "axes": "``permute``: a reshape that cuts axes up moves them instead; at a line (``permute:train.py:31``)",
     "align-shapes": "prediction and target are given the same shape before they are compared",
     "reinit": "matrices are drawn anew: ``default`` (of their layer), ``xavier`` or ``kaiming``; biases zero",
     "precision": "``float32``: automatic mixed precision is off; ``master``: the optimizer steps on float32 copies of "

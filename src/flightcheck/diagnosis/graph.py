@@ -167,6 +167,8 @@ CAUSES: Final[tuple[Cause, ...]] = (
     _row("C08", "C14", when=_earlier),
     _row("C14", "C08 P01", when=_not_later),
     _row("C14", "C12 P19 C11 C13 C05 C06 C02 C07 C25 S01 P34" + _FLAT),
+    # Torn data and activations: whatever is learnt from them, and that outputs depend on other examples
+    _row("C32", "C03 C04 D07 L06 S01 S02 C13 C25 P01 P02 P34" + _FLAT),
     _row("C03", "C25", "module"),
     _row("C04", "S06 L01 T08"),
     _row("C18", "L01 P33"),

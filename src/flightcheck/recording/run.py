@@ -14,6 +14,7 @@ from flightcheck.recording import store
 from flightcheck.recording.batches import Batch, Evaluation
 from flightcheck.recording.experiments import Experiment, Probe, TrialInfo
 from flightcheck.recording.inputs import Confusion, DatasetInfo, FeatureTable
+from flightcheck.recording.layouts import Reshape
 from flightcheck.recording.loss_records import LossAxes, LossCall, LossSite, LossTerm, PaddedTarget
 from flightcheck.recording.records import (
     RECORDS,
@@ -210,6 +211,10 @@ class Run:
     @property
     def broadcasts(self) -> list[Broadcast]:
         return self._all(Broadcast)
+
+    @property
+    def reshapes(self) -> list[Reshape]:
+        return self._all(Reshape)
 
     @property
     def non_finite(self) -> list[NonFinite]:
