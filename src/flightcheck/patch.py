@@ -18,6 +18,8 @@ KINDS: Final[dict[str, str]] = {
     "regularization": "``off``: weight decay, dropout and label smoothing are zero; or one of them by name",
     "freeze-batch": "the first rows of the first batch (``8``), again and again, tiled to the shape of each batch",
     "shuffle": "loaders that read a data set in its order read it in a random one, anew in each pass",
+    "sampler": "``examples``: a weighted sampler with too few weights has one for each example: that of its class, or "
+    "where no labels are known, all the same",
     "inputs": "``zero``, ``permute`` (rows across the batch) or ``standardize`` (with the first batches' statistics)",
     "targets": "``permute`` (rows across the batch), ``standardize``, or ``shift-1`` (class ids lowered by one)",
     "drop-module": "``softmax`` or ``sigmoid``: the loss is given what that activation was given",

@@ -190,6 +190,7 @@ CAUSES: Final[tuple[Cause, ...]] = (
     *(_row(code, "S06 L01 T08") for code in ("D08", "D09", "D19")),
     _row("D02", "D05 C13 S01 S02 P34" + _FLAT, when=_severe),
     *(_row(code, "C25 P34") for code in ("D04", "D12", "D16")),
+    _row("D21", "D02 D05 D06 D10 C05 C13 C25 C27 S07 P01 T09 P34" + _FLAT, when=_severe),
     _row("D10", "C13 T09" + _FLAT, when=_severe),
     _row("D13", "P34"),
     _row("D17", "P34 P33"),

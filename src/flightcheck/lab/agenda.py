@@ -26,8 +26,8 @@ _OF_SIGNAL: Final = ("C05", "C06", "C07", "C08")
 """What bad initial weights look like: if other weights mend it, C09 asks whether they were bad."""
 _OF_WIRING: Final = ("C02", "L17", "P08", "P10", "P11", "P12")
 """Facts about who learns at all: where no loss tells, the share of parameters that move does."""
-_OF_EVALUATIONS: Final = {"mode", "shuffle"}
-"""Patches that only evaluations judge: on examples of one class at a time, the loss in training is low."""
+_OF_EVALUATIONS: Final = {"mode", "shuffle", "sampler"}
+"""Patches that only evaluations judge: on examples of one class at a time, or on a few, the loss in training is low."""
 _LONGEST: Final = 400
 _LONGER: Final = 4
 """Times the steps, where the first trial of an exact finding shows nothing, or no training moved in it."""

@@ -61,6 +61,8 @@ def _one(patch: Patch, finding: Finding, run: Run) -> str:
         return f"- {code}\n+ # the same line once, before the loop"
     if patch.kind == "clamp" and code:
         return _replaced(line, with_clamped(code, patch.value))
+    if patch.kind == "sampler" and code:
+        return _replaced(line, re.sub(r"(WeightedRandomSampler\((?:weights=)?\w+)(?=,)", r"\1[labels]", code))
     if patch.kind == "axes" and code:
         return _replaced(line, with_axes_moved(code, finding.evidence["before"], finding.evidence["after"]))
     if patch.kind == "loss" and code:

@@ -35,6 +35,7 @@ from flightcheck.recording.records import (
     Seeding,
     from_data,
 )
+from flightcheck.recording.samplers import SamplerInfo
 from flightcheck.recording.signals import Signal
 from flightcheck.recording.states import BatchStatistics, SecondMoments, StateLoad, StoredUpdate
 from flightcheck.recording.surroundings import Comparison, Environment, Resources
@@ -263,6 +264,10 @@ class Run:
     @property
     def datasets(self) -> list[DatasetInfo]:
         return self._all(DatasetInfo)
+
+    @property
+    def samplers(self) -> list[SamplerInfo]:
+        return self._all(SamplerInfo)
 
     @property
     def confusions(self) -> list[Confusion]:

@@ -18,6 +18,7 @@ from flightcheck.adapters.torch.patching import (
     operations,
     precision,
     protocol,
+    samplers,
     steps,
 )
 from flightcheck.adapters.torch.patching.boundaries import Boundaries
@@ -41,6 +42,7 @@ INSTALLERS: Final[dict[str, Callable[[Boundaries, Patch], None]]] = {
     "regularization": modules.regularization,
     "freeze-batch": batches.freeze,
     "shuffle": batches.shuffle,
+    "sampler": samplers.sampler,
     "inputs": batches.inputs,
     "targets": losses.targets,
     "drop-module": operations.drop,
