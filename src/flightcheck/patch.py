@@ -19,6 +19,8 @@ KINDS: Final[dict[str, str]] = {
     "freeze-batch": "the first rows of the first batch (``8``), again and again, tiled to the shape of each batch",
     "shuffle": "loaders that read a data set in its order read it in a random one, anew in each pass; with ``others`` "
     "the error on batches of another order judges, and no evaluation",
+    "sampler": "``examples``: a weighted sampler with too few weights has one for each example: that of its class, or "
+    "where no labels are known, all the same",
     "inputs": "``zero``, ``permute`` (rows across the batch), ``standardize`` (with the first batches' statistics), "
     "``finite`` (NaN and infinity become the mean of their feature), ``as-training`` (evaluations on the scale of the "
     "training) or a factor (``x255``)",
@@ -32,6 +34,7 @@ KINDS: Final[dict[str, str]] = {
     "``negate``; ``transpose``: the last axis of the prediction is that of the classes; ``ignore=0``: targets of this "
     "id do not count; or ``balanced=90,10``: classes are weighted by the inverse of these counts",
     "head": "the last layer has as many outputs as there are classes (``10``), under a cross-entropy",
+    "axes": "``permute``: a reshape that cuts axes up moves them instead; at a line (``permute:train.py:31``)",
     "align-shapes": "prediction and target are given the same shape before they are compared",
     "reinit": "matrices are drawn anew: ``default`` (of their layer), ``xavier`` or ``kaiming``; biases zero",
     "precision": "``float32``: automatic mixed precision is off; ``master``: the optimizer steps on float32 copies of "
@@ -99,7 +102,7 @@ class Patch:
     def judged_by_evaluations(self) -> bool:
         """The training loss cannot tell: it is low on examples of one class at a time, or nothing of it changes."""
         of_order = self.kind == "shuffle" and self.value != "others"
-        return self.kind == "mode" or of_order or (self.kind, self.value) == ("inputs", "as-training")
+        return self.kind in ("mode", "sampler") or of_order or (self.kind, self.value) == ("inputs", "as-training")
 
     @property
     def scored(self) -> Patch | None:

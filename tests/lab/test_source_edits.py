@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from flightcheck.lab.source_edits import with_clamped, without_call
+from flightcheck.lab.source_edits import with_axes_moved, with_clamped, without_call
 
 
 @pytest.mark.parametrize(
@@ -52,3 +52,23 @@ def test_lines_without_such_a_call_stay(line: str) -> None:
 )
 def test_with_clamped(line: str, expected: str) -> None:
     assert with_clamped(line, "1e-8") == expected
+
+
+@pytest.mark.parametrize(
+    ("line", "before", "after", "expected"),
+    [
+        ("x = x.view(T, B, C)", (7, 32, 5), (32, 7, 5), "x = x.transpose(0, 1)"),
+        ("x = torch.reshape(x, (-1, 3, 28, 28))", (8, 28, 28, 3), (8, 3, 28, 28), "x = x.permute(0, 3, 1, 2)"),
+        ("return self.fc(h.view(n, -1))", (2, 33, 5), (33, 10), "return self.fc(h.transpose(0, 1).reshape(n, -1))"),
+        (
+            "q = self.q(x).view(b, self.heads, t, -1)",
+            (4, 20, 64),
+            (4, 8, 20, 8),
+            "q = self.q(x).reshape(b, t, self.heads, -1).transpose(1, 2)",
+        ),
+        ("a = b.view(3, 7) + c.view(3, 7)", (7, 3), (3, 7), "a = b.view(3, 7) + c.view(3, 7)"),
+        ("x = to_batch_first(x)", (7, 3), (3, 7), "x = to_batch_first(x)"),
+    ],
+)
+def test_with_axes_moved(line: str, before: tuple[int, ...], after: tuple[int, ...], expected: str) -> None:
+    assert with_axes_moved(line, before, after) == expected

@@ -168,6 +168,8 @@ CAUSES: Final[tuple[Cause, ...]] = (
     _row("C08", "C14", when=_earlier),
     _row("C14", "C08 P01", when=_not_later),
     _row("C14", "C12 P19 C11 C13 C05 C06 C02 C07 C25 S01 P34" + _FLAT),
+    # Torn data and activations: whatever is learnt from them, and that outputs depend on other examples
+    _row("C32", "C03 C04 D07 L06 S01 S02 C13 C25 P01 P02 P34" + _FLAT),
     _row("C03", "C25", "module"),
     _row("C04", "S06 L01 T08"),
     _row("C18", "L01 P33"),
@@ -189,6 +191,7 @@ CAUSES: Final[tuple[Cause, ...]] = (
     *(_row(code, "S06 L01 T08") for code in ("D08", "D09", "D19")),
     _row("D02", "D05 C13 S01 S02 P34" + _FLAT, when=_severe),
     *(_row(code, "C25 P34") for code in ("D04", "D12", "D16")),
+    _row("D21", "D02 D05 D06 D10 C05 C13 C25 C27 S07 P01 T09 P34" + _FLAT, when=_severe),
     _row("D10", "C13 T09" + _FLAT, when=_severe),
     _row("D13", "P34"),
     _row("D17", "P34 P33"),

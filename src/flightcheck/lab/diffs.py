@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from flightcheck.checks.base import Finding
-from flightcheck.lab.source_edits import with_clamped, without_call
+from flightcheck.lab.source_edits import with_axes_moved, with_clamped, without_call
 from flightcheck.patch import Patch
 from flightcheck.recording.records import Location
 from flightcheck.recording.run import Run
@@ -71,6 +71,10 @@ def _one(patch: Patch, finding: Finding, run: Run) -> str:
         return _replaced(line, with_clamped(code, patch.value))
     if patch.kind in ("targets", "loss") and "=" in patch.value:
         return _of_targets(patch, finding, code)
+    if patch.kind == "sampler" and code:
+        return _replaced(line, re.sub(r"(WeightedRandomSampler\((?:weights=)?\w+)(?=,)", r"\1[labels]", code))
+    if patch.kind == "axes" and code:
+        return _replaced(line, with_axes_moved(code, finding.evidence["before"], finding.evidence["after"]))
     if patch.kind == "loss" and code:
         return _replaced(line, re.sub(r"\b(nn\.)?NLLLoss\b", "nn.CrossEntropyLoss", code))
     if patch.kind == "accumulate":

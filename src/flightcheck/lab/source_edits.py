@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import ast
 import tokenize
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from io import StringIO
 from typing import Final
+
+from flightcheck.recording.layouts import crossing
 
 _CLOSES: Final = {"(": ")", "[": "]", "{": "}"}
 _OPENS: Final = {closing: opening for opening, closing in _CLOSES.items()}
@@ -60,6 +62,27 @@ def with_clamped(line: str, eps: str) -> str:
         if isinstance(part, ast.BinOp) and isinstance(part.op, ast.Div) and not _is_a_number(part.right):
             return tree.replaced(part.right, _clamped(tree.text(part.right), part.right, eps))
     return line
+
+
+def with_axes_moved(line: str, before: Sequence[int], after: Sequence[int]) -> str:
+    """The line with a transpose or permute in the place of its only ``view`` or ``reshape``, or beside it."""
+    tree, move = _parsed(line), crossing(tuple(before), tuple(after))
+    calls = [] if tree is None else [c for c, _ in _calls(tree.root) if _called(c) in ("view", "reshape")]
+    if tree is None or move is None or len(calls) != 1 or (given := _given(calls[0])) is None:
+        return line
+    sizes = [a for a in calls[0].args if a is not given]
+    if len(sizes) == 1 and isinstance(sizes[0], (ast.Tuple, ast.List)):
+        sizes = list(sizes[0].elts)
+    text = tree.text(given)
+    text = text if isinstance(given, (ast.Name, ast.Attribute, ast.Call, ast.Subscript)) else f"({text})"
+    written = [tree.text(a) for a in sizes]
+    if move.split == tuple(before):
+        merged = "" if move.moved == tuple(after) else f".reshape({', '.join(written)})"
+        return tree.replaced(calls[0], f"{text}{move.code}{merged}")
+    if move.moved != tuple(after) or len(written) != len(after):
+        return line
+    ordered = [written[move.order.index(k)] for k in range(len(written))]
+    return tree.replaced(calls[0], f"{text}.reshape({', '.join(ordered)}){move.code}")
 
 
 class _Line:

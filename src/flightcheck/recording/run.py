@@ -14,6 +14,7 @@ from flightcheck.recording import store
 from flightcheck.recording.batches import Batch, Evaluation
 from flightcheck.recording.experiments import Experiment, Probe, TrialInfo
 from flightcheck.recording.inputs import Confusion, DatasetInfo, FeatureTable
+from flightcheck.recording.layouts import Reshape
 from flightcheck.recording.loss_records import LossAxes, LossCall, LossSite, LossTerm, PaddedTarget
 from flightcheck.recording.ranks import ReplicaDigests
 from flightcheck.recording.records import (
@@ -35,6 +36,7 @@ from flightcheck.recording.records import (
     Seeding,
     from_data,
 )
+from flightcheck.recording.samplers import SamplerInfo
 from flightcheck.recording.signals import Signal
 from flightcheck.recording.states import BatchStatistics, Resumption, SecondMoments, StateLoad, StoredUpdate
 from flightcheck.recording.surroundings import Comparison, Environment, Resources, Setting
@@ -213,6 +215,10 @@ class Run:
         return self._all(Broadcast)
 
     @property
+    def reshapes(self) -> list[Reshape]:
+        return self._all(Reshape)
+
+    @property
     def non_finite(self) -> list[NonFinite]:
         return self._all(NonFinite)
 
@@ -272,6 +278,10 @@ class Run:
     @property
     def datasets(self) -> list[DatasetInfo]:
         return self._all(DatasetInfo)
+
+    @property
+    def samplers(self) -> list[SamplerInfo]:
+        return self._all(SamplerInfo)
 
     @property
     def confusions(self) -> list[Confusion]:

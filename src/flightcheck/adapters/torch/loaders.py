@@ -10,6 +10,7 @@ from torch.utils.data import DataLoader, DistributedSampler, SequentialSampler
 
 from flightcheck.adapters.torch.datasets import Datasets, length_of
 from flightcheck.adapters.torch.discovery import Discovery
+from flightcheck.adapters.torch.samplers import Samplers
 from flightcheck.adapters.torch.watch import Watch
 from flightcheck.recording import provenance
 from flightcheck.recording.records import LoaderInfo, Location
@@ -31,6 +32,7 @@ class Loaders:
         self.last: int | None = None
         """The loader that gave the latest batch."""
         self.datasets = Datasets(watch)
+        self.samplers = Samplers(watch, discovery)
         self._opened: dict[int, list[int]] = {}
         """Per iterator: index of the loader's line, number of the dataset, batches given."""
         self._fresh = -1
@@ -63,7 +65,9 @@ class Loaders:
     def iterated(self, loader: DataLoader[Any], iterator: Any, location: Location | None) -> int:
         """``iter(loader)`` was called."""
         index = self.of(loader)
-        self._opened[id(iterator)] = [index, self.datasets.opened(loader, index), 0]
+        source = self.datasets.opened(loader, index)
+        self.samplers.opened(loader, source)
+        self._opened[id(iterator)] = [index, source, 0]
         info = self.infos[index]
         self._iterators[index] = self._iterators.get(index, 0) + 1
         if info.iterator_location is None:
@@ -117,3 +121,4 @@ class Loaders:
             )
             self.watch.writer.put(self.infos[i], i)
         self.datasets.save()
+        self.samplers.save()

@@ -21,6 +21,8 @@ from flightcheck.adapters.torch.graph import behind_views, leaves_of
 from flightcheck.adapters.torch.handmade_losses import OPERATIONS as LOSS_OPERATIONS
 from flightcheck.adapters.torch.handmade_losses import HandmadeLosses
 from flightcheck.adapters.torch.metrics import COMPARISONS, Metrics
+from flightcheck.adapters.torch.reshapes import LOOKED_AT as LAYOUT_OPERATIONS
+from flightcheck.adapters.torch.reshapes import Reshapes
 from flightcheck.adapters.torch.terms import LossTerms
 from flightcheck.adapters.torch.watch import Watch
 from flightcheck.recording.records import Broadcast, GraphCut, Location
@@ -67,6 +69,7 @@ class Operations(TorchFunctionMode):
         """Whether gradients were enabled when each of them was called."""
         self.metrics = 0
         self.comparisons = Metrics(watch)
+        self.reshapes = Reshapes(watch)
         self.compared: Callable[[Any, Any], None] = lambda one, other: None
         """Told the two sides of every comparison without gradients."""
         self.padding_values: set[int] = set()
@@ -117,6 +120,7 @@ class Operations(TorchFunctionMode):
         self.owners.clear()
         self.terms.end_round()
         self.by_hand.end_round()
+        self.reshapes.end_round()
 
     # -- looking ------------------------------------------------------------------------------------------------
 
@@ -141,6 +145,8 @@ class Operations(TorchFunctionMode):
             if line is not None:
                 self.discovery.note_frozen(args[0], line)
             return
+        if name in LAYOUT_OPERATIONS:
+            self.reshapes.look(name, func, args, result, bool(self.modules))
         if name == "__get__":
             if getattr(getattr(func, "__self__", None), "__name__", "") == "data":
                 self._cut("data", args[0])
@@ -260,6 +266,7 @@ class Operations(TorchFunctionMode):
     def save(self) -> None:
         """Write what was learnt."""
         self.comparisons.save()
+        self.reshapes.save()
         for i, cut in enumerate(self._cuts.values()):
             self.watch.writer.put(cut, i)
         for i, broadcast in enumerate(self._broadcasts.values()):

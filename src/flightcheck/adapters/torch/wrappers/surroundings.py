@@ -13,6 +13,8 @@ from torch.utils.data import DataLoader
 from torch.utils.data._utils.worker import _worker_loop
 from torch.utils.data.dataloader import _BaseDataLoaderIter
 
+from flightcheck.adapters.torch.samplers import CONSTRUCTED
+
 if TYPE_CHECKING:
     from flightcheck.adapters.torch.observer import TorchObserver
 
@@ -60,7 +62,8 @@ def loaders(o: TorchObserver) -> None:
 
         return __next__
 
-    o.patches.replace(DataLoader, "__init__", construct)
+    for built in (DataLoader, *CONSTRUCTED):
+        o.patches.replace(built, "__init__", construct)
     o.patches.replace(DataLoader, "__iter__", iterate)
     o.patches.replace(_BaseDataLoaderIter, "__next__", following)
 

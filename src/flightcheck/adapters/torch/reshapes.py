@@ -1,0 +1,109 @@
+"""Calls of ``view`` and ``reshape`` in the user's own lines that turn several axes into several others."""
+
+from __future__ import annotations
+
+import dataclasses
+import weakref
+from typing import Any, Final
+
+import torch
+
+from flightcheck.adapters.torch.watch import Watch
+from flightcheck.recording.layouts import Reshape, Shape, regroups
+from flightcheck.recording.provenance.sizes import written_axes
+from flightcheck.recording.records import Location
+
+RESHAPES: Final = {"view", "reshape", "view_as", "reshape_as"}
+_MOVES: Final = {"permute", "transpose", "t", "swapaxes", "swapdims", "movedim", "moveaxis", *RESHAPES}
+_PROPERTIES: Final = {"T", "mT"}
+_RECURRENT: Final = {"lstm", "gru", "rnn_tanh", "rnn_relu"}
+LOOKED_AT: Final = {*_MOVES, *_RECURRENT, "__get__"}
+"""Operations that this has to be told of."""
+_MOST_RECORDS: Final = 128
+_MOST_FOLLOWED: Final = 64
+
+
+class Reshapes:
+    """What the script's own lines do to the axes of its tensors."""
+
+    def __init__(self, watch: Watch) -> None:
+        self.watch = watch
+        self._found: dict[tuple[Location, Shape, Shape], Reshape] = {}
+        self._results: dict[int, tuple[Any, tuple[Location, Shape, Shape]]] = {}
+        """Results of reshapes that regroup axes, by identity: are they brought back at once?"""
+        self._states: dict[int, Any] = {}
+        """Last hidden states of recurrent layers, by identity."""
+
+    def look(self, name: str, func: Any, args: Any, result: Any, inside: bool) -> None:
+        """An operation of `LOOKED_AT` was called, `inside` the call of a module or not."""
+        if name in _RECURRENT:
+            if isinstance(result, tuple):
+                self._keep_states(result[1:])
+            return
+        if not args or type(args[0]) is not torch.Tensor or type(result) is not torch.Tensor:
+            return  # a parameter can be laid out in any way: it learns to be read so
+        if name == "__get__" and getattr(getattr(func, "__self__", None), "__name__", "") not in _PROPERTIES:
+            return
+        if self._results:
+            self._brought_back(args[0], result)
+        if name in RESHAPES:
+            before, after = tuple(args[0].shape), tuple(result.shape)
+            if before != after and regroups(before, after):
+                self._note(name, args[0], result, (before, after), inside)
+
+    def _note(
+        self, name: str, given: torch.Tensor, result: torch.Tensor, shapes: tuple[Shape, Shape], inside: bool
+    ) -> None:
+        line = self.watch.lines.calling()
+        if line is None:
+            return
+        key = (line, *shapes)
+        known = self._found.get(key)
+        if known is None:
+            if len(self._found) >= _MOST_RECORDS:
+                return
+            state = self._states.get(id(given))
+            known = Reshape(
+                operation=name,
+                location=line,
+                before=list(shapes[0]),
+                after=list(shapes[1]),
+                step=self.watch.step,
+                calls=0,
+                in_module=inside,
+                state=state is not None and state() is given,
+            )
+        self._found[key] = dataclasses.replace(
+            known,
+            calls=known.calls + 1,
+            from_model=known.from_model or given.requires_grad,
+            plain=known.plain or not given.requires_grad,
+        )
+        if len(self._results) >= _MOST_FOLLOWED:
+            self._results.pop(next(iter(self._results)))
+        self._results[id(result)] = (weakref.ref(result), key)
+
+    def _brought_back(self, given: torch.Tensor, result: torch.Tensor) -> None:
+        reference, key = self._results.get(id(given), (None, None))
+        if reference is None or key is None or reference() is not given:
+            return
+        if tuple(result.shape) == key[1] and key in self._found:
+            self._found[key] = dataclasses.replace(self._found[key], undone=True)
+
+    def _keep_states(self, states: Any) -> None:
+        self._states.clear()
+        for state in states:
+            if isinstance(state, torch.Tensor) and state.dim() == 3:
+                self._states[id(state)] = weakref.ref(state)
+
+    def end_round(self) -> None:
+        """Forget the tensors of this round."""
+        self._results.clear()
+        self._states.clear()
+
+    def save(self) -> None:
+        """Write the records."""
+        for i, ((line, before, _), found) in enumerate(self._found.items()):
+            written = written_axes(line.file, line.line, len(before))
+            fits = len(written) == len(found.after)
+            self.watch.writer.put(dataclasses.replace(found, written=written if fits else []), i)
