@@ -165,7 +165,7 @@ def _fix(lab: Lab, run: Run, candidate: Candidate, patches: list[Patch]) -> Expe
     steps, evaluates = max(STEPS, min(_LONGEST, int(1.5 * candidate.finding.onset_step) + 20)), False
     metrics: tuple[str, ...] = ("error", "loss")
     margin = tenth if candidate.info.code == "P01" and kinds == {"lr"} else None
-    if kinds & _OF_EVALUATIONS:
+    if kinds & _OF_EVALUATIONS and "mode:batchnorm" not in map(str, patches):
         metrics, evaluates = ("evaluation",), True
         steps = max(steps, _steps_of_evaluations(run))
     elif kinds & {"clamp", "precision", "unscale-first"}:
