@@ -48,7 +48,8 @@ KINDS: Final[dict[str, str]] = {
     "keep-graph": "``detach``, ``data``, ``item`` and copies give the tensor itself, ``sample`` is ``rsample``, "
     "``no_grad`` does nothing; at a line (``train.py:31``) or at all",
     "clamp": "logarithms, roots and divisions are kept away from zero by this much: ``1e-8``",
-    "mode": "``train`` in training steps and ``eval`` in evaluations, whatever the script set",
+    "mode": "``train`` in training steps and ``eval`` in evaluations, whatever the script set; ``batchnorm``: train "
+    "mode in training steps for these modules alone",
     "probe": "nothing is changed, something is measured: ``neighbours``, ``leaks``, ``gradients``, ``modes`` or "
     "``terms``",
     "unscale-first": "gradients are unscaled before they are clipped",
@@ -102,7 +103,8 @@ class Patch:
     def judged_by_evaluations(self) -> bool:
         """The training loss cannot tell: it is low on examples of one class at a time, or nothing of it changes."""
         of_order = self.kind == "shuffle" and self.value != "others"
-        return self.kind in ("mode", "sampler") or of_order or (self.kind, self.value) == ("inputs", "as-training")
+        of_modes = self.kind == "mode" and self.value != "batchnorm"  # which makes other training steps
+        return of_modes or self.kind == "sampler" or of_order or (self.kind, self.value) == ("inputs", "as-training")
 
     @property
     def scored(self) -> Patch | None:

@@ -54,6 +54,11 @@ def _never_recovered(cause: Finding, effect: Finding) -> bool:
     return "late" in cause.evidence
 
 
+def _never_normalized(cause: Finding, effect: Finding) -> bool:
+    """The model's BatchNorm was in eval mode from its construction on: it is another, unnormalized network."""
+    return bool(cause.evidence.get("initial"))
+
+
 def _severe(cause: Finding, effect: Finding) -> bool:
     """The cause is told as a fault in this case, not as information."""
     return cause.severity != "info"
@@ -175,6 +180,7 @@ CAUSES: Final[tuple[Cause, ...]] = (
     _row("C18", "L01 P33"),
     _row("P26", "L01 P33"),
     _row("C30", "C25 C27 P34"),
+    _row("C30", "C05 C07 C08 C09 C10 C11 C12 C13 P01 P02 S01" + _FLAT, when=_never_normalized),
     _row("C27", "C25 P34"),
     _row("C28", "C25 P34"),
     _row("C26", "C25 P34"),

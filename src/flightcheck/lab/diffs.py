@@ -30,6 +30,7 @@ _ADDED: Final[dict[str, str]] = {
     "inputs:as-training": "x = transform(x)  # the same one, fitted to the training examples, in both",
     "inputs:x255": "x = x * 255  # or one of the two divisions by 255 left out",
     "mode:eval": "model.eval()  # before the evaluation, and model.train() after it",
+    "mode:batchnorm": "# BatchNorm stays in train mode in the training steps",
     "mode:train": "model.train()  # before the training steps",
     "insert-norm:layer": "nn.LayerNorm(features)  # after each hidden layer",
     "unscale-first": "scaler.unscale_(optimizer)  # before the gradients are clipped",
@@ -63,6 +64,8 @@ def _one(patch: Patch, finding: Finding, run: Run) -> str:
         return _connected(line, code, str(finding.evidence.get("cut") or finding.evidence.get("operation") or ""))
     if patch.kind == "zero-grad" and "without_gradient" in finding.evidence:
         return f"- {code}\n+ # the same line {'after' if '.step(' in code else 'before'} loss.backward()"
+    if str(patch) == "mode:batchnorm" and finding.evidence.get("eval_line") and code:
+        return f"- {code}"
     if patch.kind == "mode" and "functional dropout" in finding.evidence.get("modes", ()):
         return "+ training=self.training  # in the call of dropout"
     if patch.kind == "keep-state":

@@ -147,6 +147,12 @@ class BatchStatistics:
     """Running variance against that of the batches in it, median over channels."""
     mean_shift: float | None = None
     """Distance of the running mean from that of the batches in it, in standard deviations, median over channels."""
+    fixed_calls: int = 0
+    """Training calls that were seen in eval mode, which normalize with the running statistics."""
+    initial: bool = False
+    """At the first of these the statistics were those of the construction: mean 0, variance 1, no batch counted."""
+    mode_location: Location | None = None
+    """The line that had put it into eval mode then, if one was seen."""
 
 
 RECORDS.update({c.__name__: c for c in (StateLoad, Resumption, StoredUpdate, SecondMoments, BatchStatistics)})

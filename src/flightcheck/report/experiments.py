@@ -45,6 +45,7 @@ _WORDS = {
     "keep-state": "the optimizer keeps its state",
     "add-parameters": "the optimizer holds all parameters of the model",
     "mode:eval": "evaluation in eval mode",
+    "mode:batchnorm": "BatchNorm in train mode",
     "mode:train": "training in train mode",
     "unscale-first": "gradients unscaled before clipping",
     "clamp": "arguments of log, sqrt and division kept away from 0",

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import statistics
 import weakref
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Final
 
 import torch
@@ -15,12 +17,23 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from flightcheck.adapters.torch.discovery import Discovery, Root
+from flightcheck.adapters.torch.identity import ByIdentity
 from flightcheck.adapters.torch.watch import Watch
+from flightcheck.recording.records import Location
 from flightcheck.recording.states import BatchStatistics
 
 _MOST_CALLS: Final = 256
 _MOST_EVALUATIONS: Final = 64
 _MOST_MODULES: Final = 64
+
+
+@dataclass
+class Frozen:
+    """A batch normalization that was called in training in eval mode."""
+
+    initial: bool
+    line: Location | None
+    calls: int = 0
 
 
 class BatchNorms:
@@ -33,15 +46,41 @@ class BatchNorms:
         self._evaluated: dict[int, BatchStatistics] = {}
         self._refs: dict[int, weakref.ref[nn.Module]] = {}
         self._evaluations = 0
+        self._frozen: dict[int, Frozen] = {}
+        self._eval_lines = ByIdentity[Location]()
 
     def normalized(self, index: int, module: nn.Module, output: torch.Tensor) -> None:
         """A module was called in training, in a round that is measured."""
-        if not isinstance(module, _BatchNorm) or not module.training or output.dim() < 2:
+        if not isinstance(module, _BatchNorm) or output.dim() < 2:
+            return
+        if not module.training:
+            self._fixed(index, module)
             return
         seen = self._values.setdefault(index, [])
         self._refs.setdefault(index, weakref.ref(module))
         if len(seen) < _MOST_CALLS and output.shape[1]:
             seen.append(output.numel() // output.shape[1])
+
+    def mode(self, module: _BatchNorm, training: bool, line: Callable[[], Location | None]) -> None:
+        """``train()`` or ``eval()`` reached a batch normalization, of its own or through its model."""
+        if not self.watch.learning:
+            return
+        self._eval_lines.pop(module)
+        at = line() if not training else None
+        if at is not None:
+            self._eval_lines[module] = at
+
+    def _fixed(self, index: int, module: _BatchNorm) -> None:
+        """A training call in eval mode: the statistics are used, and not changed."""
+        if module.running_var is None or module.running_mean is None:
+            return
+        known = self._frozen.get(index)
+        if known is None:
+            count = module.num_batches_tracked
+            initial = count is not None and module not in self.discovery.loaded and not int(count)
+            initial = initial and not bool(module.running_mean.any()) and bool((module.running_var == 1).all())
+            known = self._frozen[index] = Frozen(initial, self._eval_lines.get(module))
+        known.calls += 1
 
     def evaluated(self, root: Root) -> None:
         """An evaluation of a model begins: what are its running statistics worth?"""
@@ -61,10 +100,11 @@ class BatchNorms:
 
     def save(self) -> None:
         """Write the records."""
-        for index in self._values.keys() | self._evaluated.keys():
+        for index in self._values.keys() | self._evaluated.keys() | self._frozen.keys():
             known = self._evaluated.get(index) or BatchStatistics(index)
             seen = self._values.get(index, [])
             module = self._refs[index]() if index in self._refs else None
+            frozen = self._frozen.get(index)
             record = BatchStatistics(
                 **{
                     **vars(known),
@@ -73,6 +113,9 @@ class BatchNorms:
                     "fewest": min(seen, default=None),
                     "most": max(seen, default=None),
                     "synchronized": isinstance(module, nn.SyncBatchNorm),
+                    "fixed_calls": frozen.calls if frozen else 0,
+                    "initial": frozen is not None and frozen.initial,
+                    "mode_location": frozen.line if frozen else None,
                 }
             )
             self.watch.writer.put(record, index)

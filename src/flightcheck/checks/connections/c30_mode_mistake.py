@@ -8,6 +8,7 @@ from flightcheck.checks.base import Check, Finding, NotApplicable, NotEnoughEvid
 from flightcheck.checks.depth import full_batch, trained_roots, where
 from flightcheck.recording.records import Call, Location
 from flightcheck.recording.run import Run
+from flightcheck.recording.states import BatchStatistics
 
 
 @check(
@@ -25,18 +26,21 @@ class ModeMistake(Check):
     (a) Steps whose forward passes all ran in eval mode after earlier ones ran in train mode, or after an evaluation:
     nobody called `model.train()` again. (b) Evaluations that compute losses or metrics without gradient while
     dropout or batch normalization are in train mode. (c) Dropout called as a function without the mode, so that it
-    stays on in eval mode.
+    stays on in eval mode. (d) Batch normalization that is in eval mode in all training steps that were seen, with the
+    statistics of its construction (mean 0, variance 1, no batch counted), in a model that was not loaded.
     ## Why it matters
     Without `train()` dropout is off and batch statistics freeze for the rest of training. Without `eval()` the
     measured quality is that of a randomly thinned network, and validation data leaks into the running statistics.
+    Batch normalization with mean 0 and variance 1 does nothing: a deep network trains as if it had none.
     ## How to fix
-    `model.train()` as the first line of each training epoch, `model.eval()` as the first of each evaluation.
+    `model.train()` as the first line of each training epoch, `model.eval()` as the first of each evaluation. Freeze
+    batch normalization only after its statistics were loaded or learnt.
     ## Source
     nanoGPT#240, pytorch-fm#21, ncsn#2, vsepp#4, pytorch-fcn#57, LCFCN#20, deep-learning-v2-pytorch#3.
     ## Known false alarms
     Monte-Carlo dropout (the same input twice), statistics recalibration, frozen batch normalization (single modules in
-    eval mode), attacks and adversaries (other passes of the step are in train mode) and phases without gradient in most
-    steps (teachers, rollouts) are silent.
+    eval mode, with statistics of any batch or file), attacks and adversaries (other passes of the step are in train
+    mode) and phases without gradient in most steps (teachers, rollouts) are silent.
     """
 
     steps = Param(3, "consecutive training steps in the wrong mode; attacks and probes take no steps")
@@ -62,6 +66,8 @@ class ModeMistake(Check):
             finding = self._training(run, root, [c for c in forwards if c.subject == root], by_index[root].loaded)
             if finding is not None:
                 yield finding
+            else:
+                yield from self._never_normalizes(run, root)
         yield from self._evaluation(run, roots)
 
     def _training(self, run: Run, root: int, forwards: list[Call], loaded: bool) -> Finding | None:
@@ -80,6 +86,7 @@ class ModeMistake(Check):
             return None  # frozen statistics of a pretrained model, or never put in train mode by its library
         switched: Location | None = before[-1].location if before else None
         late = start > 0 or evaluated
+        initial = bool(self._unnormalized(run, root))
         count = sum(wrong)
         text = f"{count} of {len(steps)} observed training steps ran in eval mode, from step {first.step} on"
         text += f": eval() in {where(switched)} was never undone" if switched else ""
@@ -92,11 +99,40 @@ class ModeMistake(Check):
                 "of": len(steps),
                 "eval_line": str(switched),
                 "forward_line": str(first.location),
+                "initial": initial,
             },
             onset_step=first.step,
-            severity=None if late else "warn",
+            severity=None if late or initial else "warn",
             patch="mode:train",
             fix=f"Call train() before the training pass in {where(first.location)}, after each evaluation.",
+        )
+
+    def _unnormalized(self, run: Run, root: int) -> list[BatchStatistics]:
+        """Batch normalizations of a model that use the statistics of their construction in training."""
+        mine = {m.index for m in run.modules if m.root == root}
+        return [
+            n for n in run.batch_statistics
+            if n.module in mine and n.initial and not n.calls and n.fixed_calls >= self.steps.value
+        ]  # fmt: skip
+
+    def _never_normalizes(self, run: Run, root: int) -> Iterator[Finding]:
+        fixed = self._unnormalized(run, root)
+        if not fixed:
+            return
+        module = run.module(fixed[0].module)
+        line = next((n.mode_location for n in fixed if n.mode_location), None)
+        at = line or next((r.call_location for r in run.roots if r.index == root), None)
+        by = f" (eval() in {where(line)})" if line else ""
+        layers = "1 BatchNorm layer" if len(fixed) == 1 else f"{len(fixed)} BatchNorm layers"
+        yield Finding(
+            f"{layers} ran in eval mode in every observed training step{by}, with the statistics of the construction "
+            "(mean 0, variance 1, no batch counted): nothing is normalized.",
+            location=at,
+            module=module.path if module else "",
+            evidence={"layers": len(fixed), "initial": True, "eval_line": str(line or "")},
+            patch="mode:batchnorm",
+            fix="Leave BatchNorm in train mode while the model trains from scratch; freeze it only after its "
+            "statistics were loaded or learnt.",
         )
 
     def _evaluation(self, run: Run, roots: list[int]) -> Iterator[Finding]:

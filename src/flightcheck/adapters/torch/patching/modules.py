@@ -9,6 +9,7 @@ from typing import Any, Final
 import torch
 import torch.nn.functional as F
 from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from flightcheck.adapters.torch.patching import steps
 from flightcheck.adapters.torch.patching.boundaries import Arguments, Boundaries
@@ -114,8 +115,11 @@ def insert_norm(b: Boundaries, patch: Patch) -> None:
 
 def mode(b: Boundaries, patch: Patch) -> None:
     """``mode:eval``: evaluations run in eval mode, dropout that is called as a function included; ``mode:train``:
-    training steps run in train mode.
+    training steps run in train mode; ``mode:batchnorm``: the batch normalizations of a model in train mode do.
     """
+    if patch.value == "batchnorm":
+        b.at_root(functools.partial(_normalizing, b, patch))
+        return
 
     def root(call: Any, module: nn.Module, given: Arguments) -> Any:
         evaluating = not torch.is_grad_enabled()
@@ -136,6 +140,21 @@ def mode(b: Boundaries, patch: Patch) -> None:
     if patch.value == "eval":
         for name in _DROPOUTS:
             b.observer.patches.replace(F, name, functools.partial(_off_without_gradients, b, patch))
+
+
+def _normalizing(b: Boundaries, patch: Patch, call: Any, module: nn.Module, given: Arguments) -> Any:
+    """A training call in which the batch normalizations use the batch."""
+    fixed = [m for m in module.modules() if isinstance(m, _BatchNorm) and not m.training]
+    if not (fixed and module.training and torch.is_grad_enabled()):
+        return call(*given[0], **given[1])
+    b.acted(patch)
+    for m in fixed:
+        m.training = True
+    try:
+        return call(*given[0], **given[1])
+    finally:
+        for m in fixed:
+            m.training = False
 
 
 def _off_without_gradients(b: Boundaries, patch: Patch, original: Any) -> Any:

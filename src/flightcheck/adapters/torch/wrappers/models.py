@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 import torch.nn.functional as F
 from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from flightcheck.adapters.torch.losses import FUNCTIONS
 from flightcheck.adapters.torch.watch import hands_off
@@ -83,6 +84,7 @@ def _modes(o: TorchObserver) -> None:
                 o.protocol.record(kind, root.info.index, o.lines.here())
 
         told = o.watch.guarded(tell)
+        norm = o.watch.guarded(lambda module, training: o.batchnorms.mode(module, training, o.lines.here))
 
         @functools.wraps(original)
         def train(self: nn.Module, mode: bool = True) -> Any:
@@ -94,6 +96,8 @@ def _modes(o: TorchObserver) -> None:
                 result = original(self, mode)
             finally:
                 depth -= 1
+            if isinstance(self, _BatchNorm):
+                norm(self, mode)
             if not depth:
                 told(self, mode)
             return result
