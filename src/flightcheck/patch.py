@@ -25,6 +25,8 @@ KINDS: Final[dict[str, str]] = {
     "insert-norm": "the outputs of hidden layers are normalized over their features: ``layer``",
     "loss": "another loss function: ``cross_entropy`` or ``bce_with_logits``; another reduction: ``mean``; "
     "``negate``; or ``transpose``: the last axis of the prediction is that of the classes",
+    "term": "one term of the loss has another weight: its number in the sum, its line, and a factor "
+    "(``2@train.py:31 x0.02``)",
     "align-shapes": "prediction and target are given the same shape before they are compared",
     "reinit": "matrices are drawn anew: ``default`` (of their layer), ``xavier`` or ``kaiming``; biases zero",
     "precision": "``float32``: automatic mixed precision is off; ``master``: the optimizer steps on float32 copies of "
@@ -78,6 +80,6 @@ class Patch:
     @property
     def changes_the_loss(self) -> bool:
         """The value of the loss has another meaning with this patch: losses with and without it are not comparable."""
-        return self.kind in ("drop-module", "loss", "align-shapes", "regularization") or (
+        return self.kind in ("drop-module", "loss", "align-shapes", "regularization", "term") or (
             self.kind == "targets" and self.value in ("standardize", "shift-1")
         )

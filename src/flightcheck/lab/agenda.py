@@ -10,7 +10,7 @@ from typing import Final
 from flightcheck.checks.base import CheckInfo, Finding
 from flightcheck.lab.diffs import diff_of
 from flightcheck.lab.experiments import STEPS, Lab
-from flightcheck.lab.questions import questions, tenth
+from flightcheck.lab.questions import questions, tenth, tenth_of_error
 from flightcheck.lab.statistics import holm
 from flightcheck.patch import Patch
 from flightcheck.recording.experiments import Experiment
@@ -29,6 +29,7 @@ _OF_WIRING: Final = ("C02", "L17", "P08", "P10", "P11", "P12")
 _OF_EVALUATIONS: Final = {"mode", "shuffle"}
 """Patches that only evaluations judge: on examples of one class at a time, the loss in training is low."""
 _LONGEST: Final = 400
+_UNBLOCKED_STEPS: Final = 200
 _LONGER: Final = 4
 """Times the steps, where the first trial of an exact finding shows nothing, or no training moved in it."""
 _MOVED: Final = 0.03
@@ -165,6 +166,8 @@ def _fix(lab: Lab, run: Run, candidate: Candidate, patches: list[Patch]) -> Expe
     steps, evaluates = max(STEPS, min(_LONGEST, int(1.5 * candidate.finding.onset_step) + 20)), False
     metrics: tuple[str, ...] = ("error", "loss")
     margin = tenth if candidate.info.code == "P01" and kinds == {"lr"} else None
+    if kinds == {"term"}:  # what it held at a constant must begin to learn, which takes longer than to get better
+        steps, margin = max(steps, _UNBLOCKED_STEPS), tenth_of_error
     if kinds & _OF_EVALUATIONS:
         metrics, evaluates = ("evaluation",), True
         steps = max(steps, _steps_of_evaluations(run))

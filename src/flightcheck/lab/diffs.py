@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from flightcheck.checks.base import Finding
-from flightcheck.lab.source_edits import with_clamped, without_call
+from flightcheck.lab.source_edits import is_expression, with_clamped, without_call
 from flightcheck.patch import Patch
 from flightcheck.recording.records import Location
 from flightcheck.recording.run import Run
@@ -63,6 +63,8 @@ def _one(patch: Patch, finding: Finding, run: Run) -> str:
         return _replaced(line, with_clamped(code, patch.value))
     if patch.kind == "loss" and code:
         return _replaced(line, re.sub(r"\b(nn\.)?NLLLoss\b", "nn.CrossEntropyLoss", code))
+    if patch.kind == "term":
+        return _weighted(finding, patch.value.rpartition(" x")[2])
     if patch.kind == "epsilon" and code:
         return _replaced(line, re.sub(r"\beps\s*=\s*[^,)]+", f"eps={patch.value}", code))
     added = _ADDED.get(str(patch)) or _ADDED.get(f"{patch.kind}:{patch.value or 'default'}") or _ADDED.get(patch.kind)
@@ -79,6 +81,16 @@ def _connected(line: Location | None, code: str, operation: str) -> str:
         given = re.sub(r"(?<![\w.])\[", "torch.stack([", without, count=1)
         return _replaced(line, without if given == without else re.sub(r"\](?=[^\]]*$)", "])", given))
     return _replaced(line, re.sub(r"\.detach\(\)|\.data\b|\.item\(\)", "", code).replace(".sample(", ".rsample("))
+
+
+def _weighted(finding: Finding, factor: str) -> str:
+    """The line that computes the term, with a factor; the term in words where more stands in that line."""
+    code, line = str(finding.evidence.get("other_code", "")), finding.evidence.get("other_line")
+    assigned = re.match(r"(\w+\s*=(?!=)\s*)([^#]+)", code)
+    alone = assigned is not None and finding.location is not None and finding.location.line != line
+    if not alone or assigned is None or not is_expression(assigned[2].strip()):
+        return f"+ {factor} * (the term in line {line})"
+    return f"- {code}\n+ {assigned[1]}{factor} * ({assigned[2].strip()})"
 
 
 def _relu(match: re.Match[str]) -> str:

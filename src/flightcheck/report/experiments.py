@@ -66,6 +66,9 @@ def patch_in_words(patch: str, run: Run) -> str:
             told.append(f"{p.value} as optimizer")
         elif p.kind == "clip" and p.value != "off":
             told.append(f"gradients clipped at norm {p.value}")
+        elif p.kind == "term":
+            place, _, factor = p.value.partition(" x")
+            told.append(f"the term in line {place.rpartition(':')[2]} times {factor}")
         elif p.kind == "epsilon":
             told.append(f"the optimizer's epsilon {p.value}")
         elif p.kind == "unfreeze":

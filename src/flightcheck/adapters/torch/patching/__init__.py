@@ -9,7 +9,17 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Final
 
 from flightcheck.adapters.torch import probes
-from flightcheck.adapters.torch.patching import batches, cuts, losses, modules, operations, precision, protocol, steps
+from flightcheck.adapters.torch.patching import (
+    batches,
+    cuts,
+    losses,
+    modules,
+    operations,
+    precision,
+    protocol,
+    steps,
+    weights,
+)
 from flightcheck.adapters.torch.patching.boundaries import Boundaries
 from flightcheck.adapters.torch.patching.scoring import Scoring
 from flightcheck.patch import Patch
@@ -37,6 +47,7 @@ INSTALLERS: Final[dict[str, Callable[[Boundaries, Patch], None]]] = {
     "swap-activation": operations.swap_activation,
     "insert-norm": modules.insert_norm,
     "loss": losses.swap,
+    "term": weights.term,
     "align-shapes": operations.align,
     "reinit": modules.reinitialize,
     "precision": precision.precision,
