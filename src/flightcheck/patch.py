@@ -35,6 +35,8 @@ KINDS: Final[dict[str, str]] = {
     "id do not count; or ``balanced=90,10``: classes are weighted by the inverse of these counts",
     "head": "the last layer has as many outputs as there are classes (``10``), under a cross-entropy",
     "axes": "``permute``: a reshape that cuts axes up moves them instead; at a line (``permute:train.py:31``)",
+    "term": "one term of the loss has another weight: its number in the sum, its line, and a factor "
+    "(``2@train.py:31 x0.02``)",
     "align-shapes": "prediction and target are given the same shape before they are compared",
     "reinit": "matrices are drawn anew: ``default`` (of their layer), ``xavier`` or ``kaiming``; biases zero",
     "precision": "``float32``: automatic mixed precision is off; ``master``: the optimizer steps on float32 copies of "
@@ -95,7 +97,7 @@ class Patch:
     @property
     def changes_the_loss(self) -> bool:
         """The value of the loss has another meaning with this patch: losses with and without it are not comparable."""
-        return self.kind in ("drop-module", "loss", "head", "align-shapes", "regularization") or (
+        return self.kind in ("drop-module", "loss", "head", "align-shapes", "regularization", "term") or (
             self.kind == "targets" and self.value not in ("permute", "finite")
         )
 

@@ -11,12 +11,17 @@ import torch.nn.functional as F
 from torch import nn
 
 from flightcheck.adapters.torch.probes.terms import shares
+from flightcheck.checks.base import Finding
+from flightcheck.lab.diffs import diff_of
+from flightcheck.patch import Patch
+from flightcheck.recording.records import Location
+from flightcheck.testing import run_of
 from tests.lab.made import CLASSES, FEATURES, Loop, batches, equal, patched
 
 LINES = {
     mark: i
     for i, line in enumerate(Path(__file__).read_text(encoding="utf-8").splitlines(), 1)
-    for mark in ("kind", "size")
+    for mark in ("kind", "size", "narrow")
     if line.endswith(f"# {mark}")
 }
 
@@ -97,3 +102,56 @@ def test_terms_without_shared_weights_are_not_compared() -> None:
 
 def test_a_single_term_is_not_asked(tmp_path: Path) -> None:
     assert looks(tmp_path, Loop(pairs=batches(96) * 3)) == []
+
+
+def test_a_term_with_another_weight(tmp_path: Path) -> None:
+    by_hand, at = Both(0.5), f"{Path(__file__).name}:{LINES['size']}"
+    by_hand()
+    tried = Both(2.0)
+    done = patched(tmp_path, f"term:2@{at} x0.25", tried)
+    assert done.applied[f"term:2@{at} x0.25"] == len(by_hand.pairs)
+    assert not done.errors
+    for one, other in zip(tried.weights, by_hand.weights, strict=True):
+        assert torch.allclose(one, other, atol=1e-6)
+
+
+@pytest.mark.parametrize("number", [1, 3])
+def test_a_term_that_stands_elsewhere_is_left_alone(tmp_path: Path, number: int) -> None:
+    control, tried = Both(0.5), Both(0.5)
+    control()
+    done = patched(tmp_path, f"term:{number}@{Path(__file__).name}:{LINES['size']} x0.25", tried)
+    assert not any(done.applied.values())
+    assert equal(control.weights, tried.weights)
+
+
+class Narrow(Both):
+    """What the second term is made of is a part of the first one, too."""
+
+    def step(self, x: torch.Tensor, y: torch.Tensor) -> None:
+        h = self.model.body(x)
+        one = F.cross_entropy(self.model.kind(h), y)
+        other = torch.sum(h.exp() - h)  # narrow
+        loss = one + self.weight * other
+        self.optimizer.zero_grad()
+        loss.backward()
+        self.optimizer.step()
+
+
+def test_only_the_term_has_another_weight_where_terms_share_their_inputs(tmp_path: Path) -> None:
+    by_hand, tried = Narrow(0.001), Narrow(0.1)
+    by_hand()
+    done = patched(tmp_path, f"term:2@{Path(__file__).name}:{LINES['narrow']} x0.01", tried)
+    assert any(done.applied.values())
+    for one, other in zip(tried.weights, by_hand.weights, strict=True):
+        assert torch.allclose(one, other, atol=1e-5)
+
+
+def test_the_weight_as_a_user_would_write_it() -> None:
+    def told(code: str, line: int = 21) -> str:
+        finding = Finding("", Location("train.py", 20), evidence={"other_code": code, "other_line": line})
+        return diff_of([Patch("term", "2@train.py:21 x0.02")], finding, run_of())
+
+    assert told("kl = a.sum(1).mean()  # nats") == "- kl = a.sum(1).mean()  # nats\n+ kl = 0.02 * (a.sum(1).mean())"
+    assert told("return rec, a.mean()") == "+ 0.02 * (the term in line 21)"
+    assert told("kl = a.sum(") == "+ 0.02 * (the term in line 21)"
+    assert told("loss = rec + kl", line=20) == "+ 0.02 * (the term in line 20)"

@@ -142,7 +142,7 @@ CAUSES: Final[tuple[Cause, ...]] = (
     _row("L11", "C11 C08 P17 P01", "loss"),
     _row("P21", "C11 C08 P17 P01", "loss"),
     _row("P31", "C11 C08 P17 P01", "loss"),
-    _row("L13", "S05 C11" + _FLAT),
+    _row("L13", "S01 S02 S05 C11 C13 P02" + _FLAT),
     _row("L15", "S05 C11 C13" + _FLAT),
     _row("L19", "P01 C08 C11 C05 C13 C22 P34" + _FLAT, "loss"),
     _row("L19", "C14", "loss", _earlier),

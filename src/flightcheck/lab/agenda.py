@@ -10,7 +10,7 @@ from typing import Final
 from flightcheck.checks.base import CheckInfo, Finding
 from flightcheck.lab.diffs import diff_of
 from flightcheck.lab.experiments import STEPS, Lab
-from flightcheck.lab.questions import questions, tenth
+from flightcheck.lab.questions import questions, tenth, tenth_of_error
 from flightcheck.lab.statistics import holm
 from flightcheck.patch import Patch
 from flightcheck.recording.experiments import Experiment
@@ -27,6 +27,7 @@ _OF_SIGNAL: Final = ("C05", "C06", "C07", "C08")
 _OF_WIRING: Final = ("C02", "L17", "P08", "P10", "P11", "P12")
 """Facts about who learns at all: where no loss tells, the share of parameters that move does."""
 _LONGEST: Final = 400
+_UNBLOCKED_STEPS: Final = 200
 _LONGER: Final = 4
 """Times the steps, where the first trial of an exact finding shows nothing, or no training moved in it."""
 _MOVED: Final = 0.03
@@ -168,6 +169,8 @@ def _fix(lab: Lab, run: Run, candidate: Candidate, patches: list[Patch]) -> Expe
     steps, evaluates = max(STEPS, min(_LONGEST, int(1.5 * candidate.finding.onset_step) + 20)), False
     metrics: tuple[str, ...] = ("error", "loss")
     margin = tenth if candidate.info.code == "P01" and kinds == {"lr"} else None
+    if kinds == {"term"}:  # what it held at a constant must begin to learn, which takes longer than to get better
+        steps, margin = max(steps, _UNBLOCKED_STEPS), tenth_of_error
     if any(p.judged_by_evaluations for p in patches):
         metrics, evaluates = ("evaluation", "answers"), True
         steps = max(steps, _steps_of_evaluations(run))

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from flightcheck.checks.base import Finding
-from flightcheck.lab.source_edits import with_axes_moved, with_clamped, without_call
+from flightcheck.lab.source_edits import is_expression, with_axes_moved, with_clamped, without_call
 from flightcheck.patch import Patch
 from flightcheck.recording.records import Location
 from flightcheck.recording.run import Run
@@ -88,6 +88,8 @@ def _one(patch: Patch, finding: Finding, run: Run) -> str:
         return _replaced(line, new) if new != code else f"+ loss = loss {by}  # before backward"
     if patch.kind == "load":
         return _renaming(finding)
+    if patch.kind == "term":
+        return _weighted(finding, patch.value.rpartition(" x")[2])
     if patch.kind == "epsilon" and code:
         return _replaced(line, re.sub(r"\beps\s*=\s*[^,)]+", f"eps={patch.value}", code))
     added = _ADDED.get(str(patch)) or _ADDED.get(f"{patch.kind}:{patch.value or 'default'}") or _ADDED.get(patch.kind)
@@ -127,6 +129,16 @@ def _renaming(finding: Finding) -> str:
     name = f'k.removeprefix("{theirs}")' if theirs else "k"
     new = f'"{ours}" + {name}' if ours else name
     return f"+ state = {{{new}: v for k, v in state.items()}}  # before it is loaded" if theirs or ours else ""
+
+
+def _weighted(finding: Finding, factor: str) -> str:
+    """The line that computes the term, with a factor; the term in words where more stands in that line."""
+    code, line = str(finding.evidence.get("other_code", "")), finding.evidence.get("other_line")
+    assigned = re.match(r"(\w+\s*=(?!=)\s*)([^#]+)", code)
+    alone = assigned is not None and finding.location is not None and finding.location.line != line
+    if not alone or assigned is None or not is_expression(assigned[2].strip()):
+        return f"+ {factor} * (the term in line {line})"
+    return f"- {code}\n+ {assigned[1]}{factor} * ({assigned[2].strip()})"
 
 
 def _relu(match: re.Match[str]) -> str:

@@ -165,6 +165,12 @@ def tenth(pair: Pair) -> float:
     return max(0.1 * (pair.untrained() - float(after.mean())), 0.01 * abs(pair.untrained()))
 
 
+def tenth_of_error(pair: Pair) -> float:
+    """L13: a tenth of the error that is left without the patch."""
+    before, _ = pair.blocks()
+    return 0.1 * abs(float(before.mean()))
+
+
 def _fivefold(pair: Pair) -> float:
     """The change achieves five times as much, and at least 5 % of the start."""
     return _times(pair, 5)

@@ -188,3 +188,12 @@ def _clamped(text: str, node: ast.expr, eps: str) -> str:
 
 def _plain(name: str) -> str:
     return name.replace("_", "").lower()
+
+
+def is_expression(code: str) -> bool:
+    """The text is one whole expression, no part of a statement over several lines."""
+    try:
+        ast.parse(code, mode="eval")
+    except SyntaxError:
+        return False
+    return True

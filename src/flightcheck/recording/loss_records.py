@@ -79,6 +79,8 @@ class LossCall:
     ignored: int = 0
     input_column_spread: float | None = None
     """Standard deviation over the batch of the predictions, mean over the other dimensions."""
+    target_column_spread: float | None = None
+    """The same of targets that are no classes, for those with a row per example."""
     input_value_op: str = ""
     """As `input_op`, where an adapter records views there: the last operation that computed values, for example
     ``SigmoidBackward0`` for ``sigmoid(x).squeeze(1)``. Empty if `input_op` already passes over views."""

@@ -78,6 +78,9 @@ def patch_in_words(patch: str, run: Run) -> str:
             told.append(f"{p.value} outputs and cross-entropy")
         elif p.kind == "accumulate":
             told.append(f"accumulated gradients times {p.value[1:]}")
+        elif p.kind == "term":
+            place, _, factor = p.value.partition(" x")
+            told.append(f"the term in line {place.rpartition(':')[2]} times {factor}")
         elif p.kind == "epsilon":
             told.append(f"the optimizer's epsilon {p.value}")
         elif p.kind == "unfreeze":

@@ -1,30 +1,25 @@
-"""Two heads on one body: the cultivar of a wine, and its proline."""
+"""A variational autoencoder of the measurements of wines."""
 
 import torch
+import torch.nn.functional as F
 from sklearn.datasets import load_wine
 from torch import nn
 
-AMOUNT = 1.0
 torch.manual_seed(0)
-data = load_wine()
-table = torch.tensor(data.data).float()
-x = ((table - table.mean(0)) / table.std(0))[:, :12]
-cultivar = torch.tensor(data.target)
-proline = (table[:, 12] - table[:, 12].mean()) / table[:, 12].std()
+table = torch.tensor(load_wine().data).float()
+x = (table - table.mean(0)) / table.std(0)
+encoder = nn.Sequential(nn.Linear(13, 48), nn.ReLU(), nn.Linear(48, 8))
+decoder = nn.Sequential(nn.Linear(4, 48), nn.ReLU(), nn.Linear(48, 13))
+optimizer = torch.optim.Adam([*encoder.parameters(), *decoder.parameters()], lr=3e-3)
 
-body = nn.Sequential(nn.Linear(12, 32), nn.ReLU(), nn.Linear(32, 32), nn.ReLU())
-kind, amount = nn.Linear(32, 3), nn.Linear(32, 1)
-model = nn.ModuleDict({"body": body, "kind": kind, "amount": amount})
-optimizer = torch.optim.Adam(model.parameters(), lr=3e-3)
-
-for step in range(160):
-    rows = torch.randperm(len(x))[:64]
-    h = body(x[rows])
-    loss_kind = nn.functional.cross_entropy(kind(h), cultivar[rows])
-    loss_amount = nn.functional.mse_loss(amount(h).squeeze(1), proline[rows])
-    loss = loss_kind + AMOUNT * loss_amount
+for step in range(240):
+    batch = x[torch.randperm(len(x))[:60]]
+    mean, log_variance = encoder(batch).chunk(2, dim=1)
+    z = mean + torch.randn_like(mean) * torch.exp(0.5 * log_variance)
+    reconstruction = F.mse_loss(decoder(z), batch, reduction="sum") / len(batch)
+    divergence = (mean**2 + log_variance.exp() - 1 - log_variance).sum(1).mean()
     optimizer.zero_grad()
-    loss.backward()
+    (reconstruction + divergence).backward()
     optimizer.step()
-    if step % 20 == 0:
-        print(f"step {step}: kind {loss_kind.item():.3f}, amount {loss_amount.item():.3f}")
+    if step % 40 == 0:
+        print(f"step {step}: reconstruction {reconstruction.item():.3f}, divergence {divergence.item():.3f}")

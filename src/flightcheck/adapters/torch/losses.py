@@ -347,6 +347,8 @@ def target_facts(function: str, target: torch.Tensor, classes: int, settings: di
     if y.numel() <= 4096:
         facts["target_distinct"] = int(torch.unique(yf).numel())
     if y.is_floating_point() and y.dim() > 1:
+        if y.shape[0] > 1:
+            facts["target_column_spread"] = float(yf.flatten(1).std(0).mean())
         facts["target_row_sum_error"] = float((yf.sum(1) - 1).abs().max())
     whole = function in ("cross_entropy", "nll_loss") and not y.is_floating_point() and 0 < classes <= 1000
     if whole and facts["target_min"] >= 0 and facts["target_max"] < classes:

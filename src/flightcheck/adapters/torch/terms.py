@@ -48,6 +48,18 @@ class _Path:
         return replace(self, coefficient=self.coefficient * factor if known else None)  # type: ignore[operator]
 
 
+@dataclass(frozen=True)
+class TermNode:
+    """One term of a loss, as long as its graph is there."""
+
+    node: Any
+    reduced: Any
+    """The node of the mean or sum that made a number of it, None without one."""
+    location: Location | None
+    of_loss: bool
+    """A loss function of the framework made it."""
+
+
 class LossTerms:
     """Remembers the constant factors of this round's graph, and writes the terms of a loss."""
 
@@ -55,8 +67,8 @@ class LossTerms:
         self.watch = watch
         self.sites: dict[Any, int] = {}
         """Node → loss site that returned it, this round."""
-        self.at_backward: Callable[[torch.Tensor, list[Any]], None] | None = None
-        """Told a loss and the nodes of its terms, before the backward."""
+        self.at_backward: Callable[[torch.Tensor, list[TermNode]], None] | None = None
+        """Told a loss and its terms, before the backward."""
         self._factors: dict[Any, float] = {}
         self._reduced: dict[Any, tuple[str, tuple[int, ...]]] = {}
         self._opaque: set[Any] = set()
@@ -105,7 +117,7 @@ class LossTerms:
             return
         terms = self._terms(loss.grad_fn, _Path(1 / scale if scale else 1.0), lines)
         if self.at_backward is not None:
-            self.at_backward(loss, [node for node, _ in terms])
+            self.at_backward(loss, [self._told(node, path, lines) for node, path in terms])
         for node, path in terms if self._records < _MOST_RECORDS else []:
             value = self._values.get(node)
             self._records += 1
@@ -115,7 +127,7 @@ class LossTerms:
                     backward=self._backwards,
                     backward_location=location,
                     operation=node.name(),
-                    location=lines.get(node if node in self.sites else path.reduced) or lines.get(node),
+                    location=self._line(node, path, lines),
                     site=self.sites.get(node, -1),
                     coefficient=path.coefficient,
                     value=self.value_of(node),
@@ -128,6 +140,13 @@ class LossTerms:
                     weight_location=path.weighted,
                 )
             )
+
+    def _line(self, node: Any, path: _Path, lines: dict[Any, Any]) -> Location | None:
+        found: Location | None = lines.get(node if node in self.sites else path.reduced) or lines.get(node)
+        return found
+
+    def _told(self, node: Any, path: _Path, lines: dict[Any, Any]) -> TermNode:
+        return TermNode(node, path.reduced, self._line(node, path, lines), node in self.sites)
 
     def value_of(self, node: Any) -> float | None:
         """The value of a term, or the mean of its elements, where it was seen in this round."""

@@ -9,6 +9,7 @@ from typing import Any, Final
 import numpy as np
 
 from flightcheck.checks.base import Check, Finding, NotApplicable, NotEnoughEvidence, Param, check
+from flightcheck.checks.loss._outweighed import Outweighed, outweighed
 from flightcheck.recording.loss_records import LossTerm
 from flightcheck.recording.run import Run
 
@@ -39,29 +40,43 @@ def _sites(run: Run) -> set[int]:
     "loss-terms-unbalanced",
     severity="warn",
     evidence="H",
-    needs=("Probe", "loss_terms"),
-    fix="Give the terms gradients of like size: scale the targets, or weigh the small term more.",
-    preview=True,
+    needs=("loss_terms", "loss_calls", "Probe"),
+    fix="Give the terms gradients of like size: reduce them alike, scale the targets, or weigh the small term more.",
 )
 class LossTermsUnbalanced(Check):
-    """A term of the loss pulls on the weights that it shares with the others a hundred times less than they do.
+    """A term of the loss pulls on the weights that it shares with the others many times less than they do.
 
     ## What it checks
-    In a trial, at every twentieth step: the gradient of each term by itself, with its weight, on the parameters that
-    several terms reach. A term that compares a prediction with a target of the data has less than a hundredth of the
-    sum of the norms in three looks or more of five, and its value stays above a tenth of that of the first look.
-    Values of the terms are never compared with each other.
+    A loss that is the mean over all values of an example (the squared error of an image), in a sum with a term that is
+    not divided by their number (a divergence that is summed over the latent variables, a penalty on activations):
+    reported if the term has the weight of eight values or more in all of the first steps, and the predictions at the
+    end of the watch are as good as the same for all examples. A trial multiplies the term by one over the number of
+    values: the error of the predictions, which then begins to fall, is the proof.
+
+    As advice, between losses of several tasks: in a trial, at every twentieth step, the gradient of each term by
+    itself, with its weight, on the parameters that several terms reach. A term that compares a prediction with a target
+    of the data has less than a hundredth of the sum of the norms in three looks or more of five, and its value stays
+    above a tenth of that of the first look. Values of the terms are never compared with each other.
     ## Why it matters
-    The shared layers learn one task only. The other one is left to its own head.
+    The shared layers learn one task only. The other one is left to its own head. In a variational autoencoder the
+    latent variables then tell nothing (posterior collapse), and the decoder answers with the mean of the data.
     ## How to fix
-    Standardize the targets of the large term, or raise the weight of the small one until both gradients are alike.
+    Sum over the values of an example, average over examples, in all terms alike. For several tasks: standardize the
+    targets of the large term, or raise the weight of the small one until both gradients are alike.
     ## Source
-    Article, section 2; Chen et al. 2018, GradNorm (norms of the terms' gradients); catalogue L13; limits ours.
+    Article, section 2; Kingma and Welling 2014 (both parts of the bound are sums over an example); Higgins et al. 2017,
+    beta-VAE (the weight of the divergence grows with the number of values); Chen et al. 2018, GradNorm (norms of the
+    terms' gradients); catalogue L13; limits ours.
     ## Known false alarms
-    Terms that are meant to be small. Those with a weight below 0.01 in the code are left out, and so are penalties,
-    divergences between predictions, and the losses of GANs and of reinforcement learning.
+    A divergence whose weight a schedule raises is left out, and so is one with a weight of its own that makes up for
+    the mean. A training that is so slow that its predictions are still the same for all examples is told apart by the
+    trial only. Terms that are meant to be small. Those with a weight below 0.01 in the code are left out, and so are
+    penalties, divergences between predictions, and the losses of GANs and of reinforcement learning.
     """
 
+    values = Param(8, "of an example: with fewer, mean and sum differ by less than what users weigh by hand")
+    ratio = Param(8, "beta-VAEs use 1 to 10 (Higgins et al. 2017), and their own loss is a sum")
+    spread = Param(0.25, "of the targets' spread: predictions explain less than 6 % of the variance")
     share = Param(0.01, "of the sum of the norms; catalogue L13")
     looks = Param(5, "twentieth steps that were looked at")
     most = Param(3, "of five looks: one batch may have no example of a task")
@@ -71,6 +86,10 @@ class LossTermsUnbalanced(Check):
     def __call__(self, run: Run) -> Iterator[Finding]:
         if run.in_regime("gan", "reinforcement"):
             raise NotApplicable("the terms belong to players, or to a policy and its critic")
+        found = outweighed(run, self.values.value, self.ratio.value)
+        if found is not None and found.spread < self.spread.value:
+            yield self._outweighed(found)
+            return
         if not has_several_terms(run):
             raise NotApplicable("no loss with two terms that compare predictions with targets")
         looks = [look["terms"] for look in run.probe("terms").result["looks"]]
@@ -86,6 +105,29 @@ class LossTermsUnbalanced(Check):
             if self._neglected([look[i] for look in looks]):
                 yield self._finding(run, looks, i, term)
                 return
+
+    @staticmethod
+    def _outweighed(found: Outweighed) -> Finding:
+        site, at, per = found.loss, found.term.location or found.term.backward_location, found.values
+        where = f"the term in line {at.line}" if at is not None else "another term"
+        factor = 1 / max(per, found.ratio)
+        patch = f"term:{found.number}@{Path(at.file).name}:{at.line} x{factor:.3g}" if at is not None else ""
+        return Finding(
+            f"{site.function} is the mean over the {per} values of an example and {where} is not divided by their "
+            f"number: it weighs as much as {found.ratio:.3g} values, and in step {found.step} predictions differ "
+            f"between examples by {found.spread:.0%} of what the targets do.",
+            location=site.location,
+            evidence={
+                "ratio": found.ratio,
+                "values": per,
+                "spread": found.spread,
+                "other_line": at.line if at is not None else 0,
+                "other_code": at.code if at is not None else "",
+            },
+            fix=f"Sum {site.function} over the {per} values of an example and average over examples, as in "
+            f'reduction="sum" and a division by the size of the batch; or multiply {where} by {factor:.2g}.',
+            patch=patch,
+        )
 
     def _is_meant_to_be_small(self, term: LossTerm) -> bool:
         return term.penalty or (term.coefficient is not None and abs(term.coefficient) < self.weight.value)
@@ -107,6 +149,7 @@ class LossTermsUnbalanced(Check):
             f"{site.function} in line {looks[0][i]['line']} makes {shares[i]:.2g} of the gradients on the shared "
             f"weights, the term in line {other['line']} {shares[largest]:.0%} (median of {len(looks)} steps), and "
             f"its value goes from {values[0]:.3g} to {values[-1]:.3g}.",
+            severity="info",  # one task may be meant to lead
             location=term.location,
             evidence={"share": float(shares[i]), "largest": float(shares[largest]), "values": values},
         )

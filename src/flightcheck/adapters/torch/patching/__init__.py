@@ -27,6 +27,7 @@ from flightcheck.adapters.torch.patching import (
     samplers,
     steps,
     targets,
+    weights,
 )
 from flightcheck.adapters.torch.patching.boundaries import Boundaries
 from flightcheck.adapters.torch.patching.scoring import Scoring
@@ -77,6 +78,7 @@ INSTALLERS: Final[dict[str, Callable[[Boundaries, Patch], None]]] = {
     "head": heads.classes,
     "loss": _loss,
     "axes": layouts.axes,
+    "term": weights.term,
     "align-shapes": operations.align,
     "reinit": modules.reinitialize,
     "precision": precision.precision,

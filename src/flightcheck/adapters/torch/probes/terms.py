@@ -13,6 +13,7 @@ import torch
 
 from flightcheck.adapters.torch.patching.boundaries import Boundaries
 from flightcheck.adapters.torch.probes.sources import as_written
+from flightcheck.adapters.torch.terms import TermNode
 from flightcheck.patch import Patch
 from flightcheck.recording.experiments import Probe
 
@@ -26,7 +27,8 @@ def install(b: Boundaries, patch: Patch) -> None:
     looks: list[dict[str, Any]] = []
     b.observer.keep_learning()
 
-    def look(loss: torch.Tensor, nodes: list[Any]) -> None:
+    def look(loss: torch.Tensor, found: list[TermNode]) -> None:
+        nodes = [term.node for term in found]
         if b.observer.watch.step % _EVERY or not 2 <= len(nodes) <= _MOST_TERMS:
             return
         models = [m for root in b.observer.discovery.roots.values() if (m := root.module()) is not None]

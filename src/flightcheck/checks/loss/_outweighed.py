@@ -1,0 +1,123 @@
+"""A loss that is the mean over all values of an example, beside a term that is not divided by their number."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from flightcheck.recording.loss_records import LossCall, LossSite, LossTerm
+from flightcheck.recording.run import Run
+
+_OF_VALUES: Final = {
+    "mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss", "binary_cross_entropy", "binary_cross_entropy_with_logits",
+}  # fmt: skip
+"""Losses that compare value by value."""
+_LATE: Final = 5
+_FEWEST: Final = 3
+
+
+@dataclass(frozen=True)
+class Outweighed:
+    """A term of the user's own arithmetic, and the loss that it outweighs."""
+
+    loss: LossSite
+    term: LossTerm
+    number: int
+    """Of the term in the sum, from 1."""
+    ratio: float
+    """The term's weight for an example over that of one of its values in the loss."""
+    values: int
+    """Values of an example."""
+    spread: float
+    """How far predictions differ between examples at the end of the watch, over how far the targets do."""
+    step: int
+    """The last step at which that was seen."""
+
+
+def outweighed(run: Run, values: float, ratio: float) -> Outweighed | None:
+    """The strongest of them, with at least so many values and such a ratio; None if there is none."""
+    backwards: dict[int, list[LossTerm]] = {}
+    for term in run.loss_terms:
+        backwards.setdefault(term.backward, []).append(term)
+    sums = [terms for terms in backwards.values() if len(terms) > 1]
+    found = []
+    for site in (s for s in run.loss_sites if s.function in _OF_VALUES and s.location is not None):
+        calls = [c for c in run.training_calls(site.function) if c.site == site.index]
+        batch, per = _sizes(calls)
+        if batch < 2 or per < values:
+            continue
+        like = [terms for terms in sums if _mean_of(site, terms, batch * per) is not None]
+        for number in range(1, len(like[0]) + 1 if like else 1):
+            weight = _weight(run, site, like, number, (batch, per))
+            own = abs((_mean_of(site, like[0], batch * per) or 0.0) * batch)
+            if own and weight >= ratio * own:
+                end = _late(calls)
+                if end is not None:
+                    term = like[0][number - 1]
+                    found.append(Outweighed(site, term, number, weight / own, per, end[0], end[1]))
+    return max(found, key=lambda o: o.ratio, default=None)
+
+
+def _sizes(calls: Sequence[LossCall]) -> tuple[int, int]:
+    """Examples of a batch, and values of an example; zeros if it varies, or targets are predictions."""
+    shapes = {tuple(c.input_shape) for c in calls[:_LATE]}
+    if len(shapes) != 1 or any(c.target_requires_grad or c.input_shape != c.target_shape for c in calls):
+        return 0, 0
+    shape = shapes.pop()
+    return (shape[0], math.prod(shape[1:])) if len(shape) > 1 else (0, 0)
+
+
+def _is_of(site: LossSite, term: LossTerm) -> bool:
+    if site.settings.get("handmade"):
+        return term.site < 0 and term.location == site.location
+    return term.site == site.index
+
+
+def _mean_of(site: LossSite, terms: Sequence[LossTerm], elements: int) -> float | None:
+    """The weight of one of the `elements` in the sum, where their mean is one of the terms; else None."""
+    own = [t for t in terms if _is_of(site, t)]
+    by_mean = [t for t in own if math.prod(t.averaged or [0]) == elements and t.numel == elements]
+    if len(by_mean) == 1:
+        return by_mean[0].coefficient
+    if site.settings.get("handmade") or site.settings.get("reduction", "mean") != "mean" or len(own) != 1:
+        return None
+    return own[0].coefficient / elements if own[0].coefficient and own[0].numel == 1 else None
+
+
+def _weight(run: Run, site: LossSite, sums: Sequence[Sequence[LossTerm]], number: int, sizes: tuple[int, int]) -> float:
+    """The weight of an example in a term of the user's arithmetic, the same in all rounds seen; 0 for other terms."""
+    if any(len(terms) < number for terms in sums):
+        return 0.0
+    same = [terms[number - 1] for terms in sums]
+    term, batch = same[0], sizes[0]
+    compared = {s.index for s in run.loss_sites if s.function != "kl_div"}
+    by_hand = {s.location for s in run.loss_sites if s.settings.get("handmade") and s.location != site.location}
+    if any(t.penalty or t.site in compared or t.location in by_hand for t in same):
+        return 0.0
+    if any(_is_of(site, t) and _is_whole(t, math.prod(sizes)) for t in same):
+        return 0.0
+    if term.coefficient is None or any(t.coefficient != term.coefficient or t.location != term.location for t in same):
+        return 0.0  # a schedule raises it
+    if term.numel == 1:
+        return abs(term.coefficient)
+    return abs(term.coefficient) * batch if term.numel % batch == 0 else 0.0
+
+
+def _is_whole(term: LossTerm, elements: int) -> bool:
+    """The term is the loss itself: of two terms by hand in the same line, only the size tells which."""
+    return term.site >= 0 or math.prod(term.averaged or [0]) == elements
+
+
+def _late(calls: Sequence[LossCall]) -> tuple[float, int] | None:
+    """Over the last calls of the watch: the spread of predictions over that of the targets."""
+    last = calls[-1].step if calls else 0
+    late = [c for c in calls if c.step > last / 2 and c.input_column_spread is not None and c.target_column_spread]
+    late = late[-_LATE:]
+    shares = [(c.input_column_spread or 0.0) / c.target_column_spread for c in late if c.target_column_spread]
+    if len(shares) < _FEWEST or not np.isfinite(shares).all():
+        return None
+    return float(np.median(shares)), late[-1].step
