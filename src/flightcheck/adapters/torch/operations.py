@@ -69,6 +69,8 @@ class Operations(TorchFunctionMode):
         self.comparisons = Metrics(watch)
         self.compared: Callable[[Any, Any], None] = lambda one, other: None
         """Told the two sides of every comparison without gradients."""
+        self.gradient_read: Callable[[torch.Tensor], None] = lambda tensor: None
+        """Told the tensors whose ``grad`` is read."""
         self.padding_values: set[int] = set()
         """Whole numbers that ``pad_sequence`` filled rows up with."""
         self.active = False
@@ -142,8 +144,11 @@ class Operations(TorchFunctionMode):
                 self.discovery.note_frozen(args[0], line)
             return
         if name == "__get__":
-            if getattr(getattr(func, "__self__", None), "__name__", "") == "data":
+            attribute = getattr(getattr(func, "__self__", None), "__name__", "")
+            if attribute == "data":
                 self._cut("data", args[0])
+            elif attribute == "grad":
+                self.gradient_read(args[0])
             return
         if name in _IN_PLACE_FILLS and self.watch.step == 0:
             target = args[0] if args else kwargs.get("tensor")
