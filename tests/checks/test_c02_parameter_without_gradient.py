@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from flightcheck.recording.records import Call, GraphCut, ModuleInfo
+from flightcheck.recording.records import Call, GraphCut, ModuleInfo, OptimizerInfo
 from flightcheck.testing import run_of, verdict_of
-from tests.checks._network import line, network, with_parameters
+from tests.checks._network import OPTIMIZER, line, network, with_parameters
 
 NO_GRADIENT: dict[str, Any] = {"gradients_seen": 0, "gradients_nonzero": 0, "in_graph": False}
 CUT = GraphCut("detach", line(40), 0, [0, 1])
@@ -98,3 +98,18 @@ def test_a_sample_without_gradient_is_told_apart() -> None:
     (finding,) = verdict_of("C02", run_of(*with_parameters(network(4), 0, 1, **NO_GRADIENT), cut)).findings
     assert finding.fix.startswith("Draw with rsample() in train.py:40")
     assert finding.patch == "keep-graph:train.py:40"
+
+
+def test_a_group_of_its_own_that_learnt_only_in_an_earlier_phase_fails() -> None:
+    first = replace(OPTIMIZER, parameters=[0, 1], steps=50)
+    groups = [{"lr": 1e-3, "parameters": 2}, {"lr": 1e-3, "parameters": 2}]
+    then = OptimizerInfo(
+        1, "Adam", line(95), groups, parameters=[0, 1, 2, 3], steps=50, created_at_step=50, gradient_looks=20,
+        cut_off=[0, 1],
+    )  # fmt: skip
+    records = [r for r in with_parameters(network(4), 0, 1, 2, 3, optimizers=[1]) if r is not OPTIMIZER]
+    (finding,) = verdict_of("C02", run_of(*records, first, then, CUT)).findings
+    assert (finding.location, finding.parameters, finding.onset_step) == (line(40), (0, 1), 50)
+    # One group for all: what was trained before may be meant to stay.
+    together = replace(then, groups=[{"lr": 1e-3, "parameters": 4}])
+    assert verdict_of("C02", run_of(*records, first, together, CUT)).status == "pass"

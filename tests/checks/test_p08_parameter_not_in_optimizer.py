@@ -84,3 +84,10 @@ def test_stale_tensors_are_left_to_p10() -> None:
 def test_inconclusive_and_skipped() -> None:
     assert verdict_of("P08", run_of(ROOT, ENCODER, HEAD, replace(ADAM, steps=0), HELD, FREE)).status == "inconclusive"
     assert verdict_of("P08", run_of(ROOT, ENCODER, HEAD, FREE)).status == "skipped"
+
+
+def test_a_tensor_that_no_module_registers_fails_at_its_line() -> None:
+    loose = ParameterInfo(7, "Net.pos", -1, [4, 4], "matrix", in_graph=True, location=HEAD_LINE)
+    (finding,) = verdict_of("P08", run_of(*BASE, loose)).findings
+    assert (finding.location, finding.parameters) == (HEAD_LINE, (7,))
+    assert verdict_of("P08", run_of(*BASE, replace(loose, in_graph=False))).status == "pass"

@@ -255,7 +255,7 @@ def test_a_frozen_layer_learns_and_its_siblings_stay_frozen(tmp_path: Path, hold
     assert done.applied == {f"unfreeze:{name}.2": 1}
     assert not torch.equal(model[2].weight, before[2])
     assert torch.equal(model[0].bias, before[1])
-    assert len(loop.optimizer.param_groups) == (1 if holds else 2)
+    assert any(p is model[2].weight for g in loop.optimizer.param_groups for p in g["params"])
     other = patched(tmp_path, "unfreeze:teacher.2", Loop())
     assert "no place at which it could act" in other.trained.failure
 
@@ -310,3 +310,27 @@ def test_a_patch_without_a_place_says_so(tmp_path: Path, patch: str) -> None:
     done = patched(tmp_path, patch, loop)
     assert done.trained.failure == f"{patch}: this training has no place at which it could act"
     assert loop.losses == plain.losses
+
+
+def test_a_tensor_of_no_module_is_added_beside_a_schedule(tmp_path: Path) -> None:
+    class Shifted(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.shift = nn.Parameter(torch.zeros(CLASSES)).unsqueeze(0)
+            self.layer = nn.Linear(FEATURES, CLASSES)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            y: torch.Tensor = self.layer(x) + self.shift
+            return y
+
+    loop = Loop(Shifted())
+    schedule = torch.optim.lr_scheduler.LambdaLR(loop.optimizer, lambda step: 0.9**step)
+
+    def run() -> None:
+        for x, y in loop.pairs:
+            loop.step(x, y)
+            schedule.step()
+
+    done = patched(tmp_path, "add-parameters", run)
+    assert done.applied == {"add-parameters": 1}
+    assert loop.model.shift.abs().min() > 0

@@ -281,14 +281,26 @@ class Cut(nn.Module):
             h = h.detach()  # the cut
         elif self.how == "data":
             h = h.data
+        elif self.how == "write":
+            given, h = h, torch.zeros_like(h)
+            h.data.add_(given)  # the write
         return self.second(h)
 
 
-LINE = next(i for i, line in enumerate(SOURCE.splitlines(), 1) if line.endswith("# the cut"))
+LINE, WRITE = (
+    next(i for i, line in enumerate(SOURCE.splitlines(), 1) if line.endswith(f"# the {what}"))
+    for what in ("cut", "write")
+)
 
 
 @pytest.mark.parametrize(
-    ("how", "patch"), [("detach", "keep-graph"), ("data", "keep-graph"), ("detach", f"keep-graph:{HERE}:{LINE}")]
+    ("how", "patch"),
+    [
+        ("detach", "keep-graph"),
+        ("data", "keep-graph"),
+        ("detach", f"keep-graph:{HERE}:{LINE}"),
+        ("write", f"keep-graph:{HERE}:{WRITE}"),
+    ],
 )
 def test_the_graph_is_kept(tmp_path: Path, how: str, patch: str) -> None:
     control, loop = Loop(Cut("")), Loop(Cut(how))

@@ -66,6 +66,8 @@ def _one(patch: Patch, finding: Finding, run: Run) -> str:
         return f"- {code}\n+ # the same line {'after' if '.step(' in code else 'before'} loss.backward()"
     if str(patch) == "mode:batchnorm" and finding.evidence.get("eval_line") and code:
         return f"- {code}"
+    if patch.kind == "add-parameters" and "unregistered" in finding.evidence and code:
+        return f"- {code}\n+ # the same with nn.Parameter(…) around the whole value, in an attribute of the module"
     if patch.kind == "mode" and "functional dropout" in finding.evidence.get("modes", ()):
         return "+ training=self.training  # in the call of dropout"
     if patch.kind == "keep-state":

@@ -204,6 +204,11 @@ class OptimizerInfo:
     one: the same number of parameters and the same learning rate in the first group. None if there was none."""
     state_drops: int = 0
     """Times that its ``state`` held entries for fewer parameters at a step than after the step before."""
+    gradient_looks: int = 0
+    """Steps in which its gradients were looked at."""
+    cut_off: list[int] = field(default_factory=list)
+    """Parameters that had no gradient in any of these steps and were reached by no loss since its first one, although
+    they want one and an optimizer that stepped before, and no more, held them."""
     closure: bool = False
 
 

@@ -315,6 +315,18 @@ class Discovery:
         """Change a parameter's record; it is written at the next save."""
         self.parameters[index] = dataclasses.replace(self.parameters[index], **changes)
 
+    def loose(self, tensor: torch.Tensor, name: str, location: Location | None) -> None:
+        """A tensor that the loss reaches and no module registers."""
+        if self.parameter_index(tensor) is None:
+            index = self._register_parameter(tensor, name, None)
+            self.update_parameter(index, in_graph=True, location=location)
+
+    def not_loose(self, tensor: torch.Tensor) -> None:
+        """Somebody trains it after all."""
+        index = self.parameter_index(tensor)
+        if index is not None and not self.parameters[index].optimizers:
+            self.update_parameter(index, in_graph=False)
+
     def note_frozen(self, parameter: torch.Tensor, line: Location) -> None:
         """Its ``requires_grad`` was set to False here."""
         self.frozen.note(parameter, line)

@@ -22,6 +22,7 @@ from flightcheck.adapters.torch.discovery import Discovery
 from flightcheck.adapters.torch.forward import Forward
 from flightcheck.adapters.torch.graph import NodeLines, leaves_of
 from flightcheck.adapters.torch.loaders import Loaders
+from flightcheck.adapters.torch.loose_leaves import LooseLeaves
 from flightcheck.adapters.torch.losses import Losses
 from flightcheck.adapters.torch.nonfinite import NonFiniteOrigin
 from flightcheck.adapters.torch.operations import Operations
@@ -77,6 +78,8 @@ class TorchObserver:
         self.discovery = Discovery(watch)
         self.checkpoints = Checkpoints(watch, self.discovery)
         self.operations = Operations(watch, self.discovery)
+        self.loose = LooseLeaves(watch, self.discovery)
+        self.operations.gradient_read = self.loose.care
         self.losses = Losses(watch, self.discovery, self.operations)
         self.loss_line: Location | None = None
         """The line of the last operation that made a value on which backward was called."""
@@ -164,6 +167,7 @@ class TorchObserver:
         for call in self.forward.training_resumes():
             call.root.train_calls += 1
             call.root.call_location = call.root.call_location or call.location
+            self.loose.care(*(ref() for _, ref in call.inputs))
             self.protocol.record("forward", call.root.info.index, call.location, **call.data)
         self.loaders.trained()
         self.protocol.before_backward()
@@ -186,7 +190,9 @@ class TorchObserver:
         if not self.watch.learning:
             return None
         self.discovery.refresh_roots()
-        reached = {i for leaf in leaves_of(loss) if (i := self.discovery.parameter_index(leaf)) is not None}
+        leaves = leaves_of(loss)
+        reached = {i for leaf in leaves if (i := self.discovery.parameter_index(leaf)) is not None}
+        self.loose.reached(loss, leaves, self.operations.lines)
         for index in reached:
             if not self.discovery.parameters[index].in_graph:
                 self.discovery.update_parameter(index, in_graph=True)
@@ -214,8 +220,9 @@ class TorchObserver:
             for root in self.discovery.roots.values():
                 self.statistics.foreign_gradients(root.parameter_indices)
 
-    def differentiated(self) -> None:
+    def differentiated(self, inputs: Any = ()) -> None:
         """``torch.autograd.grad`` was called."""
+        self.loose.care(inputs)
         self.protocol.grads_called += 1
         self.forward.training_resumes()
         if self.optimizers.steps_total == 0 and self.protocol.backwards == 0:
@@ -354,6 +361,7 @@ class TorchObserver:
         self.watch.writer.flush(force=True)
 
     def _save_records(self, final: bool = False) -> None:
+        self.loose.check()
         self.discovery.save_parameters()
         self.losses.save()
         self.loaders.save()

@@ -9,6 +9,7 @@ PyTorch look whether a mode is active, and would compute in another order).
 from __future__ import annotations
 
 import dataclasses
+import weakref
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
@@ -45,7 +46,8 @@ _IN_PLACE_FILLS: Final = {
     "fill_", "zero_", "copy_", "normal_", "uniform_", "trunc_normal_", "constant_", "zeros_", "ones_", "mul_", "div_",
     "xavier_uniform_", "xavier_normal_", "kaiming_uniform_", "kaiming_normal_", "orthogonal_", "eye_",
 }  # fmt: skip
-_WALKED_PER_LINE: Final = 2
+_WALKED_PER_LINE: Final = 8
+"""Passes of a line whose tensor is followed: a function may be called for several parts of a model."""
 _MOST_PADDINGS: Final = 8
 _WALK_LIMIT: Final = 4000
 
@@ -72,6 +74,8 @@ class Operations(TorchFunctionMode):
         self.reshapes = Reshapes(watch)
         self.compared: Callable[[Any, Any], None] = lambda one, other: None
         """Told the two sides of every comparison without gradients."""
+        self.gradient_read: Callable[[torch.Tensor], None] = lambda tensor: None
+        """Told the tensors whose ``grad`` is read."""
         self.padding_values: set[int] = set()
         """Whole numbers that ``pad_sequence`` filled rows up with."""
         self.active = False
@@ -80,6 +84,8 @@ class Operations(TorchFunctionMode):
         """It looks at all operations, not at losses written by hand alone."""
         self._cuts: dict[tuple[str, Location | None], GraphCut] = {}
         self._broadcasts: dict[tuple[str, Location | None], Broadcast] = {}
+        self._data: weakref.ref[torch.Tensor] | None = None
+        """What ``tensor.data`` gave last: what is written into it, the tensor does not learn of."""
         self._served: dict[int, set[int]] = {}
         """Activation module (by identity) → layers whose output it was given."""
 
@@ -148,13 +154,19 @@ class Operations(TorchFunctionMode):
         if name in LAYOUT_OPERATIONS:
             self.reshapes.look(name, func, args, result, bool(self.modules))
         if name == "__get__":
-            if getattr(getattr(func, "__self__", None), "__name__", "") == "data":
+            attribute = getattr(getattr(func, "__self__", None), "__name__", "")
+            if attribute == "data":
                 self._cut("data", args[0])
+                self._data = weakref.ref(result)
+            elif attribute == "grad":
+                self.gradient_read(args[0])
             return
         if name in _IN_PLACE_FILLS and self.watch.step == 0:
             target = args[0] if args else kwargs.get("tensor")
             if isinstance(target, torch.Tensor):
                 self._note_write(target)
+        if self._data is not None and (name == "__setitem__" or (name.endswith("_") and name[-2:] != "__")):
+            self._written_past(args)
         if name in _CUTS:
             self._cut(_CUTS[name], args[0] if args else None)
         elif not torch.is_grad_enabled() and isinstance(result, torch.Tensor) and result.is_floating_point():
@@ -216,6 +228,16 @@ class Operations(TorchFunctionMode):
         if operation == "data" and tensors[0].grad_fn is None:
             return  # p.data of a parameter: an optimizer or an initialization, not a cut
         self.note_cut(operation, [leaf for t in tensors for leaf in leaves_of(t, _WALK_LIMIT)])
+
+    def _written_past(self, args: Any) -> None:
+        """``x.data.index_add_(0, i, values)``, ``x.data[i] = values``: `x` learns nothing of the values' graph."""
+        data = self._data() if self._data is not None else None
+        target = args[0] if args else None
+        if data is None or not isinstance(target, torch.Tensor) or not (target is data or target._base is data):
+            return
+        for value in args[1:]:
+            if value is not target and _node_of(value) is not None:
+                self._cut("data", value)
 
     def _left(self, given: Any) -> None:
         """What is computed under ``no_grad`` from a tensor of the graph leaves it, as in distributions' `sample`."""

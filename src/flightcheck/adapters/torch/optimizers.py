@@ -51,6 +51,10 @@ class Held:
     first_step: int = -1
     last_step: int = -1
     """Rounds of its first and latest step."""
+    looks: int = 0
+    """Steps in which its gradients were looked at."""
+    lively: set[int] = field(default_factory=set)
+    """Parameters that had a gradient then, or wanted none, or that the graph of a loss led to."""
     state_entries: int = 0
     state_drops: int = 0
     state_loaded: bool = False
@@ -138,7 +142,7 @@ class Optimizers:
             condition_location=held.condition_location,
             lr_write_location=held.lr_write_location,
             closure=held.closure, state_drops=held.state_drops, state_loaded=held.state_loaded,
-            state_read_location=held.state_read_location,
+            state_read_location=held.state_read_location, gradient_looks=held.looks, cut_off=self._cut_off(held),
         )  # fmt: skip
         self.watch.writer.put(held.info, held.info.index)
 
@@ -149,6 +153,13 @@ class Optimizers:
         entries = len(optimizer.state)
         held.state_drops += entries < held.state_entries
         held.state_entries = entries
+
+    def _cut_off(self, held: Held) -> list[int]:
+        """Parameters without a gradient that learnt in an earlier phase, with an optimizer that steps no more."""
+        others = [h for h in self.held if h is not held and h.steps]
+        before = {i for h in others if h.last_step < held.first_step for i in h.indices}
+        still = {i for h in others if h.last_step >= held.first_step for i in h.indices}
+        return [i for i in held.distinct if i in before and i not in still and i not in held.lively]
 
     def state_read(self, read: Any, location: Location | None) -> None:
         """`read` came from a file: remember the shape of the optimizer states inside it."""

@@ -63,6 +63,7 @@ class Protocol:
             if held.optimizer() is None:
                 continue
             held.backwards += 1
+            held.lively.update(reached or ())
             if reached is None or set(reached).intersection(held.indices):
                 held.pending = True
                 held.last = "backward"

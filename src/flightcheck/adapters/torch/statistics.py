@@ -40,10 +40,17 @@ class Statistics:
             How many gradients are there and not all zero (-1 where this round is not measured), and their total L2
             norm (NaN or inf as they are).
         """
-        if not (self.watch.norms or self.watch.sampled):
+        if not (self.watch.norms or self.watch.sampled or self.watch.learning):
             return -1, 0.0
         indices = held.distinct
-        gradients = [p.grad if (p := self.discovery.parameter_refs[i]()) is not None else None for i in indices]
+        parameters = [self.discovery.parameter_refs[i]() for i in indices]
+        gradients = [p.grad if p is not None else None for p in parameters]
+        held.looks += 1
+        held.lively.update(
+            i for i, p, g in zip(indices, parameters, gradients) if g is not None or p is None or not p.requires_grad
+        )
+        if not (self.watch.norms or self.watch.sampled):
+            return -1, 0.0
         norms = iter(norms_of([g for g in gradients if g is not None]))
         row, counts = self._rows["grad"], self.discovery.counts
         nonzero, squares = 0, 0.0

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from flightcheck.checks.base import Check, Finding, NotApplicable, NotEnoughEvidence, Param, check
 from flightcheck.checks.depth import common_path, most_common, where
-from flightcheck.recording.records import GraphCut, ModuleInfo, ParameterInfo
+from flightcheck.recording.records import GraphCut, ModuleInfo, OptimizerInfo, ParameterInfo
 from flightcheck.recording.run import Run
 
 REPAIRABLE = ("detach", "data", "sample", "no_grad", "tensor", "item", "numpy")
@@ -27,7 +28,8 @@ class ParameterWithoutGradient(Check):
 
     ## What it checks
     In at least 8 steps the gradient of a parameter was None, or zero in every element, although an optimizer that
-    steps holds it. Parameters behind the same cut of the graph are one finding, on the line of the cut.
+    steps holds it. Parameters behind the same cut of the graph are one finding, on the line of the cut. Of parameters
+    that were trained before with another optimizer, those count that the present one holds in a group of their own.
     ## Why it matters
     The part of the model behind the cut keeps its random values for ever, while the rest learns around it.
     ## How to fix
@@ -37,7 +39,8 @@ class ParameterWithoutGradient(Check):
     mltest and torchtest (all trainable variables must change); 47 of 365 silent bugs of the PyTorch forum are cuts.
     ## Known false alarms
     A part fixed on purpose but still in the optimizer. Modules never called, heads that no loss uses yet, target
-    networks, experts not routed to and frozen parts in eval mode are info at most.
+    networks, experts not routed to and frozen parts in eval mode are info at most. A part that was trained before in
+    the same script and is held together with a part that learns is not reported: it may be meant to stay.
     """
 
     checks = Param(
@@ -45,7 +48,7 @@ class ParameterWithoutGradient(Check):
     )
 
     def __call__(self, run: Run) -> Iterator[Finding]:
-        trained = [p for p in run.parameters if run.trained(p)]
+        trained = [_of_last_phase(run, p) for p in run.parameters if run.trained(p)]
         if not trained:
             raise NotApplicable("no optimizer that steps holds a parameter")
         if _cleared_before_step(run):
@@ -96,7 +99,30 @@ class ParameterWithoutGradient(Check):
             else f"Let the loss depend on the output of {place}, or take its parameters out of the optimizer.",
             patch=f"keep-graph:{where(cut.location)}" if cut and cut.operation in REPAIRABLE else "",
             parameters=tuple(p.index for p in group),
+            onset_step=max((o.created_at_step for o in run.optimizers if group[0].index in o.cut_off), default=0),
         )
+
+
+def _of_last_phase(run: Run, p: ParameterInfo) -> ParameterInfo:
+    """As if it had never learnt, where it did with an optimizer that steps no more and gets nothing with this one."""
+    later = next((o for o in run.optimizers if p.index in o.cut_off), None)
+    if later is None or not _listed(later):
+        return p
+    return replace(p, in_graph=False, gradients_seen=0, gradients_nonzero=0, gradient_checks=later.gradient_looks)
+
+
+def _listed(optimizer: OptimizerInfo) -> bool:
+    """Some of its groups hold nothing but what is cut off: nobody lists on purpose what is to stay fixed.
+
+    Where all parameters of a model were given at once, what was trained before may be meant to stay as it is.
+    """
+    start = 0
+    for group in optimizer.groups if len(optimizer.groups) > 1 else ():
+        inside = optimizer.parameters[start : start + group.get("parameters", 0)]
+        start += len(inside)
+        if inside and set(inside) <= set(optimizer.cut_off):
+            return True
+    return False
 
 
 def _cut_of(cuts: list[GraphCut], parameter: int, alive: set[int]) -> int:

@@ -28,16 +28,21 @@ class ParameterNotInOptimizer(Check):
 
     ## What it checks
     Parameters of the called models with `requires_grad`, in the graph of the loss, in the groups of no optimizer.
+    The same of tensors that no module registers: an `nn.Parameter` that was changed before it became an attribute
+    (`nn.Parameter(x).unsqueeze(0)`), or a tensor with `requires_grad` in an attribute, list or dict of a module, if the
+    loss reached the same one in at least 4 rounds.
     ## Why it matters
     Gradients are computed for them and thrown away; that part of the model stays as it was initialized.
     ## How to fix
     Pass all parts to the optimizer (`list(encoder.parameters()) + list(decoder.parameters())`), keep layers in a
-    `ModuleList`, build the optimizer after the last layer, do not forget losses that have parameters.
+    `ModuleList`, build the optimizer after the last layer, do not forget losses that have parameters. Assign an
+    `nn.Parameter` as it is: `unsqueeze`, `to` and arithmetic give a tensor that is no parameter.
     ## Source
     Chase Roberts, How to unit test machine learning code; torchtest.
     ## Known false alarms
     Pretrained parts that are frozen by omission, copies of a trained model (EMA and target networks) and trained
-    inputs (style transfer) are info. Parameters that somebody else changes are not reported; orphans are P10.
+    inputs (style transfer) are info. Parameters that somebody else changes are not reported; orphans are P10. Of
+    tensors that no module registers, inputs of models and those whose gradient the script reads are left out.
     """
 
     moved = Param(1e-6, "relative change of a weight's norm that is more than float32 rounding")
@@ -63,16 +68,24 @@ class ParameterNotInOptimizer(Check):
         if orphans:
             return  # the optimizer holds other tensors in their place: P10
         if loose and (p := loose[0]):
-            yield Finding(
-                f"{len(loose)} parameters ({', '.join(q.name for q in loose[:2])}) are reached by the loss but "
-                "belong to no model and no optimizer: layers in a plain list are not registered.",
-                location=p.location or stepping[0].location,
-                evidence={"parameters": len(loose)},
-                parameters=tuple(q.index for q in loose),
-                fix="Keep layers in nn.ModuleList and tensors in nn.Parameter attributes.",
-            )
+            yield self._loose(loose, p.location or stepping[0].location)
         for root, parameters in missing.items():
             yield self._finding(run, next((r for r in run.roots if r.index == root), None), parameters, stepping)
+
+    @staticmethod
+    def _loose(loose: list[ParameterInfo], location: Location | None) -> Finding:
+        """Tensors of no model: what is done to a parameter after its construction takes it from its module."""
+        names = ", ".join(p.name for p in loose[:2]) + (", …" if len(loose) > 2 else "")
+        several = f"{len(loose)} tensors ({names}) want" if len(loose) > 1 else f"{names} wants"
+        return Finding(
+            f"{several} a gradient and the loss gives it, but no module registers and no optimizer holds what stands "
+            "there: it keeps its first values.",
+            location=location,
+            evidence={"parameters": len(loose), "unregistered": True},
+            parameters=tuple(p.index for p in loose),
+            fix="Assign the nn.Parameter itself to an attribute (nothing computed from it, such as .unsqueeze(0) or "
+            ".to(device)), several in nn.ParameterList, layers in nn.ModuleList.",
+        )
 
     def _finding(
         self, run: Run, root: RootInfo | None, missing: list[ParameterInfo], stepping: list[OptimizerInfo]

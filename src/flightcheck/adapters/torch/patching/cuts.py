@@ -72,6 +72,9 @@ class _Cut:
             kept = self._copied(first)
             if kept is not None:
                 return self._instead(kept)
+        data = name == "__get__" and getattr(getattr(function, "__self__", None), "__name__", "") == "data"
+        if data and self.line and isinstance(first, torch.Tensor) and not first.requires_grad and self._here():
+            return self._instead(first)  # what is written into it comes with its history
         if not isinstance(first, torch.Tensor) or first.grad_fn is None:
             return function(*given[0], **given[1])
         if name in ("numpy", "__array__"):  # it has no history here: detach() at this line kept it
@@ -79,7 +82,6 @@ class _Cut:
             if array is None:
                 return function(*given[0], **given[1])
             return self._remembered(array, first)
-        data = name == "__get__" and getattr(getattr(function, "__self__", None), "__name__", "") == "data"
         if (data or name in ("detach", "detach_")) and self._here():
             return self._instead(first)
         if name == "item" and self.line and first.numel() == 1 and self._here():

@@ -142,8 +142,9 @@ def _without_limit(b: Boundaries, patch: Patch, name: str, original: Any) -> Any
 def add_parameters(b: Boundaries, patch: Patch) -> None:
     """At its first step an optimizer also gets the parameters of called models that nobody holds.
 
-    It takes them over as another group, with the options of its first one. Layers that are called but not registered
-    in their model (in a plain list, say) are among them.
+    It takes them over into its first group. Layers that are called but not registered
+    in their model (in a plain list, say) are among them, and so are tensors that want a gradient and that an update
+    reaches: no copies of them are used.
     """
     done: set[int] = set()
 
@@ -160,8 +161,10 @@ def add_parameters(b: Boundaries, patch: Patch) -> None:
                 called = (discovery.parameter_refs[i]() for i in root.parameter_indices)
                 known = [*module.parameters(), *(p for p in called if p is not None)]
                 missing |= {id(p): p for p in known if p.requires_grad and id(p) not in held}
+        missing |= {id(t): t for t, leaf in b.observer.loose.untrained(rounds=1) if leaf.used}
         if missing:
-            optimizer.add_param_group({"params": list(missing.values())})
+            # No group of their own: a scheduler has as many learning rates as there were groups.
+            optimizer.param_groups[0]["params"].extend(missing.values())
             b.acted(patch)
 
     b.around_step(before)
@@ -202,7 +205,7 @@ def unfreeze(b: Boundaries, patch: Patch) -> None:
             held = _held(b, optimizer)
             missing = [p for p in thawed if id(p) not in held]
             if missing:
-                optimizer.add_param_group({"params": missing})
+                optimizer.param_groups[0]["params"].extend(missing)
 
     b.at_root(root)
     b.around_step(before)

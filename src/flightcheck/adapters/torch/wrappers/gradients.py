@@ -46,7 +46,7 @@ def backward(o: TorchObserver) -> None:
         def run_grad(*args: Any, **kwargs: Any) -> Any:
             result = original(*args, **kwargs)
             if not depth and not torch.compiler.is_compiling():
-                differentiated()
+                differentiated(args[1] if len(args) > 1 else kwargs.get("inputs", ()))
             return result
 
         return run_grad
