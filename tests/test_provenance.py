@@ -477,6 +477,11 @@ DATA = {
         def step(x):
             return model(x)  # USE
     """,
+    "a prediction that is scaled back": """
+        for x, water in sites:
+            z = torch.from_numpy(scaler.fit_transform(x))  # HERE
+            guess = y_scaler.inverse_transform(net(z).numpy())[:, 0]  # USE
+    """,
 }
 
 

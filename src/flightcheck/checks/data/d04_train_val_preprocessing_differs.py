@@ -11,6 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from flightcheck.checks.base import Check, Finding, NotApplicable, NotEnoughEvidence, Param, check
+from flightcheck.checks.data._inputs import first_layer
+from flightcheck.checks.data._own_statistics import Own, standardized_by_themselves
 from flightcheck.checks.data._splits import OWN_DATA, Split, splits
 from flightcheck.recording.batches import Batch
 from flightcheck.recording.records import Location
@@ -50,6 +52,9 @@ class TrainValPreprocessingDiffers(Check):
     and the factor is above 3 or below 1/3, or the two hardly overlap; of at least 4 features, one side is
     standardized (mean 0, standard deviation 1) and on the other most features lie 3 standard deviations away or have
     a 3 times different spread. It fires only if every evaluated batch that holds no training example differs.
+    Warning: evaluation inputs that hold no training example have mean 0 and standard deviation 1 to rounding in nearly
+    all features (over one call, or all calls of one loop), batches of the training have not, and the line that made
+    them takes statistics and is another one than the training's. Information where the line does not tell.
     ## Why it matters
     The model answers inputs that it has never seen the like of. The validation result is bad whatever is trained,
     and looks like overfitting.
@@ -59,7 +64,8 @@ class TrainValPreprocessingDiffers(Check):
     ## Source
     Rabanser et al. 2019, Failing Loudly, tests for shifts; the marks of a missing step are ours.
     ## Known false alarms
-    Evaluation on nothing but outliers of standardized data. Domain shift, augmentation, grids for plots and noise
+    Evaluation on nothing but outliers of standardized data. Persons or sites that are standardized one by one on
+    purpose, in training by another line than in evaluation. Domain shift, augmentation, grids for plots and noise
     robustness beside a clean evaluation are not flagged.
     """
 
@@ -92,6 +98,9 @@ class TrainValPreprocessingDiffers(Check):
             differences = [self._difference(training, [b]) for b in held_out if b.shape[0] >= 8]
             found = self._difference(training, held_out)
             if found is None or not differences or None in differences:
+                own = standardized_by_themselves(split, training, held_out)
+                if own is not None and first_layer(run, training[0]) != "norm":
+                    yield self._of_their_own(own)
                 continue
             side = training[0] if found.in_training else held_out[0]
             yield Finding(
@@ -106,6 +115,25 @@ class TrainValPreprocessingDiffers(Check):
             )
         if not judged:
             raise NotEnoughEvidence("too few floating-point inputs of training and of evaluation beside it")
+
+    def _of_their_own(self, own: Own) -> Finding:
+        several = f" in each of {len(own.groups)} calls" if len(own.groups) > 1 else ""
+        message = (
+            f"The evaluation inputs have mean 0 and standard deviation 1 to rounding in {own.features} features"
+            f"{several} ({own.rows} rows): they were standardized with statistics of their own, not with those of the "
+            "training examples."
+        )
+        return Finding(
+            message
+            if own.certain
+            else f"{message} That is right only where the training was done group by group, too.",
+            location=own.location,
+            evidence={"features": own.features, "groups": len(own.groups), "rows": own.rows},
+            onset_step=own.groups[0][0].step,
+            severity="warn" if own.certain else "info",
+            fix="Fit the scaler to the training examples once, and only apply it in the evaluation: "
+            "scaler.transform(x) instead of scaler.fit_transform(x); (x - train_mean) / train_std.",
+        )
 
     def _held_out(self, split: Split) -> list[Batch]:
         """Evaluated batches without the training data that are evaluated again."""
