@@ -22,6 +22,7 @@ from flightcheck.recording.provenance import (
     round_count,
     value_origin,
 )
+from flightcheck.recording.provenance.buffers import integer_buffer
 
 
 def write(folder: Path, code: str, name: str = "train.py") -> tuple[str, int, int | None]:
@@ -724,3 +725,27 @@ def test_the_nearest_line_that_freezes(tmp_path: Path, code: str, before: int, l
     file = tmp_path / "train.py"
     file.write_text(code)
     assert freezing(str(file), before) == ((str(file), line) if line else None)
+
+
+BUFFERS = {
+    "of the type of another array": ("scaled = np.zeros_like(counts)", True),
+    "a copy": ("scaled = counts.copy()", True),
+    "of whole numbers": ("scaled = np.zeros(counts.shape, dtype=np.int32)", True),
+    "of whole numbers, without a name": ("scaled = np.empty(counts.shape, int)", True),
+    "torch, of whole numbers": ("scaled = torch.full(counts.shape, 0, dtype=torch.long)", True),
+    "float": ("scaled = np.zeros_like(counts, dtype=np.float32)", False),
+    "float, without a name": ("scaled = np.zeros_like(counts, float)", False),
+    "float by default": ("scaled = np.zeros(counts.shape)", False),
+    "computed": ("scaled = counts * 1.0", False),
+}
+
+
+@pytest.mark.parametrize(("made", "told"), BUFFERS.values(), ids=BUFFERS)
+@pytest.mark.parametrize("value", ["(counts[:, j] - low[j]) / (high[j] - low[j])", "counts[:, j]"])
+def test_arrays_that_are_filled_by_elements(tmp_path: Path, made: str, told: bool, value: str) -> None:
+    code = (
+        f"def scale(counts):\n    {made}\n    for j in range(4):\n        scaled[:, j] = {value}\n    return scaled\n"
+    )
+    file, _, _ = write(tmp_path, code)
+    assert integer_buffer(file, 4) == ((file, 2) if told and "/" in value else None)
+    assert integer_buffer(file, 5) is None

@@ -59,6 +59,13 @@ class Batch:
     feature_means: list[float] = field(default_factory=list)
     """Means of at most 64 features (last dimension, channel of images) of the call's first tensor."""
     feature_stds: list[float] = field(default_factory=list)
+    coarse: dict[str, float] = field(default_factory=dict)
+    """Of a float32 feature whose neighbouring numbers lie more than 0.001 of its ``spread`` (standard deviation) apart:
+    that ``spacing``, the ``feature``, how many ``distinct`` values it has, and which share of the values are ``odd``
+    multiples of the spacing, so that no coarser numbers would hold them. Empty where there is none."""
+    buffer: Location | None = None
+    """Where the array was made into which the values were written element by element, where that line gives it no
+    floating-point type but that of another array, or an integer type."""
 
 
 @dataclass(frozen=True)
