@@ -22,7 +22,7 @@ from flightcheck.recording.provenance import (
     round_count,
     value_origin,
 )
-from flightcheck.recording.provenance.buffers import integer_buffer
+from flightcheck.recording.provenance.buffers import built_by, integer_buffer
 
 
 def write(folder: Path, code: str, name: str = "train.py") -> tuple[str, int, int | None]:
@@ -749,3 +749,18 @@ def test_arrays_that_are_filled_by_elements(tmp_path: Path, made: str, told: boo
     file, _, _ = write(tmp_path, code)
     assert integer_buffer(file, 4) == ((file, 2) if told and "/" in value else None)
     assert integer_buffer(file, 5) is None
+
+
+def test_the_function_that_made_what_a_model_is_given(tmp_path: Path) -> None:
+    code = """
+        def to_ids(texts, words):
+            return torch.tensor([[words[w] for w in text] for text in texts])
+        ids = to_ids(texts, build(texts))  # HERE
+        model.eval()
+        guess = model(ids).argmax(1)  # USE
+        other = model(torch.zeros(3))
+    """
+    file, use, here = write(tmp_path, code)
+    assert built_by(file, use) == (file, here)
+    assert built_by(file, use + 1) is None
+    assert built_by("missing.py", 1) is None

@@ -96,4 +96,23 @@ class Evaluation:
     mode. (``training=True`` in the call is a word: Monte-Carlo dropout.)"""
 
 
-RECORDS.update({c.__name__: c for c in (Batch, Evaluation)})
+@dataclass(frozen=True)
+class IdRanks:
+    """Token ids of one pass over the training data, or of one evaluation, that are ranks: no id is more frequent than
+    the one before it, so slowly that chance does not explain it. The vocabulary was made by counting these very data.
+    """
+
+    root: int
+    training: bool
+    step: int
+    first: int
+    """The first id that is a rank; those before it are padding and the like."""
+    distinct: int
+    tokens: int
+    digest: str
+    """Hash of the relative counts: equal ones are the same data."""
+    location: Location | None = None
+    """Where the user's code made the ids."""
+
+
+RECORDS.update({c.__name__: c for c in (Batch, Evaluation, IdRanks)})

@@ -210,6 +210,8 @@ class Forward:
         source = self.source_of(training)
         if not self._is_recorded(root, location, training, source):
             return
+        if inputs:
+            self.features.ranks.fed(root.info.index, inputs[0][1], training, location, source)
         if training and inputs:
             self.features.fed(root.info.index, *inputs[0])
         origin, order, orders, buffer = self._origin(location)

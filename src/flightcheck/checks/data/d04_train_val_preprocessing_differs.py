@@ -13,8 +13,9 @@ import numpy.typing as npt
 from flightcheck.checks.base import Check, Finding, NotApplicable, NotEnoughEvidence, Param, check
 from flightcheck.checks.data._inputs import first_layer
 from flightcheck.checks.data._own_statistics import Own, standardized_by_themselves
+from flightcheck.checks.data._own_vocabulary import own_vocabularies
 from flightcheck.checks.data._splits import OWN_DATA, Split, splits
-from flightcheck.recording.batches import Batch
+from flightcheck.recording.batches import Batch, IdRanks
 from flightcheck.recording.records import Location
 from flightcheck.recording.run import Run
 
@@ -55,6 +56,9 @@ class TrainValPreprocessingDiffers(Check):
     Warning: evaluation inputs that hold no training example have mean 0 and standard deviation 1 to rounding in nearly
     all features (over one call, or all calls of one loop), batches of the training have not, and the line that made
     them takes statistics and is another one than the training's. Information where the line does not tell.
+    Warning, for token ids: in one pass over the training texts and in an evaluation on other texts, each id is at least
+    as frequent as the next one, which chance does not explain. A vocabulary that was sorted by counts ranks the words
+    of its own texts only, so there are two.
     ## Why it matters
     The model answers inputs that it has never seen the like of. The validation result is bad whatever is trained,
     and looks like overfitting.
@@ -86,6 +90,10 @@ class TrainValPreprocessingDiffers(Check):
     def __call__(self, run: Run) -> Iterator[Finding]:
         if run.in_regime(*OWN_DATA):
             raise NotApplicable("models are called without gradients on data that are no evaluation set")
+        texts = own_vocabularies(run)
+        yield from (self._of_their_own_words(one, other) for one, other in texts[:1])
+        if texts:
+            return  # ids have no scale that could differ
         judged = 0
         for split in splits(run):
             training = [b for b in split.training if b.quantiles]
@@ -115,6 +123,19 @@ class TrainValPreprocessingDiffers(Check):
             )
         if not judged:
             raise NotEnoughEvidence("too few floating-point inputs of training and of evaluation beside it")
+
+    def _of_their_own_words(self, trained: IdRanks, evaluated: IdRanks) -> Finding:
+        return Finding(
+            f"The ids of the training are ranks (from {trained.first} on, each of {trained.distinct} is at least as "
+            f"frequent as the next), and so are those of the evaluation on other texts ({evaluated.distinct} from "
+            f"{evaluated.first} on): each has a vocabulary of its own, and one id means two words.",
+            location=evaluated.location,
+            evidence={"training_tokens": trained.tokens, "evaluation_tokens": evaluated.tokens},
+            onset_step=evaluated.step,
+            severity="warn",
+            fix="Build the vocabulary from the training texts once, and map the evaluation's words with it; words that "
+            "it lacks become the unknown token.",
+        )
 
     def _of_their_own(self, own: Own) -> Finding:
         several = f" in each of {len(own.groups)} calls" if len(own.groups) > 1 else ""

@@ -1,11 +1,12 @@
-"""Arrays that are made first and filled element by element: of which type they are."""
+"""Where data were made: arrays that are filled element by element, and what a function of the user made."""
 
 from __future__ import annotations
 
 import ast
 from typing import Final
 
-from flightcheck.recording.provenance.source import Source, last_name, line_of, read_source
+from flightcheck.recording.provenance.follower import Follower
+from flightcheck.recording.provenance.source import Source, Value, last_name, line_of, read_source
 from flightcheck.recording.provenance.vocabulary import INTEGERS
 
 _LIKE: Final = ("zeros_like", "empty_like", "ones_like", "full_like", "copy", "clone")
@@ -62,3 +63,25 @@ def _made(source: Source, use: ast.AST, name: str) -> tuple[str, int] | None:
 
 def _whole(written: str) -> bool:
     return any(word in written for word in INTEGERS)
+
+
+def built_by(file: str, line: int) -> tuple[str, int] | None:
+    """The call of a function or class of the user that made what a model is given at a line.
+
+    Args:
+        file: the source file.
+        line: the line that calls the model.
+    """
+    try:
+        source = read_source(file)
+        calls = [c for c in source.calls if c.lineno <= line <= (c.end_lineno or 0) and c.args] if source else []
+        follower = Follower(line)
+        for call in calls:
+            if source is None or not isinstance(call.args[0], ast.Name):
+                continue
+            for made in follower._definitions(Value(source, call.args[0])):
+                if isinstance(made.node, ast.Call) and last_name(made.node.func) in source.functions:
+                    return made.place
+        return None
+    except Exception:  # as above
+        return None
