@@ -24,6 +24,7 @@ from flightcheck.recording.provenance import (
     skipped_step,
     value_origin,
 )
+from flightcheck.recording.provenance.buffers import built_by, integer_buffer
 
 
 def write(folder: Path, code: str, name: str = "train.py") -> tuple[str, int, int | None]:
@@ -479,6 +480,11 @@ DATA = {
         def step(x):
             return model(x)  # USE
     """,
+    "a prediction that is scaled back": """
+        for x, water in sites:
+            z = torch.from_numpy(scaler.fit_transform(x))  # HERE
+            guess = y_scaler.inverse_transform(net(z).numpy())[:, 0]  # USE
+    """,
 }
 
 
@@ -834,3 +840,42 @@ def test_the_loop_that_goes_on_from_a_checkpoint(tmp_path: Path, code: str) -> N
     read = next(i for i, line in enumerate(Path(file).read_text().splitlines(), 1) if "READ" in line)
     assert continued_loop([(file, read)], "epoch", [(file, use)]) == ((file, here) if here else None)
     assert continued_loop([(file, read)], "step", [(file, use)]) is None
+
+
+BUFFERS = {
+    "of the type of another array": ("scaled = np.zeros_like(counts)", True),
+    "a copy": ("scaled = counts.copy()", True),
+    "of whole numbers": ("scaled = np.zeros(counts.shape, dtype=np.int32)", True),
+    "of whole numbers, without a name": ("scaled = np.empty(counts.shape, int)", True),
+    "torch, of whole numbers": ("scaled = torch.full(counts.shape, 0, dtype=torch.long)", True),
+    "float": ("scaled = np.zeros_like(counts, dtype=np.float32)", False),
+    "float, without a name": ("scaled = np.zeros_like(counts, float)", False),
+    "float by default": ("scaled = np.zeros(counts.shape)", False),
+    "computed": ("scaled = counts * 1.0", False),
+}
+
+
+@pytest.mark.parametrize(("made", "told"), BUFFERS.values(), ids=BUFFERS)
+@pytest.mark.parametrize("value", ["(counts[:, j] - low[j]) / (high[j] - low[j])", "counts[:, j]"])
+def test_arrays_that_are_filled_by_elements(tmp_path: Path, made: str, told: bool, value: str) -> None:
+    code = (
+        f"def scale(counts):\n    {made}\n    for j in range(4):\n        scaled[:, j] = {value}\n    return scaled\n"
+    )
+    file, _, _ = write(tmp_path, code)
+    assert integer_buffer(file, 4) == ((file, 2) if told and "/" in value else None)
+    assert integer_buffer(file, 5) is None
+
+
+def test_the_function_that_made_what_a_model_is_given(tmp_path: Path) -> None:
+    code = """
+        def to_ids(texts, words):
+            return torch.tensor([[words[w] for w in text] for text in texts])
+        ids = to_ids(texts, build(texts))  # HERE
+        model.eval()
+        guess = model(ids).argmax(1)  # USE
+        other = model(torch.zeros(3))
+    """
+    file, use, here = write(tmp_path, code)
+    assert built_by(file, use) == (file, here)
+    assert built_by(file, use + 1) is None
+    assert built_by("missing.py", 1) is None

@@ -64,6 +64,11 @@ def _severe(cause: Finding, effect: Finding) -> bool:
     return cause.severity != "info"
 
 
+def _of_inputs(cause: Finding, effect: Finding) -> bool:
+    """The inputs lost something, not the targets."""
+    return bool(cause.evidence.keys() & {"minimum", "spacing"})
+
+
 _SATURATING: Final = re.compile(r"sigmoid|tanh|softsign", re.IGNORECASE)
 
 
@@ -191,6 +196,7 @@ CAUSES: Final[tuple[Cause, ...]] = (
         for code in ("D03", "D15", "D18")
     ),
     *(_row(code, "C02", "fwd", _gradient_is_zero) for code in ("D03", "D15", "D18")),
+    _row("D15", "D02 D03", when=_of_inputs),
     _row("D05", "S07 C13 C27 C25 P34 P33"),
     _row("D06", "S07 C13 C27 C25 P34 L16 P33 P01 C05"),
     _row("D07", "S02 C13 P34" + _FLAT),

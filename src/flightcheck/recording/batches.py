@@ -59,6 +59,13 @@ class Batch:
     feature_means: list[float] = field(default_factory=list)
     """Means of at most 64 features (last dimension, channel of images) of the call's first tensor."""
     feature_stds: list[float] = field(default_factory=list)
+    coarse: dict[str, float] = field(default_factory=dict)
+    """Of a float32 feature whose neighbouring numbers lie more than 0.001 of its ``spread`` (standard deviation) apart:
+    that ``spacing``, the ``feature``, how many ``distinct`` values it has, and which share of the values are ``odd``
+    multiples of the spacing, so that no coarser numbers would hold them. Empty where there is none."""
+    buffer: Location | None = None
+    """Where the array was made into which the values were written element by element, where that line gives it no
+    floating-point type but that of another array, or an integer type."""
 
 
 @dataclass(frozen=True)
@@ -89,4 +96,23 @@ class Evaluation:
     mode. (``training=True`` in the call is a word: Monte-Carlo dropout.)"""
 
 
-RECORDS.update({c.__name__: c for c in (Batch, Evaluation)})
+@dataclass(frozen=True)
+class IdRanks:
+    """Token ids of one pass over the training data, or of one evaluation, that are ranks: no id is more frequent than
+    the one before it, so slowly that chance does not explain it. The vocabulary was made by counting these very data.
+    """
+
+    root: int
+    training: bool
+    step: int
+    first: int
+    """The first id that is a rank; those before it are padding and the like."""
+    distinct: int
+    tokens: int
+    digest: str
+    """Hash of the relative counts: equal ones are the same data."""
+    location: Location | None = None
+    """Where the user's code made the ids."""
+
+
+RECORDS.update({c.__name__: c for c in (Batch, Evaluation, IdRanks)})

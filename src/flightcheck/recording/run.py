@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from flightcheck.recording import store
-from flightcheck.recording.batches import Batch, Evaluation
+from flightcheck.recording.batches import Batch, Evaluation, IdRanks
 from flightcheck.recording.experiments import Experiment, Probe, TrialInfo
 from flightcheck.recording.inputs import Confusion, DatasetInfo, FeatureTable
 from flightcheck.recording.layouts import Reshape
@@ -286,6 +286,10 @@ class Run:
     @property
     def confusions(self) -> list[Confusion]:
         return self._all(Confusion)
+
+    @property
+    def id_ranks(self) -> list[IdRanks]:
+        return self._all(IdRanks)
 
     @property
     def feature_tables(self) -> list[FeatureTable]:

@@ -9,6 +9,7 @@ from typing import Any, Final
 import torch
 
 from flightcheck.adapters.torch.features import quantiles, row_hashes, token_facts
+from flightcheck.adapters.torch.spacing import spacing_facts
 from flightcheck.adapters.torch.watch import is_plain_tensor
 
 _SAMPLE: Final = 4096
@@ -81,7 +82,7 @@ def batch_facts(tensor: torch.Tensor, first: bool = False) -> dict[str, Any] | N
         "requires_grad": tensor.requires_grad,
     }
     if tensor.is_floating_point() and not bad:
-        facts |= _features(x, first)
+        facts |= _features(x, first) | spacing_facts(values)
     if first and not tensor.requires_grad:
         facts["rows"] = row_hashes(tensor)
         facts |= quantiles(x) if tensor.is_floating_point() and not bad else token_facts(tensor)

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from flightcheck.adapters.torch.id_ranks import Ranks
 from flightcheck.adapters.torch.watch import Watch, is_plain_tensor
 from flightcheck.recording.inputs import FeatureTable
 
@@ -82,6 +83,7 @@ class Features:
         self._targets: dict[tuple[int, str], list[Values | None]] = {}
         self._sites: dict[tuple[int, str], int] = {}
         self._latest: tuple[int, str] | None = None
+        self.ranks = Ranks(watch)
 
     def fed(self, root: int, argument: str, tensor: torch.Tensor) -> None:
         """A training call of a root."""
@@ -118,6 +120,7 @@ class Features:
 
     def save(self) -> None:
         """Write one table per root and argument."""
+        self.ranks.save()
         for (root, argument), parts in self._rows.items():
             x = np.concatenate(parts)
             known = [i for i, t in enumerate(self._targets[root, argument]) if t is not None]

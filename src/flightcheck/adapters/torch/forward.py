@@ -6,7 +6,7 @@ import dataclasses
 import weakref
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import torch
 from torch import nn
@@ -20,6 +20,7 @@ from flightcheck.adapters.torch.operations import Operations
 from flightcheck.adapters.torch.watch import Watch, hands_off, is_plain_tensor
 from flightcheck.recording import provenance
 from flightcheck.recording.batches import Batch, Evaluation
+from flightcheck.recording.provenance.buffers import integer_buffer
 from flightcheck.recording.records import Location
 
 _DENSE_STEPS: Final = 64
@@ -29,6 +30,8 @@ _EVALUATED_CALLS: Final = 16
 _MOST_EVALUATIONS: Final = 2000
 _FUSED: Final = (nn.TransformerEncoder, nn.TransformerEncoderLayer, nn.MultiheadAttention)
 """Modules that compute in another order in evaluation mode, unless a function mode is active."""
+
+_Origin: TypeAlias = "tuple[Location | None, Location | None, list[Location], Location | None]"
 
 
 @dataclass
@@ -81,7 +84,7 @@ class Forward:
         self.last_inputs: list[tuple[str, weakref.ref[torch.Tensor]]] = []
         self._recorded: dict[tuple[Any, ...], int] = {}
         losses.last_inputs = lambda: self.last_inputs
-        self._origins: dict[Location, tuple[Location | None, Location | None, list[Location]]] = {}
+        self._origins: dict[Location, _Origin] = {}
         self.features = Features(watch)
         self.answers = Answers(watch)
         operations.compared = self._compared
@@ -207,9 +210,11 @@ class Forward:
         source = self.source_of(training)
         if not self._is_recorded(root, location, training, source):
             return
+        if inputs:
+            self.features.ranks.fed(root.info.index, inputs[0][1], training, location, source)
         if training and inputs:
             self.features.fed(root.info.index, *inputs[0])
-        origin, order, orders = self._origin(location)
+        origin, order, orders, buffer = self._origin(location)
         first = next((m.kind for m in self._in_call_order(root) if m.trainable and m.leaf), "")
         for i, (name, tensor) in enumerate(inputs):
             facts = batch_facts(tensor, first=i == 0)
@@ -224,6 +229,7 @@ class Forward:
                         origin=origin,
                         order_origin=order,
                         orders=orders,
+                        buffer=buffer,
                         first_module=first,
                         source=source,
                         **facts,
@@ -245,16 +251,19 @@ class Forward:
         self._recorded[key] = count + recorded
         return recorded
 
-    def _origin(self, location: Location | None) -> tuple[Location | None, Location | None, list[Location]]:
-        """The lines that computed the values of a call's input, that decide which examples it holds, and all such."""
+    def _origin(self, location: Location | None) -> _Origin:
+        """The lines of a call's input: that computed the values, that decide which examples it holds, all such, and
+        that made the array into whose elements the values were written.
+        """
         if location is None:
-            return None, None, []
+            return None, None, [], None
         if location not in self._origins:
             call = (location.file, location.line, None, location.function)
             found = (provenance.value_origin(*call), provenance.order_origin(*call))
             values, order = (self.watch.lines.of(*f) if f is not None else None for f in found)
             orders = [self.watch.lines.of(*at) for at in provenance.orders(*call)] if order else []
-            self._origins[location] = (values, order, orders)
+            made = integer_buffer(values.file, values.line) if values is not None else None
+            self._origins[location] = (values, order, orders, self.watch.lines.of(*made) if made is not None else None)
         return self._origins[location]
 
     def _in_call_order(self, root: Root) -> list[Any]:

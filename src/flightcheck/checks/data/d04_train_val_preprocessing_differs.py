@@ -11,8 +11,11 @@ import numpy as np
 import numpy.typing as npt
 
 from flightcheck.checks.base import Check, Finding, NotApplicable, NotEnoughEvidence, Param, check
+from flightcheck.checks.data._inputs import first_layer
+from flightcheck.checks.data._own_statistics import Own, standardized_by_themselves
+from flightcheck.checks.data._own_vocabulary import own_vocabularies
 from flightcheck.checks.data._splits import OWN_DATA, Split, splits
-from flightcheck.recording.batches import Batch
+from flightcheck.recording.batches import Batch, IdRanks
 from flightcheck.recording.records import Location
 from flightcheck.recording.run import Run
 
@@ -51,6 +54,12 @@ class TrainValPreprocessingDiffers(Check):
     and the factor is above 3 or below 1/3, or the two hardly overlap; of at least 4 features, one side is
     standardized (mean 0, standard deviation 1) and on the other most features lie 3 standard deviations away or have
     a 3 times different spread. It fires only if every evaluated batch that holds no training example differs.
+    Warning: evaluation inputs that hold no training example have mean 0 and standard deviation 1 to rounding in nearly
+    all features (over one call, or all calls of one loop), batches of the training have not, and the line that made
+    them takes statistics and is another one than the training's. Information where the line does not tell.
+    Warning, for token ids: in one pass over the training texts and in an evaluation on other texts, each id is at least
+    as frequent as the next one, which chance does not explain. A vocabulary that was sorted by counts ranks the words
+    of its own texts only, so there are two.
     ## Why it matters
     The model answers inputs that it has never seen the like of. The validation result is bad whatever is trained,
     and looks like overfitting.
@@ -60,7 +69,8 @@ class TrainValPreprocessingDiffers(Check):
     ## Source
     Rabanser et al. 2019, Failing Loudly, tests for shifts; the marks of a missing step are ours.
     ## Known false alarms
-    Evaluation on nothing but outliers of standardized data. Domain shift, augmentation, grids for plots and noise
+    Evaluation on nothing but outliers of standardized data. Persons or sites that are standardized one by one on
+    purpose, in training by another line than in evaluation. Domain shift, augmentation, grids for plots and noise
     robustness beside a clean evaluation are not flagged.
     """
 
@@ -81,6 +91,10 @@ class TrainValPreprocessingDiffers(Check):
     def __call__(self, run: Run) -> Iterator[Finding]:
         if run.in_regime(*OWN_DATA):
             raise NotApplicable("models are called without gradients on data that are no evaluation set")
+        texts = own_vocabularies(run)
+        yield from (self._of_their_own_words(one, other) for one, other in texts[:1])
+        if texts:
+            return  # ids have no scale that could differ
         judged = 0
         for split in splits(run):
             training = [b for b in split.training if b.quantiles]
@@ -93,6 +107,9 @@ class TrainValPreprocessingDiffers(Check):
             differences = [self._difference(training, [b]) for b in held_out if b.shape[0] >= 8]
             found = self._difference(training, held_out)
             if found is None or not differences or None in differences:
+                own = standardized_by_themselves(split, training, held_out)
+                if own is not None and first_layer(run, training[0]) != "norm":
+                    yield self._of_their_own(own)
                 continue
             side = training[0] if found.in_training else held_out[0]
             yield Finding(
@@ -107,6 +124,38 @@ class TrainValPreprocessingDiffers(Check):
             )
         if not judged:
             raise NotEnoughEvidence("too few floating-point inputs of training and of evaluation beside it")
+
+    def _of_their_own_words(self, trained: IdRanks, evaluated: IdRanks) -> Finding:
+        return Finding(
+            f"The ids of the training are ranks (from {trained.first} on, each of {trained.distinct} is at least as "
+            f"frequent as the next), and so are those of the evaluation on other texts ({evaluated.distinct} from "
+            f"{evaluated.first} on): each has a vocabulary of its own, and one id means two words.",
+            location=evaluated.location,
+            evidence={"training_tokens": trained.tokens, "evaluation_tokens": evaluated.tokens},
+            onset_step=evaluated.step,
+            severity="warn",
+            fix="Build the vocabulary from the training texts once, and map the evaluation's words with it; words that "
+            "it lacks become the unknown token.",
+        )
+
+    def _of_their_own(self, own: Own) -> Finding:
+        several = f" in each of {len(own.groups)} calls" if len(own.groups) > 1 else ""
+        message = (
+            f"The evaluation inputs have mean 0 and standard deviation 1 to rounding in {own.features} features"
+            f"{several} ({own.rows} rows): they were standardized with statistics of their own, not with those of the "
+            "training examples."
+        )
+        return Finding(
+            message
+            if own.certain
+            else f"{message} That is right only where the training was done group by group, too.",
+            location=own.location,
+            evidence={"features": own.features, "groups": len(own.groups), "rows": own.rows},
+            onset_step=own.groups[0][0].step,
+            severity="warn" if own.certain else "info",
+            fix="Fit the scaler to the training examples once, and only apply it in the evaluation: "
+            "scaler.transform(x) instead of scaler.fit_transform(x); (x - train_mean) / train_std.",
+        )
 
     def _held_out(self, split: Split) -> list[Batch]:
         """Evaluated batches without the training data that are evaluated again."""

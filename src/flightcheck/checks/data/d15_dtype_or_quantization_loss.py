@@ -9,12 +9,14 @@ import numpy as np
 
 from flightcheck.checks.base import Check, Finding, NotApplicable, NotEnoughEvidence, Param, check
 from flightcheck.checks.data._inputs import FIRST_LAYERS, REGRESSION, first_layer, line_of, main_inputs
+from flightcheck.checks.data._lost_digits import Rounded, cut_in_buffer, rounded_inputs
 from flightcheck.recording.batches import Batch
 from flightcheck.recording.loss_records import LossCall
 from flightcheck.recording.run import Run
 
 _INTEGER = re.compile(r"\b(u?int\d*|long|byte|short|uint8|LongTensor|IntTensor|ByteTensor|int_)\b")
 _DIVISION = re.compile(r"/")
+_CUT = "is written into an array of whole numbers"
 _FLOOR = re.compile(r"//")
 
 
@@ -33,16 +35,23 @@ class DtypeOrQuantizationLoss(Check):
     Inputs of a linear, convolutional or recurrent first layer that are all zero in every batch; that never exceed
     1/255 (divided by 255 twice); or that hold at most 3 different values although the line that computes them divides
     and converts to whole numbers (`//`, `.long()`, `uint8`). Also regression targets that are integer tensors with a
-    handful of values around 0 (warn).
+    handful of values around 0 (warn). Also whole numbers around 0, almost all of them 0 (in most examples all), that
+    a line writes, divided, into the elements of an array that was made with the type of another (`zeros_like`) or with
+    an integer type. Also a float32 input, of any layer, whose neighbouring numbers lie more than 0.001 of its standard
+    deviation apart, odd multiples of that spacing as often as even ones: more digits were there before (a warning where
+    the spacing is 1 or a simple fraction, on which numbers may lie by nature).
     ## Why it matters
     Pixels divided as integers become 0 or 1, and a second division by 255 leaves less than 0.004: the network sees
-    noise, learns the class shares and looks like a bad model.
+    noise, learns the class shares and looks like a bad model. Julian dates, seconds since 1970 and coordinates with an
+    offset have more digits than float32 holds: hours become days, and neighbours one point.
     ## How to fix
-    `x.float() / 255`, once; keep regression targets as float.
+    `x.float() / 255`, once; `np.zeros(x.shape, dtype=np.float32)`; `(t - t.min()).astype(np.float32)`; keep regression
+    targets as float.
     ## Source
     Integer division truncates; UMLAUT "input not floating", TheDeepChecker "double normalization".
     ## Known false alarms
-    Binary images and one-hot inputs are not flagged: their lines do not divide.
+    Binary images and one-hot inputs are not flagged: their lines do not divide. Times on a grid of quarter days, or
+    coordinates on one of half metres, that float32 just holds.
     """
 
     batches = Param(5, "a rare feature can be 0 in one batch")
@@ -62,7 +71,7 @@ class DtypeOrQuantizationLoss(Check):
             others = [b for b in run.batches if b.training and b.root == root and b not in batches]
             reason = self._reason(batches, any(b.maximum > b.minimum for b in others))
             if reason:
-                line = line_of(batches[0])
+                line = (batches[0].buffer if _CUT in reason else None) or line_of(batches[0])
                 yield Finding(
                     f"The inputs of {self._name(run, root)} {reason}.",
                     location=line,
@@ -74,11 +83,14 @@ class DtypeOrQuantizationLoss(Check):
                         "distinct": max(b.distinct or 0 for b in batches),
                         "dtype": batches[0].dtype,
                     },
+                    fix="Make the array with dtype=np.float32 before it is filled." if _CUT in reason else "",
                 )
+        rounded = rounded_inputs(run, round(self.batches.value))
+        yield from (self._rounded(r) for r in rounded)
         yield from self._targets(run)
-        if not checked:
+        if not checked and not rounded:
             raise NotApplicable("no model whose first layer weighs plain numbers")
-        if too_few == checked:
+        if too_few == checked and not rounded:
             raise NotEnoughEvidence(f"fewer than {self.batches.value:.0f} observed batches")
 
     def _reason(self, batches: list[Batch], fed_otherwise: bool) -> str:
@@ -88,6 +100,8 @@ class DtypeOrQuantizationLoss(Check):
             return "" if fed_otherwise else f"are 0 in all {len(batches)} observed batches"
         if low >= 0 and 0.5 * self.twice.value < high <= 1.001 * self.twice.value and distinct > self.distinct.value:
             return f"never exceed {high:.5f}, which is 1/255: they were divided by 255 twice"
+        if cut_in_buffer(batches):
+            return f"hold only {distinct} different values ({low:g} to {high:g}), because what is divided {_CUT}"
         line = line_of(batches[0])
         code = re.sub(r"\[[^][]*\]", "", line.code if line else "").split("#")[0]
         truncates = "%" not in code and (
@@ -117,6 +131,20 @@ class DtypeOrQuantizationLoss(Check):
                     severity="warn",
                     fix="Keep the targets as float: y.float(), not y.long().",
                 )
+
+    def _rounded(self, found: Rounded) -> Finding:
+        first = found.batches[0]
+        which = f" in feature {found.feature}" if len(first.shape) > 1 else ""
+        natural = " If they were measured so coarsely, nothing is lost." if found.natural else ""
+        return Finding(
+            f"The inputs (argument {first.argument}) are float32 numbers around {first.maximum:.9g}{which}, where "
+            f"neighbouring ones lie {found.spacing:g} apart: {found.spacing / found.spread:.2g} of their standard "
+            f"deviation ({found.spread:.3g}), so what is finer was rounded away.{natural}",
+            location=line_of(first),
+            evidence={"feature": found.feature, "spacing": found.spacing, "spread": found.spread},
+            severity="warn" if found.natural else None,
+            fix="Subtract the offset (the smallest value) in float64, before the conversion to float32.",
+        )
 
     def _name(self, run: Run, root: int) -> str:
         return next((r.name or r.type for r in run.roots if r.index == root), "the model")

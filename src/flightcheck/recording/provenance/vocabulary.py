@@ -33,7 +33,7 @@ REORDERS = words("shuffle permutation sort sorted roll flip flipud flipped rotat
 """Functions and methods that hand on the same elements in another order."""
 MODULES = words("torch np numpy nn F pd functional optim torchvision sklearn random math")
 NOT_MODELS = re.compile(
-    r"loss|crit|entropy|nll|mse|bce|print|append|softmax|sigmoid|step|log|argmax|len|float|^[A-Z]\w+"
+    r"loss|crit|entropy|nll|mse|bce|print|append|softmax|sigmoid|step|log|argmax|len|float|inverse_transform|^[A-Z]\w+"
 )
 """Calls that stand around the call of a model."""
 LOSSES = re.compile(r"loss|crit|entropy|nll|mse|bce|mae|l1|huber|objective")
