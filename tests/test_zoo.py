@@ -16,12 +16,14 @@ from flightcheck.checks.registry import all_checks
 PROGRAMS = list(programs())
 FAULTS = [p for p in PROGRAMS if p.kind == "faulty"]
 CODES = set(all_checks())
+WITHOUT_A_CHECK = {"D17", "T12", "D14"}
+"""Codes of causes that no check names yet: their programs count as missed."""
 
 
 @pytest.mark.parametrize("program", PROGRAMS, ids=lambda p: f"{p.name}-{p.kind}")
 def test_a_program(program: Program) -> None:
     ast.parse(program.text)
-    assert set(program.causes) <= CODES
+    assert set(program.causes) <= CODES | WITHOUT_A_CHECK
     lines = range(1, len(program.text.splitlines()) + 1)
     assert program.lines <= set(lines)
     comments = [line.split("#", 1)[1] for line in program.text.splitlines() if "# " in line]
