@@ -135,25 +135,6 @@ def test_last_hidden_states_are_known(tmp_path: Path) -> None:
     assert found[2].written == [1, -1]
 
 
-def test_the_patch_moves_the_axes_at_its_line(tmp_path: Path) -> None:
-    x = torch.arange(35).reshape(7, 5)
-    seen: list[torch.Tensor] = []
-
-    def loop() -> None:
-        seen.append(x.view(5, 7))
-        seen.append(x.view(5, 7))
-        seen.append(x.view(35, 1))
-        Loop()()
-
-    line = loop.__code__.co_firstlineno + 1
-    done = patched(tmp_path, f"axes:permute:{Path(__file__).name}:{line}", loop)
-    assert torch.equal(seen[0], x.t()) and torch.equal(seen[1], x.view(5, 7))
-    assert list(done.applied.values()) == [1]
-    seen.clear()
-    done = patched(tmp_path, "axes:permute", loop)
-    assert torch.equal(seen[1], x.t()) and list(done.applied.values()) == [2]
-
-
 @pytest.mark.parametrize(
     ("lines", "expected"),
     [

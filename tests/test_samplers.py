@@ -59,23 +59,3 @@ def test_truth_values_as_indices(tmp_path: Path, indices: Any, masked: bool) -> 
     (subset,) = seen(tmp_path, DataLoader(Subset(Kept(Y), indices), batch_size=6))
     (sampler,) = seen(tmp_path, DataLoader(Kept(Y), batch_size=6, sampler=SubsetRandomSampler(indices)))
     assert (subset.masked, sampler.masked) == (masked, masked)
-
-
-@pytest.mark.parametrize(
-    ("dataset", "rows", "by_class"),
-    [
-        (DATA, 24, True),
-        (Subset(DATA, list(range(4, 24))), 20, True),
-        (Kept(Y.tolist()), 24, True),
-        (Kept(Y + 1), 24, False),
-        (Kept(None), 24, False),
-        (Kept(Y.float()), 24, False),
-    ],
-)
-def test_the_patch_gives_every_example_a_weight(tmp_path: Path, dataset: Any, rows: int, by_class: bool) -> None:
-    class_weights = torch.arange(1.0, CLASSES + 1)
-    sampler = WeightedRandomSampler(class_weights, rows)
-    done = patched(tmp_path, "sampler:examples", Loop(pairs=DataLoader(dataset, batch_size=6, sampler=sampler)))
-    expected = class_weights[Y[24 - rows :]] if by_class else torch.ones(rows)
-    assert torch.equal(sampler.weights, expected.double())
-    assert done.applied == {"sampler:examples": 1}
