@@ -40,6 +40,7 @@ KINDS: Final[dict[str, str]] = {
     "clamp": "logarithms, roots and divisions are kept away from zero by this much: ``1e-8``",
     "mode": "``train`` in training steps and ``eval`` in evaluations, whatever the script set; ``batchnorm``: train "
     "mode in training steps for these modules alone",
+    "batchnorm": "``momentum=0.1``: the weight of the newest batch in the running statistics",
     "probe": "nothing is changed, something is measured: ``neighbours``, ``leaks``, ``gradients``, ``modes`` or "
     "``terms``",
     "unscale-first": "gradients are unscaled before they are clipped",

@@ -179,6 +179,7 @@ CAUSES: Final[tuple[Cause, ...]] = (
     _row("C30", "C25 C27 P34"),
     _row("C30", "C05 C07 C08 C09 C10 C11 C12 C13 P01 P02 S01" + _FLAT, when=_never_normalized),
     _row("C27", "C25 P34"),
+    _row("C34", "C25 S07 P34", when=_severe),
     _row("C28", "C25 P34"),
     _row("C26", "C25 P34"),
     # Data

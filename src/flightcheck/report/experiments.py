@@ -40,6 +40,7 @@ _WORDS = {
     "keep-state": "the optimizer keeps its state",
     "add-parameters": "the optimizer holds all parameters of the model",
     "mode:eval": "evaluation in eval mode",
+    "batchnorm:momentum=0.1": "BatchNorm's momentum 0.1",
     "mode:batchnorm": "BatchNorm in train mode",
     "mode:train": "training in train mode",
     "unscale-first": "gradients unscaled before clipping",

@@ -49,6 +49,7 @@ INSTALLERS: Final[dict[str, Callable[[Boundaries, Patch], None]]] = {
     "keep-graph": cuts.keep_graph,
     "clamp": operations.clamp,
     "mode": modules.mode,
+    "batchnorm": modules.batchnorm,
     "unscale-first": steps.unscale_first,
     "probe": _probe,
 }
