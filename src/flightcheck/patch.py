@@ -41,6 +41,7 @@ KINDS: Final[dict[str, str]] = {
     "mode": "``train`` in training steps and ``eval`` in evaluations, whatever the script set; ``batchnorm``: train "
     "mode in training steps for these modules alone",
     "batchnorm": "``momentum=0.1``: the weight of the newest batch in the running statistics",
+    "dropout": "the probability of one dropout module: ``model.drop=0.1``",
     "probe": "nothing is changed, something is measured: ``neighbours``, ``leaks``, ``gradients``, ``modes`` or "
     "``terms``",
     "unscale-first": "gradients are unscaled before they are clipped",

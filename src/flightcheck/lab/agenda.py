@@ -26,7 +26,7 @@ _OF_SIGNAL: Final = ("C05", "C06", "C07", "C08")
 """What bad initial weights look like: if other weights mend it, C09 asks whether they were bad."""
 _OF_WIRING: Final = ("C02", "L17", "P08", "P10", "P11", "P12")
 """Facts about who learns at all: where no loss tells, the share of parameters that move does."""
-_OF_EVALUATIONS: Final = {"mode", "shuffle", "batchnorm"}
+_OF_EVALUATIONS: Final = {"mode", "shuffle", "batchnorm", "dropout"}
 """Patches that only evaluations judge: on examples of one class at a time, the loss in training is low."""
 _LONGEST: Final = 400
 _LONGER: Final = 4

@@ -66,6 +66,9 @@ def _one(patch: Patch, finding: Finding, run: Run) -> str:
         return _replaced(line, with_clamped(code, patch.value))
     if patch.kind == "loss" and code:
         return _replaced(line, re.sub(r"\b(nn\.)?NLLLoss\b", "nn.CrossEntropyLoss", code))
+    if patch.kind == "dropout" and code:
+        p, gone = patch.value.rpartition("=")[2], patch.value.endswith("=0")
+        return f"- {code}\n+ # without this dropout" if gone else f"- {code}\n+ # the same with p={p}"
     if patch.kind == "batchnorm":
         return _momentum(line, code, finding)
     if patch.kind == "epsilon" and code:

@@ -72,6 +72,9 @@ def patch_in_words(patch: str, run: Run) -> str:
             told.append(f"the optimizer's epsilon {p.value}")
         elif p.kind == "unfreeze":
             told.append(f"{p.value} trained as well")
+        elif p.kind == "dropout":
+            path, _, value = p.value.rpartition("=")
+            told.append(f"{path} drops {value}" if float(value) else f"without dropout in {path}")
         elif text == "loss:negate":
             told.append("steps in the other direction")
         elif text == "loss:transpose":

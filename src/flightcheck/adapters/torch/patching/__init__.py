@@ -50,6 +50,7 @@ INSTALLERS: Final[dict[str, Callable[[Boundaries, Patch], None]]] = {
     "clamp": operations.clamp,
     "mode": modules.mode,
     "batchnorm": modules.batchnorm,
+    "dropout": modules.dropout,
     "unscale-first": steps.unscale_first,
     "probe": _probe,
 }

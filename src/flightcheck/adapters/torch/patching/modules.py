@@ -161,6 +161,27 @@ def batchnorm(b: Boundaries, patch: Patch) -> None:
     b.at_module(around)
 
 
+def dropout(b: Boundaries, patch: Patch) -> None:
+    """``dropout:model.drop=0.1``: the module of this path drops with another probability."""
+    path, _, wanted = patch.value.rpartition("=")
+    discovery = b.observer.discovery
+
+    def around(call: Any, module: nn.Module, given: Arguments) -> Any:
+        if not isinstance(module, nn.modules.dropout._DropoutNd) or not module.training:
+            return call(*given[0], **given[1])
+        index = discovery.module_index(module)
+        if index is None or discovery.modules[index].path != path:
+            return call(*given[0], **given[1])
+        b.acted(patch)
+        before, module.p = module.p, float(wanted)
+        try:
+            return call(*given[0], **given[1])
+        finally:
+            module.p = before
+
+    b.at_module(around)
+
+
 def _normalizing(b: Boundaries, patch: Patch, call: Any, module: nn.Module, given: Arguments) -> Any:
     """A training call in which the batch normalizations use the batch."""
     fixed = [m for m in module.modules() if isinstance(m, _BatchNorm) and not m.training]
