@@ -52,6 +52,8 @@ KINDS: Final[dict[str, str]] = {
     "clamp": "logarithms, roots and divisions are kept away from zero by this much: ``1e-8``",
     "mode": "``train`` in training steps and ``eval`` in evaluations, whatever the script set; ``batchnorm``: train "
     "mode in training steps for these modules alone",
+    "batchnorm": "``momentum=0.1``: the weight of the newest batch in the running statistics",
+    "dropout": "the probability of one dropout module: ``model.drop=0.1``",
     "probe": "nothing is changed, something is measured: ``neighbours``, ``leaks``, ``gradients``, ``modes`` or "
     "``terms``",
     "unscale-first": "gradients are unscaled before they are clipped",
@@ -106,7 +108,12 @@ class Patch:
         """The training loss cannot tell: it is low on examples of one class at a time, or nothing of it changes."""
         of_order = self.kind == "shuffle" and self.value != "others"
         of_modes = self.kind == "mode" and self.value != "batchnorm"  # which makes other training steps
-        return of_modes or self.kind == "sampler" or of_order or (self.kind, self.value) == ("inputs", "as-training")
+        return (
+            of_modes
+            or self.kind in ("sampler", "batchnorm", "dropout")
+            or of_order
+            or (self.kind, self.value) == ("inputs", "as-training")
+        )
 
     @property
     def scored(self) -> Patch | None:

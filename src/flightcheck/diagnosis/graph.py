@@ -187,8 +187,10 @@ CAUSES: Final[tuple[Cause, ...]] = (
     _row("C30", "C25 C27 P34"),
     _row("C30", "C05 C07 C08 C09 C10 C11 C12 C13 P01 P02 S01" + _FLAT, when=_never_normalized),
     _row("C27", "C25 P34"),
+    _row("C34", "C25 S07 P34", when=_severe),
     _row("C28", "C25 P34"),
     _row("C26", "C25 P34"),
+    _row("P35", "S05 C25 C26 S07 P34 P33 P02", when=_severe),
     # Data
     _row("D01", "C14 C08 P01 P19 C12 C11 C13 C05 P34" + _FLAT),
     *(

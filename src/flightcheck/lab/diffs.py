@@ -92,6 +92,11 @@ def _one(patch: Patch, finding: Finding, run: Run) -> str:
         return _renaming(finding)
     if patch.kind == "term":
         return _weighted(finding, patch.value.rpartition(" x")[2])
+    if patch.kind == "dropout" and code:
+        p, gone = patch.value.rpartition("=")[2], patch.value.endswith("=0")
+        return f"- {code}\n+ # without this dropout" if gone else f"- {code}\n+ # the same with p={p}"
+    if patch.kind == "batchnorm":
+        return _momentum(line, code, finding)
     if patch.kind == "epsilon" and code:
         return _replaced(line, re.sub(r"\beps\s*=\s*[^,)]+", f"eps={patch.value}", code))
     added = _ADDED.get(str(patch)) or _ADDED.get(f"{patch.kind}:{patch.value or 'default'}") or _ADDED.get(patch.kind)
@@ -161,6 +166,12 @@ def _learning_rate(patch: Patch, run: Run) -> str:
         if abs(float(number.group()) - old) <= 1e-9 * abs(old) and where is not None:
             return _replaced(where, where.code[: number.start()] + f"{new:g}" + where.code[number.end() :])
     return f"- lr={old:g}\n+ lr={new:g}"
+
+
+def _momentum(line: Location | None, code: str, finding: Finding) -> str:
+    if re.search(r"\bmomentum\s*=", code):
+        return _replaced(line, re.sub(r"\bmomentum\s*=\s*[^,)]+", "momentum=0.1", code))
+    return f"- momentum={finding.evidence.get('momentum', 0.0):g}\n+ momentum=0.1"
 
 
 def _removed(code: str, activation: str) -> str:

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Final
 
 from flightcheck.recording.records import RECORDS, Location
+
+NEWEST_BATCH: Final = 0.9
+"""A momentum of BatchNorm from which on its running statistics span a single batch."""
 
 
 @dataclass(frozen=True)
@@ -147,6 +151,13 @@ class BatchStatistics:
     """Running variance against that of the batches in it, median over channels."""
     mean_shift: float | None = None
     """Distance of the running mean from that of the batches in it, in standard deviations, median over channels."""
+    newest_weight: float | None = None
+    """The momentum in all training calls that were seen, if it is `NEWEST_BATCH` or more."""
+    noise: float | None = None
+    """Then: standard deviation of the running mean from batch to batch by chance, in standard deviations of the
+    values, median over channels."""
+    off: float | None = None
+    """Then: distance of the running mean at the latest evaluation from that of the batches, likewise."""
     fixed_calls: int = 0
     """Training calls that were seen in eval mode, which normalize with the running statistics."""
     initial: bool = False

@@ -45,6 +45,7 @@ _WORDS = {
     "keep-state": "the optimizer keeps its state",
     "add-parameters": "the optimizer holds all parameters of the model",
     "mode:eval": "evaluation in eval mode",
+    "batchnorm:momentum=0.1": "BatchNorm's momentum 0.1",
     "mode:batchnorm": "BatchNorm in train mode",
     "mode:train": "training in train mode",
     "unscale-first": "gradients unscaled before clipping",
@@ -85,6 +86,9 @@ def patch_in_words(patch: str, run: Run) -> str:
             told.append(f"the optimizer's epsilon {p.value}")
         elif p.kind == "unfreeze":
             told.append(f"{p.value} trained as well")
+        elif p.kind == "dropout":
+            path, _, value = p.value.rpartition("=")
+            told.append(f"{path} drops {value}" if float(value) else f"without dropout in {path}")
         elif text == "loss:negate":
             told.append("steps in the other direction")
         elif text == "loss:transpose":

@@ -16,6 +16,7 @@ import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from flightcheck.adapters.torch.batchnorm_noise import NewestBatches
 from flightcheck.adapters.torch.discovery import Discovery, Root
 from flightcheck.adapters.torch.identity import ByIdentity
 from flightcheck.adapters.torch.watch import Watch
@@ -47,6 +48,7 @@ class BatchNorms:
         self._refs: dict[int, weakref.ref[nn.Module]] = {}
         self._evaluations = 0
         self._frozen: dict[int, Frozen] = {}
+        self._newest = NewestBatches()
         self._eval_lines = ByIdentity[Location]()
 
     def normalized(self, index: int, module: nn.Module, output: torch.Tensor) -> None:
@@ -56,6 +58,7 @@ class BatchNorms:
         if not module.training:
             self._fixed(index, module)
             return
+        self._newest.trained(index, module)
         seen = self._values.setdefault(index, [])
         self._refs.setdefault(index, weakref.ref(module))
         if len(seen) < _MOST_CALLS and output.shape[1]:
@@ -97,6 +100,7 @@ class BatchNorms:
             record = _worth(index, norm, self.watch.step)
             if record is not None:
                 self._evaluated[index] = record
+                self._newest.evaluated(index, norm)
 
     def save(self) -> None:
         """Write the records."""
@@ -108,6 +112,7 @@ class BatchNorms:
             record = BatchStatistics(
                 **{
                     **vars(known),
+                    **self._newest.facts(index),
                     "values": float(statistics.median(seen)) if seen else None,
                     "calls": len(seen),
                     "fewest": min(seen, default=None),

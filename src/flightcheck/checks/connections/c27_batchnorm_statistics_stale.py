@@ -35,7 +35,7 @@ class BatchnormStatisticsStale(Check):
     Wu and Johnson 2021, Rethinking "Batch" in BatchNorm; PyTorch, BatchNorm (note on momentum).
     ## Known false alarms
     Statistics that were loaded are not judged. A small momentum in a long training catches up and is not reported. A
-    momentum near 1 is information: the statistics are those of the last batch alone.
+    momentum near 1 is C34's.
     """
 
     batches = Param(44, "0.9^44 is under 1 %: the default momentum has caught up by then")
@@ -43,38 +43,24 @@ class BatchnormStatisticsStale(Check):
     ratio = Param(1.5, "a wrong variance by a half scales every output by more than a fifth")
     shift = Param(0.5, "standard deviations: half of a ReLU's input range around its threshold")
     spoils = Param(10.0, "times the variance, or standard deviations of the mean: outputs lie where no input ever was")
-    last_batch = Param(0.9, "with such a weight of the newest batch the average spans one batch")
 
     def __call__(self, run: Run) -> Iterator[Finding]:
         norms = run.batch_statistics
         if not norms:
             raise NotApplicable("no BatchNorm was seen in training or evaluation")
-        newest = [n for n in norms if n.calls and n.momentum is not None and n.momentum >= self.last_batch.value]
         untouched = self._untouched(run)
         if untouched:
             yield self._never_updated(run, untouched)
             return
         evaluated = [n for n in norms if n.tracked is not None and n.calls]
-        if not evaluated and not newest:
+        if not evaluated:
             raise NotEnoughEvidence("no evaluation with running statistics of its own making was seen")
         judged = [n for n in evaluated if (n.tracked or 0) >= self.batches.value]
-        if not judged and not newest:
+        if not judged:
             raise NotEnoughEvidence(f"no evaluation after {self.batches.value:.0f} batches")
         stale = [n for n in judged if self._stale(n)]
         if len(stale) * 2 > len(judged) or any(self._far(n) for n in stale):
             yield from self._report(run, stale)
-        elif newest:
-            module = run.module(newest[0].module)
-            yield Finding(
-                f"BatchNorm has momentum {newest[0].momentum:g}, in PyTorch the weight of the newest batch: the "
-                "evaluation uses the statistics of the last batch or two.",
-                location=module.location if module else None,
-                module=module.path if module else "",
-                evidence={"momentum": newest[0].momentum},
-                severity="info",
-                fix=f"If {newest[0].momentum:g} is the value of another framework, PyTorch's is "
-                f"{1 - (newest[0].momentum or 0):.3g}.",
-            )
 
     def _stale(self, norm: BatchStatistics) -> bool:
         if norm.left <= self.left.value or norm.variance_ratio is None:

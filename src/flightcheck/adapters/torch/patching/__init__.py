@@ -91,6 +91,8 @@ INSTALLERS: Final[dict[str, Callable[[Boundaries, Patch], None]]] = {
     "keep-graph": cuts.keep_graph,
     "clamp": operations.clamp,
     "mode": modules.mode,
+    "batchnorm": modules.batchnorm,
+    "dropout": modules.dropout,
     "unscale-first": steps.unscale_first,
     "probe": _probe,
     "accumulate": accumulation.accumulate,

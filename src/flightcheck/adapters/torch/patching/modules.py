@@ -14,6 +14,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from flightcheck.adapters.torch.patching import steps
 from flightcheck.adapters.torch.patching.boundaries import Arguments, Boundaries
 from flightcheck.patch import Patch
+from flightcheck.recording.states import NEWEST_BATCH
 
 _DROPOUTS: Final = ("dropout", "dropout1d", "dropout2d", "dropout3d", "alpha_dropout", "feature_alpha_dropout")
 _LAYERS: Final = (nn.Linear, nn.modules.conv._ConvNd)
@@ -140,6 +141,45 @@ def mode(b: Boundaries, patch: Patch) -> None:
     if patch.value == "eval":
         for name in _DROPOUTS:
             b.observer.patches.replace(F, name, functools.partial(_off_without_gradients, b, patch))
+
+
+def batchnorm(b: Boundaries, patch: Patch) -> None:
+    """``batchnorm:momentum=0.1``: another momentum in training calls, where the script's leaves only the last batch."""
+    wanted = float(patch.value.partition("=")[2] or 0.1)
+
+    def around(call: Any, module: nn.Module, given: Arguments) -> Any:
+        if not isinstance(module, _BatchNorm) or not module.training or (module.momentum or 0.0) < NEWEST_BATCH:
+            return call(*given[0], **given[1])
+        before = module.momentum
+        b.acted(patch)
+        module.momentum = wanted
+        try:
+            return call(*given[0], **given[1])
+        finally:
+            module.momentum = before
+
+    b.at_module(around)
+
+
+def dropout(b: Boundaries, patch: Patch) -> None:
+    """``dropout:model.drop=0.1``: the module of this path drops with another probability."""
+    path, _, wanted = patch.value.rpartition("=")
+    discovery = b.observer.discovery
+
+    def around(call: Any, module: nn.Module, given: Arguments) -> Any:
+        if not isinstance(module, nn.modules.dropout._DropoutNd) or not module.training:
+            return call(*given[0], **given[1])
+        index = discovery.module_index(module)
+        if index is None or discovery.modules[index].path != path:
+            return call(*given[0], **given[1])
+        b.acted(patch)
+        before, module.p = module.p, float(wanted)
+        try:
+            return call(*given[0], **given[1])
+        finally:
+            module.p = before
+
+    b.at_module(around)
 
 
 def _normalizing(b: Boundaries, patch: Patch, call: Any, module: nn.Module, given: Arguments) -> Any:
