@@ -171,8 +171,8 @@ def _fix(lab: Lab, run: Run, candidate: Candidate, patches: list[Patch]) -> Expe
     if kinds & _OF_EVALUATIONS:
         metrics, evaluates = ("evaluation",), True
         steps = max(steps, _steps_of_evaluations(run))
-    elif kinds & {"clamp", "precision", "unscale-first"}:
-        metrics = ("loss",)
+    elif kinds & {"clamp", "precision", "unscale-first"} or candidate.info.code == "L21":
+        metrics = ("loss",)  # L21: without its gradient, the term is in the loss and not in the error
     elif any(p.changes_the_loss for p in patches) and "align-shapes" not in kinds:
         metrics = ("error",)
     experiment = Experiment(candidate.info.code, _text(patches))

@@ -20,6 +20,7 @@ from flightcheck.adapters.torch.discovery import Discovery
 from flightcheck.adapters.torch.graph import behind_views, leaves_of
 from flightcheck.adapters.torch.handmade_losses import OPERATIONS as LOSS_OPERATIONS
 from flightcheck.adapters.torch.handmade_losses import HandmadeLosses
+from flightcheck.adapters.torch.loose_terms import LooseTerms
 from flightcheck.adapters.torch.metrics import COMPARISONS, Metrics
 from flightcheck.adapters.torch.terms import LossTerms
 from flightcheck.adapters.torch.watch import Watch
@@ -55,7 +56,8 @@ class Operations(TorchFunctionMode):
         super().__init__()
         self.watch = watch
         self.discovery = discovery
-        self.terms = LossTerms(watch)
+        self.loose = LooseTerms(watch)
+        self.terms = LossTerms(watch, self.loose.entered)
         self.lines: dict[Any, Location] = {}
         """Node → line of this round; emptied when the round ends, so that no graph outlives its use."""
         self.owners: dict[Any, int] = {}
@@ -116,6 +118,7 @@ class Operations(TorchFunctionMode):
         self.lines.clear()
         self.owners.clear()
         self.terms.end_round()
+        self.loose.end_round()
         self.by_hand.end_round()
 
     # -- looking ------------------------------------------------------------------------------------------------
@@ -143,16 +146,16 @@ class Operations(TorchFunctionMode):
             return
         if name == "__get__":
             if getattr(getattr(func, "__self__", None), "__name__", "") == "data":
-                self._cut("data", args[0])
+                self._cut("data", args[0], result)
             return
         if name in _IN_PLACE_FILLS and self.watch.step == 0:
             target = args[0] if args else kwargs.get("tensor")
             if isinstance(target, torch.Tensor):
                 self._note_write(target)
         if name in _CUTS:
-            self._cut(_CUTS[name], args[0] if args else None)
+            self._cut(_CUTS[name], args[0] if args else None, result)
         elif not torch.is_grad_enabled() and isinstance(result, torch.Tensor) and result.is_floating_point():
-            self._left(args[0] if args else None)
+            self._left(args[0] if args else None, result)
         if name == "pad_sequence" and len(self.padding_values) < _MOST_PADDINGS:
             value = args[2] if len(args) > 2 else kwargs.get("padding_value", 0.0)
             if isinstance(value, (int, float)) and float(value).is_integer():
@@ -163,6 +166,7 @@ class Operations(TorchFunctionMode):
                 self.compared(args[0], args[1])
         if name in COMPARISONS and not self.modules:
             self.comparisons.compared(name, args, self.watch.lines.here())
+        self.loose.look(name, args, result)
         node = _node_of(result)
         if node is None:
             return
@@ -200,7 +204,7 @@ class Operations(TorchFunctionMode):
 
     # -- cuts ---------------------------------------------------------------------------------------------------
 
-    def _cut(self, operation: str, given: Any) -> None:
+    def _cut(self, operation: str, given: Any, result: Any) -> None:
         tensors = [given] if isinstance(given, torch.Tensor) else []
         if isinstance(given, (list, tuple)):
             tensors = [t for t in given[:8] if isinstance(t, torch.Tensor)]
@@ -209,28 +213,34 @@ class Operations(TorchFunctionMode):
             return
         if operation == "data" and tensors[0].grad_fn is None:
             return  # p.data of a parameter: an optimizer or an initialization, not a cut
-        self.note_cut(operation, [leaf for t in tensors for leaf in leaves_of(t, _WALK_LIMIT)])
+        if tensors[0].numel() == 1 and tensors[0].grad_fn is not None and "SubBackward" in tensors[0].grad_fn.name():
+            result = None  # (value - loss).detach(), added to the loss: another value, the same gradient
+        self.note_cut(operation, [leaf for t in tensors for leaf in leaves_of(t, _WALK_LIMIT)], result=result)
 
-    def _left(self, given: Any) -> None:
+    def _left(self, given: Any, result: Any) -> None:
         """What is computed under ``no_grad`` from a tensor of the graph leaves it, as in distributions' `sample`."""
         if _node_of(given) is not None:
             line = self.watch.lines.here()
             sampled = line is not None and ".sample(" in line.code
-            self.note_cut("sample" if sampled else "no_grad", leaves_of(given, _WALK_LIMIT))
+            self.note_cut("sample" if sampled else "no_grad", leaves_of(given, _WALK_LIMIT), result=result)
 
-    def note_cut(self, operation: str, leaves: Sequence[torch.Tensor], module: str = "") -> None:
+    def note_cut(
+        self, operation: str, leaves: Sequence[torch.Tensor], module: str = "", result: torch.Tensor | None = None
+    ) -> None:
         """A tensor left the graph at the user's line; `leaves` lie behind it."""
         line = self.watch.lines.here()
         key = (operation, line)
         known = self._cuts.get(key)
         if known is not None and known.count >= _WALKED_PER_LINE and known.parameters:
             self._cuts[key] = dataclasses.replace(known, count=known.count + 1)
+            self.loose.left(operation, line, known.parameters, result)
             return
         behind = {i for leaf in leaves if (i := self.discovery.parameter_index(leaf)) is not None}
         before = known or GraphCut(operation, line, self.watch.step, [], module, 0)
         self._cuts[key] = dataclasses.replace(
             before, parameters=sorted(behind.union(before.parameters)), count=before.count + 1
         )
+        self.loose.left(operation, line, behind.union(before.parameters), result)
 
     # -- broadcasts ---------------------------------------------------------------------------------------------
 
@@ -260,6 +270,7 @@ class Operations(TorchFunctionMode):
     def save(self) -> None:
         """Write what was learnt."""
         self.comparisons.save()
+        self.loose.save()
         for i, cut in enumerate(self._cuts.values()):
             self.watch.writer.put(cut, i)
         for i, broadcast in enumerate(self._broadcasts.values()):
