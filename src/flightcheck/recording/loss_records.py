@@ -122,6 +122,25 @@ class LossTerm:
 
 
 @dataclass(frozen=True)
+class LooseTerm:
+    """A number that a model made, that has no graph, and that is a term of a value on which backward was called."""
+
+    location: Location | None
+    """The line that made a number of it."""
+    sum_location: Location | None
+    """The line that added it to a term with a graph."""
+    operation: str = ""
+    """What cut the graph (see `GraphCut`), if that was one thing only."""
+    cut_location: Location | None = None
+    parameters: list[int] = field(default_factory=list)
+    """Those that lie behind the cuts."""
+    rounds: int = 0
+    """Backward passes that it entered while the learning pass looked."""
+    values: list[float] = field(default_factory=list)
+    """Its values there."""
+
+
+@dataclass(frozen=True)
 class LossAxes:
     """How the class axis of a loss function relates to the axis over which the last layer laid out its outputs."""
 
@@ -168,4 +187,4 @@ class PaddedTarget:
     """Different numbers of filled positions among the rows."""
 
 
-RECORDS.update({cls.__name__: cls for cls in (LossSite, LossCall, LossTerm, LossAxes, PaddedTarget)})
+RECORDS.update({cls.__name__: cls for cls in (LossSite, LossCall, LossTerm, LooseTerm, LossAxes, PaddedTarget)})

@@ -15,7 +15,7 @@ from flightcheck.recording.batches import Batch, Evaluation, IdRanks
 from flightcheck.recording.experiments import Experiment, Probe, TrialInfo
 from flightcheck.recording.inputs import Confusion, DatasetInfo, FeatureTable
 from flightcheck.recording.layouts import Reshape
-from flightcheck.recording.loss_records import LossAxes, LossCall, LossSite, LossTerm, PaddedTarget
+from flightcheck.recording.loss_records import LooseTerm, LossAxes, LossCall, LossSite, LossTerm, PaddedTarget
 from flightcheck.recording.ranks import ReplicaDigests
 from flightcheck.recording.records import (
     RECORDS,
@@ -185,6 +185,10 @@ class Run:
     @property
     def loss_terms(self) -> list[LossTerm]:
         return self._all(LossTerm)
+
+    @property
+    def loose_terms(self) -> list[LooseTerm]:
+        return self._all(LooseTerm)
 
     @property
     def loss_axes(self) -> list[LossAxes]:

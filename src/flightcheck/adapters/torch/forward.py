@@ -161,6 +161,10 @@ class Forward:
             self.look_at(module, result)
         if before is not None:
             self._after(before, module, result)
+            if resume and self.watch.learning and not torch.is_grad_enabled():
+                self.watch.guarded(self.operations.loose.left)(
+                    "no_grad", before[2], before[0].parameter_indices, result
+                )
         return result
 
     # -- learning: what lies inside -----------------------------------------------------------------------------

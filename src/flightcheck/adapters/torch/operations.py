@@ -21,6 +21,7 @@ from flightcheck.adapters.torch.discovery import Discovery
 from flightcheck.adapters.torch.graph import behind_views, leaves_of
 from flightcheck.adapters.torch.handmade_losses import OPERATIONS as LOSS_OPERATIONS
 from flightcheck.adapters.torch.handmade_losses import HandmadeLosses
+from flightcheck.adapters.torch.loose_terms import LooseTerms
 from flightcheck.adapters.torch.metrics import COMPARISONS, Metrics
 from flightcheck.adapters.torch.reshapes import LOOKED_AT as LAYOUT_OPERATIONS
 from flightcheck.adapters.torch.reshapes import Reshapes
@@ -59,7 +60,8 @@ class Operations(TorchFunctionMode):
         super().__init__()
         self.watch = watch
         self.discovery = discovery
-        self.terms = LossTerms(watch)
+        self.loose = LooseTerms(watch)
+        self.terms = LossTerms(watch, self.loose.entered)
         self.lines: dict[Any, Location] = {}
         """Node → line of this round; emptied when the round ends, so that no graph outlives its use."""
         self.owners: dict[Any, int] = {}
@@ -125,6 +127,7 @@ class Operations(TorchFunctionMode):
         self.lines.clear()
         self.owners.clear()
         self.terms.end_round()
+        self.loose.end_round()
         self.by_hand.end_round()
         self.reshapes.end_round()
 
@@ -156,7 +159,7 @@ class Operations(TorchFunctionMode):
         if name == "__get__":
             attribute = getattr(getattr(func, "__self__", None), "__name__", "")
             if attribute == "data":
-                self._cut("data", args[0])
+                self._cut("data", args[0], result)
                 self._data = weakref.ref(result)
             elif attribute == "grad":
                 self.gradient_read(args[0])
@@ -168,9 +171,9 @@ class Operations(TorchFunctionMode):
         if self._data is not None and (name == "__setitem__" or (name.endswith("_") and name[-2:] != "__")):
             self._written_past(args)
         if name in _CUTS:
-            self._cut(_CUTS[name], args[0] if args else None)
+            self._cut(_CUTS[name], args[0] if args else None, result)
         elif not torch.is_grad_enabled() and isinstance(result, torch.Tensor) and result.is_floating_point():
-            self._left(args[0] if args else None)
+            self._left(args[0] if args else None, result)
         if name == "pad_sequence" and len(self.padding_values) < _MOST_PADDINGS:
             value = args[2] if len(args) > 2 else kwargs.get("padding_value", 0.0)
             if isinstance(value, (int, float)) and float(value).is_integer():
@@ -181,6 +184,7 @@ class Operations(TorchFunctionMode):
                 self.compared(args[0], args[1])
         if name in COMPARISONS and not self.modules:
             self.comparisons.compared(name, args, self.watch.lines.here())
+        self.loose.look(name, args, result)
         node = _node_of(result)
         if node is None:
             return
@@ -218,7 +222,7 @@ class Operations(TorchFunctionMode):
 
     # -- cuts ---------------------------------------------------------------------------------------------------
 
-    def _cut(self, operation: str, given: Any) -> None:
+    def _cut(self, operation: str, given: Any, result: Any) -> None:
         tensors = [given] if isinstance(given, torch.Tensor) else []
         if isinstance(given, (list, tuple)):
             tensors = [t for t in given[:8] if isinstance(t, torch.Tensor)]
@@ -227,7 +231,9 @@ class Operations(TorchFunctionMode):
             return
         if operation == "data" and tensors[0].grad_fn is None:
             return  # p.data of a parameter: an optimizer or an initialization, not a cut
-        self.note_cut(operation, [leaf for t in tensors for leaf in leaves_of(t, _WALK_LIMIT)])
+        if tensors[0].numel() == 1 and tensors[0].grad_fn is not None and "SubBackward" in tensors[0].grad_fn.name():
+            result = None  # (value - loss).detach(), added to the loss: another value, the same gradient
+        self.note_cut(operation, [leaf for t in tensors for leaf in leaves_of(t, _WALK_LIMIT)], result=result)
 
     def _written_past(self, args: Any) -> None:
         """``x.data.index_add_(0, i, values)``, ``x.data[i] = values``: `x` learns nothing of the values' graph."""
@@ -237,28 +243,32 @@ class Operations(TorchFunctionMode):
             return
         for value in args[1:]:
             if value is not target and _node_of(value) is not None:
-                self._cut("data", value)
+                self._cut("data", value, None)
 
-    def _left(self, given: Any) -> None:
+    def _left(self, given: Any, result: Any) -> None:
         """What is computed under ``no_grad`` from a tensor of the graph leaves it, as in distributions' `sample`."""
         if _node_of(given) is not None:
             line = self.watch.lines.here()
             sampled = line is not None and ".sample(" in line.code
-            self.note_cut("sample" if sampled else "no_grad", leaves_of(given, _WALK_LIMIT))
+            self.note_cut("sample" if sampled else "no_grad", leaves_of(given, _WALK_LIMIT), result=result)
 
-    def note_cut(self, operation: str, leaves: Sequence[torch.Tensor], module: str = "") -> None:
+    def note_cut(
+        self, operation: str, leaves: Sequence[torch.Tensor], module: str = "", result: torch.Tensor | None = None
+    ) -> None:
         """A tensor left the graph at the user's line; `leaves` lie behind it."""
         line = self.watch.lines.here()
         key = (operation, line)
         known = self._cuts.get(key)
         if known is not None and known.count >= _WALKED_PER_LINE and known.parameters:
             self._cuts[key] = dataclasses.replace(known, count=known.count + 1)
+            self.loose.left(operation, line, known.parameters, result)
             return
         behind = {i for leaf in leaves if (i := self.discovery.parameter_index(leaf)) is not None}
         before = known or GraphCut(operation, line, self.watch.step, [], module, 0)
         self._cuts[key] = dataclasses.replace(
             before, parameters=sorted(behind.union(before.parameters)), count=before.count + 1
         )
+        self.loose.left(operation, line, behind.union(before.parameters), result)
 
     # -- broadcasts ---------------------------------------------------------------------------------------------
 
@@ -289,6 +299,7 @@ class Operations(TorchFunctionMode):
         """Write what was learnt."""
         self.comparisons.save()
         self.reshapes.save()
+        self.loose.save()
         for i, cut in enumerate(self._cuts.values()):
             self.watch.writer.put(cut, i)
         for i, broadcast in enumerate(self._broadcasts.values()):

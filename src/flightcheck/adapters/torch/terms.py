@@ -63,8 +63,10 @@ class TermNode:
 class LossTerms:
     """Remembers the constant factors of this round's graph, and writes the terms of a loss."""
 
-    def __init__(self, watch: Watch) -> None:
+    def __init__(self, watch: Watch, passed: Callable[[Any], None] = lambda node: None) -> None:
         self.watch = watch
+        self._passed = passed
+        """Told each node of a loss down to its terms."""
         self.sites: dict[Any, int] = {}
         """Node → loss site that returned it, this round."""
         self.at_backward: Callable[[torch.Tensor, list[TermNode]], None] | None = None
@@ -167,6 +169,7 @@ class LossTerms:
             if not todo or len(found) >= _MOST_TERMS:
                 break
             node, here = todo.pop()
+            self._passed(node)
             onward = None if node in self.sites else self._behind(node, here, lines)
             if onward is None:
                 found.append((node, here))
