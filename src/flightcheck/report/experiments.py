@@ -43,6 +43,7 @@ _WORDS = {
     "mode:train": "training in train mode",
     "unscale-first": "gradients unscaled before clipping",
     "clamp": "arguments of log, sqrt and division kept away from 0",
+    "mask": "the mask of the attention inverted",
     "keep-graph": "without the cut of the graph",
 }
 

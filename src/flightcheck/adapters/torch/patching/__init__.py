@@ -9,7 +9,17 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Final
 
 from flightcheck.adapters.torch import probes
-from flightcheck.adapters.torch.patching import batches, cuts, losses, modules, operations, precision, protocol, steps
+from flightcheck.adapters.torch.patching import (
+    batches,
+    cuts,
+    losses,
+    masks,
+    modules,
+    operations,
+    precision,
+    protocol,
+    steps,
+)
 from flightcheck.adapters.torch.patching.boundaries import Boundaries
 from flightcheck.adapters.torch.patching.scoring import Scoring
 from flightcheck.patch import Patch
@@ -47,6 +57,7 @@ INSTALLERS: Final[dict[str, Callable[[Boundaries, Patch], None]]] = {
     "add-parameters": steps.add_parameters,
     "unfreeze": steps.unfreeze,
     "keep-graph": cuts.keep_graph,
+    "mask": masks.mask,
     "clamp": operations.clamp,
     "mode": modules.mode,
     "unscale-first": steps.unscale_first,
