@@ -50,6 +50,7 @@ KINDS: Final[dict[str, str]] = {
     "keep-graph": "``detach``, ``data``, ``item`` and copies give the tensor itself, ``sample`` is ``rsample``, "
     "``no_grad`` does nothing; at a line (``train.py:31``) or at all",
     "clamp": "logarithms, roots and divisions are kept away from zero by this much: ``1e-8``",
+    "mask": "``invert:attn_mask:train.py:31``: at that line attention sees what that mask blocks, and nothing else",
     "mode": "``train`` in training steps and ``eval`` in evaluations, whatever the script set; ``batchnorm``: train "
     "mode in training steps for these modules alone",
     "batchnorm": "``momentum=0.1``: the weight of the newest batch in the running statistics",

@@ -51,3 +51,9 @@ def test_steps_that_the_loss_scaler_skipped_pass() -> None:
 
 def test_without_losses_it_is_inconclusive() -> None:
     assert verdict_of("C14", run_of()).status == "inconclusive"
+
+
+def test_an_origin_without_any_finite_value_is_told() -> None:
+    nothing = NonFinite(0, "activation", "attention", "MmBackward0", line(30), {"minimum": None, "maximum": None})
+    (finding,) = verdict_of("C14", run_of(nothing, series={LOSS: [math.nan] * 20})).findings
+    assert finding.location == line(30)

@@ -417,3 +417,37 @@ def test_neighbours_of_numbers_are_measured(tmp_path: Path) -> None:
     shifts = measured(moved)["shifts"]
     assert max(shifts) == shifts[5 - 2] > 0.8
     assert measured(torch.full((120,), 0.5))["agreement"] == 0.0  # nothing varies
+
+
+class Masked(nn.Module):
+    """Attention over four rows of the batch at a time, with a mask."""
+
+    def __init__(self, how: str, blocked: torch.Tensor) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.inp, self.out = nn.Linear(FEATURES, 8), nn.Linear(8, CLASSES)
+        self.attention = nn.MultiheadAttention(8, 2, batch_first=True)
+        self.how, self.blocked = how, blocked
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        h = self.inp(x)[None]
+        given = {"attn_mask": self.blocked} if self.how == "module" else {"attn_mask": ~self.blocked}
+        function = self.attention if self.how == "module" else F.scaled_dot_product_attention
+        mixed = function(h, h, h, **given)  # the attention
+        return self.out((mixed[0] if self.how == "module" else mixed)[0])
+
+
+MASKED = next(i for i, line in enumerate(SOURCE.splitlines(), 1) if line.endswith("# the attention"))
+
+
+@pytest.mark.parametrize("how", ["module", "function"])
+def test_an_inverted_mask_is_turned_round(tmp_path: Path, how: str) -> None:
+    blocked = torch.ones(6, 6).triu(1).bool() | torch.eye(6).roll(2, 0).bool()
+    blocked[0, 1] = False
+    control, loop = Loop(Masked(how, blocked)), Loop(Masked(how, ~blocked))
+    control()
+    done = patched(tmp_path, f"mask:invert:attn_mask:{HERE}:{MASKED}", loop)
+    assert done.applied == {f"mask:invert:attn_mask:{HERE}:{MASKED}": 4}
+    assert loop.losses == pytest.approx(control.losses, rel=1e-4)
+    other = patched(tmp_path, f"mask:invert:key_padding_mask:{HERE}:{MASKED}", Loop(Masked(how, blocked)))
+    assert "no place at which it could act" in other.trained.failure

@@ -219,6 +219,7 @@ CAUSES: Final[tuple[Cause, ...]] = (
     _row("S01", "S02 C13" + _FLAT),
     _row("S07", "L16 P33"),
     _row("L16", "P33"),
+    _row("C20", "C14 C13 S01 S02" + _FLAT, when=_severe),
     _row("C25", "P34"),
     _row("C25", "S02", when=_severe),  # tried on the script's evaluation
 )

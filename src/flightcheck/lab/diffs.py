@@ -70,6 +70,8 @@ def _one(patch: Patch, finding: Finding, run: Run) -> str:
         return f"- {code}\n+ # the same with nn.Parameter(…) around the whole value, in an attribute of the module"
     if patch.kind == "mode" and "functional dropout" in finding.evidence.get("modes", ()):
         return "+ training=self.training  # in the call of dropout"
+    if patch.kind == "mask":
+        return f"- {code}\n+ # the same with the mask inverted (~mask)"
     if patch.kind == "keep-state":
         return f"- {code}\n+ # the same line once, before the loop"
     if patch.kind == "clamp" and code:

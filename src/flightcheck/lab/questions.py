@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import chain
 from typing import Final
 
 import numpy as np
 
+from flightcheck.checks.connections.c20_attention_mask_wrong import inversion, suspicious_masks
 from flightcheck.checks.connections.c25_train_eval_gap import depends_on_mode
 from flightcheck.checks.loss.l13_loss_terms_unbalanced import has_several_terms
 from flightcheck.checks.parameters.p14_adam_epsilon_dominates import dominated
@@ -32,6 +34,12 @@ _MODE_STEPS: Final = 120
 def questions(lab: Lab, run: Run, asked: set[str]) -> Iterator[Experiment]:
     """What no single run can show: who sees whom, is it repeatable, are inputs used, is the learning rate far off?"""
     _repeated(lab, run, _measure(lab, run, ("leaks", "gradients"), _LEAK_STEPS))
+    for suspect in suspicious_masks(run):
+        if "C20" not in asked and suspect.location is not None:
+            inverted = lab.try_patch("C20", [Patch.parse(inversion(suspect))], steps=_SHORT_STEPS, refute=False)
+            yield replace(inverted, diff=f"- {suspect.location.code}\n+ # the same with the mask inverted (~mask)")
+            if inverted.status == "confirmed":
+                return
     permuted = Experiment("S02", "inputs:permute", reason="the targets are no labels of the inputs")
     if _supervised(run):
         permuted = lab.try_patch(

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from flightcheck.recording import store
+from flightcheck.recording.attention import AttentionMask
 from flightcheck.recording.batches import Batch, Evaluation, IdRanks
 from flightcheck.recording.experiments import Experiment, Probe, TrialInfo
 from flightcheck.recording.inputs import Confusion, DatasetInfo, FeatureTable
@@ -249,6 +250,10 @@ class Run:
         if found is None:
             raise NotEnoughEvidence(f"no trial measured {name}")
         return found
+
+    @property
+    def attention_masks(self) -> list[AttentionMask]:
+        return self._all(AttentionMask)
 
     @property
     def state_loads(self) -> list[StateLoad]:

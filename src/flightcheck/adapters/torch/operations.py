@@ -17,6 +17,8 @@ import torch
 from torch.overrides import TorchFunctionMode, _get_current_function_mode_stack, _pop_mode, _push_mode
 from torch.utils._device import DeviceContext
 
+from flightcheck.adapters.torch.attention_masks import OPERATIONS as ATTENTION_OPERATIONS
+from flightcheck.adapters.torch.attention_masks import AttentionMasks
 from flightcheck.adapters.torch.discovery import Discovery
 from flightcheck.adapters.torch.graph import behind_views, leaves_of
 from flightcheck.adapters.torch.handmade_losses import OPERATIONS as LOSS_OPERATIONS
@@ -74,6 +76,7 @@ class Operations(TorchFunctionMode):
         self.metrics = 0
         self.comparisons = Metrics(watch)
         self.reshapes = Reshapes(watch)
+        self.masks = AttentionMasks(watch)
         self.compared: Callable[[Any, Any], None] = lambda one, other: None
         """Told the two sides of every comparison without gradients."""
         self.gradient_read: Callable[[torch.Tensor], None] = lambda tensor: None
@@ -128,6 +131,7 @@ class Operations(TorchFunctionMode):
         self.owners.clear()
         self.terms.end_round()
         self.loose.end_round()
+        self.masks.end_round()
         self.by_hand.end_round()
         self.reshapes.end_round()
 
@@ -178,6 +182,8 @@ class Operations(TorchFunctionMode):
             value = args[2] if len(args) > 2 else kwargs.get("padding_value", 0.0)
             if isinstance(value, (int, float)) and float(value).is_integer():
                 self.padding_values.add(int(value))
+        if name in ATTENTION_OPERATIONS:
+            self.masks.look(name, args, kwargs)
         if name in _METRICS and not torch.is_grad_enabled():
             self.metrics += 1
             if name in ("eq", "__eq__") and len(args) > 1:
@@ -300,6 +306,7 @@ class Operations(TorchFunctionMode):
         self.comparisons.save()
         self.reshapes.save()
         self.loose.save()
+        self.masks.save()
         for i, cut in enumerate(self._cuts.values()):
             self.watch.writer.put(cut, i)
         for i, broadcast in enumerate(self._broadcasts.values()):

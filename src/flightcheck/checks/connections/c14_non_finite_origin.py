@@ -80,7 +80,7 @@ def _finding(origin: NonFinite, broken: list[int]) -> Finding:
     name = origin.operation.removesuffix("0").removesuffix("Backward")
     text = f"The first NaN or infinity arose in step {origin.step} in the {origin.where} {origin.name}".rstrip()
     text += f": {detail['reason']}" if detail.get("reason") else f", made by {name}" if name else ""
-    if "minimum" in detail and "maximum" in detail:
+    if detail.get("minimum") is not None and detail.get("maximum") is not None:  # None: no value was finite
         text += f", of values from {detail['minimum']:.3g} to {detail['maximum']:.3g}"
     if detail.get("zeros"):
         text += f" with {detail['zeros']} zeros"
@@ -88,7 +88,7 @@ def _finding(origin: NonFinite, broken: list[int]) -> Finding:
     fix = next(
         (advice for word, advice in PATTERNS if word in lower and not (word == "log" and "softmax" in lower)), ""
     )
-    if max(abs(float(detail.get(k, 0.0))) for k in ("minimum", "maximum")) > 1e30:
+    if max(abs(float(detail.get(k) or 0.0)) for k in ("minimum", "maximum")) > 1e30:
         fix = "The values grew without limit: clip the gradient norm, or lower the learning rate."
     if origin.where in ("input", "target"):
         fix = "Remove or fill the non-finite values in the data before training."

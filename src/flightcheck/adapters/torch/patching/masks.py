@@ -1,0 +1,46 @@
+"""Patches of the masks that attention is given."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from flightcheck.adapters.torch.attention_masks import ATTENTION, BLOCKED, masks_of
+from flightcheck.adapters.torch.patching.boundaries import Arguments, Boundaries
+from flightcheck.patch import Patch
+
+
+def mask(b: Boundaries, patch: Patch) -> None:
+    """``mask:invert:attn_mask:train.py:31``: at that line attention sees what that mask blocks, and nothing else.
+
+    Raises:
+        ValueError: the value is none of this form.
+    """
+    how, argument, file, line = [*patch.value.split(":"), "", "", "", ""][:4]
+    if how != "invert" or not line.isdigit():
+        raise ValueError(f"mask: a value such as invert:attn_mask:train.py:31 wanted, but got {patch.value!r}")
+
+    def operation(function: Any, name: str, given: Arguments) -> Any:
+        found = masks_of(name, *given).get(argument) if name in ATTENTION else None
+        at = b.observer.lines.here() if found is not None else None
+        if found is None or at is None or (at.line, Path(at.file).name) != (int(line), file):
+            return function(*given[0], **given[1])
+        b.acted(patch)
+        args, kwargs = list(given[0]), dict(given[1])
+        for i, value in enumerate(args):
+            args[i] = _inverted(found) if value is found else value
+        kwargs = {k: _inverted(found) if v is found else v for k, v in kwargs.items()}
+        if kwargs.get("is_causal"):
+            kwargs["is_causal"] = False
+        return function(*args, **kwargs)
+
+    b.at_operations(operation)
+
+
+def _inverted(mask: torch.Tensor) -> torch.Tensor:
+    if mask.dtype is torch.bool:
+        return ~mask
+    blocked = mask <= BLOCKED
+    return torch.zeros_like(mask).masked_fill(~blocked, float("-inf"))
