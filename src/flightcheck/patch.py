@@ -19,7 +19,8 @@ KINDS: Final[dict[str, str]] = {
     "freeze-batch": "the first rows of the first batch (``8``), again and again, tiled to the shape of each batch",
     "shuffle": "loaders that read a data set in its order read it in a random one, anew in each pass",
     "inputs": "``zero``, ``permute`` (rows across the batch) or ``standardize`` (with the first batches' statistics)",
-    "targets": "``permute`` (rows across the batch), ``standardize``, or ``shift-1`` (class ids lowered by one)",
+    "targets": "``permute`` (rows across the batch), ``standardize``, ``shift-1`` (class ids lowered by one), or "
+    "``unshift`` (the next token, where the target is the one after it)",
     "drop-module": "``softmax`` or ``sigmoid``: the loss is given what that activation was given",
     "swap-activation": "``relu`` in the place of each saturating activation between layers",
     "insert-norm": "the outputs of hidden layers are normalized over their features: ``layer``",
@@ -79,5 +80,5 @@ class Patch:
     def changes_the_loss(self) -> bool:
         """The value of the loss has another meaning with this patch: losses with and without it are not comparable."""
         return self.kind in ("drop-module", "loss", "align-shapes", "regularization") or (
-            self.kind == "targets" and self.value in ("standardize", "shift-1")
+            self.kind == "targets" and self.value in ("standardize", "shift-1", "unshift")
         )

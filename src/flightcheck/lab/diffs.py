@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from flightcheck.checks.base import Finding
-from flightcheck.lab.source_edits import with_clamped, without_call
+from flightcheck.lab.source_edits import shifted_once, with_clamped, without_call
 from flightcheck.patch import Patch
 from flightcheck.recording.records import Location
 from flightcheck.recording.run import Run
@@ -22,6 +22,7 @@ _ADDED: Final[dict[str, str]] = {
     "inputs:standardize": "x = (x - train_mean) / train_std  # per feature, with the training set's statistics",
     "targets:standardize": "y = (y - y_train.mean()) / y_train.std()  # and undo it where predictions are used",
     "targets:shift-1": "target = target - 1",
+    "targets:unshift": "y = tokens[:, 1:]  # beside x = tokens[:, :-1]: one position ahead, not two",
     "mode:eval": "model.eval()  # before the evaluation, and model.train() after it",
     "mode:train": "model.train()  # before the training steps",
     "insert-norm:layer": "nn.LayerNorm(features)  # after each hidden layer",
@@ -65,6 +66,8 @@ def _one(patch: Patch, finding: Finding, run: Run) -> str:
         return _replaced(line, re.sub(r"\b(nn\.)?NLLLoss\b", "nn.CrossEntropyLoss", code))
     if patch.kind == "epsilon" and code:
         return _replaced(line, re.sub(r"\beps\s*=\s*[^,)]+", f"eps={patch.value}", code))
+    if str(patch) == "targets:unshift" and (once := shifted_once(code)):
+        return _replaced(line, once)
     added = _ADDED.get(str(patch)) or _ADDED.get(f"{patch.kind}:{patch.value or 'default'}") or _ADDED.get(patch.kind)
     return f"+ {added}".replace("{value}", patch.value) if added else ""
 

@@ -6,11 +6,13 @@ The line may be a part of a longer statement: ``nn.Linear(64, 10), nn.Softmax(di
 from __future__ import annotations
 
 import ast
+import re
 import tokenize
 from collections.abc import Callable, Iterator
 from io import StringIO
 from typing import Final
 
+_SHIFTING: Final = re.compile(r"\[(?:(?::|\.\.\.),\s*)*(1:|:-1)(?:,\s*:)*\]")
 _CLOSES: Final = {"(": ")", "[": "]", "{": "}"}
 _OPENS: Final = {closing: opening for opening, closing in _CLOSES.items()}
 _FUNCTIONS_OF: Final = frozenset({"torch", "F", "functional", "special", "self", "cls"})
@@ -165,3 +167,9 @@ def _clamped(text: str, node: ast.expr, eps: str) -> str:
 
 def _plain(name: str) -> str:
     return name.replace("_", "").lower()
+
+
+def shifted_once(code: str) -> str:
+    """The line without the slices of outputs and targets; empty if it does not hold one of each."""
+    found = _SHIFTING.findall(code)
+    return _SHIFTING.sub("", code) if sorted(found) == ["1:", ":-1"] else ""

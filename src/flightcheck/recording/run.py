@@ -14,7 +14,7 @@ from flightcheck.recording import store
 from flightcheck.recording.batches import Batch, Evaluation
 from flightcheck.recording.experiments import Experiment, Probe, TrialInfo
 from flightcheck.recording.inputs import Confusion, DatasetInfo, FeatureTable
-from flightcheck.recording.loss_records import LossAxes, LossCall, LossSite, LossTerm, PaddedTarget
+from flightcheck.recording.loss_records import LossAxes, LossCall, LossSite, LossTerm, PaddedTarget, TargetShift
 from flightcheck.recording.records import (
     RECORDS,
     Broadcast,
@@ -190,6 +190,10 @@ class Run:
     @property
     def padded_targets(self) -> list[PaddedTarget]:
         return self._all(PaddedTarget)
+
+    @property
+    def target_shifts(self) -> list[TargetShift]:
+        return self._all(TargetShift)
 
     @property
     def calls(self) -> list[Call]:

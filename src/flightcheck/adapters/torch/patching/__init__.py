@@ -9,7 +9,17 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Final
 
 from flightcheck.adapters.torch import probes
-from flightcheck.adapters.torch.patching import batches, cuts, losses, modules, operations, precision, protocol, steps
+from flightcheck.adapters.torch.patching import (
+    batches,
+    cuts,
+    losses,
+    modules,
+    operations,
+    precision,
+    protocol,
+    shifts,
+    steps,
+)
 from flightcheck.adapters.torch.patching.boundaries import Boundaries
 from flightcheck.adapters.torch.patching.scoring import Scoring
 from flightcheck.patch import Patch
@@ -23,6 +33,11 @@ def _probe(boundaries: Boundaries, patch: Patch) -> None:
     probes.install(boundaries, patch)
 
 
+def _targets(boundaries: Boundaries, patch: Patch) -> None:
+    install_targets = shifts.unshift if patch.value == "unshift" else losses.targets
+    install_targets(boundaries, patch)
+
+
 INSTALLERS: Final[dict[str, Callable[[Boundaries, Patch], None]]] = {
     "lr": steps.learning_rate,
     "optimizer": steps.optimizer,
@@ -32,7 +47,7 @@ INSTALLERS: Final[dict[str, Callable[[Boundaries, Patch], None]]] = {
     "freeze-batch": batches.freeze,
     "shuffle": batches.shuffle,
     "inputs": batches.inputs,
-    "targets": losses.targets,
+    "targets": _targets,
     "drop-module": operations.drop,
     "swap-activation": operations.swap_activation,
     "insert-norm": modules.insert_norm,
