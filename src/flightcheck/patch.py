@@ -25,8 +25,9 @@ KINDS: Final[dict[str, str]] = {
     "``finite`` (NaN and infinity become the mean of their feature), ``as-training`` (evaluations on the scale of the "
     "training) or a factor (``x255``)",
     "targets": "``permute`` (rows across the batch), ``standardize``, ``shift-1`` (class ids lowered by one), "
-    "``unit=0,255`` (this range, or that of the first batch, becomes 0 to 1), ``signs`` (0 and 1 become -1 and 1), or "
-    "``finite`` (examples with NaN or infinity are left out)",
+    "``unit=0,255`` (this range, or that of the first batch, becomes 0 to 1), ``signs`` (0 and 1 become -1 and 1), "
+    "``finite`` (examples with NaN or infinity are left out), or ``unshift`` (the next token, where the target is the "
+    "one after it)",
     "drop-module": "``softmax`` or ``sigmoid``: the loss is given what that activation was given",
     "swap-activation": "``relu`` in the place of each saturating activation between layers",
     "insert-norm": "the outputs of hidden layers are normalized over their features: ``layer``",

@@ -29,13 +29,10 @@ def test_the_line_at_which_the_future_gets_in_is_named() -> None:
     assert finding.location == Location("train.py", 12, "forward", "att = softmax(att)")
 
 
-def test_a_causal_model_that_is_to_copy_its_input_is_told_at_the_targets() -> None:
-    (finding,) = verdict_of("C04", run_of(ROOT, SITE, leaks(0.0, next_token=False))).findings
-    assert finding.location == SITE.target_origin
-
-
 @pytest.mark.parametrize(
-    "probe", [leaks(1e-14, next_token=True), leaks(0.3, next_token=False)], ids=["causal", "autoencoder"]
+    "probe",
+    [leaks(1e-14, next_token=True), leaks(0.3, next_token=False), leaks(0.0, next_token=False)],
+    ids=["causal", "autoencoder", "copies"],
 )
 def test_healthy_models_pass(probe: Probe) -> None:
     assert verdict_of("C04", run_of(ROOT, SITE, probe)).status == "pass"

@@ -138,6 +138,7 @@ CAUSES: Final[tuple[Cause, ...]] = (
     _row("L08", "S01 C13 C07 C14 L01" + _FLAT, "loss"),
     _row("L09", "S01 C13 L01" + _FLAT, "loss"),
     _row("L12", "S01 C13 C07 C06 P02 L01" + _FLAT, "loss"),
+    _row("L20", "S01 L01 P02 T08 C04" + _FLAT, "loss"),
     _row("C16", "S01 C13 C07 C06 P02 L01" + _FLAT, "loss"),
     *(_row(code, "C02", "loss", _gradient_is_zero) for code in ("L03", "L04", "L05", "L07", "L08", "L12", "C16")),
     # Outputs too large from the start: the gradients are too, and until they are small nothing else is learnt

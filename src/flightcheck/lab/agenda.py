@@ -26,6 +26,8 @@ _OF_SIGNAL: Final = ("C05", "C06", "C07", "C08")
 """What bad initial weights look like: if other weights mend it, C09 asks whether they were bad."""
 _OF_WIRING: Final = ("C02", "L17", "P08", "P10", "P11", "P12")
 """Facts about who learns at all: where no loss tells, the share of parameters that move does."""
+_OTHER_TARGETS: Final = {"targets:unshift"}
+"""Patches that ask for something else: a lower error speaks for them, a higher one does not speak against them."""
 _LONGEST: Final = 400
 _UNBLOCKED_STEPS: Final = 200
 _LONGER: Final = 4
@@ -179,6 +181,7 @@ def _fix(lab: Lab, run: Run, candidate: Candidate, patches: list[Patch]) -> Expe
     elif any(p.changes_the_loss or p.scored for p in patches) and "align-shapes" not in kinds:
         metrics = ("error",)
     experiment = Experiment(candidate.info.code, _text(patches))
+    asks_for_another = experiment.patch in _OTHER_TARGETS
     for length in (steps, _LONGER * steps):
         experiment = lab.try_patch(
             candidate.info.code,
@@ -189,11 +192,14 @@ def _fix(lab: Lab, run: Run, candidate: Candidate, patches: list[Patch]) -> Expe
             margin=margin,
         )
         # What is a fact may take longer to show: a loss with a floor, a schedule, dropout.
-        again = candidate.info.evidence in "XB" or _unmoved(experiment)
+        again = (candidate.info.evidence in "XB" and not asks_for_another) or _unmoved(experiment)
         if experiment.status not in ("inconclusive", "refuted") or not again:
             break
     if experiment.status == "refuted" and _unmoved(experiment):
         why = f"in {experiment.steps} steps neither training moved"
+        experiment = replace(experiment, status="inconclusive", reason=why)
+    if experiment.status == "refuted" and asks_for_another:
+        why = "the targets that are meant are not easier to predict, which is no reason to keep the others"
         experiment = replace(experiment, status="inconclusive", reason=why)
     stays = candidate.info.code in _OF_WIRING and candidate.info.code not in experiment.gone
     if experiment.status == "refuted" and stays:

@@ -6,6 +6,7 @@ The line may be a part of a longer statement: ``nn.Linear(64, 10), nn.Softmax(di
 from __future__ import annotations
 
 import ast
+import re
 import tokenize
 from collections.abc import Callable, Iterator, Sequence
 from io import StringIO
@@ -13,6 +14,7 @@ from typing import Final
 
 from flightcheck.recording.layouts import crossing
 
+_SHIFTING: Final = re.compile(r"\[(?:(?::|\.\.\.),\s*)*(1:|:-1)(?:,\s*:)*\]")
 _CLOSES: Final = {"(": ")", "[": "]", "{": "}"}
 _OPENS: Final = {closing: opening for opening, closing in _CLOSES.items()}
 _FUNCTIONS_OF: Final = frozenset({"torch", "F", "functional", "special", "self", "cls"})
@@ -197,3 +199,9 @@ def is_expression(code: str) -> bool:
     except SyntaxError:
         return False
     return True
+
+
+def shifted_once(code: str) -> str:
+    """The line without the slices of outputs and targets; empty if it does not hold one of each."""
+    found = _SHIFTING.findall(code)
+    return _SHIFTING.sub("", code) if sorted(found) == ["1:", ":-1"] else ""

@@ -187,4 +187,26 @@ class PaddedTarget:
     """Different numbers of filled positions among the rows."""
 
 
-RECORDS.update({cls.__name__: cls for cls in (LossSite, LossCall, LossTerm, LooseTerm, LossAxes, PaddedTarget)})
+@dataclass(frozen=True)
+class TargetShift:
+    """A target that is made of the tokens which the model was given, some positions further on."""
+
+    site: int
+    step: int
+    shift: int
+    """The target at position t is the token at t + shift. 1: the next token."""
+    positions: int
+    """Positions that tell this shift from the others: the tokens around them differ."""
+    agreement: float
+    """Share of these positions at which the target is that token."""
+    start: int = 0
+    """Position in the sequence of the first output that the loss looks at."""
+    slice_location: Location | None = None
+    """The line that cut the outputs down to those positions."""
+    target_location: Location | None = None
+    """The line that cut the target out of a longer sequence, if it was seen."""
+
+
+RECORDS.update(
+    {cls.__name__: cls for cls in (LossSite, LossCall, LossTerm, LooseTerm, LossAxes, PaddedTarget, TargetShift)}
+)

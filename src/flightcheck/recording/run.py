@@ -16,7 +16,15 @@ from flightcheck.recording.batches import Batch, Evaluation, IdRanks
 from flightcheck.recording.experiments import Experiment, Probe, TrialInfo
 from flightcheck.recording.inputs import Confusion, DatasetInfo, FeatureTable
 from flightcheck.recording.layouts import Reshape
-from flightcheck.recording.loss_records import LooseTerm, LossAxes, LossCall, LossSite, LossTerm, PaddedTarget
+from flightcheck.recording.loss_records import (
+    LooseTerm,
+    LossAxes,
+    LossCall,
+    LossSite,
+    LossTerm,
+    PaddedTarget,
+    TargetShift,
+)
 from flightcheck.recording.ranks import ReplicaDigests
 from flightcheck.recording.records import (
     RECORDS,
@@ -198,6 +206,10 @@ class Run:
     @property
     def padded_targets(self) -> list[PaddedTarget]:
         return self._all(PaddedTarget)
+
+    @property
+    def target_shifts(self) -> list[TargetShift]:
+        return self._all(TargetShift)
 
     @property
     def calls(self) -> list[Call]:

@@ -15,6 +15,7 @@ from flightcheck.adapters.torch.graph import behind_views
 from flightcheck.adapters.torch.handmade_losses import HandmadeLoss
 from flightcheck.adapters.torch.operations import Operations
 from flightcheck.adapters.torch.padding import padded_target
+from flightcheck.adapters.torch.shifts import shift_of
 from flightcheck.adapters.torch.watch import Watch, is_plain_tensor
 from flightcheck.recording.loss_records import LossCall, LossSite
 from flightcheck.recording.provenance import argument_data_origin, argument_orders, difference_data_origin
@@ -33,6 +34,8 @@ _DENSE_CALLS: Final = 24
 _AXES_CALLS: Final = 4
 """Calls of a site whose class axis is followed back to a layer."""
 _MOST_CALLS: Final = 400
+_IGNORED: Final = -100
+"""The class id that losses leave out if nothing else is said."""
 _MOST_ELEMENTS: Final = 65_536
 """Elements looked at per tensor; rows beyond are left out."""
 _OPTIONS: Final = ("reduction", "ignore_index", "label_smoothing", "delta", "beta", "log_target", "log_input", "full")
@@ -218,6 +221,7 @@ class Losses:
         function = self.sites[index].function
         if self._observed[index] <= _AXES_CALLS and (axis := _class_axis(function, given)) is not None:
             self._padding(index, target)
+            self._shift(index, call)
             lines = self.operations.lines
             self.watch.writer.append(axes_of(index, self.watch.step, given, target, axis=axis, lines=lines, made=made))
         node = behind_views(made)
@@ -253,6 +257,22 @@ class Losses:
         declared = (m.settings.get("padding_idx") for m in self.discovery.modules.values() if m.kind == "embedding")
         known = sorted({int(k) for k in (*declared, *self.operations.padding_values) if k is not None})
         found = padded_target(index, self.watch.step, target, self.last_inputs(), known) if known else None
+        if found is not None:
+            self.watch.writer.append(found)
+
+    def _shift(self, index: int, call: _Call) -> None:
+        ignored = self.sites[index].settings.get("ignore_index", _IGNORED)
+        seen = self.operations
+        found = shift_of(
+            call.target,
+            call.made,
+            seen.embedded.ids,
+            site=index,
+            step=self.watch.step,
+            ignored=ignored,
+            lines=seen.lines,
+            cut=seen.cut_ids,
+        )
         if found is not None:
             self.watch.writer.append(found)
 

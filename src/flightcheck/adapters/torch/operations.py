@@ -27,6 +27,7 @@ from flightcheck.adapters.torch.loose_terms import LooseTerms
 from flightcheck.adapters.torch.metrics import COMPARISONS, Metrics
 from flightcheck.adapters.torch.reshapes import LOOKED_AT as LAYOUT_OPERATIONS
 from flightcheck.adapters.torch.reshapes import Reshapes
+from flightcheck.adapters.torch.shifts import CutIds, Embedded
 from flightcheck.adapters.torch.terms import LossTerms
 from flightcheck.adapters.torch.watch import Watch
 from flightcheck.recording.records import Broadcast, GraphCut, Location
@@ -81,6 +82,8 @@ class Operations(TorchFunctionMode):
         """Told the two sides of every comparison without gradients."""
         self.gradient_read: Callable[[torch.Tensor], None] = lambda tensor: None
         """Told the tensors whose ``grad`` is read."""
+        self.embedded = Embedded()
+        self.cut_ids = CutIds()
         self.padding_values: set[int] = set()
         """Whole numbers that ``pad_sequence`` filled rows up with."""
         self.active = False
@@ -112,6 +115,7 @@ class Operations(TorchFunctionMode):
     def rest(self) -> None:
         """Stop looking, but for losses written by hand where there are any to be seen."""
         self.everything = False
+        self.cut_ids.clear()
         if self.by_hand.wanted():
             self.resume()
         else:
@@ -129,6 +133,7 @@ class Operations(TorchFunctionMode):
         """Forget the graph of this round."""
         self.lines.clear()
         self.owners.clear()
+        self.embedded.ids.clear()
         self.terms.end_round()
         self.loose.end_round()
         self.masks.end_round()
@@ -178,6 +183,10 @@ class Operations(TorchFunctionMode):
             self._cut(_CUTS[name], args[0] if args else None, result)
         elif not torch.is_grad_enabled() and isinstance(result, torch.Tensor) and result.is_floating_point():
             self._left(args[0] if args else None, result)
+        if name == "embedding":
+            self.embedded.note(args, kwargs)
+        elif name == "__getitem__" and isinstance(result, torch.Tensor) and not result.is_floating_point():
+            self.cut_ids.note(result, self.watch.lines.here())
         if name == "pad_sequence" and len(self.padding_values) < _MOST_PADDINGS:
             value = args[2] if len(args) > 2 else kwargs.get("padding_value", 0.0)
             if isinstance(value, (int, float)) and float(value).is_integer():

@@ -15,7 +15,7 @@ from flightcheck.recording.run import Run
     severity="error",
     evidence="B",
     needs=("Probe",),
-    fix="Give the attention a causal mask, and let the target be the input moved by one position.",
+    fix="Give the attention a causal mask.",
 )
 class FutureLeak(Check):
     """The target is the next token, and outputs depend on tokens that come later.
@@ -23,12 +23,11 @@ class FutureLeak(Check):
     ## What it checks
     In a trial, on a copy of the model in eval mode and float64. Where the target is the input moved by one position (on
     95 % of the positions), all tokens of the second half are replaced: the outputs of the first half must not move
-    (relative limit 1e-7). And where the target is the input itself (99 %) while no output depends on the future, the
-    model is asked to copy the token that it was given.
+    (relative limit 1e-7). A target that is the input itself is L20's.
     ## Why it matters
     The training loss falls towards zero and generated text is nonsense: the answer was in the input.
     ## How to fix
-    A causal mask (``is_causal=True``, or an upper triangle of minus infinity); targets moved by one.
+    A causal mask (``is_causal=True``, or an upper triangle of minus infinity).
     ## Source
     Karpathy, A Recipe for Training Neural Networks; catalogue C04: the threshold must be zero, not small.
     ## Known false alarms
@@ -53,12 +52,4 @@ class FutureLeak(Check):
                 else (root.call_location if root else None) or (attention.location if attention else None),
                 module=attention.path if attention else "",
                 evidence={"moved": moved},
-            )
-        elif found.get("copies") and moved <= self.limit.value:
-            yield Finding(
-                "The target at each position is the input token of that position, and outputs see nothing of the "
-                "future: the model only has to copy its input.",
-                location=next((s.target_origin or s.location for s in run.loss_sites if s.train_calls), None),
-                evidence={"moved": moved},
-                fix="Move the target by one: inputs[:, :-1] and inputs[:, 1:].",
             )

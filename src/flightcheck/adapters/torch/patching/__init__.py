@@ -26,6 +26,7 @@ from flightcheck.adapters.torch.patching import (
     precision,
     protocol,
     samplers,
+    shifts,
     steps,
     targets,
     weights,
@@ -54,6 +55,7 @@ def _inputs(boundaries: Boundaries, patch: Patch) -> None:
 
 def _targets(boundaries: Boundaries, patch: Patch) -> None:
     by_name = {"unit": targets.unit, "signs": targets.signs, "shift-1": targets.shift, "finite": targets.finite}
+    by_name["unshift"] = shifts.unshift
     by_name.get(patch.value.partition("=")[0], losses.targets)(boundaries, patch)
 
 

@@ -20,6 +20,7 @@ from flightcheck.adapters.torch.forward import first_tensor
 from flightcheck.adapters.torch.patching.boundaries import Arguments, Boundaries, map_tensors
 from flightcheck.adapters.torch.patching.losses import arguments_of
 from flightcheck.adapters.torch.probes.leak_place import Here, leak_place
+from flightcheck.adapters.torch.shifts import Slice, fitting, layouts, slices_of
 from flightcheck.patch import Patch
 from flightcheck.recording.experiments import Probe
 
@@ -38,7 +39,9 @@ class _Last:
         self.module: nn.Module | None = None
         self.given: Arguments = ((), {})
         self.target: torch.Tensor | None = None
-        self.output_size = 0
+        self.slices: list[Slice] = []
+        """What the loss cut off the output; without nodes, which hold the graph."""
+        self.ignored = -100
         self.digests: set[tuple[int, float]] = set()
 
 
@@ -59,9 +62,11 @@ def install(b: Boundaries, patch: Patch) -> None:
         return result
 
     def loss(call: Any, name: str, given: Arguments) -> Any:
-        target = arguments_of(given)[1]
+        prediction, target, _ = arguments_of(given)
         if torch.is_grad_enabled() and isinstance(target, torch.Tensor):
             last.target = target.detach()
+            last.slices = [(None, *s[1:]) for s in slices_of(getattr(prediction, "grad_fn", None))]
+            last.ignored = int(given[1].get("ignore_index", -100))
         return call(*given[0], **given[1])
 
     def told() -> Probe | None:
@@ -79,7 +84,8 @@ def ask(last: _Last, here: Here) -> dict[str, Any]:
     """What could be asked: ``examples``, ``future`` and ``padding``, each the largest relative movement of an output.
 
     Also ``dim`` of the examples, ``next_token`` (the target is the input, one step ahead), ``copies`` (it is the input
-    itself) and ``at`` (the line at which the future gets in). A key is missing where the question does not apply.
+    itself), ``present`` (how far an output moves with the token at its own position, asked where the target copies) and
+    ``at`` (the line at which the future gets in). A key is missing where the question does not apply.
     """
     if last.module is None or last.target is None or any(nn.parameter.is_lazy(p) for p in last.module.parameters()):
         return {}
@@ -183,7 +189,7 @@ def _mixed(model: nn.Module, given: Arguments, output: torch.Tensor, dim: int, n
 def _future(model: nn.Module, given: Arguments, last: _Last) -> dict[str, Any]:
     """Of a task to predict the next token: tokens behind a position are replaced; do outputs before it move?"""
     for name, ids in tensors_in(*given):
-        told = _role(ids, last.target)
+        told = _role(ids, last)
         if not told:
             continue
         output = _output(model, given)
@@ -193,7 +199,12 @@ def _future(model: nn.Module, given: Arguments, last: _Last) -> dict[str, Any]:
         if torch.equal(other, ids):
             return {}
         after = _output(model, _exchanged(given, ids, other))
-        return {**told, "future": _moved(output[:, :at], after[:, :at]), "argument": name}
+        found = {**told, "future": _moved(output[:, :at], after[:, :at]), "argument": name}
+        if told["copies"]:
+            only = ids.clone()
+            only[:, at] = torch.where(ids[:, at] == ids.max(), ids.min(), ids.max())
+            found["present"] = _moved(output[:, at], _output(model, _exchanged(given, ids, only))[:, at])
+        return found
     return {}
 
 
@@ -202,11 +213,17 @@ def _exchanged(given: Arguments, old: torch.Tensor, new: torch.Tensor) -> Argume
     return changed
 
 
-def _role(ids: torch.Tensor, target: torch.Tensor | None) -> dict[str, bool]:
+def _role(ids: torch.Tensor, last: _Last) -> dict[str, bool]:
     """Is the target the next token of these ids, or the same one?"""
+    target = last.target
     if target is None or ids.is_floating_point() or ids.dim() != 2 or target.is_floating_point():
         return {}
-    if ids.shape[1] < 4 or target.numel() != ids.numel():
+    if ids.shape[1] < 4:
+        return {}
+    if last.slices:  # the loss looks at some of the positions
+        fits = [f for y in layouts(ids, target, last.slices) if y.axis == 1 and (f := fitting(y, last.ignored))]
+        return {"next_token": fits[0][0] == 1, "copies": fits[0][0] == 0} if fits and fits[0][0] in (0, 1) else {}
+    if target.numel() != ids.numel():
         return {}
     y = target.reshape(ids.shape)
     ahead = float((y[:, :-1] == ids[:, 1:]).double().mean())

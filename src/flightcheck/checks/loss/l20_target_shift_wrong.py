@@ -1,0 +1,95 @@
+"""L20: a target that is not the next token."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from flightcheck.checks.base import Check, Finding, NotApplicable, NotEnoughEvidence, Param, check
+from flightcheck.recording.loss_records import LossSite, TargetShift
+from flightcheck.recording.run import Run
+
+
+@check(
+    "L20",
+    "target-shift-wrong",
+    severity="error",
+    evidence="X",
+    needs=("LossCall",),
+    fix="Let the target at position t be the token at t + 1: shift once, in the data or in the loss.",
+)
+class TargetShiftWrong(Check):
+    """The target at a position is the token after the next one, or the very token that the model was given there.
+
+    ## What it checks
+    The ids that the model looks up in an embedding are compared with the class ids of the loss, position by position;
+    slices of the outputs (``logits[:, :-1]``) are read from the graph. (a) The target is the token two positions ahead
+    on 95 % of the positions at which that differs from the next one, and no loss of the training has the next token as
+    its target. (b) The target is the token itself. That is a fault if the model is causal and sees that token: a trial
+    asks a copy of it (in eval mode and float64), as C04 does.
+    ## Why it matters
+    A model that learned to skip a token writes every other word. One that copies reaches a loss of zero and has learned
+    nothing.
+    ## How to fix
+    Data sets that give ``x = ids[:-1]`` and ``y = ids[1:]`` have shifted; the loss must not do it again. Models that
+    shift the labels themselves (``model(ids, labels=ids)`` of many libraries) want labels that are not shifted.
+    ## Source
+    Karpathy, A Recipe for Training Neural Networks; the contract of `labels` in Hugging Face's causal language models.
+    ## Known false alarms
+    A single head that is to predict two tokens ahead on purpose, trained without one for the next token. Several heads
+    for several distances are recognized.
+    """
+
+    calls = Param(2, "one batch may be special")
+    future = Param(1e-7, "as in C04: far above float64 noise; outputs that depend on a token move by 1e-2 and more")
+
+    def __call__(self, run: Run) -> Iterator[Finding]:
+        shifts = run.target_shifts
+        if not shifts:
+            raise NotApplicable("no target is made of the tokens that the model looks up")
+        if any(s.shift not in (0, 2) for s in shifts):
+            return  # the next token; or several heads, each for another distance
+        sites = {s.site: [t for t in shifts if t.site == s.site] for s in shifts}
+        enough = {i: here for i, here in sites.items() if len(here) >= self.calls.value}
+        if not enough:
+            raise NotEnoughEvidence(f"fewer than {self.calls.value:.0f} observed calls of the loss")
+        twice = {i: here for i, here in enough.items() if all(s.shift == 2 for s in here)}
+        for index, here in twice.items():
+            yield self._twice(run.loss_sites[index], here)
+        if not twice:
+            yield from self._copies(run, next(iter(enough.values())))
+
+    @staticmethod
+    def _twice(site: LossSite, here: list[TargetShift]) -> Finding:
+        last = here[-1]
+        where = "the outputs are sliced as well, so the loss shifts once more" if last.slice_location else ""
+        return Finding(
+            f"The target at each position is the token two positions ahead, on {100 * last.agreement:.0f} % of "
+            f"{last.positions} positions at which that is another one than the next token"
+            + (f": {where}." if where else "."),
+            location=last.slice_location or last.target_location or site.location,
+            evidence={"shift": last.shift, "positions": last.positions, "agreement": last.agreement},
+            onset_step=here[0].step,
+            fix="Shift once: leave out the slices here, or give targets that are not shifted yet."
+            if last.slice_location
+            else "Let the targets begin one position after the inputs, not two.",
+            patch="targets:unshift",
+        )
+
+    def _copies(self, run: Run, here: list[TargetShift]) -> Iterator[Finding]:
+        found = run.probe("leaks").result
+        if "future" not in found or not found.get("copies"):
+            raise NotEnoughEvidence("the target is the token itself, and the model could not be asked whom it sees")
+        if found["future"] > self.future.value or found.get("present", 0.0) <= self.future.value:
+            return  # an autoencoder; or a model that sees the tokens before a position only
+        last = here[-1]
+        site = run.loss_sites[last.site]
+        yield Finding(
+            "The target at each position is the token that the model was given there, and outputs see nothing of the "
+            "future: the model only has to copy its input.",
+            location=last.slice_location or last.target_location or site.location,
+            evidence={"shift": 0, "positions": last.positions, "future": found["future"]},
+            onset_step=here[0].step,
+            fix="Compare outputs[:, :-1] with tokens[:, 1:]."
+            if last.start
+            else "Move the target by one: inputs[:, :-1] and inputs[:, 1:].",
+        )
