@@ -166,31 +166,14 @@ class Operations(TorchFunctionMode):
         if name in LAYOUT_OPERATIONS:
             self.reshapes.look(name, func, args, result, bool(self.modules))
         if name == "__get__":
-            attribute = getattr(getattr(func, "__self__", None), "__name__", "")
-            if attribute == "data":
-                self._cut("data", args[0], result)
-                self._data = weakref.ref(result)
-            elif attribute == "grad":
-                self.gradient_read(args[0])
+            self._attribute(getattr(getattr(func, "__self__", None), "__name__", ""), args[0], result)
             return
-        if name in _IN_PLACE_FILLS and self.watch.step == 0:
-            target = args[0] if args else kwargs.get("tensor")
-            if isinstance(target, torch.Tensor):
-                self._note_write(target)
-        if self._data is not None and (name == "__setitem__" or (name.endswith("_") and name[-2:] != "__")):
-            self._written_past(args)
+        self._writing(name, args, kwargs)
         if name in _CUTS:
             self._cut(_CUTS[name], args[0] if args else None, result)
         elif not torch.is_grad_enabled() and isinstance(result, torch.Tensor) and result.is_floating_point():
             self._left(args[0] if args else None, result)
-        if name == "embedding":
-            self.embedded.note(args, kwargs)
-        elif name == "__getitem__" and isinstance(result, torch.Tensor) and not result.is_floating_point():
-            self.cut_ids.note(result, self.watch.lines.here())
-        if name == "pad_sequence" and len(self.padding_values) < _MOST_PADDINGS:
-            value = args[2] if len(args) > 2 else kwargs.get("padding_value", 0.0)
-            if isinstance(value, (int, float)) and float(value).is_integer():
-                self.padding_values.add(int(value))
+        self._tokens(name, args, kwargs, result)
         if name in ATTENTION_OPERATIONS:
             self.masks.look(name, args, kwargs)
         if name in _METRICS and not torch.is_grad_enabled():
@@ -200,6 +183,38 @@ class Operations(TorchFunctionMode):
         if name in COMPARISONS and not self.modules:
             self.comparisons.compared(name, args, self.watch.lines.here())
         self.loose.look(name, args, result)
+        self._graph(name, args, kwargs, result)
+
+    def _attribute(self, name: str, tensor: torch.Tensor, result: Any) -> None:
+        """An attribute of a tensor is read."""
+        if name == "data":
+            self._cut("data", tensor, result)
+            self._data = weakref.ref(result)
+        elif name == "grad":
+            self.gradient_read(tensor)
+
+    def _writing(self, name: str, args: Any, kwargs: Any) -> None:
+        """Operations in place: initial values, and what is written past the graph."""
+        if name in _IN_PLACE_FILLS and self.watch.step == 0:
+            target = args[0] if args else kwargs.get("tensor")
+            if isinstance(target, torch.Tensor):
+                self._note_write(target)
+        if self._data is not None and (name == "__setitem__" or (name.endswith("_") and name[-2:] != "__")):
+            self._written_past(args)
+
+    def _tokens(self, name: str, args: Any, kwargs: Any, result: Any) -> None:
+        """Ids of tokens: embedded, cut out of longer rows, filled up."""
+        if name == "embedding":
+            self.embedded.note(args, kwargs)
+        elif name == "__getitem__" and isinstance(result, torch.Tensor) and not result.is_floating_point():
+            self.cut_ids.note(result, self.watch.lines.here())
+        if name == "pad_sequence" and len(self.padding_values) < _MOST_PADDINGS:
+            value = args[2] if len(args) > 2 else kwargs.get("padding_value", 0.0)
+            if isinstance(value, (int, float)) and float(value).is_integer():
+                self.padding_values.add(int(value))
+
+    def _graph(self, name: str, args: Any, kwargs: Any, result: Any) -> None:
+        """The node that an operation adds to the graph, if it adds one."""
         node = _node_of(result)
         if node is None:
             return
