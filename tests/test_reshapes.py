@@ -58,6 +58,9 @@ def test_what_is_made_of_the_same_finer_axes_is_nested() -> None:
         ((4, 20, 64), (4, 8, 20, 8), lambda x: x.view(4, 20, 8, 8).transpose(1, 2)),
         ((4, 20, 64), (32, 20, 8), lambda x: x.view(4, 20, 8, 8).transpose(1, 2).reshape(32, 20, 8)),
         ((8, 6, 5, 7), (8, 35, 6), lambda x: x.flatten(2).transpose(1, 2)),
+        ((2, 16, 8), (16, 16), lambda x: x.transpose(0, 1).reshape(16, 16)),
+        ((5, 16, 16, 4), (5, 64, 16), lambda x: x.flatten(2).transpose(1, 2)),
+        ((3, 32, 32), (32, 96), lambda x: x.transpose(0, 1).reshape(32, 96)),
         ((5, 3, 1, 4), (5, 4, 3), lambda x: x.squeeze(2).transpose(1, 2)),
     ],
 )

@@ -66,9 +66,18 @@ def test_no_axis_that_keeps_its_size_passes(before: list[int], after: list[int])
     assert verdict_of("C32", run_of(reshape(before, after))).status == "pass"
 
 
+def test_a_reshape_between_two_trainings_begins_with_the_second() -> None:
+    (finding,) = verdict_of("C32", run_of(reshape([7, 32, 16], [32, 7, 16], step=300))).findings
+    assert finding.onset_step == 300
+
+
 def test_a_size_that_changes_with_the_axis_is_no_coincidence() -> None:
     calls = [reshape([2, 32, 10], [32, 20]), reshape([2, 24, 10], [24, 20])]
     assert len(verdict_of("C32", run_of(*calls)).findings) == 1
+
+
+def test_there_and_back_on_one_line_is_no_habit() -> None:
+    assert verdict_of("C32", run_of(reshape([64, 16], [16, 64]), reshape([16, 64], [64, 16]))).status == "inconclusive"
 
 
 def test_sizes_that_were_equal_in_one_call_only_pass() -> None:

@@ -173,8 +173,15 @@ def _best(before: Shape, after: Shape, group: _Group) -> tuple[_Pieces, _Places]
     if max(len(group.before), len(group.after)) > _MOST_AXES:
         return None
     solutions = [*_merged(before, after, group), *_split(before, after, group), *_surviving(before, after, group)]
-    whole = [(sum(len(p) == 1 and len(s[0][p[0][0]]) == 1 for p in s[1].values()), -n) for n, s in enumerate(solutions)]
-    return solutions[-max(whole)[1]] if whole else None
+    return max(solutions, key=lambda s: _likelihood(group, *s), default=None)
+
+
+def _likelihood(group: _Group, pieces: _Pieces, placed: _Places) -> tuple[int, int, int]:
+    """What is meant keeps most axes whole, gives these another place, and else moves as little as it can."""
+    whole = [(p[0][0], j) for j, p in placed.items() if len(p) == 1 and len(pieces[p[0][0]]) == 1]
+    moved = sum(group.before.index(i) != group.after.index(j) for i, j in whole)
+    order = [piece for j in group.after for piece in placed[j]]
+    return len(whole), moved, -sum(a > b for a, b in itertools.combinations(order, 2))
 
 
 def _merged(before: Shape, after: Shape, group: _Group) -> Iterator[tuple[_Pieces, _Places]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator, Sequence
 from pathlib import PurePath
@@ -148,19 +149,26 @@ class AxesMixedByReshape(Check):
                 "order": list(move.order),
                 "in_module": shown.in_module,
             },
+            onset_step=min(r.step for r in here),
             fix=_fix(before, after, move),
             patch=f"axes:permute:{PurePath(shown.location.file).name}:{shown.location.line}" if shown.location else "",
         )
 
 
 def _follows(here: Sequence[Reshape]) -> bool:
-    """An axis has another size in another call, and stands at the same new place in both."""
-    pairs = [{(i, j): r.before[i] for i, j in same_sizes(tuple(r.before), tuple(r.after))} for r in here]
+    """An axis has another size in another call, and stands at the same new place in both.
+
+    There and back on one line are two calls, and no habit.
+    """
+
+    def sizes(r: Reshape) -> dict[tuple[int, int], int]:
+        return {(i, j): r.before[i] for i, j in same_sizes(tuple(r.before), tuple(r.after))}
+
     return any(
-        one.get(p) is not None and other.get(p) is not None and one[p] != other[p]
-        for k, one in enumerate(pairs)
-        for other in pairs[k + 1 :]
-        for p in one
+        one.before != other.after
+        and (len(one.before), len(one.after)) == (len(other.before), len(other.after))
+        and any(sizes(other).get(p, size) != size for p, size in sizes(one).items())
+        for one, other in itertools.combinations(here, 2)
     )
 
 
