@@ -19,6 +19,7 @@ from flightcheck.adapters.torch.batches import tensors_in
 from flightcheck.adapters.torch.forward import first_tensor
 from flightcheck.adapters.torch.patching.boundaries import Arguments, Boundaries, map_tensors
 from flightcheck.adapters.torch.patching.losses import arguments_of
+from flightcheck.adapters.torch.probes.batch_place import place_in_batch
 from flightcheck.adapters.torch.probes.leak_place import Here, leak_place
 from flightcheck.adapters.torch.shifts import Slice, fitting, layouts, slices_of
 from flightcheck.patch import Patch
@@ -83,7 +84,8 @@ def install(b: Boundaries, patch: Patch) -> None:
 def ask(last: _Last, here: Here) -> dict[str, Any]:
     """What could be asked: ``examples``, ``future`` and ``padding``, each the largest relative movement of an output.
 
-    Also ``dim`` of the examples, ``next_token`` (the target is the input, one step ahead), ``copies`` (it is the input
+    Also ``dim`` of the examples, ``apart`` (it is certain that they lie there), ``place`` and ``place_at`` (see
+    `place_in_batch`), ``next_token`` (the target is the input, one step ahead), ``copies`` (it is the input
     itself), ``present`` (how far an output moves with the token at its own position, asked where the target copies) and
     ``at`` (the line at which the future gets in). A key is missing where the question does not apply.
     """
@@ -98,6 +100,10 @@ def ask(last: _Last, here: Here) -> dict[str, Any]:
     for question in (_examples, _future, _padding):
         with contextlib.suppress(Exception):
             told |= question(model, (args, kwargs), last)
+    if told.get("apart") and told["examples"] <= _NOISE:
+        with contextlib.suppress(Exception):
+            output = _output(model, (args, kwargs))
+            told |= place_in_batch(model, (args, kwargs), output, dim=told["dim"], call=_output, here=here)
     if told.get("next_token") and told["future"] > _NOISE:
         with contextlib.suppress(Exception):
             told |= _place(model, (args, kwargs), told["argument"], here)
@@ -156,7 +162,8 @@ def _examples(model: nn.Module, given: Arguments, last: _Last) -> dict[str, Any]
     if output.dim() > 2 and tensors[0].dim() > 1 and output.shape[1] == tensors[0].shape[1] >= 2:
         # Time may come first: then the second dimension holds the examples, and these are apart.
         moves.append(_mixed(model, given, output, 1, int(output.shape[1])))
-    return {"examples": min(moves), "dim": moves.index(min(moves)), "batch": n}
+    apart = len(moves) == 1 or max(moves) > _NOISE
+    return {"examples": min(moves), "dim": moves.index(min(moves)), "batch": n, "apart": apart}
 
 
 def _is_graph(tensors: list[torch.Tensor]) -> bool:
