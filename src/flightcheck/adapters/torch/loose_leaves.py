@@ -40,9 +40,8 @@ class _Leaf:
     location: Location | None
     used: bool
     """What the model computes with is the tensor itself or a view of it, so that an update would reach it."""
-    plain: bool
-    """No `nn.Parameter`."""
-    rounds: int = 0
+    last_round: int
+    rounds: int = 1
     cared_for: bool = False
     recorded: bool = False
 
@@ -54,7 +53,6 @@ class LooseLeaves:
         self.watch = watch
         self.discovery = discovery
         self._leaves: dict[int, _Leaf] = {}
-        self._round = -1
         self._theirs: set[int] = set()
         """Ids of tensors that were seen as somebody's: given to a model, differentiated by, with a gradient read."""
 
@@ -69,31 +67,34 @@ class LooseLeaves:
 
     def reached(self, loss: torch.Tensor, leaves: Iterable[torch.Tensor], lines: dict[Any, Location]) -> None:
         """The graph of a loss reached these leaves."""
-        again = self.watch.step == self._round
-        self._round = self.watch.step
+        if len(self._leaves) >= _MOST:
+            self._leaves = {k: v for k, v in self._leaves.items() if v.tensor() is not None}
         found = [t for t in leaves if self.discovery.parameter_index(t) is None and t.is_floating_point()]
-        attributes = None
+        attributes, registered = None, set[int]()
         for t in found:
             known = self._leaves.get(id(t))
             if known is not None and known.tensor() is t:
-                known.rounds += not again
+                known.rounds += known.last_round != self.watch.step
+                known.last_round = self.watch.step
             elif len(self._leaves) < _MOST and id(t) not in self._theirs and t.layout is torch.strided:
-                attributes = attributes if attributes is not None else self._attributes()
-                self._note(t, loss, lines, attributes)
+                if attributes is None:
+                    attributes = self._attributes()
+                    registered = {id(p) for m in self._modules() for p in m._parameters.values()}
+                if id(t) not in registered:
+                    self._note(t, loss, lines, attributes)
         self._theirs.clear()
         if self._leaves:
             self.check()
 
     def _note(self, t: torch.Tensor, loss: torch.Tensor, lines: dict[Any, Location], attributes: Any) -> None:
         owner, name, held = attributes.get(id(t), (None, "", None))
-        plain = not isinstance(t, nn.Parameter)
-        if (owner is None and plain) or any(t is p for m in self._modules() for p in m._parameters.values()):
+        if owner is None and not isinstance(t, nn.Parameter):
             return
         location = self._written(owner, name) if owner is not None else None
         used = held is None or held is t or held.untyped_storage().data_ptr() == t.untyped_storage().data_ptr()
         label = f"{type(owner).__name__}.{name}" if owner is not None else ""
-        leaf = _Leaf(weakref.ref(t), _values(t), label, location or _line(t, loss, lines), used, plain, 1)
-        self._leaves[id(t)] = leaf
+        line = location or _line(t, loss, lines)
+        self._leaves[id(t)] = _Leaf(weakref.ref(t), _values(t), label, line, used, self.watch.step)
 
     def _modules(self) -> Iterator[nn.Module]:
         yield from (m for m in self.discovery.built if isinstance(m, nn.Module))
