@@ -132,9 +132,10 @@ def _line(model: nn.Module, given: Arguments, *, dim: int, n: int, call: Call, h
     for (before, line), (after, _) in zip(*traces, strict=True):
         if before is None or after is None or before.shape != after.shape or _same(before, after):
             continue
+        at: Location | None = line
         axes = [i for i, size in enumerate(before.shape) if size == n]
         if not any(_same(torch.roll(before, 1, axis), after) for axis in axes):
-            return line
+            return at
     return None
 
 
