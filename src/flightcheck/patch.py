@@ -42,6 +42,7 @@ KINDS: Final[dict[str, str]] = {
     "mode": "``train`` in training steps and ``eval`` in evaluations, whatever the script set",
     "probe": "nothing is changed, something is measured: ``neighbours``, ``leaks``, ``gradients``, ``modes`` or "
     "``terms``",
+    "last-step": "``lengths``: the last output of padded sequences is read at the end of each, not at the padding",
     "unscale-first": "gradients are unscaled before they are clipped",
 }
 """Every kind of patch, and what its value means."""

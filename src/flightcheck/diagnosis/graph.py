@@ -169,6 +169,7 @@ CAUSES: Final[tuple[Cause, ...]] = (
     _row("C14", "C08 P01", when=_not_later),
     _row("C14", "C12 P19 C11 C13 C05 C06 C02 C07 C25 S01 P34" + _FLAT),
     _row("C03", "C25", "module"),
+    _row("C23", "S01 S02 C13 C25 P02" + _FLAT),
     _row("C33", "S01 S02 C13 C25 P02" + _FLAT),
     _row("C04", "S06 L01 T08"),
     _row("C18", "L01 P33"),

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from flightcheck.checks.base import Finding
-from flightcheck.lab.source_edits import shifted_once, with_clamped, without_call
+from flightcheck.lab.source_edits import at_their_ends, shifted_once, with_clamped, without_call
 from flightcheck.patch import Patch
 from flightcheck.recording.records import Location
 from flightcheck.recording.run import Run
@@ -22,6 +22,7 @@ _ADDED: Final[dict[str, str]] = {
     "inputs:standardize": "x = (x - train_mean) / train_std  # per feature, with the training set's statistics",
     "targets:standardize": "y = (y - y_train.mean()) / y_train.std()  # and undo it where predictions are used",
     "targets:shift-1": "target = target - 1",
+    "last-step": "last = out[torch.arange(len(out)), lengths - 1]  # with batches first",
     "targets:unshift": "y = tokens[:, 1:]  # beside x = tokens[:, :-1]: one position ahead, not two",
     "mode:eval": "model.eval()  # before the evaluation, and model.train() after it",
     "mode:train": "model.train()  # before the training steps",
@@ -66,6 +67,8 @@ def _one(patch: Patch, finding: Finding, run: Run) -> str:
         return _replaced(line, re.sub(r"\b(nn\.)?NLLLoss\b", "nn.CrossEntropyLoss", code))
     if patch.kind == "epsilon" and code:
         return _replaced(line, re.sub(r"\beps\s*=\s*[^,)]+", f"eps={patch.value}", code))
+    if patch.kind == "last-step" and (ends := at_their_ends(code)):
+        return _replaced(line, ends)
     if str(patch) == "targets:unshift" and (once := shifted_once(code)):
         return _replaced(line, once)
     added = _ADDED.get(str(patch)) or _ADDED.get(f"{patch.kind}:{patch.value or 'default'}") or _ADDED.get(patch.kind)

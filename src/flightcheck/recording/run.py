@@ -34,6 +34,7 @@ from flightcheck.recording.records import (
     Seeding,
     from_data,
 )
+from flightcheck.recording.sequences import PaddedRead
 from flightcheck.recording.signals import Signal
 from flightcheck.recording.states import BatchStatistics, SecondMoments, StateLoad, StoredUpdate
 from flightcheck.recording.surroundings import Comparison, Environment, Resources
@@ -190,6 +191,10 @@ class Run:
     @property
     def padded_targets(self) -> list[PaddedTarget]:
         return self._all(PaddedTarget)
+
+    @property
+    def padded_reads(self) -> list[PaddedRead]:
+        return self._all(PaddedRead)
 
     @property
     def target_shifts(self) -> list[TargetShift]:

@@ -20,6 +20,7 @@ _WORDS = {
     "targets:standardize": "targets standardized",
     "targets:permute": "targets permuted across the batch",
     "targets:shift-1": "class ids lowered by 1",
+    "last-step:lengths": "the last output of each sequence at its own end",
     "targets:unshift": "targets one position ahead",
     "scheduler:off": "learning rate kept constant",
     "clip:off": "no clipping",

@@ -21,6 +21,7 @@ from flightcheck.adapters.torch.graph import behind_views, leaves_of
 from flightcheck.adapters.torch.handmade_losses import OPERATIONS as LOSS_OPERATIONS
 from flightcheck.adapters.torch.handmade_losses import HandmadeLosses
 from flightcheck.adapters.torch.metrics import COMPARISONS, Metrics
+from flightcheck.adapters.torch.padded_outputs import PaddedOutputs, PaddedReads
 from flightcheck.adapters.torch.shifts import CutIds, Embedded
 from flightcheck.adapters.torch.terms import LossTerms
 from flightcheck.adapters.torch.watch import Watch
@@ -72,6 +73,8 @@ class Operations(TorchFunctionMode):
         """Told the two sides of every comparison without gradients."""
         self.embedded = Embedded()
         self.cut_ids = CutIds()
+        self.padded = PaddedOutputs()
+        self.padded_reads = PaddedReads(self.padded)
         self.padding_values: set[int] = set()
         """Whole numbers that ``pad_sequence`` filled rows up with."""
         self.active = False
@@ -120,6 +123,7 @@ class Operations(TorchFunctionMode):
         self.lines.clear()
         self.owners.clear()
         self.embedded.ids.clear()
+        self.padded.forget()
         self.terms.end_round()
         self.by_hand.end_round()
 
@@ -158,6 +162,9 @@ class Operations(TorchFunctionMode):
             self._cut(_CUTS[name], args[0] if args else None)
         elif not torch.is_grad_enabled() and isinstance(result, torch.Tensor) and result.is_floating_point():
             self._left(args[0] if args else None)
+        self.padded.note(name, args, kwargs, result)
+        if self.padded.index_of(name, args) is not None:
+            self.padded_reads.look(name, args, self.watch.step, self.watch.lines.here())
         if name == "embedding":
             self.embedded.note(args, kwargs)
         elif name == "__getitem__" and isinstance(result, torch.Tensor) and not result.is_floating_point():
@@ -269,6 +276,8 @@ class Operations(TorchFunctionMode):
     def save(self) -> None:
         """Write what was learnt."""
         self.comparisons.save()
+        for i, read in enumerate(self.padded_reads.records()):
+            self.watch.writer.put(read, i)
         for i, cut in enumerate(self._cuts.values()):
             self.watch.writer.put(cut, i)
         for i, broadcast in enumerate(self._broadcasts.values()):

@@ -17,6 +17,7 @@ from flightcheck.adapters.torch.patching import (
     operations,
     precision,
     protocol,
+    sequences,
     shifts,
     steps,
 )
@@ -64,6 +65,7 @@ INSTALLERS: Final[dict[str, Callable[[Boundaries, Patch], None]]] = {
     "keep-graph": cuts.keep_graph,
     "clamp": operations.clamp,
     "mode": modules.mode,
+    "last-step": sequences.last_step,
     "unscale-first": steps.unscale_first,
     "probe": _probe,
 }
