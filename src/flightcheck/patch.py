@@ -58,6 +58,7 @@ KINDS: Final[dict[str, str]] = {
     "dropout": "the probability of one dropout module: ``model.drop=0.1``",
     "probe": "nothing is changed, something is measured: ``neighbours``, ``leaks``, ``gradients``, ``modes`` or "
     "``terms``",
+    "last-step": "``lengths``: the last output of padded sequences is read at the end of each, not at the padding",
     "unscale-first": "gradients are unscaled before they are clipped",
     "accumulate": "what each backward adds to the gradients, times a factor (``x0.25``)",
     "loader": "``continue``: an iterator that is made for every batch goes on where the last one stopped",

@@ -185,6 +185,7 @@ CAUSES: Final[tuple[Cause, ...]] = (
     # Torn data and activations: whatever is learnt from them, and that outputs depend on other examples
     _row("C32", "C03 C04 D07 L06 S01 S02 C13 C25 P01 P02 P34" + _FLAT),
     _row("C03", "C25", "module"),
+    _row("C23", "S01 S02 C13 C25 P02" + _FLAT),
     _row("C33", "S01 S02 C13 C25 P02" + _FLAT),
     _row("C04", "S06 L01 T08"),
     _row("C18", "L01 P33"),

@@ -8,7 +8,14 @@ from collections.abc import Sequence
 from typing import Final
 
 from flightcheck.checks.base import Finding
-from flightcheck.lab.source_edits import is_expression, shifted_once, with_axes_moved, with_clamped, without_call
+from flightcheck.lab.source_edits import (
+    at_their_ends,
+    is_expression,
+    shifted_once,
+    with_axes_moved,
+    with_clamped,
+    without_call,
+)
 from flightcheck.patch import Patch
 from flightcheck.recording.records import Location
 from flightcheck.recording.run import Run
@@ -29,6 +36,7 @@ _ADDED: Final[dict[str, str]] = {
     "inputs:finite": "x = torch.where(x.isfinite(), x, feature_mean)  # where the data are prepared",
     "inputs:as-training": "x = transform(x)  # the same one, fitted to the training examples, in both",
     "inputs:x255": "x = x * 255  # or one of the two divisions by 255 left out",
+    "last-step": "last = out[torch.arange(len(out)), lengths - 1]  # with batches first",
     "targets:unshift": "y = tokens[:, 1:]  # beside x = tokens[:, :-1]: one position ahead, not two",
     "mode:eval": "model.eval()  # before the evaluation, and model.train() after it",
     "mode:batchnorm": "# BatchNorm stays in train mode in the training steps",
@@ -102,6 +110,8 @@ def _one(patch: Patch, finding: Finding, run: Run) -> str:
         return _momentum(line, code, finding)
     if patch.kind == "epsilon" and code:
         return _replaced(line, re.sub(r"\beps\s*=\s*[^,)]+", f"eps={patch.value}", code))
+    if patch.kind == "last-step" and (ends := at_their_ends(code)):
+        return _replaced(line, ends)
     if str(patch) == "targets:unshift" and (once := shifted_once(code)):
         return _replaced(line, once)
     added = _ADDED.get(str(patch)) or _ADDED.get(f"{patch.kind}:{patch.value or 'default'}") or _ADDED.get(patch.kind)

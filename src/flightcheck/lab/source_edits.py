@@ -14,6 +14,7 @@ from typing import Final
 
 from flightcheck.recording.layouts import crossing
 
+_LAST: Final = re.compile(r"(?<=[\w)\]])\[(:,\s*)?-1(?=\s*[,\]])")
 _SHIFTING: Final = re.compile(r"\[(?:(?::|\.\.\.),\s*)*(1:|:-1)(?:,\s*:)*\]")
 _CLOSES: Final = {"(": ")", "[": "]", "{": "}"}
 _OPENS: Final = {closing: opening for opening, closing in _CLOSES.items()}
@@ -205,3 +206,12 @@ def shifted_once(code: str) -> str:
     """The line without the slices of outputs and targets; empty if it does not hold one of each."""
     found = _SHIFTING.findall(code)
     return _SHIFTING.sub("", code) if sorted(found) == ["1:", ":-1"] else ""
+
+
+def at_their_ends(code: str) -> str:
+    """The line with the last output of each sequence at its own end; empty if it does not read exactly one."""
+    found = _LAST.findall(code)
+    if len(found) != 1:
+        return ""
+    rows = "torch.arange(len(lengths))"
+    return _LAST.sub(lambda m: f"[{rows}, lengths - 1" if m.group(1) else f"[lengths - 1, {rows}", code)

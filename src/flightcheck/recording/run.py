@@ -46,6 +46,7 @@ from flightcheck.recording.records import (
     from_data,
 )
 from flightcheck.recording.samplers import SamplerInfo
+from flightcheck.recording.sequences import PaddedRead
 from flightcheck.recording.signals import Signal
 from flightcheck.recording.states import BatchStatistics, Resumption, SecondMoments, StateLoad, StoredUpdate
 from flightcheck.recording.surroundings import Comparison, Environment, Resources, Setting
@@ -206,6 +207,10 @@ class Run:
     @property
     def padded_targets(self) -> list[PaddedTarget]:
         return self._all(PaddedTarget)
+
+    @property
+    def padded_reads(self) -> list[PaddedRead]:
+        return self._all(PaddedRead)
 
     @property
     def target_shifts(self) -> list[TargetShift]:

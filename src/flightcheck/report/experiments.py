@@ -25,6 +25,7 @@ _WORDS = {
     "targets:finite": "examples with non-finite targets left out of the loss",
     "inputs:as-training": "evaluation inputs on the scale of the training inputs",
     "inputs:finite": "non-finite inputs replaced by the mean of their feature",
+    "last-step:lengths": "the last output of each sequence at its own end",
     "targets:unshift": "targets one position ahead",
     "scheduler:off": "learning rate kept constant",
     "clip:off": "no clipping",

@@ -25,6 +25,7 @@ from flightcheck.adapters.torch.handmade_losses import OPERATIONS as LOSS_OPERAT
 from flightcheck.adapters.torch.handmade_losses import HandmadeLosses
 from flightcheck.adapters.torch.loose_terms import LooseTerms
 from flightcheck.adapters.torch.metrics import COMPARISONS, Metrics
+from flightcheck.adapters.torch.padded_outputs import PaddedOutputs, PaddedReads
 from flightcheck.adapters.torch.reshapes import LOOKED_AT as LAYOUT_OPERATIONS
 from flightcheck.adapters.torch.reshapes import Reshapes
 from flightcheck.adapters.torch.shifts import CutIds, Embedded
@@ -84,6 +85,8 @@ class Operations(TorchFunctionMode):
         """Told the tensors whose ``grad`` is read."""
         self.embedded = Embedded()
         self.cut_ids = CutIds()
+        self.padded = PaddedOutputs()
+        self.padded_reads = PaddedReads(self.padded)
         self.padding_values: set[int] = set()
         """Whole numbers that ``pad_sequence`` filled rows up with."""
         self.active = False
@@ -134,6 +137,7 @@ class Operations(TorchFunctionMode):
         self.lines.clear()
         self.owners.clear()
         self.embedded.ids.clear()
+        self.padded.forget()
         self.terms.end_round()
         self.loose.end_round()
         self.masks.end_round()
@@ -203,7 +207,10 @@ class Operations(TorchFunctionMode):
             self._written_past(args)
 
     def _tokens(self, name: str, args: Any, kwargs: Any, result: Any) -> None:
-        """Ids of tokens: embedded, cut out of longer rows, filled up."""
+        """Ids of tokens, embedded, cut out of longer rows, filled up; and outputs of sequences that are filled up."""
+        self.padded.note(name, args, kwargs, result)
+        if self.padded.index_of(name, args) is not None:
+            self.padded_reads.look(name, args, self.watch.step, self.watch.lines.here())
         if name == "embedding":
             self.embedded.note(args, kwargs)
         elif name == "__getitem__" and isinstance(result, torch.Tensor) and not result.is_floating_point():
@@ -331,6 +338,8 @@ class Operations(TorchFunctionMode):
         self.reshapes.save()
         self.loose.save()
         self.masks.save()
+        for i, read in enumerate(self.padded_reads.records()):
+            self.watch.writer.put(read, i)
         for i, cut in enumerate(self._cuts.values()):
             self.watch.writer.put(cut, i)
         for i, broadcast in enumerate(self._broadcasts.values()):

@@ -129,7 +129,7 @@ def _line(model: nn.Module, given: Arguments, *, dim: int, n: int, call: Call, h
         traces.append(trace.results)
     if len(traces[0]) != len(traces[1]):
         return None
-    for (before, line), (after, _) in zip(*traces, strict=True):
+    for (before, line), (after, _) in zip(traces[0], traces[1], strict=True):
         if before is None or after is None or before.shape != after.shape or _same(before, after):
             continue
         at: Location | None = line

@@ -1,0 +1,47 @@
+"""Patch of the last output of padded sequences."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import torch
+
+from flightcheck.adapters.torch.padded_outputs import PaddedOutputs
+from flightcheck.adapters.torch.patching.boundaries import Arguments, Boundaries
+from flightcheck.patch import Patch
+
+_KEPT: Final = 64
+
+
+def last_step(b: Boundaries, patch: Patch) -> None:
+    """``last-step:lengths``: who reads the last position of ``pad_packed_sequence`` is given each sequence's own end.
+
+    Only ``out[:, -1]`` and ``out[-1]``, with further indices behind them or not, and ``select``.
+    """
+    outputs, seen = PaddedOutputs(), [0]
+
+    def operation(function: Any, name: str, given: Arguments) -> Any:
+        args, kwargs = given
+        read = outputs.index_of(name, args)
+        if read is not None and read[0].kind == "packed" and read[1] == -1:
+            known = read[0]
+            value = _ends(args[0], known.time, known.lengths)
+            b.acted(patch)
+            rest = args[1][known.time + 1 :] if name == "__getitem__" and isinstance(args[1], tuple) else ()
+            before = args[1][: known.time] if name == "__getitem__" and isinstance(args[1], tuple) else ()
+            return value[(*before, *rest)] if before or rest else value
+        result = function(*args, **kwargs)
+        outputs.note(name, args, kwargs, result)
+        seen[0] += 1
+        if seen[0] % _KEPT == 0:
+            outputs.forget_dead()
+        return result
+
+    b.at_operations(operation)
+
+
+def _ends(out: torch.Tensor, time: int, lengths: torch.Tensor) -> torch.Tensor:
+    """One output per sequence: the last before its padding."""
+    rows = torch.arange(len(lengths), device=out.device)
+    at = lengths.to(out.device) - 1
+    return out[rows, at] if time == 1 else out[at, rows]

@@ -1,0 +1,37 @@
+"""C23 rnn-state-misuse: the last output of padded sequences."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from flightcheck.recording.records import Location
+from flightcheck.recording.sequences import PaddedRead
+from flightcheck.testing import run_of, verdict_of
+
+READ = PaddedRead("packed", 0, Location("train.py", 12), 32, 31, 29, 15.5)
+
+
+def test_padding_that_is_read_as_the_last_output_fails() -> None:
+    (finding,) = verdict_of("C23", run_of(READ)).findings
+    assert finding.location == READ.location
+    assert finding.severity is None
+    assert finding.patch == "last-step:lengths"
+
+
+def test_one_sequence_of_a_batch_is_enough() -> None:
+    assert verdict_of("C23", run_of(replace(READ, short=1))).status == "fail"
+
+
+def test_sequences_of_one_length_pass() -> None:
+    assert verdict_of("C23", run_of(replace(READ, short=0))).status == "pass"
+
+
+def test_a_layer_that_went_through_the_padding_is_told_as_information() -> None:
+    for kind in ("padded", "state"):
+        (finding,) = verdict_of("C23", run_of(replace(READ, kind=kind))).findings
+        assert finding.severity == "info"
+        assert verdict_of("C23", run_of(replace(READ, kind=kind, short=10))).status == "pass"
+
+
+def test_without_such_a_line_it_is_skipped() -> None:
+    assert verdict_of("C23", run_of()).status == "skipped"
