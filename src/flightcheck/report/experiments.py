@@ -91,7 +91,7 @@ def patch_in_words(patch: str, run: Run) -> str:
             told.append(f"{p.value} trained as well")
         elif p.kind == "dropout":
             path, _, value = p.value.rpartition("=")
-            told.append(f"{path} drops {value}" if float(value) else f"without dropout in {path}")
+            told.append(f"without dropout in {path}" if value in ("", "0") else f"{path} drops {value}")
         elif text == "loss:negate":
             told.append("steps in the other direction")
         elif text == "loss:transpose":
