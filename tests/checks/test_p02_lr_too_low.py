@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from flightcheck.checks.base import Verdict
+from flightcheck.recording.batches import Evaluation
 from flightcheck.recording.experiments import Experiment
 from flightcheck.recording.records import Location, OptimizerInfo, Plan
 from flightcheck.testing import run_of, verdict_of
@@ -61,3 +62,22 @@ def test_fine_tuning_is_told_as_a_note() -> None:
 @pytest.mark.parametrize("regime", ["gan", "reinforcement"])
 def test_losses_of_players_do_not_measure_progress(regime: str) -> None:
     assert verdict(tried(), regimes=(regime,)).status == "skipped"
+
+
+@pytest.mark.parametrize(
+    ("plan", "severity"),
+    [
+        (Plan(rounds=900), "info"),
+        (Plan(rounds=700), None),
+        (Plan(epochs=40), "info"),
+        (Plan(epochs=10), None),
+        (Plan(epochs=40, steps_per_epoch=15), None),
+        (Plan(), None),
+    ],
+)
+def test_enough_planned_steps_make_it_a_note(plan: Plan, severity: str | None) -> None:
+    optimizer = OptimizerInfo(0, "SGD", LINE, groups=[{"lr": 1e-3}], steps=80)
+    evaluations = [Evaluation(step, 0, 1, LINE) for step in (60, 120, 180)]
+    (finding,) = verdict_of("P02", run_of(optimizer, plan, *evaluations, tried())).findings
+    assert finding.severity == severity
+    assert ("planned steps are enough" in finding.message) == (severity == "info")

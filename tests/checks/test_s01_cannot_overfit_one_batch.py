@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from flightcheck.checks.base import Verdict
 from flightcheck.recording.experiments import Experiment
 from flightcheck.recording.records import Location, Plan
+from flightcheck.recording.signals import LOSS
 from flightcheck.testing import run_of, verdict_of
+from tests.checks._batches import CROSS_ENTROPY
 from tests.checks._experiments import fit, untested
 
 LINE = Location("train.py", 30)
@@ -47,3 +51,11 @@ def test_not_tried() -> None:
 @pytest.mark.parametrize("regime", ["gan", "reinforcement"])
 def test_losses_of_players_are_no_measure_of_a_fit(regime: str) -> None:
     assert verdict(fit(0.6), fit(0.3, "Adam(0.003)"), regimes=(regime,)).status == "skipped"
+
+
+@pytest.mark.parametrize(("rest", "status"), [(0.0, "fail"), (0.7, "skipped")])
+def test_a_loss_with_further_terms_is_not_judged(rest: float, status: str) -> None:
+    calls = [replace(CROSS_ENTROPY, step=i, value=2.0 - 0.1 * i) for i in range(5)]
+    series = {LOSS: [2.0 - 0.1 * i + rest * i for i in range(5)]}
+    run = run_of(Plan(loss_location=LINE), *calls, fit(0.6), fit(0.3, "Adam(0.003)"), series=series)
+    assert verdict_of("S01", run).status == status

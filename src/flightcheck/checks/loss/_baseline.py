@@ -82,6 +82,23 @@ def _scale(recorded: dict[int, float], calls: Sequence[LossCall]) -> float:
     return middle
 
 
+def is_whole_loss(run: Run) -> bool:
+    """The observed loss calls of a step make the value that backward was called on, up to a factor; True if unknown."""
+    observed: dict[int, dict[int, float]] = {}
+    for c in run.training_calls():
+        if c.value is not None:
+            observed.setdefault(c.step, {})[c.site] = c.value
+    try:
+        series = run.series(LOSS)
+    except NotEnoughEvidence:
+        return True
+    recorded = {int(s): float(v) for s, v in zip(series.steps, series.values)}
+    sums = {step: sum(values.values()) for step, values in observed.items()}
+    ratios = [recorded.get(s, math.nan) / v for s, v in sums.items() if v and math.isfinite(v)]
+    ratios = [r for r in ratios if math.isfinite(r)]
+    return len(ratios) < 3 or max(ratios) - min(ratios) <= 0.02 * abs(float(np.median(ratios)))
+
+
 def constant_loss(function: str, calls: Sequence[LossCall]) -> tuple[float, str]:
     """The loss of the best constant prediction on these targets, and what it is.
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import statistics
 from collections.abc import Iterator
 
 from flightcheck.checks.base import Check, Finding, NotApplicable, NotEnoughEvidence, Param, check
@@ -23,7 +25,8 @@ class LrTooLow(Check):
     Trials from the same initialization on the same batches at ten times the rate, and at a hundred times if that one is
     stable but does not suffice: the loss must fall by five times as much as at the script's own rate, by 5 % of its
     start, and by more than in all the steps that were watched, in each of three seeds. Schedules that warm up are not
-    judged, fine-tuning is not tried.
+    judged, fine-tuning is not tried. Where the loops of the script plan so many steps that its own rate gets as far by
+    then (the factor times those of the trial), it is a note.
     ## Why it matters
     A training that would take hours takes weeks, or is given up as one that does not learn.
     ## How to fix
@@ -50,12 +53,26 @@ class LrTooLow(Check):
         optimizer = max((o for o in run.optimizers if o.steps), key=lambda o: o.steps)
         rate = next((g["lr"] for g in optimizer.groups if isinstance(g.get("lr"), (int, float))), None)
         factor = float(best.patch.removeprefix("lr:x"))
+        planned = planned_steps(run)
+        arrives = planned is not None and planned >= factor * best.steps
         yield Finding(
             f"In {best.steps} steps the {best.metric} falls from {best.start:.3g} to {best.before:.3g}; with "
-            f"{factor:g} times the learning rate it falls to {best.after:.3g}, in each of {best.seeds} seeds.",
+            f"{factor:g} times the learning rate it falls to {best.after:.3g}, in each of {best.seeds} seeds."
+            + (f" The {planned} planned steps are enough to get there with this rate, too." if arrives else ""),
             location=optimizer.lr_location or optimizer.location,
             evidence={"lr": rate, "factor": factor, "before": best.before, "after": best.after, "start": best.start},
-            severity="info" if run.in_regime("finetune") else None,
+            severity="info" if run.in_regime("finetune") or arrives else None,
             fix=f"Try lr={rate * factor:.1g}." if rate else "",
             patch=best.patch,
         )
+
+
+def planned_steps(run: Run) -> int | None:
+    """How many steps the script is going to make, as far as its loops tell; None if they do not."""
+    plan = run.plan
+    if plan.rounds is not None:
+        return plan.rounds
+    at = sorted({e.step for e in run.evaluations})
+    between = [b - a for a, b in itertools.pairwise(at)]
+    per_epoch = plan.steps_per_epoch or (int(statistics.median(between)) if len(between) > 1 else None)
+    return plan.epochs * per_epoch if plan.epochs and per_epoch else None

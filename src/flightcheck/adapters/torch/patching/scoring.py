@@ -140,7 +140,10 @@ def of_classes(x: torch.Tensor, target: torch.Tensor, ignore: int) -> float | No
 def of_binary(
     name: str, prediction: torch.Tensor, target: torch.Tensor, chosen: torch.Tensor | None = None
 ) -> float | None:
-    """Binary cross-entropy with targets of 0 to 1, over all elements or the chosen ones."""
+    """Binary cross-entropy beyond that of a perfect prediction, targets of 0 to 1, over all elements or chosen ones.
+
+    Targets between 0 and 1, such as grey values, have an entropy that no prediction goes below.
+    """
     if prediction.numel() != target.numel():
         return None
     node = behind_views(prediction.grad_fn)
@@ -150,4 +153,6 @@ def of_binary(
     probability = name == "binary_cross_entropy" or (node is not None and "Sigmoid" in node.name())
     p = x if probability else x.sigmoid()
     p = p.clamp(1e-7, 1 - 1e-7)
-    return float(-(y * p.log() + (1 - y) * (1 - p).log()).mean())
+    certain = y.clamp(0, 1)
+    floor = -(torch.xlogy(certain, certain) + torch.xlogy(1 - certain, 1 - certain)).mean()
+    return float(-(y * p.log() + (1 - y) * (1 - p).log()).mean() - floor)
