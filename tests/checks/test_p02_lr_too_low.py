@@ -81,3 +81,10 @@ def test_enough_planned_steps_make_it_a_note(plan: Plan, severity: str | None) -
     (finding,) = verdict_of("P02", run_of(optimizer, plan, *evaluations, tried())).findings
     assert finding.severity == severity
     assert ("planned steps are enough" in finding.message) == (severity == "info")
+
+
+@pytest.mark.parametrize(
+    ("metric", "after", "status"), [("loss", -6.0, "skipped"), ("loss", 0.4, "fail"), ("error", 0.4, "fail")]
+)
+def test_losses_below_zero_have_no_scale(metric: str, after: float, status: str) -> None:
+    assert verdict(tried(metric=metric, after=after, afters=[after] * 3)).status == status

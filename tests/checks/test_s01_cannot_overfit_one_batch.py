@@ -8,7 +8,7 @@ import pytest
 
 from flightcheck.checks.base import Verdict
 from flightcheck.recording.experiments import Experiment
-from flightcheck.recording.records import Location, Plan
+from flightcheck.recording.records import Location, OptimizerInfo, ParameterInfo, Plan
 from flightcheck.recording.signals import LOSS
 from flightcheck.testing import run_of, verdict_of
 from tests.checks._batches import CROSS_ENTROPY
@@ -58,4 +58,18 @@ def test_a_loss_with_further_terms_is_not_judged(rest: float, status: str) -> No
     calls = [replace(CROSS_ENTROPY, step=i, value=2.0 - 0.1 * i) for i in range(5)]
     series = {LOSS: [2.0 - 0.1 * i + rest * i for i in range(5)]}
     run = run_of(Plan(loss_location=LINE), *calls, fit(0.6), fit(0.3, "Adam(0.003)"), series=series)
+    assert verdict_of("S01", run).status == status
+
+
+@pytest.mark.parametrize(
+    ("record", "status"),
+    [
+        (OptimizerInfo(0, "Adam", steps=90), "fail"),
+        (OptimizerInfo(1, "Adam", steps=90, created_at_step=200), "skipped"),
+        (ParameterInfo(0, "body.weight", 0, [8, 8], "matrix"), "fail"),
+        (ParameterInfo(0, "body.weight", 0, [8, 8], "matrix", requires_grad=False), "skipped"),
+    ],
+)
+def test_trainings_in_parts_are_not_judged(record: OptimizerInfo | ParameterInfo, status: str) -> None:
+    run = run_of(Plan(loss_location=LINE), record, fit(0.6), fit(0.3, "Adam(0.003)"))
     assert verdict_of("S01", run).status == status

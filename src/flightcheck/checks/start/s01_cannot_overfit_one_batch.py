@@ -35,7 +35,7 @@ class CannotOverfitOneBatch(Check):
     batch); CS231n. 400 steps: six healthy models of a pilot needed 19 to 228 with their own settings.
     ## Known false alarms
     Equal inputs with different labels have an error that nothing can remove; targets that are noise in each step.
-    Losses with further terms (the divergence of a VAE) are not judged.
+    Losses with further terms (the divergence of a VAE), frozen parts and several trainings in a row are not judged.
     """
 
     learned = Param(0.05, "share of the start error that may be left: what a fit by heart goes far below")
@@ -53,6 +53,10 @@ class CannotOverfitOneBatch(Check):
             return
         if len(left) < 2:
             raise NotEnoughEvidence("the second optimizer was not tried")
+        if _in_parts(run):
+            raise NotApplicable(
+                "parts of the model are frozen or trained one after the other: eight examples may be too many"
+            )
         if not is_whole_loss(run):
             raise NotApplicable(
                 "the loss has other terms than the one that is scored: they may keep the error up on purpose"
@@ -63,3 +67,9 @@ class CannotOverfitOneBatch(Check):
             location=run.plan.loss_location or run.plan.backward_location,
             evidence={"left": left, "steps": fits[0].steps},
         )
+
+
+def _in_parts(run: Run) -> bool:
+    """Parameters of called models are frozen, or an optimizer was built when training had begun."""
+    frozen = any(not p.requires_grad and p.module >= 0 for p in run.parameters)
+    return frozen or any(o.created_at_step > 0 and o.steps for o in run.optimizers)
