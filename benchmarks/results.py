@@ -22,6 +22,10 @@ class Results:
         self.reused = 0
         self.folder.mkdir(parents=True, exist_ok=True)
 
+    def has(self, key: str) -> bool:
+        """There is a result."""
+        return (self.folder / f"{hashlib.sha256(key.encode()).hexdigest()[:16]}.json").is_file()
+
     def get(self, key: str, make: Callable[[], Any]) -> Any:
         """The result that is there, else a new one. Results that are not fresh are of an earlier call."""
         name = hashlib.sha256(key.encode()).hexdigest()[:16]

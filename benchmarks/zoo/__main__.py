@@ -44,16 +44,18 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=2, help="programs at once")
     parser.add_argument("--only", default="", help="names, with commas between")
     parser.add_argument("--half", choices=HALVES, help="programs of one half")
+    parser.add_argument("--kept", action="store_true", help="verify and check nothing: the page of the results at hand")
     parser.add_argument("--verify-only", action="store_true", help="do not check, only verify faults")
     args = parser.parse_args()
     only = {n.strip() for n in args.only.split(",") if n.strip()}
     chosen = [p for p in programs() if (not only or p.name in only) and args.half in (None, p.half)]
-    seeds = verified(chosen, Results("zoo_verification"), args.jobs)
+    seeds = {} if args.kept else verified(chosen, Results("zoo_verification"), args.jobs)
     dropped = {name: n for name, n in seeds.items() if n < ENOUGH}
     if args.verify_only:
         return
     results = Results("zoo", args.fresh)
-    kept = [p for p in chosen if p.name not in dropped]
+    kept = [p for p in chosen if p.name not in dropped and (not args.kept or results.has(p.text))]
+    missing = [f"{p.name} ({p.kind})" for p in chosen if p.name not in dropped and p not in kept]
     outcomes: list[Outcome] = []
     with ThreadPoolExecutor(args.jobs) as pool:
         for done in pool.map(lambda p: outcome(p, results), kept):
@@ -63,7 +65,7 @@ def main() -> None:
             )
             mark = "right" if done.right else "WRONG"
             print(f"[{len(outcomes)}/{len(kept)}] {done.program.name} {done.program.kind}: {said}: {mark}", flush=True)
-    text = page(outcomes, dropped)
+    text = page(outcomes, dropped, missing)
     print("\n" + text[text.index("| |") : text.index("## Each")])
     if not only and args.half is None:
         PAGE.write_text(text)

@@ -38,12 +38,13 @@ QUESTIONS: dict[str, Callable[[Outcome], bool]] = {
 SEVERITIES = ("critical", "error", "warn")
 
 
-def page(outcomes: Sequence[Outcome], dropped: dict[str, int]) -> str:
+def page(outcomes: Sequence[Outcome], dropped: dict[str, int], missing: Sequence[str] = ()) -> str:
     """The whole page.
 
     Args:
         outcomes: of all programs.
         dropped: faults whose symptom did not show often enough, with the seeds in which it did.
+        missing: names of programs that were not checked.
     """
     faulty = [o for o in outcomes if o.program.kind == "faulty"]
     silent = [o for o in outcomes if o.program.kind != "faulty"]
@@ -54,6 +55,8 @@ def page(outcomes: Sequence[Outcome], dropped: dict[str, int]) -> str:
     if dropped:
         told = ", ".join(f"{name} ({n} of 5 seeds)" for name, n in sorted(dropped.items()))
         lines += [f"Left out, because the symptom did not show often enough: {told}.", ""]
+    if missing:
+        lines += [f"Not checked for this page: {', '.join(missing)}.", ""]
     lines += [*_flagged(silent), *_never_right(faulty), PUBLISHED]
     lines += ["## Each program", "", *_each(faulty, silent)]
     return "\n".join(lines) + "\n"
