@@ -21,6 +21,10 @@ from benchmarks.zoo.programs import HALVES, Program, programs
 from benchmarks.zoo.verification import ENOUGH, SEEDS, seeds_with_symptom
 
 PAGE = Path(__file__).parents[2] / "docs" / "accuracy.md"
+KEPT = """This page was made of results at hand (`python -m benchmarks.zoo --kept`), which may be of neighbouring versions; faults
+were not verified anew.
+
+"""
 BROWSER_PAGE = PAGE.with_suffix(".html")
 
 
@@ -66,6 +70,8 @@ def main() -> None:
             mark = "right" if done.right else "WRONG"
             print(f"[{len(outcomes)}/{len(kept)}] {done.program.name} {done.program.kind}: {said}: {mark}", flush=True)
     text = page(outcomes, dropped, missing)
+    if args.kept:
+        text = text.replace("| |", KEPT + "| |", 1)
     print("\n" + text[text.index("| |") : text.index("## Each")])
     if not only and args.half is None:
         PAGE.write_text(text)
