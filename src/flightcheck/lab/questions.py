@@ -29,8 +29,6 @@ _LONG_STEPS: Final = 300
 _FIT_STEPS: Final = 400
 _LEAK_STEPS: Final = 4
 _MODE_STEPS: Final = 120
-_ARRIVED: Final = 0.75
-"""Part of its first loss that a training has lost within the watch: it gets there, with another rate only sooner."""
 
 
 def questions(lab: Lab, run: Run, asked: set[str]) -> Iterator[Experiment]:
@@ -100,8 +98,6 @@ def _steps_of_another_size(lab: Lab, run: Run, asked: set[str]) -> Iterator[Expe
 
 def _faster(lab: Lab, run: Run) -> Iterator[Experiment]:
     """P02: ten times the learning rate, a hundred times; and for longer, if one is better and not yet by enough."""
-    if _reached(run) >= _ARRIVED:
-        return
     promising = None
     for factor in ("x10", "x100"):
         faster = lab.try_patch("P02", [Patch("lr", factor)], steps=_SHORT_STEPS, margin=_further(run), refute=False)

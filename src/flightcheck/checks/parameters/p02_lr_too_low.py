@@ -25,9 +25,8 @@ class LrTooLow(Check):
     Trials from the same initialization on the same batches at ten times the rate, and at a hundred times if that one is
     stable but does not suffice: the loss must fall by five times as much as at the script's own rate, by 5 % of its
     start, and by more than in all the steps that were watched, in each of three seeds. Schedules that warm up are not
-    judged, nor losses that go below zero, nor a training that loses three quarters of its loss within the watch;
-    fine-tuning is not tried. Where the loops of the script plan so many steps that its own rate gets as far by then
-    (the factor times those of the trial), it is a note.
+    judged, nor losses that go below zero; fine-tuning is not tried. Where the loops of the script plan so many steps
+    that its own rate gets as far by then (the factor times those of the trial), it is a note.
     ## Why it matters
     A training that would take hours takes weeks, or is given up as one that does not learn.
     ## How to fix
