@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.zoo.browser import browser_page
 from benchmarks.zoo.outcome import Outcome
 from benchmarks.zoo.page import page
 from benchmarks.zoo.programs import ZOO, Program, Symptom, changed_lines, programs
@@ -97,3 +98,18 @@ def test_what_is_right() -> None:
     assert "| repaired or healthy, with a finding of severity warn | 1 of 2 = 50 %" in text
     assert "| D15 | 1 | 1 |" in text
     assert "Left out, because the symptom did not show often enough: z (3 of 5 seeds)." in text
+
+
+def test_a_page_for_the_browser_shows_text_as_text() -> None:
+    fault = Program(
+        "x<b>", "faulty", "y = '<script>'\n", "test", "table", "functions", "data", ("D03",), frozenset({1})
+    )
+    twin = Program("x<b>", "repaired", "y = 1\n", "test", "table", "functions", "data")
+    shown = browser_page([Outcome(fault, [found("D03", line=1, trial="confirmed")]), Outcome(twin)])
+    assert "<script>" not in shown
+    assert "-y = &#x27;&lt;script&gt;&#x27;" in shown
+    assert "2 of 2 programs were judged rightly" in shown
+
+
+def test_programs_that_were_not_checked_are_named() -> None:
+    assert "Not checked for this page: a (faulty)." in page([], {}, ["a (faulty)"])

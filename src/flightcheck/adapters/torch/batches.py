@@ -109,3 +109,15 @@ def _features(x: torch.Tensor, each: bool) -> dict[str, Any]:
         facts["feature_std_max"] = float(std.max())
         facts["feature_offset_max"] = float((mean[moving].abs() / std[moving]).max())
     return facts
+
+
+def batch_key(tensor: torch.Tensor | None) -> Any:
+    """A cheap identity of a tensor's values."""
+    if tensor is None or not tensor.numel():
+        return None
+    if tensor.layout is torch.sparse_coo:
+        return tuple(tensor.shape), batch_key(tensor.detach()._values())
+    if not is_plain_tensor(tensor):
+        return id(tensor)
+    flat = tensor.detach().reshape(-1)
+    return tuple(tensor.shape), flat[:: max(1, flat.numel() // 16)][:16].tolist() if tensor.is_cpu else id(tensor)

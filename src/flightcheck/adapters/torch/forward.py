@@ -12,12 +12,12 @@ import torch
 from torch import nn
 
 from flightcheck.adapters.torch.answers import Answers
-from flightcheck.adapters.torch.batches import batch_facts, tensors_in
+from flightcheck.adapters.torch.batches import batch_facts, batch_key, tensors_in
 from flightcheck.adapters.torch.discovery import Discovery, Root
 from flightcheck.adapters.torch.features import Features
 from flightcheck.adapters.torch.losses import Losses
 from flightcheck.adapters.torch.operations import Operations
-from flightcheck.adapters.torch.watch import Watch, hands_off, is_plain_tensor
+from flightcheck.adapters.torch.watch import Watch, hands_off
 from flightcheck.recording import provenance
 from flightcheck.recording.batches import Batch, Evaluation
 from flightcheck.recording.provenance.buffers import integer_buffer
@@ -366,18 +366,6 @@ class Forward:
         self.phases.clear()
         self.losses.eval_calls = 0
         self.losses.eval_losses.forget()
-
-
-def batch_key(tensor: torch.Tensor | None) -> Any:
-    """A cheap identity of a tensor's values."""
-    if tensor is None or not tensor.numel():
-        return None
-    if tensor.layout is torch.sparse_coo:
-        return tuple(tensor.shape), batch_key(tensor.detach()._values())
-    if not is_plain_tensor(tensor):
-        return id(tensor)
-    flat = tensor.detach().reshape(-1)
-    return tuple(tensor.shape), flat[:: max(1, flat.numel() // 16)][:16].tolist() if tensor.is_cpu else id(tensor)
 
 
 def first_tensor(value: Any, depth: int = 0) -> torch.Tensor | None:
