@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from flightcheck.lab.agenda import Candidate, investigate
 from flightcheck.lab.experiments import TRAINED_SHARE, Lab
 from flightcheck.lab.trials import Trial
 from flightcheck.recording.experiments import Experiment
-from flightcheck.recording.records import GraphCut
+from flightcheck.recording.records import GraphCut, ParameterInfo
 from tests.checks._network import line, network, with_parameters
 from tests.lab.test_experiments import Numbers, watched
 from tests.verdicts import info_of
@@ -54,6 +55,18 @@ def test_a_finding_that_stays_confirms_nothing() -> None:
     runner = Players(works=False)
     (e,) = found(runner)
     assert (e.status, e.reason, e.seeds) == ("inconclusive", "with it C02 stays", 1)
+
+
+def test_a_finding_that_is_gone_while_no_more_parameters_move_confirms_nothing() -> None:
+    class Decayed(Players):
+        def parameters(self, trial: Trial) -> list[Any]:
+            """Weight decay moves the cut parameters without a gradient: as many move with the patch."""
+            return [
+                replace(r, updates_nonzero=9) if isinstance(r, ParameterInfo) else r for r in super().parameters(trial)
+            ]
+
+    (e,) = found(Decayed())
+    assert (e.status, e.reason, e.gone) == ("inconclusive", "with it no more parameters learn", ["C02"])
 
 
 def test_what_is_no_matter_of_wiring_is_not_tried() -> None:

@@ -30,6 +30,7 @@ _OTHER_TARGETS: Final = {"targets:unshift"}
 """Patches that ask for something else: a lower error speaks for them, a higher one does not speak against them."""
 _LONGEST: Final = 400
 _UNBLOCKED_STEPS: Final = 200
+"""Steps in which an output that another term held at a constant begins to learn: a VAE's first 60 show nothing yet."""
 _LONGER: Final = 4
 """Times the steps, where the first trial of an exact finding shows nothing, or no training moved in it."""
 _MOVED: Final = 0.03

@@ -129,8 +129,13 @@ class Lab:
                 return replace(told, reason=failure, seconds=time.monotonic() - started)
             shares.append((_trained_share(control.run), _trained_share(patched.run)))
             gone, new = _findings(control.run, patched.run)
-            if new or question not in gone or shares[-1][1] <= shares[-1][0]:
-                reason = f"with it {', '.join(new)} appears" if new else f"with it {question} stays"
+            if new:
+                reason = f"with it {', '.join(new)} appears"
+            elif question not in gone:
+                reason = f"with it {question} stays"
+            elif shares[-1][1] <= shares[-1][0]:
+                reason = "with it no more parameters learn"
+            if reason:
                 break
         befores, afters = ([s[i] for s in shares] for i in (0, 1))
         return replace(
