@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from flightcheck.checks.base import Verdict
 from flightcheck.recording.records import Call, Location, OptimizerInfo, SchedulerInfo
+from flightcheck.recording.signals import LOSS
 from flightcheck.testing import run_of, verdict_of
 
 LINE = Location("train.py", 20)
@@ -52,6 +54,31 @@ def test_plateau_waits_for_a_larger_loss() -> None:
     assert verdict_of("P04", run_of(ADAM, plateau, *order)).status == "fail"
     rising = [Call(i, i, "scheduler_step", 0, data={"metric": 1 - m / 3}) for i, m in enumerate(losses)]
     assert verdict_of("P04", run_of(ADAM, plateau, *rising)).status == "pass"
+
+
+def plateau_given(metrics: list[float], losses: list[float], mode: str = "min") -> Verdict:
+    plateau = SchedulerInfo(0, "ReduceLROnPlateau", 0, LINE, LINE, {"mode": mode, "patience": 2}, calls=len(metrics))
+    order = [Call(i, 10 * i, "scheduler_step", 0, data={"metric": m}) for i, m in enumerate(metrics)]
+    return verdict_of("P04", run_of(ADAM, plateau, *order, series={LOSS: losses}))
+
+
+def test_plateau_waits_for_a_smaller_accuracy() -> None:
+    falling, rising = [0.7, 0.6, 0.5, 0.4], [0.4, 0.5, 0.6, 0.7]
+    right = [n / 600 for n in (310, 342, 395, 460, 489)]
+    verdict = plateau_given(right, falling)
+    (finding,) = verdict.findings
+    assert finding.location == LINE
+    assert finding.patch == "scheduler:off"
+    assert plateau_given([100 * r for r in right], falling).status == "fail"
+    assert plateau_given(right, falling, "max").status == "pass"
+    assert plateau_given(right, rising).status == "pass"  # errors grow with the loss
+    assert plateau_given([1 - r for r in right], falling).status == "pass"
+    assert plateau_given([r / 3 for r in right], falling).status == "pass"  # may be a share of errors
+
+
+def test_growing_validation_loss_is_no_accuracy() -> None:
+    overfitting = [0.5162131, 0.5701733, 0.6583221, 0.7662419, 0.8151127]
+    assert plateau_given(overfitting, [0.7, 0.5, 0.3, 0.1]).status == "pass"
 
 
 def test_lambda_undoes_plateau() -> None:

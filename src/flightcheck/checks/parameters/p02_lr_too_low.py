@@ -76,7 +76,7 @@ def planned_steps(run: Run) -> int | None:
     plan = run.plan
     if plan.rounds is not None:
         return plan.rounds
-    at = sorted({e.step for e in run.evaluations})
+    at = sorted({0, *(e.step for e in run.evaluations)})
     between = [b - a for a, b in itertools.pairwise(at)]
-    per_epoch = plan.steps_per_epoch or (int(statistics.median(between)) if len(between) > 1 else None)
+    per_epoch = plan.steps_per_epoch or (int(statistics.median(between)) if between else None)
     return plan.epochs * per_epoch if plan.epochs and per_epoch else None

@@ -10,6 +10,7 @@ import numpy as np
 from flightcheck.checks.base import Check, Finding, NotApplicable, NotEnoughEvidence, Param, check
 from flightcheck.recording.records import SchedulerInfo
 from flightcheck.recording.run import Run
+from flightcheck.recording.signals import LOSS
 
 OVERWRITING = {"LambdaLR", "OneCycleLR", "CyclicLR", "CosineAnnealingWarmRestarts"}
 """These set the rate from its initial value at every call, whatever another scheduler made of it."""
@@ -30,7 +31,8 @@ class SchedulerOrder(Check):
     ## What it checks
     Calls of `scheduler.step()` before the optimizer's first step; after steps that the gradient scaler skipped; two
     schedulers in turn on one optimizer of which one overwrites the other; `ReduceLROnPlateau(mode="max")` that is
-    given a falling loss.
+    given a falling loss, or `mode="min"`, the default, that is given a growing accuracy: values that are shares of
+    one number of examples, and grow to more than a half while the training loss falls.
     ## Why it matters
     A scheduler that goes first skips the first value of the schedule. A scheduler in the wrong mode takes progress
     for stagnation and cuts the learning rate.
@@ -45,6 +47,8 @@ class SchedulerOrder(Check):
 
     metrics = Param(4, "fewer values of a metric have no direction")
     fall = Param(0.2, "a metric that lost a fifth of its value while the schedule waited for it to grow is a loss")
+    growth = Param(0.02, "an accuracy that grew by less, or by less than three standard errors, may be standing still")
+    examples = Param(9999, "shares of more examples cannot be told from other numbers in single precision")
 
     def __call__(self, run: Run) -> Iterator[Finding]:
         if not run.schedulers:
@@ -94,16 +98,33 @@ class SchedulerOrder(Check):
             )
 
     def _wrong_mode(self, run: Run, scheduler: SchedulerInfo) -> Iterator[Finding]:
-        if scheduler.type != "ReduceLROnPlateau" or scheduler.settings.get("mode") != "max":
+        if scheduler.type != "ReduceLROnPlateau" or run.in_regime("reinforcement", "gan"):
             return
-        if run.in_regime("reinforcement", "gan"):
+        calls = [
+            c
+            for c in run.calls
+            if c.kind == "scheduler_step" and c.subject == scheduler.index and np.isfinite(c.data.get("metric", np.nan))
+        ]
+        seen = [float(c.data["metric"]) for c in calls]
+        if len(seen) < self.metrics.value or min(seen) < 0:
             return
-        calls = [c for c in run.calls if c.kind == "scheduler_step" and c.subject == scheduler.index]
-        seen = [float(m) for c in calls if (m := c.data.get("metric")) is not None and np.isfinite(m)]
-        if len(seen) < self.metrics.value or min(seen) <= 0:
-            return
+        if scheduler.settings.get("mode") == "max":
+            yield from self._waits_for_a_larger_loss(scheduler, seen)
+        elif self._is_growing_accuracy(seen) and _loss_falls(run):
+            yield Finding(
+                f"ReduceLROnPlateau waits for a smaller metric (mode='min', the default), but its metric grows as an "
+                f"accuracy does while the loss falls: {seen[0]:.3g} → {seen[-1]:.3g} in {len(seen)} calls. It takes "
+                "the improvement for a plateau and cuts the learning rate.",
+                location=scheduler.location,
+                evidence={"first": seen[0], "last": seen[-1], "calls": len(seen)},
+                onset_step=max(c.step for c in calls),
+                fix="Use mode='max' for an accuracy, or give it the validation loss.",
+                patch="scheduler:off",
+            )
+
+    def _waits_for_a_larger_loss(self, scheduler: SchedulerInfo, seen: list[float]) -> Iterator[Finding]:
         falling = sum(b <= a for a, b in pairwise(seen)) >= 0.6 * (len(seen) - 1)
-        if falling and np.median(seen[-2:]) < (1 - self.fall.value) * seen[0]:
+        if min(seen) > 0 and falling and np.median(seen[-2:]) < (1 - self.fall.value) * seen[0]:
             yield Finding(
                 f"ReduceLROnPlateau waits for a larger metric (mode='max'), but its metric falls as a loss does: "
                 f"{seen[0]:.3g} → {seen[-1]:.3g} in {len(seen)} calls. It will cut the learning rate during progress.",
@@ -111,6 +132,20 @@ class SchedulerOrder(Check):
                 evidence={"first": seen[0], "last": seen[-1], "calls": len(seen)},
                 fix="Use mode='min' for a loss.",
             )
+
+    def _is_growing_accuracy(self, seen: list[float]) -> bool:
+        """Shares of one number of examples that grow to more than a half.
+
+        A loss is no multiple of 1/n, and a share of errors does not grow past a half while the training loss falls.
+        """
+        rows = 100 if max(seen) > 1 else 1
+        shares = [s / rows for s in seen]
+        n = _common_denominator(shares, int(self.examples.value))
+        if n is None or max(shares) > 1 or sum(b >= a for a, b in pairwise(shares)) < 0.6 * (len(shares) - 1):
+            return False
+        first, last = shares[0], float(np.median(shares[-2:]))
+        noise = np.sqrt((first * (1 - first) + last * (1 - last)) / n)
+        return last > 0.5 and last - first > max(3 * noise, self.growth.value)
 
     def _rivals(self, run: Run) -> Iterator[Finding]:
         called = [s for s in run.schedulers if s.calls >= 3 and s.step_location]
@@ -132,3 +167,19 @@ class SchedulerOrder(Check):
                         evidence={"schedulers": [one.type, other.type]},
                         fix="Keep one scheduler, or combine them with SequentialLR.",
                     )
+
+
+def _common_denominator(shares: list[float], most: int) -> int | None:
+    """The smallest n of which all the shares are multiples of 1/n, as exactly as single precision tells; else None."""
+    n = np.arange(1, most + 1)
+    counts = np.outer(n, sorted(set(shares))[:12])
+    exact = (np.abs(counts - counts.round()) < 1e-3).all(1)
+    # Each row holds for any numbers with a probability of 0.002 to the power of their count.
+    return int(n[exact][0]) if exact.any() and len(set(shares)) > 2 else None
+
+
+def _loss_falls(run: Run) -> bool:
+    losses = run.series(LOSS).values
+    losses = losses[np.isfinite(losses)]
+    tenth = max(len(losses) // 10, 1)
+    return len(losses) > 1 and float(np.mean(losses[-tenth:])) < float(np.mean(losses[:tenth]))

@@ -64,10 +64,11 @@ def schedulers(o: TorchObserver) -> None:
     """Construction and steps of schedulers."""
     nested = 0
 
-    def tell(scheduler: Any) -> None:
+    def tell(scheduler: Any, given: Any) -> None:
         index = o.schedulers.stepped(scheduler, o.protocol.skipped)
         if index is not None:
-            o.protocol.record("scheduler_step", index, o.lines.here())
+            metric = {"metric": float(given)} if isinstance(scheduler, lr_scheduler.ReduceLROnPlateau) else {}
+            o.protocol.record("scheduler_step", index, o.lines.here(), **metric)
 
     told = o.watch.guarded(tell)
     constructed = o.watch.guarded(o.discovery.constructed)
@@ -95,7 +96,7 @@ def schedulers(o: TorchObserver) -> None:
             finally:
                 nested -= 1
             if not nested:
-                told(self)
+                told(self, args[0] if args else kwargs.get("metrics"))
             return result
 
         return run_step
