@@ -30,6 +30,7 @@ KINDS: Final[dict[str, str]] = {
     "one after it)",
     "drop-module": "``softmax`` or ``sigmoid``: the loss is given what that activation was given",
     "swap-activation": "``relu`` in the place of each saturating activation between layers",
+    "insert-activation": "the outputs of hidden layers go through an activation: ``relu``",
     "insert-norm": "the outputs of hidden layers are normalized over their features: ``layer``",
     "loss": "another loss function: ``cross_entropy`` or ``bce_with_logits``; another reduction: ``mean``; "
     "``negate``; ``transpose``: the last axis of the prediction is that of the classes; ``ignore=0``: targets of this "

@@ -41,6 +41,7 @@ _ADDED: Final[dict[str, str]] = {
     "mode:eval": "model.eval()  # before the evaluation, and model.train() after it",
     "mode:batchnorm": "# BatchNorm stays in train mode in the training steps",
     "mode:train": "model.train()  # before the training steps",
+    "insert-activation:relu": "nn.ReLU()  # after each hidden layer",
     "insert-norm:layer": "nn.LayerNorm(features)  # after each hidden layer",
     "unscale-first": "scaler.unscale_(optimizer)  # before the gradients are clipped",
     "reinit:default": "# leave the weights as the layers draw them",

@@ -16,6 +16,7 @@ from flightcheck.recording.batches import Batch, Evaluation, IdRanks
 from flightcheck.recording.experiments import Experiment, Probe, TrialInfo
 from flightcheck.recording.inputs import Confusion, DatasetInfo, FeatureTable
 from flightcheck.recording.layouts import Reshape
+from flightcheck.recording.linear_stacks import LinearStack
 from flightcheck.recording.loss_records import (
     LooseTerm,
     LossAxes,
@@ -211,6 +212,10 @@ class Run:
     @property
     def padded_reads(self) -> list[PaddedRead]:
         return self._all(PaddedRead)
+
+    @property
+    def linear_stacks(self) -> list[LinearStack]:
+        return self._all(LinearStack)
 
     @property
     def target_shifts(self) -> list[TargetShift]:

@@ -35,6 +35,7 @@ _WORDS = {
     "regularization:off": "no weight decay, dropout or label smoothing",
     "drop-module": "without the last activation",
     "swap-activation:relu": "ReLU in the place of saturating activations",
+    "insert-activation:relu": "a ReLU behind each hidden layer",
     "insert-norm:layer": "hidden layers normalized",
     "align-shapes": "prediction and target in the same shape",
     "reinit:default": "weights drawn anew by the layers' own rule",

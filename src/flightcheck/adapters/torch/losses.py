@@ -13,6 +13,7 @@ from flightcheck.adapters.torch.axes import axes_of
 from flightcheck.adapters.torch.discovery import Discovery
 from flightcheck.adapters.torch.graph import behind_views
 from flightcheck.adapters.torch.handmade_losses import HandmadeLoss
+from flightcheck.adapters.torch.linear_stacks import linear_stack
 from flightcheck.adapters.torch.operations import Operations
 from flightcheck.adapters.torch.padding import padded_target
 from flightcheck.adapters.torch.shifts import shift_of
@@ -224,6 +225,8 @@ class Losses:
             self._shift(index, call)
             lines = self.operations.lines
             self.watch.writer.append(axes_of(index, self.watch.step, given, target, axis=axis, lines=lines, made=made))
+        if self._observed[index] == 1:
+            self._stack(index, made)
         node = behind_views(made)
         owner = self.operations.owners.get(made, self.operations.owners.get(node))
         module = self.discovery.modules.get(owner) if owner is not None else None
@@ -252,6 +255,12 @@ class Losses:
                 **facts,
             )
         )
+
+    def _stack(self, index: int, made: Any) -> None:
+        seen, known = self.operations, self.discovery.parameter_index
+        found = linear_stack(index, made, seen.owners, seen.lines, known)
+        if found is not None:
+            self.watch.writer.append(found)
 
     def _padding(self, index: int, target: torch.Tensor) -> None:
         declared = (m.settings.get("padding_idx") for m in self.discovery.modules.values() if m.kind == "embedding")

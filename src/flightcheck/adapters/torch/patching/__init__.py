@@ -78,6 +78,7 @@ INSTALLERS: Final[dict[str, Callable[[Boundaries, Patch], None]]] = {
     "targets": _targets,
     "drop-module": operations.drop,
     "swap-activation": operations.swap_activation,
+    "insert-activation": modules.insert_activation,
     "insert-norm": modules.insert_norm,
     "head": heads.classes,
     "loss": _loss,

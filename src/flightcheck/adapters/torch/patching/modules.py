@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import weakref
+from collections.abc import Callable
 from typing import Any, Final
 
 import torch
@@ -88,6 +89,21 @@ def draw(model: nn.Module, how: str) -> None:
 
 def insert_norm(b: Boundaries, patch: Patch) -> None:
     """The output of each linear layer and convolution that is not the model's last is normalized over its features."""
+
+    def normalized(module: nn.Module, result: torch.Tensor) -> torch.Tensor:
+        shape = result.shape[1:] if isinstance(module, nn.modules.conv._ConvNd) else result.shape[-1:]
+        return F.layer_norm(result, list(shape))
+
+    _behind_hidden_layers(b, patch, normalized)
+
+
+def insert_activation(b: Boundaries, patch: Patch) -> None:
+    """``insert-activation:relu``: the output of each hidden linear layer and convolution goes through a ReLU."""
+    _behind_hidden_layers(b, patch, lambda module, result: F.relu(result))
+
+
+def _behind_hidden_layers(b: Boundaries, patch: Patch, then: Callable[[nn.Module, torch.Tensor], torch.Tensor]) -> None:
+    """The outputs of linear layers and convolutions are changed, those of a model's last one left as they are."""
     last: list[int] = []
     order: list[int] = []
 
@@ -101,8 +117,7 @@ def insert_norm(b: Boundaries, patch: Patch) -> None:
         if id(module) == last[0]:
             return result
         b.acted(patch)
-        shape = result.shape[1:] if isinstance(module, nn.modules.conv._ConvNd) else result.shape[-1:]
-        return F.layer_norm(result, list(shape))
+        return then(module, result)
 
     def root(call: Any, module: nn.Module, given: Arguments) -> Any:
         result = call(*given[0], **given[1])
