@@ -22,7 +22,7 @@ from flightcheck.version import version
 
 __all__ = ["page"]
 
-SCRIPTS: Final[tuple[str, ...]] = ()
+SCRIPTS: Final = ("vendor.min.js", "draw.js", "heatmap.js", "graph.js", "page.js")
 """In the order in which they run."""
 NOTICES: Final = "vendor.licenses.txt"
 
