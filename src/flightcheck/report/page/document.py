@@ -14,7 +14,7 @@ from flightcheck.report.json import relative
 from flightcheck.report.page.charts import Charts, chart_data, charts_of, over_layers, over_time
 from flightcheck.report.page.checklist import checklist
 from flightcheck.report.page.excerpt import place
-from flightcheck.report.page.findings import experiments, other_findings, root_causes, title
+from flightcheck.report.page.findings import NOTES, OTHERS, experiments, other_findings, root_causes, title
 from flightcheck.report.page.markup import Html, count, element, joined, theirs
 from flightcheck.report.page.network import Node, network, nodes
 from flightcheck.report.terminal import nothing_trained, nothing_trained_sentence
@@ -183,9 +183,10 @@ def _capital(text: str) -> str:
 
 
 def _contents(charts: Charts, run: Run, diagnosis: Diagnosis, modules: bool) -> Html:
-    others = any(not f.root for f in diagnosis.findings) or bool(diagnosis.refuted)
+    others = [f for f in diagnosis.findings if not f.root]
+    loud = any(f.severity != "info" for f in others)
     entries = [
-        ("findings", "Other findings", others),
+        ("findings", OTHERS if loud else NOTES, bool(others or diagnosis.refuted)),
         ("experiments", "What was tried", bool(run.experiments)),
         ("training", "Training over time", charts.loss is not None),
         ("layers", "Layers over time", bool(charts.maps)),
@@ -212,7 +213,7 @@ def _cost_and_coverage(run: Run) -> Html:
     facts.append(("Run", theirs(info.id)))
     facts.append(("With", theirs(", ".join(filter(None, (info.framework, f"Flightcheck {version()}"))))))
     listed = [joined([element("dt", k), element("dd", v)]) for k, v in facts]
-    blind = [element("li", theirs(b)) for b in c.blind]
+    blind = [element("li", theirs(b, 500)) for b in c.blind]
     return element(
         "section",
         element("h2", "Cost and coverage", id="cost"),

@@ -9,11 +9,12 @@ from typing import Final
 from flightcheck.recording.records import Location
 from flightcheck.recording.run import Run
 from flightcheck.report.json import relative
-from flightcheck.report.page.markup import Html, element, theirs
+from flightcheck.report.page.markup import Html, element, shortened, theirs
 
 AROUND: Final = 3
 """Lines before and after the marked one."""
 _LONGEST_LINE: Final = 400
+_LONGEST_NAME: Final = 160
 _LARGEST_SOURCE: Final = 4_000_000
 
 
@@ -60,7 +61,7 @@ def _lines(path: Path) -> list[str]:
 
 def place(location: Location) -> Html:
     """``file:line``, as it can be given to an editor."""
-    name = " ".join(relative(location.file).splitlines())
+    name = shortened(" ".join(relative(location.file).splitlines()), _LONGEST_NAME)
     return element("code", theirs(f"{name}:{location.line}"), class_="place")
 
 

@@ -24,6 +24,8 @@ from flightcheck.report.page.markup import (
 )
 
 SIGN: Final[dict[Severity, str]] = {"critical": "✗", "error": "✗", "warn": "!", "info": "i"}
+OTHERS: Final = "Other findings"
+NOTES: Final = "Notes"
 _EVIDENCE: Final = {
     "X": "an exact fact",
     "B": "a bound or an identity",
@@ -125,6 +127,10 @@ def _diff(diff: str) -> Html:
 
 def _trial(e: Experiment, run: Run, f: DiagnosedFinding) -> list[Html | None]:
     """The experiment: what was changed, before and after, the interval, and the curves."""
+    if e.status == "untested":
+        change = theirs(patch_in_words(e.patch, run))
+        why = joined([" (", theirs(e.reason, 300), ")"]) if e.reason else None
+        return [element("p", element("strong", "Not tried: "), change, why, ".", class_="quiet")]
     head = element(
         "p",
         element("strong", "Tried: "),
@@ -216,9 +222,9 @@ def other_findings(run: Run, diagnosis: Diagnosis) -> Html | None:
         return None
     return element(
         "section",
-        element("h2", "Other findings", id="findings"),
+        element("h2", OTHERS if loud else NOTES, id="findings"),
         *(_row(f, run, diagnosis) for f in loud),
-        element("h3", f"{count(len(notes), 'note')}: advice, not faults") if notes else None,
+        element("p", f"{count(len(notes), 'note')}: advice, not faults.", class_="quiet") if notes else None,
         *(_row(f, run, diagnosis) for f in notes),
         element("h3", "Suspected, and refuted by an experiment") if diagnosis.refuted else None,
         *(_refuted(f, run) for f in diagnosis.refuted),
@@ -239,7 +245,7 @@ def _row(f: DiagnosedFinding, run: Run, diagnosis: Diagnosis) -> Html:
         by,
         element(
             "details",
-            element("summary", "Line, fix, and what was tried"),
+            element("summary", "Line, fix, and what was tried" if f.tried else "Line and fix"),
             element("div", element("div", *_where(f, run)), element("div", *_remedy(f, run)), class_="answer"),
             _more(f),
         ),

@@ -99,7 +99,7 @@ const flightcheck = (() => {
       marks: [
         gridY({ strokeOpacity: 0.12 }),
         axisX({ label: "step", tickFormat: (d) => d.toLocaleString("en"), ticks: Math.max(3, width / 130) }),
-        axisY({ label, tickFormat: short, ticks: type === "log" ? 4 : 5 }),
+        axisY({ label, tickFormat: short, ticks: height < 150 ? 3 : 5 }),
         ...findingMarks(width),
         ...(broken ? [ruleX([broken.step], { stroke: color("red"), strokeWidth: 2 })] : []),
         ...lines.map((l, i) =>

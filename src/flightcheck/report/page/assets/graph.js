@@ -39,7 +39,8 @@
       const ranked = [...level].sort((a, b) => WORST.indexOf(worst(a)) - WORST.indexOf(worst(b)));
       const next = [];
       for (const m of ranked) {
-        if (!m.children.length || shown - 1 + m.children.length > MOST) continue;
+        const called = m.children.some((c) => Number.isFinite(order(c))); // else only the container itself was
+        if (!called || shown - 1 + m.children.length > MOST) continue;
         opened.add(m.index);
         shown += m.children.length - 1;
         next.push(...m.children);

@@ -148,13 +148,15 @@
     const shade = ramp(map.kind);
     bar.style.background = `linear-gradient(to right, ${Array.from({ length: 9 }, (_, i) => shade(i / 8)).join(",")})`;
     scale.append(inWords(low, map.kind), bar, inWords(high, map.kind));
-    if (map.kind === "ratio") scale.append("(in the middle 0.001)");
+    if (map.kind === "ratio") scale.append(Object.assign(document.createElement("span"), { textContent: "(middle 0.001)" }));
     caption.append(scale);
-    const blocks = map.kind === "share" ? [["NaN", NAN]] : [["exactly 0", ZERO], ["not finite", NAN]];
-    for (const [name, code] of blocks) {
+    const fills = { ...special(), [MISSING]: color("soft") };
+    const absent = map.name === "gradient" ? "no gradient" : "not measured";
+    const blocks = [["exactly 0", ZERO], ["not finite", NAN], [absent, MISSING]];
+    for (const [name, code] of map.kind === "share" ? blocks.slice(1) : blocks) {
       const item = document.createElement("span");
       item.className = "key block";
-      item.style.setProperty("--key", special()[code]);
+      item.style.setProperty("--key", fills[code]);
       item.textContent = name;
       caption.append(item);
     }
