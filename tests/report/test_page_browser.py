@@ -210,6 +210,11 @@ def test_modules_are_drawn_with_their_health_and_chosen(opened: Any) -> None:
     tab.tab.keyboard.press("Tab")
     tab.tab.keyboard.press("Enter")
     assert tab.tab.locator("#module").inner_text().startswith("! Net.layer2")
+    tab.tab.locator(".group text").click()  # closes the container
+    assert tab.tab.locator(".node").count() == 1
+    assert tab.tab.locator(".node").get_attribute("aria-label") == "Net, Net: faulty, P13, L03"
+    tab.tab.keyboard.press("Enter")
+    assert tab.tab.locator(".node").count() == 4
     tab.tab.locator(".node").last.click()
     tab.tab.locator("#module a").first.click()
     assert tab.ask("location.hash") == "#finding-L03-0"
@@ -274,7 +279,12 @@ def test_a_thousand_layers_at_a_thousand_steps(opened: Any) -> None:
     print(f"drawn in {took} ms; page of {len(page(*case)) / 1e6:.1f} MB")
     assert tab.ask("flightcheck.decoded.get('gradient').length") == 1_000_000
     assert took < 2000 * float(os.environ.get("FLIGHTCHECK_SLOW", "3"))  # 2 s where nothing else runs
-    assert len(tab.tab.locator(".node").all()) <= 40
+    assert tab.tab.locator(".node").count() == 40  # each of 25 neighbours
+    tab.tab.locator(".node").nth(2).click()
+    assert tab.tab.locator(".node").count() == 39 + 25
+    assert "Net.layer51, Linear: nothing found" in tab.ask(
+        "[...document.querySelectorAll('.node')].map(n => n.getAttribute('aria-label'))"
+    )
 
 
 def test_a_usual_page_is_small() -> None:

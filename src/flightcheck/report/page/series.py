@@ -88,7 +88,7 @@ class Map:
     def data(self) -> dict[str, Any]:
         """For the page: plain JSON values."""
         levels = codes_of(self.values, self.missing, self.quantity.kind)
-        packed = zlib.compress(levels.astype("<u2").T.tobytes(), 9)  # along a row: neighbours in time are alike
+        packed = zlib.compress(levels.astype("<u2").T.tobytes(), 6)  # along a row: neighbours in time are alike
         return {
             "name": self.quantity.name,
             "title": self.quantity.title,

@@ -15,9 +15,29 @@
 
   const modules = new Map(data.modules.map((m) => [m.index, { ...m, children: [] }]));
   for (const m of modules.values()) if (m.parent !== null && modules.has(m.parent)) modules.get(m.parent).children.push(m);
+  for (const m of [...modules.values()]) grouped(m);
   const tops = [...modules.values()].filter((m) => m.parent === null || !modules.has(m.parent));
   const opened = new Set();
   let chosen = null;
+
+  // Of very many modules side by side, neighbours are put together under a node that can be opened.
+  function grouped(m) {
+    if (m.children.length <= MOST) return;
+    const size = Math.max(10, Math.ceil(m.children.length / MOST));
+    const inOrder = [...m.children].sort((a, b) => order(a) - order(b) || a.index - b.index);
+    m.children = [];
+    for (let i = 0; i < inOrder.length; i += size) {
+      const children = inOrder.slice(i, i + size);
+      const name = `${children[0].name} … ${children.at(-1).name}`;
+      const group = {
+        index: -1 - modules.size, parent: m.index, root: m.root, name, path: `${m.path}: ${name}`, type: "neighbours",
+        leaf: false, order: -1, health: "unseen", codes: [], children,
+      };
+      for (const child of children) child.parent = group.index;
+      modules.set(group.index, group);
+      m.children.push(group);
+    }
+  }
 
   function everythingIn(m) {
     return [m, ...m.children.flatMap(everythingIn)];
@@ -29,7 +49,9 @@
     return WORST.find((health) => all.includes(health));
   }
 
-  const order = (m) => Math.min(...everythingIn(m).filter((x) => x.order >= 0).map((x) => x.order), Infinity);
+  function order(m) {
+    return Math.min(...everythingIn(m).filter((x) => x.order >= 0).map((x) => x.order), Infinity);
+  }
 
   // Opens level by level while the nodes fit; what holds a fault first.
   function openAtFirst() {
@@ -84,14 +106,32 @@
     return { graph, nodes };
   }
 
+  function onChoice(node, act) {
+    node.addEventListener("click", act);
+    node.addEventListener("keydown", (e) => {
+      if (e.key !== "Enter" && e.key !== " ") return;
+      e.preventDefault();
+      act();
+    });
+  }
+
   function drawnGroup(m, place) {
     const group = element("g", { class: `group ${m.health}` });
+    const label = element("text", {
+      x: place.x - place.width / 2 + 7, y: place.y - place.height / 2, tabindex: 0, role: "button", "aria-expanded": "true",
+      "data-module": m.index, "aria-label": `${m.path}, ${m.type}: ${WORD[worst(m)]}`,
+    }, `▾ ${cut(`${m.name} · ${m.type}`, 38)}`);
+    onChoice(label, () => {
+      opened.delete(m.index);
+      chosen = m.index;
+      draw(true);
+    });
     group.append(
       element("rect", {
         x: place.x - place.width / 2, y: place.y - place.height / 2 - LABEL, width: place.width,
         height: place.height + LABEL, rx: 8,
       }),
-      element("text", { x: place.x - place.width / 2 + 7, y: place.y - place.height / 2 }, cut(`${m.name} · ${m.type}`, 38)),
+      label,
     );
     return group;
   }
@@ -100,14 +140,14 @@
     const closed = m.children.length > 0;
     const health = closed ? worst(m) : m.health;
     const codes = closed ? [...new Set(everythingIn(m).flatMap((x) => x.codes))] : m.codes;
-    const inside = everythingIn(m).length - 1;
+    const inside = everythingIn(m).filter((x) => x !== m && x.index >= 0).length;
     const node = element("g", {
       class: `node ${health}${chosen === m.index ? " chosen" : ""}`, transform: `translate(${place.x},${place.y})`,
       tabindex: 0, role: "button", "data-module": m.index,
       "aria-label": `${m.path}, ${m.type}: ${WORD[health]}${codes.length ? `, ${codes.join(", ")}` : ""}`,
     });
     if (closed) node.setAttribute("aria-expanded", "false");
-    const kind = closed ? `${m.type} · ${inside} inside, choose to open` : m.type;
+    const kind = closed ? `▸ ${m.type} · ${inside} inside` : m.type;
     node.append(
       element("rect", { x: -WIDTH / 2, y: -HEIGHT / 2, width: WIDTH, height: HEIGHT, rx: 6 }),
       element("text", { class: "health", x: -WIDTH / 2 + 11, y: 4 }, SIGN[health]),
@@ -120,16 +160,10 @@
       label.setAttribute("text-anchor", "end");
       node.append(label);
     }
-    const choose = () => {
+    onChoice(node, () => {
       if (closed) opened.add(m.index);
       chosen = m.index;
       draw(true);
-    };
-    node.addEventListener("click", choose);
-    node.addEventListener("keydown", (e) => {
-      if (e.key !== "Enter" && e.key !== " ") return;
-      e.preventDefault();
-      choose();
     });
     return node;
   }
@@ -137,7 +171,10 @@
   function tell() {
     const panel = document.getElementById("module");
     const source = document.getElementById(`module-${chosen}`);
-    if (!source) return;
+    if (!source) {
+      panel.textContent = modules.get(chosen)?.path ?? "";
+      return;
+    }
     panel.replaceChildren(...[...source.childNodes].map((child) => child.cloneNode(true)));
   }
 
