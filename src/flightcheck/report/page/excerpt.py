@@ -8,6 +8,7 @@ from typing import Final
 
 from flightcheck.recording.records import Location
 from flightcheck.recording.run import Run
+from flightcheck.redaction import redacted_code
 from flightcheck.report.json import relative
 from flightcheck.report.page.markup import Html, element, shortened, theirs
 
@@ -35,9 +36,9 @@ def excerpt(location: Location, run: Run) -> Excerpt | None:
         if location.code and 0 < location.line <= len(lines) and lines[location.line - 1].strip() == location.code:
             first = max(location.line - AROUND, 1)
             last = min(location.line + AROUND, len(lines))
-            return Excerpt(tuple((n, lines[n - 1][:_LONGEST_LINE]) for n in range(first, last + 1)), True)
+            return Excerpt(tuple((n, _shown(lines[n - 1])) for n in range(first, last + 1)), True)
     if location.code:
-        return Excerpt(((location.line, location.code[:_LONGEST_LINE]),), False)
+        return Excerpt(((location.line, _shown(location.code)),), False)
     return None
 
 
@@ -48,6 +49,11 @@ def _candidates(location: Location, run: Run) -> list[Path]:
     if not path.is_absolute() and run.path is not None:
         found += [folder / path for folder in run.path.absolute().parents[:4]]
     return found
+
+
+def _shown(line: str) -> str:
+    """A page is mailed about: secrets that somebody wrote beside the line stay at home."""
+    return redacted_code(line)[:_LONGEST_LINE]
 
 
 def _lines(path: Path) -> list[str]:
