@@ -10,13 +10,14 @@ from pathlib import Path
 import pytest
 
 from flightcheck.diagnosis import diagnose
+from flightcheck.recording.experiments import Experiment
 from flightcheck.recording.records import Location
 from flightcheck.recording.run import Run
 from flightcheck.report.page.document import page
 from flightcheck.report.page.excerpt import excerpt
 from flightcheck.report.page.markup import Html, documentation, element, prose, shortened
 from tests.report.made import DOUBLED, HEALTHY, case
-from tests.report.paged import HOSTILE, Reader, broken, hostile, training
+from tests.report.paged import FOUND, HOSTILE, TRIED, Reader, broken, hostile, training
 
 
 def test_it_opens_on_the_diagnosis() -> None:
@@ -156,6 +157,29 @@ def test_the_line_is_marked() -> None:
     run, diagnosis = broken()
     text = page(run, diagnosis)
     assert re.search(r'class="line here">.*?>41</span><code><bdi>return torch.softmax\(x, dim=1\)</bdi>', text)
+
+
+def test_a_reason_ends_with_one_full_stop() -> None:
+    run, _ = broken()
+    run.records["Experiment"] = [replace(TRIED, reason="without it the script ended with IndexError: no.")]
+    told = Reader(page(run, diagnose(run, FOUND))).text
+    assert "p = 0.0002. Without it the script ended with IndexError: no." in told
+    assert "no.." not in told
+
+
+def test_a_fix_that_was_not_tried_says_why() -> None:
+    run, _ = broken()
+    run.records["Experiment"] = [Experiment("L03", "drop-module:softmax", reason="the time was used up")]
+    told = Reader(page(run, diagnose(run, FOUND))).text
+    assert "Not tried: without the softmax before the loss (the time was used up)." in told
+
+
+def test_secrets_beside_the_line_are_left_out(tmp_path: Path) -> None:
+    file = tmp_path / "train.py"
+    file.write_text('login(key="abc123")\nx = 1\n')
+    found = excerpt(Location(str(file), 2, code="x = 1"), training())
+    assert found
+    assert found.lines[0] == (1, 'login(key="***")')
 
 
 def test_findings_of_the_same_check_have_their_own_address() -> None:

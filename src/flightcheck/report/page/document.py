@@ -14,7 +14,7 @@ from flightcheck.report.json import relative
 from flightcheck.report.page.charts import Charts, chart_data, charts_of, over_layers, over_time
 from flightcheck.report.page.checklist import checklist
 from flightcheck.report.page.excerpt import place
-from flightcheck.report.page.findings import NOTES, OTHERS, experiments, other_findings, root_causes, title
+from flightcheck.report.page.findings import NOTES, OTHERS, experiments, other_findings, root_causes, sentence, title
 from flightcheck.report.page.markup import Html, count, element, joined, theirs
 from flightcheck.report.page.network import Node, network, nodes
 from flightcheck.report.terminal import nothing_trained, nothing_trained_sentence
@@ -96,7 +96,7 @@ def _banner(run: Run) -> Html:
     info = run.info
     facts = [
         theirs(info.command or info.script, 200),
-        count(info.steps, "step") if info.steps else count(info.backwards, "backward"),
+        count(info.steps, "step") if info.steps else count(info.backwards, "backward") if info.backwards else "",
         info.started.replace("T", " ").replace("+00:00", " UTC"),
     ]
     return element(
@@ -154,7 +154,7 @@ def _ending(run: Run, diagnosis: Diagnosis) -> list[Html]:
         cause = explains_crash(run, diagnosis)
         at: list[Html | str] = [" at ", place(info.error_location)] if info.error_location else []
         why = f" (explained by {cause.code} {cause.info.name})" if cause else ""
-        error = theirs(" ".join(info.error.split())[:400] or "an exception")
+        error = theirs(" ".join(info.error.split())[:400].rstrip(".") or "an exception")
         told.append(joined(["The script ended with ", error, *at, f" {after}{why}."]))
     elif info.ended == "interrupted":
         told.append(joined([f"The script was interrupted {after}; this is what was seen until then."]))
@@ -167,7 +167,7 @@ def _ending(run: Run, diagnosis: Diagnosis) -> list[Html]:
         told.append(joined([f"The run file is damaged, what could be read is used (unreadable: {lost})."]))
     told = [element("p", t, class_="ending") for t in told]
     if nothing_trained(run):
-        told.append(element("p", theirs(_capital(nothing_trained_sentence(run))), class_="summary"))
+        told.append(element("p", theirs(sentence(nothing_trained_sentence(run))), class_="summary"))
     elif not diagnosis.roots:
         passed = sum(v.status == "pass" for v in diagnosis.verdicts)
         open_ = sum(v.status == "inconclusive" for v in diagnosis.verdicts)
@@ -176,10 +176,6 @@ def _ending(run: Run, diagnosis: Diagnosis) -> list[Html]:
             element("p", f"{count(passed, 'check')} passed, {open_} could not decide, in {seen}.", class_="summary")
         )
     return told
-
-
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]
 
 
 def _contents(charts: Charts, run: Run, diagnosis: Diagnosis, modules: bool) -> Html:

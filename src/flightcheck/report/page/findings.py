@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from flightcheck.checks.base import Severity
@@ -36,7 +37,7 @@ _EVIDENCE: Final = {
 
 def title(f: DiagnosedFinding) -> str:
     """The name of the fault in words."""
-    return f.info.name.replace("-", " ").capitalize()
+    return re.sub(r"\bnon ", "non-", f.info.name.replace("-", " ")).capitalize()
 
 
 def identifier(f: DiagnosedFinding, diagnosis: Diagnosis) -> str:
@@ -145,7 +146,7 @@ def _trial(e: Experiment, run: Run, f: DiagnosedFinding) -> list[Html | None]:
 
 def _before_after(e: Experiment) -> Html:
     metric = METRICS.get(e.metric, e.metric)
-    sentence = [
+    told = [
         element("span", metric, class_="metric"),
         " ",
         element("span", number(e.before), class_="before"),
@@ -163,10 +164,15 @@ def _before_after(e: Experiment) -> Html:
         why = f"{e.seeds_needed} seeds would decide it"
     return joined(
         [
-            element("p", *sentence, class_="numbers"),
-            element("p", details, f". {why}" if why else "", ".", class_="quiet"),
+            element("p", *told, class_="numbers"),
+            element("p", details, ".", [" ", theirs(sentence(why))] if why else None, class_="quiet"),
         ]
     )
+
+
+def sentence(text: str) -> str:
+    """With a capital and a full stop."""
+    return f"{text[:1].upper()}{text[1:].rstrip('.')}."
 
 
 def _curves(e: Experiment, name: str) -> list[Html | None]:

@@ -18,6 +18,9 @@ const flightcheck = (() => {
   // The domain of all steps: one empty step at the end, so that the last one has a width.
   const domain = () => [0, Math.max(1, data.steps)];
 
+  // Whole steps only, as many as have room.
+  const ticks = (width) => Math.min(domain()[1], Math.max(3, width / 130));
+
   // Codes that begin at the same step are one mark.
   function marks() {
     const found = new Map();
@@ -98,7 +101,7 @@ const flightcheck = (() => {
       ariaLabel: description,
       marks: [
         gridY({ strokeOpacity: 0.12 }),
-        axisX({ label: "step", tickFormat: (d) => d.toLocaleString("en"), ticks: Math.max(3, width / 130) }),
+        axisX({ label: "step", tickFormat: (d) => d.toLocaleString("en"), ticks: ticks(width) }),
         axisY({ label, tickFormat: short, ticks: height < 150 ? 3 : 5 }),
         ...findingMarks(width),
         ...(broken ? [ruleX([broken.step], { stroke: color("red"), strokeWidth: 2 })] : []),
@@ -165,8 +168,10 @@ const flightcheck = (() => {
       ],
     });
     chart.setAttribute("role", "img");
-    figure.replaceChildren(chart, key([["as it is: mean and seeds", color("red")], ["with the change", color("green")]]));
+    const lost = before.filter((p) => !Number.isFinite(p.value)).length;
+    const asItIs = lost ? "as it is: not finite" : "as it is: mean and seeds";
+    figure.replaceChildren(chart, key([[asItIs, color("red")], ["with the change", color("green")]]));
   }
 
-  return { data, LEFT, RIGHT, SEVERITY, color, short, domain, readableMarks, loss, rate, trial, key };
+  return { data, LEFT, RIGHT, SEVERITY, color, short, domain, ticks, readableMarks, loss, rate, trial, key };
 })();

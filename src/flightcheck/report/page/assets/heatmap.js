@@ -113,7 +113,7 @@
       .attr("width", width).attr("height", height + TOP + BOTTOM).attr("aria-hidden", "true");
     const x = scaleLinear(flightcheck.domain(), [LEFT, width - RIGHT]);
     svg.append("g").attr("transform", `translate(0,${TOP + height})`)
-      .call(axisBottom(x).ticks(Math.max(3, width / 130)).tickSizeOuter(0).tickFormat((d) => d.toLocaleString("en")));
+      .call(axisBottom(x).ticks(flightcheck.ticks(width)).tickSizeOuter(0).tickFormat((d) => d.toLocaleString("en")));
     const bySeverity = new Map();
     for (const mark of data.marks) for (const m of mark.modules) if (!bySeverity.has(m)) bySeverity.set(m, mark);
     const every = Math.max(1, Math.ceil(12 / rowHeight));
