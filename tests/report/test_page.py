@@ -130,7 +130,7 @@ def test_markup_escapes_all_but_itself() -> None:
     assert element("meta", charset="utf-8", hidden=True, id=None) == '<meta charset="utf-8" hidden>'
     assert prose("set `x<1` now") == "set <code>x&lt;1</code> now"
     assert documentation("Sum `a`.\n\n## How\nOne\ntwo.\n\n- x\n- y\n  z") == (
-        "<p>Sum <code>a</code>.</p><h5>How</h5><p>One two.</p><ul><li>x</li><li>y z</li></ul>"
+        "<p>Sum <code>a</code>.</p><h4>How</h4><p>One two.</p><ul><li>x</li><li>y z</li></ul>"
     )
 
 
@@ -141,6 +141,14 @@ def test_the_code_around_a_line(tmp_path: Path) -> None:
     found = excerpt(Location(str(file), 10, code="line 10"), run)
     assert found
     assert found.lines == tuple((i, f"line {i}") for i in range(7, 14))
+
+
+def test_blank_lines_at_its_ends_are_left_out(tmp_path: Path) -> None:
+    file = tmp_path / "train.py"
+    file.write_text("a\n\n\n\nx = 1\n\nb\n\n")
+    found = excerpt(Location(str(file), 5, code="x = 1"), training())
+    assert found
+    assert found.lines == ((5, "x = 1"), (6, ""), (7, "b"))
 
 
 def test_of_a_source_that_changed_only_the_recorded_line_is_shown(tmp_path: Path) -> None:

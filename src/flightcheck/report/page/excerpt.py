@@ -36,6 +36,10 @@ def excerpt(location: Location, run: Run) -> Excerpt | None:
         if location.code and 0 < location.line <= len(lines) and lines[location.line - 1].strip() == location.code:
             first = max(location.line - AROUND, 1)
             last = min(location.line + AROUND, len(lines))
+            while not lines[first - 1].strip():
+                first += 1
+            while not lines[last - 1].strip():
+                last -= 1
             return Excerpt(tuple((n, _shown(lines[n - 1])) for n in range(first, last + 1)), True)
     if location.code:
         return Excerpt(((location.line, _shown(location.code)),), False)

@@ -61,7 +61,7 @@ def _card(f: DiagnosedFinding, run: Run, diagnosis: Diagnosis, *, first: bool, t
         "article",
         _head(f, "h2"),
         element("p", theirs(f.finding.message), class_="message"),
-        element("div", element("div", *_where(f, run)), element("div", *_remedy(f, run)), class_="answer"),
+        element("div", element("div", *_where(f, run, "h3")), element("div", *_remedy(f, run, "h3")), class_="answer"),
         None if told else _explains(f, diagnosis),
         _more(f),
         id=identifier(f, diagnosis),
@@ -83,7 +83,7 @@ def _head(f: DiagnosedFinding, tag: str) -> Html:
     )
 
 
-def _where(f: DiagnosedFinding, run: Run) -> list[Html | None]:
+def _where(f: DiagnosedFinding, run: Run, heading: str) -> list[Html | None]:
     finding = f.finding
     facts = [
         ("Line", place(finding.location)) if finding.location else None,
@@ -93,18 +93,18 @@ def _where(f: DiagnosedFinding, run: Run) -> list[Html | None]:
     ]
     listed = [joined([element("dt", k), element("dd", v)]) for k, v in filter(None, facts)]
     return [
-        element("h3", "Where"),
+        element(heading, "Where"),
         code_around(finding.location, run) if finding.location else None,
         element("dl", *listed, class_="facts"),
     ]
 
 
-def _remedy(f: DiagnosedFinding, run: Run) -> list[Html | None]:
+def _remedy(f: DiagnosedFinding, run: Run, heading: str) -> list[Html | None]:
     fix = f.finding.fix or f.info.fix
     tried = f.tried
     diff = _diff(tried.diff) if tried is not None and tried.diff and tried.status != "refuted" else None
     return [
-        element("h3", "What to do"),
+        element(heading, "What to do"),
         element("p", prose(fix), class_="fix") if fix else None,
         diff,
         *(_trial(tried, run, f) if tried is not None else [_untried(run)]),
@@ -246,13 +246,15 @@ def _row(f: DiagnosedFinding, run: Run, diagnosis: Diagnosis) -> Html:
         by = element("p", "Explained by ", element("a", f.explained_by, href=target), ".", class_="quiet")
     return element(
         "article",
-        _head(f, "h4"),
+        _head(f, "h3"),
         element("p", theirs(f.finding.message), class_="message"),
         by,
         element(
             "details",
             element("summary", "Line, fix, and what was tried" if f.tried else "Line and fix"),
-            element("div", element("div", *_where(f, run)), element("div", *_remedy(f, run)), class_="answer"),
+            element(
+                "div", element("div", *_where(f, run, "h4")), element("div", *_remedy(f, run, "h4")), class_="answer"
+            ),
             _more(f),
         ),
         id=identifier(f, diagnosis),
@@ -263,7 +265,7 @@ def _row(f: DiagnosedFinding, run: Run, diagnosis: Diagnosis) -> Html:
 def _refuted(f: DiagnosedFinding, run: Run) -> Html:
     return element(
         "article",
-        _head(f, "h4"),
+        _head(f, "h3"),
         element("p", theirs(f.finding.message), class_="message"),
         element("p", "Tried: ", theirs(tried_in_words(f.tried, run))) if f.tried else None,
         class_="row refuted",
@@ -288,14 +290,15 @@ def experiments(run: Run) -> Html | None:
         for e in run.experiments
     ]
     head = ["Change", "For", "Outcome", "Metric", "Before → after", "Better by (95 %)", "Seeds × steps", "Reason"]
-    seconds = sum(e.seconds for e in run.experiments)
+    done = sum(e.status != "untested" for e in run.experiments)
+    told = f"{count(done, 'experiment')} in {sum(e.seconds for e in run.experiments):.0f} s"
+    told += f", {len(run.experiments) - done} not tried." if done < len(run.experiments) else "."
     return element(
         "section",
         element("h2", "What was tried", id="experiments"),
         element(
             "p",
-            f"The same training with one thing changed, beside itself without the change, from the same seeds: "
-            f"{count(len(run.experiments), 'experiment')} in {seconds:.0f} s.",
+            "The same training with one thing changed, beside itself without the change, from the same seeds: " + told,
         ),
         table(head, rows, caption="Experiments"),
         *(element("p", theirs(late), class_="quiet") for late in left_out(run)),

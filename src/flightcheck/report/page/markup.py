@@ -78,7 +78,7 @@ def documentation(text: str) -> Html:
         if not lines:
             continue
         if lines[0].startswith("## "):
-            blocks.append(element("h5", lines[0][3:]))
+            blocks.append(element("h4", lines[0][3:]))
         elif all(line.startswith(("- ", "  ")) for line in lines):
             items = re.split(r"(?m)^- ", block.strip())[1:]
             blocks.append(element("ul", *(element("li", prose(" ".join(i.split()))) for i in items)))

@@ -154,10 +154,12 @@
       element("text", { x: -WIDTH / 2 + 28, y: -3 }, cut(m.name, codes.length ? 20 : 28)),
       element("text", { class: "kind", x: -WIDTH / 2 + 28, y: 12 }, cut(kind, 34)),
     );
+    for (const part of node.children) part.setAttribute("aria-hidden", "true"); // the node's own name tells more
     if (codes.length) {
       const more = codes.length > 2 ? ` +${codes.length - 2}` : "";
       const label = element("text", { class: "health", x: WIDTH / 2 - 9, y: -3 }, codes.slice(0, 2).join(" ") + more);
       label.setAttribute("text-anchor", "end");
+      label.setAttribute("aria-hidden", "true");
       node.append(label);
     }
     onChoice(node, () => {

@@ -116,8 +116,11 @@
       .call(axisBottom(x).ticks(flightcheck.ticks(width)).tickSizeOuter(0).tickFormat((d) => d.toLocaleString("en")));
     const bySeverity = new Map();
     for (const mark of data.marks) for (const m of mark.modules) if (!bySeverity.has(m)) bySeverity.set(m, mark);
+    // The model's own name, where all layers begin with it, only takes room.
+    const model = map.labels[0].split(".")[0] + ".";
+    const labels = map.labels.every((l) => l.startsWith(model)) ? map.labels.map((l) => l.slice(model.length)) : map.labels;
     const every = Math.max(1, Math.ceil(12 / rowHeight));
-    map.labels.forEach((label, row) => {
+    labels.forEach((label, row) => {
       const mark = bySeverity.get(map.modules[row]);
       if (row % every && !mark) return;
       const said = mark ? `${mark.code} ▸ ${label}` : label;
