@@ -6,7 +6,9 @@
 #   make zoo       how often the diagnosis is right, on trainings with a fault and without (docs/accuracy.md; an hour)
 #   make trainings every check on its small training and the repaired twin (half an hour; a third of them is in make test)
 #   make lint      style and types; make format repairs the style
-#   make docs      docs/checks.md from the checks; make picture: docs/report.svg from a run of the example
+#   make docs      docs/checks.md from the checks; make picture: docs/report.svg and docs/page.png
+#                  from a run of the example (the latter needs Chromium)
+#   make page-libraries   the libraries that the report page carries, bundled anew (needs npm)
 #   make clean     removes what the others made
 # Another Python than python3.11 or python3: make PYTHON=/path/to/python demo
 
@@ -18,7 +20,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 PYTEST_ARGS ?=
 BENCHMARK_ARGS ?= --jobs 2
 
-.PHONY: demo test trainings lookalikes learning-rates peer-suite zoo lint format docs picture clean
+.PHONY: demo test trainings lookalikes learning-rates peer-suite zoo lint format docs picture page-libraries clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.installed
@@ -63,6 +65,10 @@ docs: $(VENV)/.installed
 
 picture: $(VENV)/.installed
 	$(BIN)/python tools/report_picture.py
+	$(BIN)/python tools/page_picture.py
+
+page-libraries:
+	cd tools/page && npm ci --no-audit --no-fund && node build.mjs
 
 clean:
 	rm -rf $(VENV) dist build .pytest_cache .mypy_cache .ruff_cache

@@ -1,10 +1,10 @@
-"""Secrets on the command line are not recorded."""
+"""Secrets on the command line are not recorded, and those in code are not shown."""
 
 from __future__ import annotations
 
 import pytest
 
-from flightcheck.redaction import redacted
+from flightcheck.redaction import redacted, redacted_code
 
 
 @pytest.mark.parametrize(
@@ -23,3 +23,22 @@ from flightcheck.redaction import redacted
 )
 def test_secrets_are_hidden(given: list[str], kept: list[str]) -> None:
     assert redacted(given) == kept
+
+
+@pytest.mark.parametrize(
+    ("line", "shown"),
+    [
+        ('wandb.login(key="abc")', 'wandb.login(key="***")'),
+        ("API_KEY = 'abc'", "API_KEY = '***'"),
+        ("os.environ['HF_TOKEN'] = 'x y'", "os.environ['HF_TOKEN'] = '***'"),
+        ('config = {"password": "abc", "lr": 0.1}', 'config = {"password": "***", "lr": 0.1}'),
+        ('login("hf_' + "a" * 30 + '")', 'login("***")'),
+        ('connect("postgres://me:pass@host/db")', 'connect("postgres://me:***@host/db")'),
+        ('tokenizer = "bpe"', 'tokenizer = "bpe"'),
+        ("keys = sorted(state)", "keys = sorted(state)"),
+        ("    loss = criterion(model(x), y)  # token by token", "    loss = criterion(model(x), y)  # token by token"),
+        ('monkey = "x"', 'monkey = "x"'),
+    ],
+)
+def test_secrets_in_code_are_hidden(line: str, shown: str) -> None:
+    assert redacted_code(line) == shown

@@ -27,16 +27,21 @@ FOUND = 1
 
 def main() -> None:
     """Run the example, print what it printed and the report into a recording console, save its picture."""
-    os.chdir(ROOT)  # the report shows paths relative to the current folder
     with tempfile.TemporaryDirectory() as runs:
-        command = [sys.executable, "-m", "flightcheck", "check", "--runs-dir", runs, SCRIPT]
-        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
-        folders = list(Path(runs).iterdir())
-        if done.returncode != FOUND or not folders:
-            sys.exit(f"{SCRIPT}: status {done.returncode}, nothing was found in it; the picture is left as it was")
-        run = Run.open(folders[0])
-    PICTURE.write_text(_picture(done.stdout, run), encoding="utf-8")
+        printed, run = watched_example(runs)
+    PICTURE.write_text(_picture(printed, run), encoding="utf-8")
     print(f"{PICTURE.name}: {run.info.steps} steps of {SCRIPT}")
+
+
+def watched_example(runs: str) -> tuple[str, Run]:
+    """Run the example under Flightcheck; returns what it printed, and the run."""
+    os.chdir(ROOT)  # the report shows paths relative to the current folder
+    command = [sys.executable, "-m", "flightcheck", "check", "--runs-dir", runs, SCRIPT]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
+    folders = list(Path(runs).iterdir())
+    if done.returncode != FOUND or not folders:
+        sys.exit(f"{SCRIPT}: status {done.returncode}, nothing was found in it; the picture is left as it was")
+    return done.stdout, Run.open(folders[0])
 
 
 def _picture(printed: str, run: Run) -> str:

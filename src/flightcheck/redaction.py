@@ -1,4 +1,4 @@
-"""Takes secrets out of what is recorded of a command line."""
+"""Takes secrets out of what is recorded of a command line, and out of lines of code that are shown."""
 
 from __future__ import annotations
 
@@ -10,11 +10,18 @@ HIDDEN: Final = "***"
 _SECRET_NAME: Final = re.compile(
     r"(^|[-_.])(api[-_]?key|access[-_]?key|key|token|secret|password|passwd|pwd|credentials?|auth)s?$", re.IGNORECASE
 )
-_TOKEN: Final = re.compile(
-    r"^(hf_\w{16,}|sk-[\w-]{16,}|gh[pousr]_\w{16,}|github_pat_\w{16,}|AKIA[0-9A-Z]{16}|xox[abp]-[\w-]{10,}|glpat-[\w-]{16,}"
-    r"|eyJ[\w-]{10,}\.[\w-]{10,}\.[\w-]*|[0-9a-f]{40})$"
+_TOKENS: Final = (
+    r"hf_\w{16,}|sk-[\w-]{16,}|gh[pousr]_\w{16,}|github_pat_\w{16,}|AKIA[0-9A-Z]{16}|xox[abp]-[\w-]{10,}|glpat-[\w-]{16,}"
+    r"|eyJ[\w-]{10,}\.[\w-]{10,}\.[\w-]*|[0-9a-f]{40}"
 )
+_TOKEN: Final = re.compile(rf"^({_TOKENS})$")
 """Access tokens of known services, JSON web tokens, and 40 hexadecimal digits (an API key of wandb, say)."""
+_TOKEN_IN_CODE: Final = re.compile(rf"(?<![\w-])({_TOKENS})(?![\w-])")
+_SECRET_IN_CODE: Final = re.compile(
+    r"((?:\b|_)(?:api_?key|access_?key|key|token|secret|password|passwd|pwd|credentials?|auth)s?[\"']?\]?\s*[=:]\s*)"
+    r"([rbuf]{0,2}([\"'])).+?\3", re.IGNORECASE,
+)  # fmt: skip
+"""A text that is given to a name of a secret: ``login(key="…")``, ``os.environ["API_KEY"] = "…"``."""
 _URL_PASSWORD: Final = re.compile(r"(?<=://)([^/@\s:]+):[^/@\s]+(?=@)")
 
 
@@ -34,3 +41,9 @@ def redacted(arguments: Sequence[str]) -> list[str]:
             result.append(_URL_PASSWORD.sub(rf"\1:{HIDDEN}", argument))
         hide_next = argument.startswith("-") and not equals and bool(_SECRET_NAME.search(argument.lstrip("-")))
     return result
+
+
+def redacted_code(line: str) -> str:
+    """A line of source without the secrets that are written into it."""
+    line = _SECRET_IN_CODE.sub(rf"\1\g<2>{HIDDEN}\3", line)
+    return _URL_PASSWORD.sub(rf"\1:{HIDDEN}", _TOKEN_IN_CODE.sub(HIDDEN, line))

@@ -39,7 +39,9 @@ def message(wheel: zipfile.ZipFile) -> Message:
 def test_the_package_and_nothing_else(wheel: zipfile.ZipFile) -> None:
     shipped = {n for n in wheel.namelist() if ".dist-info/" not in n}
     sources = {p.relative_to(ROOT / "src").as_posix() for p in (ROOT / "src" / "flightcheck").rglob("*.py")}
-    assert shipped == sources | {"flightcheck/py.typed"}
+    page = {p.relative_to(ROOT / "src").as_posix() for p in (ROOT / "src/flightcheck/report/page/assets").iterdir()}
+    assert "flightcheck/report/page/assets/page.css" in page
+    assert shipped == sources | page | {"flightcheck/py.typed"}
 
 
 def test_license(wheel: zipfile.ZipFile) -> None:

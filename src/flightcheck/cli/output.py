@@ -1,15 +1,18 @@
-"""Writes reports for machines."""
+"""Writes reports to files: JSON and SARIF for machines, the page for people."""
 
 from __future__ import annotations
 
 import json
 import sys
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, Final, TextIO
 
 from flightcheck.diagnosis.engine import Diagnosis
 from flightcheck.errors import UsageError
 from flightcheck.recording.run import Run
+from flightcheck.recording.store import FILE_NAME
+
+PAGE_NAME: Final = "report.html"
 
 
 def write_reports(
@@ -28,6 +31,41 @@ def write_reports(
         from flightcheck.report.sarif import report_sarif
 
         _write(report_sarif(run, diagnosis), sarif_file, stdout or sys.stdout)
+
+
+def write_page(run: Run, diagnosis: Diagnosis, file: str = "") -> str | None:
+    """Write the report as an HTML page to a file, else into the run's folder; ``-`` is stdout.
+
+    Returns:
+        The page's path as a user would write it; None for stdout.
+
+    Raises:
+        UsageError: the file cannot be written.
+    """
+    from flightcheck.report.json import relative
+    from flightcheck.report.page.document import page
+
+    text = page(run, diagnosis)
+    if file == "-":
+        sys.stdout.write(text)
+        sys.stdout.flush()
+        return None
+    path = Path(file) if file else _beside(run)
+    try:
+        path.write_text(text, encoding="utf-8", errors="replace")
+    except OSError as e:
+        other = "" if file else "; choose another place with --html FILE"
+        raise UsageError(f"{path}: cannot be written ({e.strerror}){other}") from e
+    return relative(str(path))
+
+
+def _beside(run: Run) -> Path:
+    """The page of a run lies in the run's folder; that of a single run file beside it, under its name."""
+    if run.path is None:
+        raise UsageError("this run lies in no folder; choose a place with --html FILE")
+    if run.path.is_dir():
+        return run.path / PAGE_NAME
+    return run.path.with_name(PAGE_NAME if run.path.name == FILE_NAME else f"{run.path.name}.html")
 
 
 def _write(data: dict[str, Any], file: str, stdout: TextIO) -> None:

@@ -10,7 +10,9 @@ from flightcheck.errors import RunFileError, UsageError
 from flightcheck.options import DEFAULT_RUNS_DIR
 from flightcheck.recording.store import FILE_NAME
 
-REPORT_SUFFIXES = (".json", ".sarif")
+REPORT_SUFFIXES = {"json": (".json", ".sarif"), "sarif": (".json", ".sarif"), "html": (".html", ".htm")}
+_BARE = {"json": "-", "sarif": "-", "html": ""}
+"""What an option without a file means: stdout, and for the page the run's own folder."""
 
 
 def main(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
@@ -24,31 +26,38 @@ def main(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
     )
     add("--json", nargs="?", const="-", metavar="FILE", help="the report as JSON, to stdout or to FILE, instead")
     add("--sarif", nargs="?", const="-", metavar="FILE", help="the report as SARIF, to stdout or to FILE, instead")
+    add("--html", nargs="?", const="", metavar="FILE",
+        help="the report as one HTML file, in the run's folder, in FILE or (-) to stdout, instead")  # fmt: skip
     add("--all", "-a", action="store_true", help="advice, and the verdict of each check with its reason")
     add("--runs-dir", type=Path, default=DEFAULT_RUNS_DIR, metavar="DIR",
         help="where runs are recorded (default %(default)s)")  # fmt: skip
     args = parser.parse_args(arguments)
-    for option in ("json", "sarif"):  # `show --json RUN` must not overwrite the run
+    for option, suffixes in REPORT_SUFFIXES.items():  # `show --json RUN` must not overwrite the run
         file = getattr(args, option)
-        if file not in (None, "-") and Path(file).suffix not in REPORT_SUFFIXES:
+        if file not in (None, "-", "") and Path(file).suffix not in suffixes:
             if args.run is not None:
-                raise UsageError(f"{file}: the name of the report must end in {' or '.join(REPORT_SUFFIXES)}")
+                raise UsageError(f"{file}: the name of the report must end in {' or '.join(suffixes)}")
             args.run = file
-            setattr(args, option, "-")
-    if args.json == "-" and args.sarif == "-":
-        raise UsageError("--json and --sarif cannot both go to stdout; give one of them a file")
+            setattr(args, option, _BARE[option])
+    to_stdout = [f"--{option}" for option in REPORT_SUFFIXES if getattr(args, option) == "-"]
+    if len(to_stdout) > 1:
+        raise UsageError(f"{' and '.join(to_stdout)} cannot both go to stdout; give one of them a file")
 
     from flightcheck.checks.registry import run_checks
-    from flightcheck.cli.output import write_reports
+    from flightcheck.cli.output import write_page, write_reports
     from flightcheck.diagnosis.engine import diagnose
     from flightcheck.recording.run import Run
     from flightcheck.report.terminal import console_for, print_report
 
     run = Run.open(find_run(args.run, args.runs_dir))
     diagnosis = diagnose(run, run_checks(run))
-    if args.json is None and args.sarif is None:
+    if args.json is None and args.sarif is None and args.html is None:
         print_report(run, diagnosis, console_for(sys.stdout), everything=args.all)
     write_reports(run, diagnosis, args.json, args.sarif)
+    if args.html is not None:
+        written = write_page(run, diagnosis, args.html)
+        if written is not None:
+            print(f"Page: {written}", file=sys.stderr if to_stdout else sys.stdout)
     return 0
 
 

@@ -16,8 +16,10 @@ from flightcheck.options import DEFAULT_BUDGET, DEFAULT_RUNS_DIR, SessionResult,
 
 if TYPE_CHECKING:
     from flightcheck.checks.base import Severity
+    from flightcheck.diagnosis.engine import Diagnosis
     from flightcheck.investigation import Surroundings
     from flightcheck.lab.processes import Script
+    from flightcheck.recording.run import Run
 
 FAIL_ON: Final = ("info", "warn", "error", "critical", "never")
 FINDINGS: Final = 1
@@ -206,6 +208,7 @@ def _report(args: argparse.Namespace, result: SessionResult, mode: str, stderr: 
     unanswered = nothing_trained(run) and mode == "check"  # a failure that --quiet must not hide
     try:
         print_report(run, diagnosis, console_for(stderr), everything=args.all, quiet=args.quiet and not unanswered)
+        _page(run, diagnosis, stderr, quiet=args.quiet)
         write_reports(run, diagnosis, args.json, args.sarif, result.stdout)
         if result.stdout is not None:
             result.stdout.close()  # a reader need not wait for threads of the script that live on
@@ -214,6 +217,22 @@ def _report(args: argparse.Namespace, result: SessionResult, mode: str, stderr: 
     if nothing_trained(run):
         return NOTHING_TRAINED if mode == "check" else result.exit_code
     return FINDINGS if _fails(diagnosis.worst(), args.fail_on) else 0
+
+
+def _page(run: Run, diagnosis: Diagnosis, stderr: TextIO, *, quiet: bool) -> None:
+    """Write the page into the run's folder; that it cannot be written costs nothing but the page."""
+    from flightcheck.cli.output import write_page
+
+    try:
+        told = f"Page: {write_page(run, diagnosis)}"
+    except BrokenPipeError:
+        raise
+    except Exception as e:
+        if os.environ.get("FLIGHTCHECK_DEBUG"):
+            raise
+        told = f"flightcheck: no page ({e if isinstance(e, FlightcheckError) else f'{type(e).__name__}: {e}'})"
+    if not quiet:
+        print(told, file=stderr)
 
 
 def _fails(worst: Severity | None, limit: str) -> bool:

@@ -6,7 +6,7 @@ from flightcheck.patch import Patch
 from flightcheck.recording.experiments import NO_TIME, Experiment
 from flightcheck.recording.run import Run
 
-_METRICS = {
+METRICS = {
     "loss": "loss",
     "error": "error",
     "evaluation": "loss of the evaluation",
@@ -146,7 +146,7 @@ def tried_in_words(e: Experiment, run: Run) -> str:
     if e.before is None or e.after is None:
         return f"{what}: {e.status} ({e.reason})"
     seeds = "1 seed" if e.seeds == 1 else f"{e.seeds} seeds"
-    text = f"{what}, {seeds} × {e.steps} steps, {_METRICS.get(e.metric, e.metric)} {e.before:.3g} → {e.after:.3g}. "
+    text = f"{what}, {seeds} × {e.steps} steps, {METRICS.get(e.metric, e.metric)} {e.before:.3g} → {e.after:.3g}. "
     text += e.status
     why = e.reason
     if e.status == "inconclusive" and not why and e.seeds_needed:

@@ -1,0 +1,1 @@
+"""The report as a page: one self-contained HTML file, readable without JavaScript."""

@@ -1,0 +1,183 @@
+// What all charts share: the data, colours of the reader's system, and the charts of curves.
+"use strict";
+const flightcheck = (() => {
+  const data = JSON.parse(document.getElementById("data").textContent);
+  const LEFT = 170; // one margin for all charts over steps, so that a step stands below itself
+  const RIGHT = 18;
+
+  const color = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
+
+  const SEVERITY = { critical: "red", error: "red", warn: "amber", info: "blue" };
+
+  function short(value) {
+    if (value === 0) return "0";
+    const size = Math.abs(value);
+    return size >= 1e-3 && size < 1e5 ? String(Number(value.toPrecision(3))) : value.toExponential(1);
+  }
+
+  // The domain of all steps: one empty step at the end, so that the last one has a width.
+  const domain = () => [0, Math.max(1, data.steps)];
+
+  // Whole steps only, as many as have room.
+  const ticks = (width) => Math.min(domain()[1], Math.max(3, width / 130));
+
+  // Codes that begin at the same step are one mark.
+  function marks() {
+    const found = new Map();
+    for (const mark of data.marks) {
+      const known = found.get(mark.step);
+      if (!known) found.set(mark.step, { step: mark.step, codes: [mark.code], severity: mark.severity });
+      else known.codes.push(mark.code);
+    }
+    return [...found.values()].map((m) => {
+      const more = m.codes.length > 2 ? ` +${m.codes.length - 2}` : "";
+      return { ...m, label: m.codes.slice(0, 2).join(" ") + more };
+    });
+  }
+
+  // Labels that would lie upon each other are left to the nearest line before them.
+  function readableMarks(x, width) {
+    let end = -Infinity;
+    return marks().map((m) => {
+      const at = x(m.step);
+      const room = 7.5 * m.label.length + 8;
+      const left = at + room > width;
+      const start = left ? at - room : at;
+      if (start < end) return { ...m, label: "", left };
+      end = start + room;
+      return { ...m, left };
+    });
+  }
+
+  function findingMarks(width) {
+    const { ruleX, text } = vendor;
+    const x = vendor.scaleLinear(domain(), [LEFT, width - RIGHT]);
+    const shown = readableMarks(x, width - RIGHT);
+    const labels = (left) =>
+      text(shown.filter((m) => m.left === left), {
+        x: "step", text: "label", frameAnchor: "top", textAnchor: left ? "end" : "start", dx: left ? -4 : 4, dy: -12,
+        fill: (m) => color(SEVERITY[m.severity]), fontWeight: 600,
+      });
+    return [
+      ruleX(shown, { x: "step", stroke: (m) => color(SEVERITY[m.severity]), strokeDasharray: "4 3" }),
+      labels(false), labels(true),
+    ];
+  }
+
+  const points = (curve) => curve.steps.map((step, i) => ({ step, value: curve.values[i] ?? NaN, name: curve.name }));
+
+  // A logarithmic axis where values span more than a factor of 30 and none of them is zero or below.
+  function scaleOf(values) {
+    const finite = values.filter(Number.isFinite);
+    const low = Math.min(...finite);
+    const high = Math.max(...finite);
+    return low > 0 && high / low > 30 ? "log" : "linear";
+  }
+
+  function key(parts) {
+    const caption = document.createElement("figcaption");
+    for (const [name, fill] of parts) {
+      const item = document.createElement("span");
+      item.className = "key";
+      item.style.setProperty("--key", fill);
+      item.textContent = name;
+      caption.append(item);
+    }
+    return caption;
+  }
+
+  function curves(figure, { lines, dots = [], label, description, stroke, height, step = false }) {
+    const { plot, line, dot, gridY, axisX, axisY, ruleX, tip, pointerX } = vendor;
+    const width = figure.clientWidth - 24;
+    const all = lines.flatMap(points);
+    const values = all.map((p) => p.value);
+    const broken = all.find((p) => !Number.isFinite(p.value));
+    const type = scaleOf([...values, ...dots.map((d) => d.value)]);
+    const title = (p) => `step ${p.step.toLocaleString("en")}\n${p.name}: ${short(p.value)}`;
+    const chart = plot({
+      width, height, marginLeft: LEFT, marginRight: RIGHT, marginTop: 28, marginBottom: 34,
+      x: { domain: domain() }, y: { type, label: null, nice: type === "linear" },
+      style: { background: "transparent", fontSize: "12px", "--plot-background": color("card") },
+      ariaLabel: description,
+      marks: [
+        gridY({ strokeOpacity: 0.12 }),
+        axisX({ label: "step", tickFormat: (d) => d.toLocaleString("en"), ticks: ticks(width) }),
+        axisY({ label, tickFormat: short, ticks: height < 150 ? 3 : 5 }),
+        ...findingMarks(width),
+        ...(broken ? [ruleX([broken.step], { stroke: color("red"), strokeWidth: 2 })] : []),
+        ...lines.map((l, i) =>
+          line(points(l), { x: "step", y: "value", stroke: stroke[i], strokeWidth: 1.8, curve: step ? "step-after" : "linear" })),
+        dot(dots, { x: "step", y: "value", fill: color("amber"), r: 4 }),
+        tip([...all.filter((p) => Number.isFinite(p.value)), ...dots], pointerX({ x: "step", y: "value", title })),
+      ],
+    });
+    asImage(chart);
+    figure.replaceChildren(chart);
+    return broken;
+  }
+
+  // To a screen reader one picture with one name; the numbers are in the table.
+  function asImage(chart) {
+    chart.setAttribute("role", "img");
+    for (const part of chart.querySelectorAll("g[aria-label]")) part.removeAttribute("aria-label");
+  }
+
+  const PALETTE = ["blue", "amber", "green", "red", "grey"];
+
+  function loss(figure) {
+    const dots = data.evaluation ? points(data.evaluation) : [];
+    const stroke = [color("blue")];
+    const description = "Training loss over the steps; the numbers stand in the table below.";
+    const broken = curves(figure, { lines: [data.loss], dots, label: "loss", description, stroke });
+    const parts = [["training", color("blue")]];
+    if (dots.length) parts.push(["evaluation", color("amber")]);
+    if (broken) parts.push([`not finite from step ${broken.step}`, color("red")]);
+    figure.append(key(parts));
+  }
+
+  function rate(figure) {
+    const stroke = data.rates.map((_, i) => color(PALETTE[i % PALETTE.length]));
+    const description = "Learning rate over the steps; the numbers stand in the table below.";
+    // A line ends where the training does, although only its corners are recorded.
+    const lines = data.rates.map((r) => ({ ...r, name: r.name.slice(0, 40) }));
+    curves(figure, { lines, label: "learning rate", description, stroke, height: 130, step: true });
+    figure.append(key(lines.map((r, i) => [r.name, stroke[i]])));
+  }
+
+  function trial(figure) {
+    const { plot, line, gridY, axisX, axisY } = vendor;
+    const { control, patched, steps } = data.trials[figure.dataset.name];
+    const series = (all, name) =>
+      all.flatMap((values, seed) =>
+        values.map((value, i) => ({
+          step: (i / Math.max(1, values.length - 1)) * steps, value: value ?? NaN, seed: `${name} ${seed}`,
+        })));
+    const before = series(control, "before");
+    const after = series(patched, "after");
+    const type = scaleOf([...before, ...after].map((p) => p.value));
+    const mean = (all) => all[0].map((_, i) => {
+      const there = all.map((values) => values[i] ?? NaN);
+      return { step: (i / Math.max(1, all[0].length - 1)) * steps, value: there.reduce((a, b) => a + b, 0) / there.length };
+    });
+    const lines = (seeds, all, name) => [
+      line(seeds, { x: "step", y: "value", z: "seed", stroke: color(name), strokeWidth: 1, strokeOpacity: 0.4 }),
+      line(mean(all), { x: "step", y: "value", stroke: color(name), strokeWidth: 2.4 }),
+    ];
+    const chart = plot({
+      width: Math.max(240, figure.clientWidth), height: 150, marginLeft: 46, marginBottom: 30, marginTop: 12,
+      y: { type, label: null, nice: type === "linear" },
+      style: { background: "transparent", fontSize: "11px" },
+      ariaLabel: "The metric over the steps of the trials, without the change and with it.",
+      marks: [
+        gridY({ strokeOpacity: 0.12 }), axisX({ label: "step of the trial", ticks: 5 }), axisY({ ticks: 4, tickFormat: short }),
+        ...lines(before, control, "red"), ...lines(after, patched, "green"),
+      ],
+    });
+    asImage(chart);
+    const lost = before.filter((p) => !Number.isFinite(p.value)).length;
+    const asItIs = lost ? "as it is: not finite" : "as it is: mean and seeds";
+    figure.replaceChildren(chart, key([[asItIs, color("red")], ["with the change", color("green")]]));
+  }
+
+  return { data, LEFT, RIGHT, SEVERITY, color, short, domain, ticks, readableMarks, loss, rate, trial, key };
+})();

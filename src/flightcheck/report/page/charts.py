@@ -1,0 +1,179 @@
+"""The places of the charts, each with its numbers as a table: what is read without JavaScript, and aloud."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+
+from flightcheck.diagnosis.engine import Diagnosis
+from flightcheck.recording.experiments import Experiment
+from flightcheck.recording.run import Run
+from flightcheck.report.page.marks import Mark, marks
+from flightcheck.report.page.markup import Child, Html, count, element, number, shortened, table, theirs
+from flightcheck.report.page.network import Node, network_data
+from flightcheck.report.page.series import Curve, Map, evaluation_curve, loss_curve, maps, rate_curves, thinned
+
+MOST_TABLE_ROWS: Final = 16
+MOST_LAYER_ROWS: Final = 60
+
+
+@dataclass(frozen=True)
+class Charts:
+    """What there is to draw of a run."""
+
+    loss: Curve | None
+    evaluation: Curve | None
+    rates: list[Curve]
+    maps: list[Map]
+    marks: list[Mark]
+
+
+def charts_of(run: Run, diagnosis: Diagnosis) -> Charts:
+    """Collect everything that is drawn."""
+    return Charts(loss_curve(run), evaluation_curve(run), rate_curves(run), maps(run), marks(run, diagnosis))
+
+
+def chart_data(charts: Charts, run: Run, diagnosis: Diagnosis, made: list[Node]) -> dict[str, Any]:
+    """The data of all charts as JSON values."""
+    return {
+        "steps": run.info.steps or run.info.backwards,
+        "loss": _curve(charts.loss),
+        "evaluation": _curve(charts.evaluation),
+        "rates": [_curve(c) for c in charts.rates],
+        "maps": [m.data() for m in charts.maps],
+        "marks": [
+            {"step": m.step, "code": m.code, "severity": m.severity, "root": m.root, "modules": m.modules}
+            for m in charts.marks
+        ],
+        "trials": {f"trial-{f.code}": _trial(f.tried) for f in diagnosis.findings if f.tried and f.tried.controls},
+        "modules": network_data(made),
+    }
+
+
+def _curve(curve: Curve | None) -> dict[str, Any] | None:
+    if curve is None:
+        return None
+    return {"name": curve.name, "steps": curve.steps, "values": [_number(v) for v in curve.values]}
+
+
+def _trial(e: Experiment) -> dict[str, Any]:
+    return {
+        "steps": e.steps,
+        "metric": e.metric,
+        "control": [[_number(v) for v in line] for line in e.controls],
+        "patched": [[_number(v) for v in line] for line in e.patched],
+    }
+
+
+def _number(value: float) -> float | None:
+    """Five digits are more than a pixel; what is no number has no place in JSON."""
+    return float(f"{value:.5g}") if math.isfinite(value) else None
+
+
+def over_time(charts: Charts) -> Html | None:
+    """Loss and learning rate over the steps."""
+    if charts.loss is None:
+        return None
+    return element(
+        "section",
+        element("h2", "Training over time", id="training"),
+        element("h3", "Loss"),
+        _loss_sentence(charts.loss),
+        element("figure", class_="chart", data_chart="loss", hidden=True),
+        *([element("h3", "Learning rate")] if charts.rates else []),
+        *([element("figure", class_="chart", data_chart="rate", hidden=True)] if charts.rates else []),
+        _numbers(charts),
+    )
+
+
+def _loss_sentence(loss: Curve) -> Html:
+    finite = [(s, v) for s, v in zip(loss.steps, loss.values) if math.isfinite(v)]
+    text = "No finite loss was seen."
+    if finite:
+        lowest = min(finite, key=lambda x: x[1])
+        text = f"{number(finite[0][1])} at step {finite[0][0]:,}, {number(finite[-1][1])} at step {finite[-1][0]:,}; "
+        text += f"lowest {number(lowest[1])} at step {lowest[0]:,}."
+    broken = next((s for s, v in zip(loss.steps, loss.values) if not math.isfinite(v)), None)
+    if broken is not None:
+        text += f" Not finite for the first time at step {broken:,}."
+    return element("p", text)
+
+
+def _numbers(charts: Charts) -> Html:
+    assert charts.loss is not None
+    kept = thinned(len(charts.loss.steps), MOST_TABLE_ROWS)
+    rates = [(c, np.array(c.steps)) for c in charts.rates]
+    rows = []
+    for i in kept.tolist():
+        step = charts.loss.steps[i]
+        cells: list[Child] = [f"{step:,}", number(charts.loss.values[i])]
+        for curve, steps in rates:
+            before = int(np.searchsorted(steps, step, side="right")) - 1
+            cells.append(number(curve.values[max(before, 0)]))
+        rows.append(cells)
+    head: list[Child] = ["Step", "Loss", *(theirs(f"Learning rate of {c.name}", 60) for c in charts.rates)]
+    return element(
+        "details",
+        element("summary", "Loss and learning rate as numbers"),
+        table(head, rows, caption="Loss and learning rate at some steps", class_="numbers"),
+    )
+
+
+def over_layers(charts: Charts) -> Html | None:
+    """The heat maps."""
+    if not charts.maps:
+        return None
+    return element(
+        "section",
+        element("h2", "Layers over time", id="layers"),
+        element(
+            "p",
+            "Rows are layers in the order of their first call, the input's side on top; the horizontal axis is the ",
+            "step, as above. With the arrow keys or the pointer each cell tells its number.",
+            class_="quiet",
+        ),
+        *(_map(m) for m in charts.maps),
+    )
+
+
+def _map(m: Map) -> Html:
+    return element(
+        "div",
+        element("h3", m.quantity.title),
+        element("p", m.quantity.help, class_="quiet"),
+        element("figure", class_="chart map", data_chart="map", data_name=m.quantity.name, hidden=True),
+        element(
+            "details",
+            element("summary", f"{m.quantity.title} as numbers"),
+            _layer_table(m),
+        ),
+        class_="layer-map",
+    )
+
+
+def _layer_table(m: Map) -> Html:
+    rows = []
+    for column in _most_telling(m):
+        there = ~m.missing[:, column]
+        values = m.values[there, column]
+        finite = values[np.isfinite(values)]
+        cells: list[Child] = [element("code", theirs(shortened(m.labels[column])))]
+        if len(finite):
+            told = [finite[0], float(np.median(finite)), finite[-1], finite.min(), finite.max()]
+            cells += [f"{v:.1%}" if m.quantity.kind == "share" else number(float(v)) for v in told]
+        else:
+            cells += ["–"] * 5
+        cells.append(str(len(values) - len(finite)) if len(values) > len(finite) else "")
+        rows.append(cells)
+    head = ["Layer", "First", "Median", "Last", "Lowest", "Highest", "Not finite"]
+    more = len(m.labels) - len(rows)
+    caption = f"{m.quantity.title} by layer, {count(len(m.steps), 'sampled step')}"
+    return table(head, rows, caption=f"{caption}; {count(more, 'layer')} left out" if more else caption)
+
+
+def _most_telling(m: Map) -> list[int]:
+    """All layers, or of very many an even choice."""
+    return [int(i) for i in thinned(len(m.labels), MOST_LAYER_ROWS)]

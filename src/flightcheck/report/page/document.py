@@ -1,0 +1,242 @@
+"""The page as a whole: it opens on the diagnosis, and needs nothing beside itself."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from importlib import resources
+from typing import Any, Final
+
+from flightcheck.diagnosis.engine import Diagnosis, explains_crash
+from flightcheck.recording.run import Run
+from flightcheck.report.json import relative
+from flightcheck.report.page.charts import Charts, chart_data, charts_of, over_layers, over_time
+from flightcheck.report.page.checklist import checklist
+from flightcheck.report.page.excerpt import place
+from flightcheck.report.page.findings import NOTES, OTHERS, experiments, other_findings, root_causes, sentence, title
+from flightcheck.report.page.markup import Html, count, element, joined, theirs
+from flightcheck.report.page.network import Node, network, nodes
+from flightcheck.report.terminal import nothing_trained, nothing_trained_sentence
+from flightcheck.version import version
+
+__all__ = ["page"]
+
+SCRIPTS: Final = ("vendor.min.js", "draw.js", "heatmap.js", "graph.js", "page.js")
+"""In the order in which they run."""
+NOTICES: Final = "vendor.licenses.txt"
+
+
+def page(run: Run, diagnosis: Diagnosis) -> str:
+    """The report as one HTML document."""
+    charts = charts_of(run, diagnosis)
+    made = nodes(run, diagnosis)
+    return "<!doctype html>\n" + element(
+        "html",
+        _head(run, diagnosis),
+        element(
+            "body",
+            element("a", "To the diagnosis", href="#diagnosis", class_="skip"),
+            _banner(run),
+            element("main", *_sections(run, diagnosis, charts, made)),
+            element("footer", _footer(run)),
+            _scripts(chart_data(charts, run, diagnosis, made)),
+        ),
+        lang="en",
+    )
+
+
+def _sections(run: Run, diagnosis: Diagnosis, charts: Charts, made: list[Node]) -> list[Html | None]:
+    parts = [
+        other_findings(run, diagnosis),
+        experiments(run),
+        over_time(charts),
+        over_layers(charts),
+        network(run, diagnosis, made, charts.maps),
+        checklist(diagnosis),
+        _cost_and_coverage(run),
+    ]
+    return [_diagnosis(run, diagnosis), _contents(charts, run, diagnosis, bool(made)), *parts]
+
+
+def _head(run: Run, diagnosis: Diagnosis) -> Html:
+    first = diagnosis.roots[0] if diagnosis.roots else None
+    verdict = title(first) if first is not None else "Nothing found"
+    return element(
+        "head",
+        element("meta", charset="utf-8"),
+        element("meta", http_equiv="Content-Security-Policy", content=_policy()),
+        element("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        element("meta", name="color-scheme", content="light dark"),
+        element("meta", name="generator", content=f"flightcheck {version()}"),
+        element("title", f"{verdict} · {relative(run.info.script)[-80:]} · Flightcheck"),
+        element("link", rel="icon", href="data:,"),
+        Html(f"<style>{_asset('page.css')}</style>"),
+    )
+
+
+def _policy() -> str:
+    """What the browser may do: run these very scripts, and load nothing."""
+    hashes = " ".join(f"'sha256-{_digest(_asset(name))}'" for name in SCRIPTS)
+    return (
+        f"default-src 'none'; script-src {hashes}; style-src 'unsafe-inline'; img-src data:; "
+        "base-uri 'none'; form-action 'none'"
+    )
+
+
+def _digest(text: str) -> str:
+    return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode("ascii")
+
+
+def _asset(name: str) -> str:
+    return (resources.files("flightcheck.report.page") / "assets" / name).read_text(encoding="utf-8")
+
+
+def _banner(run: Run) -> Html:
+    info = run.info
+    facts = [
+        theirs(info.command or info.script, 200),
+        count(info.steps, "step") if info.steps else count(info.backwards, "backward") if info.backwards else "",
+        info.started.replace("T", " ").replace("+00:00", " UTC"),
+    ]
+    return element(
+        "header",
+        element("span", "Flightcheck", class_="brand"),
+        element("span", *_between([f for f in facts if f], " · "), class_="run"),
+        class_="banner",
+    )
+
+
+def _between(items: list[Html | str], sign: str) -> list[Html | str]:
+    return [part for i, item in enumerate(items) for part in ((sign, item) if i else (item,))]
+
+
+def _diagnosis(run: Run, diagnosis: Diagnosis) -> Html:
+    ended = _ending(run, diagnosis)
+    return element(
+        "section",
+        element("h1", _verdict(run, diagnosis), class_=_look(diagnosis)),
+        *ended,
+        *root_causes(run, diagnosis),
+        id="diagnosis",
+    )
+
+
+def _verdict(run: Run, diagnosis: Diagnosis) -> str:
+    roots, loud = diagnosis.roots, [f for f in diagnosis.findings if f.severity != "info"]
+    if len(roots) == 1:
+        return "One root cause"
+    if roots:
+        return f"{count(len(roots), 'root cause')}, the most likely first"
+    if nothing_trained(run):
+        return "No training was seen"
+    if loud:
+        return "Findings, but no root cause"
+    if any(v.status in ("pass", "fail") for v in diagnosis.verdicts):
+        return "Nothing found"
+    return "Nothing could be decided"
+
+
+def _look(diagnosis: Diagnosis) -> str:
+    """The verdict is a small line over cards, and large where it stands alone."""
+    if diagnosis.roots:
+        return "verdict"
+    quiet = not any(f.severity != "info" for f in diagnosis.findings)
+    answered = any(v.status in ("pass", "fail") for v in diagnosis.verdicts)
+    return "verdict alone good" if quiet and answered else "verdict alone"
+
+
+def _ending(run: Run, diagnosis: Diagnosis) -> list[Html]:
+    """How the script ended, where that is news; what is lost; and what a quiet report rests on."""
+    info, told = run.info, []
+    after = f"after {count(info.steps, 'step')}"
+    if info.ended == "exception":
+        cause = explains_crash(run, diagnosis)
+        at: list[Html | str] = [" at ", place(info.error_location)] if info.error_location else []
+        why = f" (explained by {cause.code} {cause.info.name})" if cause else ""
+        error = theirs(" ".join(info.error.split())[:400].rstrip(".") or "an exception")
+        told.append(joined(["The script ended with ", error, *at, f" {after}{why}."]))
+    elif info.ended == "interrupted":
+        told.append(joined([f"The script was interrupted {after}; this is what was seen until then."]))
+    elif info.ended == "running":
+        told.append(joined([f"The script has not ended, or was killed, {after}."]))
+    elif info.ended == "exit" and info.exit_code:
+        told.append(joined([f"The script exited with status {info.exit_code} {after}."]))
+    if run.damage:
+        lost = "; ".join(run.damage[:3]) + ("; …" if len(run.damage) > 3 else "")
+        told.append(joined([f"The run file is damaged, what could be read is used (unreadable: {lost})."]))
+    told = [element("p", t, class_="ending") for t in told]
+    if nothing_trained(run):
+        told.append(element("p", theirs(sentence(nothing_trained_sentence(run))), class_="summary"))
+    elif not diagnosis.roots:
+        passed = sum(v.status == "pass" for v in diagnosis.verdicts)
+        open_ = sum(v.status == "inconclusive" for v in diagnosis.verdicts)
+        seen = f"{count(info.steps, 'step')} and {count(info.evaluations, 'evaluation')}"
+        told.append(
+            element("p", f"{count(passed, 'check')} passed, {open_} could not decide, in {seen}.", class_="summary")
+        )
+    return told
+
+
+def _contents(charts: Charts, run: Run, diagnosis: Diagnosis, modules: bool) -> Html:
+    others = [f for f in diagnosis.findings if not f.root]
+    loud = any(f.severity != "info" for f in others)
+    entries = [
+        ("findings", OTHERS if loud else NOTES, bool(others or diagnosis.refuted)),
+        ("experiments", "What was tried", bool(run.experiments)),
+        ("training", "Training over time", charts.loss is not None),
+        ("layers", "Layers over time", bool(charts.maps)),
+        ("network", "The network", modules),
+        ("checklist", "The checklist", True),
+        ("cost", "Cost and coverage", True),
+    ]
+    links = [element("li", element("a", name, href=f"#{address}")) for address, name, there in entries if there]
+    return element("nav", element("ul", *links), aria_label="Parts of the report", class_="contents")
+
+
+def _cost_and_coverage(run: Run) -> Html:
+    c, info = run.coverage, run.info
+    facts: list[tuple[str, str | Html]] = []
+    if c.modules:
+        often = "at every step" if c.every < 1.5 else f"about every {round(c.every)} steps"
+        facts.append(("Observed", f"{c.modules_seen} of {count(c.modules, 'module')}, {often}"))
+        facts.append(("Measured in full", f"{count(c.sampled_steps, 'step')} of {c.steps:,}"))
+    if info.overhead is not None:
+        facts.append(("Cost of watching", f"{max(info.overhead, 0.0) * 100:.1f} % of the training's time"))
+    facts.append(("Time", f"{info.seconds:.1f} s, of which {info.watching_seconds:.1f} s in Flightcheck"))
+    if run.experiments:
+        facts.append(("Experiments", f"{sum(e.seconds for e in run.experiments):.0f} s"))
+    facts.append(("Run", theirs(info.id)))
+    facts.append(("With", theirs(", ".join(filter(None, (info.framework, f"Flightcheck {version()}"))))))
+    listed = [joined([element("dt", k), element("dd", v)]) for k, v in facts]
+    blind = [element("li", theirs(b, 500)) for b in c.blind]
+    return element(
+        "section",
+        element("h2", "Cost and coverage", id="cost"),
+        element("dl", *listed, class_="facts"),
+        element("h3", "Not observed") if blind else None,
+        element("ul", *blind) if blind else None,
+    )
+
+
+def _footer(run: Run) -> Html:
+    return joined(
+        [
+            element("p", "Everything in this page is in this file; it loads nothing and sends nothing."),
+            element(
+                "details",
+                element("summary", "Licences of the libraries in this page"),
+                element("pre", _asset(NOTICES), class_="licenses", tabindex=0, aria_label="Licences"),
+            ),
+        ]
+    )
+
+
+def _scripts(data: dict[str, Any]) -> Html:
+    """The data, in which nothing can end its element, then the scripts."""
+    text = json.dumps(data, allow_nan=False, separators=(",", ":"))  # ASCII: other line ends are escaped
+    for sign in "<>&":
+        text = text.replace(sign, f"\\u{ord(sign):04x}")
+    parts = [f'<script type="application/json" id="data">{text}</script>']
+    parts += [f"<script>{_asset(name)}</script>" for name in SCRIPTS]
+    return Html("".join(parts))
