@@ -62,7 +62,9 @@ KINDS: Final[dict[str, str]] = {
     "unscale-first": "gradients are unscaled before they are clipped",
     "accumulate": "what each backward adds to the gradients, times a factor (``x0.25``)",
     "loader": "``continue``: an iterator that is made for every batch goes on where the last one stopped",
-    "load": "``match``: names in a loaded state that fit no parameter get the prefix of those that are missing",
+    "load": "``match``: names in a loaded state that fit no parameter get the prefix of those that are missing; or "
+    "``late``: at its first call a model gets what was loaded before into it, into another model of its class, or into "
+    "its state's dictionary only",
     "score": "nothing is changed, the error is another one: with targets of ``unit=0,255`` or ``signs``, without those "
     "of an id (``ignore=0``), ``balanced``: the mean over the "
     "classes, or ``others``: of batches of its own, which train nothing",

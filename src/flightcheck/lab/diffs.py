@@ -100,7 +100,7 @@ def _one(patch: Patch, finding: Finding, run: Run) -> str:
         new = code.replace(f"{called[1]}.backward(", f"({called[1]} {by}).backward(", 1) if called else code
         return _replaced(line, new) if new != code else f"+ loss = loss {by}  # before backward"
     if patch.kind == "load":
-        return _renaming(finding)
+        return _loaded_late(finding, code) if patch.value == "late" else _renaming(finding)
     if patch.kind == "term":
         return _weighted(finding, patch.value.rpartition(" x")[2])
     if patch.kind == "dropout" and code:
@@ -151,6 +151,19 @@ def _renaming(finding: Finding) -> str:
     name = f'k.removeprefix("{theirs}")' if theirs else "k"
     new = f'"{ours}" + {name}' if ours else name
     return f"+ state = {{{new}: v for k, v in state.items()}}  # before it is loaded" if theirs or ours else ""
+
+
+def _loaded_late(finding: Finding, code: str) -> str:
+    if finding.evidence.get("kind") == "not-loaded":
+        model = re.match(r"([\w.]+)\.state_dict\(\)", code)
+        taken = re.match(r"([\w.]+)\.update\(", code)
+        return f"+ {model[1] if model else 'model'}.load_state_dict({taken[1] if taken and not model else 'state'})"
+    where = (
+        "before the weights are loaded"
+        if finding.evidence.get("kind") == "overwritten"
+        else "of the model that is trained"
+    )
+    return f"- {code}\n+ # the same {where}" if code else ""
 
 
 def _weighted(finding: Finding, factor: str) -> str:

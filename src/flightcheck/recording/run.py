@@ -48,7 +48,14 @@ from flightcheck.recording.records import (
 from flightcheck.recording.samplers import SamplerInfo
 from flightcheck.recording.sequences import PaddedRead
 from flightcheck.recording.signals import Signal
-from flightcheck.recording.states import BatchStatistics, Resumption, SecondMoments, StateLoad, StoredUpdate
+from flightcheck.recording.states import (
+    BatchStatistics,
+    LostWeights,
+    Resumption,
+    SecondMoments,
+    StateLoad,
+    StoredUpdate,
+)
 from flightcheck.recording.surroundings import Comparison, Environment, Resources, Setting
 
 T = TypeVar("T")
@@ -275,6 +282,10 @@ class Run:
     @property
     def state_loads(self) -> list[StateLoad]:
         return self._all(StateLoad)
+
+    @property
+    def lost_weights(self) -> list[LostWeights]:
+        return self._all(LostWeights)
 
     @property
     def resumptions(self) -> list[Resumption]:

@@ -54,6 +54,7 @@ _WORDS = {
     "clamp": "arguments of log, sqrt and division kept away from 0",
     "loader:continue": "each iterator going on where the last one stopped",
     "load:match": "the checkpoint's names matched to the model's",
+    "load:late": "the loaded weights in the model at its first call",
     "mask": "the mask of the attention inverted",
     "keep-graph": "without the cut of the graph",
 }

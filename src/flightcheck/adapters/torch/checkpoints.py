@@ -16,6 +16,8 @@ import torch
 from torch import nn
 
 from flightcheck.adapters.torch.discovery import Discovery
+from flightcheck.adapters.torch.loaded_weights import LoadedWeights
+from flightcheck.adapters.torch.operations import Operations
 from flightcheck.adapters.torch.optimizers import Held
 from flightcheck.adapters.torch.resumption import Resumptions
 from flightcheck.adapters.torch.tensor_prints import Print, print_of, prints_of, tables_of
@@ -42,13 +44,14 @@ class _Pending:
 class Checkpoints:
     """Files that were read, and the loads of modules."""
 
-    def __init__(self, watch: Watch, discovery: Discovery) -> None:
+    def __init__(self, watch: Watch, discovery: Discovery, operations: Operations) -> None:
         self.watch = watch
         self.discovery = discovery
         self._files: list[tuple[Location | None, dict[str, Print]]] = []
         self._pending: list[_Pending] = []
         self._loads = 0
         self.resumptions = Resumptions(watch, discovery)
+        self.weights = LoadedWeights(watch, discovery, operations)
 
     def read(self, value: Any, location: Location | None) -> None:
         """`value` came from a file: remember the tables of tensors inside it."""
@@ -104,6 +107,7 @@ class Checkpoints:
     def before_step(self, held: Held) -> None:
         """An optimizer is about to step."""
         self.settle()
+        self.weights.before_step(held)
         self.resumptions.stepping(held)
 
     def settle(self) -> None:
@@ -123,7 +127,10 @@ class Checkpoints:
             if (parameter := ref()) is not None and print_of(parameter) == seen
         }
         record = dataclasses.replace(
-            pending.record, unfilled=len(wanted), whole=module is not None and id(module) in self.discovery.roots
+            pending.record,
+            unfilled=len(wanted),
+            whole=module is not None and id(module) in self.discovery.roots,
+            renamed=_renamed(wanted, pending.source),
         )
         found = renaming(wanted, pending.source)
         if module is None or found is None:
@@ -160,6 +167,13 @@ def renaming(wanted: dict[str, Print], source: dict[str, Print]) -> tuple[str, s
             if best is None or (len(names), -len(strip + add)) > (len(best[2]), -len(best[0] + best[1])):
                 best = strip, add, names
     return best
+
+
+def _renamed(wanted: dict[str, Print], source: dict[str, Print]) -> int:
+    """How many matrices are wanted, if those in the source have just their shapes, in the same order, in all."""
+    there = [seen for seen in source.values() if len(seen[0]) > 1]
+    alike = len(there) == len(wanted) and all(map(_another, wanted.values(), there))
+    return len(there) if alike and len({shape for shape, _ in there}) > 1 else 0
 
 
 def _another(one: Print, other: Print) -> bool:

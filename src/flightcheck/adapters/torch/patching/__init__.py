@@ -19,6 +19,7 @@ from flightcheck.adapters.torch.patching import (
     judging,
     layouts,
     loading,
+    loading_late,
     losses,
     masks,
     modules,
@@ -65,6 +66,10 @@ def _loss(boundaries: Boundaries, patch: Patch) -> None:
     by_name.get(patch.value.partition("=")[0], losses.swap)(boundaries, patch)
 
 
+def _load(boundaries: Boundaries, patch: Patch) -> None:
+    (loading_late.late if patch.value == "late" else loading.load)(boundaries, patch)
+
+
 INSTALLERS: Final[dict[str, Callable[[Boundaries, Patch], None]]] = {
     "lr": steps.learning_rate,
     "optimizer": steps.optimizer,
@@ -103,7 +108,7 @@ INSTALLERS: Final[dict[str, Callable[[Boundaries, Patch], None]]] = {
     "probe": _probe,
     "accumulate": accumulation.accumulate,
     "loader": iterators.continued,
-    "load": loading.load,
+    "load": _load,
     "score": judging.score,
 }
 
