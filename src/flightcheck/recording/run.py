@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from flightcheck.recording import store
 from flightcheck.recording.attention import AttentionMask
+from flightcheck.recording.averages import WeightAverage
 from flightcheck.recording.batches import Batch, Evaluation, IdRanks
 from flightcheck.recording.experiments import Experiment, Probe, TrialInfo
 from flightcheck.recording.inputs import Confusion, DatasetInfo, FeatureTable
@@ -286,6 +287,10 @@ class Run:
     @property
     def lost_weights(self) -> list[LostWeights]:
         return self._all(LostWeights)
+
+    @property
+    def weight_averages(self) -> list[WeightAverage]:
+        return self._all(WeightAverage)
 
     @property
     def resumptions(self) -> list[Resumption]:

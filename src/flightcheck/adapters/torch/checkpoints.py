@@ -15,6 +15,7 @@ from typing import Any, Final
 import torch
 from torch import nn
 
+from flightcheck.adapters.torch.averages import Averages
 from flightcheck.adapters.torch.discovery import Discovery
 from flightcheck.adapters.torch.loaded_weights import LoadedWeights
 from flightcheck.adapters.torch.operations import Operations
@@ -52,6 +53,8 @@ class Checkpoints:
         self._loads = 0
         self.resumptions = Resumptions(watch, discovery)
         self.weights = LoadedWeights(watch, discovery, operations)
+        self.averages = Averages(watch, discovery)
+        operations.looked = self.averages.looked
 
     def read(self, value: Any, location: Location | None) -> None:
         """`value` came from a file: remember the tables of tensors inside it."""
@@ -71,6 +74,7 @@ class Checkpoints:
         if self._loads >= _MOST_LOADS or not isinstance(state, Mapping):
             return
         self._loads += 1
+        self.averages.loaded(module, state)
         parameters = dict(module.named_parameters())
         unfilled: dict[str, tuple[weakref.ref[torch.Tensor], Print]] = {
             name: (weakref.ref(parameters[name]), seen)
@@ -104,10 +108,16 @@ class Checkpoints:
                 return location, table
         return None, {}
 
+    def called(self, module: nn.Module) -> None:
+        """A model is about to be called."""
+        self.weights.called(module)
+        self.averages.called(module)
+
     def before_step(self, held: Held) -> None:
         """An optimizer is about to step."""
         self.settle()
         self.weights.before_step(held)
+        self.averages.before_step(held)
         self.resumptions.stepping(held)
 
     def settle(self) -> None:

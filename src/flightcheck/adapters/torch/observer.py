@@ -127,7 +127,7 @@ class TorchObserver:
 
     def install(self) -> None:
         """Put every hook in. Call before the user's code is imported."""
-        self.forward.called = self.checkpoints.weights.called
+        self.forward.called = self.checkpoints.called
         wrappers.install(self)
         self.randomness.install(self.patches)
         self.operations.resume()
@@ -349,6 +349,7 @@ class TorchObserver:
         self._save_records(final=True)
         self.randomness.save()
         self.checkpoints.settle()
+        self.checkpoints.averages.save()
         self.stored_updates.save()
         self.moments.save()
         self.batchnorms.save()

@@ -87,6 +87,8 @@ class Operations(TorchFunctionMode):
         """Told the tensors whose ``grad`` is read."""
         self.filled: Callable[[Any], None] | None = None
         """While somebody asks for it: told the tensors that are filled with random numbers in place."""
+        self.looked: Callable[[str, Any, Any, Any], None] = lambda name, args, kwargs, result: None
+        """Told every operation that is looked at."""
         self.embedded = Embedded()
         self.cut_ids = CutIds()
         self.padded = PaddedOutputs()
@@ -180,6 +182,7 @@ class Operations(TorchFunctionMode):
             self._attribute(getattr(getattr(func, "__self__", None), "__name__", ""), args[0], result)
             return
         self._writing(name, args, kwargs)
+        self.looked(name, args, kwargs, result)
         if name in _CUTS:
             self._cut(_CUTS[name], args[0] if args else None, result)
         elif not torch.is_grad_enabled() and isinstance(result, torch.Tensor) and result.is_floating_point():

@@ -21,7 +21,7 @@ def install(observer: TorchObserver) -> None:
         models.modules, models.losses, gradients.backward, optimizers.optimizers, optimizers.schedulers,
         gradients.clipping, gradients.scaler, surroundings.loaders, models.compilation, surroundings.files,
         models.dropout, surroundings.processes, collectives.collectives,
-        surroundings.arguments, states.state_dicts,
+        surroundings.arguments, states.state_dicts, states.copies,
     ):  # fmt: skip
         wrap(observer)
     warning_lines.install(observer.patches)

@@ -1,4 +1,4 @@
-"""``state_dict()`` of models."""
+"""``state_dict()`` of models, and copies of their parameters."""
 
 from __future__ import annotations
 
@@ -34,3 +34,19 @@ def state_dicts(o: TorchObserver) -> None:
         return state_dict
 
     o.patches.replace(nn.Module, "state_dict", make)
+
+
+def copies(o: TorchObserver) -> None:
+    """``copy.deepcopy`` of a model copies its parameters one by one."""
+    told = o.watch.guarded(o.checkpoints.averages.copied)
+
+    def make(original: Any) -> Any:
+        @functools.wraps(original)
+        def __deepcopy__(self: nn.Parameter, memo: Any) -> Any:  # noqa: N807
+            result = original(self, memo)
+            told(self, result)
+            return result
+
+        return __deepcopy__
+
+    o.patches.replace(nn.Parameter, "__deepcopy__", make)
