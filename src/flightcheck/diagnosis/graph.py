@@ -191,6 +191,7 @@ CAUSES: Final[tuple[Cause, ...]] = (
     _row("C18", "L01 P33"),
     _row("P26", "L01 P02 P33"),
     _row("P27", "C25 P34 S07"),
+    _row("T12", "P34", when=_severe),
     _row("C30", "C25 C27 P34"),
     _row("C30", "C05 C07 C08 C09 C10 C11 C12 C13 P01 P02 S01" + _FLAT, when=_never_normalized),
     _row("C27", "C25 P34"),

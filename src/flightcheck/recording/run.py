@@ -16,6 +16,7 @@ from flightcheck.recording.averages import WeightAverage
 from flightcheck.recording.batches import Batch, Evaluation, IdRanks
 from flightcheck.recording.experiments import Experiment, Probe, TrialInfo
 from flightcheck.recording.inputs import Confusion, DatasetInfo, FeatureTable
+from flightcheck.recording.kept_states import KeptState
 from flightcheck.recording.layouts import Reshape
 from flightcheck.recording.loss_records import (
     LooseTerm,
@@ -291,6 +292,10 @@ class Run:
     @property
     def weight_averages(self) -> list[WeightAverage]:
         return self._all(WeightAverage)
+
+    @property
+    def kept_states(self) -> list[KeptState]:
+        return self._all(KeptState)
 
     @property
     def resumptions(self) -> list[Resumption]:

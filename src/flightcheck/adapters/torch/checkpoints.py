@@ -17,6 +17,7 @@ from torch import nn
 
 from flightcheck.adapters.torch.averages import Averages
 from flightcheck.adapters.torch.discovery import Discovery
+from flightcheck.adapters.torch.kept_states import KeptStates
 from flightcheck.adapters.torch.loaded_weights import LoadedWeights
 from flightcheck.adapters.torch.operations import Operations
 from flightcheck.adapters.torch.optimizers import Held
@@ -54,6 +55,7 @@ class Checkpoints:
         self.resumptions = Resumptions(watch, discovery)
         self.weights = LoadedWeights(watch, discovery, operations)
         self.averages = Averages(watch, discovery)
+        self.kept = KeptStates(watch, discovery)
         operations.looked = self.averages.looked
 
     def read(self, value: Any, location: Location | None) -> None:
@@ -71,6 +73,7 @@ class Checkpoints:
 
     def after_load(self, module: nn.Module, state: Any, strict: bool, before: dict[str, Print]) -> None:
         """The module was given `state`."""
+        self.kept.loaded(module, state)
         if self._loads >= _MOST_LOADS or not isinstance(state, Mapping):
             return
         self._loads += 1
@@ -108,6 +111,17 @@ class Checkpoints:
                 return location, table
         return None, {}
 
+    def state_taken(self, module: nn.Module, state: Any) -> None:
+        """``state_dict()`` returned a state."""
+        self.weights.state_taken(module)
+        self.kept.state_taken(module, state)
+
+    def save(self) -> None:
+        """The training is over."""
+        self.settle()
+        self.averages.save()
+        self.kept.save(self.discovery.files())
+
     def called(self, module: nn.Module) -> None:
         """A model is about to be called."""
         self.weights.called(module)
@@ -118,6 +132,7 @@ class Checkpoints:
         self.settle()
         self.weights.before_step(held)
         self.averages.before_step(held)
+        self.kept.before_step(held)
         self.resumptions.stepping(held)
 
     def settle(self) -> None:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 def state_dicts(o: TorchObserver) -> None:
     """``state_dict`` of a model: it asks its children in turn, of which nothing is told."""
-    told = o.watch.guarded(o.checkpoints.weights.state_taken)
+    told = o.watch.guarded(o.checkpoints.state_taken)
     depth = 0
 
     def make(original: Any) -> Any:
@@ -28,7 +28,7 @@ def state_dicts(o: TorchObserver) -> None:
                 result = original(self, *args, **kwargs)
             finally:
                 depth -= 1
-            told(self)
+            told(self, result)
             return result
 
         return state_dict
