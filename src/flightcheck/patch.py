@@ -43,7 +43,8 @@ KINDS: Final[dict[str, str]] = {
     "precision": "``float32``: automatic mixed precision is off; ``master``: the optimizer steps on float32 copies of "
     "weights that are stored in 16 bits",
     "epsilon": "the optimizer's epsilon: ``1e-8``",
-    "zero-grad": "gradients are cleared after each step, and never before it",
+    "zero-grad": "gradients are cleared after each step, and never before it; ``closure``: before each backward in a "
+    "closure, and not after it",
     "step": "the optimizer of this number (``1``), which never steps, steps after each backward for it",
     "keep-state": "an optimizer that is built anew goes on with the state of the one before",
     "add-parameters": "the optimizer also holds the parameters of the called models that no optimizer holds",

@@ -23,6 +23,7 @@ from flightcheck.recording.run import Run
 _NUMBER: Final = re.compile(r"(?<![\w.])(\d+\.?\d*(?:[eE][-+]?\d+)?|\.\d+(?:[eE][-+]?\d+)?)(?![\w.])")
 _ADDED: Final[dict[str, str]] = {
     "zero-grad": "optimizer.zero_grad()  # before loss.backward(), or after optimizer.step()",
+    "zero-grad:closure": "optimizer.zero_grad()  # the first line of the closure",
     "step": "optimizer.step()  # after loss.backward()",
     "shuffle": "shuffle=True  # in the DataLoader of the training examples",
     "align-shapes": "prediction = prediction.reshape(target.shape)  # before the two are compared",
@@ -71,7 +72,7 @@ def _one(patch: Patch, finding: Finding, run: Run) -> str:
         return _replaced(line, re.sub(r"\b(nn\.|torch\.|F\.)?([Ss]igmoid|[Tt]anh|[Ss]oftsign)\b", _relu, code))
     if patch.kind == "keep-graph" and code:
         return _connected(line, code, str(finding.evidence.get("cut") or finding.evidence.get("operation") or ""))
-    if patch.kind == "zero-grad" and "without_gradient" in finding.evidence:
+    if patch.kind == "zero-grad" and not patch.value and "without_gradient" in finding.evidence:
         return f"- {code}\n+ # the same line {'after' if '.step(' in code else 'before'} loss.backward()"
     if str(patch) == "mode:batchnorm" and finding.evidence.get("eval_line") and code:
         return f"- {code}"

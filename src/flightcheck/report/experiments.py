@@ -43,6 +43,7 @@ _WORDS = {
     "precision:float32": "without mixed precision",
     "precision:master": "float32 copies of the weights in the optimizer",
     "zero-grad": "gradients cleared after each step, and only then",
+    "zero-grad:closure": "gradients cleared before each backward of the closure",
     "step": "the optimizer steps after each backward",
     "keep-state": "the optimizer keeps its state",
     "add-parameters": "the optimizer holds all parameters of the model",

@@ -70,6 +70,10 @@ def _load(boundaries: Boundaries, patch: Patch) -> None:
     (loading_late.late if patch.value == "late" else loading.load)(boundaries, patch)
 
 
+def _zero_grad(boundaries: Boundaries, patch: Patch) -> None:
+    (protocol.zero_grad_in_closures if patch.value == "closure" else protocol.zero_grad)(boundaries, patch)
+
+
 INSTALLERS: Final[dict[str, Callable[[Boundaries, Patch], None]]] = {
     "lr": steps.learning_rate,
     "optimizer": steps.optimizer,
@@ -92,7 +96,7 @@ INSTALLERS: Final[dict[str, Callable[[Boundaries, Patch], None]]] = {
     "reinit": modules.reinitialize,
     "precision": precision.precision,
     "epsilon": steps.epsilon,
-    "zero-grad": protocol.zero_grad,
+    "zero-grad": _zero_grad,
     "step": protocol.step,
     "keep-state": protocol.keep_state,
     "add-parameters": steps.add_parameters,
