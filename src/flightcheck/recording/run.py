@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from flightcheck.recording import store
+from flightcheck.recording.alignments import MapAlignment
 from flightcheck.recording.attention import AttentionMask
 from flightcheck.recording.averages import WeightAverage
 from flightcheck.recording.batches import Batch, Evaluation, IdRanks
@@ -296,6 +297,10 @@ class Run:
     @property
     def kept_states(self) -> list[KeptState]:
         return self._all(KeptState)
+
+    @property
+    def alignments(self) -> list[MapAlignment]:
+        return self._all(MapAlignment)
 
     @property
     def resumptions(self) -> list[Resumption]:

@@ -349,6 +349,8 @@ class TorchObserver:
         self._save_records(final=True)
         self.randomness.save()
         self.checkpoints.save()
+        sites = {s.index: s.location for s in self.losses.sites}
+        self.watch.guarded(self.losses.alignment.save)(self.discovery.files(), sites)
         self.stored_updates.save()
         self.moments.save()
         self.batchnorms.save()
