@@ -44,7 +44,8 @@ KINDS: Final[dict[str, str]] = {
     "precision": "``float32``: automatic mixed precision is off; ``master``: the optimizer steps on float32 copies of "
     "weights that are stored in 16 bits",
     "epsilon": "the optimizer's epsilon: ``1e-8``",
-    "zero-grad": "gradients are cleared after each step, and never before it",
+    "zero-grad": "gradients are cleared after each step, and never before it; ``closure``: before each backward in a "
+    "closure, and not after it",
     "step": "the optimizer of this number (``1``), which never steps, steps after each backward for it",
     "keep-state": "an optimizer that is built anew goes on with the state of the one before",
     "add-parameters": "the optimizer also holds the parameters of the called models that no optimizer holds",
@@ -63,7 +64,9 @@ KINDS: Final[dict[str, str]] = {
     "unscale-first": "gradients are unscaled before they are clipped",
     "accumulate": "what each backward adds to the gradients, times a factor (``x0.25``)",
     "loader": "``continue``: an iterator that is made for every batch goes on where the last one stopped",
-    "load": "``match``: names in a loaded state that fit no parameter get the prefix of those that are missing",
+    "load": "``match``: names in a loaded state that fit no parameter get the prefix of those that are missing; or "
+    "``late``: at its first call a model gets what was loaded before into it, into another model of its class, or into "
+    "its state's dictionary only",
     "score": "nothing is changed, the error is another one: with targets of ``unit=0,255`` or ``signs``, without those "
     "of an id (``ignore=0``), ``balanced``: the mean over the "
     "classes, or ``others``: of batches of its own, which train nothing",

@@ -190,3 +190,24 @@ def test_dropout_that_is_called_as_a_function_is_off_in_evaluations(tmp_path: Pa
     done = patched(tmp_path, "mode:eval", both)
     assert done.applied == {"mode:eval": 2}
     assert torch.equal(seen[0], seen[1])
+
+
+@pytest.mark.parametrize("cleared", ["never", "after"])
+def test_a_closure_gets_gradients_of_its_own(tmp_path: Path, cleared: str) -> None:
+    torch.manual_seed(0)
+    model = torch.nn.Linear(3, 1)
+    x, y = torch.randn(32, 3), torch.randn(32, 1)
+    optimizer = torch.optim.LBFGS(model.parameters(), lr=1.0, max_iter=10)
+
+    def closure() -> torch.Tensor:
+        loss = torch.nn.functional.mse_loss(model(x), y)
+        loss.backward()
+        if cleared == "after":
+            optimizer.zero_grad()
+        return loss
+
+    done = patched(tmp_path, "zero-grad:closure", lambda: [optimizer.step(closure) for _ in range(3)])  # type: ignore[arg-type]
+    wide = torch.cat([x, torch.ones(32, 1)], 1)
+    best = torch.nn.functional.mse_loss(wide @ torch.linalg.lstsq(wide, y).solution, y).item()
+    assert done.errors == []
+    assert torch.nn.functional.mse_loss(model(x), y).item() == pytest.approx(best, rel=1e-3)

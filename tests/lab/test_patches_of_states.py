@@ -12,6 +12,7 @@ from torch import nn
 from flightcheck.checks.base import Finding
 from flightcheck.lab.diffs import diff_of
 from flightcheck.patch import Patch
+from flightcheck.recording.records import Location
 from flightcheck.testing import run_of
 from tests.lab.made import CLASSES, FEATURES, Loop, patched
 
@@ -106,3 +107,55 @@ def test_a_state_that_fits_is_left_alone(tmp_path: Path) -> None:
 def test_as_a_line(theirs: str, ours: str, diff: str) -> None:
     finding = Finding("", evidence={"source_prefix": theirs, "module_prefix": ours})
     assert diff_of([Patch.parse("load:match")], finding, run_of()) == diff
+
+
+def draw(module: nn.Module) -> None:
+    if isinstance(module, nn.Linear):
+        nn.init.xavier_uniform_(module.weight)
+
+
+@pytest.mark.parametrize("how", ["drawn anew", "built anew", "dictionary", "dictionary by name"])
+def test_what_was_loaded_is_there_at_the_first_call(tmp_path: Path, how: str) -> None:
+    state = {k: v.clone() for k, v in teacher().state_dict().items()}
+    seen: list[bool] = []
+
+    class Seen(Net):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            seen.append(torch.equal(self.head.weight, state["head.weight"]))
+            return super().forward(x)
+
+    def script() -> None:
+        model = Seen()
+        if how == "drawn anew":
+            model.load_state_dict(state)
+            model.apply(draw)
+        elif how == "built anew":
+            model.load_state_dict(state)
+            model = Seen()
+        elif how == "dictionary":
+            model.state_dict().update(state)
+        else:
+            for name, value in state.items():
+                model.state_dict()[name] = value
+        Loop(model)()
+
+    done = patched(tmp_path, "load:late", script)
+    assert done.trained.failure == "" and done.errors == []
+    assert seen[0] and not seen[1], "it starts there, and is trained from there"
+    assert done.applied["load:late"] == 1
+
+
+def test_a_state_that_stands_where_it_belongs_is_left_alone(tmp_path: Path) -> None:
+    _, done = loaded(tmp_path, teacher().state_dict(), "load:late")
+    assert not done.applied.get("load:late")
+
+
+def test_the_diff_of_a_late_load() -> None:
+    line = Location("train.py", 9, code="model.apply(init_weights)")
+    finding = Finding("", line, evidence={"kind": "overwritten"})
+    told = diff_of([Patch("load", "late")], finding, run_of())
+    assert told == "- model.apply(init_weights)\n+ # the same before the weights are loaded"
+    finding = Finding("", Location("train.py", 9, code="own.update(kept)"), evidence={"kind": "not-loaded"})
+    assert diff_of([Patch("load", "late")], finding, run_of()) == "+ model.load_state_dict(own)"
+    finding = Finding("", Location("t.py", 9, code="net.state_dict().update(k)"), evidence={"kind": "not-loaded"})
+    assert diff_of([Patch("load", "late")], finding, run_of()) == "+ net.load_state_dict(state)"

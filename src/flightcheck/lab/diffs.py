@@ -23,6 +23,7 @@ from flightcheck.recording.run import Run
 _NUMBER: Final = re.compile(r"(?<![\w.])(\d+\.?\d*(?:[eE][-+]?\d+)?|\.\d+(?:[eE][-+]?\d+)?)(?![\w.])")
 _ADDED: Final[dict[str, str]] = {
     "zero-grad": "optimizer.zero_grad()  # before loss.backward(), or after optimizer.step()",
+    "zero-grad:closure": "optimizer.zero_grad()  # the first line of the closure",
     "step": "optimizer.step()  # after loss.backward()",
     "shuffle": "shuffle=True  # in the DataLoader of the training examples",
     "align-shapes": "prediction = prediction.reshape(target.shape)  # before the two are compared",
@@ -72,7 +73,7 @@ def _one(patch: Patch, finding: Finding, run: Run) -> str:
         return _replaced(line, re.sub(r"\b(nn\.|torch\.|F\.)?([Ss]igmoid|[Tt]anh|[Ss]oftsign)\b", _relu, code))
     if patch.kind == "keep-graph" and code:
         return _connected(line, code, str(finding.evidence.get("cut") or finding.evidence.get("operation") or ""))
-    if patch.kind == "zero-grad" and "without_gradient" in finding.evidence:
+    if patch.kind == "zero-grad" and not patch.value and "without_gradient" in finding.evidence:
         return f"- {code}\n+ # the same line {'after' if '.step(' in code else 'before'} loss.backward()"
     if str(patch) == "mode:batchnorm" and finding.evidence.get("eval_line") and code:
         return f"- {code}"
@@ -101,7 +102,7 @@ def _one(patch: Patch, finding: Finding, run: Run) -> str:
         new = code.replace(f"{called[1]}.backward(", f"({called[1]} {by}).backward(", 1) if called else code
         return _replaced(line, new) if new != code else f"+ loss = loss {by}  # before backward"
     if patch.kind == "load":
-        return _renaming(finding)
+        return _loaded_late(finding, code) if patch.value == "late" else _renaming(finding)
     if patch.kind == "term":
         return _weighted(finding, patch.value.rpartition(" x")[2])
     if patch.kind == "dropout" and code:
@@ -152,6 +153,19 @@ def _renaming(finding: Finding) -> str:
     name = f'k.removeprefix("{theirs}")' if theirs else "k"
     new = f'"{ours}" + {name}' if ours else name
     return f"+ state = {{{new}: v for k, v in state.items()}}  # before it is loaded" if theirs or ours else ""
+
+
+def _loaded_late(finding: Finding, code: str) -> str:
+    if finding.evidence.get("kind") == "not-loaded":
+        model = re.match(r"([\w.]+)\.state_dict\(\)", code)
+        taken = re.match(r"([\w.]+)\.update\(", code)
+        return f"+ {model[1] if model else 'model'}.load_state_dict({taken[1] if taken and not model else 'state'})"
+    where = (
+        "before the weights are loaded"
+        if finding.evidence.get("kind") == "overwritten"
+        else "of the model that is trained"
+    )
+    return f"- {code}\n+ # the same {where}" if code else ""
 
 
 def _weighted(finding: Finding, factor: str) -> str:

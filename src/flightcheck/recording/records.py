@@ -338,6 +338,7 @@ class Plan:
     """Backwards per optimizer step."""
     counted_steps: bool = False
     """The source takes the optimizer's step only at every n-th round of a counter (``if i % n == 0``)."""
+    loop_left: Location | None = None  # the loop whose last round alone reaches the backward, which stands behind it
     roots: list[int] = field(default_factory=list)
     loss_sites: list[int] = field(default_factory=list)
     batch_source: str = ""
@@ -361,8 +362,7 @@ RECORDS: dict[str, type[Any]] = {
     for c in (
         ModuleInfo, RootInfo, ParameterInfo, OptimizerInfo, SchedulerInfo, LoaderInfo, Call,
         GraphCut, Broadcast, NonFinite, Seeding, Plan, RunInfo, Coverage, Experiment,
-        TrialInfo, Probe,
-        DatasetInfo, FeatureTable, Confusion,
+        TrialInfo, Probe, DatasetInfo, FeatureTable, Confusion,
     )
 }  # fmt: skip
 

@@ -11,10 +11,13 @@ import numpy as np
 import numpy.typing as npt
 
 from flightcheck.recording import store
+from flightcheck.recording.alignments import MapAlignment
 from flightcheck.recording.attention import AttentionMask
+from flightcheck.recording.averages import WeightAverage
 from flightcheck.recording.batches import Batch, Evaluation, IdRanks
 from flightcheck.recording.experiments import Experiment, Probe, TrialInfo
 from flightcheck.recording.inputs import Confusion, DatasetInfo, FeatureTable
+from flightcheck.recording.kept_states import KeptState
 from flightcheck.recording.layouts import Reshape
 from flightcheck.recording.linear_stacks import LinearStack
 from flightcheck.recording.loss_records import (
@@ -49,7 +52,14 @@ from flightcheck.recording.records import (
 from flightcheck.recording.samplers import SamplerInfo
 from flightcheck.recording.sequences import PaddedRead
 from flightcheck.recording.signals import Signal
-from flightcheck.recording.states import BatchStatistics, Resumption, SecondMoments, StateLoad, StoredUpdate
+from flightcheck.recording.states import (
+    BatchStatistics,
+    LostWeights,
+    Resumption,
+    SecondMoments,
+    StateLoad,
+    StoredUpdate,
+)
 from flightcheck.recording.surroundings import Comparison, Environment, Resources, Setting
 
 T = TypeVar("T")
@@ -280,6 +290,22 @@ class Run:
     @property
     def state_loads(self) -> list[StateLoad]:
         return self._all(StateLoad)
+
+    @property
+    def lost_weights(self) -> list[LostWeights]:
+        return self._all(LostWeights)
+
+    @property
+    def weight_averages(self) -> list[WeightAverage]:
+        return self._all(WeightAverage)
+
+    @property
+    def kept_states(self) -> list[KeptState]:
+        return self._all(KeptState)
+
+    @property
+    def alignments(self) -> list[MapAlignment]:
+        return self._all(MapAlignment)
 
     @property
     def resumptions(self) -> list[Resumption]:

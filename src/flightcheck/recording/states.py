@@ -44,6 +44,33 @@ class StateLoad:
     """The names were filtered before the call: the line that read the file which held the tensors."""
     step: int = 0
     """Steps that were made before it."""
+    renamed: int = 0
+    """Unfilled matrices, where the matrices of unknown names in the state have just their shapes, in their order."""
+
+
+@dataclass(frozen=True)
+class LostWeights:
+    """Weights that were to come from a state, and are not in the model when it is first used."""
+
+    index: int
+    kind: str
+    """``overwritten``: loaded, then drawn anew. ``left-behind``: the loaded model is not the one that is trained.
+    ``not-loaded``: the dictionary that ``state_dict()`` returned was changed, and no model."""
+    location: Location | None
+    """The line that loaded, or that called ``state_dict()``."""
+    type: str
+    """Class of the module."""
+    matrices: int = 0
+    """Weight matrices that the state filled."""
+    lost: int = 0
+    """Of these, gone."""
+    share: float = 1.0
+    """Their share of the elements."""
+    first: int = 0
+    """Position of the first of them among the matrices."""
+    lost_location: Location | None = None
+    """The line that drew them anew, that built the model which is trained, or that changed the dictionary."""
+    step: int = 0
 
 
 @dataclass(frozen=True)
@@ -166,4 +193,6 @@ class BatchStatistics:
     """The line that had put it into eval mode then, if one was seen."""
 
 
-RECORDS.update({c.__name__: c for c in (StateLoad, Resumption, StoredUpdate, SecondMoments, BatchStatistics)})
+RECORDS.update(
+    {c.__name__: c for c in (StateLoad, LostWeights, Resumption, StoredUpdate, SecondMoments, BatchStatistics)}
+)

@@ -44,6 +44,7 @@ _WORDS = {
     "precision:float32": "without mixed precision",
     "precision:master": "float32 copies of the weights in the optimizer",
     "zero-grad": "gradients cleared after each step, and only then",
+    "zero-grad:closure": "gradients cleared before each backward of the closure",
     "step": "the optimizer steps after each backward",
     "keep-state": "the optimizer keeps its state",
     "add-parameters": "the optimizer holds all parameters of the model",
@@ -55,6 +56,7 @@ _WORDS = {
     "clamp": "arguments of log, sqrt and division kept away from 0",
     "loader:continue": "each iterator going on where the last one stopped",
     "load:match": "the checkpoint's names matched to the model's",
+    "load:late": "the loaded weights in the model at its first call",
     "mask": "the mask of the attention inverted",
     "keep-graph": "without the cut of the graph",
 }

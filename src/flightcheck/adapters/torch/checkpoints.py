@@ -15,7 +15,11 @@ from typing import Any, Final
 import torch
 from torch import nn
 
+from flightcheck.adapters.torch.averages import Averages
 from flightcheck.adapters.torch.discovery import Discovery
+from flightcheck.adapters.torch.kept_states import KeptStates
+from flightcheck.adapters.torch.loaded_weights import LoadedWeights
+from flightcheck.adapters.torch.operations import Operations
 from flightcheck.adapters.torch.optimizers import Held
 from flightcheck.adapters.torch.resumption import Resumptions
 from flightcheck.adapters.torch.tensor_prints import Print, print_of, prints_of, tables_of
@@ -42,13 +46,17 @@ class _Pending:
 class Checkpoints:
     """Files that were read, and the loads of modules."""
 
-    def __init__(self, watch: Watch, discovery: Discovery) -> None:
+    def __init__(self, watch: Watch, discovery: Discovery, operations: Operations) -> None:
         self.watch = watch
         self.discovery = discovery
         self._files: list[tuple[Location | None, dict[str, Print]]] = []
         self._pending: list[_Pending] = []
         self._loads = 0
         self.resumptions = Resumptions(watch, discovery)
+        self.weights = LoadedWeights(watch, discovery, operations)
+        self.averages = Averages(watch, discovery)
+        self.kept = KeptStates(watch, discovery)
+        operations.looked = self.averages.looked
 
     def read(self, value: Any, location: Location | None) -> None:
         """`value` came from a file: remember the tables of tensors inside it."""
@@ -65,9 +73,11 @@ class Checkpoints:
 
     def after_load(self, module: nn.Module, state: Any, strict: bool, before: dict[str, Print]) -> None:
         """The module was given `state`."""
+        self.kept.loaded(module, state)
         if self._loads >= _MOST_LOADS or not isinstance(state, Mapping):
             return
         self._loads += 1
+        self.averages.loaded(module, state)
         parameters = dict(module.named_parameters())
         unfilled: dict[str, tuple[weakref.ref[torch.Tensor], Print]] = {
             name: (weakref.ref(parameters[name]), seen)
@@ -101,9 +111,28 @@ class Checkpoints:
                 return location, table
         return None, {}
 
+    def state_taken(self, module: nn.Module, state: Any) -> None:
+        """``state_dict()`` returned a state."""
+        self.weights.state_taken(module)
+        self.kept.state_taken(module, state)
+
+    def save(self) -> None:
+        """The training is over."""
+        self.settle()
+        self.averages.save()
+        self.kept.save(self.discovery.files())
+
+    def called(self, module: nn.Module) -> None:
+        """A model is about to be called."""
+        self.weights.called(module)
+        self.averages.called(module)
+
     def before_step(self, held: Held) -> None:
         """An optimizer is about to step."""
         self.settle()
+        self.weights.before_step(held)
+        self.averages.before_step(held)
+        self.kept.before_step(held)
         self.resumptions.stepping(held)
 
     def settle(self) -> None:
@@ -123,7 +152,10 @@ class Checkpoints:
             if (parameter := ref()) is not None and print_of(parameter) == seen
         }
         record = dataclasses.replace(
-            pending.record, unfilled=len(wanted), whole=module is not None and id(module) in self.discovery.roots
+            pending.record,
+            unfilled=len(wanted),
+            whole=module is not None and id(module) in self.discovery.roots,
+            renamed=_renamed(wanted, pending.source),
         )
         found = renaming(wanted, pending.source)
         if module is None or found is None:
@@ -160,6 +192,13 @@ def renaming(wanted: dict[str, Print], source: dict[str, Print]) -> tuple[str, s
             if best is None or (len(names), -len(strip + add)) > (len(best[2]), -len(best[0] + best[1])):
                 best = strip, add, names
     return best
+
+
+def _renamed(wanted: dict[str, Print], source: dict[str, Print]) -> int:
+    """How many matrices are wanted, if those in the source have just their shapes, in the same order, in all."""
+    there = [seen for seen in source.values() if len(seen[0]) > 1]
+    alike = len(there) == len(wanted) and all(map(_another, wanted.values(), there))
+    return len(there) if alike and len({shape for shape, _ in there}) > 1 else 0
 
 
 def _another(one: Print, other: Print) -> bool:

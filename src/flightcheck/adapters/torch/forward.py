@@ -94,6 +94,8 @@ class Forward:
         """Told the output of every module below a root, on sampled rounds."""
         self.evaluated: Callable[[Root], None] = lambda root: None
         """Told the model at the first call of every evaluation phase."""
+        self.called: Callable[[nn.Module], None] = lambda module: None
+        """Told every model that is about to be called."""
         self.evaluating = False
         """The outermost call that runs now is of a model in eval mode, without gradients."""
         self.dropout_line: Location | None = None
@@ -193,6 +195,7 @@ class Forward:
     def _look(self, module: nn.Module, args: Any, kwargs: Any) -> tuple[Root, dict[str, Any], Location | None] | None:
         if next(module.parameters(), None) is None or self.discovery.unfinished(module):
             return None
+        self.called(module)
         root = self.discovery.root_of(module)
         grad = torch.is_grad_enabled()
         close = self.watch.learning or self.watch.sampled or not grad or root.call_location is None

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import torch
 
+from flightcheck.adapters.torch.alignment import Alignment
 from flightcheck.adapters.torch.axes import axes_of
 from flightcheck.adapters.torch.discovery import Discovery
 from flightcheck.adapters.torch.graph import behind_views
@@ -107,6 +108,7 @@ class Losses:
         operations.by_hand.found = self.entered
         self.last_inputs: Callable[[], list[tuple[str, weakref.ref[torch.Tensor]]]] = list
         """What the model was last called with."""
+        self.alignment = Alignment(watch)
 
     def called(self, function: str, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any) -> None:
         """A loss function returned."""
@@ -219,6 +221,7 @@ class Losses:
         given, made, target = call.prediction, call.made, call.target
         self._observed[index] += 1
         self.answered(index, target)
+        self.alignment.observed(index, target, self.last_inputs())
         function = self.sites[index].function
         if self._observed[index] <= _AXES_CALLS and (axis := _class_axis(function, given)) is not None:
             self._padding(index, target)

@@ -76,8 +76,8 @@ class TorchObserver:
         self.watch = watch = Watch(writer, self.lines)
         self.patches = Patches()
         self.discovery = Discovery(watch)
-        self.checkpoints = Checkpoints(watch, self.discovery)
         self.operations = Operations(watch, self.discovery)
+        self.checkpoints = Checkpoints(watch, self.discovery, self.operations)
         self.loose = LooseLeaves(watch, self.discovery)
         self.operations.gradient_read = self.loose.care
         self.losses = Losses(watch, self.discovery, self.operations)
@@ -127,6 +127,7 @@ class TorchObserver:
 
     def install(self) -> None:
         """Put every hook in. Call before the user's code is imported."""
+        self.forward.called = self.checkpoints.called
         wrappers.install(self)
         self.randomness.install(self.patches)
         self.operations.resume()
@@ -347,7 +348,9 @@ class TorchObserver:
         self.loaders.settle(self.discovery.files())
         self._save_records(final=True)
         self.randomness.save()
-        self.checkpoints.settle()
+        self.checkpoints.save()
+        sites = {s.index: s.location for s in self.losses.sites}
+        self.watch.guarded(self.losses.alignment.save)(self.discovery.files(), sites)
         self.stored_updates.save()
         self.moments.save()
         self.batchnorms.save()

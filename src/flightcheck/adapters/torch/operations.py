@@ -9,6 +9,7 @@ PyTorch look whether a mode is active, and would compute in another order).
 from __future__ import annotations
 
 import dataclasses
+import re
 import weakref
 from collections.abc import Callable, Sequence
 from typing import Any, Final
@@ -51,6 +52,7 @@ _IN_PLACE_FILLS: Final = {
     "fill_", "zero_", "copy_", "normal_", "uniform_", "trunc_normal_", "constant_", "zeros_", "ones_", "mul_", "div_",
     "xavier_uniform_", "xavier_normal_", "kaiming_uniform_", "kaiming_normal_", "orthogonal_", "eye_",
 }  # fmt: skip
+_DRAWS: Final = {n for n in _IN_PLACE_FILLS if re.search("normal|uniform|orthogonal", n)}
 _WALKED_PER_LINE: Final = 8
 """Passes of a line whose tensor is followed: a function may be called for several parts of a model."""
 _MOST_PADDINGS: Final = 8
@@ -83,6 +85,10 @@ class Operations(TorchFunctionMode):
         """Told the two sides of every comparison without gradients."""
         self.gradient_read: Callable[[torch.Tensor], None] = lambda tensor: None
         """Told the tensors whose ``grad`` is read."""
+        self.filled: Callable[[Any], None] | None = None
+        """While somebody asks for it: told the tensors that are filled with random numbers in place."""
+        self.looked: Callable[[str, Any, Any, Any], None] = lambda name, args, kwargs, result: None
+        """Told every operation that is looked at."""
         self.embedded = Embedded()
         self.cut_ids = CutIds()
         self.padded = PaddedOutputs()
@@ -119,7 +125,7 @@ class Operations(TorchFunctionMode):
         """Stop looking, but for losses written by hand where there are any to be seen."""
         self.everything = False
         self.cut_ids.clear()
-        if self.by_hand.wanted():
+        if self.filled is not None or self.by_hand.wanted():
             self.resume()
         else:
             self.suspend()
@@ -150,12 +156,15 @@ class Operations(TorchFunctionMode):
         result = func(*args, **(kwargs or {}))
         name = getattr(func, "__name__", "")
         of_loss = name in LOSS_OPERATIONS
-        if (of_loss or self.everything) and self.watch.mine() and not self.watch.busy:
+        drawn = self.filled if name in _DRAWS else None
+        if (of_loss or self.everything or drawn) and self.watch.mine() and not self.watch.busy:
             try:
                 if self.everything:
                     self._look(func, args, kwargs or {}, result)
                 if of_loss:
                     self.by_hand.look(name, args, kwargs or {}, result)
+                if drawn is not None:
+                    drawn(args[0] if args else (kwargs or {}).get("tensor"))
             except Exception as e:
                 self.watch.note_error("operations", e)
         return result
@@ -173,6 +182,7 @@ class Operations(TorchFunctionMode):
             self._attribute(getattr(getattr(func, "__self__", None), "__name__", ""), args[0], result)
             return
         self._writing(name, args, kwargs)
+        self.looked(name, args, kwargs, result)
         if name in _CUTS:
             self._cut(_CUTS[name], args[0] if args else None, result)
         elif not torch.is_grad_enabled() and isinstance(result, torch.Tensor) and result.is_floating_point():

@@ -35,6 +35,10 @@ class Held:
     pending: bool = False
     """A backward made gradients that no step has used yet."""
     backwards: int = 0
+    backwards_inside: int = 0
+    """Backward passes in the closure of the step that is made now."""
+    evaluations: int = 0
+    """Calls of the closure, as the optimizer itself counts them."""
     last: str = ""
     addresses: dict[int, int] = field(default_factory=dict)
     depth: int = 0
@@ -168,14 +172,14 @@ class Optimizers:
             if groups:
                 self.read.append((sum(len(g.get("params", ())) for g in groups), groups[0].get("lr"), location))
 
-    def gradients_are_clear(self, held: Held) -> bool:
-        """Every witness has no gradient, or one of zeros, or a tensor other than at the last step."""
+    def gradients_are_clear(self, held: Held, in_step: bool = False) -> bool:
+        """Every witness has no gradient, or zeros, or (outside of a step) another tensor than at the last one."""
         for ref in held.witnesses:
             parameter = ref()
             gradient = parameter.grad if parameter is not None else None
             if parameter is None or gradient is None:
                 continue
-            address = held.addresses.get(id(parameter))
+            address = held.addresses.get(id(parameter)) if not in_step else None
             if gradient.layout is not torch.strided or (address is not None and address != gradient.data_ptr()):
                 continue
             if gradient.is_cpu or self.watch.sampled:
@@ -184,6 +188,16 @@ class Optimizers:
             else:
                 return False
         return True
+
+    def evaluations(self, held: Held) -> int | None:
+        """How often the step that is over called its closure, where the optimizer counts it (LBFGS)."""
+        optimizer = held.optimizer()
+        states = list(optimizer.state.values())[:1] if optimizer is not None else []
+        count = states[0].get("func_evals") if states and isinstance(states[0], dict) else None
+        if not isinstance(count, int):
+            return None
+        before, held.evaluations = held.evaluations, count
+        return count - before
 
     def remember_addresses(self, held: Held) -> None:
         """Where the gradients lay at the step, to notice tensors put in their place."""

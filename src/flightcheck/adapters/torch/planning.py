@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from flightcheck.recording import provenance
+from flightcheck.recording.provenance.left_in_loop import left_in_loop
 from flightcheck.recording.records import Coverage, Plan
 
 if TYPE_CHECKING:
@@ -80,10 +81,12 @@ def plan_of(observer: TorchObserver) -> Plan:
     per_epoch = trained[0].length if trained else None
     if per_epoch is not None and accumulation > 1:
         per_epoch = -(-per_epoch // accumulation)
+    left = left_in_loop(backward.file, backward.line) if backward is not None else None
     return Plan(
         unit="step" if most else "backward",
         accumulation=max(1, accumulation),
         counted_steps=any(provenance.in_every_nth_round(s.file, s.line) for s in steps),
+        loop_left=observer.lines.of(*left) if left is not None else None,
         roots=roots,
         loss_sites=[s.index for s in losses],
         batch_source="loader" if trained else "inputs" if roots else "",

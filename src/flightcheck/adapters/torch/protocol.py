@@ -31,6 +31,12 @@ class Protocol:
         """Loss scale that the gradients carry now; None when they carry none."""
         self.unscaled: set[int] = set()
         self.skipped = False
+        self.in_step: list[Held] = []
+        """Optimizers whose closure runs now."""
+        self.again: list[int] = []
+        """Of these, those whose step has seen a backward before this one …"""
+        self.carried: list[int] = []
+        """… and those whose gradients of that one are still there."""
         self.backward_location: Location | None = None
         self.backward_sites: dict[Location | None, int] = {}
 
@@ -51,6 +57,16 @@ class Protocol:
         for held in self.optimizers.held:
             if not held.cleared and held.optimizer() is not None and self.optimizers.gradients_are_clear(held):
                 held.cleared = True
+        self._closures()
+
+    def _closures(self) -> None:
+        """Inside of a step that calls its closure again: are the gradients of the evaluation before still there?"""
+        self.in_step = [h for h in self.optimizers.held if h.depth and h.closure and h.optimizer() is not None]
+        self.again = [h.info.index for h in self.in_step if h.backwards_inside]
+        clear = self.optimizers.gradients_are_clear
+        self.carried = [h.info.index for h in self.in_step if h.backwards_inside and not clear(h, in_step=True)]
+        for held in self.in_step:
+            held.backwards_inside += 1
 
     def after_backward(self, location: Location | None, value: float | None, reached: list[int] | None, leaf: bool,
                        site: str) -> None:  # fmt: skip
@@ -71,15 +87,19 @@ class Protocol:
             None if reached is None
             else [h.info.index for h in self.optimizers.held if set(reached).intersection(h.indices)]
         )  # fmt: skip
+        closures: dict[str, Any] = {}
+        if self.in_step:
+            closures = {"in_step": [h.info.index for h in self.in_step], "again": self.again, "carried": self.carried}
         self.record(
             "backward", -1, location, value=value, leaf=leaf, site=site,
-            parameters=None if reached is None else len(reached), optimizers=optimizers,
+            parameters=None if reached is None else len(reached), optimizers=optimizers, **closures,
         )  # fmt: skip
 
     # -- optimizer ----------------------------------------------------------------------------------------------
 
     def before_step(self, held: Held, gradients: int, closure: bool) -> dict[str, Any]:
         """The facts about the gradients that a step is about to use."""
+        held.backwards_inside = 0
         fresh = held.cleared or self.optimizers.gradients_are_clear(held)
         return {
             "fresh": fresh,
@@ -92,6 +112,9 @@ class Protocol:
 
     def after_step(self, held: Held, location: Location | None, data: dict[str, Any]) -> None:
         """An optimizer stepped."""
+        if held.closure:
+            data |= {"backwards_inside": held.backwards_inside, "last_inside": held.last}
+            data["evaluations"] = self.optimizers.evaluations(held)
         self.record("step", held.info.index, location, **data)
         held.cleared = False
         held.pending = False

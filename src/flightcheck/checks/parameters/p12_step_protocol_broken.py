@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from flightcheck.checks.base import Check, Finding, NotApplicable, NotEnoughEvidence, Param, check
+from flightcheck.checks.parameters._closures import broken_closure
 from flightcheck.recording.records import Call, Location, OptimizerInfo
 from flightcheck.recording.run import Run
 from flightcheck.recording.signals import WEIGHT_NORM
@@ -27,7 +28,9 @@ class StepProtocolBroken(Check):
     ## What it checks
     The order of the calls of `zero_grad`, `backward` and `step` of each optimizer, and what its gradients were at each
     step: carried over from all rounds before, gone, or produced and never used; an optimizer that is constructed anew
-    over and over, so that its state is lost; micro-batches whose gradients are cleared before the step.
+    over and over, so that its state is lost; micro-batches whose gradients are cleared before the step; one backward
+    and one step behind the loop over the batches, for the last of them only. In a closure (LBFGS): gradients that are
+    added to those of the evaluation before, or cleared before the optimizer gets them.
     ## Why it matters
     Each of these trains something else than the loss, or nothing, and raises no error.
     ## How to fix
@@ -35,7 +38,7 @@ class StepProtocolBroken(Check):
     ## Source
     The most frequent silent bugs on the PyTorch forum (15 % are missed or misplaced training calls).
     ## Known false alarms
-    Closures (LBFGS), SAM and gradient penalties run two backward passes per step and clear in between, players of a
+    SAM and gradient penalties run two backward passes per step and clear in between, players of a
     GAN clear gradients that the other one left: none of these lacks a fresh gradient at its step. A weight that moves
     without its optimizer is an update by hand and is not reported.
     """
@@ -43,6 +46,7 @@ class StepProtocolBroken(Check):
     steps = Param(5, "a habit of the loop shows in five rounds, an exception for the first batch in one")
     always = Param(0.9, "of the rounds: once per epoch, or once per log, the loop may do something else")
     unused = Param(50, "backward passes that reach an optimizer before it steps: more than a critic's head start")
+    passes = Param(3, "steps, of which each follows a whole pass over the data: few are seen")
     restarts = Param(3, "a new optimizer per stage of a training is a design, one per few steps is not")
 
     def __call__(self, run: Run) -> Iterator[Finding]:
@@ -52,6 +56,7 @@ class StepProtocolBroken(Check):
         for optimizer in run.optimizers:
             if optimizer.closure:
                 watched += 1
+                yield from broken_closure(run, optimizer, int(self.steps.value), self.always.value)
                 continue
             steps = [
                 c for c in run.calls if c.kind == "step" and c.subject == optimizer.index and not c.data.get("closure")
@@ -63,6 +68,8 @@ class StepProtocolBroken(Check):
                     self._never_cleared(run, optimizer, steps)
                 )
                 found = found or list(self._micro_batches(run, optimizer, steps))
+            if len(steps) >= self.passes.value:
+                found = found or list(self._last_batch_only(run, optimizer, steps))
             found = found or list(self._restarted(run, optimizer))
             watched += bool(found)
             yield from found
@@ -116,7 +123,9 @@ class StepProtocolBroken(Check):
         wiped = self._wiped(run, optimizer)
         if len(empty) < self.always.value * len(later) or len(wiped) < self.always.value * len(empty):
             return
-        early = not steps[0].data.get("backwards", 1)
+        # An optimizer that nothing has called yet is not known at the first backward: that one is not counted.
+        begun = any(c.kind == "backward" and c.seq < steps[0].seq for c in run.calls)
+        early = not steps[0].data.get("backwards", 1) and not begun
         n, total = len(empty), len(later)
         line = steps[-1].location or optimizer.step_location if early else wiped[-1].location
         yield Finding(
@@ -143,7 +152,9 @@ class StepProtocolBroken(Check):
         lines = {c.location for c in backwards}
         wiped = self._wiped(run, optimizer)
         batches = max((x.batches for x in run.loaders if x.used_in_training), default=0)
-        if rounds < 3 or len(lines) != 1 or not wiped or batches < self.always.value * run.info.backwards:
+        counted = run.plan.counted_steps and rounds >= 2
+        by_batch = rounds >= 3 and batches >= self.always.value * run.info.backwards
+        if len(lines) != 1 or not wiped or not (counted or by_batch):
             return
         if run.info.backwards < self.always.value * len(backwards):
             return  # the number of batches is not comparable
@@ -156,6 +167,29 @@ class StepProtocolBroken(Check):
                 fix="Clear the gradients only after optimizer.step().",
                 patch="zero-grad",
             )
+
+    def _last_batch_only(self, run: Run, optimizer: OptimizerInfo, steps: list[Call]) -> Iterator[Finding]:
+        """One backward and one step stand behind the loop over the batches."""
+        loop, line = run.plan.loop_left, self._backward_line(run, optimizer)
+        if loop is None or line is None or line != run.plan.backward_location:
+            return
+        within = {c.seq: 0 for c in steps}
+        count = 0
+        for call in sorted(run.calls, key=lambda c: c.seq):
+            if call.kind == "forward" and call.data.get("grad"):
+                count += 1
+            elif call.seq in within:
+                within[call.seq], count = count, 0
+        batches = sorted(within.values())[len(within) // 2]
+        if batches < 2 or sum(n > 1 for n in within.values()) < self.always.value * len(within):
+            return
+        yield Finding(
+            f"backward and {optimizer.type}.step() stand behind the loop in line {loop.line}: of {batches} batches "
+            "only the last one counts, and each pass makes one step.",
+            location=line,
+            evidence={"batches_per_step": batches, "steps": len(steps), "loop": loop.line},
+            fix="Move zero_grad, backward and step into the loop over the batches.",
+        )
 
     def _never_stepped(self, run: Run, optimizer: OptimizerInfo) -> Iterator[Finding]:
         seen = [c for c in run.calls if c.kind == "backward" and c.data.get("optimizers") is not None]

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from flightcheck.checks.base import Check, Finding, NotApplicable, NotEnoughEvidence, Param, check
 from flightcheck.recording.run import Run
-from flightcheck.recording.states import StateLoad
+from flightcheck.recording.states import LostWeights, StateLoad
 
 
 @check(
@@ -19,28 +19,44 @@ from flightcheck.recording.states import StateLoad
     patch="load:match",
 )
 class CheckpointNotLoaded(Check):
-    """A checkpoint is loaded, but its names do not fit the model's: the weights stay at their random start.
+    """A checkpoint is loaded, and its weights are not in the model that is used.
 
     ## What it checks
     Every call of `load_state_dict`: weight matrices that are the same before it, after it and at the first step, while
     the state (or the file it was filtered from) holds tensors of just these shapes under another prefix (`module.`,
-    `model.`, `_orig_mod.`); or a state of which not a single name fits a whole model.
+    `model.`, `_orig_mod.`); a state of which not a single name fits a whole model, or hardly one while its shapes are
+    the model's, in their order.
+
+    What became of the weights until the model is first called: drawn anew by an initialization that runs after the
+    load; left in a model that is used no more, while another one of its class is built and trained; or written into
+    the dictionary that `state_dict()` returned, which is never loaded.
     ## Why it matters
     With `strict=False`, or a filter for known names, PyTorch says nothing: a fine-tuning starts from random weights and
     ends far below what the checkpoint can do.
     ## How to fix
-    `{k.removeprefix("module."): v for k, v in state.items()}`; look at the result's `missing_keys`.
+    `{k.removeprefix("module."): v for k, v in state.items()}`; look at the result's `missing_keys`. Initialize first,
+    then load, into the model that is trained; a state that was changed has to be given to `load_state_dict`.
     ## Source
     moco-v3, MONAILabel and simple-HRNet issues on partly loaded weights; PyTorch, Saving and loading models.
     ## Known false alarms
     New heads and adapters have no counterpart in the state and are not counted; nor are weights that a later load or a
-    copy by hand fills before the first step. A single renamed layer is not reported.
+    copy by hand fills before the first step. A single renamed layer is not reported. Layers near the output that are
+    drawn anew on purpose (a head, the last blocks) are not reported, nor is a model that was evaluated before its
+    weights were drawn anew (the next fold, a run from scratch).
     """
 
     share = Param(0.01, "of the elements of the module's matrices: less than any layer that matters")
 
+    few = Param(0.1, "of the names in the state fit: by chance, a `bias` or a `head.weight` does")
+    near_input = Param(0.34, "of the matrices, in the model's order: new heads and last blocks begin later")
+    anew = Param(0.5, "of what was loaded: less may be drawn anew by design")
+
     def __call__(self, run: Run) -> Iterator[Finding]:
         loads = [s for s in run.state_loads if s.matrices]
+        lost = list(filter(None, map(self._lost, run.lost_weights)))
+        yield from lost
+        if not loads and lost:
+            return
         if not loads:
             raise NotApplicable("no state was loaded into a module with weights")
         if not run.info.steps and not run.info.backwards:
@@ -48,6 +64,8 @@ class CheckpointNotLoaded(Check):
         for load in loads:
             if load.misnamed and load.misnamed_share >= self.share.value:
                 yield self._misnamed(load)
+            elif load.renamed and load.matched <= self.few.value * load.given and load.whole:
+                yield self._renamed(load)
             elif self._nothing_fits(load) and not self._meant_for_another(load, loads):
                 yield Finding(
                     f"None of the {load.given} names in the state fits {load.type}: all its {load.matrices} weight "
@@ -65,6 +83,55 @@ class CheckpointNotLoaded(Check):
     def _meant_for_another(load: StateLoad, loads: list[StateLoad]) -> bool:
         """The same line loads several modules, and fits one of them."""
         return any(o.matched for o in loads if o.location == load.location)
+
+    @staticmethod
+    def _renamed(load: StateLoad) -> Finding:
+        return Finding(
+            f"{load.renamed} of {load.matrices} weight matrices of {load.type} keep their random values: only "
+            f"{load.matched} of the {load.given} names in the state fit, although its matrices have just their shapes.",
+            location=load.location,
+            evidence={"given": load.given, "matched": load.matched, "renamed": load.renamed},
+            onset_step=load.step,
+            fix="Give each tensor of the state the name that the model has for it, and load with strict=True.",
+        )
+
+    def _lost(self, lost: LostWeights) -> Finding | None:
+        where = f" in line {lost.lost_location.line}" if lost.lost_location else ""
+        evidence = {"kind": lost.kind, "matrices": lost.matrices, "lost": lost.lost, "share": lost.share}
+        if lost.kind == "overwritten":
+            early = lost.first < max(1.0, self.near_input.value * lost.matrices)
+            if lost.lost < 2 or not early or lost.share < self.anew.value:
+                return None
+            load = f" in line {lost.location.line}" if lost.location else ""
+            return Finding(
+                f"{lost.lost} of the {lost.matrices} weight matrices of {lost.type} ({lost.share:.0%} of its weights) "
+                f"that were loaded{load} are filled with random numbers{where}, before the model is first used.",
+                location=lost.lost_location or lost.location,
+                evidence=evidence,
+                onset_step=lost.step,
+                fix="Initialize the model first, and load the weights after it.",
+                patch="load:late",
+            )
+        if lost.kind == "left-behind":
+            return Finding(
+                f"The {lost.type} that is loaded here is never used: another {lost.type}, built{where}, is trained, "
+                "and starts with random weights.",
+                location=lost.location,
+                evidence=evidence,
+                onset_step=lost.step,
+                fix="Load the state into the model that is trained, or build that around the one that was loaded.",
+                patch="load:late",
+            )
+        call = f"{lost.type}.state_dict()" + (f" in line {lost.location.line}" if lost.location else "")
+        return Finding(
+            f"This changes the dictionary that {call} returned, and not the model: nothing loads it, and the "
+            f"{lost.matrices} weight matrices keep their values.",
+            location=lost.lost_location or lost.location,
+            evidence=evidence,
+            onset_step=lost.step,
+            fix="Give the changed dictionary to load_state_dict.",
+            patch="load:late",
+        )
 
     @staticmethod
     def _misnamed(load: StateLoad) -> Finding:

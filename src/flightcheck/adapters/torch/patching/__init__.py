@@ -19,6 +19,7 @@ from flightcheck.adapters.torch.patching import (
     judging,
     layouts,
     loading,
+    loading_late,
     losses,
     masks,
     modules,
@@ -65,6 +66,14 @@ def _loss(boundaries: Boundaries, patch: Patch) -> None:
     by_name.get(patch.value.partition("=")[0], losses.swap)(boundaries, patch)
 
 
+def _load(boundaries: Boundaries, patch: Patch) -> None:
+    (loading_late.late if patch.value == "late" else loading.load)(boundaries, patch)
+
+
+def _zero_grad(boundaries: Boundaries, patch: Patch) -> None:
+    (protocol.zero_grad_in_closures if patch.value == "closure" else protocol.zero_grad)(boundaries, patch)
+
+
 INSTALLERS: Final[dict[str, Callable[[Boundaries, Patch], None]]] = {
     "lr": steps.learning_rate,
     "optimizer": steps.optimizer,
@@ -88,7 +97,7 @@ INSTALLERS: Final[dict[str, Callable[[Boundaries, Patch], None]]] = {
     "reinit": modules.reinitialize,
     "precision": precision.precision,
     "epsilon": steps.epsilon,
-    "zero-grad": protocol.zero_grad,
+    "zero-grad": _zero_grad,
     "step": protocol.step,
     "keep-state": protocol.keep_state,
     "add-parameters": steps.add_parameters,
@@ -104,7 +113,7 @@ INSTALLERS: Final[dict[str, Callable[[Boundaries, Patch], None]]] = {
     "probe": _probe,
     "accumulate": accumulation.accumulate,
     "loader": iterators.continued,
-    "load": loading.load,
+    "load": _load,
     "score": judging.score,
 }
 

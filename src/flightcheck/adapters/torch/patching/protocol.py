@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from typing import Any
 
+import torch
 from torch import nn
 from torch.optim import Optimizer
 
@@ -35,6 +36,40 @@ def zero_grad(b: Boundaries, patch: Patch) -> None:
         return zero
 
     b.around_step(after=after)
+    b.observer.patches.replace(Optimizer, "zero_grad", make)
+    b.observer.patches.replace(nn.Module, "zero_grad", make)
+
+
+def zero_grad_in_closures(b: Boundaries, patch: Patch) -> None:
+    """``zero-grad:closure``: each backward in a step's closure begins without gradients, and the step gets its own."""
+    watch, optimizers = b.observer.watch, b.observer.optimizers
+
+    def backward(original: Any) -> Any:
+        @functools.wraps(original)
+        def run(*args: Any, **kwargs: Any) -> Any:
+            inside = [h.optimizer() for h in optimizers.held if h.depth] if watch.mine() else []
+            for optimizer in inside:
+                if optimizer is not None:
+                    _clear(optimizer)
+            return original(*args, **kwargs)
+
+        return run
+
+    def make(original: Any) -> Any:
+        @functools.wraps(original)
+        def zero(self: Any, *args: Any, **kwargs: Any) -> Any:
+            if watch.mine() and any(h.depth for h in optimizers.held) and _waiting(self):
+                b.acted(patch)
+                return None
+            return original(self, *args, **kwargs)
+
+        return zero
+
+    def before(optimizer: Optimizer) -> None:
+        b.acted(patch)
+
+    b.around_step(before=before)
+    b.observer.patches.replace(torch.autograd, "backward", backward)
     b.observer.patches.replace(Optimizer, "zero_grad", make)
     b.observer.patches.replace(nn.Module, "zero_grad", make)
 

@@ -24,6 +24,7 @@ def modules(o: TorchObserver) -> None:
     note = o.watch.guarded(o.discovery.constructed)
     loaded, before_load = o.watch.guarded(o.discovery.load), o.watch.guarded(o.checkpoints.before_load)
     after_load = o.watch.guarded(o.checkpoints.after_load)
+    lost = o.watch.guarded(o.checkpoints.weights.loaded)
 
     def construct(original: Any) -> Any:
         @functools.wraps(original)
@@ -44,6 +45,7 @@ def modules(o: TorchObserver) -> None:
             result = original(self, *args, **kwargs)
             state = args[0] if args else kwargs.get("state_dict", {})
             loaded(self, state)
+            lost(self, state)
             after_load(self, state, bool(args[1] if len(args) > 1 else kwargs.get("strict", True)), before or {})
             return result
 

@@ -1,0 +1,63 @@
+"""D17: images are turned over, and their masks are not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from flightcheck.checks.base import Check, Finding, NotApplicable, NotEnoughEvidence, Param, check
+from flightcheck.recording.run import Run
+
+
+@check(
+    "D17",
+    "augmentation-breaks-label",
+    severity="error",
+    evidence="T",
+    needs=("alignments",),
+    fix="Give image and mask to the same transform, with one random decision for both.",
+)
+class AugmentationBreaksLabel(Check):
+    """An augmentation turns images over and leaves their masks as they were, or the other way round.
+
+    ## What it checks
+    Targets that are as large as the input (masks, maps), of the first training calls. A linear fit over all examples
+    tells what the image around a place says of the target there. Examples whose target agrees with that as it is are
+    held against those whose target agrees only after a flip or a quarter turn.
+    ## Why it matters
+    Half of the examples then teach something else than the other half; the model predicts a blur of both, and the loss
+    stays far above what it could be.
+    ## How to fix
+    Draw the random number once, and flip both (`torchvision.transforms.v2` and albumentations take image and mask
+    together).
+    ## Source
+    Karpathy, A Recipe for Training Neural Networks ("flip the image but not the label"); PyTorch forum, segmentation
+    transforms.
+    ## Known false alarms
+    None known. Only masks and maps are looked at: boxes, key points and classes that an augmentation changes (a
+    turned 6) are not, nor are crops, shifts and small rotations of the image alone.
+    """
+
+    moved = Param(0.15, "of the examples: an augmentation turns a tenth of them at least, and half as a rule")
+    aligned = Param(0.15, "of the examples lie as they are: without them the target is meant to be turned")
+    decided = Param(0.6, "of the examples are one or the other: else the image says too little of its target")
+    examples = Param(16, "a handful may agree with anything")
+
+    def __call__(self, run: Run) -> Iterator[Finding]:
+        if not run.alignments:
+            raise NotApplicable("no target was as large as its input, or too few examples were seen")
+        told = [a for a in run.alignments if a.examples >= self.examples.value]
+        if not told:
+            raise NotEnoughEvidence(f"fewer than {self.examples.value:.0f} examples with such a target")
+        for a in told:
+            turned = sum(a.moved.values())
+            if turned < self.moved.value * a.examples or a.aligned < self.aligned.value * a.examples:
+                continue
+            if turned + a.aligned < self.decided.value * a.examples:
+                continue
+            how = max(a.moved, key=lambda k: a.moved[k])
+            yield Finding(
+                f"Of {a.examples} training examples {a.aligned} have a target that lies over the image, and {turned} "
+                f"one that fits it only when turned over (mostly {how}): images are augmented without their targets.",
+                location=a.location,
+                evidence={"examples": a.examples, "aligned": a.aligned, **a.moved},
+            )

@@ -1,0 +1,135 @@
+"""P27: averaged weights that do not follow the model, or are the model's own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from flightcheck.checks.base import Check, Finding, NotApplicable, NotEnoughEvidence, Param, check
+from flightcheck.recording.averages import WeightAverage
+from flightcheck.recording.run import Run
+
+
+@check(
+    "P27",
+    "ema-or-averaging-wrong",
+    severity="error",
+    evidence="X",
+    needs=("weight_averages",),
+    fix="Update the average after each optimizer.step(), from a copy of its own, with 1 / (1 - decay) well below the "
+    "number of steps.",
+)
+class EmaOrAveragingWrong(Check):
+    """A moving average of the weights never moves, lags behind the whole training, or is no copy.
+
+    ## What it checks
+    Copies of trained weights that no optimizer holds (`copy.deepcopy(model)`, `AveragedModel`, a dictionary of clones),
+    found when they are made. Between two steps a moving average goes the same share of the way to the weights in every
+    element; by that its updates are known, however they are written: how large they are, how often they come, and how
+    much is left of the values with which it began.
+
+    Reported are: an average that lies in the memory of the weights; one that never changes, where the line that is to
+    update it changes a mere name or stands in a function that nothing calls; one that keeps most of its first values
+    through the whole planned training; one that is kept in 16 bits, so that its updates are lost in rounding.
+    ## Why it matters
+    What is evaluated or saved in the end is the average: weights of the beginning, or the last ones under another name.
+    ## How to fix
+    `slow.lerp_(fast, 1 - decay)` in place, under `no_grad`, after each step, on a `deepcopy` or on clones in float32;
+    a decay that rises from small values, or a smaller one, where steps are few.
+    ## Source
+    Izmailov et al. 2018 (averaging); Tarvainen and Valpola 2017 (a decay that suits the number of steps);
+    timm's ModelEma and PyTorch's swa_utils.
+    ## Known false alarms
+    Teachers and target networks that are called in the training steps may lag on purpose and are not judged by how
+    much is left. A copy that never changes is not reported by itself: it may be a reference. Averages that are
+    new tensors at each update are not followed.
+    """
+
+    steps = Param(20, "an average that is updated once per epoch, after a delay, or every tenth step has begun by then")
+    left = Param(0.5, "of the first values at the end: more of the beginning than of the training")
+    stalled = Param(0.5, "of the elements in most updates: rounding has the last word")
+
+    def __call__(self, run: Run) -> Iterator[Finding]:
+        averages = run.weight_averages
+        if not averages:
+            raise NotApplicable("no copy of trained weights is kept beside them")
+        long = [a for a in averages if a.shares_memory or a.rounds >= self.steps.value]
+        if not long:
+            raise NotEnoughEvidence(f"fewer than {self.steps.value:.0f} steps")
+        moving = any(a.updates or a.other_changes for a in averages)
+        for average in long:
+            if average.shares_memory:
+                yield self._no_copy(average)
+            elif average.stalled is not None and average.stalled >= self.stalled.value:
+                yield self._rounded(average)
+            elif not average.updates and not average.other_changes and not moving:
+                yield from self._never_updated(average)
+            elif average.updates and average.used != "training":
+                yield from self._lagging(run, average)
+
+    @staticmethod
+    def _no_copy(average: WeightAverage) -> Finding:
+        return Finding(
+            "The average that is updated here lies in the memory of the weights that are trained: it is no copy, and "
+            "averages nothing.",
+            location=average.location,
+            evidence={"updates": average.updates},
+            fix="Begin the average with clones: {name: p.detach().clone() for name, p in model.named_parameters()}.",
+        )
+
+    @staticmethod
+    def _rounded(average: WeightAverage) -> Finding:
+        return Finding(
+            f"The averaged weights are kept in {average.dtype}: an update leaves {average.stalled:.0%} of the elements "
+            "as they are, because what it adds is less than their rounding.",
+            location=average.location,
+            evidence={"stalled": average.stalled, "updates": average.updates},
+            fix="Keep the average in float32.",
+        )
+
+    @staticmethod
+    def _never_updated(average: WeightAverage) -> Iterator[Finding]:
+        line = average.idle_update
+        if line is None:
+            return
+        told = (
+            "this gives a name of the loop another value, and leaves the tensor as it was"
+            if average.rebound
+            else "nothing calls the function that updates it"
+        )
+        made = f" made in line {average.location.line}" if average.location else ""
+        yield Finding(
+            f"The copy of the weights{made} never changed in {average.rounds} steps: {told}.",
+            location=line,
+            evidence={"rounds": average.rounds, "rebound": average.rebound},
+            fix="slow.mul_(decay).add_(fast, alpha=1 - decay), in place and under no_grad."
+            if average.rebound
+            else "Update the average after each optimizer.step().",
+        )
+
+    def _lagging(self, run: Run, average: WeightAverage) -> Iterator[Finding]:
+        steady = average.weights and max(average.weights) - min(average.weights) <= 0.05 * max(average.weights)
+        if not steady:
+            return
+        weight, ahead = average.weights[-1], 0.0
+        over = run.info.ended == "finished"
+        if not over:
+            epochs, length = run.plan.epochs, run.plan.steps_per_epoch
+            planned = run.plan.rounds or (epochs * length if epochs and length else None)
+            if planned is None or (average.gap is None and average.rounds < 3 * self.steps.value):
+                return
+            ahead = max(0.0, planned - average.last_update - 1) / (average.gap or average.rounds)
+        left = average.left * (1.0 - weight) ** ahead
+        if left < self.left.value:
+            return
+        made = f" (line {average.location.line})" if average.location and average.update_location else ""
+        every = f"every {average.gap:.0f} steps" if average.gap and average.gap > 1 else "after each step"
+        yield Finding(
+            f"The averaged weights go {weight:.2g} of the way to the model's, {every}: at the end of the training "
+            f"{left:.0%} of them {'are' if over else 'will be'} the values with which they began{made}.",
+            location=average.update_location or average.location,
+            evidence={"weight": weight, "gap": average.gap, "left": left, "zeros": average.zeros},
+            severity=None if average.used == "evaluation" or over else "warn",
+            fix="Update the average after each step."
+            if average.gap and average.gap > 1
+            else "Take a smaller decay, or one that rises with the steps: min(decay, (1 + step) / (10 + step)).",
+        )

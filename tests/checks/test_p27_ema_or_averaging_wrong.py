@@ -1,0 +1,176 @@
+"""P27 ema-or-averaging-wrong: averages that lag, stand still, or are no copies."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+import flightcheck
+from flightcheck.recording.averages import WeightAverage
+from flightcheck.recording.provenance.averages import rebound_average, unused_update, updates
+from flightcheck.recording.records import Location, Plan
+from flightcheck.testing import run_of, verdict_of
+
+LINE = Location("train.py", 20)
+GOOD = WeightAverage(
+    0, LINE, rounds=100, updates=99, left=0.37, weights=[0.01] * 8, gap=1.0, first_update=1, last_update=99
+)
+SLOW = replace(GOOD, weights=[1e-4] * 8, left=0.99, used="evaluation")
+
+
+def status(*records: Any, **info: Any) -> str:
+    return verdict_of("P27", run_of(*records, steps=100, **info)).status
+
+
+def test_an_average_that_keeps_its_first_values_fails() -> None:
+    assert status(SLOW, Plan(rounds=1000)) == "fail"
+    assert status(SLOW, ended="finished") == "fail"
+    once = replace(GOOD, updates=4, gap=20.0, weights=[0.01] * 4, left=0.96)
+    (finding,) = verdict_of("P27", run_of(once, Plan(rounds=1000), steps=100)).findings
+    assert finding.severity == "warn" and "every 20 steps" in finding.message
+
+
+def test_averages_that_follow_pass() -> None:
+    assert status(GOOD, Plan(rounds=1000)) == "pass"
+    assert status(SLOW, Plan(rounds=100_000)) == "pass"
+    assert status(SLOW) == "pass", "how long the training will be is not known"
+    assert status(replace(SLOW, used="training"), Plan(rounds=1000)) == "pass", "a teacher may lag"
+    rising = replace(SLOW, weights=[0.5, 0.4, 0.3])
+    assert status(rising, Plan(rounds=1000)) == "pass"
+
+
+def test_no_copies_and_rounding_fail() -> None:
+    assert status(replace(GOOD, shares_memory=True, rounds=0)) == "fail"
+    assert status(replace(GOOD, dtype="bfloat16", stalled=0.9)) == "fail"
+    assert status(replace(GOOD, dtype="bfloat16", stalled=0.1, weights=[])) == "pass"
+
+
+def test_a_copy_that_stands_still_fails_only_where_an_update_is_meant() -> None:
+    still = WeightAverage(0, LINE, rounds=100)
+    assert status(still) == "pass"
+    assert status(replace(still, idle_update=Location("train.py", 9))) == "fail"
+    assert status(replace(still, idle_update=Location("train.py", 9)), replace(GOOD, index=1)) == "pass"
+
+
+def test_too_early_or_nothing_to_see() -> None:
+    assert status() == "skipped"
+    assert status(replace(GOOD, rounds=5)) == "inconclusive"
+
+
+Update = Callable[[nn.Module, Any], None]
+
+
+def recorded(folder: Path, make: Callable[[nn.Module], Any], update: Update, every: int = 1) -> list[WeightAverage]:
+    with flightcheck.watch(runs_dir=folder, report=False) as watched:
+        torch.manual_seed(0)
+        model = nn.Sequential(nn.Linear(6, 12), nn.BatchNorm1d(12), nn.ReLU(), nn.Linear(12, 3))
+        kept = make(model)
+        optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
+        for step in range(40):
+            loss = nn.functional.cross_entropy(model(torch.randn(16, 6)), torch.randint(0, 3, (16,)))
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            if step % every == every - 1:
+                with torch.no_grad():
+                    update(model, kept)
+    assert watched.run is not None and watched.run.coverage.blind == []
+    return watched.run.weight_averages
+
+
+def lerp(model: nn.Module, kept: nn.Module) -> None:
+    for slow, fast in zip(kept.parameters(), model.parameters()):
+        slow.lerp_(fast, 0.1)
+
+
+def mul_add(model: nn.Module, kept: nn.Module) -> None:
+    for slow, fast in zip(kept.parameters(), model.parameters()):
+        slow.data.mul_(0.9).add_(fast.data, alpha=0.1)
+
+
+def in_dictionary(model: nn.Module, kept: dict[str, torch.Tensor]) -> None:
+    for name, fast in model.named_parameters():
+        kept[name].copy_(0.9 * kept[name] + (1 - 0.9) * fast)
+
+
+def clones(model: nn.Module) -> dict[str, torch.Tensor]:
+    return {k: v.detach().clone() for k, v in model.named_parameters()}
+
+
+@pytest.mark.parametrize(
+    ("make", "update"),
+    [
+        (copy.deepcopy, lerp),
+        (copy.deepcopy, mul_add),
+        (clones, in_dictionary),
+        (lambda m: AveragedModel(m, multi_avg_fn=get_ema_multi_avg_fn(0.9)), lambda m, kept: kept.update_parameters(m)),
+    ],
+)
+@pytest.mark.parametrize("every", [1, 10])
+def test_updates_are_known_by_their_numbers(tmp_path: Path, make: Any, update: Update, every: int) -> None:
+    (found,) = recorded(tmp_path, make, update, every)
+    assert found.updates + found.other_changes >= 39 // every - 1
+    assert found.weights[-1] == pytest.approx(0.1, rel=1e-3)
+    assert found.gap == every
+
+
+def test_a_tiny_share_is_measured_in_spite_of_rounding(tmp_path: Path) -> None:
+    def update(model: nn.Module, kept: nn.Module) -> None:
+        for slow, fast in zip(kept.parameters(), model.parameters()):
+            slow.lerp_(fast, 1e-4)
+
+    (found,) = recorded(tmp_path, copy.deepcopy, update)
+    assert found.updates >= 35 and found.weights[-1] == pytest.approx(1e-4, rel=0.05) and found.left > 0.99
+
+
+def test_zeros_and_16_bits_are_known(tmp_path: Path) -> None:
+    (found,) = recorded(tmp_path, lambda m: {k: torch.zeros_like(v) for k, v in m.named_parameters()}, in_dictionary)
+    assert found.zeros and found.updates > 30
+
+    def update(model: nn.Module, kept: dict[str, torch.Tensor]) -> None:
+        for name, fast in model.named_parameters():
+            kept[name].lerp_(fast.bfloat16(), 0.001)
+
+    (found,) = recorded(tmp_path, lambda m: {k: v.detach().bfloat16() for k, v in m.named_parameters()}, update)
+    assert found.stalled is not None and found.stalled > 0.9
+
+
+def test_an_average_in_the_memory_of_the_weights_is_seen(tmp_path: Path) -> None:
+    def update(model: nn.Module, kept: dict[str, torch.Tensor]) -> None:
+        for name, fast in model.named_parameters():
+            kept[name].mul_(0.9).add_(fast, alpha=1 - 0.9)
+
+    found = recorded(tmp_path, lambda m: {k: v.detach() for k, v in m.named_parameters()}, update)
+    assert [f.shares_memory for f in found] == [True]
+
+    def decay(model: nn.Module, kept: object) -> None:
+        for p in model.parameters():
+            p.data.add_(p.data, alpha=-0.01)
+
+    assert recorded(tmp_path, lambda m: None, decay) == []
+
+
+def test_lines_that_change_nothing(tmp_path: Path) -> None:
+    file = tmp_path / "train.py"
+    file.write_text(
+        "for slow, fast in zip(a, b):\n    slow = 0.9 * slow + (1 - 0.9) * fast\n"
+        "class Average:\n    def update(self):\n        self.slow.lerp_(self.fast, 0.1)\n"
+    )
+    assert rebound_average(str(file)) == (str(file), 2)
+    assert unused_update(str(file)) == (str(file), 4)
+    assert updates(str(file)) == [(str(file), 5)]
+    file.write_text(
+        "for slow, fast in zip(a, b):\n    new = 0.9 * slow + (1 - 0.9) * fast\n    slow.copy_(new)\n"
+        "for slow, fast in zip(a, b):\n    slow = 0.9 * slow + (1 - 0.9) * fast\n    kept.append(slow)\n"
+        "class Average:\n    def update(self):\n        self.slow.lerp_(self.fast, 0.1)\naverage.update()\n"
+    )
+    assert rebound_average(str(file)) is None
+    assert unused_update(str(file)) is None
