@@ -1,4 +1,4 @@
-"""Takes secrets out of what is recorded of a command line."""
+"""Takes secrets out of what is recorded: of command lines, and of source code."""
 
 from __future__ import annotations
 
@@ -15,6 +15,13 @@ _TOKEN: Final = re.compile(
     r"|eyJ[\w-]{10,}\.[\w-]{10,}\.[\w-]*|[0-9a-f]{40})$"
 )
 """Access tokens of known services, JSON web tokens, and 40 hexadecimal digits (an API key of wandb, say)."""
+_TOKEN_INSIDE: Final = re.compile(rf"(?<![\w-])(?:{_TOKEN.pattern[1:-1]})(?![\w-])")
+_SECRET_VALUE: Final = re.compile(
+    r"""(?P<before>(?:\b|_)(?:api[-_]?key|access[-_]?key|key|token|secret|password|passwd|pwd|credentials?|auth)s?["']?\]?"""
+    r"""\s*[=:]\s*(?P<quote>["']))[\w./+=-]{8,}(?P=quote)""",
+    re.IGNORECASE,
+)
+"""A text of eight characters or more, without spaces, that is given to a name of a secret."""
 _URL_PASSWORD: Final = re.compile(r"(?<=://)([^/@\s:]+):[^/@\s]+(?=@)")
 
 
@@ -34,3 +41,9 @@ def redacted(arguments: Sequence[str]) -> list[str]:
             result.append(_URL_PASSWORD.sub(rf"\1:{HIDDEN}", argument))
         hide_next = argument.startswith("-") and not equals and bool(_SECRET_NAME.search(argument.lstrip("-")))
     return result
+
+
+def redacted_text(text: str) -> str:
+    """A text, of source code for example, with the values of secrets replaced; every line keeps its place."""
+    text = _TOKEN_INSIDE.sub(HIDDEN, _URL_PASSWORD.sub(rf"\1:{HIDDEN}", text))
+    return _SECRET_VALUE.sub(rf"\g<before>{HIDDEN}\g<quote>", text)

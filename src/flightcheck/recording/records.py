@@ -326,6 +326,8 @@ class Seeding:
     torch_after_model: bool = False
     location: Location | None = None
     first_model_location: Location | None = None
+    values: dict[str, int] = field(default_factory=dict)
+    """The number with which each was seeded first."""
 
 
 @dataclass(frozen=True)
@@ -361,8 +363,7 @@ RECORDS: dict[str, type[Any]] = {
     for c in (
         ModuleInfo, RootInfo, ParameterInfo, OptimizerInfo, SchedulerInfo, LoaderInfo, Call,
         GraphCut, Broadcast, NonFinite, Seeding, Plan, RunInfo, Coverage, Experiment,
-        TrialInfo, Probe,
-        DatasetInfo, FeatureTable, Confusion,
+        TrialInfo, Probe, DatasetInfo, FeatureTable, Confusion,
     )
 }  # fmt: skip
 

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from flightcheck.recording import store
 from flightcheck.recording.attention import AttentionMask
 from flightcheck.recording.batches import Batch, Evaluation, IdRanks
+from flightcheck.recording.digests import DataDigest
 from flightcheck.recording.experiments import Experiment, Probe, TrialInfo
 from flightcheck.recording.inputs import Confusion, DatasetInfo, FeatureTable
 from flightcheck.recording.layouts import Reshape
@@ -128,6 +129,10 @@ class Run:
     def _all(self, cls: type[T]) -> list[T]:
         return self.records.get(cls.__name__, [])
 
+    def recorded(self, cls: type[T]) -> list[T]:
+        """All records of a kind that has no attribute of its own here."""
+        return self._all(cls)
+
     def _one(self, cls: type[T], default: T) -> T:
         found = self._all(cls)
         return found[0] if found else default
@@ -155,6 +160,10 @@ class Run:
     @cached_property
     def environment(self) -> Environment | None:
         return found[0] if (found := self._all(Environment)) else None
+
+    @property
+    def data_digests(self) -> list[DataDigest]:
+        return self._all(DataDigest)
 
     @property
     def comparisons(self) -> list[Comparison]:
