@@ -29,6 +29,7 @@ from flightcheck.recording.surroundings import SourceFile
 from flightcheck.redaction import redacted
 from flightcheck.tracking.code import packages, source_files, user_modules
 from flightcheck.tracking.environment import environment_of
+from flightcheck.tracking.summary import write_summary
 
 if TYPE_CHECKING:
     from flightcheck.adapters.torch import TorchObserver
@@ -110,6 +111,9 @@ def watch(*, budget: float = DEFAULT_BUDGET, runs_dir: Path | str = DEFAULT_RUNS
         close_run(writer, final_info(info, observer, seconds, ended))
         watched.run = Run.open(watched.run_folder)
         watched.diagnosis = diagnose(watched.run, run_checks(watched.run, select, ignore))
+        with untouched():
+            part = bool(select or ignore)
+            write_summary(watched.run, diagnose(watched.run, run_checks(watched.run)) if part else watched.diagnosis)
         if report:
             with untouched():  # importing rich draws random numbers
                 from flightcheck.report.terminal import console_for, print_report

@@ -18,10 +18,11 @@ COMMANDS: Final = {
     "check": "watch the first steps of a training script, then name what is wrong with it",
     "run": "watch the whole training; the report comes at the end, also after a crash",
     "show": "print the report of a recorded run again",
+    "runs": "list the recorded runs: filter them by a condition, sort them",
     "list": "list all checks",
     "explain": "explain one check in full: criterion, reasons, fix, sources, thresholds",
 }
-READERS: Final = ("show", "list", "explain")
+READERS: Final = ("show", "runs", "list", "explain")
 """Commands that own stdout; in the others it is the script's."""
 USAGE_ERROR: Final = 2
 
@@ -49,13 +50,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _main(arguments: list[str]) -> int:
-    top = _top_parser()
     if not arguments:
-        top.print_help(sys.stderr)
+        _top_parser().print_help(sys.stderr)
         return USAGE_ERROR
     if arguments[0].startswith("-"):
         try:
-            top.parse_args(arguments[:1])
+            _top_parser().parse_args(arguments[:1])
         except SystemExit as e:  # --help and --version
             return int(e.code or 0)
     name, *rest = arguments

@@ -43,9 +43,11 @@ def main(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
     from flightcheck.diagnosis.engine import diagnose
     from flightcheck.recording.run import Run
     from flightcheck.report.terminal import console_for, print_report
+    from flightcheck.tracking.summary import write_summary
 
     run = Run.open(find_run(args.run, args.runs_dir))
     diagnosis = diagnose(run, run_checks(run))
+    write_summary(run, diagnosis)
     if args.json is None and args.sarif is None:
         print_report(run, diagnosis, console_for(sys.stdout), everything=args.all)
     write_reports(run, diagnosis, args.json, args.sarif)
