@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import torch
 
@@ -21,6 +21,8 @@ PASSES_ON: Final = {
     "reshape", "flatten", "unsqueeze", "squeeze", "div", "__truediv__", "pin_memory", "requires_grad_",
 }  # fmt: skip
 """Operations on picked rows after which they are still those rows."""
+Columns: TypeAlias = dict[str, torch.Tensor]
+
 _ROUNDS: Final = 8
 """Rounds in which the tensors that batches come from must recur."""
 _MOST_LINKS: Final = 4
@@ -39,8 +41,8 @@ class Tables:
         """Per role: the tensors behind the batch that was fed before."""
         self._found: dict[str, weakref.ref[torch.Tensor]] = {}
         self._rounds = 0
-        self.tables: Callable[[str, dict[str, torch.Tensor]], None] = lambda role, columns: None
-        """Told the tensors of a part of the data, once."""
+        self.tables: Callable[[str, Columns, Columns], None] = lambda role, columns, origins: None
+        """Told the tensors of a part of the data, once, and those from which they were picked."""
         self._told: set[str] = set()
 
     def look(self, name: str, args: Any, result: Any) -> None:
@@ -79,7 +81,13 @@ class Tables:
             targets = self._found["targets"]() if role == "training" and "targets" in self._found else None
             if targets is not None and targets is not table and len(targets) == len(table):
                 columns["targets"] = targets
-            self.tables(role, columns)
+            self.tables(role, columns, {n: self._before(t) for n, t in columns.items()})
+
+    def _before(self, table: torch.Tensor) -> torch.Tensor:
+        """The tensor of the same length from which a table was picked, or the table itself."""
+        ref = self._origin.get(table)
+        origin = ref() if ref is not None else None
+        return origin if origin is not None and len(origin) == len(table) else table
 
     def _fed(self, role: str, tensor: torch.Tensor) -> None:
         if role in self._found or (role != "evaluation" and self._rounds > _ROUNDS) or not is_plain_tensor(tensor):
@@ -125,9 +133,14 @@ class DataDigests:
                 pass
         self._of_source[source] = facts
 
-    def _picked(self, role: str, columns: dict[str, torch.Tensor]) -> None:
-        if self._on:
-            self._by_hand[role] = _read(table_facts, columns)
+    def _picked(self, role: str, columns: Columns, origins: Columns) -> None:
+        if not self._on:
+            return
+        facts = self._by_hand[role] = _read(table_facts, columns)
+        if any(origins[n] is not t for n, t in columns.items()):
+            before = _read(table_facts, origins)
+            if before.get("digest") == facts.get("digest"):  # the same examples, only shuffled: in their first order
+                self._by_hand[role] = before
 
     def save(self, infos: list[DatasetInfo]) -> None:
         """Write the records: of each dataset the first that a line's loader was given, and all that differ from it."""
