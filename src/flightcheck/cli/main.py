@@ -19,10 +19,11 @@ COMMANDS: Final = {
     "run": "watch the whole training; the report comes at the end, also after a crash",
     "show": "print the report of a recorded run again",
     "runs": "list the recorded runs: filter them by a condition, sort them",
+    "compare": "compare recorded runs: in what they differ, how they went, what was found",
     "list": "list all checks",
     "explain": "explain one check in full: criterion, reasons, fix, sources, thresholds",
 }
-READERS: Final = ("show", "runs", "list", "explain")
+READERS: Final = ("show", "runs", "compare", "list", "explain")
 """Commands that own stdout; in the others it is the script's."""
 USAGE_ERROR: Final = 2
 

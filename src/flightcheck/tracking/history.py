@@ -7,7 +7,7 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
@@ -117,7 +117,10 @@ def field_of(summary: Summary, name: str) -> list[Any]:
     if several:
         return several
     declared = summary.get("declared") or {}
-    return [declared[name]] if name in declared else [v for k, v in _options(summary) if k == name]
+    if name in declared:
+        return [declared[name]]
+    given = options_of(str(summary.get("command") or "")).get(name)
+    return [given] if given is not None else []
 
 
 def field_names(summaries: Iterable[Summary]) -> set[str]:
@@ -126,17 +129,19 @@ def field_names(summaries: Iterable[Summary]) -> set[str]:
     for summary in summaries:
         names |= {k for k, v in summary.items() if not isinstance(v, (dict, list))}
         names |= {k.replace("-", "_") for k in (summary.get("values") or {}).keys() | (summary.get("declared") or {})}
-        names |= {k for k, _ in _options(summary)}
+        names |= options_of(str(summary.get("command") or "")).keys()
     return names
 
 
-def _options(summary: Summary) -> Iterator[tuple[str, str]]:
+def options_of(command: str) -> dict[str, str]:
     """The options of a command line: ``--width 64``, ``--width=64``, ``width=64``; a bare one is ``true``."""
-    words = str(summary.get("command") or "").split()
+    words = command.split()
+    found: dict[str, str] = {}
     for word, following in zip(words, [*words[1:], "--"]):
         name, equals, value = word.partition("=")
         if equals:
-            yield name.lstrip("-+").replace("-", "_"), value
+            found[name.lstrip("-+").replace("-", "_")] = value
         elif word.startswith("-") and len(word) > 1:
-            given = following if not following.startswith("-") else "true"
-            yield word.lstrip("-").replace("-", "_"), given
+            bare = following.startswith("-") and not following[1:2].isdigit()
+            found[word.lstrip("-").replace("-", "_")] = "true" if bare else following
+    return found

@@ -25,13 +25,8 @@ Summary = dict[str, Any]
 
 def summary_of(run: Run, diagnosis: Diagnosis) -> Summary:
     """What a list of runs tells of this one."""
-    from flightcheck.tracking.values import (
-        code_digests,
-        configuration,
-        evaluation_losses,
-        first_and_final,
-        values_in_effect,
-    )
+    from flightcheck.recording.outcomes import evaluation_losses, first_and_final
+    from flightcheck.tracking.values import code_digests, configuration, values_in_effect
 
     values = values_in_effect(run)
     plain = {n.replace(" ", "_"): v.value for n, v in values.items() if v.kind in ("training", "arithmetic")}

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from flightcheck.recording.records import Location, OptimizerInfo
 from flightcheck.recording.run import Run
-from flightcheck.recording.signals import ERROR, LEARNING_RATE, LOSS, Signal
+from flightcheck.recording.signals import LEARNING_RATE
 from flightcheck.recording.surroundings import Numerics, Packages, SourceFile
 
 _NOT_A_SETTING: Final = {
@@ -25,8 +25,6 @@ _NOT_A_SETTING: Final = {
     "capturable",
 }
 _EARLIER: Final = ("lr", "momentum", "weight_decay", "betas", "eps")
-FINAL_SHARE: Final = 0.1
-"""The last part of a training over which its final loss is averaged."""
 
 
 @dataclass(frozen=True)
@@ -149,42 +147,6 @@ def _short(value: Any) -> str:
     if isinstance(value, list):
         return f"[{', '.join(map(_short, value))}]"
     return number(value) if isinstance(value, float) else str(value)
-
-
-# -- how it went --------------------------------------------------------------------------------------------------
-
-
-def first_and_final(run: Run, signal: Signal = LOSS) -> tuple[float | None, float | None]:
-    """The first value of a curve, and the mean over its last tenth."""
-    if signal.name not in run.frames:
-        return None, None
-    values = run.series(signal).values
-    last = values[-max(1, round(FINAL_SHARE * len(values))) :]
-    return (_finite(float(values[0])), _finite(float(last.mean()))) if len(values) else (None, None)
-
-
-def evaluation_losses(run: Run) -> list[tuple[int, float]]:
-    """Step and loss of the evaluations that computed one, of the model that was evaluated most often."""
-    by_root: dict[int, list[tuple[int, float]]] = {}
-    for e in run.evaluations:
-        if e.loss_value is not None and math.isfinite(e.loss_value):
-            by_root.setdefault(e.root, []).append((e.step, e.loss_value))
-    return max(by_root.values(), key=len, default=[])
-
-
-def final_loss(run: Run) -> tuple[str, float] | None:
-    """How good a run became: the name and the value of the number that tells it best."""
-    evaluated = evaluation_losses(run)
-    if evaluated:
-        return "loss of the last evaluation", evaluated[-1][1]
-    for name, signal in (("final error", ERROR), ("final training loss", LOSS)):
-        if (value := first_and_final(run, signal)[1]) is not None:
-            return name, value
-    return None
-
-
-def _finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None
 
 
 # -- which runs are repetitions of each other -----------------------------------------------------------------------
