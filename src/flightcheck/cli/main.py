@@ -20,10 +20,14 @@ COMMANDS: Final = {
     "show": "print the report of a recorded run again",
     "runs": "list the recorded runs: filter them by a condition, sort them",
     "compare": "compare recorded runs: in what they differ, how they went, what was found",
+    "tag": "give a run tags, by which 'runs --where tag=…' finds it",
+    "note": "write a note to a run",
+    "export": "write what is known of the runs to a CSV or JSON file",
+    "rm": "delete recorded runs",
     "list": "list all checks",
     "explain": "explain one check in full: criterion, reasons, fix, sources, thresholds",
 }
-READERS: Final = ("show", "runs", "compare", "list", "explain")
+READERS: Final = ("show", "runs", "compare", "tag", "note", "export", "rm", "list", "explain")
 """Commands that own stdout; in the others it is the script's."""
 USAGE_ERROR: Final = 2
 

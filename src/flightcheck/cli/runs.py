@@ -45,7 +45,7 @@ def selected(args: argparse.Namespace) -> list[Summary]:
         unjudged = sum(r.get("findings") is None for r in everything)
         if unjudged:
             print(
-                f"flightcheck: of {_count(unjudged)} no findings are recorded (killed, or of an older version); "
+                f"flightcheck: of {count(unjudged)} no findings are recorded (killed, or of an older version); "
                 "'flightcheck show RUN' adds them",
                 file=sys.stderr,
             )
@@ -117,7 +117,8 @@ def _findings(run: Summary) -> str:
     return " ".join(codes[:4]) + (f" +{rest}" if rest > 0 else "")
 
 
-def _count(runs: int) -> str:
+def count(runs: int) -> str:
+    """So many runs, in words."""
     return "1 run" if runs == 1 else f"{runs} runs"
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from flightcheck.errors import RunFileError, UsageError
 from flightcheck.options import DEFAULT_RUNS_DIR
-from flightcheck.recording.store import FILE_NAME
+from flightcheck.tracking.summary import RUN_FILE as FILE_NAME
 
 REPORT_SUFFIXES = (".json", ".sarif")
 

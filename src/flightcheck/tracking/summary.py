@@ -9,6 +9,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from flightcheck.errors import RunFileError
+
 if TYPE_CHECKING:
     from flightcheck.diagnosis.engine import Diagnosis
     from flightcheck.recording.run import Run
@@ -98,6 +100,18 @@ def read_labels(folder: Path) -> dict[str, Any]:
         "tags": sorted(map(str, tags)) if isinstance(tags, list) else [],
         "note": note if isinstance(note, str) else "",
     }
+
+
+def write_labels(folder: Path, labels: dict[str, Any]) -> None:
+    """Replace the tags and the note of a run.
+
+    Raises:
+        RunFileError: the folder cannot be written.
+    """
+    try:
+        write_json(folder / LABELS_FILE, labels)
+    except OSError as e:
+        raise RunFileError(f"{folder}: cannot be written ({e.strerror})") from e
 
 
 def read_json(file: Path) -> dict[str, Any] | None:
