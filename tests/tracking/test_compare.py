@@ -220,12 +220,18 @@ def test_runs_of_nothing() -> None:
 
 
 def test_files_that_came_and_went() -> None:
-    one = run_of(SourceFile("a.py", "1", "x = 1\n", main=True), SourceFile("m.py", "2", "y = 1\n"))
-    other = run_of(SourceFile("b.py", "1", "x = 1\n", main=True), SourceFile("n.py", "3", ""))
+    one = run_of(SourceFile("a.py", "1", "x = 1\n", main=True), SourceFile("m.py", "2", "y = 1\n"), ended="finished")
+    other = run_of(SourceFile("b.py", "1", "x = 1\n", main=True), SourceFile("n.py", "3", ""), ended="finished")
     assert [(d.path, d.why) for d in code_differences(one, other)] == [
         ("m.py", "only in the first run"),
         ("n.py", "only in the second run"),
     ]
+
+
+def test_of_a_run_that_was_killed_not_all_files_are_known() -> None:
+    one = run_of(SourceFile("a.py", "1", "x = 1\n", main=True), SourceFile("m.py", "2", "y = 1\n"), ended="finished")
+    killed = run_of(SourceFile("a.py", "1", "x = 1\n", main=True))
+    assert code_differences(one, killed) == []
 
 
 def test_code_that_is_no_python_differs_by_its_lines() -> None:

@@ -183,7 +183,7 @@ def test_training_and_evaluation(tmp_path: Path) -> None:
     assert train.base == test.base == digest(TensorDataset(X, Y))
 
 
-@pytest.mark.parametrize("way", ["slices", "shuffled", "indices", "all at once"])
+@pytest.mark.parametrize("way", ["slices", "shuffled", "indices", "augmented", "all at once"])
 def test_batches_picked_by_hand(tmp_path: Path, way: str) -> None:
     def loop(model: Any, optimizer: Any) -> None:
         for _ in range(3):
@@ -197,12 +197,40 @@ def test_batches_picked_by_hand(tmp_path: Path, way: str) -> None:
                         step(model, optimizer, x[j : j + 60], y[j : j + 60])
                 elif way == "indices":
                     step(model, optimizer, X[order[i : i + 30]], Y[order[i : i + 30]])
+                elif way == "augmented":
+                    x = X[order[i : i + 30]]
+                    x = x[:, torch.randperm(8)]
+                    step(model, optimizer, x + 0.1 * torch.randn_like(x), Y[order[i : i + 30]])
                 else:
                     step(model, optimizer, X, Y)
 
     (found,) = recorded(tmp_path, loop)
     assert (found.role, found.source, found.fields) == ("training", -1, ["inputs", "targets"])
     assert found.digest == held_data.table_facts({"inputs": X, "targets": Y})["digest"]
+
+
+def test_the_data_of_a_second_phase(tmp_path: Path) -> None:
+    def loop(model: Any, optimizer: Any) -> None:
+        for _ in range(12):
+            step(model, optimizer, torch.randn(30, 8), torch.zeros(30, dtype=torch.long))
+        another = torch.optim.Adam(model.parameters())
+        for rows in torch.arange(120).split(20):
+            step(model, another, X[rows], Y[rows])
+
+    (found,) = recorded(tmp_path, loop)
+    assert found.digest == held_data.table_facts({"inputs": X, "targets": Y})["digest"]
+
+
+def test_the_first_order_of_shuffled_data_is_kept(tmp_path: Path) -> None:
+    def loop(model: Any, optimizer: Any) -> None:
+        for _ in range(3):
+            order = torch.randperm(120)
+            x, y = X[order], Y[order]
+            for i in range(0, 120, 40):
+                step(model, optimizer, x[i : i + 40], y[i : i + 40])
+
+    (found,) = recorded(tmp_path, loop)
+    assert found.rows == held_data.table_facts({"inputs": X, "targets": Y})["rows"]
 
 
 def test_batches_that_are_new_every_time_are_no_data_set(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
@@ -65,9 +66,16 @@ def _training(run: Run) -> Iterator[tuple[str, Value]]:
     if limits:
         yield "gradient clipping", Value(", ".join(sorted(limits)), "training", next(iter(limits.values())).location)
     fed = [b for b in run.batches if b.training and b.shape]
+    fed = [b for b in fed if (b.root, b.argument) == (fed[0].root, fed[0].argument)]
     if fed:
-        yield "batch size", Value(float(fed[0].shape[0]), "training", run.plan.batch_location or fed[0].location)
-        yield "input shape", Value(" × ".join(map(str, fed[0].shape[1:])), "training", fed[0].location)
+        sizes = Counter(b.shape[0] for b in fed)  # the last batch of a pass is often smaller
+        yield (
+            "batch size",
+            Value(float(sizes.most_common(1)[0][0]), "training", run.plan.batch_location or fed[0].location),
+        )
+        shapes = {tuple(b.shape[1:]) for b in fed}
+        if len(shapes) == 1:  # of sequences of many lengths the first one tells nothing
+            yield "input shape", Value(" × ".join(map(str, fed[0].shape[1:])), "training", fed[0].location)
     if run.optimizers:
         yield "accumulation", Value(float(run.plan.accumulation), "training", run.plan.backward_location)
     if run.info.ranks > 1:
@@ -105,10 +113,10 @@ def _optimizer(run: Run, optimizer: OptimizerInfo, prefix: str) -> Iterator[tupl
 
 
 def _first_rate(run: Run, optimizer: OptimizerInfo, group: dict[str, Any], several: bool) -> float | None:
-    """The learning rate at the first step: a schedule may have changed the one that stands in the group by now."""
+    """The learning rate that a schedule begins with, or that of the first step: the group may hold a later one."""
     held = group.get("initial_lr", group.get("lr"))
     held = float(held) if isinstance(held, (int, float)) else None
-    if several or LEARNING_RATE.name not in run.frames:
+    if several or "initial_lr" in group or LEARNING_RATE.name not in run.frames:
         return held
     seen = run.table(LEARNING_RATE).column(optimizer.index).values
     if not len(seen) or (held is not None and math.isclose(held, seen[0], rel_tol=1e-6, abs_tol=1e-12)):

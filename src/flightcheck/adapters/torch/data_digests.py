@@ -16,15 +16,10 @@ from flightcheck.recording.inputs import DatasetInfo
 
 FETCHES: Final = {"__getitem__", "index_select", "narrow", "split", "chunk", "take_along_dim"}
 """Operations that pick rows."""
-PASSES_ON: Final = {
-    "to", "float", "long", "double", "half", "int", "cuda", "cpu", "contiguous", "clone", "detach", "type", "view",
-    "reshape", "flatten", "unsqueeze", "squeeze", "div", "__truediv__", "pin_memory", "requires_grad_",
-}  # fmt: skip
-"""Operations on picked rows after which they are still those rows."""
 Columns: TypeAlias = dict[str, torch.Tensor]
 
 _ROUNDS: Final = 8
-"""Rounds in which the tensors that batches come from must recur."""
+"""Rounds after which inputs are told without targets, if those come from nowhere that is known."""
 _MOST_LINKS: Final = 4
 
 
@@ -35,8 +30,8 @@ class Tables:
 
     def __init__(self, watch: Watch) -> None:
         self.watch = watch
-        self._origin: ByIdentity[weakref.ref[torch.Tensor]] = ByIdentity()
-        """What was picked → what it was picked from."""
+        self._origins: ByIdentity[list[weakref.ref[torch.Tensor]]] = ByIdentity()
+        """What was picked, or computed row by row from it → what it was picked from, and that from what, and so on."""
         self._last_fed: dict[str, list[weakref.ref[torch.Tensor]]] = {}
         """Per role: the tensors behind the batch that was fed before."""
         self._found: dict[str, weakref.ref[torch.Tensor]] = {}
@@ -50,14 +45,18 @@ class Tables:
         source = args[0] if args else None
         if not isinstance(source, torch.Tensor) or source.requires_grad or not source.dim():
             return
-        if name in PASSES_ON:
-            before = self._origin.get(source)
-            if before is not None and isinstance(result, torch.Tensor) and result is not source:
-                self._origin[result] = before
-            return
-        for part in result if isinstance(result, tuple) else (result,):
-            if isinstance(part, torch.Tensor) and part.dim():
-                self._origin[part] = weakref.ref(source)
+        before = self._origins.get(source) or []
+        if name in FETCHES:
+            for part in result if isinstance(result, tuple) else (result,):
+                if isinstance(part, torch.Tensor) and part.dim():
+                    self._origins[part] = [weakref.ref(source), *before][:_MOST_LINKS]
+        elif (
+            before
+            and isinstance(result, torch.Tensor)
+            and result is not source
+            and result.shape[:1] == source.shape[:1]
+        ):
+            self._origins[result] = before  # an augmentation, another type, another device
 
     def fed(self, tensor: torch.Tensor, training: bool) -> None:
         """A model was called on a tensor that no loader gave."""
@@ -85,19 +84,15 @@ class Tables:
 
     def _before(self, table: torch.Tensor) -> torch.Tensor:
         """The tensor of the same length from which a table was picked, or the table itself."""
-        ref = self._origin.get(table)
-        origin = ref() if ref is not None else None
+        behind = self._origins.get(table)
+        origin = behind[0]() if behind else None
         return origin if origin is not None and len(origin) == len(table) else table
 
     def _fed(self, role: str, tensor: torch.Tensor) -> None:
-        if role in self._found or (role != "evaluation" and self._rounds > _ROUNDS) or not is_plain_tensor(tensor):
+        looked = self.watch.learning or role == "evaluation"
+        if role in self._found or not looked or not is_plain_tensor(tensor):
             return
-        behind = [weakref.ref(tensor)]
-        while len(behind) < _MOST_LINKS and (one := behind[-1]()) is not None:
-            origin = self._origin.get(one)
-            if origin is None:
-                break
-            behind.append(origin)
+        behind = [weakref.ref(tensor), *(self._origins.get(tensor) or [])]
         before = {id(t) for r in self._last_fed.get(role, []) if (t := r()) is not None}
         again = next((r for r in behind if (t := r()) is not None and t.dim() and id(t) in before), None)
         if again is not None:

@@ -19,7 +19,7 @@ from torch.utils._device import DeviceContext
 
 from flightcheck.adapters.torch.attention_masks import OPERATIONS as ATTENTION_OPERATIONS
 from flightcheck.adapters.torch.attention_masks import AttentionMasks
-from flightcheck.adapters.torch.data_digests import FETCHES, PASSES_ON, Tables
+from flightcheck.adapters.torch.data_digests import Tables
 from flightcheck.adapters.torch.discovery import Discovery
 from flightcheck.adapters.torch.graph import behind_views, leaves_of
 from flightcheck.adapters.torch.handmade_losses import OPERATIONS as LOSS_OPERATIONS
@@ -175,7 +175,7 @@ class Operations(TorchFunctionMode):
         if name == "__get__":
             self._attribute(getattr(getattr(func, "__self__", None), "__name__", ""), args[0], result)
             return
-        if not self.modules and (name in FETCHES or name in PASSES_ON):
+        if not self.modules:
             self.tables.look(name, args, result)
         self._writing(name, args, kwargs)
         if name in _CUTS:
