@@ -49,14 +49,14 @@ def test_one_seed_cannot_tell_and_says_how_many_would() -> None:
     found = verdict(side(0.50), side(0.49))
     assert found.status == "inconclusive"
     assert "cannot tell" in found.reason
-    assert "scatter by 2% (assumed)" in found.reason
+    assert "seeds scatter by 2%" in found.reason
     assert "seeds of each would decide" in found.reason
 
 
 def test_two_seeds_of_one_side_give_the_spread() -> None:
     found = verdict(side(0.50, 0.52), side(0.49))
     assert found.status == "inconclusive"
-    assert "assumed" not in found.reason
+    assert "Assumed" not in found.reason
 
 
 def test_the_same_seed_again_is_no_other_seed() -> None:

@@ -74,11 +74,11 @@ class DifferenceWithinNoise(ComparisonCheck):
         if deviation is None:
             level = abs(sum(found.first + found.second)) / len(found.first + found.second)
             deviation = self.prior.value * level
-            told += f"If they scatter by {self.prior.value:.0%} (assumed): "
+            told += f"Assumed that seeds scatter by {self.prior.value:.0%}: "
         return told + self._needed(found.difference, deviation)
 
     def _needed(self, difference: float, deviation: float) -> str:
         needed = seeds_needed(difference, deviation, self.confidence.value, self.power.value)
         if needed is None:
-            return "More than 1000 seeds of each would be needed to find a difference of this size."
+            return "1000 seeds of each would not decide a difference of this size."
         return f"{max(needed, int(self.seeds.value))} seeds of each would decide a difference of this size."
