@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from flightcheck.redaction import redacted, redacted_code
+from flightcheck.redaction import redacted, redacted_code, redacted_text
 
 
 @pytest.mark.parametrize(
@@ -42,3 +42,19 @@ def test_secrets_are_hidden(given: list[str], kept: list[str]) -> None:
 )
 def test_secrets_in_code_are_hidden(line: str, shown: str) -> None:
     assert redacted_code(line) == shown
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ('wandb.login(key="0a1b2c3d4e")', 'wandb.login(key="***")'),
+        ("os.environ['WANDB_API_KEY'] = 'abcdefgh1'", "os.environ['WANDB_API_KEY'] = '***'"),
+        ('{"password": "correct.horse"}', '{"password": "***"}'),
+        ("connect('postgres://me:pass@host/db')", "connect('postgres://me:***@host/db')"),
+        ("login('hf_" + "a" * 30 + "')", "login('***')"),
+        ("sorted(xs, key=len); pad_token = '<pad>'", "sorted(xs, key=len); pad_token = '<pad>'"),
+        ("lr = 0.1\nkeys = model.state_dict()\n", "lr = 0.1\nkeys = model.state_dict()\n"),
+    ],
+)
+def test_secrets_in_source_code_are_hidden(given: str, kept: str) -> None:
+    assert redacted_text(given) == kept

@@ -112,7 +112,7 @@ def _flagged(silent: Sequence[Outcome]) -> list[str]:
 def _never_right(faulty: Sequence[Outcome]) -> list[str]:
     """Checks that can be loud and were never rightly so here: among the findings of a fault that they name."""
     right = {f["code"] for o in faulty for f in o.findings if f["code"] in o.program.causes}
-    loud = {c.info.code for c in all_checks().values() if not c.info.preview and c.info.severity != "info"}
+    loud = {c.info.code for c in all_checks().values() if not (c.info.preview or c.info.compares or c.info.severity == "info")}
     missing = sorted(loud - right)
     return [f"Checks that can be loud and never were rightly so here: {', '.join(missing)}.", ""] if missing else []
 

@@ -1,4 +1,4 @@
-"""Takes secrets out of what is recorded of a command line, and out of lines of code that are shown."""
+"""Takes secrets out of what is recorded of a command line and of source code, and out of lines that are shown."""
 
 from __future__ import annotations
 
@@ -22,6 +22,12 @@ _SECRET_IN_CODE: Final = re.compile(
     r"([rbuf]{0,2}([\"'])).+?\3", re.IGNORECASE,
 )  # fmt: skip
 """A text that is given to a name of a secret: ``login(key="…")``, ``os.environ["API_KEY"] = "…"``."""
+_SECRET_VALUE: Final = re.compile(
+    r"""(?P<before>(?:\b|_)(?:api[-_]?key|access[-_]?key|key|token|secret|password|passwd|pwd|credentials?|auth)s?["']?\]?"""
+    r"""\s*[=:]\s*(?P<quote>["']))[\w./+=-]{8,}(?P=quote)""",
+    re.IGNORECASE,
+)
+"""A text of eight characters or more, without spaces, that is given to a name of a secret."""
 _URL_PASSWORD: Final = re.compile(r"(?<=://)([^/@\s:]+):[^/@\s]+(?=@)")
 
 
@@ -44,6 +50,12 @@ def redacted(arguments: Sequence[str]) -> list[str]:
 
 
 def redacted_code(line: str) -> str:
-    """A line of source without the secrets that are written into it."""
+    """A line of source to be shown: nothing that is given to a name of a secret."""
     line = _SECRET_IN_CODE.sub(rf"\1\g<2>{HIDDEN}\3", line)
     return _URL_PASSWORD.sub(rf"\1:{HIDDEN}", _TOKEN_IN_CODE.sub(HIDDEN, line))
+
+
+def redacted_text(text: str) -> str:
+    """Source code to be kept: what looks like a secret replaced, and all else as it was (``pad_token = "<pad>"``)."""
+    text = _TOKEN_IN_CODE.sub(HIDDEN, _URL_PASSWORD.sub(rf"\1:{HIDDEN}", text))
+    return _SECRET_VALUE.sub(rf"\g<before>{HIDDEN}\g<quote>", text)

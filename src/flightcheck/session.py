@@ -25,8 +25,11 @@ from flightcheck.recording.ranks import launch_of, other_ranks
 from flightcheck.recording.records import RunInfo
 from flightcheck.recording.run import Run
 from flightcheck.recording.store import RunWriter
+from flightcheck.recording.surroundings import SourceFile
 from flightcheck.redaction import redacted
+from flightcheck.tracking.code import packages, source_files, user_modules
 from flightcheck.tracking.environment import environment_of
+from flightcheck.tracking.summary import write_summary
 
 if TYPE_CHECKING:
     from flightcheck.adapters.torch import TorchObserver
@@ -89,6 +92,7 @@ def watch(*, budget: float = DEFAULT_BUDGET, runs_dir: Path | str = DEFAULT_RUNS
     info = first_info(WatchOptions(script=sys.argv[0], mode="run"), watched.run_folder)
     writer.put(info)
     writer.put(environment_of(sys.argv[0]))
+    code = Code(sys.argv[0], Path.cwd())
     observer = TorchObserver(writer, budget=budget, dense_steps=_DENSE_STEPS["run"], rank=(info.rank, info.ranks))
     observer.install()
     started = time.perf_counter()
@@ -103,9 +107,13 @@ def watch(*, budget: float = DEFAULT_BUDGET, runs_dir: Path | str = DEFAULT_RUNS
         seconds = time.perf_counter() - started
         observer.close()
         compare_ranks(writer, info, observer)
+        code.save(writer)
         close_run(writer, final_info(info, observer, seconds, ended))
         watched.run = Run.open(watched.run_folder)
         watched.diagnosis = diagnose(watched.run, run_checks(watched.run, select, ignore))
+        with untouched():
+            part = bool(select or ignore)
+            write_summary(watched.run, diagnose(watched.run, run_checks(watched.run)) if part else watched.diagnosis)
         if report:
             with untouched():  # importing rich draws random numbers
                 from flightcheck.report.terminal import console_for, print_report
@@ -127,6 +135,9 @@ def watch_into(folder: Path, options: WatchOptions) -> SessionResult:
     info = first_info(options, folder)
     writer.put(info)
     writer.put(environment_of(options.script))
+    code = Code(options.script, Path.cwd()) if options.mode != "trial" else None
+    if code is not None:
+        code.save(writer)
     writer.flush(force=True)
     observer = TorchObserver(
         writer,
@@ -159,6 +170,8 @@ def watch_into(folder: Path, options: WatchOptions) -> SessionResult:
     _flush_output()
     observer.close()
     compare_ranks(writer, info, observer)
+    if code is not None:
+        code.save(writer)
     for i, record in enumerate(trial() if trial is not None else ()):
         writer.put(record, i if isinstance(record, Probe) else 0)
     close_run(writer, final_info(info, observer, seconds, ended))
@@ -170,6 +183,7 @@ def install_patches(observer: TorchObserver, options: WatchOptions) -> Callable[
     """Put the patches of a trial in; returns what tells, at the end, what they did and what probes measured."""
     from flightcheck.adapters.torch import patching
 
+    observer.loaders.digests.off()  # a trial has the data of the run that it belongs to
     boundaries = patching.install(observer, [Patch.parse(p) for p in options.patches])
 
     def told() -> list[Any]:
@@ -233,12 +247,27 @@ def _stopping(options: WatchOptions) -> Any:
 def _user_files(script: Path | None, started_in: Path) -> list[str]:
     """The script and the modules that lie in its folder or in the one where it was started."""
     folders = (str(script.parent if script else started_in), str(started_in))
-    files = {str(script)} if script else set()
-    for module in list(sys.modules.values()):
-        file = getattr(module, "__file__", None)
-        if isinstance(file, str) and file.startswith(folders) and "site-packages" not in file:
-            files.add(file)
-    return sorted(files)
+    return sorted({*user_modules(folders), *([str(script)] if script else [])})
+
+
+class Code:
+    """Copies of the code that runs: the script as it is at the start, modules as they are when they are saved."""
+
+    def __init__(self, script: str | None, started_in: Path) -> None:
+        self._script = Path(script).resolve() if script else None
+        self._started_in = started_in
+        self._began = time.time()
+        self._main: list[SourceFile] = []
+
+    def save(self, writer: RunWriter) -> None:
+        """Write what is known by now; never raises."""
+        with suppress(Exception):
+            script = str(self._script) if self._script is not None else None
+            files = list(source_files(script, _user_files(self._script, self._started_in), self._began))
+            self._main = self._main or [f for f in files if f.main]
+            for i, file in enumerate([*self._main, *(f for f in files if not f.main)]):
+                writer.put(file, i)
+            writer.put(packages())
 
 
 def number_in_environment(name: str, default: int) -> int:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from flightcheck.cli.main import main
+from flightcheck.cli.main import COMMANDS, main
 from flightcheck.recording.store import FILE_NAME
 from tests.cli.made import PROBABILITIES, FakeSession
 
@@ -174,7 +174,7 @@ import sys
 from tests.cli.made import FakeSession, PROBABILITIES
 sys.modules["flightcheck.session"] = session = FakeSession()
 session.call = PROBABILITIES
-from flightcheck.cli.main import main
+from flightcheck.cli.main import COMMANDS, main
 sys.exit(main(["check", "--lab-budget", "0", "--json", "-", "train.py"]))
 """
     (tmp_path / "train.py").write_text("")
@@ -228,7 +228,7 @@ REFUSED = [
     (["check", "--json", "-", "--sarif", "-", "train.py"], "--json and --sarif cannot both go to stdout"),
     (["chek", "train.py"], "unknown command 'chek'; did you mean 'check'?"),
     (["train.py"], "'train.py' is no command; did you mean 'flightcheck check train.py'?"),
-    (["frobnicate"], "unknown command 'frobnicate'; the commands are check, run, show, list, explain"),
+    (["frobnicate"], f"unknown command 'frobnicate'; the commands are {', '.join(COMMANDS)}"),
     (["--nonsense"], "unrecognized arguments: --nonsense"),
 ]
 

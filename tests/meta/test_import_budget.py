@@ -31,7 +31,14 @@ def test_the_package(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "module", ["flightcheck.errors", "flightcheck.options", "flightcheck.launch", "flightcheck.cli.main"]
+    "module",
+    [
+        "flightcheck.errors",
+        "flightcheck.options",
+        "flightcheck.launch",
+        "flightcheck.cli.main",
+        "flightcheck.cli.runs",
+    ],
 )
 def test_what_a_start_needs(tmp_path: Path, module: str) -> None:
     assert loaded(f"import {module}", tmp_path) == ["flightcheck"]

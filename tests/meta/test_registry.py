@@ -21,6 +21,8 @@ NO_TRAINING = {
     "L03": "examples/digits.py is its training: tests/test_examples.py",
     "P28": "it takes two processes: tests/test_ranks.py",
     "T04": "it looks at what lies around a script, not at its lines",
+    "T06": "it compares two runs: tests/tracking/test_compare.py",
+    "T08": "it compares runs: tests/tracking/test_compare.py",
     "T05": "it looks at what lies around a script, not at its lines",
 }
 """Checks without a pair in tests/trainings, each with the reason."""

@@ -1,7 +1,8 @@
 """What a check is: one class in one file, with its documentation, thresholds and criterion.
 
-A check is called with a `Run` and yields `Finding`s. No finding is *pass*; `NotEnoughEvidence` is *inconclusive*
-and `NotApplicable` is *skipped*, each with its reason; any other exception is *error*.
+A check is called with a `Run`, a `ComparisonCheck` with the `Sides` of a comparison; both yield `Finding`s. No finding
+is *pass*; `NotEnoughEvidence` is *inconclusive* and `NotApplicable` is *skipped*, each with its reason; any other
+exception is *error*.
 """
 
 from __future__ import annotations
@@ -13,12 +14,15 @@ from typing import Any, ClassVar, Final, Literal, TypeVar
 
 from flightcheck.recording.records import Location
 from flightcheck.recording.run import NotApplicable, NotEnoughEvidence, Run
+from flightcheck.recording.sides import Sides
 from flightcheck.recording.signals import Signal
 
 __all__ = [
     "SEVERITIES",
+    "AnyCheck",
     "Check",
     "CheckInfo",
+    "ComparisonCheck",
     "Finding",
     "NotApplicable",
     "NotEnoughEvidence",
@@ -92,22 +96,38 @@ class CheckInfo:
     summary: str
     documentation: str
     parameters: dict[str, Param]
+    compares: bool = False
+    """It is asked about several runs, by ``flightcheck compare``, and never about one alone."""
 
     @property
     def section(self) -> str:
         return SECTIONS[self.code[0]]
 
 
-class Check:
-    """Base of all checks. Subclasses are decorated with `check` and define ``__call__``."""
+class AnyCheck:
+    """What all checks have. Subclasses are decorated with `check` and define ``__call__``."""
 
     info: ClassVar[CheckInfo]
+
+    def __call__(self, subject: Any) -> Iterator[Finding]:
+        raise NotImplementedError
+
+
+class Check(AnyCheck):
+    """Base of the checks of one run."""
 
     def __call__(self, run: Run) -> Iterator[Finding]:
         raise NotImplementedError
 
 
-C = TypeVar("C", bound=type[Check])
+class ComparisonCheck(AnyCheck):
+    """Base of the checks that see two runs, each with the repetitions of it that were found."""
+
+    def __call__(self, sides: Sides) -> Iterator[Finding]:
+        raise NotImplementedError
+
+
+C = TypeVar("C", bound=type[AnyCheck])
 
 
 def check(
@@ -137,6 +157,7 @@ def check(
             summary=documentation.split("\n", 1)[0],
             documentation=documentation,
             parameters={k: v for k, v in vars(cls).items() if isinstance(v, Param)},
+            compares=issubclass(cls, ComparisonCheck),
         )
         return cls
 
@@ -153,10 +174,13 @@ class Verdict:
     findings: tuple[Finding, ...] = ()
 
 
-def run_check(cls: type[Check], run: Run) -> Verdict:
-    """Apply one check. Never raises: an exception of the check becomes the verdict *error*."""
+def run_check(cls: type[AnyCheck], subject: Run | Sides) -> Verdict:
+    """Apply one check, to a run or to the sides of a comparison.
+
+    Never raises: an exception of the check becomes the verdict *error*.
+    """
     try:
-        findings = tuple(cls()(run))
+        findings = tuple(cls()(subject))
     except NotEnoughEvidence as e:
         return Verdict(cls.info, "inconclusive", str(e))
     except NotApplicable as e:

@@ -8,26 +8,27 @@ from collections.abc import Iterable
 from functools import cache
 
 from flightcheck import checks
-from flightcheck.checks.base import Check, Verdict, run_check
+from flightcheck.checks.base import AnyCheck, Verdict, run_check
 from flightcheck.errors import UsageError
 from flightcheck.recording.run import Run
+from flightcheck.recording.sides import Sides
 
 
 @cache
-def all_checks() -> dict[str, type[Check]]:
+def all_checks() -> dict[str, type[AnyCheck]]:
     """Every check by code, in the order of the codes.
 
     Raises:
         ValueError: two files declare the same code.
     """
-    found: dict[str, type[Check]] = {}
+    found: dict[str, type[AnyCheck]] = {}
     for package in pkgutil.iter_modules(checks.__path__, checks.__name__ + "."):
         if not package.ispkg:
             continue
         folder = importlib.import_module(package.name)
         for module in pkgutil.iter_modules(folder.__path__, package.name + "."):
             for value in vars(importlib.import_module(module.name)).values():
-                if isinstance(value, type) and issubclass(value, Check) and "info" in vars(value):
+                if isinstance(value, type) and issubclass(value, AnyCheck) and "info" in vars(value):
                     code = value.info.code
                     if found.get(code, value) is not value:
                         raise ValueError(f"{code} is declared in {found[code].__module__} and in {value.__module__}")
@@ -35,7 +36,7 @@ def all_checks() -> dict[str, type[Check]]:
     return dict(sorted(found.items()))
 
 
-def select_checks(select: Iterable[str] = (), ignore: Iterable[str] = ()) -> list[type[Check]]:
+def select_checks(select: Iterable[str] = (), ignore: Iterable[str] = ()) -> list[type[AnyCheck]]:
     """The checks whose code starts with one of `select` (all if empty) and with none of `ignore`.
 
     Raises:
@@ -51,5 +52,10 @@ def select_checks(select: Iterable[str] = (), ignore: Iterable[str] = ()) -> lis
 
 
 def run_checks(run: Run, select: Iterable[str] = (), ignore: Iterable[str] = ()) -> list[Verdict]:
-    """The verdict of every selected check on a run."""
-    return [run_check(c, run) for c in select_checks(select, ignore)]
+    """The verdict of every selected check of single runs on a run."""
+    return [run_check(c, run) for c in select_checks(select, ignore) if not c.info.compares]
+
+
+def run_comparison_checks(sides: Sides) -> list[Verdict]:
+    """The verdict of every check that compares runs."""
+    return [run_check(c, sides) for c in all_checks().values() if c.info.compares]

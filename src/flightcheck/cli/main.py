@@ -18,10 +18,16 @@ COMMANDS: Final = {
     "check": "watch the first steps of a training script, then name what is wrong with it",
     "run": "watch the whole training; the report comes at the end, also after a crash",
     "show": "print the report of a recorded run again",
+    "runs": "list the recorded runs: filter them by a condition, sort them",
+    "compare": "compare recorded runs: in what they differ, how they went, what was found",
+    "tag": "give a run tags, by which 'runs --where tag=…' finds it",
+    "note": "write a note to a run",
+    "export": "write what is known of the runs to a CSV or JSON file",
+    "rm": "delete recorded runs",
     "list": "list all checks",
     "explain": "explain one check in full: criterion, reasons, fix, sources, thresholds",
 }
-READERS: Final = ("show", "list", "explain")
+READERS: Final = ("show", "runs", "compare", "tag", "note", "export", "rm", "list", "explain")
 """Commands that own stdout; in the others it is the script's."""
 USAGE_ERROR: Final = 2
 
@@ -49,13 +55,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _main(arguments: list[str]) -> int:
-    top = _top_parser()
     if not arguments:
-        top.print_help(sys.stderr)
+        _top_parser().print_help(sys.stderr)
         return USAGE_ERROR
     if arguments[0].startswith("-"):
         try:
-            top.parse_args(arguments[:1])
+            _top_parser().parse_args(arguments[:1])
         except SystemExit as e:  # --help and --version
             return int(e.code or 0)
     name, *rest = arguments

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from flightcheck.errors import RunFileError, UsageError
 from flightcheck.options import DEFAULT_RUNS_DIR
-from flightcheck.recording.store import FILE_NAME
+from flightcheck.tracking.summary import RUN_FILE as FILE_NAME
 
 REPORT_SUFFIXES = {"json": (".json", ".sarif"), "sarif": (".json", ".sarif"), "html": (".html", ".htm")}
 _BARE = {"json": "-", "sarif": "-", "html": ""}
@@ -48,9 +48,11 @@ def main(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
     from flightcheck.diagnosis.engine import diagnose
     from flightcheck.recording.run import Run
     from flightcheck.report.terminal import console_for, print_report
+    from flightcheck.tracking.summary import write_summary
 
     run = Run.open(find_run(args.run, args.runs_dir))
     diagnosis = diagnose(run, run_checks(run))
+    write_summary(run, diagnosis)
     if args.json is None and args.sarif is None and args.html is None:
         print_report(run, diagnosis, console_for(sys.stdout), everything=args.all)
     write_reports(run, diagnosis, args.json, args.sarif)

@@ -202,9 +202,11 @@ def _report(args: argparse.Namespace, result: SessionResult, mode: str, stderr: 
     from flightcheck.diagnosis.engine import diagnose
     from flightcheck.recording.run import Run
     from flightcheck.report.terminal import console_for, nothing_trained, print_report
+    from flightcheck.tracking.summary import write_summary
 
     run = Run.open(result.run_folder)
     diagnosis = diagnose(run, run_checks(run, args.select, args.ignore))
+    write_summary(run, diagnose(run, run_checks(run)) if args.select or args.ignore else diagnosis)
     unanswered = nothing_trained(run) and mode == "check"  # a failure that --quiet must not hide
     try:
         print_report(run, diagnosis, console_for(stderr), everything=args.all, quiet=args.quiet and not unanswered)

@@ -326,6 +326,8 @@ class Seeding:
     torch_after_model: bool = False
     location: Location | None = None
     first_model_location: Location | None = None
+    values: dict[str, int] = field(default_factory=dict)
+    """The number with which each was seeded first."""
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from flightcheck.recording.alignments import MapAlignment
 from flightcheck.recording.attention import AttentionMask
 from flightcheck.recording.averages import WeightAverage
 from flightcheck.recording.batches import Batch, Evaluation, IdRanks
+from flightcheck.recording.digests import DataDigest
 from flightcheck.recording.experiments import Experiment, Probe, TrialInfo
 from flightcheck.recording.inputs import Confusion, DatasetInfo, FeatureTable
 from flightcheck.recording.kept_states import KeptState
@@ -139,6 +140,10 @@ class Run:
     def _all(self, cls: type[T]) -> list[T]:
         return self.records.get(cls.__name__, [])
 
+    def recorded(self, cls: type[T]) -> list[T]:
+        """All records of a kind that has no attribute of its own here."""
+        return self._all(cls)
+
     def _one(self, cls: type[T], default: T) -> T:
         found = self._all(cls)
         return found[0] if found else default
@@ -166,6 +171,10 @@ class Run:
     @cached_property
     def environment(self) -> Environment | None:
         return found[0] if (found := self._all(Environment)) else None
+
+    @property
+    def data_digests(self) -> list[DataDigest]:
+        return self._all(DataDigest)
 
     @property
     def comparisons(self) -> list[Comparison]:

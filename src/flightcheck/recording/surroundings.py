@@ -81,4 +81,46 @@ class Setting:
     """A line of the script may use it for something else than to show it."""
 
 
-RECORDS.update({c.__name__: c for c in (Resources, Comparison, Environment, Setting)})
+@dataclass(frozen=True)
+class Numerics:
+    """How the numbers were computed: device, precision, and the switches that change results."""
+
+    device: str = ""
+    autocast: str = ""
+    """Type of automatic mixed precision in which a model was called; empty without."""
+    default_dtype: str = ""
+    matmul_precision: str = ""
+    tf32_convolutions: bool | None = None
+    cudnn_benchmark: bool | None = None
+    deterministic: bool = False
+    threads: int = 0
+    cuda: str = ""
+
+
+@dataclass(frozen=True)
+class Packages:
+    """The distributions that are installed where the run was made."""
+
+    installed: dict[str, str] = field(default_factory=dict)
+    """Version by name, as their metadata's folders are named."""
+    imported: list[str] = field(default_factory=list)
+    """Those of which the process had imported a module when the run ended."""
+
+
+@dataclass(frozen=True)
+class SourceFile:
+    """A file of the user's code, as it was when the run used it."""
+
+    path: str
+    """Relative to the script's folder, where it lies in it."""
+    digest: str
+    """SHA-256 of its bytes."""
+    text: str = ""
+    """Without what looks like a secret; empty where the file is too large."""
+    main: bool = False
+    """It is the script."""
+    late: bool = False
+    """It was written after the run began: it may not be what ran."""
+
+
+RECORDS.update({c.__name__: c for c in (Resources, Comparison, Environment, Setting, Numerics, Packages, SourceFile)})

@@ -16,6 +16,7 @@ from flightcheck.adapters.torch.batches import batch_facts, batch_key, tensors_i
 from flightcheck.adapters.torch.discovery import Discovery, Root
 from flightcheck.adapters.torch.features import Features
 from flightcheck.adapters.torch.losses import Losses
+from flightcheck.adapters.torch.numerics import Arithmetic
 from flightcheck.adapters.torch.operations import Operations
 from flightcheck.adapters.torch.watch import Watch, hands_off
 from flightcheck.recording import provenance
@@ -90,6 +91,7 @@ class Forward:
         operations.compared = self._compared
         self.source_of: Callable[[bool], int] = lambda training: -1
         """Asked with every outermost call, in training or not, which dataset its batch came from."""
+        self.arithmetic = Arithmetic(watch)
         self.look_at: Callable[[nn.Module, Any], Any] | None = None
         """Told the output of every module below a root, on sampled rounds."""
         self.evaluated: Callable[[Root], None] = lambda root: None
@@ -207,6 +209,8 @@ class Forward:
             "batchnorm": mode_of(root.batchnorms),
         }
         inputs = list(tensors_in(args, kwargs))
+        if grad and self.watch.learning:
+            self.arithmetic.called(inputs[0][1] if inputs else None)
         self.last_inputs = [(n, weakref.ref(t)) for n, t in inputs]
         self._record_inputs(root, inputs, location, grad and (module.training or not self.phases))
         return root, data, location
@@ -215,6 +219,8 @@ class Forward:
         self, root: Root, inputs: list[tuple[str, torch.Tensor]], location: Location | None, training: bool
     ) -> None:
         source = self.source_of(training)
+        if source < 0 and inputs:
+            self.operations.tables.fed(inputs[0][1], training)
         if not self._is_recorded(root, location, training, source):
             return
         if inputs:

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from torch.utils.data import DataLoader, DistributedSampler, SequentialSampler
 
+from flightcheck.adapters.torch.data_digests import DataDigests, Tables
 from flightcheck.adapters.torch.datasets import Datasets, length_of
 from flightcheck.adapters.torch.discovery import Discovery
 from flightcheck.adapters.torch.samplers import Samplers
@@ -21,7 +22,7 @@ _MOST_PASSES: Final = 32
 class Loaders:
     """All DataLoaders of the training."""
 
-    def __init__(self, watch: Watch, discovery: Discovery) -> None:
+    def __init__(self, watch: Watch, discovery: Discovery, tables: Tables) -> None:
         self.watch = watch
         self.discovery = discovery
         self.infos: list[LoaderInfo] = []
@@ -36,6 +37,7 @@ class Loaders:
         self._opened: dict[int, list[int]] = {}
         """Per iterator: index of the loader's line, number of the dataset, batches given."""
         self._fresh = -1
+        self.digests = DataDigests(watch, tables)
 
     def of(self, loader: DataLoader[Any]) -> int:
         """The index of a loader's line."""
@@ -65,7 +67,10 @@ class Loaders:
     def iterated(self, loader: DataLoader[Any], iterator: Any, location: Location | None) -> int:
         """``iter(loader)`` was called."""
         index = self.of(loader)
+        known = len(self.datasets.infos)
         source = self.datasets.opened(loader, index)
+        if source >= known:
+            self.digests.opened(source, loader.dataset)
         self.samplers.opened(loader, source)
         self._opened[id(iterator)] = [index, source, 0]
         info = self.infos[index]
@@ -121,4 +126,5 @@ class Loaders:
             )
             self.watch.writer.put(self.infos[i], i)
         self.datasets.save()
+        self.digests.save(self.datasets.infos)
         self.samplers.save()

@@ -89,10 +89,10 @@ class TorchObserver:
         self.activations = Activations(watch, self.discovery, self.forward, self.batchnorms)
         self.optimizers = Optimizers(watch, self.discovery)
         self.schedulers = Schedulers(watch, self.discovery, self.optimizers)
-        self.loaders = Loaders(watch, self.discovery)
+        self.loaders = Loaders(watch, self.discovery, self.operations.tables)
         self.forward.source_of = self.loaders.source
         self.losses.scored = self.forward.answers.scored
-        self.losses.answered = self.forward.features.answered
+        self.losses.answered = self._answered
         self.protocol = Protocol(watch, self.discovery, self.optimizers)
         self.statistics = Statistics(watch, self.discovery)
         self.stored_updates = StoredUpdates(watch, self.discovery)
@@ -148,6 +148,10 @@ class TorchObserver:
     def error_location(self, traceback: TracebackType | None) -> Location | None:
         """The user's line of an exception."""
         return self.lines.in_traceback(traceback)
+
+    def _answered(self, site: int, target: torch.Tensor) -> None:
+        self.forward.features.answered(site, target)
+        self.operations.tables.answered(target)
 
     # -- backward -----------------------------------------------------------------------------------------------
 
@@ -357,6 +361,7 @@ class TorchObserver:
         self.resources.save()
         self.replicas.save()
         self.watch.guarded(self.settings.save)()
+        self.watch.guarded(self.forward.arithmetic.save)()
         self.operations.save()
         self.forward.features.save()
         self.watch.writer.put(plan_of(self))

@@ -20,6 +20,7 @@ from torch.utils._device import DeviceContext
 
 from flightcheck.adapters.torch.attention_masks import OPERATIONS as ATTENTION_OPERATIONS
 from flightcheck.adapters.torch.attention_masks import AttentionMasks
+from flightcheck.adapters.torch.data_digests import Tables
 from flightcheck.adapters.torch.discovery import Discovery
 from flightcheck.adapters.torch.graph import behind_views, leaves_of
 from flightcheck.adapters.torch.handmade_losses import OPERATIONS as LOSS_OPERATIONS
@@ -80,6 +81,7 @@ class Operations(TorchFunctionMode):
         self.metrics = 0
         self.comparisons = Metrics(watch)
         self.reshapes = Reshapes(watch)
+        self.tables = Tables(watch)
         self.masks = AttentionMasks(watch)
         self.compared: Callable[[Any, Any], None] = lambda one, other: None
         """Told the two sides of every comparison without gradients."""
@@ -149,6 +151,7 @@ class Operations(TorchFunctionMode):
         self.masks.end_round()
         self.by_hand.end_round()
         self.reshapes.end_round()
+        self.tables.end_round()
 
     # -- looking ------------------------------------------------------------------------------------------------
 
@@ -181,6 +184,8 @@ class Operations(TorchFunctionMode):
         if name == "__get__":
             self._attribute(getattr(getattr(func, "__self__", None), "__name__", ""), args[0], result)
             return
+        if not self.modules:
+            self.tables.look(name, args, result)
         self._writing(name, args, kwargs)
         self.looked(name, args, kwargs, result)
         if name in _CUTS:

@@ -20,6 +20,7 @@ class Randomness:
     def __init__(self, watch: Watch) -> None:
         self.watch = watch
         self._seeded: dict[str, tuple[int, Location | None]] = {}
+        self._values: dict[str, int] = {}
         self._first_model: tuple[int, Location | None] | None = None
         self._start = self._states()
 
@@ -33,15 +34,17 @@ class Randomness:
         patches.replace(np.random, "seed", lambda f: self._noting("numpy", f))
 
     def _noting(self, generator: str, original: Any) -> Any:
-        def seeded() -> None:
+        def seeded(number: Any = None) -> None:
             if generator not in self._seeded:
+                if isinstance(number, int):
+                    self._values[generator] = number
                 self._seeded[generator] = (self.watch.next_sequence(), self.watch.lines.here())
 
         told = self.watch.guarded(seeded)
 
         @functools.wraps(original)
         def seed(*args: Any, **kwargs: Any) -> Any:
-            told()
+            told(args[0] if args else kwargs.get("seed", kwargs.get("a")))
             return original(*args, **kwargs)
 
         return seed
@@ -73,6 +76,7 @@ class Randomness:
             Seeding(
                 seeded=sorted(self._seeded),
                 used=used,
+                values=dict(self._values),
                 torch_after_model=late,
                 location=seed[1] if seed else None,
                 first_model_location=self._first_model[1] if self._first_model else None,

@@ -1,0 +1,17 @@
+"""What a check that compares runs receives."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from flightcheck.recording.run import Run
+
+
+@dataclass(frozen=True)
+class Sides:
+    """Two runs, each followed by its repetitions: runs that differ from it in nothing that was recorded but seeds."""
+
+    first: tuple[Run, ...]
+    second: tuple[Run, ...]
+    same: bool = False
+    """The two sides are repetitions of each other, too."""
