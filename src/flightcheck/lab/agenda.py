@@ -10,8 +10,9 @@ from typing import Final
 from flightcheck.checks.base import CheckInfo, Finding
 from flightcheck.lab.diffs import diff_of
 from flightcheck.lab.experiments import STEPS, Lab
+from flightcheck.lab.printed import PRINTED, RETURNED
 from flightcheck.lab.questions import questions, tenth, tenth_of_error
-from flightcheck.lab.statistics import holm
+from flightcheck.lab.statistics import MORE_SEEDS, holm
 from flightcheck.patch import Patch
 from flightcheck.recording.experiments import Experiment
 from flightcheck.recording.run import Run
@@ -31,6 +32,8 @@ _OTHER_TARGETS: Final = {"targets:unshift"}
 _LONGEST: Final = 400
 _UNBLOCKED_STEPS: Final = 200
 """Steps in which an output that another term held at a constant begins to learn: a VAE's first 60 show nothing yet."""
+_EPISODES: Final = 2000
+"""Steps in which an agent plays some dozens of episodes: scripts print their return seldom."""
 _LONGER: Final = 4
 """Times the steps, where the first trial of an exact finding shows nothing, or no training moved in it."""
 _MOVED: Final = 0.03
@@ -124,6 +127,9 @@ def _fixes(lab: Lab, run: Run, tested: Sequence[Candidate], reason: str) -> Iter
                 wired = lab.try_wiring(candidate.info.code, patches)
                 yield replace(wired, diff=diff_of(patches, candidate.finding, run))
                 break
+            if reason and run.in_regime("reinforcement") and _without_measure(run):
+                yield _by_return(lab, run, candidate, patches)
+                break
             if reason and not _crashed(run):
                 yield Experiment(candidate.info.code, _text(patches), reason=reason)
                 break
@@ -136,6 +142,12 @@ def _fixes(lab: Lab, run: Run, tested: Sequence[Candidate], reason: str) -> Iter
                 if candidate.info.code in _OF_SIGNAL and patches[0].kind == "reinit":
                     yield replace(experiment, question="C09")
                 break
+
+
+def _by_return(lab: Lab, run: Run, candidate: Candidate, patches: list[Patch]) -> Experiment:
+    """No loss tells how well an agent does; what it gets in its episodes does, where the script prints that."""
+    found = lab.try_patch(candidate.info.code, patches, metrics=(RETURNED,), steps=_EPISODES, seeds=MORE_SEEDS)
+    return replace(found, diff=diff_of(patches, candidate.finding, run))
 
 
 def _crashed(run: Run) -> bool:
@@ -175,12 +187,12 @@ def _fix(lab: Lab, run: Run, candidate: Candidate, patches: list[Patch]) -> Expe
     if kinds == {"term"}:  # what it held at a constant must begin to learn, which takes longer than to get better
         steps, margin = max(steps, _UNBLOCKED_STEPS), tenth_of_error
     if any(p.judged_by_evaluations for p in patches):
-        metrics, evaluates = ("evaluation", "answers"), True
+        metrics, evaluates = ("evaluation", "answers", PRINTED), True
         steps = max(steps, _steps_of_evaluations(run))
     elif kinds & {"clamp", "precision", "unscale-first"} or candidate.info.code == "L21":
         metrics = ("loss",)  # L21: without its gradient, the term is in the loss and not in the error
     elif any(p.changes_the_loss or p.scored for p in patches) and "align-shapes" not in kinds:
-        metrics = ("error",)
+        metrics = ("error", PRINTED)
     experiment = Experiment(candidate.info.code, _text(patches))
     asks_for_another = experiment.patch in _OTHER_TARGETS
     for length in (steps, _LONGER * steps):
@@ -211,7 +223,7 @@ def _fix(lab: Lab, run: Run, candidate: Candidate, patches: list[Patch]) -> Expe
 
 def _unmoved(e: Experiment) -> bool:
     """Neither training got anywhere, with the patch or without it: too few steps to refute anything."""
-    if e.start is None or e.before is None or e.after is None or not e.starts:
+    if e.metric.startswith(PRINTED) or e.start is None or e.before is None or e.after is None or not e.starts:
         return False
     return min(e.before, e.after) > (1 - _MOVED) * e.start
 

@@ -128,6 +128,11 @@ def _learning_rate(patch: Patch, run: Run) -> str:
     return f"learning rate {old:g} → {old * float(patch.value[1:]):g}"
 
 
+def _metric(name: str) -> str:
+    """In words; what the script prints, by its own name."""
+    return _METRICS.get(name) or name.removeprefix("printed ")
+
+
 def left_out(run: Run) -> list[str]:
     """What was not tried because the time for experiments was over, in one line; none if all was."""
     late = [e for e in run.experiments if e.reason == NO_TIME]
@@ -145,7 +150,7 @@ def tried_in_words(e: Experiment, run: Run) -> str:
     if e.before is None or e.after is None:
         return f"{what}: {e.status} ({e.reason})"
     seeds = "1 seed" if e.seeds == 1 else f"{e.seeds} seeds"
-    text = f"{what}, {seeds} × {e.steps} steps, {_METRICS.get(e.metric, e.metric)} {e.before:.3g} → {e.after:.3g}. "
+    text = f"{what}, {seeds} × {e.steps} steps, {_metric(e.metric)} {e.before:.3g} → {e.after:.3g}. "
     text += e.status
     why = e.reason
     if e.status == "inconclusive" and not why and e.seeds_needed:

@@ -33,6 +33,7 @@ from flightcheck.adapters.torch.patching import (
     weights,
 )
 from flightcheck.adapters.torch.patching.boundaries import Boundaries
+from flightcheck.adapters.torch.patching.printing import Printing
 from flightcheck.adapters.torch.patching.scoring import Scoring
 from flightcheck.patch import Patch
 
@@ -116,6 +117,7 @@ def install(observer: TorchObserver, patches: Iterable[Patch]) -> Boundaries:
     """
     boundaries = Boundaries(observer)
     Scoring(observer).install(boundaries)
+    Printing(boundaries).install()
     # The last one lies over all others: a rule that scores sees what the script gave.
     for patch in sorted(patches, key=lambda p: p.kind == "score"):
         INSTALLERS[patch.kind](boundaries, patch)
