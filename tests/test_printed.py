@@ -33,6 +33,6 @@ def test_which_way_is_better() -> None:
 
 def test_numbers_of_evaluations() -> None:
     assert rank_as_evaluation("test rmse", False) == 2
-    assert rank_as_evaluation("acc", True) == 1
+    assert rank_as_evaluation("acc", True) == rank_as_evaluation("rmse", True) == 1
     assert rank_as_evaluation("acc", False) == rank_as_evaluation("loss", True) == 0
     assert rank_as_evaluation("train acc", True) == rank_as_evaluation("val", True) == 0

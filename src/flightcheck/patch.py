@@ -51,7 +51,8 @@ KINDS: Final[dict[str, str]] = {
     "keep-graph": "``detach``, ``data``, ``item`` and copies give the tensor itself, ``sample`` is ``rsample``, "
     "``no_grad`` does nothing; at a line (``train.py:31``) or at all",
     "clamp": "logarithms, roots and divisions are kept away from zero by this much: ``1e-8``",
-    "mask": "``invert:attn_mask:train.py:31``: at that line attention sees what that mask blocks, and nothing else",
+    "mask": "``invert:attn_mask:train.py:31``: at that line attention sees what that mask blocks, and nothing else; "
+    "``causal``: every attention over the tokens sees what came before",
     "mode": "``train`` in training steps and ``eval`` in evaluations, whatever the script set; ``batchnorm``: train "
     "mode in training steps for these modules alone",
     "batchnorm": "``momentum=0.1``: the weight of the newest batch in the running statistics",
@@ -63,9 +64,12 @@ KINDS: Final[dict[str, str]] = {
     "accumulate": "what each backward adds to the gradients, times a factor (``x0.25``)",
     "loader": "``continue``: an iterator that is made for every batch goes on where the last one stopped",
     "load": "``match``: names in a loaded state that fit no parameter get the prefix of those that are missing",
+    "source": "a statement of the script is written anew, by a rule at a line: ``transform:train.py:31`` (not fitted "
+    "again), ``unordered`` (its order left as it is), ``order`` with ``same-order`` (two orders made one), ``rows`` "
+    "(slices of rows in random order)",
     "score": "nothing is changed, the error is another one: with targets of ``unit=0,255`` or ``signs``, without those "
-    "of an id (``ignore=0``), ``balanced``: the mean over the "
-    "classes, or ``others``: of batches of its own, which train nothing",
+    "of an id (``ignore=0``), ``balanced``: the mean over the classes, ``others``: of batches of its own, which train "
+    "nothing, or ``prefix``: of the next token where a sequence ends before it",
 }
 """Every kind of patch, and what its value means."""
 
@@ -111,8 +115,10 @@ class Patch:
         """The training loss cannot tell: it is low on examples of one class at a time, or nothing of it changes."""
         of_order = self.kind == "shuffle" and self.value != "others"
         of_modes = self.kind == "mode" and self.value != "batchnorm"  # which makes other training steps
+        of_source = self.kind == "source" and self.value.startswith(("rows:", "transform:"))
         return (
             of_modes
+            or of_source
             or self.kind in ("sampler", "batchnorm", "dropout")
             or of_order
             or (self.kind, self.value) == ("inputs", "as-training")
@@ -124,6 +130,8 @@ class Patch:
         rule = self.value.partition("=")[0]
         if (self.kind, rule) in (("targets", "unit"), ("targets", "signs"), ("loss", "ignore")):
             return Patch("score", self.value)
+        if (self.kind, self.value) == ("mask", "causal"):
+            return Patch("score", "prefix")
         if self.kind == "loader" or (self.kind, self.value) == ("shuffle", "others"):
             return Patch("score", "others")
         return Patch("score", rule) if (self.kind, rule) == ("loss", "balanced") else None

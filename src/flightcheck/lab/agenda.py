@@ -113,7 +113,24 @@ def investigate(
             return
         waiting = [c for c in diagnosed_again(found) if c.info.code not in {s.info.code for s in seen}]
     if not any(c.info.evidence in "XB" and c.info.severity in ("error", "critical") for c in seen):
-        yield from questions(lab, run, asked)
+        for experiment in questions(lab, run, asked):
+            found.append(experiment)
+            yield experiment
+        yield from _late_fixes(lab, run, found, seen, diagnosed_again)
+
+
+def _late_fixes(
+    lab: Lab,
+    run: Run,
+    found: Sequence[Experiment],
+    seen: Sequence[Candidate],
+    diagnosed_again: Callable[[Sequence[Experiment]], Sequence[Candidate]],
+) -> Iterator[Experiment]:
+    """The fixes of what only the questions showed: a model that sees the future, labels of other inputs."""
+    known = {c.info.code for c in seen} | {e.question for e in found}
+    if not _confirmed(found):
+        late = [c for c in diagnosed_again(found) if c.info.code not in known and c.patches]
+        yield from _fixes(lab, run, late[:1], "")
 
 
 def _fixes(lab: Lab, run: Run, tested: Sequence[Candidate], reason: str) -> Iterator[Experiment]:

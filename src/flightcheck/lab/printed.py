@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 
 from flightcheck.lab.trials import Floats, Trained
-from flightcheck.recording.printed import direction, is_return, rank_as_evaluation
+from flightcheck.recording.printed import direction, is_of_unseen, is_return, rank_as_evaluation
 
 PRINTED: Final = "printed"
 """Metric: the script's own number of an evaluation. ``printed test acc`` once it is known which."""
@@ -35,7 +35,10 @@ def printed_name(trials: Sequence[Trained], metric: str) -> str:
             rank = rank_as_evaluation(n.name, n.evaluated) if metric == PRINTED else int(is_return(n.name))
             before = known.get(n.name, (rank, 0, len(known)))
             known[n.name] = (min(rank, before[0]), before[1] + 1, before[2])
-        ranks.append({name: rank for name, rank in known.items() if rank[0] > 0})
+        # An error beside others that are of unseen examples is that of the training.
+        split = any(is_of_unseen(n.name) for n in numbers)
+        doubtful = {name for name in known if split and direction(name) < 0 and not is_of_unseen(name)}
+        ranks.append({name: rank for name, rank in known.items() if rank[0] > 0 and name not in doubtful})
     common = set.intersection(*(set(r) for r in ranks)) if ranks else set()
     return max(common, key=lambda name: min(r[name] for r in ranks), default="")
 

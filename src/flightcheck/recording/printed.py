@@ -22,7 +22,7 @@ _LOWER: Final = {
 }  # fmt: skip
 _UNSEEN: Final = {
     "test", "val", "valid", "validation", "held", "heldout", "holdout", "out", "eval", "evaluation", "dev", "unseen",
-    "tst", "oos", "greedy",
+    "tst", "oos", "greedy", "new",
 }  # fmt: skip
 _TRAINED: Final = {"train", "training", "tr", "trn", "fit", "batch", "running"}
 _NUMBER: Final = re.compile(r"[-+]?(?:\d+\.\d*|\.\d+|\d+)(?:[eE][-+]?\d+)?(?![\w.])")
@@ -72,6 +72,11 @@ def is_return(name: str) -> bool:
     return not _RETURNS.isdisjoint(name.split())
 
 
+def is_of_unseen(name: str) -> bool:
+    """Its words say that it is of an evaluation."""
+    return not _UNSEEN.isdisjoint(name.split())
+
+
 def rank_as_evaluation(name: str, evaluated: bool) -> int:
     """How surely it is of an evaluation: 2 says so itself, 1 follows one and is no loss, 0 may be of the training."""
     words = set(name.split())
@@ -79,7 +84,7 @@ def rank_as_evaluation(name: str, evaluated: bool) -> int:
         return 0
     if words & _UNSEEN:
         return 2
-    return 1 if evaluated and direction(name) > 0 else 0
+    return int(evaluated and "loss" not in words)
 
 
 RECORDS.update({"PrintedNumber": PrintedNumber})

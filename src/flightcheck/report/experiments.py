@@ -54,8 +54,18 @@ _WORDS = {
     "clamp": "arguments of log, sqrt and division kept away from 0",
     "loader:continue": "each iterator going on where the last one stopped",
     "load:match": "the checkpoint's names matched to the model's",
+    "mask:causal": "a causal mask in every attention, judged by sequences that end before the token",
     "mask": "the mask of the attention inverted",
     "keep-graph": "without the cut of the graph",
+}
+
+
+_SOURCES = {
+    "transform": "evaluation inputs transformed by what was fitted to the training",
+    "unordered": "inputs and labels in the order in which they came",
+    "order": "",  # its companion says it
+    "same-order": "inputs and labels in the same random order",
+    "rows": "training examples in random order",
 }
 
 
@@ -85,6 +95,8 @@ def patch_in_words(patch: str, run: Run) -> str:
         elif p.kind == "term":
             place, _, factor = p.value.partition(" x")
             told.append(f"the term in line {place.rpartition(':')[2]} times {factor}")
+        elif p.kind == "source":
+            told += [said] if (said := _SOURCES[p.value.partition(":")[0]]) else []
         elif p.kind == "epsilon":
             told.append(f"the optimizer's epsilon {p.value}")
         elif p.kind == "unfreeze":

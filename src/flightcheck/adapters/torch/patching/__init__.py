@@ -12,6 +12,7 @@ from flightcheck.adapters.torch import probes
 from flightcheck.adapters.torch.patching import (
     accumulation,
     batches,
+    causal,
     cuts,
     heads,
     inputs,
@@ -28,6 +29,7 @@ from flightcheck.adapters.torch.patching import (
     samplers,
     sequences,
     shifts,
+    sources,
     steps,
     targets,
     weights,
@@ -66,6 +68,10 @@ def _loss(boundaries: Boundaries, patch: Patch) -> None:
     by_name.get(patch.value.partition("=")[0], losses.swap)(boundaries, patch)
 
 
+def _mask(boundaries: Boundaries, patch: Patch) -> None:
+    (causal.causal if patch.value == "causal" else masks.mask)(boundaries, patch)
+
+
 INSTALLERS: Final[dict[str, Callable[[Boundaries, Patch], None]]] = {
     "lr": steps.learning_rate,
     "optimizer": steps.optimizer,
@@ -94,7 +100,7 @@ INSTALLERS: Final[dict[str, Callable[[Boundaries, Patch], None]]] = {
     "add-parameters": steps.add_parameters,
     "unfreeze": steps.unfreeze,
     "keep-graph": cuts.keep_graph,
-    "mask": masks.mask,
+    "mask": _mask,
     "clamp": operations.clamp,
     "mode": modules.mode,
     "batchnorm": modules.batchnorm,
@@ -106,6 +112,7 @@ INSTALLERS: Final[dict[str, Callable[[Boundaries, Patch], None]]] = {
     "loader": iterators.continued,
     "load": loading.load,
     "score": judging.score,
+    "source": sources.source,
 }
 
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 import torch
 
 from flightcheck.adapters.torch.patching.boundaries import Arguments, Boundaries
-from flightcheck.recording.printed import PrintedNumber, direction, numbers_in
+from flightcheck.recording.printed import PrintedNumber, direction, is_of_unseen, numbers_in
 
 _LONGEST_LINE: Final = 400
 _MOST: Final = 400
@@ -40,7 +40,7 @@ class Printing:
     def _line(self, line: str) -> None:
         watch = self._boundaries.observer.watch
         for name, value in numbers_in(line):
-            if not direction(name) or self._count >= _MOST:
+            if not (direction(name) or is_of_unseen(name)) or self._count >= _MOST:
                 continue
             evaluated = self._evaluations > self._told.get(name, 0)
             self._told[name] = self._evaluations
