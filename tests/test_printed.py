@@ -13,7 +13,7 @@ from flightcheck.recording.printed import direction, is_return, numbers_in, rank
         ("epoch 7  loss 0.425  kl 0.000  test rmse 0.2714", {"loss": 0.425, "kl": 0, "test rmse": 0.2714}),
         ("Epoch 02 | val loss 0.4 | val accuracy 0.97", {"val loss": 0.4, "val accuracy": 0.97}),
         ("step=5 val_acc=0.5 mIoU=.25", {"val acc": 0.5, "miou": 0.25}),
-        ("recall@1 0.25 F1: 0.5", {"recall": 0.25, "f": 0.5}),
+        ("recall@1 0.25 F1: 0.5", {"recall": 0.25, "f1": 0.5}),
         ("lr 1e-3, mean return -12.5", {"lr": 1e-3, "mean return": -12.5}),
         ("test accuracy: 91.2% of 300", {"test accuracy": 91.2, "of": 300}),
         ("nothing here", {}),
@@ -25,7 +25,7 @@ def test_names_and_numbers(line: str, numbers: dict[str, float]) -> None:
 
 
 def test_which_way_is_better() -> None:
-    assert direction("val acc") == direction("mean return") == direction("held out r") == 1
+    assert direction("val acc") == direction("mean return") == direction("held out r2") == 1
     assert direction("test rmse") == direction("rel pixel err") == direction("accuracy loss") == -1
     assert direction("epoch") == direction("lr") == 0
     assert is_return("greedy return") and not is_return("acc")

@@ -35,6 +35,7 @@ KINDS: Final[dict[str, str]] = {
     "``negate``; ``transpose``: the last axis of the prediction is that of the classes; ``ignore=0``: targets of this "
     "id do not count; or ``balanced=90,10``: classes are weighted by the inverse of these counts",
     "head": "the last layer has as many outputs as there are classes (``10``), under a cross-entropy",
+    "place": "a slice of a position encoding that was cut by the batch is cut by time: at a line (``train.py:31``)",
     "axes": "``permute``: a reshape that cuts axes up moves them instead; at a line (``permute:train.py:31``)",
     "term": "one term of the loss has another weight: its number in the sum, its line, and a factor "
     "(``2@train.py:31 x0.02``)",
@@ -64,6 +65,7 @@ KINDS: Final[dict[str, str]] = {
     "accumulate": "what each backward adds to the gradients, times a factor (``x0.25``)",
     "loader": "``continue``: an iterator that is made for every batch goes on where the last one stopped",
     "load": "``match``: names in a loaded state that fit no parameter get the prefix of those that are missing",
+    "metric": "the comparison at a line: ``align:train.py:31`` (by elements) or ``cut:train.py:31`` (logits at 0)",
     "source": "a statement of the script is written anew, by a rule at a line: ``transform:train.py:31`` (not fitted "
     "again), ``unordered`` (its order left as it is), ``order`` with ``same-order`` (two orders made one), ``rows`` "
     "(slices of rows in random order)",

@@ -10,6 +10,7 @@ from typing import Final
 from flightcheck.checks.base import CheckInfo, Finding
 from flightcheck.lab.diffs import diff_of
 from flightcheck.lab.experiments import STEPS, Lab
+from flightcheck.lab.metrics import try_metric
 from flightcheck.lab.printed import PRINTED, RETURNED
 from flightcheck.lab.questions import questions, tenth, tenth_of_error
 from flightcheck.lab.statistics import MORE_SEEDS, holm
@@ -150,6 +151,10 @@ def _fixes(lab: Lab, run: Run, tested: Sequence[Candidate], reason: str) -> Iter
             if reason and not _crashed(run):
                 yield Experiment(candidate.info.code, _text(patches), reason=reason)
                 break
+            if {p.kind for p in patches} == {"metric"}:
+                tried = try_metric(lab, candidate.info.code, patches, max(STEPS, _steps_of_evaluations(run)))
+                yield replace(tried, diff=diff_of(patches, candidate.finding, run))
+                continue
             experiment = _fix(lab, run, candidate, patches)
             yield experiment
             if experiment.status == "confirmed":
@@ -210,6 +215,8 @@ def _fix(lab: Lab, run: Run, candidate: Candidate, patches: list[Patch]) -> Expe
         metrics = ("loss",)  # L21: without its gradient, the term is in the loss and not in the error
     elif any(p.changes_the_loss or p.scored for p in patches) and "align-shapes" not in kinds:
         metrics = ("error", PRINTED)
+        if run.in_regime("own-loss"):  # no loss that has an error: then an evaluation must be seen
+            steps, evaluates = max(steps, _steps_of_evaluations(run)), True
     experiment = Experiment(candidate.info.code, _text(patches))
     asks_for_another = experiment.patch in _OTHER_TARGETS
     for length in (steps, _LONGER * steps):

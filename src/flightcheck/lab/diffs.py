@@ -102,6 +102,16 @@ def _one(patch: Patch, finding: Finding, run: Run) -> str:
         called = re.search(r"\b([A-Za-z_][\w.]*)\.backward\(", code)
         new = code.replace(f"{called[1]}.backward(", f"({called[1]} {by}).backward(", 1) if called else code
         return _replaced(line, new) if new != code else f"+ loss = loss {by}  # before backward"
+    if patch.kind == "place":
+        cut = re.sub(r"\[\s*:\s*(\w+)\.(?:size\(0\)|shape\[0\])\s*\]", r"[: \1.size(1)].transpose(0, 1)", code)
+        return _replaced(line, cut) or f"- {code}\n+ # the same, cut by the length: [: x.size(1)].transpose(0, 1)"
+    if patch.kind == "metric":
+        cut = re.sub(r"([<>]=?\s*)(0?\.\d+)", r"\g<1>0.0", code)
+        return (
+            f"- {code}\n+ # the same with both in one shape"
+            if patch.value.startswith("align")
+            else _replaced(line, cut)
+        )
     if patch.kind == "source":
         return _rewritten(patch, finding)
     if patch.kind == "load":

@@ -26,7 +26,7 @@ _UNSEEN: Final = {
 }  # fmt: skip
 _TRAINED: Final = {"train", "training", "tr", "trn", "fit", "batch", "running"}
 _NUMBER: Final = re.compile(r"[-+]?(?:\d+\.\d*|\.\d+|\d+)(?:[eE][-+]?\d+)?(?![\w.])")
-_WORD: Final = re.compile(r"[A-Za-z]+")
+_WORD: Final = re.compile(r"[A-Za-z]+\d*")
 _LONGEST_NAME: Final = 40
 
 
@@ -36,7 +36,7 @@ class PrintedNumber:
 
     step: int
     name: str
-    """The words before it in its line, in lower case, without digits: ``test acc``."""
+    """The words before it in its line, in lower case: ``test acc``."""
     value: float
     evaluated: bool = False
     """A model was called without gradients since the last number of this name."""
@@ -57,9 +57,13 @@ def numbers_in(line: str) -> list[tuple[str, float]]:
     return found
 
 
+def _words(name: str) -> list[str]:
+    return [word.rstrip("0123456789") for word in name.split()]
+
+
 def direction(name: str) -> int:
     """1: more is better; -1: less is better; 0: the name does not tell. The last word that tells decides."""
-    for word in reversed(name.split()):
+    for word in reversed(_words(name)):
         if word in _LOWER:
             return -1
         if word in _HIGHER or word in _RETURNS:
@@ -69,17 +73,17 @@ def direction(name: str) -> int:
 
 def is_return(name: str) -> bool:
     """What an agent got in its episodes."""
-    return not _RETURNS.isdisjoint(name.split())
+    return not _RETURNS.isdisjoint(_words(name))
 
 
 def is_of_unseen(name: str) -> bool:
     """Its words say that it is of an evaluation."""
-    return not _UNSEEN.isdisjoint(name.split())
+    return not _UNSEEN.isdisjoint(_words(name))
 
 
 def rank_as_evaluation(name: str, evaluated: bool) -> int:
     """How surely it is of an evaluation: 2 says so itself, 1 follows one and is no loss, 0 may be of the training."""
-    words = set(name.split())
+    words = set(_words(name))
     if not direction(name) or (words & _TRAINED and not words & _UNSEEN):
         return 0
     if words & _UNSEEN:

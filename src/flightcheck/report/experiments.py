@@ -54,6 +54,7 @@ _WORDS = {
     "clamp": "arguments of log, sqrt and division kept away from 0",
     "loader:continue": "each iterator going on where the last one stopped",
     "load:match": "the checkpoint's names matched to the model's",
+    "place": "the position encoding cut along time",
     "mask:causal": "a causal mask in every attention, judged by sequences that end before the token",
     "mask": "the mask of the attention inverted",
     "keep-graph": "without the cut of the graph",
@@ -95,6 +96,8 @@ def patch_in_words(patch: str, run: Run) -> str:
         elif p.kind == "term":
             place, _, factor = p.value.partition(" x")
             told.append(f"the term in line {place.rpartition(':')[2]} times {factor}")
+        elif p.kind == "metric":
+            told.append("predictions and labels in one shape" if p.value.startswith("align") else "logits cut at 0")
         elif p.kind == "source":
             told += [said] if (said := _SOURCES[p.value.partition(":")[0]]) else []
         elif p.kind == "epsilon":

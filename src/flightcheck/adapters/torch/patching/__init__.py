@@ -22,8 +22,10 @@ from flightcheck.adapters.torch.patching import (
     loading,
     losses,
     masks,
+    metrics,
     modules,
     operations,
+    places,
     precision,
     protocol,
     samplers,
@@ -113,6 +115,8 @@ INSTALLERS: Final[dict[str, Callable[[Boundaries, Patch], None]]] = {
     "load": loading.load,
     "score": judging.score,
     "source": sources.source,
+    "metric": metrics.metric,
+    "place": places.place,
 }
 
 
