@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from flightcheck.recording.run import Run
 
 SCRIPT = """
@@ -37,6 +39,9 @@ CASES = {
     "(F.cross_entropy(p, y, reduction='none') * weights).sum()": [(0, None)],
     "torch.stack([F.cross_entropy(p[:4], y[:4]), F.cross_entropy(p[4:], y[4:])]).sum()": [(0, 1.0), (0, 1.0)],
     "F.cross_entropy(p, y) + 0.1 * sum((q**2).sum() for q in model.parameters())": [(0, 1.0), (-1, 0.1), (-1, 0.1)],
+    "torch.add(F.cross_entropy(p, y), F.cross_entropy(p, y), alpha=0.5)": [(0, 1.0), (0, 0.5)],
+    "F.mse_loss(p, x[:, :3], reduction='none').mean(1).mean()": [(0, 1 / 24)],
+    "(-F.mse_loss(p, x[:, :3], reduction='none').sum(1) + (p**2).sum(1)).mean()": [(0, -0.125), (-1, 0.125)],
     "(F.cross_entropy(p, y) * 2).exp()": [(-1, 1.0)],
 }
 
@@ -52,5 +57,7 @@ def test_terms_and_factors(tmp_path: Path) -> None:
     sites = {s.index for s in run.loss_sites}
     for number, (loss, expected) in enumerate(CASES.items(), start=2):
         terms = [t for t in run.loss_terms if t.backward == number]
-        assert [(0 if t.site in sites else -1, t.coefficient) for t in terms] == expected, loss
+        assert [(0 if t.site in sites else -1, t.coefficient) for t in terms] == [
+            (site, factor if factor is None else pytest.approx(factor)) for site, factor in expected
+        ], loss
         assert [t.penalty for t in terms] == ["parameters" in loss and t.site < 0 for t in terms], loss

@@ -40,7 +40,12 @@ def run_as_main(script: str | None, module: str | None, arguments: list[str]) ->
         __file__=file, __spec__=None, __package__=None, __cached__=None,
         __loader__=importlib.machinery.SourceFileLoader("__main__", file),
     )  # fmt: skip
-    exec(compile(Path(file).read_bytes(), file, "exec", dont_inherit=True), main.__dict__)
+    exec(compile(read(file), file, "exec", dont_inherit=True), main.__dict__)
+
+
+def read(file: str) -> bytes:
+    """The source of the script; a trial may change it here."""
+    return Path(file).read_bytes()
 
 
 def _put_first(folder: str) -> None:

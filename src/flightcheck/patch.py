@@ -36,6 +36,7 @@ KINDS: Final[dict[str, str]] = {
     "``negate``; ``transpose``: the last axis of the prediction is that of the classes; ``ignore=0``: targets of this "
     "id do not count; or ``balanced=90,10``: classes are weighted by the inverse of these counts",
     "head": "the last layer has as many outputs as there are classes (``10``), under a cross-entropy",
+    "place": "a slice of a position encoding that was cut by the batch is cut by time: at a line (``train.py:31``)",
     "axes": "``permute``: a reshape that cuts axes up moves them instead; at a line (``permute:train.py:31``)",
     "term": "one term of the loss has another weight: its number in the sum, its line, and a factor "
     "(``2@train.py:31 x0.02``)",
@@ -53,7 +54,8 @@ KINDS: Final[dict[str, str]] = {
     "keep-graph": "``detach``, ``data``, ``item`` and copies give the tensor itself, ``sample`` is ``rsample``, "
     "``no_grad`` does nothing; at a line (``train.py:31``) or at all",
     "clamp": "logarithms, roots and divisions are kept away from zero by this much: ``1e-8``",
-    "mask": "``invert:attn_mask:train.py:31``: at that line attention sees what that mask blocks, and nothing else",
+    "mask": "``invert:attn_mask:train.py:31``: at that line attention sees what that mask blocks, and nothing else; "
+    "``causal``: every attention over the tokens sees what came before",
     "mode": "``train`` in training steps and ``eval`` in evaluations, whatever the script set; ``batchnorm``: train "
     "mode in training steps for these modules alone",
     "batchnorm": "``momentum=0.1``: the weight of the newest batch in the running statistics",
@@ -67,9 +69,13 @@ KINDS: Final[dict[str, str]] = {
     "load": "``match``: names in a loaded state that fit no parameter get the prefix of those that are missing; or "
     "``late``: at its first call a model gets what was loaded before into it, into another model of its class, or into "
     "its state's dictionary only",
+    "metric": "the comparison at a line: ``align:train.py:31`` (by elements) or ``cut:train.py:31`` (logits at 0)",
+    "source": "a statement of the script is written anew, by a rule at a line: ``transform:train.py:31`` (not fitted "
+    "again), ``unordered`` (its order left as it is), ``order`` with ``same-order`` (two orders made one), ``rows`` "
+    "(slices of rows in random order)",
     "score": "nothing is changed, the error is another one: with targets of ``unit=0,255`` or ``signs``, without those "
-    "of an id (``ignore=0``), ``balanced``: the mean over the "
-    "classes, or ``others``: of batches of its own, which train nothing",
+    "of an id (``ignore=0``), ``balanced``: the mean over the classes, ``others``: of batches of its own, which train "
+    "nothing, or ``prefix``: of the next token where a sequence ends before it",
 }
 """Every kind of patch, and what its value means."""
 
@@ -115,8 +121,10 @@ class Patch:
         """The training loss cannot tell: it is low on examples of one class at a time, or nothing of it changes."""
         of_order = self.kind == "shuffle" and self.value != "others"
         of_modes = self.kind == "mode" and self.value != "batchnorm"  # which makes other training steps
+        of_source = self.kind == "source" and self.value.startswith(("rows:", "transform:"))
         return (
             of_modes
+            or of_source
             or self.kind in ("sampler", "batchnorm", "dropout")
             or of_order
             or (self.kind, self.value) == ("inputs", "as-training")
@@ -128,6 +136,8 @@ class Patch:
         rule = self.value.partition("=")[0]
         if (self.kind, rule) in (("targets", "unit"), ("targets", "signs"), ("loss", "ignore")):
             return Patch("score", self.value)
+        if (self.kind, self.value) == ("mask", "causal"):
+            return Patch("score", "prefix")
         if self.kind == "loader" or (self.kind, self.value) == ("shuffle", "others"):
             return Patch("score", "others")
         return Patch("score", rule) if (self.kind, rule) == ("loss", "balanced") else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -127,6 +128,13 @@ def test_the_line_is_the_last_order_that_only_one_of_the_two_went_through() -> N
                     train_calls=60)  # fmt: skip
     (finding,) = verdict_of("D07", run_of(LINEAR, batch, site, *BY_HEART, neighbours())).findings
     assert finding.location == lines[17]
+    assert finding.patch == "source:order:train.py:16+source:same-order:train.py:17"
+    alone = replace(site, target_orders=[lines[n] for n in (23, 18)])
+    (finding,) = verdict_of("D07", run_of(LINEAR, batch, alone, *BY_HEART, neighbours())).findings
+    assert finding.patch == "source:unordered:train.py:16"
+    many = replace(site, target_orders=[lines[17], Location("train.py", 19)])
+    (finding,) = verdict_of("D07", run_of(LINEAR, batch, many, *BY_HEART, neighbours())).findings
+    assert finding.patch == ""
 
 
 def test_first_sight() -> None:

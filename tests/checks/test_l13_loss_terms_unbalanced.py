@@ -100,7 +100,7 @@ def autoencoder(
     calls = [
         LossCall(
             0, step, True, list(shape), list(shape), [], "float32", "float32",
-            input_column_spread=spread, target_column_spread=0.9, **known,
+            relative_spread=spread / 0.9, **known,
         )
         for step in range(0, 200, 10)
     ]  # fmt: skip
@@ -127,6 +127,22 @@ def test_a_mean_by_hand_beside_a_divergence_in_three_parts() -> None:
     assert finding.patch == "term:2@train.py:21 x0.0156"
     one_line = [replace(p, location=MEAN) for p in parts]
     assert autoencoder((loss, *one_line), hand).findings[0].patch == "term:2@train.py:20 x0.0156"
+
+
+@pytest.mark.parametrize(
+    ("settings", "change"),
+    [
+        ({"reduction": "sum"}, {"coefficient": 1 / 2048}),
+        ({"reduction": "none"}, {"coefficient": 1 / 2048, "numel": 2048, "averaged": [32]}),
+        ({"handmade": True, "reduction": "mean"}, {"site": -1, "coefficient": 1 / 32, "numel": 32, "averaged": [32]}),
+    ],
+    ids=["a sum over the size", "mean(1).mean()", "mean(1).mean() by hand"],
+)
+def test_other_ways_to_write_a_mean(settings: dict[str, Any], change: dict[str, Any]) -> None:
+    (finding,) = autoencoder((replace(LOSS, **change), DIVERGENCE), replace(SITE, settings=settings)).findings
+    assert finding.evidence["ratio"] == pytest.approx(32)
+    summed = replace(LOSS, **change | {"coefficient": 1 / 32, "averaged": []})
+    assert settings.get("handmade") or not autoencoder((summed, DIVERGENCE), replace(SITE, settings=settings)).findings
 
 
 def test_predictions_that_differ_between_examples_are_no_collapse() -> None:
@@ -157,7 +173,7 @@ def test_a_divergence_that_a_schedule_raises_passes() -> None:
 
 def test_losses_without_a_mean_over_many_values_pass() -> None:
     assert autoencoder(site=replace(SITE, settings={"reduction": "sum"})).status == "skipped"
-    assert autoencoder(site=replace(SITE, function="cross_entropy")).status == "skipped"
+    assert autoencoder(site=replace(SITE, function="cross_entropy")).status == "skipped"  # rows of classes, one each
     assert autoencoder(shape=(32, 4)).status == "skipped"
     assert autoencoder(shape=(32,)).status == "skipped"
     assert autoencoder((LOSS,)).status == "skipped"

@@ -27,6 +27,7 @@ def test_all_pairs_fail() -> None:
     (finding,) = verdict_of("T09", run_of(PAIRS, steps=9)).findings
     assert finding.location == LINE
     assert finding.fix.startswith("Give both the shape (64,)")
+    assert finding.patch == "metric:align:train.py:40"
 
 
 @pytest.mark.parametrize(
@@ -47,6 +48,7 @@ def test_pairs_on_purpose_pass(on_purpose: Comparison) -> None:
 def test_logits_cut_at_a_half_fail() -> None:
     (finding,) = verdict_of("T09", run_of(CUT, SITE, CALL, steps=9)).findings
     assert "62%" in finding.message
+    assert finding.patch == "metric:cut:train.py:40"
 
 
 def test_probabilities_other_thresholds_and_other_losses_pass() -> None:

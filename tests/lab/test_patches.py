@@ -134,6 +134,7 @@ def test_no_schedule(tmp_path: Path) -> None:
     assert updates("scheduler:off", [1.0, 0.5, 0.1, 0.0]) == pytest.approx([0.1] * 4, abs=1e-6)
     # A warm-up: the rate for which it was written
     assert updates("scheduler:off", [0.0, 0.5, 1.0, 1.0]) == pytest.approx([0.0, 0.1, 0.1, 0.1], abs=1e-6)
+    assert updates("scheduler:off", [0.0] * 4) == pytest.approx([0.0, 0.1, 0.1, 0.1], abs=1e-6)
 
 
 def test_clipping(tmp_path: Path) -> None:

@@ -10,8 +10,10 @@ from typing import Final
 from flightcheck.checks.base import CheckInfo, Finding
 from flightcheck.lab.diffs import diff_of
 from flightcheck.lab.experiments import STEPS, Lab
+from flightcheck.lab.metrics import try_metric
+from flightcheck.lab.printed import PRINTED, RETURNED
 from flightcheck.lab.questions import questions, tenth, tenth_of_error
-from flightcheck.lab.statistics import holm
+from flightcheck.lab.statistics import MORE_SEEDS, holm
 from flightcheck.patch import Patch
 from flightcheck.recording.experiments import Experiment
 from flightcheck.recording.run import Run
@@ -31,6 +33,8 @@ _OTHER_TARGETS: Final = {"targets:unshift"}
 _LONGEST: Final = 400
 _UNBLOCKED_STEPS: Final = 200
 """Steps in which an output that another term held at a constant begins to learn: a VAE's first 60 show nothing yet."""
+_EPISODES: Final = 2000
+"""Steps in which an agent plays some dozens of episodes: scripts print their return seldom."""
 _LONGER: Final = 4
 """Times the steps, where the first trial of an exact finding shows nothing, or no training moved in it."""
 _MOVED: Final = 0.03
@@ -110,7 +114,24 @@ def investigate(
             return
         waiting = [c for c in diagnosed_again(found) if c.info.code not in {s.info.code for s in seen}]
     if not any(c.info.evidence in "XB" and c.info.severity in ("error", "critical") for c in seen):
-        yield from questions(lab, run, asked)
+        for experiment in questions(lab, run, asked):
+            found.append(experiment)
+            yield experiment
+        yield from _late_fixes(lab, run, found, seen, diagnosed_again)
+
+
+def _late_fixes(
+    lab: Lab,
+    run: Run,
+    found: Sequence[Experiment],
+    seen: Sequence[Candidate],
+    diagnosed_again: Callable[[Sequence[Experiment]], Sequence[Candidate]],
+) -> Iterator[Experiment]:
+    """The fixes of what only the questions showed: a model that sees the future, labels of other inputs."""
+    known = {c.info.code for c in seen} | {e.question for e in found}
+    if not _confirmed(found):
+        late = [c for c in diagnosed_again(found) if c.info.code not in known and c.patches]
+        yield from _fixes(lab, run, late[:1], "")
 
 
 def _fixes(lab: Lab, run: Run, tested: Sequence[Candidate], reason: str) -> Iterator[Experiment]:
@@ -124,9 +145,16 @@ def _fixes(lab: Lab, run: Run, tested: Sequence[Candidate], reason: str) -> Iter
                 wired = lab.try_wiring(candidate.info.code, patches)
                 yield replace(wired, diff=diff_of(patches, candidate.finding, run))
                 break
+            if reason and run.in_regime("reinforcement") and _without_measure(run):
+                yield _by_return(lab, run, candidate, patches)
+                break
             if reason and not _crashed(run):
                 yield Experiment(candidate.info.code, _text(patches), reason=reason)
                 break
+            if {p.kind for p in patches} == {"metric"}:
+                tried = try_metric(lab, candidate.info.code, patches, max(STEPS, _steps_of_evaluations(run)))
+                yield replace(tried, diff=diff_of(patches, candidate.finding, run))
+                continue
             experiment = _fix(lab, run, candidate, patches)
             yield experiment
             if experiment.status == "confirmed":
@@ -136,6 +164,12 @@ def _fixes(lab: Lab, run: Run, tested: Sequence[Candidate], reason: str) -> Iter
                 if candidate.info.code in _OF_SIGNAL and patches[0].kind == "reinit":
                     yield replace(experiment, question="C09")
                 break
+
+
+def _by_return(lab: Lab, run: Run, candidate: Candidate, patches: list[Patch]) -> Experiment:
+    """No loss tells how well an agent does; what it gets in its episodes does, where the script prints that."""
+    found = lab.try_patch(candidate.info.code, patches, metrics=(RETURNED,), steps=_EPISODES, seeds=MORE_SEEDS)
+    return replace(found, diff=diff_of(patches, candidate.finding, run))
 
 
 def _crashed(run: Run) -> bool:
@@ -175,12 +209,14 @@ def _fix(lab: Lab, run: Run, candidate: Candidate, patches: list[Patch]) -> Expe
     if kinds == {"term"}:  # what it held at a constant must begin to learn, which takes longer than to get better
         steps, margin = max(steps, _UNBLOCKED_STEPS), tenth_of_error
     if any(p.judged_by_evaluations for p in patches):
-        metrics, evaluates = ("evaluation", "answers"), True
+        metrics, evaluates = ("evaluation", "answers", PRINTED), True
         steps = max(steps, _steps_of_evaluations(run))
     elif kinds & {"clamp", "precision", "unscale-first"} or candidate.info.code == "L21":
         metrics = ("loss",)  # L21: without its gradient, the term is in the loss and not in the error
     elif any(p.changes_the_loss or p.scored for p in patches) and "align-shapes" not in kinds:
-        metrics = ("error",)
+        metrics = ("error", PRINTED)
+        if run.in_regime("own-loss"):  # no loss that has an error: then an evaluation must be seen
+            steps, evaluates = max(steps, _steps_of_evaluations(run)), True
     experiment = Experiment(candidate.info.code, _text(patches))
     asks_for_another = experiment.patch in _OTHER_TARGETS
     for length in (steps, _LONGER * steps):
@@ -211,7 +247,7 @@ def _fix(lab: Lab, run: Run, candidate: Candidate, patches: list[Patch]) -> Expe
 
 def _unmoved(e: Experiment) -> bool:
     """Neither training got anywhere, with the patch or without it: too few steps to refute anything."""
-    if e.start is None or e.before is None or e.after is None or not e.starts:
+    if e.metric.startswith(PRINTED) or e.start is None or e.before is None or e.after is None or not e.starts:
         return False
     return min(e.before, e.after) > (1 - _MOVED) * e.start
 

@@ -18,6 +18,7 @@ from flightcheck.lab.source_edits import (
 )
 from flightcheck.patch import Patch
 from flightcheck.recording.records import Location
+from flightcheck.recording.rewriting import statement_at
 from flightcheck.recording.run import Run
 
 _NUMBER: Final = re.compile(r"(?<![\w.])(\d+\.?\d*(?:[eE][-+]?\d+)?|\.\d+(?:[eE][-+]?\d+)?)(?![\w.])")
@@ -81,6 +82,8 @@ def _one(patch: Patch, finding: Finding, run: Run) -> str:
         return f"- {code}\n+ # the same with nn.Parameter(…) around the whole value, in an attribute of the module"
     if patch.kind == "mode" and "functional dropout" in finding.evidence.get("modes", ()):
         return "+ training=self.training  # in the call of dropout"
+    if str(patch) == "mask:causal":
+        return f"- {code}\n+ # the same with a causal mask: nn.Transformer.generate_square_subsequent_mask(length)"
     if patch.kind == "mask":
         return f"- {code}\n+ # the same with the mask inverted (~mask)"
     if patch.kind == "keep-state":
@@ -101,6 +104,18 @@ def _one(patch: Patch, finding: Finding, run: Run) -> str:
         called = re.search(r"\b([A-Za-z_][\w.]*)\.backward\(", code)
         new = code.replace(f"{called[1]}.backward(", f"({called[1]} {by}).backward(", 1) if called else code
         return _replaced(line, new) if new != code else f"+ loss = loss {by}  # before backward"
+    if patch.kind == "place":
+        cut = re.sub(r"\[\s*:\s*(\w+)\.(?:size\(0\)|shape\[0\])\s*\]", r"[: \1.size(1)].transpose(0, 1)", code)
+        return _replaced(line, cut) or f"- {code}\n+ # the same, cut by the length: [: x.size(1)].transpose(0, 1)"
+    if patch.kind == "metric":
+        cut = re.sub(r"([<>]=?\s*)(0?\.\d+)", r"\g<1>0.0", code)
+        return (
+            f"- {code}\n+ # the same with both in one shape"
+            if patch.value.startswith("align")
+            else _replaced(line, cut)
+        )
+    if patch.kind == "source":
+        return _rewritten(patch, finding)
     if patch.kind == "load":
         return _loaded_late(finding, code) if patch.value == "late" else _renaming(finding)
     if patch.kind == "term":
@@ -130,6 +145,21 @@ def _connected(line: Location | None, code: str, operation: str) -> str:
         given = re.sub(r"(?<![\w.])\[", "torch.stack([", without, count=1)
         return _replaced(line, without if given == without else re.sub(r"\](?=[^\]]*$)", "])", given))
     return _replaced(line, re.sub(r"\.detach\(\)|\.data\b|\.item\(\)", "", code).replace(".sample(", ".rsample("))
+
+
+def _rewritten(patch: Patch, finding: Finding) -> str:
+    """The statement and what becomes of it; what only a trial can run is said in words."""
+    rule, _, place = patch.value.partition(":")
+    at, line = finding.location, int(place.rpartition(":")[2])
+    code = linecache.getline(at.file, line).strip() if at is not None else ""
+    if rule in ("order", "same-order"):
+        return f"- {code}" + (
+            "\n+ # both with one order: order = rng.permutation(n); x[order], y[order]" * (rule != "order")
+        )
+    if rule == "rows":
+        return f"- {code}\n+ # with rows = torch.randperm(n)[start:end] in the place of [start:end], anew in each epoch"
+    new = statement_at("".join(linecache.getlines(at.file)), rule, line) if at is not None else ""
+    return f"- {code}" + (f"\n+ {new}" if new not in ("", "pass") else "")
 
 
 def _of_targets(patch: Patch, finding: Finding, code: str) -> str:

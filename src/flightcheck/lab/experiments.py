@@ -11,6 +11,7 @@ import numpy as np
 
 from flightcheck.checks.registry import run_checks
 from flightcheck.lab import statistics
+from flightcheck.lab.printed import PRINTED, RETURNED, Scale, printed_name, printed_series
 from flightcheck.lab.statistics import Comparison, Pair, compare
 from flightcheck.lab.trials import Floats, Runner, Trained, Trial
 from flightcheck.patch import Patch
@@ -91,13 +92,13 @@ class Lab:
             self._say(f"{question}: {text} (seed {seed + 1} of {seeds if seed < seeds else most})")
             beside.append(self._beside(patches, seed, steps, evaluates))
             try:
-                metric, pairs = _pairs(beside, metrics)
-                comparison = compare(pairs, None if margin is None else margin(pairs[0]), seeds)
+                metric, pairs, scale = _pairs(beside, metrics)
+                comparison = compare(pairs, scale.margin if margin is None else margin(pairs[0]), seeds)
             except _UntestedError as e:
                 return replace(told, reason=str(e), seconds=time.monotonic() - started)
             except ValueError as e:
                 return replace(told, status="inconclusive", reason=str(e), seconds=time.monotonic() - started)
-            told = _told(told, comparison, metric, pairs)
+            told = _told(told, comparison, metric, pairs, scale)
             if self._decided(comparison, refute) or (len(beside) >= seeds and not comparison.worth_more_seeds):
                 break
         if beside:
@@ -174,8 +175,8 @@ class _UntestedError(Exception):
     """Why there is nothing to compare."""
 
 
-def _pairs(beside: Sequence[tuple[Trained, Trained]], metrics: Sequence[str]) -> tuple[str, list[Pair]]:
-    """The first metric that all trials recorded.
+def _pairs(beside: Sequence[tuple[Trained, Trained]], metrics: Sequence[str]) -> tuple[str, list[Pair], Scale]:
+    """The first metric that all trials recorded, and the scale of its values.
 
     Raises:
         _UntestedError: a trial failed, or none of the metrics is in all of them.
@@ -184,6 +185,14 @@ def _pairs(beside: Sequence[tuple[Trained, Trained]], metrics: Sequence[str]) ->
         raise _UntestedError(failure)
     for metric in metrics:
         pairs = []
+        if metric in (PRINTED, RETURNED):
+            name = printed_name([t for both in beside for t in both], metric)
+            series = [[printed_series(t, name) for t in both] for both in beside]
+            scale = Scale.of(name, [values for both in series for values in both])
+            if name:
+                pairs = [Pair(scale.to(a), scale.to(b), evaluations=True) for a, b in series]
+                return f"{PRINTED} {name}", pairs, scale
+            continue
         for one, other in beside:
             a, b = one.series(metric), other.series(metric)
             if one.crashed and len(b):
@@ -193,10 +202,12 @@ def _pairs(beside: Sequence[tuple[Trained, Trained]], metrics: Sequence[str]) ->
             a, b = _padded(a, one, len(b)), _padded(b, other, len(a))
             pairs.append(Pair(a, b, evaluations=metric in ("evaluation", "answers")))
         if len(pairs) == len(beside):
-            return metric, pairs
+            return metric, pairs, Scale()
     raise _UntestedError(
-        "no evaluation that computes a loss or compares classes was seen"
+        "no evaluation that computes a loss, compares classes or prints a number was seen"
         if "evaluation" in metrics
+        else "no return of an episode was printed"
+        if RETURNED in metrics
         else "neither a loss nor an error of it was seen"
     )
 
@@ -208,27 +219,27 @@ def _padded(values: Floats, trained: Trained, length: int) -> Floats:
     return values
 
 
-def _told(told: Experiment, c: Comparison, metric: str, pairs: list[Pair]) -> Experiment:
+def _told(told: Experiment, c: Comparison, metric: str, pairs: list[Pair], scale: Scale) -> Experiment:
     ends = [p.blocks() for p in pairs]
     return replace(
         told,
         status=c.status,
         metric=metric,
-        before=c.before,
-        after=c.after,
-        start=c.start,
+        before=scale.back(c.before),
+        after=scale.back(c.after),
+        start=scale.back(c.start),
         seeds=len(pairs),
-        befores=[float(a.mean()) for a, _ in ends],
-        afters=[float(b.mean()) for _, b in ends],
-        starts=[p.untrained() for p in pairs],
+        befores=[scale.back(float(a.mean())) for a, _ in ends],
+        afters=[scale.back(float(b.mean())) for _, b in ends],
+        starts=[scale.back(p.untrained()) for p in pairs],
         differences=c.differences,
         low=c.low,
         high=c.high,
         margin=c.margin,
         p=c.p,
         seeds_needed=c.seeds_needed,
-        controls=[_thinned(p.control) for p in pairs],
-        patched=[_thinned(p.patched) for p in pairs],
+        controls=[_thinned(p.control, scale) for p in pairs],
+        patched=[_thinned(p.patched, scale) for p in pairs],
     )
 
 
@@ -238,9 +249,9 @@ def _trained_share(run: Run) -> float:
     return sum(p.updates_nonzero > 0 for p in called) / max(len(called), 1)
 
 
-def _thinned(values: Floats) -> list[float]:
-    picked = values[:: max(1, -(-len(values) // _POINTS))]
-    return [round(float(v), 6) if np.isfinite(v) else float("nan") for v in picked]
+def _thinned(values: Floats, scale: Scale) -> list[float]:
+    picked = [scale.back(float(v)) for v in values[:: max(1, -(-len(values) // _POINTS))]]
+    return [round(v, 6) if np.isfinite(v) else float("nan") for v in picked]
 
 
 def _findings(control: Run | None, patched: Run | None) -> tuple[list[str], list[str]]:

@@ -24,7 +24,8 @@ class Experiment:
     """Why it is inconclusive or untested, in words."""
     metric: str = ""
     """``loss``, ``error`` (one that does not depend on the script's loss), ``evaluation`` (the mean loss of each
-    evaluation), ``answers`` (the share of wrong classes in each), or, where no loss measures progress, ``trained
+    evaluation), ``answers`` (the share of wrong classes in each), ``printed test acc`` (a number that the script prints
+    itself, of which more may be better), or, where no loss measures progress, ``trained
     share`` (of the parameters, from 0 to 1: more is better)."""
     before: float | None = None
     """The metric at the end of the trial without the patch, mean over the seeds."""

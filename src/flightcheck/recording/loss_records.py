@@ -81,6 +81,9 @@ class LossCall:
     """Standard deviation over the batch of the predictions, mean over the other dimensions."""
     target_column_spread: float | None = None
     """The same of targets that are no classes, for those with a row per example."""
+    relative_spread: float | None = None
+    """How far predictions differ between examples over how far targets do, both as what they mean: logits as
+    probabilities, scores of classes as the probability of each class. 0: the same answer for all examples."""
     input_value_op: str = ""
     """As `input_op`, where an adapter records views there: the last operation that computed values, for example
     ``SigmoidBackward0`` for ``sigmoid(x).squeeze(1)``. Empty if `input_op` already passes over views."""

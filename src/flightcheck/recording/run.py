@@ -30,6 +30,7 @@ from flightcheck.recording.loss_records import (
     PaddedTarget,
     TargetShift,
 )
+from flightcheck.recording.printed import PrintedNumber
 from flightcheck.recording.ranks import ReplicaDigests
 from flightcheck.recording.records import (
     RECORDS,
@@ -348,6 +349,11 @@ class Run:
     @property
     def samplers(self) -> list[SamplerInfo]:
         return self._all(SamplerInfo)
+
+    @property
+    def printed(self) -> list[PrintedNumber]:
+        """Numbers that the script printed: in trials only."""
+        return self._all(PrintedNumber)
 
     @property
     def confusions(self) -> list[Confusion]:

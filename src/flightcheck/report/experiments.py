@@ -57,8 +57,19 @@ _WORDS = {
     "loader:continue": "each iterator going on where the last one stopped",
     "load:match": "the checkpoint's names matched to the model's",
     "load:late": "the loaded weights in the model at its first call",
+    "place": "the position encoding cut along time",
+    "mask:causal": "a causal mask in every attention, judged by sequences that end before the token",
     "mask": "the mask of the attention inverted",
     "keep-graph": "without the cut of the graph",
+}
+
+
+_SOURCES = {
+    "transform": "evaluation inputs transformed by what was fitted to the training",
+    "unordered": "inputs and labels in the order in which they came",
+    "order": "",  # its companion says it
+    "same-order": "inputs and labels in the same random order",
+    "rows": "training examples in random order",
 }
 
 
@@ -88,6 +99,10 @@ def patch_in_words(patch: str, run: Run) -> str:
         elif p.kind == "term":
             place, _, factor = p.value.partition(" x")
             told.append(f"the term in line {place.rpartition(':')[2]} times {factor}")
+        elif p.kind == "metric":
+            told.append("predictions and labels in one shape" if p.value.startswith("align") else "logits cut at 0")
+        elif p.kind == "source":
+            told += [said] if (said := _SOURCES[p.value.partition(":")[0]]) else []
         elif p.kind == "epsilon":
             told.append(f"the optimizer's epsilon {p.value}")
         elif p.kind == "unfreeze":
@@ -131,6 +146,11 @@ def _learning_rate(patch: Patch, run: Run) -> str:
     return f"learning rate {old:g} → {old * float(patch.value[1:]):g}"
 
 
+def metric_in_words(name: str) -> str:
+    """In words; what the script prints, by its own name."""
+    return METRICS.get(name) or name.removeprefix("printed ")
+
+
 def left_out(run: Run) -> list[str]:
     """What was not tried because the time for experiments was over, in one line; none if all was."""
     late = [e for e in run.experiments if e.reason == NO_TIME]
@@ -148,7 +168,7 @@ def tried_in_words(e: Experiment, run: Run) -> str:
     if e.before is None or e.after is None:
         return f"{what}: {e.status} ({e.reason})"
     seeds = "1 seed" if e.seeds == 1 else f"{e.seeds} seeds"
-    text = f"{what}, {seeds} × {e.steps} steps, {METRICS.get(e.metric, e.metric)} {e.before:.3g} → {e.after:.3g}. "
+    text = f"{what}, {seeds} × {e.steps} steps, {metric_in_words(e.metric)} {e.before:.3g} → {e.after:.3g}. "
     text += e.status
     why = e.reason
     if e.status == "inconclusive" and not why and e.seeds_needed:

@@ -75,6 +75,10 @@ class LooseTerms:
             if not tensor.requires_grad and tensor.is_floating_point():
                 self._follow(tensor, origin)
 
+    def follows(self, tensor: Any) -> bool:
+        """A tensor without a graph comes from a model."""
+        return self._origin(tensor) is not None
+
     def look(self, name: str, args: Any, result: Any) -> None:
         """The user's code computed `result`."""
         if type(result) is not torch.Tensor or not result.is_floating_point() or hands_off():

@@ -18,6 +18,7 @@ from flightcheck.adapters.torch.linear_stacks import linear_stack
 from flightcheck.adapters.torch.operations import Operations
 from flightcheck.adapters.torch.padding import padded_target
 from flightcheck.adapters.torch.shifts import shift_of
+from flightcheck.adapters.torch.spreads import relative_spread
 from flightcheck.adapters.torch.watch import Watch, is_plain_tensor
 from flightcheck.recording.loss_records import LossCall, LossSite
 from flightcheck.recording.provenance import argument_data_origin, argument_orders, difference_data_origin
@@ -238,7 +239,9 @@ class Losses:
             self.sites[index] = dataclasses.replace(self.sites[index], input_location=line)
         with torch.no_grad():
             facts = input_facts(function, given.detach())
-            facts |= target_facts(function, target.detach(), facts.get("classes", 0), self.sites[index].settings)
+            settings = self.sites[index].settings
+            facts |= target_facts(function, target.detach(), facts.get("classes", 0), settings)
+            facts["relative_spread"] = relative_spread(function, given, target, settings)
         self.watch.writer.append(
             LossCall(
                 site=index,

@@ -18,6 +18,7 @@ import torch
 from torch.overrides import TorchFunctionMode, _get_current_function_mode_stack, _pop_mode, _push_mode
 from torch.utils._device import DeviceContext
 
+from flightcheck.adapters.torch.agents import Agents
 from flightcheck.adapters.torch.attention_masks import OPERATIONS as ATTENTION_OPERATIONS
 from flightcheck.adapters.torch.attention_masks import AttentionMasks
 from flightcheck.adapters.torch.data_digests import Tables
@@ -68,6 +69,7 @@ class Operations(TorchFunctionMode):
         self.watch = watch
         self.discovery = discovery
         self.loose = LooseTerms(watch)
+        self.agents = Agents(watch, self.loose.follows)
         self.terms = LossTerms(watch, self.loose.entered)
         self.lines: dict[Any, Location] = {}
         """Node → line of this round; emptied when the round ends, so that no graph outlives its use."""
@@ -148,6 +150,7 @@ class Operations(TorchFunctionMode):
         self.padded.forget()
         self.terms.end_round()
         self.loose.end_round()
+        self.agents.end_round()
         self.masks.end_round()
         self.by_hand.end_round()
         self.reshapes.end_round()
@@ -183,6 +186,7 @@ class Operations(TorchFunctionMode):
             self.reshapes.look(name, func, args, result, bool(self.modules))
         if name == "__get__":
             self._attribute(getattr(getattr(func, "__self__", None), "__name__", ""), args[0], result)
+            self.agents.look(name, args, result)
             return
         if not self.modules:
             self.tables.look(name, args, result)
@@ -202,6 +206,7 @@ class Operations(TorchFunctionMode):
         if name in COMPARISONS and not self.modules:
             self.comparisons.compared(name, args, self.watch.lines.here())
         self.loose.look(name, args, result)
+        self.agents.look(name, args, result)
         self._graph(name, args, kwargs, result)
 
     def _attribute(self, name: str, tensor: torch.Tensor, result: Any) -> None:

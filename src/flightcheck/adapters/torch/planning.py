@@ -142,7 +142,7 @@ def regimes_of(observer: TorchObserver) -> set[str]:
         found.add("finetune")
     if observer.protocol.grads_called:
         found.add("second-order")
-    if {"gym", "gymnasium", "pettingzoo", "dm_env"} & set(sys.modules):
+    if {"gym", "gymnasium", "pettingzoo", "dm_env"} & set(sys.modules) or observer.operations.agents.found:
         found.add("reinforcement")
     if observer.watch.compiled:
         found.add("compiled")

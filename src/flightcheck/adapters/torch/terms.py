@@ -17,6 +17,7 @@ from flightcheck.recording.records import Location
 _PRODUCTS: Final = {"mul", "__mul__", "__rmul__", "multiply", "mul_", "__imul__"}
 _QUOTIENTS: Final = {"div", "__truediv__", "true_divide", "divide", "div_", "__itruediv__"}
 _REDUCTIONS: Final = {"mean", "sum"}
+_OVER_AXES: Final = ("MeanBackward1", "SumBackward1")
 _PASSED_OVER: Final = VIEWS | {"StackBackward0", "CatBackward0", "MeanBackward0", "SumBackward0", "GatherBackward0"}
 _OF_PARAMETERS: Final = (
     "torch::autograd::AccumulateGrad", "PowBackward", "AbsBackward", "LinalgVectorNormBackward", "NormBackward",
@@ -26,6 +27,7 @@ _OF_PARAMETERS: Final = (
 """Nodes of a weight penalty. A product counts only where both factors have gradients, or one is a number."""
 _MOST_TERMS: Final = 32
 _MOST_WALKED: Final = 400
+_MOST_IN_A_CHAIN: Final = 8
 _MOST_PENALTY_NODES: Final = 4000
 _MOST_RECORDS: Final = 600
 
@@ -73,8 +75,10 @@ class LossTerms:
         """Told a loss and its terms, before the backward."""
         self._factors: dict[Any, float] = {}
         self._reduced: dict[Any, tuple[str, tuple[int, ...]]] = {}
-        self._opaque: set[Any] = set()
+        self._alphas: dict[Any, float | None] = {}
         """Sums with a factor of their own (``torch.add(a, b, alpha=…)``)."""
+        self._shares: dict[Any, float] = {}
+        """Means over some axes: the factor of each element."""
         self._values: dict[Any, torch.Tensor] = {}
         self._backwards = 0
         self._records = 0
@@ -84,7 +88,8 @@ class LossTerms:
         self.sites.clear()
         self._factors.clear()
         self._reduced.clear()
-        self._opaque.clear()
+        self._alphas.clear()
+        self._shares.clear()
         self._values.clear()
 
     def note(self, name: str, args: Any, kwargs: Any, result: torch.Tensor, node: Any) -> None:
@@ -101,8 +106,9 @@ class LossTerms:
                     self._factors[node] = 1 / number
         elif name in _REDUCTIONS and args and isinstance(args[0], torch.Tensor):
             self._reduced[node] = (name, tuple(args[0].shape))
+            self._shares[node] = result.numel() / max(1, args[0].numel()) if name == "mean" else 1.0
         elif "alpha" in kwargs:
-            self._opaque.add(node)
+            self._alphas[node] = _number(kwargs["alpha"])
         if type(result) is torch.Tensor and result.numel() == 1:
             self._values[node] = result.detach()
 
@@ -187,11 +193,13 @@ class LossTerms:
         if name.startswith("NegBackward"):
             return [(there[0], self._negated(path, lines.get(node)))]
         if name.startswith(("AddBackward", "SubBackward", "RsubBackward")):
-            if node in self._opaque or len(inputs) > 2:
+            alpha = self._alphas.get(node, 1.0)
+            if alpha is None or len(inputs) > 2 or (alpha != 1 and name.startswith("Rsub")):
                 return None
             signs = (1, 1) if name.startswith("Add") else (1, -1) if name.startswith("Sub") else (-1, 1)
-            signed = [(n, s) for n, s in zip(inputs, signs) if n is not None]
-            return [(n, path if s > 0 else self._negated(path, lines.get(node))) for n, s in signed]
+            second = path if alpha == 1 else replace(path.times(alpha), weighted=lines.get(node))
+            signed = [(n, s, p) for n, s, p in zip(inputs, signs, (path, second)) if n is not None]
+            return [(n, p if s > 0 else self._negated(p, lines.get(node))) for n, s, p in signed]
         if name.startswith(("MulBackward", "DivBackward")):
             if len(there) != 1 or (name.startswith("Div") and inputs[0] is None):
                 return None
@@ -206,7 +214,21 @@ class LossTerms:
             if kind == "mean":
                 return [(there[0], replace(path.times(1 / max(1, math.prod(shape))), averaged=shape))]
             return [(there[0], replace(path, summed=shape))]
+        if name in _OVER_AXES and node in self._shares and self._leads_to_loss(node):
+            return [(there[0], path.times(self._shares[node]))]
         return [(n, path) for n in there] if name in _PASSED_OVER else None
+
+    def _leads_to_loss(self, node: Any) -> bool:
+        """Elements of a loss function lie behind it, with nothing but reductions of some axes, views and factors."""
+        for _ in range(_MOST_IN_A_CHAIN):
+            inputs = [n for n, _ in node.next_functions if n is not None]
+            known = node in self._shares or node in self._factors or node.name() in VIEWS
+            if len(inputs) != 1 or not (known or node.name().startswith("NegBackward")):
+                return False
+            node = inputs[0]
+            if node in self.sites:
+                return True
+        return False
 
     @staticmethod
     def _negated(path: _Path, line: Location | None) -> _Path:

@@ -16,6 +16,7 @@ from flightcheck.recording.run import Run
     evidence="B",
     needs=("Probe",),
     fix="Give the attention a causal mask.",
+    patch="mask:causal",
 )
 class FutureLeak(Check):
     """The target is the next token, and outputs depend on tokens that come later.

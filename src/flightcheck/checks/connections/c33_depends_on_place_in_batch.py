@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 from flightcheck.checks.base import Check, Finding, NotApplicable, NotEnoughEvidence, Param, check
 from flightcheck.recording.records import Location
@@ -51,9 +52,11 @@ class DependsOnPlaceInBatch(Check):
         if moved <= self.limit.value:
             return
         root = next((r for r in run.roots if r.train_calls), None)
+        line = Location(**found["place_at"]) if "place_at" in found else root.location if root else None
         yield Finding(
             f"Outputs move by {moved:.2g} of their size when the examples of a batch change places, in eval mode: they "
             "depend on the row that an example stands in.",
-            location=Location(**found["place_at"]) if "place_at" in found else root.location if root else None,
+            location=line,
             evidence={"moved": moved, "batch": found.get("batch")},
+            patch=f"place:{Path(line.file).name}:{line.line}" if line is not None and "place_at" in found else "",
         )

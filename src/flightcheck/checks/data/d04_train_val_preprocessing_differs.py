@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -145,6 +146,8 @@ class TrainValPreprocessingDiffers(Check):
             f"{several} ({own.rows} rows): they were standardized with statistics of their own, not with those of the "
             "training examples."
         )
+        at = own.location
+        fitted = at is not None and ".fit_transform(" in at.code and own.certain
         return Finding(
             message
             if own.certain
@@ -155,6 +158,7 @@ class TrainValPreprocessingDiffers(Check):
             severity="warn" if own.certain else "info",
             fix="Fit the scaler to the training examples once, and only apply it in the evaluation: "
             "scaler.transform(x) instead of scaler.fit_transform(x); (x - train_mean) / train_std.",
+            patch=f"source:transform:{Path(at.file).name}:{at.line}" if fitted and at is not None else "",
         )
 
     def _held_out(self, split: Split) -> list[Batch]:

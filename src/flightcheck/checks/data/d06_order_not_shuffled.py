@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -114,7 +115,7 @@ class OrderNotShuffled(Check):
                 onset_step=calls[0].step,
                 severity=None if effect > 0.7 else "warn",
                 # Evaluations tell best; without them the error on batches of all classes does.
-                patch="" if not fixed else "shuffle" if _evaluated(run) else "shuffle:others",
+                patch=_by_hand(picked) if not fixed else "shuffle" if _evaluated(run) else "shuffle:others",
             )
         elif fixed is not None and (fixed.length or 0) > 4 and fixed.batch_size not in (None, fixed.examples):
             yield Finding(
@@ -123,6 +124,11 @@ class OrderNotShuffled(Check):
                 evidence=evidence,
                 severity="info",
             )
+
+
+def _by_hand(cut: Location | None) -> str:
+    """Where the script cuts its batches itself, the rows that it cuts come in random order."""
+    return f"source:rows:{Path(cut.file).name}:{cut.line}" if cut is not None and ":" in cut.code else ""
 
 
 def _evaluated(run: Run) -> bool:

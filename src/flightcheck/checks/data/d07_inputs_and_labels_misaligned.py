@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from pathlib import Path
 
 from flightcheck.checks.base import Check, Finding, NotApplicable, NotEnoughEvidence, Param, check
 from flightcheck.checks.start.s02_input_ignored_entirely import inputs_do_not_matter, makes_little_difference
@@ -102,6 +103,7 @@ class InputsAndLabelsMisaligned(Check):
             location=self._location(run),
             evidence={"agreement": share, "chance": chance, "upper": upper, "offset": offset if proved else None},
             severity=None if proved else "warn",
+            patch=self._paired(run),
         )
 
     @staticmethod
@@ -117,11 +119,24 @@ class InputsAndLabelsMisaligned(Check):
         return math.tanh(math.atanh(min(r, 0.999999)) + 2.33 / math.sqrt(n - 3))
 
     @staticmethod
-    def _location(run: Run) -> Location | None:
+    def _orders(run: Run) -> tuple[list[Location], list[Location]]:
+        """The lines that decide which example stands where, of inputs and of targets."""
+        inputs = next((b.orders for b in run.batches if b.training and b.orders), [])
+        return inputs, next((s.target_orders for s in run.loss_sites if s.target_orders and s.train_calls), [])
+
+    def _paired(self, run: Run) -> str:
+        """The patch that gives both one order, where each has one line of its own, or only one of them has."""
+        inputs, targets = self._orders(run)
+        apart = sorted({(at.line, at.file) for at in (*inputs, *targets) if (at in inputs) != (at in targets)})
+        sides = {at in inputs for at in (*inputs, *targets) if (at in inputs) != (at in targets)}
+        rules = ["unordered"] if len(apart) == 1 else ["order", "same-order"] if len(apart) == len(sides) == 2 else []
+        return "+".join(f"source:{rule}:{Path(file).name}:{line}" for rule, (line, file) in zip(rules, apart))
+
+    @classmethod
+    def _location(cls, run: Run) -> Location | None:
         """Where the source decides which example stands where, else where the inputs come from."""
         batches = [b for b in run.batches if b.training]
-        inputs = next((b.orders for b in batches if b.orders), [])
-        targets = next((s.target_orders for s in run.loss_sites if s.target_orders and s.train_calls), [])
+        inputs, targets = cls._orders(run)
         # an index that both share parts nobody; of several, the last one departs from those before
         apart = [at for at in (*inputs, *targets) if (at in inputs) != (at in targets)] or [*inputs[:1], *targets[:1]]
         return (

@@ -14,8 +14,13 @@ from flightcheck.recording.run import Run
 
 _OF_VALUES: Final = {
     "mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss", "binary_cross_entropy", "binary_cross_entropy_with_logits",
+    "gaussian_nll_loss", "poisson_nll_loss",
 }  # fmt: skip
 """Losses that compare value by value."""
+_OF_CLASSES: Final = {"cross_entropy", "nll_loss"}
+"""Losses whose values are classes: each target is one."""
+_MEAN: Final = 1.01
+"""Largest weight of all values of an example together that is still that of their mean."""
 _LATE: Final = 5
 _FEWEST: Final = 3
 
@@ -45,9 +50,9 @@ def outweighed(run: Run, values: float, ratio: float) -> Outweighed | None:
         backwards.setdefault(term.backward, []).append(term)
     sums = [terms for terms in backwards.values() if len(terms) > 1]
     found = []
-    for site in (s for s in run.loss_sites if s.function in _OF_VALUES and s.location is not None):
+    for site in (s for s in run.loss_sites if s.function in _OF_VALUES | _OF_CLASSES and s.location is not None):
         calls = [c for c in run.training_calls(site.function) if c.site == site.index]
-        batch, per = _sizes(calls)
+        batch, per = _sizes(calls, by_class=site.function in _OF_CLASSES)
         if batch < 2 or per < values:
             continue
         like = [terms for terms in sums if _mean_of(site, terms, batch * per) is not None]
@@ -62,13 +67,14 @@ def outweighed(run: Run, values: float, ratio: float) -> Outweighed | None:
     return max(found, key=lambda o: o.ratio, default=None)
 
 
-def _sizes(calls: Sequence[LossCall]) -> tuple[int, int]:
+def _sizes(calls: Sequence[LossCall], *, by_class: bool) -> tuple[int, int]:
     """Examples of a batch, and values of an example; zeros if it varies, or targets are predictions."""
-    shapes = {tuple(c.input_shape) for c in calls[:_LATE]}
-    if len(shapes) != 1 or any(c.target_requires_grad or c.input_shape != c.target_shape for c in calls):
+    shapes = {(tuple(c.input_shape), tuple(c.target_shape)) for c in calls[:_LATE]}
+    if len(shapes) != 1 or any(c.target_requires_grad for c in calls):
         return 0, 0
-    shape = shapes.pop()
-    return (shape[0], math.prod(shape[1:])) if len(shape) > 1 else (0, 0)
+    given, wanted = shapes.pop()
+    fits = len(wanted) > 1 and wanted == (given[:1] + given[2:] if by_class else given)
+    return (wanted[0], math.prod(wanted[1:])) if fits else (0, 0)
 
 
 def _is_of(site: LossSite, term: LossTerm) -> bool:
@@ -83,9 +89,16 @@ def _mean_of(site: LossSite, terms: Sequence[LossTerm], elements: int) -> float 
     by_mean = [t for t in own if math.prod(t.averaged or [0]) == elements and t.numel == elements]
     if len(by_mean) == 1:
         return by_mean[0].coefficient
-    if site.settings.get("handmade") or site.settings.get("reduction", "mean") != "mean" or len(own) != 1:
+    if len(own) != 1 or not own[0].coefficient:
         return None
-    return own[0].coefficient / elements if own[0].coefficient and own[0].numel == 1 else None
+    weight, numel = own[0].coefficient, own[0].numel
+    reduction = site.settings.get("reduction", "mean")
+    if site.settings.get("handmade"):  # mean(1).mean(): the line is a mean, the last of its terms has some elements
+        alone = reduction == "mean" and not elements % numel
+        return weight * numel / elements if alone else None
+    if numel == elements or (numel == 1 and reduction == "sum"):  # a mean if it is written as one
+        return weight if abs(weight) * elements <= _MEAN else None
+    return weight / elements if numel == 1 and reduction == "mean" else None
 
 
 def _weight(run: Run, site: LossSite, sums: Sequence[Sequence[LossTerm]], number: int, sizes: tuple[int, int]) -> float:
@@ -98,7 +111,7 @@ def _weight(run: Run, site: LossSite, sums: Sequence[Sequence[LossTerm]], number
     by_hand = {s.location for s in run.loss_sites if s.settings.get("handmade") and s.location != site.location}
     if any(t.penalty or t.site in compared or t.location in by_hand for t in same):
         return 0.0
-    if any(_is_of(site, t) and _is_whole(t, math.prod(sizes)) for t in same):
+    if any(_is_of(site, t) and _is_whole(site, t, terms, sizes) for t, terms in zip(same, sums, strict=True)):
         return 0.0
     if term.coefficient is None or any(t.coefficient != term.coefficient or t.location != term.location for t in same):
         return 0.0  # a schedule raises it
@@ -107,17 +120,17 @@ def _weight(run: Run, site: LossSite, sums: Sequence[Sequence[LossTerm]], number
     return abs(term.coefficient) * batch if term.numel % batch == 0 else 0.0
 
 
-def _is_whole(term: LossTerm, elements: int) -> bool:
-    """The term is the loss itself: of two terms by hand in the same line, only the size tells which."""
-    return term.site >= 0 or math.prod(term.averaged or [0]) == elements
+def _is_whole(site: LossSite, term: LossTerm, terms: Sequence[LossTerm], sizes: tuple[int, int]) -> bool:
+    """The term is the loss itself: of several terms by hand in the same line, only the size tells which."""
+    alone = sum(_is_of(site, t) for t in terms) == 1
+    return term.site >= 0 or alone or math.prod(term.averaged or [0]) == math.prod(sizes)
 
 
 def _late(calls: Sequence[LossCall]) -> tuple[float, int] | None:
     """Over the last calls of the watch: the spread of predictions over that of the targets."""
     last = calls[-1].step if calls else 0
-    late = [c for c in calls if c.step > last / 2 and c.input_column_spread is not None and c.target_column_spread]
-    late = late[-_LATE:]
-    shares = [(c.input_column_spread or 0.0) / c.target_column_spread for c in late if c.target_column_spread]
+    late = [c for c in calls if c.step > last / 2 and c.relative_spread is not None][-_LATE:]
+    shares = [c.relative_spread for c in late if c.relative_spread is not None]
     if len(shares) < _FEWEST or not np.isfinite(shares).all():
         return None
     return float(np.median(shares)), late[-1].step

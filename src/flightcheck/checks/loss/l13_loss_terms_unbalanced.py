@@ -50,7 +50,8 @@ class LossTermsUnbalanced(Check):
     A loss that is the mean over all values of an example (the squared error of an image), in a sum with a term that is
     not divided by their number (a divergence that is summed over the latent variables, a penalty on activations):
     reported if the term has the weight of eight values or more in all of the first steps, and the predictions at the
-    end of the watch are as good as the same for all examples. A trial multiplies the term by one over the number of
+    end of the watch (logits as probabilities, scores of classes as those of each class) are as good as the same for all
+    examples. A trial multiplies the term by one over the number of
     values: the error of the predictions, which then begins to fall, is the proof.
 
     As advice, between losses of several tasks: in a trial, at every twentieth step, the gradient of each term by

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from pathlib import Path
 
 from flightcheck.checks.base import Check, Finding, NotApplicable, NotEnoughEvidence, Param, check
 from flightcheck.checks.loss.l07_shape_broadcast import ON_PURPOSE, doubled_axis
@@ -61,6 +62,7 @@ class MetricWrong(Check):
                     evidence={"left_shape": list(left), "right_shape": list(right)},
                     onset_step=comparison.step,
                     fix=f"Give both the shape {min(left, right, key=len)}, for example with squeeze(-1).",
+                    patch=_at(comparison, "align") if math.prod(left) == math.prod(right) else "",
                 )
 
     def _all_pairs(self, comparison: Comparison) -> bool:
@@ -83,4 +85,11 @@ class MetricWrong(Check):
             evidence={"threshold": threshold, "minimum": low, "maximum": high},
             onset_step=comparison.step,
             fix="Cut the logits at 0, or their sigmoid at 0.5.",
+            patch=_at(comparison, "cut"),
         )
+
+
+def _at(comparison: Comparison, how: str) -> str:
+    """The patch that counts right at the line of a comparison."""
+    at = comparison.location
+    return f"metric:{how}:{Path(at.file).name}:{at.line}" if at is not None else ""

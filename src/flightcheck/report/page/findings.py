@@ -9,7 +9,7 @@ from flightcheck.checks.base import Severity
 from flightcheck.diagnosis.engine import DiagnosedFinding, Diagnosis
 from flightcheck.recording.experiments import Experiment
 from flightcheck.recording.run import Run
-from flightcheck.report.experiments import METRICS, left_out, patch_in_words, tried_in_words
+from flightcheck.report.experiments import left_out, metric_in_words, patch_in_words, tried_in_words
 from flightcheck.report.page.excerpt import code_around, place
 from flightcheck.report.page.markup import (
     Html,
@@ -145,7 +145,7 @@ def _trial(e: Experiment, run: Run, f: DiagnosedFinding) -> list[Html | None]:
 
 
 def _before_after(e: Experiment) -> Html:
-    metric = METRICS.get(e.metric, e.metric)
+    metric = metric_in_words(e.metric)
     told = [
         element("span", metric, class_="metric"),
         " ",
@@ -281,7 +281,7 @@ def experiments(run: Run) -> Html | None:
             theirs(patch_in_words(e.patch, run)),
             element("code", e.question),
             element("span", e.status, class_=f"pill {e.status}") if e.purpose == "fix" else "measured",
-            METRICS.get(e.metric, e.metric) or "–",
+            metric_in_words(e.metric) or "–",
             f"{number(e.before)} → {number(e.after)}" if e.after is not None else "–",
             f"{number(e.low)} … {number(e.high)}" if e.low is not None else "–",
             f"{e.seeds} × {e.steps}" if e.seeds else "–",

@@ -12,6 +12,7 @@ from flightcheck.adapters.torch import probes
 from flightcheck.adapters.torch.patching import (
     accumulation,
     batches,
+    causal,
     cuts,
     heads,
     inputs,
@@ -22,18 +23,22 @@ from flightcheck.adapters.torch.patching import (
     loading_late,
     losses,
     masks,
+    metrics,
     modules,
     operations,
+    places,
     precision,
     protocol,
     samplers,
     sequences,
     shifts,
+    sources,
     steps,
     targets,
     weights,
 )
 from flightcheck.adapters.torch.patching.boundaries import Boundaries
+from flightcheck.adapters.torch.patching.printing import Printing
 from flightcheck.adapters.torch.patching.scoring import Scoring
 from flightcheck.patch import Patch
 
@@ -74,6 +79,10 @@ def _zero_grad(boundaries: Boundaries, patch: Patch) -> None:
     (protocol.zero_grad_in_closures if patch.value == "closure" else protocol.zero_grad)(boundaries, patch)
 
 
+def _mask(boundaries: Boundaries, patch: Patch) -> None:
+    (causal.causal if patch.value == "causal" else masks.mask)(boundaries, patch)
+
+
 INSTALLERS: Final[dict[str, Callable[[Boundaries, Patch], None]]] = {
     "lr": steps.learning_rate,
     "optimizer": steps.optimizer,
@@ -103,7 +112,7 @@ INSTALLERS: Final[dict[str, Callable[[Boundaries, Patch], None]]] = {
     "add-parameters": steps.add_parameters,
     "unfreeze": steps.unfreeze,
     "keep-graph": cuts.keep_graph,
-    "mask": masks.mask,
+    "mask": _mask,
     "clamp": operations.clamp,
     "mode": modules.mode,
     "batchnorm": modules.batchnorm,
@@ -115,6 +124,9 @@ INSTALLERS: Final[dict[str, Callable[[Boundaries, Patch], None]]] = {
     "loader": iterators.continued,
     "load": _load,
     "score": judging.score,
+    "source": sources.source,
+    "metric": metrics.metric,
+    "place": places.place,
 }
 
 
@@ -126,6 +138,7 @@ def install(observer: TorchObserver, patches: Iterable[Patch]) -> Boundaries:
     """
     boundaries = Boundaries(observer)
     Scoring(observer).install(boundaries)
+    Printing(boundaries).install()
     # The last one lies over all others: a rule that scores sees what the script gave.
     for patch in sorted(patches, key=lambda p: p.kind == "score"):
         INSTALLERS[patch.kind](boundaries, patch)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -38,6 +38,8 @@ class Boundaries:
         """Told of each loss, its prediction and its target, that a patch computes in the place of one of its kind."""
         self.scoring: Any = None
         """What measures the error of the training."""
+        self.masking: Callable[[torch.Tensor], AbstractContextManager[Any]] | None = None
+        """Of a patch that masks attention: what to enter around a call of a model with these tokens."""
         self._modes: list[TorchFunctionMode] = []
 
     def acted(self, patch: Patch) -> None:

@@ -28,12 +28,18 @@ def learning_rate(b: Boundaries, patch: Patch) -> None:
 
 
 def scheduler(b: Boundaries, patch: Patch) -> None:
-    """``scheduler:off``: each group keeps the learning rate of its first step that is not 0."""
+    """``scheduler:off``: each group keeps the learning rate of its first step that is not 0, at least the initial one.
+
+    A warm-up begins with one step at 0; from the second on it is a fault of the scheduler.
+    """
     first: dict[int, Any] = {}
+    zeros: dict[int, int] = {}
 
     def rate(group: dict[str, Any]) -> Any:
         known = first.get(id(group))
-        if known is None and (now := float(group["lr"])) > 0:
+        now = float(group["lr"])
+        zeros[id(group)] = zeros.get(id(group), 0) + (now == 0)
+        if known is None and (now > 0 or zeros[id(group)] > 1):
             top = float(group.get("initial_lr", now))
             known = first[id(group)] = max(now, top)
         return group["lr"] if known is None else known

@@ -1,0 +1,130 @@
+"""Patches of the script's text: one statement is written anew before the file is compiled.
+
+For what no boundary of PyTorch sees: orders and statistics that NumPy or scikit-learn computed.
+"""
+
+from __future__ import annotations
+
+import builtins
+import importlib.machinery
+import random
+import tokenize
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from flightcheck import launch
+from flightcheck.adapters.torch.patching.boundaries import Boundaries
+from flightcheck.patch import Patch
+from flightcheck.recording.rewriting import HELPER, rewritten
+
+
+def source(b: Boundaries, patch: Patch) -> None:
+    """``source:transform:train.py:31``: see `flightcheck.recording.rewriting` for the rules.
+
+    Raises:
+        ValueError: the value is none of this form.
+    """
+    rule, name, line = [*patch.value.split(":"), "", ""][:3]
+    if not line.isdigit():
+        raise ValueError(f"source: a value such as transform:train.py:31 wanted, but got {patch.value!r}")
+    helper = getattr(builtins, HELPER, None) or Helper()
+    setattr(builtins, HELPER, helper)
+    b.observer.patches.add(_Gone())
+
+    def changed(data: bytes, file: str) -> bytes:
+        if Path(file).name != name:
+            return data
+        try:
+            encoding, _ = tokenize.detect_encoding(BytesIO(data).readline)
+            text = data.decode(encoding)
+            new = rewritten(text, rule, int(line))
+        except (SyntaxError, UnicodeDecodeError):
+            return data
+        if new == text:
+            return data
+        b.acted(patch)
+        return new.encode(encoding)
+
+    def compiled(original: Any) -> Any:
+        def get_code(self: Any, fullname: str) -> Any:
+            if Path(self.path).name != name:
+                return original(self, fullname)
+            return self.source_to_code(changed(self.get_data(self.path), self.path), self.path)
+
+        return get_code
+
+    b.observer.patches.replace(importlib.machinery.SourceFileLoader, "get_code", compiled)
+    b.observer.patches.replace(launch, "read", lambda original: lambda file: changed(original(file), file))
+
+
+class Helper:
+    """What rewritten statements call."""
+
+    def __init__(self) -> None:
+        self._states: list[tuple[Any, Any]] = []
+        self._orders: dict[int, Any] = {}
+        self._last: dict[int, int] = {}
+        self._generator = np.random.default_rng(torch.initial_seed() % 2**31 + 43)
+
+    def order(self, *given: Any) -> None:
+        """An order is about to be drawn, by one of these objects or by a global generator: remember its state."""
+        self._states = [(o, s) for o in (random, np.random, torch, *given) if (s := _state(o)) is not None]
+
+    def same_order(self, *given: Any) -> None:
+        """The order that is about to be drawn is to be the one before."""
+        for owner, state in self._states:
+            _set_state(owner, state)
+
+    def rows(self, data: Any, start: Any, end: Any) -> Any:
+        """As many rows in random order, anew in each pass; the same ones of all that have as many."""
+        if not torch.is_grad_enabled() or not isinstance(start, int) or not isinstance(end, int):
+            return data[start:end]
+        known = isinstance(data, (list, np.ndarray)) or (isinstance(data, torch.Tensor) and not data.requires_grad)
+        if not known or not 0 <= start < end:
+            return data[start:end]
+        n = len(data)
+        if n not in self._orders or start < self._last[n]:
+            self._orders[n] = self._generator.permutation(n)
+        self._last[n] = start
+        rows = self._orders[n][start:end]
+        if isinstance(data, list):
+            return [data[i] for i in rows]
+        return data[torch.as_tensor(rows, device=data.device)] if isinstance(data, torch.Tensor) else data[rows]
+
+
+def _state(owner: Any) -> Any:
+    """The state of a random generator; None for anything else."""
+    if owner is torch:
+        return torch.get_rng_state()
+    if owner is random:
+        return random.getstate()
+    if owner is np.random or isinstance(owner, np.random.RandomState):
+        return owner.get_state()
+    if isinstance(owner, np.random.Generator):
+        return owner.bit_generator.state
+    if isinstance(owner, random.Random):
+        return owner.getstate()
+    return owner.get_state() if isinstance(owner, torch.Generator) else None
+
+
+def _set_state(owner: Any, state: Any) -> None:
+    if owner is torch:
+        torch.set_rng_state(state)
+    elif owner is random or isinstance(owner, random.Random):
+        owner.setstate(state)
+    elif isinstance(owner, np.random.Generator):
+        owner.bit_generator.state = state
+    else:
+        owner.set_state(state)
+
+
+class _Gone:
+    """Takes the built-in name away again."""
+
+    def remove(self) -> None:
+        if hasattr(builtins, HELPER):
+            delattr(builtins, HELPER)

@@ -1,0 +1,76 @@
+"""Which of the numbers that a script prints tells whether a patch helps."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from flightcheck.lab.trials import Floats, Trained
+from flightcheck.recording.printed import direction, is_of_unseen, is_return, rank_as_evaluation
+
+PRINTED: Final = "printed"
+"""Metric: the script's own number of an evaluation. ``printed test acc`` once it is known which."""
+RETURNED: Final = "returned"
+"""Metric: the script's own number of what an agent gets."""
+
+
+_MARGIN: Final = 0.02
+
+
+def printed_name(trials: Sequence[Trained], metric: str) -> str:
+    """The name of the number to compare, of those that all trials printed; empty without one.
+
+    Of several, the one that says itself that it is of unseen examples, then the one printed most often, then the last
+    in its line.
+    """
+    ranks: list[dict[str, tuple[int, int, int]]] = []
+    for trained in trials:
+        numbers = trained.run.printed if trained.run is not None else []
+        known: dict[str, tuple[int, int, int]] = {}
+        for n in numbers:
+            rank = rank_as_evaluation(n.name, n.evaluated) if metric == PRINTED else int(is_return(n.name))
+            before = known.get(n.name, (rank, 0, len(known)))
+            known[n.name] = (min(rank, before[0]), before[1] + 1, before[2])
+        # An error beside others that are of unseen examples is that of the training.
+        split = any(is_of_unseen(n.name) for n in numbers)
+        doubtful = {name for name in known if split and direction(name) < 0 and not is_of_unseen(name)}
+        ranks.append({name: rank for name, rank in known.items() if rank[0] > 0 and name not in doubtful})
+    common = set.intersection(*(set(r) for r in ranks)) if ranks else set()
+    return max(common, key=lambda name: min(r[name] for r in ranks), default="")
+
+
+def printed_series(trained: Trained, name: str) -> Floats:
+    """The values of that name, ``(times printed,)``."""
+    numbers = trained.run.printed if trained.run is not None else []
+    return np.array([n.value for n in numbers if n.name == name], dtype=float)
+
+
+@dataclass(frozen=True)
+class Scale:
+    """On which printed numbers are compared, so that less is better: negative, or as logarithms."""
+
+    turned: bool = False
+    logarithmic: bool = False
+
+    @classmethod
+    def of(cls, name: str, series: Sequence[Floats]) -> Scale:
+        """Errors have no unit that we know: of positive ones the ratio counts, and seeds differ by factors."""
+        turned = direction(name) > 0
+        return cls(turned, not turned and all(bool((values > 0).all()) for values in series))
+
+    @property
+    def margin(self) -> float | None:
+        """The smallest improvement that counts where it is a ratio: 2 %, as of any other error; None for others."""
+        return _MARGIN if self.logarithmic else None
+
+    def to(self, values: Floats) -> Floats:
+        """As they are compared."""
+        return np.log(values) if self.logarithmic else -values if self.turned else values
+
+    def back(self, value: float) -> float:
+        """As the script prints it."""
+        return math.exp(value) if self.logarithmic else -value if self.turned else value

@@ -1,0 +1,94 @@
+"""Numbers that a script prints beside a name: its own measure of how well it goes."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from flightcheck.recording.records import RECORDS
+
+_HIGHER: Final = {
+    "acc", "accuracy", "correct", "right", "precision", "recall", "f", "auc", "auroc", "auprc", "ap", "map", "iou",
+    "miou", "dice", "r", "bleu", "rouge", "kappa", "mcc", "psnr", "ssim", "hit", "hits", "ndcg", "mrr", "em", "knn",
+    "likelihood", "elbo", "success", "found", "solved",
+}  # fmt: skip
+"""Words of measures of which more is better; digits are left out: F1, R2."""
+_RETURNS: Final = {"return", "returns", "reward", "rewards", "score", "success", "solved", "found", "wins", "won"}
+"""Words of what an agent gets."""
+_LOWER: Final = {
+    "loss", "error", "err", "errors", "mse", "rmse", "mae", "mape", "nll", "ppl", "perplexity", "wer", "cer", "ece",
+    "bce", "ce", "bpc", "deviance", "distance", "fid", "smape", "rmsle",
+}  # fmt: skip
+_UNSEEN: Final = {
+    "test", "val", "valid", "validation", "held", "heldout", "holdout", "out", "eval", "evaluation", "dev", "unseen",
+    "tst", "oos", "greedy", "new",
+}  # fmt: skip
+_TRAINED: Final = {"train", "training", "tr", "trn", "fit", "batch", "running"}
+_NUMBER: Final = re.compile(r"[-+]?(?:\d+\.\d*|\.\d+|\d+)(?:[eE][-+]?\d+)?(?![\w.])")
+_WORD: Final = re.compile(r"[A-Za-z]+\d*")
+_LONGEST_NAME: Final = 40
+
+
+@dataclass(frozen=True)
+class PrintedNumber:
+    """One number in the script's output."""
+
+    step: int
+    name: str
+    """The words before it in its line, in lower case: ``test acc``."""
+    value: float
+    evaluated: bool = False
+    """A model was called without gradients since the last number of this name."""
+
+
+def numbers_in(line: str) -> list[tuple[str, float]]:
+    """The numbers of a line that have words before them, each with these words."""
+    found, end = [], 0
+    for match in _NUMBER.finditer(line):
+        before = line[end : match.start()]
+        if before[-1:].isalpha() or before.endswith(("_", "@")):
+            continue  # a part of a name: F1, recall@5
+        words = _WORD.findall(before.rpartition("|")[2])
+        end = match.end()
+        name = " ".join(words).lower()
+        if name and len(name) <= _LONGEST_NAME:
+            found.append((name, float(match.group())))
+    return found
+
+
+def _words(name: str) -> list[str]:
+    return [word.rstrip("0123456789") for word in name.split()]
+
+
+def direction(name: str) -> int:
+    """1: more is better; -1: less is better; 0: the name does not tell. The last word that tells decides."""
+    for word in reversed(_words(name)):
+        if word in _LOWER:
+            return -1
+        if word in _HIGHER or word in _RETURNS:
+            return 1
+    return 0
+
+
+def is_return(name: str) -> bool:
+    """What an agent got in its episodes."""
+    return not _RETURNS.isdisjoint(_words(name))
+
+
+def is_of_unseen(name: str) -> bool:
+    """Its words say that it is of an evaluation."""
+    return not _UNSEEN.isdisjoint(_words(name))
+
+
+def rank_as_evaluation(name: str, evaluated: bool) -> int:
+    """How surely it is of an evaluation: 2 says so itself, 1 follows one and is no loss, 0 may be of the training."""
+    words = set(_words(name))
+    if not direction(name) or (words & _TRAINED and not words & _UNSEEN):
+        return 0
+    if words & _UNSEEN:
+        return 2
+    return int(evaluated and "loss" not in words)
+
+
+RECORDS.update({"PrintedNumber": PrintedNumber})

@@ -1,0 +1,177 @@
+"""Statements of a user's file written anew, by their syntax: what a trial runs, and what a report shows.
+
+A rule changes a statement and keeps the number of lines, so that every other line keeps its place.
+"""
+
+from __future__ import annotations
+
+import ast
+import copy
+from collections.abc import Callable, Iterator
+from typing import Final
+
+HELPER: Final = "__flightcheck__"
+"""Name of the object whose methods a rewritten statement may call; in a trial it is a built-in name."""
+_ORDERS: Final = {"shuffle", "permutation", "randperm", "permuted", "sample"}
+Change = tuple[ast.stmt, str]
+
+
+def rewritten(source: str, rule: str, line: int) -> str:
+    """The source with the statement at that line written anew; as it was if the rule does not fit.
+
+    Args:
+        source: of the whole file.
+        rule: ``transform``: what was fitted is not fitted again. ``unordered``: the statement brings nothing into
+            another order. ``order`` and ``same-order``: the second draws its random order as the first did. ``rows``:
+            slices of rows are rows in random order.
+        line: any line of the statement.
+    """
+    lines = source.splitlines(keepends=True)
+    for statement, text in _changes(source, rule, line):
+        first, last = statement.lineno - 1, (statement.end_lineno or statement.lineno) - 1
+        before = lines[first].encode()[: statement.col_offset].decode()
+        after = lines[last].encode()[statement.end_col_offset :].decode()
+        lines[first] = before + text + (after or "\n")
+        lines[first + 1 : last + 1] = ["\n"] * (last - first)
+    return "".join(lines)
+
+
+def statement_at(source: str, rule: str, line: int) -> str:
+    """The new statement alone; empty if the rule does not fit."""
+    return next((text for _, text in _changes(source, rule, line)), "")
+
+
+def _changes(source: str, rule: str, line: int) -> list[Change]:
+    try:
+        tree = ast.parse(source)
+    except (SyntaxError, ValueError):
+        return []
+    for block in _blocks(tree):
+        for statement in block:
+            if rule == "rows" and isinstance(statement, ast.For) and statement.lineno == line:
+                return _changes(source, rule, _first_cut(statement))
+            if statement.lineno <= line <= (statement.end_lineno or 0) and not hasattr(statement, "body"):
+                together = block if rule == "rows" else [statement]
+                found = [(s, _RULES[rule](copy.deepcopy(s), statement)) for s in together if not hasattr(s, "body")]
+                return [(s, text) for s, text in found if text and "\n" not in text]
+    return []
+
+
+def _first_cut(loop: ast.For) -> int:
+    """The line in which a loop over the starts of batches cuts the first rows; 0 without one."""
+    names = {n.id for n in ast.walk(loop.target) if isinstance(n, ast.Name)}
+    cuts = [n for n in ast.walk(loop) if (cut := _cut(n)) and isinstance(cut.lower, ast.Name) and cut.lower.id in names]
+    return min((n.lineno for n in cuts if isinstance(n, ast.Subscript)), default=0)
+
+
+def _blocks(tree: ast.Module) -> Iterator[list[ast.stmt]]:
+    for node in ast.walk(tree):
+        for _, value in ast.iter_fields(node):
+            if isinstance(value, list) and value and isinstance(value[0], ast.stmt):
+                yield value
+
+
+def _transform(statement: ast.stmt, chosen: ast.stmt) -> str:
+    """``scaler.fit_transform(x)`` becomes ``scaler.transform(x)``, where the scaler has a name."""
+    calls = [c for c in _calls(statement) if _called(c) == "fit_transform" and isinstance(c.func, ast.Attribute)]
+    for call in calls:
+        assert isinstance(call.func, ast.Attribute)
+        if not isinstance(call.func.value, (ast.Name, ast.Attribute)):
+            return ""  # one that was made for this
+        call.func.attr, call.args, call.keywords = "transform", call.args[:1], []
+    return ast.unparse(statement) if calls else ""
+
+
+def _order(statement: ast.stmt, chosen: ast.stmt) -> str:
+    return _drawing(statement, "order")
+
+
+def _same_order(statement: ast.stmt, chosen: ast.stmt) -> str:
+    return _drawing(statement, "same_order")
+
+
+def _drawing(statement: ast.stmt, how: str) -> str:
+    """The statement, after the helper was told the objects that may draw its random numbers."""
+    if not any(_called(c) in _ORDERS for c in _calls(statement)):
+        return ""
+    names = sorted({n.id for n in ast.walk(statement) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)})
+    return f"{HELPER}.{how}({', '.join(names)}); {ast.unparse(statement)}"
+
+
+def _unordered(statement: ast.stmt, chosen: ast.stmt) -> str:
+    """``x[order]`` and ``permutation(x)`` become ``x``, ``shuffle(x)`` in place becomes ``pass``."""
+    if isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Call):
+        return "pass" if _called(statement.value) in _ORDERS else ""
+    found = 0
+
+    class Plain(ast.NodeTransformer):
+        def visit_Subscript(self, node: ast.Subscript) -> ast.AST:
+            nonlocal found
+            if isinstance(node.ctx, ast.Load) and (isinstance(node.slice, ast.Name) or _draws(node.slice)):
+                found += 1
+                return node.value
+            return self.generic_visit(node)
+
+        def visit_Call(self, node: ast.Call) -> ast.AST:
+            nonlocal found
+            if _draws(node) and len(node.args) == 1 and _called(node) in ("shuffle", "permutation", "permuted"):
+                found += 1
+                return node.args[0]
+            return self.generic_visit(node)
+
+    made = Plain().visit(statement)
+    return ast.unparse(ast.fix_missing_locations(made)) if found == 1 else ""
+
+
+def _rows(statement: ast.stmt, chosen: ast.stmt) -> str:
+    """``x[start:end]`` becomes ``helper.rows(x, start, end)``, wherever the same rows are cut as in the statement."""
+    wanted = {ast.dump(cut) for cut in map(_cut, ast.walk(chosen)) if cut is not None}
+    found = False
+
+    class Helped(ast.NodeTransformer):
+        def visit_Subscript(self, node: ast.Subscript) -> ast.AST:
+            nonlocal found
+            cut = _cut(node)
+            if cut is None or ast.dump(cut) not in wanted:
+                return self.generic_visit(node)
+            found = True
+            helper = ast.Attribute(ast.Name(HELPER, ast.Load()), "rows", ast.Load())
+            assert cut.lower is not None and cut.upper is not None
+            return ast.Call(helper, [node.value, cut.lower, cut.upper], [])
+
+    made = Helped().visit(statement)
+    return ast.unparse(ast.fix_missing_locations(made)) if found else ""
+
+
+def _cut(node: ast.AST) -> ast.Slice | None:
+    """The slice of ``x[start:end]``, where the start is no plain number."""
+    if (
+        not isinstance(node, ast.Subscript)
+        or not isinstance(node.ctx, ast.Load)
+        or not isinstance(node.slice, ast.Slice)
+    ):
+        return None
+    cut = node.slice
+    moves = cut.lower is not None and any(isinstance(n, ast.Name) for n in ast.walk(cut.lower))
+    return cut if moves and cut.upper is not None and cut.step is None else None
+
+
+def _draws(node: ast.AST) -> bool:
+    return isinstance(node, ast.Call) and _called(node) in _ORDERS
+
+
+def _calls(statement: ast.AST) -> Iterator[ast.Call]:
+    return (n for n in ast.walk(statement) if isinstance(n, ast.Call))
+
+
+def _called(call: ast.Call) -> str:
+    return call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
+
+
+_RULES: Final[dict[str, Callable[[ast.stmt, ast.stmt], str]]] = {
+    "transform": _transform,
+    "order": _order,
+    "same-order": _same_order,
+    "unordered": _unordered,
+    "rows": _rows,
+}

@@ -1,0 +1,38 @@
+"""Numbers that a script prints: names, which way is better, and whether they are of an evaluation."""
+
+from __future__ import annotations
+
+import pytest
+
+from flightcheck.recording.printed import direction, is_return, numbers_in, rank_as_evaluation
+
+
+@pytest.mark.parametrize(
+    ("line", "numbers"),
+    [
+        ("epoch 7  loss 0.425  kl 0.000  test rmse 0.2714", {"loss": 0.425, "kl": 0, "test rmse": 0.2714}),
+        ("Epoch 02 | val loss 0.4 | val accuracy 0.97", {"val loss": 0.4, "val accuracy": 0.97}),
+        ("step=5 val_acc=0.5 mIoU=.25", {"val acc": 0.5, "miou": 0.25}),
+        ("recall@1 0.25 F1: 0.5", {"recall": 0.25, "f1": 0.5}),
+        ("lr 1e-3, mean return -12.5", {"lr": 1e-3, "mean return": -12.5}),
+        ("test accuracy: 91.2% of 300", {"test accuracy": 91.2, "of": 300}),
+        ("nothing here", {}),
+    ],
+)
+def test_names_and_numbers(line: str, numbers: dict[str, float]) -> None:
+    found = dict(numbers_in(line))
+    assert {name: found.get(name) for name in numbers} == numbers
+
+
+def test_which_way_is_better() -> None:
+    assert direction("val acc") == direction("mean return") == direction("held out r2") == 1
+    assert direction("test rmse") == direction("rel pixel err") == direction("accuracy loss") == -1
+    assert direction("epoch") == direction("lr") == 0
+    assert is_return("greedy return") and not is_return("acc")
+
+
+def test_numbers_of_evaluations() -> None:
+    assert rank_as_evaluation("test rmse", False) == 2
+    assert rank_as_evaluation("acc", True) == rank_as_evaluation("rmse", True) == 1
+    assert rank_as_evaluation("acc", False) == rank_as_evaluation("loss", True) == 0
+    assert rank_as_evaluation("train acc", True) == rank_as_evaluation("val", True) == 0

@@ -1,0 +1,60 @@
+"""Statements written anew by a rule."""
+
+from __future__ import annotations
+
+import pytest
+
+from flightcheck.recording.rewriting import rewritten, statement_at
+
+SOURCE = """\
+def prepare(x, y, rng):
+    x = shuffle(x,
+                random_state=rng)
+    y = shuffle(y, random_state=rng); n = 1
+    z = torch.tensor(x[order] / 16)
+    rng.shuffle(z)
+    w = scaler.fit_transform(z)
+    v = StandardScaler().fit_transform(z)
+    for start in range(0, len(x), 8):
+        a = x[start : start + 8]
+        b, c = y[start:start + 8].long(), z[1:2]
+        yield a, b
+"""
+
+
+@pytest.mark.parametrize(
+    ("rule", "line", "made"),
+    [
+        ("order", 3, "__flightcheck__.order(rng, shuffle, x); x = shuffle(x, random_state=rng)"),
+        ("same-order", 4, "__flightcheck__.same_order(rng, shuffle, y); y = shuffle(y, random_state=rng)"),
+        ("unordered", 5, "z = torch.tensor(x / 16)"),
+        ("unordered", 6, "pass"),
+        ("transform", 7, "w = scaler.transform(z)"),
+        ("transform", 8, ""),
+        ("order", 7, ""),
+        ("unordered", 7, ""),
+        ("rows", 10, "a = __flightcheck__.rows(x, start, start + 8)"),
+        ("rows", 12, ""),
+        ("rows", 99, ""),
+    ],
+)
+def test_each_rule(rule: str, line: int, made: str) -> None:
+    assert statement_at(SOURCE, rule, line) == made
+    new = rewritten(SOURCE, rule, line)
+    assert len(new.splitlines()) == len(SOURCE.splitlines())
+    assert (new == SOURCE) == (not made)
+    if made:
+        compile(new, "train.py", "exec")
+        assert made in new
+
+
+@pytest.mark.parametrize("line", [9, 10, 11])
+def test_all_that_cuts_the_same_rows(line: int) -> None:
+    new = rewritten(SOURCE, "rows", line).splitlines()
+    assert new[9].strip() == "a = __flightcheck__.rows(x, start, start + 8)"
+    assert new[10].strip() == "b, c = (__flightcheck__.rows(y, start, start + 8).long(), z[1:2])"
+
+
+def test_what_is_no_python_stays() -> None:
+    assert rewritten("def (", "order", 1) == "def ("
+    assert statement_at("def (", "order", 1) == ""
