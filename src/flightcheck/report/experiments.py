@@ -99,7 +99,7 @@ def patch_in_words(patch: str, run: Run) -> str:
         elif p.kind == "metric":
             told.append("predictions and labels in one shape" if p.value.startswith("align") else "logits cut at 0")
         elif p.kind == "source":
-            told += [said] if (said := _SOURCES[p.value.partition(":")[0]]) else []
+            told += [said] if (said := _SOURCES.get(p.value.partition(":")[0], text)) else []
         elif p.kind == "epsilon":
             told.append(f"the optimizer's epsilon {p.value}")
         elif p.kind == "unfreeze":
