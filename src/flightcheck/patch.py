@@ -32,7 +32,7 @@ KINDS: Final[dict[str, str]] = {
     "swap-activation": "``relu`` in the place of each saturating activation between layers",
     "insert-activation": "the outputs of hidden layers go through an activation: ``relu``",
     "insert-norm": "the outputs of hidden layers are normalized over their features: ``layer``",
-    "loss": "another loss function: ``cross_entropy`` or ``bce_with_logits``; another reduction: ``mean``; "
+    "loss": "another loss function: ``cross_entropy``, ``bce_with_logits``, ``mse_loss``; another reduction: ``mean``; "
     "``negate``; ``transpose``: the last axis of the prediction is that of the classes; ``ignore=0``: targets of this "
     "id do not count; or ``balanced=90,10``: classes are weighted by the inverse of these counts",
     "head": "the last layer has as many outputs as there are classes (``10``), under a cross-entropy",
@@ -75,10 +75,13 @@ KINDS: Final[dict[str, str]] = {
     "(slices of rows in random order)",
     "score": "nothing is changed, the error is another one: with targets of ``unit=0,255`` or ``signs``, without those "
     "of an id (``ignore=0``), ``balanced``: the mean over the classes, ``others``: of batches of its own, which train "
-    "nothing, or ``prefix``: of the next token where a sequence ends before it",
+    "nothing, ``numbers``: squared, over the variance, ``prefix``: of the next token where a sequence ends before it",
 }
 """Every kind of patch, and what its value means."""
 
+
+_JUDGED_BY: Final = {("mask", "causal"): "prefix", ("loss", "mse_loss"): "numbers"}
+"""Patches whose trainings are scored by a rule of their own."""
 
 STILL_STEPS: Final = 3
 """Steps of a frozen batch without any update: their losses must be equal, or the batch is not frozen."""
@@ -136,8 +139,8 @@ class Patch:
         rule = self.value.partition("=")[0]
         if (self.kind, rule) in (("targets", "unit"), ("targets", "signs"), ("loss", "ignore")):
             return Patch("score", self.value)
-        if (self.kind, self.value) == ("mask", "causal"):
-            return Patch("score", "prefix")
+        if (self.kind, self.value) in _JUDGED_BY:
+            return Patch("score", _JUDGED_BY[self.kind, self.value])
         if self.kind == "loader" or (self.kind, self.value) == ("shuffle", "others"):
             return Patch("score", "others")
         return Patch("score", rule) if (self.kind, rule) == ("loss", "balanced") else None

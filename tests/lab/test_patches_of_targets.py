@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -151,3 +152,44 @@ def test_each_class_counts_the_same_in_a_balanced_error(tmp_path: Path) -> None:
 def test_an_unknown_rule_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="score: unit, signs, ignore, balanced or others wanted, but got 'best'"):
         patched(tmp_path, "score:best", Loop())
+
+
+def test_numbers_in_a_loss_of_classes_get_their_own(tmp_path: Path) -> None:
+    rule = str(Patch("loss", "mse_loss").scored)
+    assert rule == "score:numbers"
+    x, _ = data(48)
+    ends = []
+    for text in (rule, f"loss:mse_loss + {rule}"):
+        torch.manual_seed(0)
+        loop = Loop(
+            torch.nn.Sequential(torch.nn.Linear(5, 1), torch.nn.Flatten(0)),
+            optimizer=lambda p: torch.optim.Adam(p, lr=0.1),
+            pairs=[(a - 3, a[:, 0] - 3) for a in x.split(12)] * 15,
+        )
+        done = patched(tmp_path, text, loop)
+        assert all(done.applied.values())
+        ends.append(float(np.mean(done.trained.series("error")[-8:])))
+    assert ends[1] < 0.5 * ends[0]
+
+
+def test_classes_that_a_view_cut_up_come_back_to_their_axis(tmp_path: Path) -> None:
+    scores: list[torch.Tensor] = []
+
+    class Maps(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = torch.nn.Conv1d(2, 3, 1)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            made: torch.Tensor = self.layer(x)
+            scores.append(made.detach())
+            return made
+
+    def loss(out: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        return torch.nn.functional.cross_entropy(out.reshape(-1, 3), y.reshape(-1))
+
+    pairs = [(torch.randn(4, 2, 6), torch.randint(0, 3, (4, 6))) for _ in range(2)]
+    loop = Loop(Maps(), loss=loss, pairs=pairs)
+    assert patched(tmp_path, "loss:transpose", loop).applied == {"loss:transpose": 2}
+    expected = [float(torch.nn.functional.cross_entropy(s, y)) for s, (_, y) in zip(scores, pairs, strict=True)]
+    assert loop.losses == pytest.approx(expected)

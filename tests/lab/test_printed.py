@@ -5,10 +5,12 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+import numpy as np
+import pytest
 import torch
 
 from flightcheck.lab.experiments import Lab
-from flightcheck.lab.printed import PRINTED, RETURNED, printed_name, printed_series
+from flightcheck.lab.printed import PRINTED, RETURNED, Scale, printed_name, printed_series
 from flightcheck.lab.trials import Trained, Trial
 from flightcheck.patch import Patch
 from tests.lab.made import Loop, data, patched
@@ -63,3 +65,12 @@ def test_an_experiment_tells_it_as_the_script_prints_it(tmp_path: Path) -> None:
     assert found.status in ("confirmed", "inconclusive")
     assert found.before is not None and found.after is not None and found.before < found.after <= 1
     assert min(found.differences) > 0
+
+
+def test_positive_errors_are_compared_by_their_ratio() -> None:
+    errors = Scale.of("val mse", [np.array([0.5, 0.1])])
+    assert errors.margin == 0.02
+    assert errors.back(float(errors.to(np.array([0.5]))[0])) == pytest.approx(0.5)
+    shares = Scale.of("val acc", [np.array([0.5, 0.1])])
+    assert shares.margin is None and shares.to(np.array([0.5]))[0] == -0.5
+    assert shares.back(-0.5) == 0.5

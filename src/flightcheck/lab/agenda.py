@@ -14,6 +14,7 @@ from flightcheck.lab.metrics import try_metric
 from flightcheck.lab.printed import PRINTED, RETURNED
 from flightcheck.lab.questions import questions, tenth, tenth_of_error
 from flightcheck.lab.statistics import MORE_SEEDS, holm
+from flightcheck.lab.trials import NO_PLACE
 from flightcheck.patch import Patch
 from flightcheck.recording.experiments import Experiment
 from flightcheck.recording.run import Run
@@ -224,13 +225,14 @@ def _fix(lab: Lab, run: Run, candidate: Candidate, patches: list[Patch]) -> Expe
             candidate.info.code,
             patches,
             metrics=metrics,
-            steps=min(length, _LONGEST),
+            steps=_LONGEST if experiment.reason.endswith(NO_PLACE) else min(length, _LONGEST),
             evaluates=evaluates,
             margin=margin,
         )
         # What is a fact may take longer to show: a loss with a floor, a schedule, dropout.
         again = (candidate.info.evidence in "XB" and not asks_for_another) or _unmoved(experiment)
-        if experiment.status not in ("inconclusive", "refuted") or not again:
+        later = experiment.reason.endswith(NO_PLACE)  # the fault may begin after the first steps
+        if not later and (experiment.status not in ("inconclusive", "refuted") or not again):
             break
     if experiment.status == "refuted" and _unmoved(experiment):
         why = f"in {experiment.steps} steps neither training moved"

@@ -40,6 +40,9 @@ _ADDED: Final[dict[str, str]] = {
     "inputs:x255": "x = x * 255  # or one of the two divisions by 255 left out",
     "last-step": "last = out[torch.arange(len(out)), lengths - 1]  # with batches first",
     "targets:unshift": "y = tokens[:, 1:]  # beside x = tokens[:, :-1]: one position ahead, not two",
+    "loss:mse_loss": "nn.MSELoss()  # of prediction.reshape(target.shape) and target",
+    "loss:transpose": "out.movedim(1, -1).reshape(-1, classes)  # the classes last, before rows are made of positions",
+    "loss:negate": "loss = -loss  # before backward",
     "mode:eval": "model.eval()  # before the evaluation, and model.train() after it",
     "mode:batchnorm": "# BatchNorm stays in train mode in the training steps",
     "mode:train": "model.train()  # before the training steps",
@@ -96,7 +99,7 @@ def _one(patch: Patch, finding: Finding, run: Run) -> str:
         return _replaced(line, re.sub(r"(WeightedRandomSampler\((?:weights=)?\w+)(?=,)", r"\1[labels]", code))
     if patch.kind == "axes" and code:
         return _replaced(line, with_axes_moved(code, finding.evidence["before"], finding.evidence["after"]))
-    if patch.kind == "loss" and code:
+    if patch.kind == "loss" and code and str(patch) not in _ADDED:
         return _replaced(line, re.sub(r"\b(nn\.)?NLLLoss\b", "nn.CrossEntropyLoss", code))
     if patch.kind == "accumulate":
         factor = float(patch.value[1:])

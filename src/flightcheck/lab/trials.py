@@ -16,6 +16,8 @@ from flightcheck.recording.signals import ERROR, LOSS
 _STILL: Final = 1e-3
 """Share by which losses of the same examples and the same weights may differ: the noise of rounding is smaller."""
 
+NO_PLACE: Final = "this training has no place at which it could act"
+
 Floats = npt.NDArray[np.float64]
 
 
@@ -54,7 +56,7 @@ class Trained:
         if told is not None and told.refused:
             failure = f"the script was stopped to protect your files: {told.refused}"
         elif idle and not failure:
-            failure = f"{', '.join(idle)}: this training has no place at which it could act"
+            failure = f"{', '.join(idle)}: {NO_PLACE}"
         trained = cls(trial, run, failure, seconds)
         if not failure and any(p.kind == "freeze-batch" for p in trial.patches) and trained._moves():
             return replace(

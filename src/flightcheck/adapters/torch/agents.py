@@ -131,7 +131,13 @@ class _Tensors:
 
 
 def _node(tensor: Any) -> Any:
-    return tensor.grad_fn if isinstance(tensor, torch.Tensor) else None
+    """The node that made a tensor; None for what is not to be asked: a view whose base was changed meanwhile."""
+    if not isinstance(tensor, torch.Tensor) or not tensor.requires_grad:
+        return None
+    try:
+        return tensor.grad_fn
+    except RuntimeError:
+        return None
 
 
 def _behind_views(node: Any) -> Any:

@@ -77,7 +77,7 @@ class LossTaskMismatch(Check):
                         },
                         onset_step=here[0].step,
                         fix=fix,
-                        patch=_patch(site.function, activation),
+                        patch=_patch(site.function, activation) or ("loss:mse_loss" if _numbers(call) else ""),
                     )
                 )
             elif ids:
@@ -169,6 +169,13 @@ class LossTaskMismatch(Check):
             fix=f"Give the model {k} outputs and use CrossEntropyLoss.",
             patch=f"head:{k}",
         )
+
+
+def _numbers(call: LossCall) -> bool:
+    """The target is one real number for each output."""
+    return not (call.target_binary or call.target_integral) and math.prod(call.input_shape) == math.prod(
+        call.target_shape
+    )
 
 
 def _patch(function: str, activation: str) -> str:

@@ -63,6 +63,10 @@ def measure_of(value: str) -> Measure:
         )
     if rule == "balanced":
         return _balanced
+    if rule == "numbers":
+        return lambda name, prediction, target: float(
+            (prediction.detach().reshape(target.shape) - target).square().mean() / target.var().clamp_min(1e-12)
+        )
     raise ValueError(f"score: unit, signs, ignore, balanced or others wanted, but got {value!r}")
 
 

@@ -14,6 +14,7 @@ from flightcheck.patch import Patch
 
 REGRESSION: Final = ("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss")
 _REDUCTIONS: Final = ("mean", "sum")
+_FLATTENING: Final = {"view", "reshape"}
 
 
 def arguments_of(given: Arguments) -> tuple[Any, Any, Callable[..., Arguments]]:
@@ -76,11 +77,24 @@ def negate(b: Boundaries, patch: Patch) -> None:
 def swap(b: Boundaries, patch: Patch) -> None:
     """``loss:cross_entropy`` where logits went into another loss of classes; ``loss:mean``, ``loss:sum``.
 
-    ``loss:transpose``: the last axis holds the classes. ``loss:negate``: see `negate`.
+    ``loss:transpose``: the last axis holds the classes, or a view to rows cut their axis up. ``loss:mse_loss`` for
+    numbers in any other loss. ``loss:negate``: see `negate`.
     """
     if patch.value == "negate":
         negate(b, patch)
         return
+
+    def operation(function: Any, name: str, given: Arguments) -> Any:
+        if name in _FLATTENING:
+            with b.unwatched():
+                result = function(*given[0], **given[1])
+            if _cuts_classes(before := given[0][0], result):
+                b.acted(patch)
+                return before.movedim(1, -1).reshape(result.shape)
+        return function(*given[0], **given[1])
+
+    if patch.value == "transpose":
+        b.at_operations(operation)
 
     def around(call: Any, name: str, given: Arguments) -> Any:
         prediction, target, again = arguments_of(given)
@@ -101,6 +115,10 @@ def swap(b: Boundaries, patch: Patch) -> None:
         if patch.value == "transpose" and name == "cross_entropy" and prediction.dim() > 2:
             b.acted(patch)
             given = again(prediction.movedim(-1, 1), target)
+        if patch.value == "mse_loss" and target.is_floating_point() and prediction.numel() == target.numel():
+            b.acted(patch)
+            with b.unwatched():
+                return F.mse_loss(prediction.reshape(target.shape), target)
         if patch.value == "bce_with_logits" and name == "binary_cross_entropy":
             b.acted(patch)
             b.loss_swapped("binary_cross_entropy_with_logits", prediction, target)
@@ -109,6 +127,13 @@ def swap(b: Boundaries, patch: Patch) -> None:
         return call(*given[0], **given[1])
 
     b.at_loss(around)
+
+
+def _cuts_classes(before: Any, result: Any) -> bool:
+    """A view to rows as long as the axis of the classes, which lies elsewhere."""
+    if not (isinstance(before, torch.Tensor) and isinstance(result, torch.Tensor)) or result.grad_fn is None:
+        return False
+    return before.dim() > 2 and result.dim() == 2 and result.shape[1] == before.shape[1]
 
 
 def _class_ids(name: str, prediction: torch.Tensor, target: torch.Tensor) -> torch.Tensor | None:
