@@ -7,6 +7,7 @@
 #   make trainings every check on its small training and the repaired twin (half an hour; a third of them is in make test)
 #   make lint      style and types; make format repairs the style
 #   make docs      docs/checks.md from the checks; make picture: docs/report.svg from a run of the example
+#   make kernel    the native statistics again, after a change to kernel.cpp
 #   make clean     removes what the others made
 # Another Python than python3.11 or python3: make PYTHON=/path/to/python demo
 
@@ -18,7 +19,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 PYTEST_ARGS ?=
 BENCHMARK_ARGS ?= --jobs 2
 
-.PHONY: demo test trainings lookalikes learning-rates peer-suite zoo lint format docs picture clean
+.PHONY: demo test trainings lookalikes learning-rates peer-suite zoo lint format docs picture kernel clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.installed
@@ -64,7 +65,11 @@ docs: $(VENV)/.installed
 picture: $(VENV)/.installed
 	$(BIN)/python tools/report_picture.py
 
+kernel:
+	$(or $(PYTHON),python3) hatch_build.py
+
 clean:
+	rm -f src/flightcheck/adapters/torch/native/_kernel.so
 	rm -rf $(VENV) dist build .pytest_cache .mypy_cache .ruff_cache
 	find src tests tools examples benchmarks -name __pycache__ -prune -exec rm -rf {} +
 
@@ -84,6 +89,6 @@ $(VENV)/.requirements: requirements.txt
 	@$(PIP) install --requirement requirements.txt
 	@touch $@
 
-$(VENV)/.installed: pyproject.toml $(VENV)/.requirements
+$(VENV)/.installed: pyproject.toml hatch_build.py src/flightcheck/adapters/torch/native/kernel.cpp $(VENV)/.requirements
 	@$(PIP) install --no-deps --no-build-isolation --editable .
 	@touch $@

@@ -78,6 +78,8 @@ class Coverage:
     steps: int = 0
     every: float = 1.0
     """Mean distance of two fully measured steps in the watching phase."""
+    cadence: dict[str, float] = field(default_factory=dict)  # mean distance of two looks at each, while watching
+    without_kernel: str = ""  # why the compiled kernel of the statistics is not used
     blind: list[str] = field(default_factory=list)
     """What could not be observed, in words."""
 
@@ -360,9 +362,8 @@ RECORDS: dict[str, type[Any]] = {
     c.__name__: c
     for c in (
         ModuleInfo, RootInfo, ParameterInfo, OptimizerInfo, SchedulerInfo, LoaderInfo, Call,
-        GraphCut, Broadcast, NonFinite, Seeding, Plan, RunInfo, Coverage, Experiment,
-        TrialInfo, Probe,
-        DatasetInfo, FeatureTable, Confusion,
+        GraphCut, Broadcast, NonFinite, Seeding, Plan, RunInfo, Coverage, Experiment, TrialInfo, Probe, DatasetInfo,
+        FeatureTable, Confusion,
     )
 }  # fmt: skip
 
