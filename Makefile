@@ -4,6 +4,7 @@
 #   make lookalikes, make learning-rates, make peer-suite   measure the diagnosis (docs/lookalikes.md, docs/learning-rates.md,
 #                  docs/peer-suite.md; the first two take most of an hour)
 #   make zoo       how often the diagnosis is right, on trainings with a fault and without (docs/accuracy.md; an hour)
+#   make bench     what watching costs (docs/overhead.md; a quarter of an hour, on a machine that does nothing else)
 #   make trainings every check on its small training and the repaired twin (half an hour; a third of them is in make test)
 #   make lint      style and types; make format repairs the style
 #   make docs      docs/checks.md from the checks; make picture: docs/report.svg from a run of the example
@@ -19,7 +20,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 PYTEST_ARGS ?=
 BENCHMARK_ARGS ?= --jobs 2
 
-.PHONY: demo test trainings lookalikes learning-rates peer-suite zoo lint format docs picture kernel clean
+.PHONY: demo test trainings bench lookalikes learning-rates peer-suite zoo lint format docs picture kernel clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.installed
@@ -46,6 +47,9 @@ peer-suite: $(VENV)/.installed
 
 zoo: $(VENV)/.installed
 	$(BIN)/python -m benchmarks.zoo $(BENCHMARK_ARGS)
+
+bench: $(VENV)/.installed
+	$(BIN)/python -m benchmarks.overhead
 
 trainings: $(VENV)/.installed
 	FLIGHTCHECK_ALL_TRAININGS=1 OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 tests/test_trainings.py

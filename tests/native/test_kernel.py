@@ -5,9 +5,12 @@ from __future__ import annotations
 import math
 import threading
 from array import array
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 import torch
 
@@ -24,6 +27,7 @@ from flightcheck.adapters.torch.native.measures import (
     UPDATE,
     WEIGHT,
     ZEROS,
+    Look,
     Measures,
     dense,
     readable,
@@ -52,6 +56,21 @@ def close(found: list[float], wanted: list[float], scale: float) -> bool:
     return total and squares and all(same[LARGEST:])
 
 
+def rows_of(
+    measures: Measures, indices: Sequence[int], parameters: Sequence[torch.Tensor | None], **how: Any
+) -> npt.NDArray[np.float64]:
+    """The fifteen sums of each parameter; where there is no such tensor, or only its norm, that is in the squares."""
+    look = measures.look(Look(len(indices)), indices, parameters, **how)
+    rows = look.sums.copy()
+    for row, start in enumerate((GRADIENT, WEIGHT, UPDATE)):
+        norms = look.norms[row].astype(np.float64)
+        by_norm = (norms == ABSENT) | (rows[:, start + SQUARES] == 0)
+        rows[by_norm, start + SQUARES] = np.where(norms == ABSENT, ABSENT, norms**2)[by_norm]
+        known = ~by_norm & np.isfinite(norms)
+        np.testing.assert_allclose(norms[known], np.sqrt(rows[known, start + SQUARES]), rtol=1e-6, atol=1e-44)
+    return rows
+
+
 def parameter(values: torch.Tensor, gradient: torch.Tensor | None = None) -> torch.nn.Parameter:
     made = torch.nn.Parameter(values)
     made.grad = gradient
@@ -67,7 +86,7 @@ def test_statistics_of_gradient_weight_and_update(dtype: torch.dtype, size: int)
     gradient[:: max(1, size // 5)] = 0.0
     weight = parameter(torch.randn(size, generator=generator).to(dtype), gradient)
     measures = Measures(KERNEL)
-    row = measures.look([0], [weight], gradients=True, weights=True)[0].copy()
+    row = rows_of(measures, [0], [weight], gradients=True, weights=True)[0].copy()
     scale = float(gradient.double().abs().sum()) + float(weight.detach().double().abs().sum())
     assert close(list(row[:5]), reference(gradient), scale)
     assert close(list(row[WEIGHT:UPDATE]), reference(weight), scale)
@@ -75,11 +94,11 @@ def test_statistics_of_gradient_weight_and_update(dtype: torch.dtype, size: int)
     before = weight.detach().clone()
     with torch.no_grad():
         weight[: size // 2] += 0.125
-    row = measures.look([0], [weight], gradients=False, weights=True, compared=[True])[0]
+    row = rows_of(measures, [0], [weight], gradients=False, weights=True, compared=[True])[0]
     moved = weight.detach().float() - before.float() if dtype is not torch.float64 else weight.detach() - before
     assert close(list(row[UPDATE:]), reference(moved), scale)
     assert row[GRADIENT + SQUARES] == ABSENT
-    assert measures.look([0], [weight], gradients=False, weights=True, compared=[True])[0][UPDATE + ZEROS] == size
+    assert rows_of(measures, [0], [weight], gradients=False, weights=True, compared=[True])[0][UPDATE + ZEROS] == size
 
 
 @needs_kernel
@@ -96,7 +115,7 @@ def test_statistics_of_gradient_weight_and_update(dtype: torch.dtype, size: int)
 def test_special_numbers(dtype: torch.dtype, special: list[float], rest: int) -> None:
     values = torch.cat([torch.tensor(special, dtype=torch.float64), torch.zeros(rest, dtype=torch.float64)]).to(dtype)
     weight = parameter(torch.zeros_like(values), values)
-    row = Measures(KERNEL).look([0], [weight], gradients=True, weights=False)[0]
+    row = rows_of(Measures(KERNEL), [0], [weight], gradients=True, weights=False)[0]
     wanted = reference(values)
     assert close(list(row[:5]), wanted, float(values.double().abs().sum()) or 1.0), (list(row[:5]), wanted)
 
@@ -108,7 +127,7 @@ def test_every_half_precision_number() -> None:
         every = torch.from_numpy(bits.view(np.int16)).view(dtype)
         finite = every[torch.isfinite(every)]
         for values in finite.split(1013):
-            row = Measures(KERNEL).look([0], [parameter(values)], gradients=False, weights=True)[0]
+            row = rows_of(Measures(KERNEL), [0], [parameter(values)], gradients=False, weights=True)[0]
             assert close(list(row[WEIGHT:UPDATE]), reference(values), float(values.double().abs().sum()))
 
 
@@ -121,10 +140,10 @@ def test_layouts_that_fill_their_memory() -> None:
         measures = Measures(KERNEL)
         weight = parameter(view.detach())
         calls = KERNEL.calls
-        measures.look([0], [weight], gradients=False, weights=True)
+        rows_of(measures, [0], [weight], gradients=False, weights=True)
         with torch.no_grad():
             weight += 2.0
-        row = measures.look([0], [weight], gradients=False, weights=True, compared=[True])[0]
+        row = rows_of(measures, [0], [weight], gradients=False, weights=True, compared=[True])[0]
         assert KERNEL.calls == calls + 2
         assert row[UPDATE + SUM] == pytest.approx(2.0 * view.numel(), rel=1e-5)
         assert close(list(row[WEIGHT:UPDATE]), reference(weight), float(weight.detach().abs().sum()))
@@ -135,7 +154,7 @@ def test_layouts_with_gaps_or_overlaps_are_left_to_pytorch() -> None:
     for view in (base[:, :4], base[::2], base[0].expand(3, 8), base.as_strided((3, 3), (1, 1))):
         assert not dense(view) or view.is_contiguous()
         assert not readable(view)
-        row = Measures(KERNEL).look([0], [parameter(view)], gradients=False, weights=True)[0]
+        row = rows_of(Measures(KERNEL), [0], [parameter(view)], gradients=False, weights=True)[0]
         assert row[WEIGHT + SQUARES] == pytest.approx(float(view.double().square().sum()))
 
 
@@ -160,8 +179,8 @@ def test_the_same_norms_without_the_kernel() -> None:
     parameters = mixed()
     indices = list(range(len(parameters)))
     for compared in ([], [True] * len(parameters)):
-        one = with_kernel.look(indices, parameters, gradients=True, weights=True, compared=compared)
-        other = without.look(indices, parameters, gradients=True, weights=True, compared=compared)
+        one = rows_of(with_kernel, indices, parameters, gradients=True, weights=True, compared=compared)
+        other = rows_of(without, indices, parameters, gradients=True, weights=True, compared=compared)
         for start in (GRADIENT, WEIGHT, UPDATE):
             a, b = one[:, start + SQUARES], other[:, start + SQUARES]
             a, b = np.where(a == ABSENT, 0.0, a), np.where(b == ABSENT, 0.0, b)
@@ -177,7 +196,7 @@ def test_one_call_for_all_parameters() -> None:
     parameters = [parameter(torch.randn(10, 3), torch.randn(10, 3)) for _ in range(50)]
     measures = Measures(KERNEL)
     calls = KERNEL.calls
-    rows = measures.look(range(50), parameters, gradients=True, weights=True)
+    rows = rows_of(measures, range(50), parameters, gradients=True, weights=True)
     assert KERNEL.calls == calls + 1
     assert measures.one_pass
     assert rows[:, WEIGHT + SQUARES].tolist() == pytest.approx([float(p.detach().square().sum()) for p in parameters])
@@ -192,7 +211,7 @@ def test_it_changes_no_bit_of_what_it_reads() -> None:
     measures = Measures(KERNEL)
     version = weight._version
     for _ in range(3):
-        measures.look([0], [weight], gradients=True, weights=True, compared=[True])
+        rows_of(measures, [0], [weight], gradients=True, weights=True, compared=[True])
     assert torch.equal(weight.detach().view(torch.int32), before.view(torch.int32))
     assert weight.grad is not None
     assert torch.equal(weight.grad.view(torch.int32), before.view(torch.int32))
@@ -203,11 +222,11 @@ def test_it_changes_no_bit_of_what_it_reads() -> None:
 def test_a_weight_that_was_replaced_is_not_compared_with_its_copy() -> None:
     weight = parameter(torch.randn(6, 4))
     measures = Measures(KERNEL)
-    measures.look([0], [weight], gradients=False, weights=True)
+    rows_of(measures, [0], [weight], gradients=False, weights=True)
     weight.data = torch.randn(4, 6)
-    row = measures.look([0], [weight], gradients=False, weights=True, compared=[True])[0]
+    row = rows_of(measures, [0], [weight], gradients=False, weights=True, compared=[True])[0]
     assert row[UPDATE + SQUARES] == ABSENT
-    row = measures.look([0], [weight], gradients=False, weights=True, compared=[True])[0]
+    row = rows_of(measures, [0], [weight], gradients=False, weights=True, compared=[True])[0]
     assert row[UPDATE + SQUARES] == 0.0
 
 
@@ -220,10 +239,10 @@ def test_large_weights_are_sampled_beyond_the_room_for_copies(
     monkeypatch.setattr(module, "_MOST_COPIED", 1000)
     weight = parameter(torch.randn(1_100_001))
     measures = Measures(kernel)
-    measures.look([0], [weight], gradients=False, weights=True)
+    rows_of(measures, [0], [weight], gradients=False, weights=True)
     with torch.no_grad():
         weight += 0.5
-    row = measures.look([0], [weight], gradients=False, weights=True, compared=[True])[0]
+    row = rows_of(measures, [0], [weight], gradients=False, weights=True, compared=[True])[0]
     assert row[UPDATE + SQUARES] == pytest.approx(0.25 * weight.numel(), rel=1e-3)
     assert not measures.one_pass
 
@@ -236,7 +255,7 @@ def test_several_threads_at_once() -> None:
         values = torch.full((20_000,), float(seed))
         measures = Measures(KERNEL)
         for _ in range(50):
-            row = measures.look([0], [parameter(values)], gradients=False, weights=True)[0]
+            row = rows_of(measures, [0], [parameter(values)], gradients=False, weights=True)[0]
             if row[WEIGHT + SQUARES] != 20_000.0 * seed * seed:
                 wrong.append(seed)
 
@@ -318,8 +337,8 @@ def test_switched_off(fresh: pytest.MonkeyPatch) -> None:
 def test_a_library_that_computes_wrong_numbers(fresh: pytest.MonkeyPatch) -> None:
     original = Kernel.step
 
-    def wrong(self: Kernel, count: int, table: int, out: int) -> None:
-        original(self, count, table, out)
+    def wrong(self: Kernel, count: int, table: int, out: int, *rest: int) -> None:
+        original(self, count, table, out, *rest)
         np.ctypeslib.as_array((np.ctypeslib.ctypes.c_double * 15).from_address(out))[6] += 1
 
     fresh.setattr(Kernel, "step", wrong)

@@ -370,7 +370,7 @@ def to_data(record: Any) -> dict[str, Any]:
     return dataclasses.asdict(record)
 
 
-_hints = cache(typing.get_type_hints)  # it evaluates every annotation again
+_hints: Any = cache(typing.get_type_hints)  # it evaluates every annotation again
 
 
 def from_data(cls: type[R], data: dict[str, Any]) -> R:

@@ -59,7 +59,7 @@ class Budget:
         self.watching_cost = 0.0
         self._level = FULL
         self._costs = [deque[float](maxlen=_COSTS) for _ in range(4)]
-        self._estimates: list[float | None] = [None] * 4
+        self._estimates = [0.0] * 4
         self._full = self._outputs = 0.0
         """Seconds saved up for full measurements, and for looks at the activations."""
         self._to_try: list[int] = []
@@ -75,6 +75,11 @@ class Budget:
     def alarm(self) -> None:
         """Something is wrong: look at the next rounds closely."""
         self._alarm = _DENSE_AFTER_ALARM
+
+    def back(self) -> None:
+        """Watching goes on after a time that was no training of ours."""
+        self._round_start, self._spent_before = time.perf_counter(), self.watch.spent
+        self._since = (self._round_start, time.process_time(), self.watch.spent, self.rounds)
 
     def end_round(self) -> bool:
         """Book the round that ends, and decide about the next one; True if that one is to be measured in full."""
@@ -114,14 +119,19 @@ class Budget:
         self._bare = sorted(self._recent)[len(self._recent) // 2] if dense else bare
 
     def _note(self, level: int, cost: float) -> None:
-        """What a round of this level costs: the lower quartile, which other programs and cold caches do not raise."""
-        costs = self._costs[level]
-        costs.append(cost)
-        self._estimates[level] = sorted(costs)[len(costs) // 4]
+        self._costs[level].append(cost)
+        self._estimate()
 
-    def _estimate(self, level: int) -> float:
-        """What a round of this level costs; of one that was never measured, what the next closer one does."""
-        return next((e for e in self._estimates[level:] if e is not None), 0.0)
+    def _estimate(self) -> None:
+        """What a round of each level costs: the lower quartile, which other programs and cold caches do not raise; of a
+        level that was never measured, what the next closer one does.
+        """
+        known = 0.0
+        for level in (FULL, OUTPUTS, WEIGHTS, BASE):
+            costs = self._costs[level]
+            if costs:
+                known = sorted(costs)[len(costs) // 4]
+            self._estimates[level] = known
 
     @property
     def allowance(self) -> float:
@@ -133,11 +143,11 @@ class Budget:
     def _next(self, level: int, cost: float) -> int:
         if self.rounds % _TRY_AGAIN == (self.dense_steps + 1) % _TRY_AGAIN:
             self._to_try = list(_TRIED)
-        full, ordinary = self._estimate(FULL), BASE
+        full, ordinary = self._estimates[FULL], BASE
         if self._every_step_pays(full):
             ordinary = WEIGHTS
         self.watch.every_step = ordinary == WEIGHTS
-        floor = self._estimate(ordinary)
+        floor = self._estimates[ordinary]
         spare = self.allowance - floor
         self._book(level, cost, floor, spare, full)
         if self._alarm:
@@ -148,7 +158,7 @@ class Budget:
         if self._to_try:
             self.watch.every_step = self.cheap  # measured as it would be used
             return self._to_try.pop(0)
-        looks = self._estimate(OUTPUTS) - floor
+        looks = self._estimates[OUTPUTS] - floor
         if self._costs[OUTPUTS] and spare > 0 and looks > _DEAR * spare:
             self._fewer_rows()
         if self._outputs >= looks and spare > 0:
@@ -157,7 +167,7 @@ class Budget:
 
     def _every_step_pays(self, full: float) -> bool:
         """Weights are measured at every step where that leaves enough for a full measurement now and then."""
-        weights = self._estimate(WEIGHTS)
+        weights = self._estimates[WEIGHTS]
         enough = weights + (full - weights) / self.longest_gap <= self.allowance
         return self.cheap and bool(self._costs[WEIGHTS]) and enough
 
@@ -165,7 +175,7 @@ class Budget:
         """Half of what an ordinary round leaves is for each, and for full measurements what the longest gap asks for
         at least; a look is paid from its own part.
         """
-        paid = min(cost, 2 * self._estimate(level)) - floor
+        paid = min(cost, 2 * self._estimates[level]) - floor
         for_full = max(spare / 2, min(spare, (full - floor) / self.longest_gap))
         self._full += for_full
         self._outputs += spare - for_full
@@ -174,7 +184,7 @@ class Budget:
         else:
             self._outputs -= paid
         self._full = max(min(self._full, 4 * full), -_MOST_DEBT * full)
-        looks = self._estimate(OUTPUTS)
+        looks = self._estimates[OUTPUTS]
         self._outputs = max(min(self._outputs, 4 * looks), -_MOST_DEBT * looks)
 
     def _fewer_rows(self) -> None:
@@ -182,7 +192,7 @@ class Budget:
         if fewer:
             self.watch.rows = fewer[0]
             self._costs[OUTPUTS].clear()
-            self._estimates[OUTPUTS] = None
+            self._estimate()
             self._to_try = [OUTPUTS] * 3
 
     def _look_at(self, level: int) -> bool:

@@ -13,11 +13,11 @@ import torch
 
 from flightcheck.adapters.torch.batches import digest_of
 from flightcheck.adapters.torch.discovery import Discovery
-from flightcheck.adapters.torch.native.library import load
-from flightcheck.adapters.torch.native.measures import ABSENT, GRADIENT, SQUARES, UPDATE, WEIGHT, Measures, Rows
+from flightcheck.adapters.torch.native.library import TALLIES, load
+from flightcheck.adapters.torch.native.measures import Look, Measures
 from flightcheck.adapters.torch.optimizers import Held
 from flightcheck.adapters.torch.watch import Watch
-from flightcheck.recording.signals import GRAD_NORM, GRAD_NORM_TOTAL, NOT_THERE, UPDATE_NORM, WEIGHT_NORM, Signal
+from flightcheck.recording.signals import GRAD_NORM, GRAD_NORM_TOTAL, NOT_THERE, UPDATE_NORM, WEIGHT_NORM
 
 _KEPT_ROUNDS: Final = 16
 """Rounds whose updates can still be completed: an optimizer's next look may come some rounds after its step."""
@@ -35,7 +35,7 @@ class _Series:
         self.rows: dict[int, Row] = {}
         self.changed: set[int] = set()
 
-    def set(self, step: int, indices: Sequence[int] | slice, norms: npt.ArrayLike, width: int) -> None:
+    def set(self, step: int, place: Sequence[int] | slice, norms: Row, width: int) -> None:
         """Put numbers into the row of a round."""
         row = self.rows.get(step)
         if row is None or len(row) < width:
@@ -43,7 +43,7 @@ class _Series:
             if row is not None:
                 wider[: len(row)] = row
             row = self.rows[step] = wider
-        row[indices] = norms
+        row[place] = norms
         self.changed.add(step)
 
 
@@ -54,16 +54,13 @@ class _Steps:
     indices: list[int]
     place: list[int] | slice
     """The same, or the slice that they are: quicker to index with."""
-    tallies: npt.NDArray[np.int64]
+    look: Look
     gradient_looks: int = 0
     copied: bool = False
     """The weights were copied before the step that is being made."""
     step: int = -1
     versions: list[int | None] = field(default_factory=list)
     """The round of its last step and the versions of the parameters after it, where the next look is to compare."""
-
-
-_TALLIES: Final = ("gradients_seen", "gradients_nonzero", "update_checks", "updates_nonzero")
 
 
 class Statistics:
@@ -107,13 +104,20 @@ class Statistics:
         if last >= 0 and weights:
             now = _versions(parameters)
             compared = [v is not None and v == new for v, new in zip(steps.versions, now)]
-        rows = self.measures.look(indices, parameters, gradients=gradients, weights=weights, compared=compared)
+        look = self.measures.look(
+            steps.look, indices, parameters, gradients=gradients, weights=weights, compared=compared
+        )
+        width = len(self.discovery.parameters)
         if weights:
             steps.copied = True
-            self._set(WEIGHT_NORM, watch.step, steps, rows[:, WEIGHT + SQUARES])
+            self._series[WEIGHT_NORM].set(watch.step, steps.place, look.norms[1], width)
             if compared:
-                self._moved(last, steps, rows)
-        return self._gradients(steps, rows) if gradients else (-1, 0.0)
+                self._series[UPDATE_NORM].set(last, steps.place, look.norms[2], width)
+        if not gradients:
+            return -1, 0.0
+        steps.gradient_looks += 1
+        self._series[GRAD_NORM].set(watch.step, steps.place, look.norms[0], width)
+        return int(look.totals[0]), math.sqrt(look.totals[1])
 
     def after_step(self, held: Held) -> None:
         """How far did the step move each parameter? Where every step is watched, the next one tells: its look at the
@@ -128,10 +132,10 @@ class Statistics:
             steps.step, steps.versions = self.watch.step, _versions(parameters)
             return
         all_of_them = [True] * len(parameters)
-        rows = self.measures.look(
-            steps.indices, parameters, gradients=False, weights=True, compared=all_of_them, copy=False
+        look = self.measures.look(
+            steps.look, steps.indices, parameters, gradients=False, weights=True, compared=all_of_them, copy=False
         )
-        self._moved(self.watch.step, steps, rows)
+        self._series[UPDATE_NORM].set(self.watch.step, steps.place, look.norms[2], len(self.discovery.parameters))
 
     def _of(self, held: Held) -> _Steps:
         known = self._steps.get(held.info.index)
@@ -142,29 +146,9 @@ class Statistics:
             first = indices[0] if indices else 0
             whole = indices == list(range(first, first + len(indices)))
             place = slice(first, first + len(indices)) if whole else indices
-            known = _Steps(indices, place, np.zeros((len(_TALLIES), len(indices)), dtype=np.int64))
+            known = _Steps(indices, place, Look(len(indices)))
             self._steps[held.info.index] = known
         return known
-
-    def _gradients(self, steps: _Steps, rows: Rows) -> tuple[int, float]:
-        squares = rows[:, GRADIENT + SQUARES]
-        self._set(GRAD_NORM, self.watch.step, steps, squares)
-        steps.gradient_looks += 1
-        steps.tallies[0] += squares != ABSENT
-        nonzero = (squares != ABSENT) & (squares != 0.0)
-        steps.tallies[1] += nonzero
-        return int(np.count_nonzero(nonzero)), math.sqrt(float(squares[nonzero].sum()))
-
-    def _moved(self, step: int, steps: _Steps, rows: Rows) -> None:
-        squares = rows[:, UPDATE + SQUARES]
-        self._set(UPDATE_NORM, step, steps, squares)
-        steps.tallies[2] += squares != ABSENT
-        steps.tallies[3] += (squares != ABSENT) & (squares != 0.0)
-
-    def _set(self, signal: Signal, step: int, steps: _Steps, squares: Row) -> None:
-        norms = np.sqrt(np.abs(squares))
-        norms[squares == ABSENT] = NOT_THERE
-        self._series[signal].set(step, steps.place, norms, len(self.discovery.parameters))
 
     def foreign_gradients(self, indices: Sequence[int]) -> None:
         """Record the gradients of parameters that no optimizer holds, after a backward."""
@@ -174,17 +158,16 @@ class Statistics:
         if not there:
             return
         foreign = [i for i, _ in there]
-        rows = self.measures.look(foreign, [p for _, p in there], gradients=True, weights=True, copy=False)
-        width = len(self.discovery.parameters)
-        for signal, start in ((GRAD_NORM, GRADIENT), (WEIGHT_NORM, WEIGHT)):
-            squares = rows[:, start + SQUARES]
-            norms = np.where(squares == ABSENT, NOT_THERE, np.sqrt(np.abs(squares)))
-            self._series[signal].set(self.watch.step, foreign, norms, width)
-        for index, squared in zip(foreign, rows[:, GRADIENT + SQUARES].tolist()):
+        look = self.measures.look(
+            Look(len(foreign)), foreign, [p for _, p in there], gradients=True, weights=True, copy=False
+        )
+        for row, signal in enumerate((GRAD_NORM, WEIGHT_NORM)):
+            self._series[signal].set(self.watch.step, foreign, look.norms[row], len(self.discovery.parameters))
+        for index, (seen, nonzero) in zip(foreign, look.tallies[:2].T.tolist()):
             counts = self.discovery.counts[index]
             counts.gradient_checks += 1
-            counts.gradients_seen += squared != ABSENT
-            counts.gradients_nonzero += squared not in (ABSENT, 0.0)
+            counts.gradients_seen += seen
+            counts.gradients_nonzero += nonzero
 
     def write(self, total: float | None) -> None:
         """Write the round's rows, and those of rounds before it that were completed only now."""
@@ -204,12 +187,12 @@ class Statistics:
             self._settle(steps)
 
     def _settle(self, steps: _Steps) -> None:
-        for index, counted in zip(steps.indices, steps.tallies.T.tolist()):
+        for index, counted in zip(steps.indices, steps.look.tallies.T.tolist()):
             counts = self.discovery.counts[index]
             counts.gradient_checks += steps.gradient_looks
-            for name, number in zip(_TALLIES, counted):
+            for name, number in zip(TALLIES, counted):
                 setattr(counts, name, getattr(counts, name) + number)
-        steps.tallies[:] = 0
+        steps.look.tallies[:] = 0
         steps.gradient_looks = 0
 
     # -- first looks --------------------------------------------------------------------------------------------

@@ -22,7 +22,7 @@ typedef uint16_t Halves __attribute__((vector_size(16)));
 constexpr int64_t LANES = 8;
 constexpr int64_t BLOCK = 1024;  // elements summed in float32 before they are added up in float64
 constexpr int UNROLL = 2;        // more would not fit into the registers
-constexpr int64_t ABI = 1;
+constexpr int64_t ABI = 2;
 constexpr float SMALL = 1e-14f;  // the squares of smaller numbers leave the range of float32
 constexpr float LARGE = 1e17f;   // and those of larger ones, 1024 times
 
@@ -282,15 +282,31 @@ ENTRY int64_t flightcheck_abi() { return ABI; }
 // One call per step. `table` has eight numbers for each of n parameters: address, elements and type of the gradient;
 // address, elements and type of the weight; address of the copy of the weight; 1 to compare with that copy.
 // An address of 0: there is none. `out` gets fifteen numbers for each: sum, sum of squares, largest magnitude, zeros and
-// non-finite ones, of gradient, weight and update.
-ENTRY void flightcheck_step(int64_t n, const int64_t* table, double* out) {
+// non-finite ones, of gradient, weight and update. `norms` gets three rows of n norms, -1 where there is none. `tallies`
+// has four rows of n counts: gradients seen, gradients not zero, updates measured, updates not zero. `totals` gets how
+// many gradients are not zero, and the sum of their squares.
+ENTRY void flightcheck_step(int64_t n, const int64_t* table, double* out, float* norms, int64_t* tallies, double* totals) {
+    totals[0] = totals[1] = 0;
     for (int64_t k = 0; k < n; k++, table += 8, out += 15) {
         Sums gradient, weight, update;
+        bool compared = table[3] && table[6] && table[7];
         if (table[0]) any(gradient, update, table[2], (const char*)table[0], nullptr, table[1], false);
-        if (table[3]) any(weight, update, table[5], (const char*)table[3], (char*)table[6], table[4], table[7] != 0);
+        if (table[3]) any(weight, update, table[5], (const char*)table[3], (char*)table[6], table[4], compared);
         put(out, gradient);
         put(out + 5, weight);
         put(out + 10, update);
+        norms[k] = table[0] ? (float)std::sqrt(gradient.squares) : -1.0f;
+        norms[n + k] = table[3] ? (float)std::sqrt(weight.squares) : -1.0f;
+        norms[2 * n + k] = compared ? (float)std::sqrt(update.squares) : -1.0f;
+        bool moves = gradient.squares != 0;
+        tallies[k] += table[0] != 0;
+        tallies[n + k] += table[0] && moves;
+        tallies[2 * n + k] += compared;
+        tallies[3 * n + k] += compared && update.squares != 0;
+        if (table[0] && moves) {
+            totals[0] += 1;
+            totals[1] += gradient.squares;
+        }
     }
 }
 

@@ -13,10 +13,12 @@ from typing import Final
 FILE: Final = Path(__file__).with_name("_kernel.so")
 SWITCH: Final = "FLIGHTCHECK_NATIVE"
 """Set to 0 in the environment: do not use the kernel."""
-ABI: Final = 1
+ABI: Final = 2
 FLOAT32, BFLOAT16, FLOAT16, FLOAT64 = range(4)
 TABLE: Final = 8
 """Numbers that the kernel is given for each parameter."""
+TALLIES: Final = ("gradients_seen", "gradients_nonzero", "update_checks", "updates_nonzero")
+"""What it counts for each."""
 FIELDS: Final = ("sum", "squares", "largest", "zeros", "non_finite")
 COLUMNS: Final = 3 * len(FIELDS)
 """Numbers that the kernel gives for each: the five of the gradient, of the weight and of the update."""
@@ -31,16 +33,16 @@ class Kernel:
         self.abi = library.flightcheck_abi
         self.abi.argtypes, self.abi.restype = [], ctypes.c_int64
         self._step = library.flightcheck_step
-        self._step.argtypes, self._step.restype = [ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p], None
+        self._step.argtypes, self._step.restype = [ctypes.c_int64, *[ctypes.c_void_p] * 5], None
         self._output = library.flightcheck_output
         self._output.argtypes = [ctypes.c_int64, ctypes.c_void_p, *[ctypes.c_int64] * 6, *[ctypes.c_void_p] * 3]
         self._output.restype = None
         self.calls = 0
 
-    def step(self, count: int, table: int, out: int) -> None:
-        """Statistics of `count` parameters: addresses of a table of `TABLE` int64 and of `COLUMNS` float64 for each."""
+    def step(self, count: int, table: int, *places: int) -> None:
+        """Statistics of `count` parameters; the rest are addresses, those of `flightcheck_step` in kernel.cpp."""
         self.calls += 1
-        self._step(count, table, out)
+        self._step(count, table, *places)
 
     def output(self, *arguments: int) -> None:
         """Statistics of a module's output; the arguments are those of ``flightcheck_output`` in kernel.cpp."""
@@ -77,13 +79,17 @@ def tried(kernel: Kernel) -> str:
         weight, before = _encoded(code, values), _encoded(code, [v - 1 for v in values])
         table = array("q", [_at(special), len(special), code, _at(weight), len(weight), code, _at(before), 1])
         out = array("d", [math.inf] * COLUMNS)
-        kernel.step(1, _at(table), _at(out))
+        norms, tallies, totals = array("f", [0.0] * 3), array("q", [5] * 4), array("d", [9.0] * 2)
+        kernel.step(1, _at(table), _at(out), _at(norms), _at(tallies), _at(totals))
         squares = sum(v * v for v in values)
         wanted = [sum(values), squares, 8.0, 21.0, 0.0, 77.0, 77.0, 1.0, 0.0, 0.0]
         if list(out[5:]) != wanted or before != weight:
             return f"{name}: {list(out[5:])} for {wanted}"
         if not (math.isnan(out[1]) and math.isnan(out[2]) and list(out[3:5]) == [1.0, 3.0]):
             return f"{name} with NaN: {list(out[:5])}"
+        counted = (list(tallies), totals[0], norms[1] ** 2)
+        if counted[:2] != ([6, 6, 6, 6], 1.0) or not math.isclose(counted[2], squares, rel_tol=1e-6):
+            return f"{name}, counted: {counted}"
     return ""
 
 

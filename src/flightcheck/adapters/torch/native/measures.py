@@ -13,15 +13,17 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
-from flightcheck.adapters.torch.native.library import BFLOAT16, COLUMNS, FLOAT16, FLOAT32, FLOAT64, TABLE, Kernel
+from flightcheck.adapters.torch.native.library import BFLOAT16, COLUMNS, FLOAT16, FLOAT32, FLOAT64, TALLIES, Kernel
 
 TYPES: Final = {torch.float32: FLOAT32, torch.bfloat16: BFLOAT16, torch.float16: FLOAT16, torch.float64: FLOAT64}
 _READ: Final = (torch.nn.Parameter, torch.Tensor)
 """Subclasses may hold their numbers in another way."""
 _NOTHING: Final = (0, 0, 0)
+_NO_WEIGHT: Final = (0, 0, 0, 0, 0)
+_SOMEWHERE: Final = 1
+"""An address for tensors without elements: nothing is read there."""
 _MOST_COPIED: Final = 256 * 2**20
 """Bytes of the copies of weights that are kept from one step to the next, all together."""
 _WHOLE: Final = 1_000_000
@@ -33,8 +35,6 @@ SUM, SQUARES, LARGEST, ZEROS, NON_FINITE = range(5)
 ABSENT: Final = -1.0
 GRADIENT, WEIGHT, UPDATE = 0, 5, 10
 """Where the five numbers of each begin in a row."""
-
-Rows = npt.NDArray[np.float64]
 
 
 @dataclass
@@ -53,25 +53,42 @@ class Copy:
         return weight.dtype is self.dtype and weight.shape == self.shape and weight.stride() == self.stride
 
 
+class Look:
+    """Room for what is found, for so many parameters. One look after the other is written into it."""
+
+    def __init__(self, count: int) -> None:
+        self.sums = np.zeros((count, COLUMNS))
+        """The five sums of gradient, weight and update of each parameter; nothing where there is no such tensor."""
+        self.norms = np.zeros((3, count), dtype=np.float32)
+        """Norms of gradients, weights and updates; `ABSENT` where there is no such tensor."""
+        self.tallies = np.zeros((len(TALLIES), count), dtype=np.int64)
+        """Counted over all looks."""
+        self.totals = array("d", [0.0, 0.0])
+        """How many gradients are not zero, and the sum of their squares."""
+        self.places = (
+            self.sums.ctypes.data, self.norms.ctypes.data, self.tallies.ctypes.data, self.totals.buffer_info()[0],
+        )  # fmt: skip
+
+
 class Measures:
     """Measures parameters, and remembers what their weights were."""
 
     def __init__(self, kernel: Kernel | None) -> None:
         self.kernel = kernel
         self._copies: dict[int, Copy] = {}
-        self._copied = 0
-        self._out = np.zeros((0, COLUMNS))
+        self.copied = 0
+        """Bytes of the copies that the kernel compares with."""
         self.one_pass = kernel is not None
         """The kernel did all of the last look: it was one call, and cheap."""
 
     def look(
-        self, indices: Sequence[int], parameters: Sequence[torch.Tensor | None], *, gradients: bool, weights: bool,
-        compared: Sequence[bool] = (), copy: bool = True,
-    ) -> Rows:  # fmt: skip
-        """One row for each parameter; sums of squares are `ABSENT` where there is no such tensor. The next call
-        overwrites the rows.
+        self, look: Look, indices: Sequence[int], parameters: Sequence[torch.Tensor | None], *, gradients: bool,
+        weights: bool, compared: Sequence[bool] = (), copy: bool = True,
+    ) -> Look:  # fmt: skip
+        """Measure.
 
         Args:
+            look: where to put what is found.
             indices: numbers under which copies of weights are kept.
             parameters: the parameters, None for one that is gone.
             gradients: measure the gradients.
@@ -79,57 +96,45 @@ class Measures:
             compared: of which weights to measure how far they are from the copy.
             copy: whether weights that have no copy yet get one.
         """
-        count = len(indices)
-        if len(self._out) < count:
-            self._out = np.zeros((count, COLUMNS))
-        out = self._out[:count]
         table: list[int] = []
         left: list[tuple[int, int, torch.Tensor]] = []
-        absent: list[tuple[int, int]] = []
-        compare = compared or [False] * count
+        compare = compared or [False] * len(indices)
         for k, parameter in enumerate(parameters):
             gradient = parameter.grad if parameter is not None and gradients else None
-            table += self._place(k, GRADIENT, gradient, left, absent)
+            table += self._place(k, GRADIENT, gradient, left)
             weight = parameter if weights and parameter is not None and _has_norm(parameter) else None
-            place = self._place(k, WEIGHT, weight, left, absent)
-            known, there = self._copy_of(indices[k], weight, copy) if weight is not None and place[0] else (None, False)
-            if weight is not None and place[0] and known is None and copy:
+            if weight is None:
+                table += _NO_WEIGHT
+                continue
+            place = self._place(k, WEIGHT, weight, left)
+            known, there = self._copy_of(indices[k], weight, copy) if place[0] else (None, False)
+            if place[0] and known is None and copy:
                 left.append((k, WEIGHT, weight))  # too large to be copied whole: a sample of it is
                 place = _NOTHING
-            compares = there and compare[k]
-            table += (*place, known.address if known is not None else 0, 1 if compares else 0)
-            if not compares:
-                absent.append((k, UPDATE))
-        self._run(count, table, out)
-        for k, start in absent:
-            out[k, start : start + 5] = math.nan
-            out[k, start + SQUARES] = ABSENT
+            table += (*place, known.address if known is not None else 0, 1 if there and compare[k] else 0)
+        if self.kernel is not None and indices:
+            packed = array("q", table)
+            self.kernel.step(len(indices), packed.buffer_info()[0], *look.places)
+        else:
+            look.norms[:] = ABSENT
+            look.totals[0] = look.totals[1] = 0.0
         self.one_pass = not left
         if left:
-            self._by_torch(indices, left, compare, out, copy)
-        return out
-
-    def forget(self) -> None:
-        """Drop all copies."""
-        self._copies.clear()
-        self._copied = 0
+            self._by_torch(look, indices, left, compare, copy)
+        return look
 
     # -- the kernel's way ---------------------------------------------------------------------------------------
 
     def _place(
-        self, k: int, start: int, tensor: torch.Tensor | None, left: list[tuple[int, int, torch.Tensor]],
-        absent: list[tuple[int, int]],
-    ) -> tuple[int, int, int]:  # fmt: skip
-        """Address, elements and type of a tensor for the kernel; else it is noted in `left` or `absent`."""
+        self, k: int, start: int, tensor: torch.Tensor | None, left: list[tuple[int, int, torch.Tensor]]
+    ) -> tuple[int, int, int]:
+        """Address, elements and type of a tensor for the kernel; what it cannot read is noted in `left`."""
         if tensor is None:
-            absent.append((k, start))
             return _NOTHING
         if self.kernel is not None and readable(tensor):
-            address = tensor.data_ptr()
-            if address or not tensor.numel():
-                return address, tensor.numel(), TYPES[tensor.dtype]
-            absent.append((k, start))  # its memory is given back for the time being (sharded models)
-            return _NOTHING
+            size = tensor.numel()
+            # Without an address, the memory is given back for the time being (sharded models).
+            return (tensor.data_ptr() if size else _SOMEWHERE), size, TYPES[tensor.dtype]
         left.append((k, start, tensor))
         return _NOTHING
 
@@ -141,9 +146,9 @@ class Measures:
         size = weight.numel() * weight.element_size()
         if known is not None:
             self._drop(index)
-        if not wanted or self._copied + size > _MOST_COPIED:
+        if not wanted or self.copied + size > _MOST_COPIED:
             return None, False
-        self._copied += size
+        self.copied += size
         room = np.empty(size, dtype=np.uint8)
         known = Copy(room, room.ctypes.data, tuple(weight.shape), weight.stride(), weight.dtype)
         self._copies[index] = known
@@ -152,30 +157,28 @@ class Measures:
     def _drop(self, index: int) -> None:
         gone = self._copies.pop(index)
         if isinstance(gone.values, np.ndarray):
-            self._copied -= gone.values.nbytes
-
-    def _run(self, count: int, table: list[int], out: Rows) -> None:
-        if self.kernel is not None and count:
-            packed = array("q", table)
-            assert len(packed) == TABLE * count
-            self.kernel.step(count, packed.buffer_info()[0], out.ctypes.data)
+            self.copied -= gone.values.nbytes
 
     # -- PyTorch's way ------------------------------------------------------------------------------------------
 
     def _by_torch(
-        self, indices: Sequence[int], left: list[tuple[int, int, torch.Tensor]], compare: Sequence[bool], out: Rows,
+        self, look: Look, indices: Sequence[int], left: list[tuple[int, int, torch.Tensor]], compare: Sequence[bool],
         copy: bool,
     ) -> None:  # fmt: skip
-        """Of these only the sums of squares are measured; the other four stay unknown."""
+        """Of these only the norms are found, and what is counted by them."""
         for (k, start, _), squares in zip(left, squares_of([t for _, _, t in left])):
-            out[k, start : start + 5] = math.nan
-            out[k, start + SQUARES] = squares
+            look.norms[start // 5, k] = math.sqrt(squares)
+            if start == GRADIENT:
+                look.tallies[:2, k] += (1, squares != 0.0)
+                look.totals[0] += squares != 0.0
+                look.totals[1] += squares
         moves = []
         for k, start, weight in left:
             if start == WEIGHT and (move := self._moved(indices[k], weight, compare[k], copy)) is not None:
                 moves.append((k, *move))
         for (k, scale, _), squares in zip(moves, squares_of([m for _, _, m in moves])):
-            out[k, UPDATE + SQUARES] = squares * scale
+            look.norms[2, k] = math.sqrt(squares * scale)
+            look.tallies[2:, k] += (1, squares != 0.0)
 
     def _moved(
         self, index: int, weight: torch.Tensor, compare: bool, copy: bool
