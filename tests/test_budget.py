@@ -42,7 +42,7 @@ class Training:
     ) -> None:
         self.wall = self.processor = 0.0
         self.step, self.costs = step, costs
-        clocks = SimpleNamespace(perf_counter=lambda: self.wall, process_time=lambda: self.processor)
+        clocks = SimpleNamespace(perf_counter=lambda: self.wall, process_time=lambda: self.processor, thread_time=None)
         monkeypatch.setattr(module, "time", clocks)
         self.watch: Any = SimpleNamespace(
             spent=0.0, sampled=True, weights=True, outputs=True, norms=True, every_step=False, rows=64

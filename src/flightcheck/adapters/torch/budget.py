@@ -22,6 +22,8 @@ _FIXED: Final = 4e-6
 _SHORT_STEP: Final = 0.0025
 _SHORT_STEP_COST: Final = 50e-6
 """Steps under 2.5 ms may cost 50 µs whatever the budget says."""
+_LONG_STEP: Final = 0.02
+"""Steps beside which the dozen looks at the thread's own clock are nothing."""
 _DENSE_AFTER_ALARM: Final = 8
 _MOST_DEBT: Final = 4
 """Full measurements that may be owed; one slow round must not starve the watch for ever."""
@@ -55,7 +57,7 @@ class Budget:
         self.sampled_rounds = 0
         self.looks = [0, 0, 0, 0]
         """Rounds of the watching phase that were measured at least so closely."""
-        self.watching_time = 0.0
+        self.watching_bare = 0.0
         self.watching_cost = 0.0
         self._level = FULL
         self._costs = [deque[float](maxlen=_COSTS) for _ in range(4)]
@@ -69,7 +71,6 @@ class Budget:
         self._recent = deque[float](maxlen=_CLOCK_EVERY)
         self._since = (time.perf_counter(), time.process_time(), 0.0, 0)
         """When the processor's clock was last read: both clocks, what we had spent, rounds."""
-        self._round_start = time.perf_counter()
         self._spent_before = 0.0
 
     def alarm(self) -> None:
@@ -78,14 +79,14 @@ class Budget:
 
     def back(self) -> None:
         """Watching goes on after a time that was no training of ours."""
-        self._round_start, self._spent_before = time.perf_counter(), self.watch.spent
-        self._since = (self._round_start, time.process_time(), self.watch.spent, self.rounds)
+        self._spent_before = self.watch.spent
+        self._since = (time.perf_counter(), time.process_time(), self.watch.spent, self.rounds)
 
     def end_round(self) -> bool:
         """Book the round that ends, and decide about the next one; True if that one is to be measured in full."""
         now = time.perf_counter()
-        duration, cost = now - self._round_start, self.watch.spent - self._spent_before + _FIXED
-        self._round_start, self._spent_before = now, self.watch.spent
+        cost = self.watch.spent - self._spent_before + _FIXED
+        self._spent_before = self.watch.spent
         self.rounds += 1
         level = FULL if self.watch.sampled else self._level
         self.sampled_rounds += level == FULL
@@ -95,7 +96,7 @@ class Budget:
         self._read_clocks(now, dense)
         if dense:
             return self._look_at(FULL)
-        self.watching_time += duration
+        self.watching_bare += self._bare
         self.watching_cost += cost
         for closer in range(level + 1):
             self.looks[closer] += 1
@@ -200,6 +201,8 @@ class Budget:
         self._level = level
         watch.weights = level >= WEIGHTS
         watch.outputs = level >= OUTPUTS
+        precise = level >= OUTPUTS or self._to_try or self._bare >= _LONG_STEP
+        watch.clock = time.thread_time if precise else time.perf_counter
         watch.norms = self.cheap or level >= WEIGHTS or self._full >= 0
         return level == FULL
 
@@ -216,5 +219,4 @@ class Budget:
     @property
     def overhead(self) -> float | None:
         """Our share of the bare training time in the watching phase; None before half a second of it."""
-        bare = self.watching_time - self.watching_cost
-        return self.watching_cost / bare if bare > 0.5 else None
+        return self.watching_cost / self.watching_bare if self.watching_bare > 0.5 else None

@@ -48,6 +48,8 @@ class Watch:
         self.compiled = False
         self.spent = 0.0
         """Seconds in our own code since the start."""
+        self.clock: Callable[[], float] = time.perf_counter
+        """Measures `spent`; the thread's own clock, which stands while other programs run, takes 1.5 µs a look."""
         self.errors: list[str] = []
         self.other_threads: set[int] = set()
         """Threads that ran a backward, and are not ours."""
@@ -102,7 +104,8 @@ class Watch:
                 return None
             outermost = not self._nested
             self._nested += 1
-            start = time.perf_counter()
+            clock = self.clock
+            start = clock()
             try:
                 return function(*args, **kwargs)
             except Exception as e:
@@ -111,7 +114,7 @@ class Watch:
             finally:
                 self._nested -= 1
                 if outermost:
-                    self.spent += time.perf_counter() - start
+                    self.spent += clock() - start
 
         return safe
 
