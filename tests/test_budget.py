@@ -150,6 +150,8 @@ def test_a_measurement_that_was_interrupted_starves_nothing(monkeypatch: pytest.
     noisy = Training(monkeypatch, 0.02, step=20 * MILLI, costs=Costs())
     noisy.run(4000, preempted=lambda i: 50 * MILLI if i == 0 else 5 * MILLI if i % 4 == 0 else 0.0)
     assert noisy.share <= 0.02
+    assert noisy.budget.overhead is not None
+    assert noisy.budget.overhead <= 2 * noisy.share
     assert noisy.budget.sampled_rounds > quiet.budget.sampled_rounds / 3
 
 

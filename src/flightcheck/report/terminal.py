@@ -109,6 +109,9 @@ def print_report(
     if everything or loud:
         for blind in run.coverage.blind:
             _print_hanging("", "", Text(f"Not observed: {plain(blind)}", "dim"), console)
+        if run.coverage.without_kernel:
+            why = f"Measured without the compiled kernel, so less often: {plain(run.coverage.without_kernel)}"
+            _print_hanging("", "", Text(why, "dim"), console)
 
 
 def nothing_trained_sentence(run: Run) -> str:
@@ -238,8 +241,6 @@ def _coverage(run: Run) -> Iterator[str]:
             yield f"{seen}, {next(iter(often.values()), _often(c.every))}"
         else:
             yield f"{seen}, " + ", ".join(f"{name} {how}" for name, how in often.items())
-    if c.without_kernel:
-        yield f"no native statistics: {plain(c.without_kernel)}"
 
 
 def _often(distance: float) -> str:

@@ -97,7 +97,7 @@ class Budget:
         if dense:
             return self._look_at(FULL)
         self.watching_bare += self._bare
-        self.watching_cost += cost
+        self.watching_cost += self._usual(level, cost)
         for closer in range(level + 1):
             self.looks[closer] += 1
         return self._look_at(self._next(level, cost))
@@ -133,6 +133,10 @@ class Budget:
             if costs:
                 known = sorted(costs)[len(costs) // 4]
             self._estimates[level] = known
+
+    def _usual(self, level: int, cost: float) -> float:
+        """A cost, at most twice what its level costs usually: more is another program's time."""
+        return min(cost, 2 * self._estimates[level])
 
     @property
     def allowance(self) -> float:
@@ -176,7 +180,7 @@ class Budget:
         """Half of what an ordinary round leaves is for each, and for full measurements what the longest gap asks for
         at least; a look is paid from its own part.
         """
-        paid = min(cost, 2 * self._estimates[level]) - floor
+        paid = self._usual(level, cost) - floor
         for_full = max(spare / 2, min(spare, (full - floor) / self.longest_gap))
         self._full += for_full
         self._outputs += spare - for_full
