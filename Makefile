@@ -4,11 +4,13 @@
 #   make lookalikes, make learning-rates, make peer-suite   measure the diagnosis (docs/lookalikes.md, docs/learning-rates.md,
 #                  docs/peer-suite.md; the first two take most of an hour)
 #   make zoo       how often the diagnosis is right, on trainings with a fault and without (docs/accuracy.md; an hour)
+#   make bench     what watching costs (docs/overhead.md; a quarter of an hour, on a machine that does nothing else)
 #   make trainings every check on its small training and the repaired twin (half an hour; a third of them is in make test)
 #   make lint      style and types; make format repairs the style
 #   make docs      docs/checks.md from the checks; make picture: docs/report.svg and docs/page.png
 #                  from a run of the example (the latter needs Chromium)
 #   make page-libraries   the libraries that the report page carries, bundled anew (needs npm)
+#   make kernel    the native statistics again, after a change to kernel.cpp
 #   make clean     removes what the others made
 # Another Python than python3.11 or python3: make PYTHON=/path/to/python demo
 
@@ -20,7 +22,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 PYTEST_ARGS ?=
 BENCHMARK_ARGS ?= --jobs 2
 
-.PHONY: demo test trainings lookalikes learning-rates peer-suite zoo lint format docs picture page-libraries clean
+.PHONY: demo test trainings bench lookalikes learning-rates peer-suite zoo lint format docs picture page-libraries kernel clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.installed
@@ -48,6 +50,9 @@ peer-suite: $(VENV)/.installed
 zoo: $(VENV)/.installed
 	$(BIN)/python -m benchmarks.zoo $(BENCHMARK_ARGS)
 
+bench: $(VENV)/.installed
+	$(BIN)/python -m benchmarks.overhead
+
 trainings: $(VENV)/.installed
 	FLIGHTCHECK_ALL_TRAININGS=1 OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 tests/test_trainings.py
 
@@ -70,7 +75,11 @@ picture: $(VENV)/.installed
 page-libraries:
 	cd tools/page && npm ci --no-audit --no-fund && node build.mjs
 
+kernel:
+	$(or $(PYTHON),python3) hatch_build.py
+
 clean:
+	rm -f src/flightcheck/adapters/torch/native/_kernel.so
 	rm -rf $(VENV) dist build .pytest_cache .mypy_cache .ruff_cache
 	find src tests tools examples benchmarks -name __pycache__ -prune -exec rm -rf {} +
 
@@ -90,6 +99,6 @@ $(VENV)/.requirements: requirements.txt
 	@$(PIP) install --requirement requirements.txt
 	@touch $@
 
-$(VENV)/.installed: pyproject.toml $(VENV)/.requirements
+$(VENV)/.installed: pyproject.toml hatch_build.py src/flightcheck/adapters/torch/native/kernel.cpp $(VENV)/.requirements
 	@$(PIP) install --no-deps --no-build-isolation --editable .
 	@touch $@

@@ -1,44 +1,180 @@
-"""Full measurements are spaced so that they stay under the budget: a made-up clock, so no noise of the machine."""
+"""What is measured is spaced so that it stays under the budget: made-up clocks, so no noise of the machine."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from flightcheck.adapters.torch import budget as module
-from flightcheck.adapters.torch.budget import Budget
+from flightcheck.adapters.torch.budget import BASE, FULL, OUTPUTS, WEIGHTS, Budget
 
 DENSE = 10
+MILLI, MICRO = 1e-3, 1e-6
 
 
-def trained(
-    monkeypatch: pytest.MonkeyPatch, share: float, *, step: float, measuring: float, steps: int = 3000
-) -> Budget:
-    """A training of steps that take `step` seconds, and `measuring` more when they are measured in full."""
-    clock = SimpleNamespace(now=0.0)
-    monkeypatch.setattr(module, "time", SimpleNamespace(perf_counter=lambda: clock.now))
-    watch: Any = SimpleNamespace(spent=0.0, sampled=True)
-    budget = Budget(watch, share, DENSE)
-    for _ in range(steps):
-        cost = measuring if watch.sampled else 0.0
-        watch.spent += cost
-        clock.now += step + cost
-        watch.sampled = budget.end_round()
-    return budget
+@dataclass
+class Costs:
+    """Seconds that a round of each level costs."""
+
+    base: float = 50 * MICRO
+    weights: float = 50 * MICRO
+    outputs: float = 300 * MICRO
+    full: float = 2 * MILLI
+
+    def of(self, watch: Any) -> float:
+        if watch.sampled:
+            return self.full
+        cost = self.base
+        if watch.outputs:
+            cost += self.outputs * watch.rows / 64
+        return cost + (self.weights if watch.weights else 0.0)
+
+
+class Training:
+    """Rounds of a made-up training: time passes as it is told, on both clocks."""
+
+    def __init__(
+        self, monkeypatch: pytest.MonkeyPatch, share: float, *, step: float, costs: Costs, longest_gap: int = 100
+    ) -> None:
+        self.wall = self.processor = 0.0
+        self.step, self.costs = step, costs
+        clocks = SimpleNamespace(perf_counter=lambda: self.wall, process_time=lambda: self.processor, thread_time=None)
+        monkeypatch.setattr(module, "time", clocks)
+        self.watch: Any = SimpleNamespace(
+            spent=0.0, sampled=True, weights=True, outputs=True, norms=True, every_step=False, rows=64
+        )
+        self.budget = Budget(self.watch, share, DENSE, longest_gap)
+        self.levels: list[int] = []
+        self.spent = 0.0
+        """What we really cost since the dense rounds: what the clock cannot see, too."""
+        self.bare = 0.0
+
+    def run(
+        self, rounds: int, *, slower: float = 1.0, threads: int = 1, unseen: float = 0.0,
+        preempted: Callable[[int], float] = lambda i: 0.0,
+    ) -> Training:  # fmt: skip
+        """Rounds in which neighbours slow the training down on the wall's clock, and sometimes stop us inside."""
+        for i in range(rounds):
+            watch = self.watch
+            cost = self.costs.of(watch)
+            self.levels.append(
+                FULL if watch.sampled else OUTPUTS if watch.outputs else WEIGHTS if watch.weights else BASE
+            )
+            stopped = preempted(i)
+            watch.spent += cost + stopped
+            self.wall += self.step * slower / threads + cost + stopped + unseen
+            self.processor += self.step + cost + unseen
+            if self.budget.rounds >= self.budget.dense_steps:
+                self.spent += cost + unseen
+                self.bare += self.step / threads
+            watch.sampled = self.budget.end_round()
+        return self
+
+    @property
+    def share(self) -> float:
+        return self.spent / self.bare
 
 
 @pytest.mark.parametrize("share", [0.02, 0.1])
-@pytest.mark.parametrize("measuring", [0.002, 0.01])
+@pytest.mark.parametrize("full", [2 * MILLI, 10 * MILLI])
+@pytest.mark.parametrize("step", [10 * MILLI, 40 * MILLI, 300 * MILLI])
 def test_full_measurements_stay_under_the_budget(
-    monkeypatch: pytest.MonkeyPatch, share: float, measuring: float
+    monkeypatch: pytest.MonkeyPatch, share: float, full: float, step: float
 ) -> None:
-    budget = trained(monkeypatch, share, step=0.01, measuring=measuring)
-    assert budget.overhead is not None
-    assert 0 < budget.overhead <= share
-    assert budget.sampled_rounds > 2 * DENSE
+    training = Training(monkeypatch, share, step=step, costs=Costs(full=full)).run(4000)
+    assert 0 < training.share <= share
+    overhead = training.budget.overhead
+    assert overhead is not None
+    assert overhead == pytest.approx(training.share, rel=0.05)
+    assert training.budget.sampled_rounds > 2 * DENSE
 
 
 def test_the_first_steps_are_all_measured(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert trained(monkeypatch, 0.02, step=0.01, measuring=0.01, steps=DENSE).sampled_rounds == DENSE
+    training = Training(monkeypatch, 0.02, step=10 * MILLI, costs=Costs()).run(DENSE)
+    assert training.budget.sampled_rounds == DENSE
+    assert set(training.levels) == {FULL}
+
+
+def test_long_steps_have_all_weights_at_every_step_and_activations_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    training = Training(monkeypatch, 0.02, step=40 * MILLI, costs=Costs()).run(1000)
+    later = training.levels[100:]
+    assert sum(level == BASE for level in later) < 10
+    assert sum(level >= OUTPUTS for level in later) > len(later) / 3
+    assert training.watch.every_step
+    assert training.budget.cadence()["weights"] < 1.02
+
+
+def test_what_is_given_up_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows of the activations, then how often they are looked at, then the weights; gradients stay."""
+    seen = []
+    for step in (100, 20, 10, 5, 1):
+        training = Training(monkeypatch, 0.02, step=step * MILLI, costs=Costs(base=20 * MICRO)).run(3000)
+        cadence = training.budget.cadence()
+        seen.append((cadence["activations"], cadence["weights"]))
+        assert training.watch.norms
+        assert training.share <= max(0.02, 70 * MICRO / (step * MILLI))
+    activations, weights = zip(*seen)
+    assert list(activations[:3]) == sorted(activations[:3])
+    assert list(weights) == sorted(weights)
+    assert weights[1] < 1.02 < activations[1]
+    costly = Training(monkeypatch, 0.02, step=10 * MILLI, costs=Costs(outputs=20 * MILLI)).run(2000)
+    assert costly.watch.rows == 4
+
+
+def test_steps_that_leave_nothing_are_measured_after_the_longest_gap(monkeypatch: pytest.MonkeyPatch) -> None:
+    training = Training(monkeypatch, 0.02, step=0.4 * MILLI, costs=Costs(base=90 * MICRO), longest_gap=50).run(2000)
+    later = training.levels[200:]
+    assert sum(level == FULL for level in later) == len(later) // 50
+    assert training.watch.norms
+
+
+def test_neighbours_that_slow_the_training_down_do_not_raise_the_allowance(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The wall's clock runs three times as fast; what we cost is short, and not stretched."""
+    training = Training(monkeypatch, 0.02, step=10 * MILLI, costs=Costs()).run(4000, slower=3.0)
+    assert training.share <= 0.02
+
+
+def test_threads_of_the_training_do_not_raise_the_allowance(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The processor's clock runs twice as fast as the wall's; we work while both threads wait for us."""
+    training = Training(monkeypatch, 0.02, step=10 * MILLI, costs=Costs()).run(4000, threads=2)
+    assert training.share <= 0.02
+
+
+def test_a_measurement_that_was_interrupted_starves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every fourth round in which we are stopped for 5 ms, and a first one of 50 ms (cold caches)."""
+    quiet = Training(monkeypatch, 0.02, step=20 * MILLI, costs=Costs()).run(4000)
+    noisy = Training(monkeypatch, 0.02, step=20 * MILLI, costs=Costs())
+    noisy.run(4000, preempted=lambda i: 50 * MILLI if i == 0 else 5 * MILLI if i % 4 == 0 else 0.0)
+    assert noisy.share <= 0.02
+    assert noisy.budget.overhead is not None
+    assert noisy.budget.overhead <= 2 * noisy.share
+    assert noisy.budget.sampled_rounds > quiet.budget.sampled_rounds / 3
+
+
+def test_what_our_clock_cannot_see_is_left_room_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Dispatch of the wrappers and caches: 15 % more than what is measured, and 4 µs per round."""
+    costs = Costs()
+    training = Training(monkeypatch, 0.02, step=10 * MILLI, costs=costs).run(4000, unseen=4 * MICRO)
+    assert training.share <= 0.02 * 0.86
+    assert training.budget.overhead == pytest.approx(training.share, rel=0.05)
+
+
+def test_an_alarm_is_followed_by_a_short_dense_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    training = Training(monkeypatch, 0.02, step=10 * MILLI, costs=Costs()).run(500)
+    training.budget.alarm()
+    training.run(12)
+    assert training.levels[-11:-3] == [FULL] * 8
+    assert training.levels[-1] != FULL
+
+
+def test_without_the_kernel_weights_wait_for_the_budget(monkeypatch: pytest.MonkeyPatch) -> None:
+    training = Training(monkeypatch, 0.02, step=10 * MILLI, costs=Costs(base=100 * MICRO, weights=400 * MICRO))
+    training.budget.cheap = False
+    training.run(3000)
+    assert training.share <= 0.021
+    assert not training.watch.every_step
+    assert training.budget.cadence()["weights"] > 3

@@ -177,8 +177,8 @@ PLACES = [
     ("forward", "_record_inputs"), ("forward", "_evaluated"), ("discovery", "root_of"), ("discovery", "first_call"),
     ("discovery", "constructed"), ("losses", "_site"), ("losses", "_observe"), ("operations", "_look"),
     ("protocol", "record"), ("protocol", "clipped"), ("protocol", "scaled"), ("optimizers", "of"),
-    ("schedulers", "stepped"), ("loaders", "iterated"), ("loaders", "fetched"), ("statistics", "gradients"),
-    ("statistics", "snapshot"), ("statistics", "updates"), ("statistics", "write"), ("activations", "_scale"),
+    ("schedulers", "stepped"), ("loaders", "iterated"), ("loaders", "fetched"), ("statistics", "before_step"),
+    ("statistics", "after_step"), ("statistics", "foreign_gradients"), ("statistics", "write"), ("activations", "_measure"),
     ("activations", "disarm"), ("budget", "end_round"), ("lines", "here"), ("lines", "construction"),
     ("node_lines", "learn"), ("", "end_round"), ("", "_finish"), ("", "_save_records"), ("randomness", "save"),
 ]  # fmt: skip

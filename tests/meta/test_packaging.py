@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import email
+import importlib.util
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -15,6 +17,7 @@ import hatchling.build
 import pytest
 
 ROOT = Path(__file__).parents[2]
+COMPILER = shutil.which("c++") or shutil.which("g++") or shutil.which("clang++")
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
 
@@ -41,7 +44,26 @@ def test_the_package_and_nothing_else(wheel: zipfile.ZipFile) -> None:
     sources = {p.relative_to(ROOT / "src").as_posix() for p in (ROOT / "src" / "flightcheck").rglob("*.py")}
     page = {p.relative_to(ROOT / "src").as_posix() for p in (ROOT / "src/flightcheck/report/page/assets").iterdir()}
     assert "flightcheck/report/page/assets/page.css" in page
-    assert shipped == sources | page | {"flightcheck/py.typed"}
+    native = "flightcheck/adapters/torch/native"
+    built = {f"{native}/_kernel.so"} if COMPILER else set()
+    assert shipped == sources | page | {"flightcheck/py.typed", f"{native}/kernel.cpp"} | built
+
+
+def test_its_name_says_where_it_runs(wheel: zipfile.ZipFile) -> None:
+    assert ("-py3-none-any" in str(wheel.filename)) == (COMPILER is None)
+
+
+def test_without_a_compiler_it_is_built_without_the_kernel(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    spec = importlib.util.spec_from_file_location("hatch_build", ROOT / "hatch_build.py")
+    assert spec is not None
+    assert spec.loader is not None
+    build = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(build)
+    monkeypatch.setenv("CXX", str(tmp_path / "none"))
+    assert build.compile_library(tmp_path / "k.so") == "no C++ compiler was found"
+    monkeypatch.setenv("CXX", "false")
+    assert "failed" in build.compile_library(tmp_path / "k.so")
+    assert not (tmp_path / "k.so").exists()
 
 
 def test_license(wheel: zipfile.ZipFile) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import cache
 
 from flightcheck import checks
@@ -22,18 +22,34 @@ def all_checks() -> dict[str, type[AnyCheck]]:
         ValueError: two files declare the same code.
     """
     found: dict[str, type[AnyCheck]] = {}
-    for package in pkgutil.iter_modules(checks.__path__, checks.__name__ + "."):
-        if not package.ispkg:
-            continue
-        folder = importlib.import_module(package.name)
-        for module in pkgutil.iter_modules(folder.__path__, package.name + "."):
-            for value in vars(importlib.import_module(module.name)).values():
-                if isinstance(value, type) and issubclass(value, AnyCheck) and "info" in vars(value):
-                    code = value.info.code
-                    if found.get(code, value) is not value:
-                        raise ValueError(f"{code} is declared in {found[code].__module__} and in {value.__module__}")
-                    found[code] = value
+    for name in _modules():
+        for value in _checks_in(name):
+            code = value.info.code
+            if found.get(code, value) is not value:
+                raise ValueError(f"{code} is declared in {found[code].__module__} and in {value.__module__}")
+            found[code] = value
     return dict(sorted(found.items()))
+
+
+def check_of_code(code: str) -> type[AnyCheck] | None:
+    """The check of a code, found by the name of its file: no other is imported. None if there is none."""
+    for name in _modules():
+        if name.rpartition(".")[2].startswith(f"{code.lower()}_"):
+            return next((c for c in _checks_in(name) if c.info.code == code.upper()), None)
+    return None
+
+
+def _modules() -> Iterator[str]:
+    for package in pkgutil.iter_modules(checks.__path__, checks.__name__ + "."):
+        if package.ispkg:
+            folder = importlib.import_module(package.name)
+            yield from (m.name for m in pkgutil.iter_modules(folder.__path__, package.name + "."))
+
+
+def _checks_in(name: str) -> Iterator[type[AnyCheck]]:
+    for value in vars(importlib.import_module(name)).values():
+        if isinstance(value, type) and issubclass(value, AnyCheck) and "info" in vars(value):
+            yield value
 
 
 def select_checks(select: Iterable[str] = (), ignore: Iterable[str] = ()) -> list[type[AnyCheck]]:

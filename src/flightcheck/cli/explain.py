@@ -51,8 +51,11 @@ def find_check(wanted: str) -> CheckInfo:
     Raises:
         UsageError: there is none.
     """
-    from flightcheck.checks.registry import all_checks
+    from flightcheck.checks.registry import all_checks, check_of_code
 
+    alone = check_of_code(wanted)
+    if alone is not None:
+        return alone.info
     infos = [c.info for c in all_checks().values()]
     for info in infos:
         if wanted.upper() == info.code or wanted.lower() == info.name:

@@ -60,9 +60,14 @@ def _main(arguments: list[str]) -> int:
         return USAGE_ERROR
     if arguments[0].startswith("-"):
         try:
-            _top_parser().parse_args(arguments[:1])
-        except SystemExit as e:  # --help and --version
+            given = _top_parser().parse_args(arguments[:1])
+        except SystemExit as e:  # --help
             return int(e.code or 0)
+        if given.version:
+            from flightcheck.version import version  # reading the package's metadata takes 20 ms
+
+            print(f"flightcheck {version()}")
+            return 0
     name, *rest = arguments
     if name not in COMMANDS:
         raise UsageError(_unknown_command(name))
@@ -78,8 +83,6 @@ def _main(arguments: list[str]) -> int:
 
 
 def _top_parser() -> Parser:
-    from flightcheck.version import version
-
     width = max(map(len, COMMANDS))
     parser = Parser(
         prog="flightcheck",
@@ -91,7 +94,7 @@ def _top_parser() -> Parser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    parser.add_argument("--version", action="version", version=f"flightcheck {version()}")
+    parser.add_argument("--version", action="store_true", help="show the program's version number and exit")
     return parser
 
 

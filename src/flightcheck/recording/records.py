@@ -1,7 +1,6 @@
 """What a run is made of: frozen records, written by an adapter, read by checks.
 
-Every record is plain data (strings, numbers, lists), so that it survives JSON and never holds a
-framework object.
+Every record is plain data (strings, numbers, lists), so that it survives JSON and never holds a framework object.
 """
 
 from __future__ import annotations
@@ -10,6 +9,7 @@ import dataclasses
 import types
 import typing
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, TypeVar
 
 from flightcheck.recording.experiments import Experiment, Probe, TrialInfo
@@ -78,6 +78,8 @@ class Coverage:
     steps: int = 0
     every: float = 1.0
     """Mean distance of two fully measured steps in the watching phase."""
+    cadence: dict[str, float] = field(default_factory=dict)  # mean distance of two looks at each, while watching
+    without_kernel: str = ""  # why the compiled kernel of the statistics is not used
     blind: list[str] = field(default_factory=list)
     """What could not be observed, in words."""
 
@@ -359,14 +361,11 @@ class Plan:
     user_classes: list[str] = field(default_factory=list)
 
 
-RECORDS: dict[str, type[Any]] = {
-    c.__name__: c
-    for c in (
-        ModuleInfo, RootInfo, ParameterInfo, OptimizerInfo, SchedulerInfo, LoaderInfo, Call,
-        GraphCut, Broadcast, NonFinite, Seeding, Plan, RunInfo, Coverage, Experiment,
-        TrialInfo, Probe, DatasetInfo, FeatureTable, Confusion,
-    )
-}  # fmt: skip
+_KINDS = (
+    ModuleInfo, RootInfo, ParameterInfo, OptimizerInfo, SchedulerInfo, LoaderInfo, Call, GraphCut, Broadcast, NonFinite,
+    Seeding, Plan, RunInfo, Coverage, Experiment, TrialInfo, Probe, DatasetInfo, FeatureTable, Confusion,
+)  # fmt: skip
+RECORDS: dict[str, type[Any]] = {c.__name__: c for c in _KINDS}
 
 
 def to_data(record: Any) -> dict[str, Any]:
@@ -374,9 +373,12 @@ def to_data(record: Any) -> dict[str, Any]:
     return dataclasses.asdict(record)
 
 
+_hints: Any = cache(typing.get_type_hints)  # it evaluates every annotation again
+
+
 def from_data(cls: type[R], data: dict[str, Any]) -> R:
     """The record again; unknown keys (of a newer version) are ignored."""
-    hints = typing.get_type_hints(cls)
+    hints = _hints(cls)
     values: dict[str, Any] = {}
     for f in dataclasses.fields(cls):  # type: ignore[arg-type]
         if f.name not in data:

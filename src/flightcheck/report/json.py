@@ -55,6 +55,7 @@ def report_json(run: Run, diagnosis: Diagnosis) -> dict[str, Any]:
             "modules": coverage.modules,
             "sampled_steps": coverage.sampled_steps,
             "every": _value(coverage.every),
+            "cadence": {name: _value(distance) for name, distance in coverage.cadence.items()},
             "blind": list(coverage.blind),
         },
     }

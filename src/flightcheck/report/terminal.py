@@ -109,6 +109,9 @@ def print_report(
     if everything or loud:
         for blind in run.coverage.blind:
             _print_hanging("", "", Text(f"Not observed: {plain(blind)}", "dim"), console)
+        if run.coverage.without_kernel:
+            why = f"Measured without the compiled kernel, so less often: {plain(run.coverage.without_kernel)}"
+            _print_hanging("", "", Text(why, "dim"), console)
 
 
 def nothing_trained_sentence(run: Run) -> str:
@@ -232,8 +235,16 @@ def _seen(run: Run) -> str:
 def _coverage(run: Run) -> Iterator[str]:
     c = run.coverage
     if c.modules:
-        often = "every step" if c.every < 1.5 else f"every {_ordinal(round(c.every))} step"
-        yield f"observed {c.modules_seen} of {_count(c.modules, 'module')}, {often}"
+        seen = f"observed {c.modules_seen} of {_count(c.modules, 'module')}"
+        often = {name: _often(c.cadence[name]) for name in ("weights", "activations") if name in c.cadence}
+        if len(set(often.values())) < 2:
+            yield f"{seen}, {next(iter(often.values()), _often(c.every))}"
+        else:
+            yield f"{seen}, " + ", ".join(f"{name} {how}" for name, how in often.items())
+
+
+def _often(distance: float) -> str:
+    return "every step" if distance < 1.5 else f"every {_ordinal(round(distance))} step"
 
 
 def _cost(run: Run) -> Iterator[str]:

@@ -5,9 +5,10 @@ No forward hooks: a hook lies on the user's module, travels with its copies, and
 
 from __future__ import annotations
 
-import math
 from typing import Any, Final
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import nn
 
@@ -15,6 +16,8 @@ from flightcheck.adapters.torch.batchnorms import BatchNorms
 from flightcheck.adapters.torch.discovery import Discovery
 from flightcheck.adapters.torch.forward import Forward, first_tensor
 from flightcheck.adapters.torch.kinds import ONE_SIDED, SATURATING
+from flightcheck.adapters.torch.native.library import load
+from flightcheck.adapters.torch.native.outputs import Outputs
 from flightcheck.adapters.torch.watch import Watch, hands_off, is_plain_tensor
 from flightcheck.recording.signals import (
     ACTIVATION_DEAD,
@@ -26,8 +29,6 @@ from flightcheck.recording.signals import (
     Signal,
 )
 
-_ROWS: Final = 64
-_UNITS: Final = 4096
 _ENOUGH: Final = 1000
 """Examples in which a unit must stay silent to be called dead: bounds its firing probability by 3/1000 (rule of
 three, 95 %)."""
@@ -48,9 +49,10 @@ class Activations:
         self._leaves: set[int] = set()
         self._told = watch.guarded(self._look)
         self._values: dict[Signal, dict[int, Any]] = {s: {} for s in _SIGNALS}
-        self._last_fired: dict[int, torch.Tensor] = {}
+        self._last_fired: dict[int, npt.NDArray[np.int64]] = {}
         self._examples: dict[int, int] = {}
         self.armed_rounds = 0
+        self.outputs = Outputs(load()[0])
 
     def arm(self) -> None:
         """Look at every leaf of every known root in the coming round."""
@@ -89,59 +91,53 @@ class Activations:
         if index in self._values[ACTIVATION_RMS]:
             return  # used several times: the first use counts
         with torch.no_grad():
-            x = tensor.detach()
-            self._scale(index, x)
-            self._units(index, module, x)
+            self._measure(index, module, self._rows(tensor.detach()))
         values = self._values[ACTIVATION_GRAD]
-        note = self.watch.guarded(lambda g: values.__setitem__(index, _rms(g)))
+        note = self.watch.guarded(lambda g: values.__setitem__(index, self.outputs.rms(self._rows(g.detach()))))
 
         def gradient(g: torch.Tensor) -> None:
             note(g)
 
         tensor.register_hook(gradient)  # type: ignore[no-untyped-call]
 
-    def _scale(self, index: int, x: torch.Tensor) -> None:
-        self._values[ACTIVATION_RMS][index] = _rms(x)
-        if x.dim() > 1 and x.shape[0] > 1:
-            rows = x[:_ROWS].flatten(1)
-            if rows.shape[1] > _UNITS:
-                rows = rows[:, :: rows.shape[1] // _UNITS + 1]
-            self._values[ACTIVATION_SPREAD][index] = rows.float().std(0).mean()
+    def _rows(self, x: torch.Tensor) -> torch.Tensor:
+        """All rows in rounds that are sampled; between them a few, others each time."""
+        few = self.watch.rows
+        if self.watch.sampled or x.dim() < 2 or x.shape[0] <= few:
+            return x
+        start = self.armed_rounds * few % x.shape[0]
+        return x[min(start, x.shape[0] - few) :][:few]
 
-    def _units(self, index: int, module: nn.Module, x: torch.Tensor) -> None:
+    def _measure(self, index: int, module: nn.Module, x: torch.Tensor) -> None:
         info = self.discovery.modules[index]
         activation = info.type if info.kind == "activation" else str(info.settings.get("activation", ""))
+        dim = -1
         if activation in ONE_SIDED and x.dim() > 1:
-            self._fired(index, x)
+            dim = 1 if x.dim() in (2, 4, 5) or self._is_channel_first(x) else x.dim() - 1
+        seen = self.outputs.look(x, units=dim)
+        self._values[ACTIVATION_RMS][index] = seen.rms
+        if seen.spread is not None:
+            self._values[ACTIVATION_SPREAD][index] = seen.spread
+        if seen.fired is not None:
+            self._fired(index, seen.fired, x.numel() // x.shape[dim])
         elif activation in SATURATING and activation in ("Sigmoid", "Tanh"):
             y = x if info.kind == "activation" else getattr(torch, activation.lower())(x)
             derivative = y * (1 - y) * 4 if activation == "Sigmoid" else 1 - y * y
             self._values[ACTIVATION_SATURATED][index] = (derivative < 0.01).float().mean()
 
-    def _fired(self, index: int, x: torch.Tensor) -> None:
-        dim = 1 if x.dim() in (2, 4, 5) or self._is_channel_first(x) else x.dim() - 1
-        units = x.transpose(0, dim).reshape(x.shape[dim], -1)
-        fired = (units > 0).any(1)
+    def _fired(self, index: int, fired: npt.NDArray[np.bool_], examples: int) -> None:
         before = self._examples.get(index, 0)
-        now = before + units.shape[1]
+        now = before + examples
         self._examples[index] = now
         last = self._last_fired.get(index)
         if last is None or last.shape != fired.shape:
-            last = torch.full(fired.shape, before, dtype=torch.int64, device=fired.device)
-        last = torch.where(fired, torch.full_like(last, now), last)
+            last = np.full(fired.shape, before, dtype=np.int64)
+        last = np.where(fired, now, last)
         self._last_fired[index] = last
         if before == 0 and now >= _FIRST_LOOK:
-            self._values[ACTIVATION_DEAD][index] = (~fired).float().mean()
+            self._values[ACTIVATION_DEAD][index] = float((~fired).mean())
         elif now >= _ENOUGH:
-            self._values[ACTIVATION_DEAD][index] = ((now - last) >= _ENOUGH).float().mean()
+            self._values[ACTIVATION_DEAD][index] = float((now - last >= _ENOUGH).mean())
 
     def _is_channel_first(self, x: torch.Tensor) -> bool:
         return x.dim() == 3 and any(m.type == "Conv1d" for m in self.discovery.modules.values())
-
-
-def _rms(x: torch.Tensor) -> float:
-    values = x.detach()
-    if values.dtype in (torch.float16, torch.bfloat16):
-        values = values.float()
-    norm: float = float(torch.linalg.vector_norm(values))
-    return norm / math.sqrt(max(1, values.numel()))

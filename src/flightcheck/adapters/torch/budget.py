@@ -1,75 +1,226 @@
-"""How closely to look: a token bucket holds our measured cost under the budget."""
+"""How closely to look: token buckets hold our measured cost under the budget.
+
+What is given up first, where the budget is small: rows of the activations, then how often activations are looked at,
+then how often weights and updates are. The loss is read at every step, and the gradients' norms with it where the
+compiled kernel makes them cheap.
+"""
 
 from __future__ import annotations
 
 import time
+from collections import deque
 from typing import Final
 
 from flightcheck.adapters.torch.watch import LEARNING_STEPS, Watch
 
+BASE, WEIGHTS, OUTPUTS, FULL = range(4)
+"""What is measured in a round: loss and gradients; weights and updates too; activations too; everything."""
 _AIM: Final = 0.85
-"""Share of the budget that is spent on purpose: the rest covers what the clock cannot see (hook dispatch, caches)."""
+"""Share of the budget that is spent on purpose: the rest covers what the clock cannot see (caches, other frames)."""
+_FIXED: Final = 4e-6
+"""Seconds per round that our wrappers cost outside of what they measure."""
 _SHORT_STEP: Final = 0.0025
 _SHORT_STEP_COST: Final = 50e-6
 """Steps under 2.5 ms may cost 50 µs whatever the budget says."""
+_LONG_STEP: Final = 0.02
+"""Steps beside which the dozen looks at the thread's own clock are nothing."""
 _DENSE_AFTER_ALARM: Final = 8
 _MOST_DEBT: Final = 4
 """Full measurements that may be owed; one slow round must not starve the watch for ever."""
+_CLOCK_EVERY: Final = 16
+"""Rounds between two looks at the clock of the processor: it takes 2 µs."""
+_COSTS: Final = 9
+_TRIED: Final = (BASE,) * 3 + (WEIGHTS,) * 4 + (OUTPUTS,) * 3
+"""What the first rounds after the dense ones measure, to learn what it costs."""
+_TRY_AGAIN: Final = 1000
+_ROWS: Final = (64, 16, 4)
+"""Rows of an activation that are looked at between full measurements: fewer, where each look is dear."""
+_DEAR: Final = 8.0
+"""Rounds whose spare allowance one look at the activations may take before it is given fewer rows."""
 
 
 class Budget:
-    """Decides after each round whether the next one is measured in full."""
+    """Decides after each round how closely to look at the next one."""
 
     def __init__(self, watch: Watch, share: float, dense_steps: int, longest_gap: int = 100) -> None:
         self.watch = watch
         self.share = share
-        self.dense_steps = dense_steps
+        self.dense_steps = max(dense_steps, LEARNING_STEPS)
         """Rounds at the start that are measured in full whatever they cost."""
         self.longest_gap = longest_gap
         """Rounds after which one is measured whatever it costs: older statistics say nothing about a layer."""
-        self.sampled_rounds = 0
+        self.cheap = True
+        """The compiled kernel measures all weights in one call: looking at every step can be afforded."""
+        self.on_processor = True
+        """The training runs on the processor, whose time does not pass while other programs have it."""
         self.rounds = 0
-        self.watching_time = 0.0
+        self.sampled_rounds = 0
+        self.looks = [0, 0, 0, 0]
+        """Rounds of the watching phase that were measured at least so closely."""
+        self.watching_bare = 0.0
         self.watching_cost = 0.0
-        self._credit = 0.0
-        self._costs: list[float] = []
+        self._level = FULL
+        self._costs = [deque[float](maxlen=_COSTS) for _ in range(4)]
+        self._estimates = [0.0] * 4
+        self._full = self._outputs = 0.0
+        """Seconds saved up for full measurements, and for looks at the activations."""
+        self._to_try: list[int] = []
         self._alarm = 0
         self._unsampled = 0
-        self._round_start = time.perf_counter()
+        self._bare = 0.0
+        self._recent = deque[float](maxlen=_CLOCK_EVERY)
+        self._since = (time.perf_counter(), time.process_time(), 0.0, 0)
+        """When the processor's clock was last read: both clocks, what we had spent, rounds."""
         self._spent_before = 0.0
 
     def alarm(self) -> None:
         """Something is wrong: look at the next rounds closely."""
         self._alarm = _DENSE_AFTER_ALARM
 
+    def back(self) -> None:
+        """Watching goes on after a time that was no training of ours."""
+        self._spent_before = self.watch.spent
+        self._since = (time.perf_counter(), time.process_time(), self.watch.spent, self.rounds)
+
     def end_round(self) -> bool:
-        """Book the round that ends; True if the next one is to be measured in full."""
+        """Book the round that ends, and decide about the next one; True if that one is to be measured in full."""
         now = time.perf_counter()
-        duration = now - self._round_start
-        cost = self.watch.spent - self._spent_before
-        self._round_start, self._spent_before = now, self.watch.spent
+        cost = self.watch.spent - self._spent_before + _FIXED
+        self._spent_before = self.watch.spent
         self.rounds += 1
-        self.sampled_rounds += self.watch.sampled
-        self._unsampled = 0 if self.watch.sampled else self._unsampled + 1
-        if self.watch.sampled:
-            self._costs = [*self._costs[-8:], cost]
-        if self.rounds <= max(self.dense_steps, LEARNING_STEPS):
-            return True
-        self.watching_time += duration
-        self.watching_cost += cost
-        bare = max(duration - cost, 1e-9)
-        allowance = max(self.share * _AIM * bare, _SHORT_STEP_COST if bare < _SHORT_STEP else 0.0)
-        estimate = sorted(self._costs)[len(self._costs) // 4]
-        balance = self._credit + allowance - min(cost, 2 * estimate)
-        self._credit = max(min(balance, 4 * estimate), -_MOST_DEBT * estimate)
-        self.watch.norms = self._credit >= 0
+        level = FULL if self.watch.sampled else self._level
+        self.sampled_rounds += level == FULL
+        self._unsampled = 0 if level == FULL else self._unsampled + 1
+        self._note(level, cost)
+        dense = self.rounds <= self.dense_steps
+        self._read_clocks(now, dense)
+        if dense:
+            return self._look_at(FULL)
+        self.watching_bare += self._bare
+        self.watching_cost += self._usual(level, cost)
+        for closer in range(level + 1):
+            self.looks[closer] += 1
+        return self._look_at(self._next(level, cost))
+
+    # -- what a round is worth ----------------------------------------------------------------------------------
+
+    def _read_clocks(self, now: float, dense: bool) -> None:
+        """How long a round takes without us: on the clock that other programs do not move, if there is one."""
+        wall, processor, spent, rounds = self._since
+        count = self.rounds - rounds
+        if count < _CLOCK_EVERY and not dense:
+            return
+        new = time.process_time()
+        taken = now - wall
+        if self.on_processor:  # the processor's clock counts every thread, so it may be the faster of the two
+            taken = min(taken, new - processor)
+        self._since = (now, new, self.watch.spent, self.rounds)
+        bare = max(taken - (self.watch.spent - spent), 0.2 * taken) / count
+        self._recent.append(bare)
+        self._bare = sorted(self._recent)[len(self._recent) // 2] if dense else bare
+
+    def _note(self, level: int, cost: float) -> None:
+        self._costs[level].append(cost)
+        self._estimate()
+
+    def _estimate(self) -> None:
+        """What a round of each level costs: the lower quartile, which other programs and cold caches do not raise; of a
+        level that was never measured, what the next closer one does.
+        """
+        known = 0.0
+        for level in (FULL, OUTPUTS, WEIGHTS, BASE):
+            costs = self._costs[level]
+            if costs:
+                known = sorted(costs)[len(costs) // 4]
+            self._estimates[level] = known
+
+    def _usual(self, level: int, cost: float) -> float:
+        """A cost, at most twice what its level costs usually: more is another program's time."""
+        return min(cost, 2 * self._estimates[level])
+
+    @property
+    def allowance(self) -> float:
+        """Seconds that an average round may cost."""
+        return max(self.share * _AIM * self._bare, _SHORT_STEP_COST if self._bare < _SHORT_STEP else 0.0)
+
+    # -- the next round -----------------------------------------------------------------------------------------
+
+    def _next(self, level: int, cost: float) -> int:
+        if self.rounds % _TRY_AGAIN == (self.dense_steps + 1) % _TRY_AGAIN:
+            self._to_try = list(_TRIED)
+        full, ordinary = self._estimates[FULL], BASE
+        if self._every_step_pays(full):
+            ordinary = WEIGHTS
+        self.watch.every_step = ordinary == WEIGHTS
+        floor = self._estimates[ordinary]
+        spare = self.allowance - floor
+        self._book(level, cost, floor, spare, full)
         if self._alarm:
             self._alarm -= 1
-            return True
-        return self._credit >= estimate or self._unsampled + 1 >= self.longest_gap
+            return FULL
+        if self._unsampled + 1 >= self.longest_gap or self._full >= full - floor:
+            return FULL
+        if self._to_try:
+            self.watch.every_step = self.cheap  # measured as it would be used
+            return self._to_try.pop(0)
+        looks = self._estimates[OUTPUTS] - floor
+        if self._costs[OUTPUTS] and spare > 0 and looks > _DEAR * spare:
+            self._fewer_rows()
+        if self._outputs >= looks and spare > 0:
+            return OUTPUTS
+        return ordinary
+
+    def _every_step_pays(self, full: float) -> bool:
+        """Weights are measured at every step where that leaves enough for a full measurement now and then."""
+        weights = self._estimates[WEIGHTS]
+        enough = weights + (full - weights) / self.longest_gap <= self.allowance
+        return self.cheap and bool(self._costs[WEIGHTS]) and enough
+
+    def _book(self, level: int, cost: float, floor: float, spare: float, full: float) -> None:
+        """Half of what an ordinary round leaves is for each, and for full measurements what the longest gap asks for
+        at least; a look is paid from its own part.
+        """
+        paid = self._usual(level, cost) - floor
+        for_full = max(spare / 2, min(spare, (full - floor) / self.longest_gap))
+        self._full += for_full
+        self._outputs += spare - for_full
+        if level == FULL:
+            self._full -= paid
+        else:
+            self._outputs -= paid
+        self._full = max(min(self._full, 4 * full), -_MOST_DEBT * full)
+        looks = self._estimates[OUTPUTS]
+        self._outputs = max(min(self._outputs, 4 * looks), -_MOST_DEBT * looks)
+
+    def _fewer_rows(self) -> None:
+        fewer = [r for r in _ROWS if r < self.watch.rows]
+        if fewer:
+            self.watch.rows = fewer[0]
+            self._costs[OUTPUTS].clear()
+            self._estimate()
+            self._to_try = [OUTPUTS] * 3
+
+    def _look_at(self, level: int) -> bool:
+        watch = self.watch
+        self._level = level
+        watch.weights = level >= WEIGHTS
+        watch.outputs = level >= OUTPUTS
+        precise = level >= OUTPUTS or self._to_try or self._bare >= _LONG_STEP
+        watch.clock = time.thread_time if precise else time.perf_counter
+        watch.norms = self.cheap or level >= WEIGHTS or self._full >= 0
+        return level == FULL
+
+    # -- the report ---------------------------------------------------------------------------------------------
+
+    def cadence(self) -> dict[str, float]:
+        """Mean distance of two looks in the watching phase."""
+        watched = self.rounds - self.dense_steps
+        if watched <= 0:
+            return {}
+        names = (("weights", WEIGHTS), ("activations", OUTPUTS), ("everything", FULL))
+        return {name: watched / max(1, self.looks[level]) for name, level in names}
 
     @property
     def overhead(self) -> float | None:
         """Our share of the bare training time in the watching phase; None before half a second of it."""
-        bare = self.watching_time - self.watching_cost
-        return self.watching_cost / bare if bare > 0.5 else None
+        return self.watching_cost / self.watching_bare if self.watching_bare > 0.5 else None

@@ -68,6 +68,13 @@ def mode_of(modules: list[nn.Module]) -> str:
     return "" if not flags else "mixed" if len(flags) > 1 else "train" if flags.pop() else "eval"
 
 
+_MODES: Final = ("dropout", "batchnorm")
+
+
+def _modes_of(root: Root) -> dict[str, str]:
+    return {"dropout": mode_of(root.dropouts), "batchnorm": mode_of(root.batchnorms)}
+
+
 class Forward:
     """Wraps `nn.Module.__call__`; everything below the outermost call passes through almost untouched."""
 
@@ -202,12 +209,9 @@ class Forward:
         grad = torch.is_grad_enabled()
         close = self.watch.learning or self.watch.sampled or not grad or root.call_location is None
         location = self.watch.lines.here() if close else root.call_location
-        data = {
-            "training": module.training,
-            "grad": grad,
-            "dropout": mode_of(root.dropouts),
-            "batchnorm": mode_of(root.batchnorms),
-        }
+        data: dict[str, Any] = {"training": module.training, "grad": grad}
+        if close or self.watch.records_calls:
+            data |= _modes_of(root)
         inputs = list(tensors_in(args, kwargs))
         if grad and self.watch.learning:
             self.arithmetic.called(inputs[0][1] if inputs else None)
@@ -307,7 +311,7 @@ class Forward:
     def _evaluated(self, root: Root, data: dict[str, Any], location: Location | None, module: nn.Module) -> None:
         phase = self.phases.get(root.info.index)
         if phase is None:
-            modes = {k: data[k] for k in ("dropout", "batchnorm") if data[k]}
+            modes = {k: v for k, v in (data if "dropout" in data else _modes_of(root)).items() if k in _MODES and v}
             phase = Phase(root, location, modes, module.training, bool(data["grad"]))
             phase.first_metrics = self.operations.metrics
             self.phases[root.info.index] = phase

@@ -245,7 +245,7 @@ class TorchObserver:
         if not (closure or self.operations.everything):
             self.operations.suspend()
         self.checkpoints.before_step(held)
-        nonzero, norm = self.statistics.gradients(held)
+        nonzero, norm = self.statistics.before_step(held)
         if not closure:
             self._norm = norm if nonzero >= 0 else None
             if not math.isfinite(norm):
@@ -254,7 +254,6 @@ class TorchObserver:
                     self.non_finite.gradient_is_not_finite(held, self._last_site, self.protocol.backward_location)
         self._step_data[held.info.index] = self.protocol.before_step(held, nonzero, closure)
         if self.watch.sampled:
-            self.statistics.snapshot(held)
             self.stored_updates.before_step(held)
 
     def after_step(self, optimizer: Any) -> None:
@@ -270,8 +269,8 @@ class TorchObserver:
         held.step_location = held.step_location or location
         self.optimizers.stepped(optimizer, held)
         self._rates[held.info.index] = max([float(g["lr"]) for g in optimizer.param_groups if "lr" in g], default=0.0)
+        self.statistics.after_step(held)
         if self.watch.sampled:
-            self.statistics.updates()
             self.moments.after_step(held)
         self.protocol.after_step(held, location, self._step_data.pop(held.info.index, {}))
         if self._main is None or self._main.optimizer() is None:
@@ -293,6 +292,8 @@ class TorchObserver:
         self.operations.end_round()
         self.steps += 1
         self._backwards_in_round = 0
+        self.budget.cheap = self.statistics.measures.one_pass
+        self.budget.on_processor = not torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
         sampled = self.budget.end_round()
         self.watch.step += 1
         self.watch.sampled = sampled
@@ -301,7 +302,7 @@ class TorchObserver:
             self.operations.rest()
         elif not self.watch.learning and not self.forward.phases:
             self.operations.rest()
-        if sampled and not self.watch.compiled:
+        if (sampled or self.watch.outputs) and not self.watch.compiled:
             self.activations.arm()
         now = time.perf_counter()
         if now - self._saved > 2.0:
@@ -370,6 +371,7 @@ class TorchObserver:
 
     def _save_records(self, final: bool = False) -> None:
         self.loose.check()
+        self.statistics.settle()
         self.discovery.save_parameters()
         self.losses.save()
         self.loaders.save()

@@ -101,6 +101,8 @@ class Operations(TorchFunctionMode):
         """Whole numbers that ``pad_sequence`` filled rows up with."""
         self.active = False
         """The mode is on PyTorch's stack: below those of the user, whose ``with`` takes off what lies on top."""
+        self._looked = False
+        """It was there since the last round ended: there is something to forget."""
         self.everything = True
         """It looks at all operations, not at losses written by hand alone."""
         self._cuts: dict[tuple[str, Location | None], GraphCut] = {}
@@ -115,7 +117,7 @@ class Operations(TorchFunctionMode):
     def resume(self) -> None:
         """Start looking."""
         if not self.active and not self.watch.compiled:
-            self.active = True
+            self.active = self._looked = True
             stack = _stack()
             bottom = 1 if stack and isinstance(stack[0], DeviceContext) else 0  # which insists on its place
             _arrange([*stack[:bottom], self, *stack[bottom:]])
@@ -144,6 +146,9 @@ class Operations(TorchFunctionMode):
 
     def end_round(self) -> None:
         """Forget the graph of this round."""
+        if not (self.active or self._looked or self.watch.learning):
+            return
+        self._looked = self.active
         self.lines.clear()
         self.owners.clear()
         self.embedded.ids.clear()

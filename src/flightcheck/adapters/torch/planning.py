@@ -120,6 +120,8 @@ def coverage_of(observer: TorchObserver) -> Coverage:
         sampled_steps=observer.budget.sampled_rounds,
         steps=observer.steps,
         every=watched / max(1, observer.budget.sampled_rounds),
+        cadence=observer.budget.cadence(),
+        without_kernel=observer.statistics.without_kernel,
         blind=blind,
     )
 

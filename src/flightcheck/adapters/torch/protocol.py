@@ -12,8 +12,6 @@ from flightcheck.adapters.torch.optimizers import Held, Optimizers
 from flightcheck.adapters.torch.watch import Watch
 from flightcheck.recording.records import Call, Location
 
-_DENSE_ROUNDS: Final = 100
-"""Rounds whose calls are all recorded; later ones only when they are sampled, or rare (modes, scaler skips)."""
 _ALWAYS: Final = {"train_mode", "eval_mode", "scaler_skip", "loader_iter"}
 
 
@@ -43,7 +41,7 @@ class Protocol:
     @property
     def close(self) -> bool:
         """Calls of this round are recorded."""
-        return self.watch.step < _DENSE_ROUNDS or self.watch.sampled
+        return self.watch.records_calls
 
     def record(self, kind: str, subject: int = -1, location: Location | None = None, **data: Any) -> None:
         """Append a call to the run."""

@@ -4,22 +4,63 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Final
+from dataclasses import dataclass, field
+from typing import Any, Final
 
+import numpy as np
+import numpy.typing as npt
 import torch
 
 from flightcheck.adapters.torch.batches import digest_of
 from flightcheck.adapters.torch.discovery import Discovery
+from flightcheck.adapters.torch.native.library import TALLIES, load
+from flightcheck.adapters.torch.native.measures import Look, Measures
 from flightcheck.adapters.torch.optimizers import Held
 from flightcheck.adapters.torch.watch import Watch
 from flightcheck.recording.signals import GRAD_NORM, GRAD_NORM_TOTAL, NOT_THERE, UPDATE_NORM, WEIGHT_NORM
 
-_WHOLE: Final = 1_000_000
-"""Elements up to which the update of a parameter is measured on all of it; larger ones on a fixed sample."""
-_SAMPLE: Final = 65_536
+_KEPT_ROUNDS: Final = 16
+"""Rounds whose updates can still be completed: an optimizer's next look may come some rounds after its step."""
 _ROWS: Final = 256
 _FEW_COLUMNS: Final = 4
 _COLUMNS: Final = 1024
+
+Row = npt.NDArray[Any]
+
+
+class _Series:
+    """The rows of a signal that are not written yet: one for each round, with a number for each parameter."""
+
+    def __init__(self) -> None:
+        self.rows: dict[int, Row] = {}
+        self.changed: set[int] = set()
+
+    def set(self, step: int, place: Sequence[int] | slice, norms: Row, width: int) -> None:
+        """Put numbers into the row of a round."""
+        row = self.rows.get(step)
+        if row is None or len(row) < width:
+            wider = np.full(width, NOT_THERE, dtype=np.float32)
+            if row is not None:
+                wider[: len(row)] = row
+            row = self.rows[step] = wider
+        row[place] = norms
+        self.changed.add(step)
+
+
+@dataclass
+class _Steps:
+    """The parameters of an optimizer, and what was counted of them since the records were last written."""
+
+    indices: list[int]
+    place: list[int] | slice
+    """The same, or the slice that they are: quicker to index with."""
+    look: Look
+    gradient_looks: int = 0
+    copied: bool = False
+    """The weights were copied before the step that is being made."""
+    step: int = -1
+    versions: list[int | None] = field(default_factory=list)
+    """The round of its last step and the versions of the parameters after it, where the next look is to compare."""
 
 
 class Statistics:
@@ -28,100 +69,133 @@ class Statistics:
     def __init__(self, watch: Watch, discovery: Discovery) -> None:
         self.watch = watch
         self.discovery = discovery
-        self._rows: dict[str, dict[int, float]] = {"grad": {}, "weight": {}, "update": {}}
-        self._before: dict[int, torch.Tensor] = {}
+        kernel, self.without_kernel = load()
+        self.measures = Measures(kernel)
+        self._series = {GRAD_NORM: _Series(), WEIGHT_NORM: _Series(), UPDATE_NORM: _Series()}
+        self._steps: dict[int, _Steps] = {}
         self._looked: set[int] = set()
         self._at_address: dict[tuple[int, torch.Size], int] = {}
 
-    def gradients(self, held: Held) -> tuple[int, float]:
-        """Record the gradient norms of an optimizer's parameters, before it steps.
+    # -- steps --------------------------------------------------------------------------------------------------
+
+    def before_step(self, held: Held) -> tuple[int, float]:
+        """Record gradients and weights of an optimizer's parameters, and what its last step did to them.
 
         Returns:
             How many gradients are there and not all zero (-1 where this round is not measured), and their total L2
             norm (NaN or inf as they are).
         """
-        if not (self.watch.norms or self.watch.sampled or self.watch.learning):
+        watch, steps = self.watch, self._of(held)
+        gradients, weights = watch.norms or watch.sampled, watch.weights or watch.sampled
+        last, steps.step = steps.step, -1
+        if not (gradients or weights or watch.learning):
             return -1, 0.0
-        indices = held.distinct
+        indices = steps.indices
         parameters = [self.discovery.parameter_refs[i]() for i in indices]
-        gradients = [p.grad if p is not None else None for p in parameters]
         held.looks += 1
-        held.lively.update(
-            i for i, p, g in zip(indices, parameters, gradients) if g is not None or p is None or not p.requires_grad
-        )
-        if not (self.watch.norms or self.watch.sampled):
+        unseen = [k for k, i in enumerate(indices) if i not in held.lively]
+        for k in unseen:
+            parameter = parameters[k]
+            if parameter is None or parameter.grad is not None or not parameter.requires_grad:
+                held.lively.add(indices[k])
+        if not (gradients or weights):
             return -1, 0.0
-        norms = iter(norms_of([g for g in gradients if g is not None]))
-        row, counts = self._rows["grad"], self.discovery.counts
-        nonzero, squares = 0, 0.0
-        for index, gradient in zip(indices, gradients):
-            count = counts[index]
-            count.gradient_checks += 1
-            if gradient is None:
-                row[index] = NOT_THERE
-                continue
-            row[index] = norm = next(norms)
-            count.gradients_seen += 1
-            if norm != 0.0:
-                nonzero += 1
-                count.gradients_nonzero += 1
-                squares += norm * norm
-        return nonzero, math.sqrt(squares) if squares >= 0 else squares
+        compared: list[bool] = []
+        if last >= 0 and weights:
+            now = _versions(parameters)
+            compared = [v is not None and v == new for v, new in zip(steps.versions, now)]
+        look = self.measures.look(
+            steps.look, indices, parameters, gradients=gradients, weights=weights, compared=compared
+        )
+        width = len(self.discovery.parameters)
+        if weights:
+            steps.copied = True
+            self._series[WEIGHT_NORM].set(watch.step, steps.place, look.norms[1], width)
+            if compared:
+                self._series[UPDATE_NORM].set(last, steps.place, look.norms[2], width)
+        if not gradients:
+            return -1, 0.0
+        steps.gradient_looks += 1
+        self._series[GRAD_NORM].set(watch.step, steps.place, look.norms[0], width)
+        return int(look.totals[0]), math.sqrt(look.totals[1])
+
+    def after_step(self, held: Held) -> None:
+        """How far did the step move each parameter? Where every step is watched, the next one tells: its look at the
+        weights is then the only one.
+        """
+        steps = self._of(held)
+        if not steps.copied:
+            return
+        steps.copied = False
+        parameters = [self.discovery.parameter_refs[i]() for i in steps.indices]
+        if self.watch.every_step and not self.watch.sampled and self.measures.one_pass:
+            steps.step, steps.versions = self.watch.step, _versions(parameters)
+            return
+        all_of_them = [True] * len(parameters)
+        look = self.measures.look(
+            steps.look, steps.indices, parameters, gradients=False, weights=True, compared=all_of_them, copy=False
+        )
+        self._series[UPDATE_NORM].set(self.watch.step, steps.place, look.norms[2], len(self.discovery.parameters))
+
+    def _of(self, held: Held) -> _Steps:
+        known = self._steps.get(held.info.index)
+        if known is None or known.indices is not held.distinct:
+            if known is not None:
+                self._settle(known)
+            indices = held.distinct
+            first = indices[0] if indices else 0
+            whole = indices == list(range(first, first + len(indices)))
+            place = slice(first, first + len(indices)) if whole else indices
+            known = _Steps(indices, place, Look(len(indices)))
+            self._steps[held.info.index] = known
+        return known
 
     def foreign_gradients(self, indices: Sequence[int]) -> None:
         """Record the gradients of parameters that no optimizer holds, after a backward."""
-        for index in indices:
-            if self.discovery.parameters[index].optimizers:
-                continue
-            parameter = self.discovery.parameter_refs[index]()
-            if parameter is None:
-                continue
-            there = parameter.grad is not None
-            norm = norms_of([parameter.grad])[0] if parameter.grad is not None else NOT_THERE
-            if parameter.is_floating_point() and parameter.layout is torch.strided:
-                self._rows["weight"][index] = norms_of([parameter.detach()])[0]
-            self._rows["grad"][index] = norm
+        foreign = [i for i in indices if not self.discovery.parameters[i].optimizers]
+        parameters = [self.discovery.parameter_refs[i]() for i in foreign]
+        there = [(i, p) for i, p in zip(foreign, parameters) if p is not None]
+        if not there:
+            return
+        foreign = [i for i, _ in there]
+        look = self.measures.look(
+            Look(len(foreign)), foreign, [p for _, p in there], gradients=True, weights=True, copy=False
+        )
+        for row, signal in enumerate((GRAD_NORM, WEIGHT_NORM)):
+            self._series[signal].set(self.watch.step, foreign, look.norms[row], len(self.discovery.parameters))
+        for index, (seen, nonzero) in zip(foreign, look.tallies[:2].T.tolist()):
             counts = self.discovery.counts[index]
             counts.gradient_checks += 1
-            counts.gradients_seen += there
-            counts.gradients_nonzero += there and norm != 0.0
-
-    def snapshot(self, held: Held) -> None:
-        """Keep the values of an optimizer's parameters for the moment of its step, on sampled rounds."""
-        parameters = [(i, p) for i in held.distinct if (p := self.discovery.parameter_refs[i]()) is not None]
-        usable = [(i, p) for i, p in parameters if p.is_floating_point() and p.layout is torch.strided and p.numel()]
-        self._before = {i: _sampled(p.detach()).clone() for i, p in usable}
-        for (index, _), norm in zip(usable, norms_of([p.detach() for _, p in usable])):
-            self._rows["weight"][index] = norm
-
-    def updates(self) -> None:
-        """Compare with the snapshot: how far did the step move each parameter?"""
-        indices, moves = [], []
-        for index, before in self._before.items():
-            parameter = self.discovery.parameter_refs[index]()
-            if parameter is None:
-                continue
-            after = _sampled(parameter.detach())
-            if after.shape == before.shape:
-                indices.append(index)
-                moves.append(after - before)
-        scale = [math.sqrt(self.discovery.parameters[i].numel / max(1, m.numel())) for i, m in zip(indices, moves)]
-        for index, norm, factor in zip(indices, norms_of(moves), scale):
-            self._rows["update"][index] = norm * factor
-            self.discovery.counts[index].update_checks += 1
-            self.discovery.counts[index].updates_nonzero += norm != 0.0
-        self._before = {}
+            counts.gradients_seen += seen
+            counts.gradients_nonzero += nonzero
 
     def write(self, total: float | None) -> None:
-        """Write the round's rows."""
-        width = len(self.discovery.parameters)
-        for signal, key in ((GRAD_NORM, "grad"), (WEIGHT_NORM, "weight"), (UPDATE_NORM, "update")):
-            values = self._rows[key]
-            if values:
-                self.watch.writer.frame(signal, self.watch.step, [values.get(i, NOT_THERE) for i in range(width)])
-                values.clear()
+        """Write the round's rows, and those of rounds before it that were completed only now."""
+        step = self.watch.step
+        for signal, series in self._series.items():
+            for changed in series.changed:
+                self.watch.writer.frame(signal, changed, series.rows[changed])
+            series.changed.clear()
+            for old in [s for s in series.rows if s < step - _KEPT_ROUNDS or signal is not UPDATE_NORM]:
+                del series.rows[old]
         if total is not None:
-            self.watch.writer.frame(GRAD_NORM_TOTAL, self.watch.step, [total])
+            self.watch.writer.frame(GRAD_NORM_TOTAL, step, [total])
+
+    def settle(self) -> None:
+        """Put what was counted into the parameters' records."""
+        for steps in self._steps.values():
+            self._settle(steps)
+
+    def _settle(self, steps: _Steps) -> None:
+        for index, counted in zip(steps.indices, steps.look.tallies.T.tolist()):
+            counts = self.discovery.counts[index]
+            counts.gradient_checks += steps.gradient_looks
+            for name, number in zip(TALLIES, counted):
+                setattr(counts, name, getattr(counts, name) + number)
+        steps.look.tallies[:] = 0
+        steps.gradient_looks = 0
+
+    # -- first looks --------------------------------------------------------------------------------------------
 
     def first_look(self, indices: Sequence[int]) -> None:
         """Before a parameter's first update: are units equal, is it constant, where was it overwritten?"""
@@ -170,17 +244,12 @@ class Statistics:
             self.discovery.update_parameter(index, gradient_duplicate_rows=duplicate_rows(gradient.detach()))
 
 
-@torch.no_grad()
-def norms_of(tensors: Sequence[torch.Tensor]) -> list[float]:
-    """L2 norms; sparse gradients by their values; one transfer per device."""
-    if not tensors:
-        return []
-    if all(t.layout is torch.strided and t.is_cpu and t.is_floating_point() for t in tensors):
-        return [float(v) for v in torch._foreach_norm(list(tensors))]
-    return [
-        float((t._values() if t.layout is torch.sparse_coo else t if t.is_complex() else t.float()).norm())
-        for t in tensors
-    ]
+def _versions(parameters: Sequence[torch.Tensor | None]) -> list[int | None]:
+    """Numbers that count what is written into each; None where nobody counts."""
+    try:
+        return [p._version if p is not None else None for p in parameters]
+    except RuntimeError:  # made in inference mode
+        return [None] * len(parameters)
 
 
 def duplicate_rows(values: torch.Tensor) -> float:
@@ -194,12 +263,3 @@ def duplicate_rows(values: torch.Tensor) -> float:
         rows = rows.float()
     _, counts = torch.unique(rows.cpu(), dim=0, return_counts=True)
     return float(counts[counts > 1].sum()) / rows.shape[0]
-
-
-def _sampled(values: torch.Tensor) -> torch.Tensor:
-    """All of a small tensor, else a fixed even sample (a stride prime to powers of two, against aliasing)."""
-    if values.numel() <= _WHOLE or not values.is_contiguous():
-        return values
-    flat = values.view(-1)
-    stride = (flat.numel() // _SAMPLE) | 1
-    return flat[::stride]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import functools
 import os
-import threading
 import time
 from collections.abc import Callable
+from threading import get_ident
 from typing import Any, Final, ParamSpec, TypeVar
 
 from flightcheck.adapters.torch.source_lines import SourceLines
@@ -18,6 +18,8 @@ R = TypeVar("R")
 LEARNING_STEPS: Final = 8
 """Rounds of the learning pass: enough for a check that asks for 8 probes of a fact (C02), few enough that its cost
 (function mode, graph walks: up to 2× on small steps) ends within seconds."""
+_DENSE_ROUNDS: Final = 100
+"""Rounds whose calls are all recorded; later ones only when they are sampled, or rare (modes, scaler skips)."""
 ERRORS_TOLERATED: Final = 20
 """After so many errors of our own the watch goes blind: the training is worth more than its observation."""
 
@@ -34,32 +36,49 @@ class Watch:
         """Everything is measured in this round: weights, updates, activations."""
         self.norms = True
         """Gradient norms are measured in this round."""
+        self.weights = True
+        """Weights and updates are measured in this round."""
+        self.outputs = True
+        """Activations are measured in this round."""
+        self.rows = 64
+        """Rows of an activation that are looked at in rounds that are not sampled."""
+        self.every_step = False
+        """They are measured in every round, so that one look before a step also tells what the last one did."""
         self.on = True
         self.compiled = False
         self.spent = 0.0
         """Seconds in our own code since the start."""
+        self.clock: Callable[[], float] = time.perf_counter
+        """Measures `spent`; the thread's own clock, which stands while other programs run, takes 1.5 µs a look."""
         self.errors: list[str] = []
         self.other_threads: set[int] = set()
         """Threads that ran a backward, and are not ours."""
         self.children = 0
         """Processes that the script started, other than the workers of a DataLoader."""
         self._pid = os.getpid()
-        self._thread = threading.get_ident()
+        self._thread = get_ident()
         self._sequence = 0
         self._nested = 0
 
     def mine(self) -> bool:
-        """The caller is the watched process and thread (not a forked worker, not a replica's thread)."""
-        return self.on and os.getpid() == self._pid and threading.get_ident() == self._thread
+        """The caller is the watched process and thread (not a forked worker, whose watch is off; not a replica's
+        thread).
+        """
+        return self.on and get_ident() == self._thread
 
     @property
     def busy(self) -> bool:
         """Code of ours is running: what it computes is not the user's."""
         return self._nested > 0
 
+    @property
+    def records_calls(self) -> bool:
+        """Calls of this round are recorded."""
+        return self.sampled or self.step < _DENSE_ROUNDS
+
     def note_thread(self) -> None:
         """A backward runs here, perhaps in a thread that is not watched."""
-        if self.on and os.getpid() == self._pid and (thread := threading.get_ident()) != self._thread:
+        if self.on and os.getpid() == self._pid and (thread := get_ident()) != self._thread:
             self.other_threads.add(thread)
 
     def elsewhere(self) -> list[str]:
@@ -81,11 +100,12 @@ class Watch:
 
         @functools.wraps(function)
         def safe(*args: P.args, **kwargs: P.kwargs) -> R | None:
-            if not self.mine():
+            if not self.on or get_ident() != self._thread:
                 return None
             outermost = not self._nested
             self._nested += 1
-            start = time.perf_counter()
+            clock = self.clock
+            start = clock()
             try:
                 return function(*args, **kwargs)
             except Exception as e:
@@ -94,7 +114,7 @@ class Watch:
             finally:
                 self._nested -= 1
                 if outermost:
-                    self.spent += time.perf_counter() - start
+                    self.spent += clock() - start
 
         return safe
 

@@ -1,0 +1,123 @@
+"""Trainings of four kinds whose steps take from half a millisecond to some ten."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+
+@dataclass
+class Workload:
+    """One training: its model and what makes one step of it."""
+
+    name: str
+    description: str
+    model: nn.Module
+    step: Callable[[], None]
+
+
+def _steps(
+    model: nn.Module, optimizer: torch.optim.Optimizer, inputs: torch.Tensor, targets: torch.Tensor, batch: int
+) -> Callable[[], None]:
+    position = 0
+    loss_function = nn.CrossEntropyLoss()
+
+    def step() -> None:
+        nonlocal position
+        start = position % (len(inputs) - batch + 1)
+        position += batch
+        optimizer.zero_grad()
+        outputs = model(inputs[start : start + batch])
+        loss: torch.Tensor = loss_function(outputs.flatten(0, -2), targets[start : start + batch].flatten())
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+
+    return step
+
+
+def mlp() -> Workload:
+    """The smallest steps."""
+    model = nn.Sequential(nn.Linear(64, 128), nn.ReLU(), nn.Linear(128, 64), nn.ReLU(), nn.Linear(64, 10))
+    inputs = torch.randn(4096, 64)
+    targets = (inputs @ torch.randn(64, 10)).argmax(1)
+    optimizer = torch.optim.Adam(model.parameters(), 1e-3)
+    return Workload("mlp", "64-128-64-10, batch 64, Adam", model, _steps(model, optimizer, inputs, targets, 64))
+
+
+def cnn() -> Workload:
+    """Large activations, few parameters."""
+    model = nn.Sequential(
+        nn.Conv2d(1, 16, 3, padding=1), nn.BatchNorm2d(16), nn.ReLU(), nn.MaxPool2d(2),
+        nn.Conv2d(16, 32, 3, padding=1), nn.BatchNorm2d(32), nn.ReLU(), nn.MaxPool2d(2),
+        nn.Flatten(), nn.Linear(32 * 49, 64), nn.ReLU(), nn.Linear(64, 10),
+    )  # fmt: skip
+    inputs = torch.randn(2048, 1, 28, 28)
+    optimizer = torch.optim.SGD(model.parameters(), 1e-2, momentum=0.9)
+    step = _steps(model, optimizer, inputs, (inputs.mean((1, 2, 3)) > 0).long(), 64)
+    return Workload("cnn", "2 convolutions, 28×28, batch 64, SGD with momentum", model, step)
+
+
+class _Block(nn.Module):
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.first, self.second = nn.LayerNorm(width), nn.LayerNorm(width)
+        self.heads = heads
+        self.mixed, self.joined = nn.Linear(width, 3 * width), nn.Linear(width, width)
+        self.feed = nn.Sequential(nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        b, t, c = x.shape
+        q, k, v = self.mixed(self.first(x)).view(b, t, 3, self.heads, c // self.heads).permute(2, 0, 3, 1, 4)
+        y = nn.functional.scaled_dot_product_attention(q, k, v, is_causal=True)
+        x = x + self.joined(y.transpose(1, 2).reshape(b, t, c))
+        fed: torch.Tensor = x + self.feed(self.second(x))
+        return fed
+
+
+class _GPT(nn.Module):
+    def __init__(self, words: int, length: int, width: int, layers: int) -> None:
+        super().__init__()
+        self.word, self.place = nn.Embedding(words, width), nn.Embedding(length, width)
+        self.blocks = nn.ModuleList(_Block(width, 4) for _ in range(layers))
+        self.norm, self.head = nn.LayerNorm(width), nn.Linear(width, words)
+
+    def forward(self, ids: torch.Tensor) -> torch.Tensor:
+        x = self.word(ids) + self.place(torch.arange(ids.shape[1]))
+        for block in self.blocks:
+            x = block(x)
+        logits: torch.Tensor = self.head(self.norm(x))
+        return logits
+
+
+def gpt() -> Workload:
+    """Many parameters and many modules."""
+    model = _GPT(words=256, length=64, width=192, layers=4)
+    ids = torch.randint(0, 256, (512, 65))
+    optimizer = torch.optim.AdamW(model.parameters(), 3e-4)
+    step = _steps(model, optimizer, ids[:, :-1], ids[:, 1:], 8)
+    return Workload("gpt", "4 layers, width 192, 64 tokens, batch 8, AdamW", model, step)
+
+
+class _LSTM(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.rnn, self.head = nn.LSTM(32, 128, num_layers=2, batch_first=True), nn.Linear(128, 10)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        logits: torch.Tensor = self.head(self.rnn(x)[0][:, -1])
+        return logits
+
+
+def lstm() -> Workload:
+    """Steps of many small operations inside one module."""
+    model = _LSTM()
+    inputs = torch.randn(1024, 32, 32)
+    optimizer = torch.optim.Adam(model.parameters(), 1e-3)
+    step = _steps(model, optimizer, inputs, (inputs.sum((1, 2)) > 0).long(), 32)
+    return Workload("lstm", "2 layers of 128, 32 steps, batch 32, Adam", model, step)
+
+
+WORKLOADS: dict[str, Callable[[], Workload]] = {"mlp": mlp, "cnn": cnn, "gpt": gpt, "lstm": lstm}
