@@ -1,0 +1,45 @@
+"""What the agenda does where the usual measure or moment fails: late findings, late faults, agents."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from flightcheck.lab.agenda import investigate
+from flightcheck.lab.experiments import Lab
+from flightcheck.lab.trials import NO_PLACE, Trained, Trial
+from flightcheck.recording.printed import PrintedNumber
+from tests.lab.test_experiments import Numbers, candidate, questions, watched
+
+
+def test_what_only_the_questions_show_has_its_fix_tried_after_them() -> None:
+    late, runner = candidate("D07", "source:unordered:train.py:3"), Numbers({"source:unordered:train.py:3": 0.5})
+    *_, last = investigate(Lab(runner, 60.0), watched(), [], lambda found: [late])
+    assert (last.question, last.status) == ("D07", "confirmed")
+    alone = list(investigate(Lab(Numbers(), 60.0), watched(), []))
+    known = candidate("P01", "lr:x0.5")  # asked already
+    assert len(list(investigate(Lab(Numbers(), 60.0), watched(), [], lambda found: [known]))) == len(alone)
+
+
+def test_a_fault_that_begins_late_is_tried_over_more_steps() -> None:
+    class Late(Numbers):
+        def _one(self, trial: Trial) -> Trained:
+            if trial.patches and trial.steps < 400:
+                return Trained(trial, None, f"add-parameters: {NO_PLACE}")
+            return super()._one(trial)
+
+    found = questions(Late({"add-parameters": 0.5}), candidate("P08", "add-parameters"))[0]
+    assert (found.status, found.steps) == ("confirmed", 400)
+
+
+def test_an_agent_is_judged_by_its_printed_returns() -> None:
+    def printed(trial: Trial) -> list[Any]:
+        gained = 0.5 if trial.patches else 0.0
+        return [PrintedNumber(i, "mean return", gained + 0.1 * i + 0.01 * trial.seed) for i in range(6)]
+
+    runner = Numbers()
+    runner.more = printed
+    (e,) = questions(runner, candidate("L07", "align-shapes"), run=watched("reinforcement"))
+    assert (e.status, e.metric, e.seeds, e.steps) == ("confirmed", "printed mean return", 5, 2000)
+    assert e.before is not None and e.after == pytest.approx(e.before + 0.5)
