@@ -24,6 +24,7 @@ from flightcheck.recording.loss_records import (
     LossSite,
     LossTerm,
     PaddedTarget,
+    RandomDraw,
     TargetShift,
 )
 from flightcheck.recording.ranks import ReplicaDigests
@@ -47,7 +48,7 @@ from flightcheck.recording.records import (
     from_data,
 )
 from flightcheck.recording.samplers import SamplerInfo
-from flightcheck.recording.sequences import PaddedRead
+from flightcheck.recording.sequences import CutState, PaddedRead
 from flightcheck.recording.signals import Signal
 from flightcheck.recording.states import BatchStatistics, Resumption, SecondMoments, StateLoad, StoredUpdate
 from flightcheck.recording.surroundings import Comparison, Environment, Resources, Setting
@@ -202,6 +203,10 @@ class Run:
         return self._all(LooseTerm)
 
     @property
+    def random_draws(self) -> list[RandomDraw]:
+        return self._all(RandomDraw)
+
+    @property
     def loss_axes(self) -> list[LossAxes]:
         return self._all(LossAxes)
 
@@ -216,6 +221,10 @@ class Run:
     @property
     def linear_stacks(self) -> list[LinearStack]:
         return self._all(LinearStack)
+
+    @property
+    def cut_states(self) -> list[CutState]:
+        return self._all(CutState)
 
     @property
     def target_shifts(self) -> list[TargetShift]:

@@ -26,9 +26,11 @@ from flightcheck.adapters.torch.handmade_losses import HandmadeLosses
 from flightcheck.adapters.torch.loose_terms import LooseTerms
 from flightcheck.adapters.torch.metrics import COMPARISONS, Metrics
 from flightcheck.adapters.torch.padded_outputs import PaddedOutputs, PaddedReads
+from flightcheck.adapters.torch.random_draws import RandomDraws
 from flightcheck.adapters.torch.reshapes import LOOKED_AT as LAYOUT_OPERATIONS
 from flightcheck.adapters.torch.reshapes import Reshapes
 from flightcheck.adapters.torch.shifts import CutIds, Embedded
+from flightcheck.adapters.torch.state_cuts import CELLS, StateCuts
 from flightcheck.adapters.torch.terms import LossTerms
 from flightcheck.adapters.torch.watch import Watch
 from flightcheck.recording.records import Broadcast, GraphCut, Location
@@ -87,6 +89,8 @@ class Operations(TorchFunctionMode):
         self.cut_ids = CutIds()
         self.padded = PaddedOutputs()
         self.padded_reads = PaddedReads(self.padded)
+        self.state_cuts = StateCuts(watch)
+        self.draws = RandomDraws(watch)
         self.padding_values: set[int] = set()
         """Whole numbers that ``pad_sequence`` filled rows up with."""
         self.active = False
@@ -143,6 +147,8 @@ class Operations(TorchFunctionMode):
         self.masks.end_round()
         self.by_hand.end_round()
         self.reshapes.end_round()
+        self.state_cuts.end_round()
+        self.draws.end_round()
 
     # -- looking ------------------------------------------------------------------------------------------------
 
@@ -178,6 +184,8 @@ class Operations(TorchFunctionMode):
         elif not torch.is_grad_enabled() and isinstance(result, torch.Tensor) and result.is_floating_point():
             self._left(args[0] if args else None, result)
         self._tokens(name, args, kwargs, result)
+        if name in CELLS and torch.is_grad_enabled():
+            self.state_cuts.look(name, args, result)
         if name in ATTENTION_OPERATIONS:
             self.masks.look(name, args, kwargs)
         if name in _METRICS and not torch.is_grad_enabled():
@@ -187,6 +195,7 @@ class Operations(TorchFunctionMode):
         if name in COMPARISONS and not self.modules:
             self.comparisons.compared(name, args, self.watch.lines.here())
         self.loose.look(name, args, result)
+        self.draws.look(args, result)
         self._graph(name, args, kwargs, result)
 
     def _attribute(self, name: str, tensor: torch.Tensor, result: Any) -> None:
@@ -260,6 +269,7 @@ class Operations(TorchFunctionMode):
     # -- cuts ---------------------------------------------------------------------------------------------------
 
     def _cut(self, operation: str, given: Any, result: Any) -> None:
+        self.state_cuts.cut(given, result, self.watch.lines.here())
         tensors = [given] if isinstance(given, torch.Tensor) else []
         if isinstance(given, (list, tuple)):
             tensors = [t for t in given[:8] if isinstance(t, torch.Tensor)]
@@ -287,25 +297,28 @@ class Operations(TorchFunctionMode):
         if _node_of(given) is not None:
             line = self.watch.lines.here()
             sampled = line is not None and ".sample(" in line.code
-            self.note_cut("sample" if sampled else "no_grad", leaves_of(given, _WALK_LIMIT), result=result)
+            behind = self.note_cut("sample" if sampled else "no_grad", leaves_of(given, _WALK_LIMIT), result=result)
+            if sampled:
+                self.draws.sampled(result, line, behind)
 
     def note_cut(
         self, operation: str, leaves: Sequence[torch.Tensor], module: str = "", result: torch.Tensor | None = None
-    ) -> None:
-        """A tensor left the graph at the user's line; `leaves` lie behind it."""
+    ) -> set[int]:
+        """A tensor left the graph at the user's line; `leaves` lie behind it. Returns their parameters."""
         line = self.watch.lines.here()
         key = (operation, line)
         known = self._cuts.get(key)
         if known is not None and known.count >= _WALKED_PER_LINE and known.parameters:
             self._cuts[key] = dataclasses.replace(known, count=known.count + 1)
             self.loose.left(operation, line, known.parameters, result)
-            return
+            return set(known.parameters)
         behind = {i for leaf in leaves if (i := self.discovery.parameter_index(leaf)) is not None}
         before = known or GraphCut(operation, line, self.watch.step, [], module, 0)
         self._cuts[key] = dataclasses.replace(
             before, parameters=sorted(behind.union(before.parameters)), count=before.count + 1
         )
         self.loose.left(operation, line, behind.union(before.parameters), result)
+        return behind.union(before.parameters)
 
     # -- broadcasts ---------------------------------------------------------------------------------------------
 
@@ -338,6 +351,8 @@ class Operations(TorchFunctionMode):
         self.reshapes.save()
         self.loose.save()
         self.masks.save()
+        self.state_cuts.save()
+        self.draws.save()
         for i, read in enumerate(self.padded_reads.records()):
             self.watch.writer.put(read, i)
         for i, cut in enumerate(self._cuts.values()):
