@@ -1,11 +1,12 @@
-"""C23 rnn-state-misuse: the last output of padded sequences."""
+"""C23 rnn-state-misuse: the last output of padded sequences, states without history."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
+from flightcheck.recording.experiments import Experiment
 from flightcheck.recording.records import Location
-from flightcheck.recording.sequences import PaddedRead
+from flightcheck.recording.sequences import CutState, PaddedRead
 from flightcheck.testing import run_of, verdict_of
 
 READ = PaddedRead("packed", 0, Location("train.py", 12), 32, 31, 29, 15.5)
@@ -35,3 +36,13 @@ def test_a_layer_that_went_through_the_padding_is_told_as_information() -> None:
 
 def test_without_such_a_line_it_is_skipped() -> None:
     assert verdict_of("C23", run_of()).status == "skipped"
+
+
+def test_a_state_that_is_cut_off_at_each_step_is_loud_once_a_trial_confirms() -> None:
+    state = CutState("gru_cell", Location("train.py", 30), 0, rounds=8, calls=80, cut=72)
+    (finding,) = verdict_of("C23", run_of(state)).findings
+    assert finding.severity == "info"
+    proof = Experiment("C23", finding.patch, "fix", "confirmed", metric="error", before=1.0, after=0.2)
+    (finding,) = verdict_of("C23", run_of(state, proof)).findings
+    assert finding.severity is None
+    assert verdict_of("C23", run_of(replace(state, cut=20))).status == "pass"

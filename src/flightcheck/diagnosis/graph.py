@@ -171,6 +171,7 @@ CAUSES: Final[tuple[Cause, ...]] = (
     _row("C05", "C02", "bwd", _gradient_is_zero),
     _row("C05", "C13", "fwd"),
     _row("C05", "C11 S01 S02" + _FLAT),
+    _row("C36", "C02 C12 L13 L15 S01 S02 C13 P02" + _FLAT),
     _row("C15", "C07 S01 S02 C13 P01 P02" + _FLAT),
     _row("C06", "C07 C12", "bwd"),
     _row("C06", "C13 P33"),

@@ -11,6 +11,7 @@ from typing import Final
 import numpy as np
 
 from flightcheck.checks.connections.c20_attention_mask_wrong import inversion, suspicious_masks
+from flightcheck.checks.connections.c23_rnn_state_misuse import forgetful_cells, history_kept
 from flightcheck.checks.connections.c25_train_eval_gap import depends_on_mode
 from flightcheck.checks.loss.l13_loss_terms_unbalanced import has_several_terms
 from flightcheck.checks.parameters.p14_adam_epsilon_dominates import dominated
@@ -34,11 +35,11 @@ _MODE_STEPS: Final = 120
 def questions(lab: Lab, run: Run, asked: set[str]) -> Iterator[Experiment]:
     """What no single run can show: who sees whom, is it repeatable, are inputs used, is the learning rate far off?"""
     _repeated(lab, run, _measure(lab, run, ("leaks", "gradients"), _LEAK_STEPS))
-    for suspect in suspicious_masks(run):
-        if "C20" not in asked and suspect.location is not None:
-            inverted = lab.try_patch("C20", [Patch.parse(inversion(suspect))], steps=_SHORT_STEPS, refute=False)
-            yield replace(inverted, diff=f"- {suspect.location.code}\n+ # the same with the mask inverted (~mask)")
-            if inverted.status == "confirmed":
+    for code, patch, diff in _suspicions(run):
+        if code not in asked:
+            mended = lab.try_patch(code, [Patch.parse(patch)], steps=_SHORT_STEPS, refute=False)
+            yield replace(mended, diff=diff)
+            if mended.status == "confirmed":
                 return
     permuted = Experiment("S02", "inputs:permute", reason="the targets are no labels of the inputs")
     if _supervised(run):
@@ -57,6 +58,16 @@ def questions(lab: Lab, run: Run, asked: set[str]) -> Iterator[Experiment]:
         _measure(lab, run, tuple(probes), _MODE_STEPS)
     if makes_little_difference(permuted):
         yield from _without_inputs(lab, run)
+
+
+def _suspicions(run: Run) -> Iterator[tuple[str, str, str]]:
+    """Lines that may be meant so: the code that would be loud, the patch that would prove it, and its diff."""
+    for mask in suspicious_masks(run):
+        if mask.location is not None:
+            yield "C20", inversion(mask), f"- {mask.location.code}\n+ # the same with the mask inverted (~mask)"
+    for state in forgetful_cells(run):
+        if state.location is not None:
+            yield "C23", history_kept(state), f"- {state.location.code}\n+ # the same without cutting the state off"
 
 
 def _supervised(run: Run) -> bool:

@@ -144,6 +144,20 @@ class LooseTerm:
 
 
 @dataclass(frozen=True)
+class RandomDraw:
+    """Random numbers in the graph of a loss whose distribution a model made, drawn so that it gets no gradient."""
+
+    operation: str
+    """``torch.normal``, ``torch.bernoulli``, …, or ``sample`` of a distribution."""
+    location: Location | None
+    step: int
+    parameters: list[int] = field(default_factory=list)
+    """Those that lie behind the distribution."""
+    rounds: int = 0
+    """Backward passes that it entered while the learning pass looked."""
+
+
+@dataclass(frozen=True)
 class LossAxes:
     """How the class axis of a loss function relates to the axis over which the last layer laid out its outputs."""
 
@@ -211,5 +225,8 @@ class TargetShift:
 
 
 RECORDS.update(
-    {cls.__name__: cls for cls in (LossSite, LossCall, LossTerm, LooseTerm, LossAxes, PaddedTarget, TargetShift)}
+    {
+        cls.__name__: cls
+        for cls in (LossSite, LossCall, LossTerm, LooseTerm, RandomDraw, LossAxes, PaddedTarget, TargetShift)
+    }
 )

@@ -28,6 +28,7 @@ from flightcheck.recording.loss_records import (
     LossSite,
     LossTerm,
     PaddedTarget,
+    RandomDraw,
     TargetShift,
 )
 from flightcheck.recording.printed import PrintedNumber
@@ -52,7 +53,7 @@ from flightcheck.recording.records import (
     from_data,
 )
 from flightcheck.recording.samplers import SamplerInfo
-from flightcheck.recording.sequences import PaddedRead
+from flightcheck.recording.sequences import CutState, PaddedRead
 from flightcheck.recording.signals import Signal
 from flightcheck.recording.states import (
     BatchStatistics,
@@ -222,6 +223,10 @@ class Run:
         return self._all(LooseTerm)
 
     @property
+    def random_draws(self) -> list[RandomDraw]:
+        return self._all(RandomDraw)
+
+    @property
     def loss_axes(self) -> list[LossAxes]:
         return self._all(LossAxes)
 
@@ -236,6 +241,10 @@ class Run:
     @property
     def linear_stacks(self) -> list[LinearStack]:
         return self._all(LinearStack)
+
+    @property
+    def cut_states(self) -> list[CutState]:
+        return self._all(CutState)
 
     @property
     def target_shifts(self) -> list[TargetShift]:

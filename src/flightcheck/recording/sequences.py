@@ -1,4 +1,4 @@
-"""Records of padded sequences in recurrent layers."""
+"""Records of sequences in recurrent layers: where they end, and where their history does."""
 
 from __future__ import annotations
 
@@ -26,4 +26,20 @@ class PaddedRead:
     count: int = 1
 
 
-RECORDS["PaddedRead"] = PaddedRead
+@dataclass(frozen=True)
+class CutState:
+    """A line that cuts the state of a recurrent cell off the graph, between two steps of one sequence."""
+
+    cell: str
+    """gru_cell, lstm_cell, rnn_tanh_cell or rnn_relu_cell."""
+    location: Location | None
+    step: int
+    rounds: int = 0
+    """Rounds of training in which it did so more than once."""
+    calls: int = 0
+    """Calls of such cells in those rounds."""
+    cut: int = 0
+    """Those of them that were given a state without its history."""
+
+
+RECORDS.update({cls.__name__: cls for cls in (PaddedRead, CutState)})

@@ -68,9 +68,6 @@ def mode_of(modules: list[nn.Module]) -> str:
     return "" if not flags else "mixed" if len(flags) > 1 else "train" if flags.pop() else "eval"
 
 
-_MODES: Final = ("dropout", "batchnorm")
-
-
 def _modes_of(root: Root) -> dict[str, str]:
     return {"dropout": mode_of(root.dropouts), "batchnorm": mode_of(root.batchnorms)}
 
@@ -311,7 +308,11 @@ class Forward:
     def _evaluated(self, root: Root, data: dict[str, Any], location: Location | None, module: nn.Module) -> None:
         phase = self.phases.get(root.info.index)
         if phase is None:
-            modes = {k: v for k, v in (data if "dropout" in data else _modes_of(root)).items() if k in _MODES and v}
+            modes = {
+                k: v
+                for k, v in (data if "dropout" in data else _modes_of(root)).items()
+                if k in ("dropout", "batchnorm") and v
+            }
             phase = Phase(root, location, modes, module.training, bool(data["grad"]))
             phase.first_metrics = self.operations.metrics
             self.phases[root.info.index] = phase

@@ -21,6 +21,7 @@ from torch.utils._device import DeviceContext
 from flightcheck.adapters.torch.agents import Agents
 from flightcheck.adapters.torch.attention_masks import OPERATIONS as ATTENTION_OPERATIONS
 from flightcheck.adapters.torch.attention_masks import AttentionMasks
+from flightcheck.adapters.torch.broadcasts import ELEMENTWISE, Broadcasts
 from flightcheck.adapters.torch.data_digests import Tables
 from flightcheck.adapters.torch.discovery import Discovery
 from flightcheck.adapters.torch.graph import behind_views, leaves_of
@@ -29,21 +30,19 @@ from flightcheck.adapters.torch.handmade_losses import HandmadeLosses
 from flightcheck.adapters.torch.loose_terms import LooseTerms
 from flightcheck.adapters.torch.metrics import COMPARISONS, Metrics
 from flightcheck.adapters.torch.padded_outputs import PaddedOutputs, PaddedReads
+from flightcheck.adapters.torch.random_draws import RandomDraws
 from flightcheck.adapters.torch.reshapes import LOOKED_AT as LAYOUT_OPERATIONS
 from flightcheck.adapters.torch.reshapes import Reshapes
 from flightcheck.adapters.torch.shifts import CutIds, Embedded
+from flightcheck.adapters.torch.state_cuts import CELLS, StateCuts
 from flightcheck.adapters.torch.terms import LossTerms
 from flightcheck.adapters.torch.watch import Watch
-from flightcheck.recording.records import Broadcast, GraphCut, Location
+from flightcheck.recording.records import GraphCut, Location
 
 _CUTS: Final = {
     "detach": "detach", "detach_": "detach", "numpy": "numpy", "item": "item", "tolist": "item", "tensor": "tensor",
     "as_tensor": "tensor", "argmax": "integer", "long": "integer", "int": "integer", "__float__": "item",
     "__array__": "numpy",
-}  # fmt: skip
-_ELEMENTWISE: Final = {
-    "sub", "rsub", "__sub__", "__rsub__", "mul", "__mul__", "__rmul__", "multiply", "subtract", "add", "__add__",
-    "div", "__truediv__", "true_divide", "sub_", "mul_", "square", "pow", "dist", "where",
 }  # fmt: skip
 _ACTIVATIONS: Final = {
     "relu": "ReLU", "relu_": "ReLU", "sigmoid": "Sigmoid", "sigmoid_": "Sigmoid", "tanh": "Tanh", "tanh_": "Tanh",
@@ -97,6 +96,8 @@ class Operations(TorchFunctionMode):
         self.cut_ids = CutIds()
         self.padded = PaddedOutputs()
         self.padded_reads = PaddedReads(self.padded)
+        self.state_cuts = StateCuts(watch)
+        self.draws = RandomDraws(watch)
         self.padding_values: set[int] = set()
         """Whole numbers that ``pad_sequence`` filled rows up with."""
         self.active = False
@@ -106,7 +107,7 @@ class Operations(TorchFunctionMode):
         self.everything = True
         """It looks at all operations, not at losses written by hand alone."""
         self._cuts: dict[tuple[str, Location | None], GraphCut] = {}
-        self._broadcasts: dict[tuple[str, Location | None], Broadcast] = {}
+        self.broadcasts = Broadcasts(watch, self.modules)
         self._data: weakref.ref[torch.Tensor] | None = None
         """What ``tensor.data`` gave last: what is written into it, the tensor does not learn of."""
         self._served: dict[int, set[int]] = {}
@@ -160,6 +161,8 @@ class Operations(TorchFunctionMode):
         self.by_hand.end_round()
         self.reshapes.end_round()
         self.tables.end_round()
+        self.state_cuts.end_round()
+        self.draws.end_round()
 
     # -- looking ------------------------------------------------------------------------------------------------
 
@@ -202,6 +205,8 @@ class Operations(TorchFunctionMode):
         elif not torch.is_grad_enabled() and isinstance(result, torch.Tensor) and result.is_floating_point():
             self._left(args[0] if args else None, result)
         self._tokens(name, args, kwargs, result)
+        if name in CELLS and torch.is_grad_enabled():
+            self.state_cuts.look(name, args, result)
         if name in ATTENTION_OPERATIONS:
             self.masks.look(name, args, kwargs)
         if name in _METRICS and not torch.is_grad_enabled():
@@ -212,6 +217,7 @@ class Operations(TorchFunctionMode):
             self.comparisons.compared(name, args, self.watch.lines.here())
         self.loose.look(name, args, result)
         self.agents.look(name, args, result)
+        self.draws.look(args, result)
         self._graph(name, args, kwargs, result)
 
     def _attribute(self, name: str, tensor: torch.Tensor, result: Any) -> None:
@@ -256,8 +262,8 @@ class Operations(TorchFunctionMode):
         self.terms.note(name, args, kwargs, result, node)
         if name in _ACTIVATIONS and args and isinstance(args[0], torch.Tensor):
             self._activation(name, args[0], node)
-        elif name in _ELEMENTWISE and len(args) > 1:
-            self._elementwise(name, args[0], args[1], result, line)
+        elif name in ELEMENTWISE and len(args) > 1:
+            self.broadcasts.look(name, args[0], args[1], result, line)
 
     def _note_write(self, target: torch.Tensor) -> None:
         line = self.watch.lines.here()
@@ -285,6 +291,7 @@ class Operations(TorchFunctionMode):
     # -- cuts ---------------------------------------------------------------------------------------------------
 
     def _cut(self, operation: str, given: Any, result: Any) -> None:
+        self.state_cuts.cut(given, result, self.watch.lines.here())
         tensors = [given] if isinstance(given, torch.Tensor) else []
         if isinstance(given, (list, tuple)):
             tensors = [t for t in given[:8] if isinstance(t, torch.Tensor)]
@@ -312,50 +319,28 @@ class Operations(TorchFunctionMode):
         if _node_of(given) is not None:
             line = self.watch.lines.here()
             sampled = line is not None and ".sample(" in line.code
-            self.note_cut("sample" if sampled else "no_grad", leaves_of(given, _WALK_LIMIT), result=result)
+            behind = self.note_cut("sample" if sampled else "no_grad", leaves_of(given, _WALK_LIMIT), result=result)
+            if sampled:
+                self.draws.sampled(result, line, behind)
 
     def note_cut(
         self, operation: str, leaves: Sequence[torch.Tensor], module: str = "", result: torch.Tensor | None = None
-    ) -> None:
-        """A tensor left the graph at the user's line; `leaves` lie behind it."""
+    ) -> set[int]:
+        """A tensor left the graph at the user's line; `leaves` lie behind it. Returns their parameters."""
         line = self.watch.lines.here()
         key = (operation, line)
         known = self._cuts.get(key)
         if known is not None and known.count >= _WALKED_PER_LINE and known.parameters:
             self._cuts[key] = dataclasses.replace(known, count=known.count + 1)
             self.loose.left(operation, line, known.parameters, result)
-            return
+            return set(known.parameters)
         behind = {i for leaf in leaves if (i := self.discovery.parameter_index(leaf)) is not None}
         before = known or GraphCut(operation, line, self.watch.step, [], module, 0)
         self._cuts[key] = dataclasses.replace(
             before, parameters=sorted(behind.union(before.parameters)), count=before.count + 1
         )
         self.loose.left(operation, line, behind.union(before.parameters), result)
-
-    # -- broadcasts ---------------------------------------------------------------------------------------------
-
-    def _elementwise(self, name: str, left: Any, right: Any, result: torch.Tensor, line: Location | None) -> None:
-        if not (isinstance(left, torch.Tensor) and isinstance(right, torch.Tensor)) or left.shape == right.shape:
-            return
-        if result.numel() <= max(left.numel(), right.numel()):
-            return
-        key = (name, line)
-        known = self._broadcasts.get(key)
-        if known is not None:
-            self._broadcasts[key] = dataclasses.replace(known, count=known.count + 1)
-            return
-        inside = any(any(True for _ in m.parameters()) for m in self.modules)
-        self._broadcasts[key] = Broadcast(
-            operation=name,
-            location=line,
-            step=self.watch.step,
-            left_shape=list(left.shape),
-            right_shape=list(right.shape),
-            result_shape=list(result.shape),
-            left_from_model=left.requires_grad,
-            right_from_model=right.requires_grad,
-            in_module=inside,
-        )
+        return behind.union(before.parameters)
 
     def save(self) -> None:
         """Write what was learnt."""
@@ -363,12 +348,13 @@ class Operations(TorchFunctionMode):
         self.reshapes.save()
         self.loose.save()
         self.masks.save()
+        self.broadcasts.save()
+        self.state_cuts.save()
+        self.draws.save()
         for i, read in enumerate(self.padded_reads.records()):
             self.watch.writer.put(read, i)
         for i, cut in enumerate(self._cuts.values()):
             self.watch.writer.put(cut, i)
-        for i, broadcast in enumerate(self._broadcasts.values()):
-            self.watch.writer.put(broadcast, i)
 
 
 def _freezes(func: Any, name: str, args: Any, kwargs: Any) -> bool:

@@ -1,12 +1,15 @@
-"""C23: the last output of a sequence is read where the sequence is over."""
+"""C23: the last output of a sequence is read where it is over, or its state loses its history at each step."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import PurePath
 
 from flightcheck.checks.base import Check, Finding, NotApplicable, Param, check
 from flightcheck.recording.run import Run
-from flightcheck.recording.sequences import PaddedRead
+from flightcheck.recording.sequences import CutState, PaddedRead
+
+_CELLS = {"gru_cell": "GRUCell", "lstm_cell": "LSTMCell", "rnn_tanh_cell": "RNNCell", "rnn_relu_cell": "RNNCell"}
 
 
 @check(
@@ -18,17 +21,21 @@ from flightcheck.recording.sequences import PaddedRead
     fix="Read each output at its sequence's end: out[torch.arange(len(out)), lengths - 1], or the last hidden state.",
 )
 class RnnStateMisuse(Check):
-    """The last output of a padded sequence is read at the padding.
+    """The last output of a padded sequence is read at the padding, or the state is cut off the graph at each step.
 
     ## What it checks
     Every index into the result of ``pad_packed_sequence``: the last position of time (``out[:, -1]``, or ``out[-1]``
     where time comes first) while some sequences of the batch are shorter. What stands there is the padding value, not
     an output. As information: the last output, or the last hidden state, of a layer that was given sequences without
     packing, where an embedding with ``padding_idx`` says that at least half of them end with padding.
+    And cells (``nn.GRUCell``, ``nn.LSTMCell``, ``nn.RNNCell``) that are given their own last state without its history
+    (``detach``, ``.data``) in most steps of a sequence: information, and an error where a trial that keeps the history
+    learns better.
     ## Why it matters
     For all but the longest sequences of a batch the layers behind are given zeros. The loss falls all the same, since
     the longest ones and the class shares can be learned. A layer that goes on through padding has to remember what it
-    saw for as many steps.
+    saw for as many steps. A cell whose state has no history learns from its last step alone: nothing that it should
+    remember for longer.
     ## How to fix
     ``out[torch.arange(len(out)), lengths - 1]``; or ``h_n[-1]``, which packing takes at the right place; or packing in
     the first place (``pack_padded_sequence``).
@@ -41,8 +48,10 @@ class RnnStateMisuse(Check):
     share = Param(0.5, "of the sequences: where few are filled up, little is lost")
 
     def __call__(self, run: Run) -> Iterator[Finding]:
-        if not run.padded_reads:
-            raise NotApplicable("no line reads the last output of a recurrent layer over padded sequences")
+        if not run.padded_reads and not run.cut_states:
+            raise NotApplicable("no padded sequences are read at their last output, and no state was cut off")
+        for state in forgetful_cells(run):
+            yield self._cut(run, state)
         for read in run.padded_reads:
             if read.kind == "packed" and read.short:
                 yield self._packed(read)
@@ -73,3 +82,29 @@ class RnnStateMisuse(Check):
             severity="info",
             fix="Pack the sequences: pack_padded_sequence(x, lengths.cpu(), batch_first=True, enforce_sorted=False).",
         )
+
+    @staticmethod
+    def _cut(run: Run, state: CutState) -> Finding:
+        patch = history_kept(state)
+        proof = any(e.status == "confirmed" for e in run.experiments if (e.question, e.patch) == ("C23", patch))
+        return Finding(
+            f"In {state.cut} of {state.calls} calls the {_CELLS.get(state.cell, state.cell)} is given its own last "
+            "state without its history: no gradient goes back further than one step of the sequence.",
+            location=state.location,
+            evidence={"calls": state.calls, "cut": state.cut},
+            onset_step=state.step,
+            severity=None if proof else "info",
+            fix="Cut the history once per batch, before the first step, not at each step.",
+            patch=patch,
+        )
+
+
+def forgetful_cells(run: Run) -> list[CutState]:
+    """Lines that cut the state off in at least 8 of 10 steps of a sequence; truncated backpropagation: in fewer."""
+    return [s for s in run.cut_states if s.cut >= 0.8 * (s.calls - s.rounds)]  # a first step has no state to cut
+
+
+def history_kept(state: CutState) -> str:
+    """The patch under which the state keeps its history; empty where no line is known."""
+    at = state.location
+    return f"keep-graph:{PurePath(at.file).name}:{at.line}" if at else ""

@@ -84,6 +84,11 @@ class _Cut:
             return self._remembered(array, first)
         if (data or name in ("detach", "detach_")) and self._here():
             return self._instead(first)
+        if name == "normal" and self.line and self._here():  # mean and width as arguments
+            width = torch.as_tensor(given[0][1] if len(given[0]) > 1 else given[1].get("std", 1.0))
+            drawn = function(first.detach(), width.detach().expand_as(first))
+            noise = ((drawn - first.detach()) / width.detach()).nan_to_num(0.0, 0.0, 0.0)
+            return self._instead(first + noise * width)
         if name == "item" and self.line and first.numel() == 1 and self._here():
             return self._instead(first.reshape(()))
         return function(*given[0], **given[1])
