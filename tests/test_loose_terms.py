@@ -65,6 +65,9 @@ class Summing(Loop):
             return main
         if self.how == "data":
             return main + x.square().mean()
+        if self.how == "weights":
+            penalty = sum(p.data.abs().sum() for p in self.model.parameters())  # at weights
+            return main + 0.01 * penalty
         if self.how == "connected":
             return main + dist.entropy().mean()
         if self.how == "weight":
@@ -98,6 +101,14 @@ def test_loose_terms_are_found(tmp_path: Path, how: str) -> None:
     if how == "stored":
         assert term.sum_location is not None
         assert term.sum_location.line == LINES["sum of stored"]
+
+
+def test_a_penalty_on_weights_without_a_graph(tmp_path: Path) -> None:
+    (term,) = found(tmp_path, "weights")
+    assert term.operation == "data"
+    assert term.cut_location is not None
+    assert term.cut_location.line == LINES["weights"]
+    assert len(term.parameters) == 4
 
 
 @pytest.mark.parametrize("how", ["data", "connected", "weight", "baseline", "alternating", "printed"])

@@ -11,6 +11,7 @@ from torch import nn
 from torch.distributions import Normal
 
 import flightcheck
+from flightcheck.recording.loss_records import RandomDraw
 from flightcheck.recording.run import Run
 
 Loss = Callable[[torch.Tensor, torch.Tensor, nn.Module, torch.Tensor], torch.Tensor]
@@ -55,7 +56,7 @@ CONNECTED: dict[str, Loss] = {
 @pytest.mark.parametrize("operation", LOOSE)
 def test_draws_without_a_gradient_are_seen(operation: str, tmp_path: Path) -> None:
     run = run_of_training(LOOSE[operation], tmp_path)
-    (draw,) = run.random_draws
+    (draw,) = run.recorded(RandomDraw)
     assert draw.operation == operation
     assert draw.location is not None
     assert len(draw.parameters) == 2
@@ -64,4 +65,4 @@ def test_draws_without_a_gradient_are_seen(operation: str, tmp_path: Path) -> No
 
 @pytest.mark.parametrize("name", CONNECTED)
 def test_draws_that_need_none_are_not(name: str, tmp_path: Path) -> None:
-    assert run_of_training(CONNECTED[name], tmp_path).random_draws == []
+    assert run_of_training(CONNECTED[name], tmp_path).recorded(RandomDraw) == []

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
 from flightcheck.adapters.torch.statistics import duplicate_rows
+from flightcheck.recording.records import OptimizerInfo, ParameterInfo
 from flightcheck.testing import run_of, verdict_of
 from tests.checks._network import line, network, with_parameters
 
@@ -64,3 +67,18 @@ def test_single_columns_of_few_bits_are_equal_by_chance(dtype: torch.dtype) -> N
     assert duplicate_rows(drawn) == 0.0
     assert duplicate_rows(torch.full((256, 8), 0.5, dtype=dtype)) == 1.0
     assert duplicate_rows(torch.full((256, 1), 0.5)) == 1.0  # in 32 bits it is no chance
+
+
+def test_two_tables_of_zeros_that_are_multiplied_fail() -> None:
+    tables = [
+        ParameterInfo(
+            i, f"{name}.weight", -1, [50, 8], "embedding", optimizers=[0], zero=True, constant=True, gradients_seen=9,
+            gradient_checks=9, gradients_nonzero=nonzero, location=line(7 + i),
+        )
+        for i, (name, nonzero) in enumerate([("users", 0), ("items", 0)])
+    ]  # fmt: skip
+    adam = OptimizerInfo(0, "Adam", steps=9)
+    (finding,) = verdict_of("C10", run_of(adam, *tables)).findings
+    assert finding.location == line(7)
+    learning = [replace(t, gradients_nonzero=9) for t in tables]
+    assert verdict_of("C10", run_of(adam, *learning)).status == "pass"  # a bias that starts at zero

@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from flightcheck.checks.base import Verdict
-from flightcheck.recording.linear_stacks import LinearStack
-from flightcheck.recording.loss_records import LossCall, LossSite
+from flightcheck.recording.loss_records import LinearStack, LossCall, LossSite
 from flightcheck.recording.records import Location, ModuleInfo, OptimizerInfo, ParameterInfo
 from flightcheck.testing import run_of, verdict_of
 

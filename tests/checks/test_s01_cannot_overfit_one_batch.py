@@ -8,6 +8,7 @@ import pytest
 
 from flightcheck.checks.base import Verdict
 from flightcheck.recording.experiments import Experiment
+from flightcheck.recording.loss_records import LinearStack
 from flightcheck.recording.records import Location, OptimizerInfo, ParameterInfo, Plan
 from flightcheck.recording.signals import LOSS
 from flightcheck.testing import run_of, verdict_of
@@ -73,3 +74,9 @@ def test_a_loss_with_further_terms_is_not_judged(rest: float, status: str) -> No
 def test_trainings_in_parts_are_not_judged(record: OptimizerInfo | ParameterInfo, status: str) -> None:
     run = run_of(Plan(loss_location=LINE), record, fit(0.6), fit(0.3, "Adam(0.003)"))
     assert verdict_of("S01", run).status == status
+
+
+def test_one_linear_layer_may_be_too_little() -> None:
+    fits = fit(0.6), fit(0.3, "Adam(0.003)")
+    assert verdict_of("S01", run_of(*fits, LinearStack(0, [0], [1], [60], [4], LINE))).status == "skipped"
+    assert verdict_of("S01", run_of(*fits, LinearStack(0, [0, 1], [1, 2], [60, 8], [8, 4], LINE))).status == "fail"

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import nn
 
-from flightcheck.adapters.torch.forward import first_tensor
+from flightcheck.adapters.torch.batches import first_tensor
 from flightcheck.adapters.torch.probes.batch_place import place_in_batch
 from flightcheck.recording.records import Location
 

@@ -187,6 +187,23 @@ class LossAxes:
 
 
 @dataclass(frozen=True)
+class LinearStack:
+    """A prediction that is an affine function of the data: no activation between these layers, the first first."""
+
+    site: int
+    """The loss that was given the prediction."""
+    parameters: list[int] = field(default_factory=list)
+    """Per layer: the index of its matrix, -1 if it is unknown."""
+    modules: list[int] = field(default_factory=list)
+    """Per layer: the index of the module that it is called in, -1 if there is none."""
+    inputs: list[int] = field(default_factory=list)
+    """Features or channels that go into each layer."""
+    outputs: list[int] = field(default_factory=list)
+    location: Location | None = None
+    """The line that calls the first layer."""
+
+
+@dataclass(frozen=True)
 class PaddedTarget:
     """What the target of a loss holds at the positions at which the model's input is filled up."""
 
@@ -224,9 +241,7 @@ class TargetShift:
     """The line that cut the target out of a longer sequence, if it was seen."""
 
 
-RECORDS.update(
-    {
-        cls.__name__: cls
-        for cls in (LossSite, LossCall, LossTerm, LooseTerm, RandomDraw, LossAxes, PaddedTarget, TargetShift)
-    }
-)
+_KINDS = (
+    LossSite, LossCall, LossTerm, LooseTerm, RandomDraw, LossAxes, LinearStack, PaddedTarget, TargetShift,
+)  # fmt: skip
+RECORDS.update({cls.__name__: cls for cls in _KINDS})

@@ -20,7 +20,6 @@ from flightcheck.recording.experiments import Experiment, Probe, TrialInfo
 from flightcheck.recording.inputs import Confusion, DatasetInfo, FeatureTable
 from flightcheck.recording.kept_states import KeptState
 from flightcheck.recording.layouts import Reshape
-from flightcheck.recording.linear_stacks import LinearStack
 from flightcheck.recording.loss_records import (
     LooseTerm,
     LossAxes,
@@ -28,7 +27,6 @@ from flightcheck.recording.loss_records import (
     LossSite,
     LossTerm,
     PaddedTarget,
-    RandomDraw,
     TargetShift,
 )
 from flightcheck.recording.printed import PrintedNumber
@@ -53,7 +51,7 @@ from flightcheck.recording.records import (
     from_data,
 )
 from flightcheck.recording.samplers import SamplerInfo
-from flightcheck.recording.sequences import CutState, PaddedRead
+from flightcheck.recording.sequences import PaddedRead
 from flightcheck.recording.signals import Signal
 from flightcheck.recording.states import (
     BatchStatistics,
@@ -223,10 +221,6 @@ class Run:
         return self._all(LooseTerm)
 
     @property
-    def random_draws(self) -> list[RandomDraw]:
-        return self._all(RandomDraw)
-
-    @property
     def loss_axes(self) -> list[LossAxes]:
         return self._all(LossAxes)
 
@@ -237,14 +231,6 @@ class Run:
     @property
     def padded_reads(self) -> list[PaddedRead]:
         return self._all(PaddedRead)
-
-    @property
-    def linear_stacks(self) -> list[LinearStack]:
-        return self._all(LinearStack)
-
-    @property
-    def cut_states(self) -> list[CutState]:
-        return self._all(CutState)
 
     @property
     def target_shifts(self) -> list[TargetShift]:

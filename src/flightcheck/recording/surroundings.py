@@ -123,4 +123,18 @@ class SourceFile:
     """It was written after the run began: it may not be what ran."""
 
 
-RECORDS.update({c.__name__: c for c in (Resources, Comparison, Environment, Setting, Numerics, Packages, SourceFile)})
+@dataclass(frozen=True)
+class UncalledMethod:
+    """A statement of the user's code that names a method and does not call it: ``model.eval``."""
+
+    name: str
+    """eval, train, zero_grad, step or backward."""
+    location: Location | None
+
+
+RECORDS.update(
+    {
+        c.__name__: c
+        for c in (Resources, Comparison, Environment, Setting, Numerics, Packages, SourceFile, UncalledMethod)
+    }
+)

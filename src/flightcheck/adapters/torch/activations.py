@@ -12,9 +12,10 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
+from flightcheck.adapters.torch.batches import first_tensor
 from flightcheck.adapters.torch.batchnorms import BatchNorms
 from flightcheck.adapters.torch.discovery import Discovery
-from flightcheck.adapters.torch.forward import Forward, first_tensor
+from flightcheck.adapters.torch.forward import Forward
 from flightcheck.adapters.torch.kinds import ONE_SIDED, SATURATING
 from flightcheck.adapters.torch.native.library import load
 from flightcheck.adapters.torch.native.outputs import Outputs

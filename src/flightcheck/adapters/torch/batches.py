@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 from collections.abc import Iterator
 from typing import Any, Final
@@ -121,3 +122,24 @@ def batch_key(tensor: torch.Tensor | None) -> Any:
         return id(tensor)
     flat = tensor.detach().reshape(-1)
     return tuple(tensor.shape), flat[:: max(1, flat.numel() // 16)][:16].tolist() if tensor.is_cpu else id(tensor)
+
+
+def first_tensor(value: Any, depth: int = 0) -> torch.Tensor | None:
+    """The first tensor in an output: itself, or inside tuples, lists, dicts and dataclasses."""
+    if isinstance(value, torch.Tensor):
+        return value
+    if depth > 3:
+        return None
+    if isinstance(value, dict):
+        items: Any = value.values()
+    elif isinstance(value, (list, tuple)):
+        items = value
+    elif dataclasses.is_dataclass(value) and not isinstance(value, type):
+        items = [getattr(value, f.name, None) for f in dataclasses.fields(value)]
+    else:
+        return None
+    for item in items:
+        found = first_tensor(item, depth + 1)
+        if found is not None:
+            return found
+    return None

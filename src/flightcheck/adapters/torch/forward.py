@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import weakref
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -12,7 +11,7 @@ import torch
 from torch import nn
 
 from flightcheck.adapters.torch.answers import Answers
-from flightcheck.adapters.torch.batches import batch_facts, batch_key, tensors_in
+from flightcheck.adapters.torch.batches import batch_facts, batch_key, first_tensor, tensors_in
 from flightcheck.adapters.torch.discovery import Discovery, Root
 from flightcheck.adapters.torch.features import Features
 from flightcheck.adapters.torch.losses import Losses
@@ -167,6 +166,8 @@ class Forward:
                 self.operations.resume()
         if self.look_at is not None:
             self.look_at(module, result)
+        if not torch.is_grad_enabled():
+            self.operations.evaluated(first_tensor(result))
         if before is not None:
             self._after(before, module, result)
             if resume and self.watch.learning and not torch.is_grad_enabled():
@@ -380,24 +381,3 @@ class Forward:
         self.phases.clear()
         self.losses.eval_calls = 0
         self.losses.eval_losses.forget()
-
-
-def first_tensor(value: Any, depth: int = 0) -> torch.Tensor | None:
-    """The first tensor in an output: itself, or inside tuples, lists, dicts and dataclasses."""
-    if isinstance(value, torch.Tensor):
-        return value
-    if depth > 3:
-        return None
-    if isinstance(value, dict):
-        items: Any = value.values()
-    elif isinstance(value, (list, tuple)):
-        items = value
-    elif dataclasses.is_dataclass(value) and not isinstance(value, type):
-        items = [getattr(value, f.name, None) for f in dataclasses.fields(value)]
-    else:
-        return None
-    for item in items:
-        found = first_tensor(item, depth + 1)
-        if found is not None:
-            return found
-    return None

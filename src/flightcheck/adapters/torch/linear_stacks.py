@@ -10,7 +10,7 @@ import torch
 
 from flightcheck.adapters.torch.graph import VIEWS
 from flightcheck.adapters.torch.watch import is_plain_tensor
-from flightcheck.recording.linear_stacks import LinearStack
+from flightcheck.recording.loss_records import LinearStack
 from flightcheck.recording.records import Location
 
 _OUTPUT_ACTIVATIONS: Final = (

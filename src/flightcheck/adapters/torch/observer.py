@@ -28,7 +28,7 @@ from flightcheck.adapters.torch.nonfinite import NonFiniteOrigin
 from flightcheck.adapters.torch.operations import Operations
 from flightcheck.adapters.torch.optimizers import Held, Optimizers, Schedulers
 from flightcheck.adapters.torch.patches import Patches
-from flightcheck.adapters.torch.planning import Stopping, coverage_of, plan_of
+from flightcheck.adapters.torch.planning import Stopping, coverage_of, plan_of, uncalled_of
 from flightcheck.adapters.torch.protocol import Protocol
 from flightcheck.adapters.torch.randomness import Randomness
 from flightcheck.adapters.torch.replicas import Replicas
@@ -367,6 +367,8 @@ class TorchObserver:
         self.operations.save()
         self.forward.features.save()
         self.watch.writer.put(plan_of(self))
+        for i, named in enumerate(uncalled_of(self)):
+            self.watch.writer.put(named, i)
         self.watch.writer.put(coverage_of(self))
         self.watch.writer.flush(force=True)
 

@@ -48,6 +48,7 @@ _ACTIVATIONS: Final = {
     "relu": "ReLU", "relu_": "ReLU", "sigmoid": "Sigmoid", "sigmoid_": "Sigmoid", "tanh": "Tanh", "tanh_": "Tanh",
     "leaky_relu": "LeakyReLU", "gelu": "GELU", "silu": "SiLU", "elu": "ELU",
 }  # fmt: skip
+_DIFFERENCES: Final = {"sub", "__sub__", "rsub", "__rsub__", "subtract"}
 _METRICS: Final = {"argmax", "topk", "eq", "__eq__", "ne", "max"}
 _IN_PLACE_FILLS: Final = {
     "fill_", "zero_", "copy_", "normal_", "uniform_", "trunc_normal_", "constant_", "zeros_", "ones_", "mul_", "div_",
@@ -106,6 +107,7 @@ class Operations(TorchFunctionMode):
         """It was there since the last round ended: there is something to forget."""
         self.everything = True
         """It looks at all operations, not at losses written by hand alone."""
+        self._output: weakref.ref[torch.Tensor] | None = None
         self._cuts: dict[tuple[str, Location | None], GraphCut] = {}
         self.broadcasts = Broadcasts(watch, self.modules)
         self._data: weakref.ref[torch.Tensor] | None = None
@@ -213,12 +215,26 @@ class Operations(TorchFunctionMode):
             self.metrics += 1
             if name in ("eq", "__eq__") and len(args) > 1:
                 self.compared(args[0], args[1])
+        elif name in _DIFFERENCES and not torch.is_grad_enabled() and self._is_an_error(args):
+            self.metrics += 1
         if name in COMPARISONS and not self.modules:
             self.comparisons.compared(name, args, self.watch.lines.here())
         self.loose.look(name, args, result)
         self.agents.look(name, args, result)
         self.draws.look(args, result)
         self._graph(name, args, kwargs, result)
+
+    def evaluated(self, output: torch.Tensor | None) -> None:
+        """A model returned this without gradients."""
+        self._output = weakref.ref(output) if output is not None else None
+
+    def _is_an_error(self, args: Any) -> bool:
+        """One is the output of an evaluation, or a view of it, and the other is of its size and is not."""
+        output = self._output() if self._output is not None else None
+        if output is None or self.modules or len(args) < 2 or not all(isinstance(a, torch.Tensor) for a in args[:2]):
+            return False
+        of_model = [a is output or a._base is output for a in args[:2]]
+        return any(of_model) and not all(of_model) and args[0].numel() == args[1].numel()
 
     def _attribute(self, name: str, tensor: torch.Tensor, result: Any) -> None:
         """An attribute of a tensor is read."""
@@ -295,11 +311,14 @@ class Operations(TorchFunctionMode):
         tensors = [given] if isinstance(given, torch.Tensor) else []
         if isinstance(given, (list, tuple)):
             tensors = [t for t in given[:8] if isinstance(t, torch.Tensor)]
-        tensors = [t for t in tensors if t.requires_grad and (t.grad_fn is not None or operation == "data")]
+        tensors = [t for t in tensors if t.requires_grad and (t.grad_fn is not None or operation in ("data", "detach"))]
         if not tensors or not torch.is_grad_enabled():
             return
-        if operation == "data" and tensors[0].grad_fn is None:
-            return  # p.data of a parameter: an optimizer or an initialization, not a cut
+        if tensors[0].grad_fn is None:  # of a parameter: an optimizer or an initialization, and no cut unless a loss
+            index = self.discovery.parameter_index(tensors[0])  # is made of it
+            if index is not None:
+                self.loose.left(operation, self.watch.lines.here(), {index}, result)
+            return
         if tensors[0].numel() == 1 and tensors[0].grad_fn is not None and "SubBackward" in tensors[0].grad_fn.name():
             result = None  # (value - loss).detach(), added to the loss: another value, the same gradient
         self.note_cut(operation, [leaf for t in tensors for leaf in leaves_of(t, _WALK_LIMIT)], result=result)

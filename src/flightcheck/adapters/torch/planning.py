@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Final
 
 from flightcheck.recording import provenance
 from flightcheck.recording.provenance.left_in_loop import left_in_loop
+from flightcheck.recording.provenance.uncalled import uncalled
 from flightcheck.recording.records import Coverage, Plan
+from flightcheck.recording.surroundings import UncalledMethod
 
 if TYPE_CHECKING:
     from flightcheck.adapters.torch.observer import TorchObserver
@@ -98,6 +100,12 @@ def plan_of(observer: TorchObserver) -> Plan:
         steps_per_epoch=per_epoch,
         regimes=sorted(regimes_of(observer)),
     )
+
+
+def uncalled_of(observer: TorchObserver) -> list[UncalledMethod]:
+    """Statements of the script and of the files of its models that name a method and do not call it."""
+    files = sorted({*observer.discovery.files(), *(s.file for s in observer.protocol.backward_sites if s is not None)})
+    return [UncalledMethod(name, observer.lines.of(file, line)) for file in files for name, line in uncalled(file)]
 
 
 def coverage_of(observer: TorchObserver) -> Coverage:

@@ -24,7 +24,8 @@ class SymmetricInitialization(Check):
 
     ## What it checks
     More than 10 % of the units of a hidden matrix have the same weights as another unit before the first step, and the
-    same first gradient; or the matrix is constant and its gradient is exactly zero in every step.
+    same first gradient; or the matrix is constant, or the embedding zero (two tables that are multiplied), and its
+    gradient is exactly zero in every step.
     ## Why it matters
     Units that start equal and are pushed equally stay equal for ever: a layer of 256 is a layer of one.
     ## How to fix
@@ -41,7 +42,11 @@ class SymmetricInitialization(Check):
     def __call__(self, run: Run) -> Iterator[Finding]:
         order = {m.index: m.order for m in run.modules}
         root_of = {m.index: m.root for m in run.modules}
-        matrices = [p for p in run.parameters if p.role == "matrix" and run.trained(p) and p.shape[0] > 1]
+        matrices = [
+            p
+            for p in run.parameters
+            if (p.role == "matrix" or (p.role == "embedding" and p.zero)) and run.trained(p) and p.shape[0] > 1
+        ]
         if not matrices:
             raise NotApplicable("no trained weight matrix")
         equal = [p for p in matrices if p.zero or p.constant or p.duplicate_rows > self.duplicated.value]
@@ -87,7 +92,7 @@ class SymmetricInitialization(Check):
             return False  # cut off from the loss: C02
         if not p.gradients_nonzero:
             return (p.zero or p.constant) if p.gradient_checks >= self.checks.value else None
-        if output:
+        if output or p.role == "embedding":
             return False  # classes that the first batch lacks get equal gradients, and different ones later
         if p.gradient_duplicate_rows is None:
             return None

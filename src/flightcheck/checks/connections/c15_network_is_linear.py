@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from flightcheck.checks.base import Check, Finding, NotApplicable, NotEnoughEvidence, check
 from flightcheck.checks.depth import own_line
-from flightcheck.recording.linear_stacks import LinearStack
+from flightcheck.recording.loss_records import LinearStack
 from flightcheck.recording.records import Location
 from flightcheck.recording.run import Run
 
@@ -16,7 +16,7 @@ from flightcheck.recording.run import Run
     "network-is-linear",
     severity="warn",
     evidence="H",
-    needs=("linear_stacks", "loss_calls", "modules"),
+    needs=("LinearStack", "loss_calls", "modules"),
     fix="Put an activation, such as nn.ReLU(), behind each hidden layer.",
     patch="insert-activation:relu",
 )
@@ -38,15 +38,15 @@ class NetworkIsLinear(Check):
     """
 
     def __call__(self, run: Run) -> Iterator[Finding]:
-        if not run.linear_stacks:
+        if not run.recorded(LinearStack):
             if not any(c.training for c in run.loss_calls):
                 raise NotEnoughEvidence("no loss was seen whose prediction could be followed")
             return
-        for stack in run.linear_stacks:
+        for stack in run.recorded(LinearStack):
             if self._collapses(run, stack):
                 yield self._finding(run, stack)
                 return
-        if all(len(s.inputs) < 2 for s in run.linear_stacks):
+        if all(len(s.inputs) < 2 for s in run.recorded(LinearStack)):
             raise NotApplicable("the model has one layer only")
 
     @staticmethod

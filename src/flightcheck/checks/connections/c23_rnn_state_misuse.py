@@ -48,7 +48,7 @@ class RnnStateMisuse(Check):
     share = Param(0.5, "of the sequences: where few are filled up, little is lost")
 
     def __call__(self, run: Run) -> Iterator[Finding]:
-        if not run.padded_reads and not run.cut_states:
+        if not run.padded_reads and not run.recorded(CutState):
             raise NotApplicable("no padded sequences are read at their last output, and no state was cut off")
         for state in forgetful_cells(run):
             yield self._cut(run, state)
@@ -101,7 +101,9 @@ class RnnStateMisuse(Check):
 
 def forgetful_cells(run: Run) -> list[CutState]:
     """Lines that cut the state off in at least 8 of 10 steps of a sequence; truncated backpropagation: in fewer."""
-    return [s for s in run.cut_states if s.cut >= 0.8 * (s.calls - s.rounds)]  # a first step has no state to cut
+    return [
+        s for s in run.recorded(CutState) if s.cut >= 0.8 * (s.calls - s.rounds)
+    ]  # a first step has no state to cut
 
 
 def history_kept(state: CutState) -> str:

@@ -9,6 +9,7 @@ from flightcheck.checks.depth import full_batch, trained_roots, where
 from flightcheck.recording.records import Call, Location
 from flightcheck.recording.run import Run
 from flightcheck.recording.states import BatchStatistics
+from flightcheck.recording.surroundings import UncalledMethod
 
 
 @check(
@@ -26,8 +27,9 @@ class ModeMistake(Check):
     (a) Steps whose forward passes all ran in eval mode after earlier ones ran in train mode, or after an evaluation:
     nobody called `model.train()` again. (b) Evaluations that compute losses or metrics without gradient while
     dropout or batch normalization are in train mode. (c) Dropout called as a function without the mode, so that it
-    stays on in eval mode. (d) Batch normalization that is in eval mode in all training steps that were seen, with the
-    statistics of its construction (mean 0, variance 1, no batch counted), in a model that was not loaded.
+    stays on in eval mode, and statements such as ``model.eval`` without a call. (d) Batch normalization that is in eval
+    mode in all training steps that were seen, with the statistics of its construction (mean 0, variance 1, no batch
+    counted), in a model that was not loaded.
     ## Why it matters
     Without `train()` dropout is off and batch statistics freeze for the rest of training. Without `eval()` the
     measured quality is that of a randomly thinned network, and validation data leaks into the running statistics.
@@ -68,7 +70,8 @@ class ModeMistake(Check):
                 yield finding
             else:
                 yield from self._never_normalizes(run, root)
-        yield from self._evaluation(run, roots)
+        found = list(self._evaluation(run, roots))
+        yield from found or self._uncalled(run)
 
     def _training(self, run: Run, root: int, forwards: list[Call], loaded: bool) -> Finding | None:
         by_step: dict[int, list[Call]] = {}
@@ -151,15 +154,31 @@ class ModeMistake(Check):
                 continue
             kinds = sorted({k for e in wrong for k, mode in e.modes.items() if mode == "train"})
             at = wrong[0].location
+            named = next((u.location for u in run.recorded(UncalledMethod) if u.name == "eval"), None)
+            why = f"eval() belongs before {where(at)}" if named is None else "eval is named, but not called"
             yield Finding(
                 f"{len(wrong)} of {len(phases)} evaluations ran with {' and '.join(kinds)} in train mode (first after "
-                f"step {wrong[0].step}): eval() belongs before {where(at)}.",
-                location=at,
+                f"step {wrong[0].step}): {why}.",
+                location=named or at,
                 evidence={"evaluations": len(wrong), "of": len(phases), "modes": kinds},
                 onset_step=wrong[0].step,
                 patch="mode:eval",
                 fix=f"Call eval() before the evaluation in {where(at)}, and train() after it.",
             )
+
+    @staticmethod
+    def _uncalled(run: Run) -> Iterator[Finding]:
+        """``model.eval`` as a statement: it does nothing, whether an evaluation was seen or not."""
+        for method in run.recorded(UncalledMethod):
+            if method.name in ("eval", "train"):
+                yield Finding(
+                    f"{method.name} is named in {where(method.location)}, but not called: dropout and batch "
+                    "normalization stay in the mode they are in.",
+                    location=method.location,
+                    evidence={"uncalled": method.name},
+                    fix=f"Call it: {method.name}().",
+                    patch=f"mode:{method.name}",
+                )
 
     def _functional(self, run: Run) -> Iterator[Finding]:
         """Dropout called as a function that stays on in eval mode."""

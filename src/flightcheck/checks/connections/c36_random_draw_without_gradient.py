@@ -15,7 +15,7 @@ from flightcheck.recording.run import Run
     "random-draw-without-gradient",
     severity="error",
     evidence="X",
-    needs=("random_draws", "parameters"),
+    needs=("RandomDraw", "parameters"),
     fix="Draw the noise apart from its mean and width: mean + std * torch.randn_like(std), or rsample().",
 )
 class RandomDrawWithoutGradient(Check):
@@ -45,7 +45,7 @@ class RandomDrawWithoutGradient(Check):
         if not run.parameters:
             raise NotEnoughEvidence("no parameter was seen")
         trained = {p.index for p in run.parameters if run.trained(p)}
-        for draw in run.random_draws:
+        for draw in run.recorded(RandomDraw):
             behind = trained.intersection(draw.parameters)
             if behind and draw.rounds >= self.rounds.value:
                 yield self._finding(run, draw, behind)

@@ -94,7 +94,7 @@ class ParameterNotInOptimizer(Check):
         siblings = [p for p in run.parameters if (m := run.module(p.module)) and m.root == index]
         held = [p for p in siblings if p.optimizers]
         near = [o for o in stepping if any(o.index in p.optimizers for p in held)] or stepping
-        optimizer = near[0]
+        optimizer = (near if held else [*_doubled(run, stepping), *near])[0]
         paths = sorted({m.path for p in missing if (m := run.module(p.module))})
         place = _common(paths) or (root.name if root else "")
         severity, why = self._excuse(run, root, missing, held)
@@ -179,3 +179,9 @@ def _common(paths: list[str]) -> str:
             break
         shared.append(level[0])
     return ".".join(shared)
+
+
+def _doubled(run: Run, stepping: list[OptimizerInfo]) -> list[OptimizerInfo]:
+    """Optimizers that hold nothing but what an earlier one holds, too: they were meant for something else."""
+    held = {o.index: {p.index for p in run.parameters if o.index in p.optimizers} for o in stepping}
+    return [o for i, o in enumerate(stepping) if held[o.index] in [held[e.index] for e in stepping[:i]]]

@@ -12,6 +12,7 @@ from flightcheck.checks.parameters._closures import broken_closure
 from flightcheck.recording.records import Call, Location, OptimizerInfo
 from flightcheck.recording.run import Run
 from flightcheck.recording.signals import WEIGHT_NORM
+from flightcheck.recording.surroundings import UncalledMethod
 
 
 @check(
@@ -100,14 +101,17 @@ class StepProtocolBroken(Check):
         if len(later) < self.steps.value - 1 or len(stale) < self.always.value * len(later):
             return
         cleared = len(later) - len(stale)
+        named = next((u.location for u in run.recorded(UncalledMethod) if u.name == "zero_grad"), None)
         yield Finding(
             f"The gradients of {optimizer.type} were "
             + ("never cleared" if not cleared else f"cleared in only {cleared} of {len(later)} rounds")
             + f": {len(stale)} of {len(later)} steps used the sum of all gradients of the rounds before.",
-            location=self._backward_line(run, optimizer),
+            location=named or self._backward_line(run, optimizer),
             evidence={"steps": len(later), "stale": len(stale)},
             onset_step=stale[0].step,
-            fix="Call optimizer.zero_grad() before loss.backward(), in every round.",
+            fix="Call zero_grad: without its parentheses the statement does nothing."
+            if named
+            else "Call optimizer.zero_grad() before loss.backward(), in every round.",
             patch="zero-grad",
         )
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from flightcheck.checks.base import Check, Finding, NotApplicable, NotEnoughEvidence, Param, check
 from flightcheck.checks.loss._baseline import is_whole_loss
+from flightcheck.recording.loss_records import LinearStack
 from flightcheck.recording.run import Run
 
 
@@ -35,7 +36,8 @@ class CannotOverfitOneBatch(Check):
     batch); CS231n. 400 steps: six healthy models of a pilot needed 19 to 228 with their own settings.
     ## Known false alarms
     Equal inputs with different labels have an error that nothing can remove; targets that are noise in each step.
-    Losses with further terms (the divergence of a VAE), frozen parts and several trainings in a row are not judged.
+    Losses with further terms (the divergence of a VAE), frozen parts, models of one linear layer (or one behind fixed
+    features) and several trainings in a row are not judged.
     """
 
     learned = Param(0.05, "share of the start error that may be left: what a fit by heart goes far below")
@@ -56,6 +58,10 @@ class CannotOverfitOneBatch(Check):
         if _in_parts(run):
             raise NotApplicable(
                 "parts of the model are frozen or trained one after the other: eight examples may be too many"
+            )
+        if any(len(s.inputs) == 1 for s in run.recorded(LinearStack)):
+            raise NotApplicable(
+                "one linear layer is trained: it may be too little for eight examples of many positions"
             )
         if not is_whole_loss(run):
             raise NotApplicable(

@@ -12,8 +12,7 @@ import torch
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
-from flightcheck.adapters.torch.batches import tensors_in
-from flightcheck.adapters.torch.forward import first_tensor
+from flightcheck.adapters.torch.batches import first_tensor, tensors_in
 from flightcheck.adapters.torch.patching.boundaries import Arguments, Boundaries, map_tensors
 from flightcheck.patch import Patch
 from flightcheck.recording.signals import ERROR

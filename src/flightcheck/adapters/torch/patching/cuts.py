@@ -76,6 +76,9 @@ class _Cut:
         if data and self.line and isinstance(first, torch.Tensor) and not first.requires_grad and self._here():
             return self._instead(first)  # what is written into it comes with its history
         if not isinstance(first, torch.Tensor) or first.grad_fn is None:
+            of_weights = (data or name == "detach") and self.line and torch.is_grad_enabled()
+            if of_weights and isinstance(first, torch.Tensor) and first.requires_grad and self._here():
+                return self._instead(first)  # a penalty on them
             return function(*given[0], **given[1])
         if name in ("numpy", "__array__"):  # it has no history here: detach() at this line kept it
             array = function(first.detach(), *given[0][1:], **given[1]) if self._here() else None

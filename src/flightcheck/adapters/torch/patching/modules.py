@@ -50,7 +50,7 @@ def regularization(b: Boundaries, patch: Patch) -> None:
 
 
 def reinitialize(b: Boundaries, patch: Patch) -> None:
-    """All matrices of a model are drawn anew before its first training call; embeddings and norms stay.
+    """All matrices of a model are drawn anew before its first training call; norms stay, and embeddings but for zeros.
 
     Random numbers come from a generator of their own, so that the training draws the same ones as its control.
     """
@@ -71,10 +71,12 @@ def reinitialize(b: Boundaries, patch: Patch) -> None:
 def draw(model: nn.Module, how: str) -> None:
     """New values for the matrices of a model: ``default`` of each layer, ``xavier`` or ``kaiming`` (uniform)."""
     for module in model.modules():
-        if isinstance(module, (nn.Embedding, nn.EmbeddingBag)) or "Norm" in type(module).__name__:
+        table = isinstance(module, (nn.Embedding, nn.EmbeddingBag))
+        learnt = isinstance(module, (nn.Embedding, nn.EmbeddingBag)) and bool(module.weight.detach().any())
+        if learnt or "Norm" in type(module).__name__:
             continue
         reset = getattr(module, "reset_parameters", None)
-        if how == "default" and callable(reset):
+        if (table or how == "default") and callable(reset):
             reset()
             continue
         for parameter in module.parameters(recurse=False):

@@ -7,7 +7,7 @@ from typing import Any, Final
 import torch
 from torch import nn
 
-from flightcheck.adapters.torch.forward import first_tensor
+from flightcheck.adapters.torch.batches import first_tensor
 from flightcheck.adapters.torch.graph import behind_views
 from flightcheck.adapters.torch.patching.boundaries import Arguments, Boundaries
 from flightcheck.adapters.torch.patching.losses import arguments_of

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
-from flightcheck.adapters.torch.forward import first_tensor
+from flightcheck.adapters.torch.batches import first_tensor
 from flightcheck.adapters.torch.patching.boundaries import Arguments, map_tensors
 from flightcheck.adapters.torch.probes.leak_place import Here
 from flightcheck.recording.records import Location

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import torch
 
-from flightcheck.adapters.torch.forward import first_tensor
+from flightcheck.adapters.torch.batches import first_tensor
 from flightcheck.adapters.torch.patching.boundaries import Boundaries
 from flightcheck.adapters.torch.probes.sources import as_written, file_of
 from flightcheck.patch import Patch

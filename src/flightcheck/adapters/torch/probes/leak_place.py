@@ -9,8 +9,7 @@ import torch
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
-from flightcheck.adapters.torch.batches import tensors_in
-from flightcheck.adapters.torch.forward import first_tensor
+from flightcheck.adapters.torch.batches import first_tensor, tensors_in
 from flightcheck.recording.records import Location
 
 _ATTENDS: Final = {"softmax", "scaled_dot_product_attention"}

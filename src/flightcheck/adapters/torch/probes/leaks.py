@@ -15,8 +15,7 @@ from typing import Any, Final
 import torch
 from torch import nn
 
-from flightcheck.adapters.torch.batches import tensors_in
-from flightcheck.adapters.torch.forward import first_tensor
+from flightcheck.adapters.torch.batches import first_tensor, tensors_in
 from flightcheck.adapters.torch.patching.boundaries import Arguments, Boundaries, map_tensors
 from flightcheck.adapters.torch.patching.losses import arguments_of
 from flightcheck.adapters.torch.probes.batch_place import place_in_batch

@@ -17,8 +17,7 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.dropout import _DropoutNd
 
-from flightcheck.adapters.torch.batches import tensors_in
-from flightcheck.adapters.torch.forward import first_tensor
+from flightcheck.adapters.torch.batches import first_tensor, tensors_in
 from flightcheck.adapters.torch.kinds import reads_mode
 from flightcheck.adapters.torch.patching.boundaries import Arguments, Boundaries, map_tensors
 from flightcheck.adapters.torch.patching.losses import arguments_of

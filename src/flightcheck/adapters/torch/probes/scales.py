@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
-from flightcheck.adapters.torch.forward import first_tensor
+from flightcheck.adapters.torch.batches import first_tensor
 from flightcheck.adapters.torch.source_lines import SourceLines
 from flightcheck.recording.records import Location
 
