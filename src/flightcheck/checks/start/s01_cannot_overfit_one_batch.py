@@ -60,9 +60,7 @@ class CannotOverfitOneBatch(Check):
                 "parts of the model are frozen or trained one after the other: eight examples may be too many"
             )
         if any(len(s.inputs) == 1 for s in run.recorded(LinearStack)):
-            raise NotApplicable(
-                "one linear layer is trained: it may be too little for eight examples of many positions"
-            )
+            raise NotApplicable("one linear layer is trained: it may be too little for eight examples")
         if not is_whole_loss(run):
             raise NotApplicable(
                 "the loss has other terms than the one that is scored: they may keep the error up on purpose"

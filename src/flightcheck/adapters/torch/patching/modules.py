@@ -71,13 +71,14 @@ def reinitialize(b: Boundaries, patch: Patch) -> None:
 def draw(model: nn.Module, how: str) -> None:
     """New values for the matrices of a model: ``default`` of each layer, ``xavier`` or ``kaiming`` (uniform)."""
     for module in model.modules():
-        table = isinstance(module, (nn.Embedding, nn.EmbeddingBag))
-        learnt = isinstance(module, (nn.Embedding, nn.EmbeddingBag)) and bool(module.weight.detach().any())
-        if learnt or "Norm" in type(module).__name__:
+        table = module.weight if isinstance(module, (nn.Embedding, nn.EmbeddingBag)) else None
+        if (table is not None and bool(table.detach().any())) or "Norm" in type(module).__name__:
             continue
         reset = getattr(module, "reset_parameters", None)
-        if (table or how == "default") and callable(reset):
+        if (table is not None or how == "default") and callable(reset):
             reset()
+            if table is not None:  # its own draws have a width of 1, which products of tables make too much of
+                table.mul_(0.1)
             continue
         for parameter in module.parameters(recurse=False):
             if parameter.dim() >= 2:
