@@ -83,6 +83,21 @@ def test_hidden_layers_are_normalized(tmp_path: Path) -> None:
     assert outputs[5][1].mean(1).abs().max() > 1e-3
 
 
+def test_insert_activation(tmp_path: Path) -> None:
+    model = nn.Sequential(nn.Linear(FEATURES, 8), nn.Linear(8, 8), nn.Linear(8, CLASSES))
+    given: dict[int, list[torch.Tensor]] = {1: [], 2: []}
+    for i in (1, 2):
+        model[i].register_forward_pre_hook(lambda m, a, i=i: given[i].append(a[0].detach()))
+    logits: list[torch.Tensor] = []
+    model[2].register_forward_hook(lambda m, a, out: logits.append(out.detach()))
+    done = patched(tmp_path, "insert-activation:relu", Loop(model))
+    assert done.applied == {"insert-activation:relu": 2 * 3}  # the last layer is found in the first of four calls
+    for i in (1, 2):
+        assert float(given[i][0].min()) < 0
+        assert all(float(x.min()) == 0 for x in given[i][1:])
+    assert any(float(x.min()) < 0 for x in logits)
+
+
 def test_mode(tmp_path: Path) -> None:
     x, _ = data(6)
 
