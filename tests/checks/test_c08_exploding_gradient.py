@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from flightcheck.recording.records import NonFinite, Plan
-from flightcheck.recording.signals import GRAD_NORM_TOTAL, LOSS
+from flightcheck.recording.signals import GRAD_NORM, GRAD_NORM_TOTAL, LOSS, NOT_THERE
 from flightcheck.testing import run_of, verdict_of
 from tests.checks._network import line
 
@@ -65,3 +65,14 @@ def test_reinforcement_learning_passes() -> None:
 
 def test_few_steps_are_inconclusive() -> None:
     assert verdict(WOBBLE[:10], np.ones(10)).status == "inconclusive"
+
+
+def test_growth_with_parameters_that_are_thawed_is_information() -> None:
+    norms = [1.0] * 60 + [200.0] * 40
+    losses = [2.0 - i / 100 for i in range(60)] + [3.0] * 40
+    series = {GRAD_NORM_TOTAL: norms, LOSS: losses}
+    (finding,) = verdict_of("C08", run_of(series=series)).findings
+    assert finding.severity is None
+    frozen = [[1.0, NOT_THERE]] * 58 + [[1.0, 200.0]] * 42
+    (finding,) = verdict_of("C08", run_of(series={**series, GRAD_NORM: frozen})).findings
+    assert finding.severity == "info"

@@ -10,7 +10,7 @@ from flightcheck.checks.base import Check, Finding, NotEnoughEvidence, Param, ch
 from flightcheck.checks.depth import layers, most_common, relative_gradients, trained_roots
 from flightcheck.recording.records import Location
 from flightcheck.recording.run import Floats, Ints, Run, Series
-from flightcheck.recording.signals import GRAD_NORM_TOTAL, LOSS
+from flightcheck.recording.signals import GRAD_NORM, GRAD_NORM_TOTAL, LOSS
 
 Story = tuple[int, str, dict[str, float]]
 
@@ -40,7 +40,8 @@ class ExplodingGradient(Check):
     Pascanu et al. 2013; AutoTrainer, TheDeepChecker (absolute limits); here a robust control chart.
     ## Known false alarms
     Heavy tails are normal in reinforcement learning, GANs and language models: isolated spikes never count, and
-    those regimes are judged by rule (3) only.
+    those regimes are judged by rule (3) only. Where parameters get gradients that had none before (a backbone that is
+    thawed), growth is information.
     """
 
     samples = Param(30, "a past to compare with")
@@ -67,7 +68,8 @@ class ExplodingGradient(Check):
             story = self._growth(steps, values, losses) or self._spikes(run, steps, values, losses)
         if story is not None:
             onset, text, evidence = story
-            yield Finding(text, _line(run), evidence=evidence, onset_step=onset)
+            thawed = broken is None and _more_learn(run, onset)
+            yield Finding(text, _line(run), evidence=evidence, onset_step=onset, severity="info" if thawed else None)
         elif free:
             yield from self._towards_input(run)
 
@@ -143,3 +145,13 @@ class ExplodingGradient(Check):
 
 def _line(run: Run) -> Location | None:
     return run.plan.backward_location or next((o.step_location for o in run.optimizers if o.step_location), None)
+
+
+def _more_learn(run: Run, onset: int) -> bool:
+    """From about this step on, parameters get gradients that had none before: the norm is one of more of them."""
+    if GRAD_NORM.name not in run.frames:
+        return False
+    table = run.table(GRAD_NORM)
+    there = table.recorded & (table.values >= 0)
+    before, after = there[table.steps < onset - 20], there[table.steps >= onset - 20]
+    return bool(len(before) and len(after) and (after.any(0) & ~before.any(0)).any())
