@@ -91,3 +91,18 @@ def test_a_tensor_that_no_module_registers_fails_at_its_line() -> None:
     (finding,) = verdict_of("P08", run_of(*BASE, loose)).findings
     assert (finding.location, finding.parameters) == (HEAD_LINE, (7,))
     assert verdict_of("P08", run_of(*BASE, replace(loose, in_graph=False))).status == "pass"
+
+
+def test_an_optimizer_that_was_given_another_models_parameters_is_the_line() -> None:
+    one = OptimizerInfo(0, "Adam", steps=20, location=Location("train.py", 9))
+    other = replace(one, index=1, location=Location("train.py", 10))
+    records = [
+        RootInfo(0, "maker", "Linear", train_calls=20),
+        RootInfo(1, "judge", "Linear", train_calls=20),
+        ModuleInfo(0, "maker", "Linear", "linear", 0),
+        ModuleInfo(1, "judge", "Linear", "linear", 1),
+        ParameterInfo(0, "weight", 0, [4, 4], "matrix", in_graph=True, gradients_nonzero=20),
+        ParameterInfo(1, "weight", 1, [4, 4], "matrix", optimizers=[0, 1], in_graph=True, gradients_nonzero=20),
+    ]
+    (finding,) = verdict_of("P08", run_of(one, other, *records)).findings
+    assert finding.location == other.location

@@ -10,8 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from flightcheck.recording.records import Location, ModuleInfo, ParameterInfo
-from flightcheck.recording.run import NotEnoughEvidence, Run, Table
+from flightcheck.recording.run import NotEnoughEvidence, Run
 from flightcheck.recording.signals import GRAD_NORM, LOSS, WEIGHT_NORM
+from flightcheck.recording.tables import Table
 
 Floats = npt.NDArray[np.float64]
 

@@ -240,24 +240,11 @@ def _fix(lab: Lab, run: Run, candidate: Candidate, patches: list[Patch]) -> Expe
     if experiment.status == "refuted" and asks_for_another:
         why = "the targets that are meant are not easier to predict, which is no reason to keep the others"
         experiment = replace(experiment, status="inconclusive", reason=why)
-    if experiment.status == "refuted" and _tells_nothing(candidate, experiment):
-        experiment = lab.try_wiring(candidate.info.code, patches)
     stays = candidate.info.code in _OF_WIRING and candidate.info.code not in experiment.gone
     if experiment.status == "refuted" and stays:
         why = f"with it {candidate.info.code} stays"
         experiment = replace(experiment, status="inconclusive", reason=why)
     return replace(experiment, diff=diff_of(patches, candidate.finding, run))
-
-
-def _tells_nothing(candidate: Candidate, e: Experiment) -> bool:
-    """Others learn with the patch, the finding is gone, and the error is the same to a hundredth of its start: it does
-    not measure what they learn, as where two models train against each other.
-    """
-    if candidate.info.code not in _OF_WIRING or candidate.info.code not in e.gone:
-        return False
-    if e.before is None or e.after is None or e.start is None:
-        return False
-    return abs(e.after - e.before) < 0.01 * e.start
 
 
 def _unmoved(e: Experiment) -> bool:

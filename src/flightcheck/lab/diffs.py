@@ -93,6 +93,11 @@ def _one(patch: Patch, finding: Finding, run: Run) -> str:
         return f"- {code}\n+ # the same line once, before the loop"
     if patch.kind == "clamp" and code:
         return _replaced(line, with_clamped(code, patch.value))
+    return _of_values(patch, finding, line, code)
+
+
+def _of_values(patch: Patch, finding: Finding, line: Location | None, code: str) -> str:
+    """Patches whose diff depends on their value or on what was measured; else the line that they add."""
     if patch.kind in ("targets", "loss") and "=" in patch.value:
         return _of_targets(patch, finding, code)
     if patch.kind == "sampler" and code:

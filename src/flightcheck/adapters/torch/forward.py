@@ -166,8 +166,6 @@ class Forward:
                 self.operations.resume()
         if self.look_at is not None:
             self.look_at(module, result)
-        if not torch.is_grad_enabled():
-            self.operations.evaluated(first_tensor(result))
         if before is not None:
             self._after(before, module, result)
             if resume and self.watch.learning and not torch.is_grad_enabled():

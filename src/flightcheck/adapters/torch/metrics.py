@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from typing import Any, Final
 
 import torch
@@ -24,13 +25,25 @@ class Metrics:
 
     def __init__(self, watch: Watch) -> None:
         self.watch = watch
-        self._output: tuple[int, int] | None = None
-        """Address and size of what the model returned last."""
+        self._output: weakref.ref[torch.Tensor] | None = None
+        """What the model returned last."""
         self._found: dict[tuple[str, Location | None], Comparison] = {}
 
     def returned(self, output: torch.Tensor) -> None:
         """The outermost module returned."""
-        self._output = (output.data_ptr(), output.numel()) if _readable(output) else None
+        self._output = weakref.ref(output) if _readable(output) else None
+
+    def is_error(self, args: Any) -> bool:
+        """One of two tensors of a size is what the model returned last, or a view of it, and the other is not."""
+        if len(args) < 2 or not (_readable(args[0]) and _readable(args[1])) or args[0].numel() != args[1].numel():
+            return False
+        return self._is_output(args[0]) != self._is_output(args[1])
+
+    def _is_output(self, tensor: torch.Tensor) -> bool:
+        output = self._output() if self._output is not None else None  # alive, so its address is not another's
+        if output is None or not tensor.numel():
+            return False
+        return (tensor.data_ptr(), tensor.numel()) == (output.data_ptr(), output.numel())
 
     def compared(self, name: str, args: Any, line: Location | None) -> None:
         """A comparison was computed at the user's line."""
@@ -45,7 +58,7 @@ class Metrics:
             if not _readable(right) or left.shape == right.shape or right.numel() < 2:
                 return
             self._tensors(key, known, left, right.detach())
-        elif isinstance(right, float) and self._output == (left.data_ptr(), left.numel()) and left.numel():
+        elif isinstance(right, float) and self._is_output(left):
             self._threshold(key, known, left, right)
 
     def _tensors(self, key: Any, known: Comparison | None, left: torch.Tensor, right: torch.Tensor) -> None:

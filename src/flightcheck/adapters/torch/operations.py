@@ -107,7 +107,6 @@ class Operations(TorchFunctionMode):
         """It was there since the last round ended: there is something to forget."""
         self.everything = True
         """It looks at all operations, not at losses written by hand alone."""
-        self._output: weakref.ref[torch.Tensor] | None = None
         self._cuts: dict[tuple[str, Location | None], GraphCut] = {}
         self.broadcasts = Broadcasts(watch, self.modules)
         self._data: weakref.ref[torch.Tensor] | None = None
@@ -215,26 +214,14 @@ class Operations(TorchFunctionMode):
             self.metrics += 1
             if name in ("eq", "__eq__") and len(args) > 1:
                 self.compared(args[0], args[1])
-        elif name in _DIFFERENCES and not torch.is_grad_enabled() and self._is_an_error(args):
-            self.metrics += 1
+        elif name in _DIFFERENCES and not (torch.is_grad_enabled() or self.modules) and self.comparisons.is_error(args):
+            self.metrics += 1  # an error computed by hand
         if name in COMPARISONS and not self.modules:
             self.comparisons.compared(name, args, self.watch.lines.here())
         self.loose.look(name, args, result)
         self.agents.look(name, args, result)
         self.draws.look(args, result)
         self._graph(name, args, kwargs, result)
-
-    def evaluated(self, output: torch.Tensor | None) -> None:
-        """A model returned this without gradients."""
-        self._output = weakref.ref(output) if output is not None else None
-
-    def _is_an_error(self, args: Any) -> bool:
-        """One is the output of an evaluation, or a view of it, and the other is of its size and is not."""
-        output = self._output() if self._output is not None else None
-        if output is None or self.modules or len(args) < 2 or not all(isinstance(a, torch.Tensor) for a in args[:2]):
-            return False
-        of_model = [a is output or a._base is output for a in args[:2]]
-        return any(of_model) and not all(of_model) and args[0].numel() == args[1].numel()
 
     def _attribute(self, name: str, tensor: torch.Tensor, result: Any) -> None:
         """An attribute of a tensor is read."""

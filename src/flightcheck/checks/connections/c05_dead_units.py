@@ -12,8 +12,9 @@ import numpy as np
 from flightcheck.checks.base import Check, Finding, NotApplicable, NotEnoughEvidence, Param, Severity, check
 from flightcheck.checks.depth import Floats, before_trouble, written_at
 from flightcheck.recording.records import ModuleInfo, ParameterInfo
-from flightcheck.recording.run import Ints, Run
+from flightcheck.recording.run import Run
 from flightcheck.recording.signals import ACTIVATION_DEAD, GRAD_NORM_TOTAL
+from flightcheck.recording.tables import Ints
 
 
 @check(

@@ -9,8 +9,9 @@ import numpy as np
 from flightcheck.checks.base import Check, Finding, NotEnoughEvidence, Param, check
 from flightcheck.checks.depth import layers, most_common, relative_gradients, trained_roots
 from flightcheck.recording.records import Location
-from flightcheck.recording.run import Floats, Ints, Run, Series
+from flightcheck.recording.run import Run
 from flightcheck.recording.signals import GRAD_NORM, GRAD_NORM_TOTAL, LOSS
+from flightcheck.recording.tables import Floats, Ints, Series
 
 Story = tuple[int, str, dict[str, float]]
 

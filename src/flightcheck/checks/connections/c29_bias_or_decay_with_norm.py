@@ -7,8 +7,9 @@ from itertools import pairwise
 
 from flightcheck.checks.base import Check, Finding, NotApplicable, NotEnoughEvidence, Param, check
 from flightcheck.recording.records import ModuleInfo, ParameterInfo
-from flightcheck.recording.run import Run, Table
+from flightcheck.recording.run import Run
 from flightcheck.recording.signals import GRAD_NORM
+from flightcheck.recording.tables import Table
 
 SUBTRACTS_CHANNEL_MEAN = ("BatchNorm", "SyncBatchNorm", "InstanceNorm")
 

@@ -10,8 +10,9 @@ from typing import Final
 import numpy as np
 
 from flightcheck.recording.loss_records import LossCall, LossSite
-from flightcheck.recording.run import Floats, NotApplicable, NotEnoughEvidence, Run
+from flightcheck.recording.run import NotApplicable, NotEnoughEvidence, Run
 from flightcheck.recording.signals import LOSS
+from flightcheck.recording.tables import Floats
 
 WITHOUT_CONSTANT: Final = (
     "gan", "reinforcement", "contrastive", "self-supervised", "diffusion", "second-order", "compiled",

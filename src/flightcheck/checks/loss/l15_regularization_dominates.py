@@ -10,8 +10,9 @@ import numpy as np
 
 from flightcheck.checks.base import Check, Finding, NotApplicable, NotEnoughEvidence, Param, check
 from flightcheck.recording.records import OptimizerInfo, ParameterInfo
-from flightcheck.recording.run import Run, Series
+from flightcheck.recording.run import Run
 from flightcheck.recording.signals import GRAD_NORM, GRAD_NORM_TOTAL, LEARNING_RATE, UPDATE_NORM, WEIGHT_NORM
+from flightcheck.recording.tables import Series
 
 DECOUPLED: Final = ("AdamW", "SGDW", "Lion")
 NORMALIZATIONS: Final = ("norm", "batchnorm")

@@ -8,8 +8,9 @@ import numpy as np
 
 from flightcheck.checks.base import Check, Finding, NotApplicable, NotEnoughEvidence, Param, check
 from flightcheck.recording.records import OptimizerInfo
-from flightcheck.recording.run import Floats, Run
+from flightcheck.recording.run import Run
 from flightcheck.recording.signals import ACTIVATION_DEAD, ACTIVATION_SATURATED, LOSS, UPDATE_NORM, WEIGHT_NORM
+from flightcheck.recording.tables import Floats
 
 
 @check(

@@ -8,8 +8,9 @@ import numpy as np
 
 from flightcheck.checks.base import Check, Finding, NotApplicable, NotEnoughEvidence, Param, check
 from flightcheck.recording.records import OptimizerInfo
-from flightcheck.recording.run import Run, Series
+from flightcheck.recording.run import Run
 from flightcheck.recording.signals import LEARNING_RATE, UPDATE_NORM
+from flightcheck.recording.tables import Series
 
 
 @check(

@@ -10,8 +10,9 @@ import numpy as np
 
 from flightcheck.checks.base import Check, Finding, NotApplicable, NotEnoughEvidence, Param, check
 from flightcheck.recording.records import OptimizerInfo, ParameterInfo
-from flightcheck.recording.run import Floats, Run, Table
+from flightcheck.recording.run import Run
 from flightcheck.recording.signals import GRAD_NORM, LOSS, WEIGHT_NORM
+from flightcheck.recording.tables import Floats, Table
 
 DECOUPLED = {"AdamW", "SGDW", "NAdamW", "Lion", "AdamW8bit", "Lamb", "LAMB", "Muon", "Sophia", "SophiaG", "RAdamW"}
 """Optimizers that subtract lr x decay x weight beside the step; the others add decay x weight to the gradient."""

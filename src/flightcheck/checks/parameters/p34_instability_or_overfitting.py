@@ -10,8 +10,9 @@ import numpy as np
 from flightcheck.checks.base import Check, Finding, NotApplicable, NotEnoughEvidence, Param, check
 from flightcheck.checks.parameters.p33_plateau import NO_PROGRESS_MEASURE
 from flightcheck.recording.batches import Evaluation
-from flightcheck.recording.run import Run, Series
+from flightcheck.recording.run import Run
 from flightcheck.recording.signals import LOSS
+from flightcheck.recording.tables import Series
 
 
 @check(

@@ -9,8 +9,9 @@ import numpy as np
 
 from flightcheck.checks.base import Check, Finding, NotApplicable, NotEnoughEvidence, Param, check
 from flightcheck.checks.parameters.p33_plateau import NO_PROGRESS_MEASURE
-from flightcheck.recording.run import Floats, Run
+from flightcheck.recording.run import Run
 from flightcheck.recording.signals import LEARNING_RATE, LOSS
+from flightcheck.recording.tables import Floats
 
 
 @check(

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from flightcheck.recording.records import ModuleInfo
-from flightcheck.recording.run import NotEnoughEvidence, Run, Table
+from flightcheck.recording.run import NotEnoughEvidence, Run
 from flightcheck.recording.signals import (
     ACTIVATION_DEAD,
     ACTIVATION_RMS,
@@ -25,6 +25,7 @@ from flightcheck.recording.signals import (
     WEIGHT_NORM,
     Signal,
 )
+from flightcheck.recording.tables import Table
 
 Array = npt.NDArray[np.float64]
 MOST_COLUMNS: Final = 1000
