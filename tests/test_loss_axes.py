@@ -37,7 +37,12 @@ LINEAR, BARE, CONV = nn.Linear(4, C), nn.Linear(4, C, bias=False), nn.Conv2d(2, 
         (CONV(IMAGES).view(-1, C), "mixed"),
         (CONV(IMAGES).reshape(N, 4, 6, C).permute(0, 3, 1, 2), "mixed"),
         (nn.GRU(4, C, batch_first=True)(ROWS)[0].reshape(-1, C), ""),
-        (LINEAR(ROWS)[torch.ones(N, T, dtype=torch.bool)], ""),
+        (LINEAR(ROWS)[torch.ones(N, T, dtype=torch.bool)], "same"),
+        (LINEAR(ROWS[:, 0])[torch.tensor([2, 0, 0, 1])], "same"),
+        (LINEAR(ROWS[:, 0]).index_select(0, torch.tensor([2, 0])), "same"),
+        (LINEAR(ROWS)[torch.tensor([2, 0])].transpose(1, 2), "same"),
+        (LINEAR(ROWS)[:, torch.tensor([2, 0])].transpose(1, 2), ""),
+        (LINEAR(ROWS[:, 0]).index_select(1, torch.tensor([2, 0])), ""),
     ],
 )
 def test_relation_of_the_axes(prediction: torch.Tensor, relation: str) -> None:
@@ -48,6 +53,12 @@ def test_relation_of_the_axes(prediction: torch.Tensor, relation: str) -> None:
 def test_softmax_over_another_axis(dim: int, differs: bool) -> None:
     prediction = F.log_softmax(LINEAR(ROWS[:, 0]), dim)
     assert axes_of(0, 0, prediction, torch.zeros(1), axis=1, lines={}).softmax_differs == differs
+
+
+def test_softmax_over_another_axis_before_rows_are_chosen() -> None:
+    prediction = F.log_softmax(LINEAR(ROWS[:, 0]), 0)[torch.tensor([0, 2])]
+    axes = axes_of(0, 0, prediction, torch.zeros(1), axis=1, lines={})
+    assert (axes.relation, axes.softmax_differs, axes.softmax_dim) == ("same", True, 0)
 
 
 def test_sums_of_a_target_of_the_same_shape() -> None:

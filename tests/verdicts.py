@@ -27,6 +27,7 @@ CHECKS = {
     "L03": ("double-softmax", "error", "B"),
     "L07": ("shape-broadcast", "error", "X"),
     "L08": ("target-invalid", "error", "X"),
+    "L19": ("ascent-not-descent", "error", "X"),
     "L16": ("plateau-fingerprint", "error", "B"),
     "L17": ("loss-not-connected", "error", "X"),
     "P01": ("lr-too-high", "error", "T"),

@@ -32,6 +32,15 @@ def test_constant_layers_fail() -> None:
     assert finding.parameters == (0, 1)
 
 
+def test_nothing_but_zeros_fails_where_biases_tell_the_units_apart() -> None:
+    records = network(3, zero=True, constant=True, write_location=line(20), gradient_duplicate_rows=0.7)
+    (finding,) = verdict_of("C10", run_of(*records)).findings
+    assert finding.location == line(20)
+    assert "only biases" in finding.message
+    drawn = with_parameters(records, 1, zero=False, constant=False)
+    assert verdict_of("C10", run_of(*drawn)).status == "pass"
+
+
 def test_random_weights_pass() -> None:
     assert verdict_of("C10", run_of(*network(3, gradient_duplicate_rows=0.0))).status == "pass"
 

@@ -35,6 +35,13 @@ def test_a_head_added_after_the_optimizer_fails_at_the_head() -> None:
     assert finding.location == HEAD_LINE
 
 
+def test_an_optimizer_of_a_slice_fails_at_the_slice() -> None:
+    part = Location("train.py", 30, "", "opt = Adam(list(model.parameters())[:1], lr=1e-3)")
+    (finding,) = verdict_of("P08", run_of(ROOT, ENCODER, HEAD, replace(ADAM, location=part), HELD, FREE)).findings
+    assert finding.location == part
+    assert finding.fix.startswith("Pass the parameters")
+
+
 def test_many_parameters_make_one_finding() -> None:
     more = [replace(FREE, index=i, name=f"model.head.{i}") for i in range(1, 9)]
     (finding,) = verdict_of("P08", run_of(*BASE, *more)).findings

@@ -235,3 +235,13 @@ def test_the_table_names_checks_by_their_code() -> None:
     codes = {c for row in CAUSES for c in (row.code, *row.explains)} | SYMPTOMS
     assert all(len(c) == 3 and c[0] in sections and c[1:].isdigit() for c in codes)
     assert all_checks()  # the table may name checks that come later
+
+
+def test_targets_out_of_range_explain_a_binary_cross_entropy_without_floor() -> None:
+    def roots_for(loss: str, **climbed: float) -> list[str]:
+        outside = failed("L08", evidence={"loss": loss})
+        return roots(outside, failed("L19", 90, evidence=climbed))
+
+    assert roots_for("binary_cross_entropy_with_logits") == ["L08"]
+    assert "L19" in roots_for("cross_entropy")
+    assert "L19" in roots_for("binary_cross_entropy", coefficient=-1.0)  # a term whose sign is wrong is a fault itself

@@ -69,6 +69,11 @@ def _of_inputs(cause: Finding, effect: Finding) -> bool:
     return bool(cause.evidence.keys() & {"minimum", "spacing"})
 
 
+def _unbounded(cause: Finding, effect: Finding) -> bool:
+    """The targets lie outside of what binary cross-entropy has a floor for, and the effect is no climbed term."""
+    return "binary" in str(cause.evidence.get("loss", "")) and "coefficient" not in effect.evidence
+
+
 _SATURATING: Final = re.compile(r"sigmoid|tanh|softsign", re.IGNORECASE)
 
 
@@ -138,6 +143,8 @@ CAUSES: Final[tuple[Cause, ...]] = (
     _row("L08", "S01 C13 C07 C14 L01" + _FLAT, "loss"),
     _row("L09", "S01 C13 L01" + _FLAT, "loss"),
     _row("L12", "S01 C13 C07 C06 P02 L01" + _FLAT, "loss"),
+    # Targets outside of [0, 1] take the floor from binary cross-entropy
+    *(_row(code, "L19 C08", "loss", _unbounded) for code in ("L08", "L12")),
     _row("L20", "S01 L01 P02 T08 C04" + _FLAT, "loss"),
     _row("C16", "S01 C13 C07 C06 P02 L01" + _FLAT, "loss"),
     *(_row(code, "C02", "loss", _gradient_is_zero) for code in ("L03", "L04", "L05", "L07", "L08", "L12", "C16")),

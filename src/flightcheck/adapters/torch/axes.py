@@ -108,6 +108,9 @@ def _step_back(node: Any, axis: _Axis) -> Any:
         at = _dim(node._saved_dim, len(axis.shape))
         del axis.shape[at]
         axis.position = None if axis.position is None else axis.position - (at < axis.position)
+    elif name in ("IndexBackward0", "IndexSelectBackward0"):
+        if not _through_index(node, axis):
+            return None
     elif name in _SOFTMAX:
         dim = _dim(node._saved_dim, len(axis.shape))
         if axis.position is not None and dim != axis.position and axis.shape[dim] > 1:
@@ -127,6 +130,19 @@ def _through_reshape(node: Any, axis: _Axis, before: list[int]) -> None:
         if axis.position is None:
             axis.view, axis.view_node = node.name(), node
     axis.shape = before
+
+
+def _through_index(node: Any, axis: _Axis) -> bool:
+    """Chosen rows: whether the axis could be followed through them."""
+    before = [int(s) for s in node._saved_self_sym_sizes]
+    if node.name() == "IndexSelectBackward0":
+        axis.shape = before
+        return axis.position != _dim(node._saved_dim, len(before))
+    indexed = len(before) - len(axis.shape) + 1  # leading axes that became one, as by a list of rows or a mask
+    if not axis.position or indexed < 1 or before[indexed:] != axis.shape[1:]:
+        return False
+    axis.shape, axis.position = before, axis.position + indexed - 1
+    return True
 
 
 def _through_permutation(axis: _Axis, order: Sequence[int]) -> None:

@@ -25,7 +25,8 @@ class SymmetricInitialization(Check):
     ## What it checks
     More than 10 % of the units of a hidden matrix have the same weights as another unit before the first step, and the
     same first gradient; or the matrix is constant, or the embedding zero (two tables that are multiplied), and its
-    gradient is exactly zero in every step.
+    gradient is exactly zero in every step. Or every trained matrix of a model in which layers follow one another
+    starts at zero: whatever gradients then come from biases, no input reaches the output.
     ## Why it matters
     Units that start equal and are pushed equally stay equal for ever: a layer of 256 is a layer of one.
     ## How to fix
@@ -67,6 +68,8 @@ class SymmetricInitialization(Check):
                 groups.setdefault(root, []).append(p)
         if unclear and not groups:
             raise NotEnoughEvidence("the gradients of equal units were not seen often enough")
+        if not groups:
+            groups = self._nothing_but_zeros(matrices, root_of)
         for root, stuck in groups.items():
             whole = [p for p in equal if root_of.get(p.module, -1) == root]
             names = [run.module(p.module) for p in stuck]
@@ -77,14 +80,34 @@ class SymmetricInitialization(Check):
             one = f"{stuck[0].name} starts" if len(stuck) == 1 else f"{len(stuck)} weight matrices of {place} start"
             yield Finding(
                 f"{one} {kind}, so that {max(_share(p) for p in stuck):.0%} of the units equal another one, and "
-                + ("their gradient is exactly zero: they never change." if not any(p.gradients_nonzero for p in stuck)
-                   else "their gradients are equal too: they stay equal for ever."),
+                + self._consequence(stuck),
                 location=most_common(p.write_location for p in [*stuck, *whole])
                 or most_common(run.location_of(p) for p in stuck),
                 module=place,
                 evidence={"matrices": len(stuck), "kind": kind, "duplicated": max(_share(p) for p in stuck)},
                 parameters=tuple(p.index for p in stuck),
             )  # fmt: skip
+
+    @staticmethod
+    def _nothing_but_zeros(matrices: list[ParameterInfo], root_of: dict[int, int]) -> dict[int, list[ParameterInfo]]:
+        """Models in which layers follow one another and every matrix starts at zero: biases alone tell units apart."""
+        found: dict[int, list[ParameterInfo]] = {}
+        for root in {root_of.get(p.module, -1) for p in matrices} - {-1}:
+            own = [p for p in matrices if root_of.get(p.module, -1) == root]
+            follow = any(a is not b and a.shape[0] == b.shape[1] for a in own for b in own if len(b.shape) > 1)
+            if follow and all(p.zero and p.gradients_nonzero for p in own):
+                found[root] = own
+        return found
+
+    @staticmethod
+    def _consequence(stuck: list[ParameterInfo]) -> str:
+        if not any(p.gradients_nonzero for p in stuck):
+            return "their gradient is exactly zero: they never change."
+        if all(p.zero for p in stuck) and any((p.gradient_duplicate_rows or 0.0) < 0.9 for p in stuck):
+            return (
+                "no other matrix holds random values: only biases tell units apart, and inputs do not reach the output."
+            )
+        return "their gradients are equal too: they stay equal for ever."
 
     def _stays_equal(self, p: ParameterInfo, output: bool, symmetric_after: bool) -> bool | None:
         """Whether the units get equal gradients; None if too little was seen."""

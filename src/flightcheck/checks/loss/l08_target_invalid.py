@@ -66,7 +66,11 @@ class TargetInvalid(Check):
                     Finding(
                         f"{message} in {len(problems)} of {len(here)} observed calls.",
                         location=site.location,
-                        evidence={"target_min": call.target_min, "target_max": call.target_max},
+                        evidence={
+                            "loss": site.function,
+                            "target_min": call.target_min,
+                            "target_max": call.target_max,
+                        },
                         onset_step=problems[0][0].step,
                         fix=fix,
                         patch=_patch(site.function, [c for c, _ in problems]),

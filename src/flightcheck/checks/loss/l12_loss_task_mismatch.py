@@ -120,7 +120,9 @@ class LossTaskMismatch(Check):
                 "Use sigmoid for a single output (best inside BCEWithLogitsLoss).",
             )
         if name in BINARY and outside and not c.target_integral:
-            return f"{name} expects targets in [0, 1] but received {numbers}.", "", "Use MSELoss for real numbers."
+            shares = c.target_min >= 0
+            scale = "Divide the targets by the largest value they can have, or use" if shares else "Use"
+            return f"{name} expects targets in [0, 1] but received {numbers}.", "", f"{scale} MSELoss for real numbers."
         return None
 
     def _not_one_distribution(self, c: LossCall) -> bool:

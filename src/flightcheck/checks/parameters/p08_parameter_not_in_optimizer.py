@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterator
+from typing import Final
 
 import numpy as np
 
@@ -12,6 +13,9 @@ from flightcheck.checks.base import Check, Finding, NotApplicable, NotEnoughEvid
 from flightcheck.recording.records import Location, OptimizerInfo, ParameterInfo, RootInfo
 from flightcheck.recording.run import Run
 from flightcheck.recording.signals import WEIGHT_NORM
+
+_PART: Final = re.compile(r"parameters\(\)\s*\)+\s*\[|\bislice\(")
+"""A part of what a model's parameters() gives."""
 
 
 @check(
@@ -151,7 +155,7 @@ class ParameterNotInOptimizer(Check):
     @staticmethod
     def _built_from(optimizer: OptimizerInfo, root: RootInfo | None) -> bool:
         """The optimizer's line takes all parameters of this very root, so the missing ones came later or elsewhere."""
-        if root is None or optimizer.location is None:
+        if root is None or optimizer.location is None or _PART.search(optimizer.location.code):
             return False
         taken = re.findall(r"(?<![\w.])(\w+)\.(?:named_)?parameters\(\)\s*[,)]", optimizer.location.code)
         return len(taken) == 1 and taken[0].lower() in {"model", "net", "network", root.name.lower(), root.type.lower()}
