@@ -150,6 +150,8 @@ def _connected(line: Location | None, code: str, operation: str) -> str:
     if operation in ("tensor", "numpy") or "tensor(" in code:
         without = without_call(without_call(without_call(code, "tensor"), "as_tensor"), "from_numpy")
         without = re.sub(r"\.detach\(\)|\.cpu\(\)|\.numpy\(\)|\.data\b|\.item\(\)", "", without)
+        without = re.sub(r"\.(max|min)\((?:axis|dim)=", r".a\1(dim=", without)  # max alone gives positions as well
+        without = re.sub(r"\b(?:np|numpy)\.(\w+\()", r"torch.\1", without)
         given = re.sub(r"(?<![\w.])\[", "torch.stack([", without, count=1)
         return _replaced(line, without if given == without else re.sub(r"\](?=[^\]]*$)", "])", given))
     return _replaced(line, re.sub(r"\.detach\(\)|\.data\b|\.item\(\)", "", code).replace(".sample(", ".rsample("))
