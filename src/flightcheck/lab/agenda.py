@@ -142,7 +142,7 @@ def _fixes(lab: Lab, run: Run, tested: Sequence[Candidate], reason: str) -> Iter
         if candidate.rival_of in confirmed:
             continue
         for patches in candidate.patches[:MOST_ALTERNATIVES]:
-            if reason and candidate.info.code in _OF_WIRING and _without_measure(run):
+            if _judged_by_wiring(run, candidate, patches, reason):
                 wired = lab.try_wiring(candidate.info.code, patches)
                 yield replace(wired, diff=diff_of(patches, candidate.finding, run))
                 break
@@ -165,6 +165,15 @@ def _fixes(lab: Lab, run: Run, tested: Sequence[Candidate], reason: str) -> Iter
                 if candidate.info.code in _OF_SIGNAL and patches[0].kind == "reinit":
                     yield replace(experiment, question="C09")
                 break
+
+
+def _judged_by_wiring(run: Run, candidate: Candidate, patches: list[Patch], reason: str) -> bool:
+    """A fact about who learns, where no loss tells. Two optimizers over the same parameters were meant for two players:
+    what one of them learns is the other one's loss.
+    """
+    if any(p.kind == "add-parameters" and p.value for p in patches):
+        return not reason or _without_measure(run)
+    return bool(reason) and candidate.info.code in _OF_WIRING and _without_measure(run)
 
 
 def _by_return(lab: Lab, run: Run, candidate: Candidate, patches: list[Patch]) -> Experiment:

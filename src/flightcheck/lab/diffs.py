@@ -83,6 +83,8 @@ def _one(patch: Patch, finding: Finding, run: Run) -> str:
         return f"- {code}"
     if patch.kind == "add-parameters" and "unregistered" in finding.evidence and code:
         return f"- {code}\n+ # the same with nn.Parameter(…) around the whole value, in an attribute of the module"
+    if patch.kind == "add-parameters" and patch.value and code:
+        return f"- {code}\n+ # the same with the parameters of {finding.module}"
     if patch.kind == "mode" and "functional dropout" in finding.evidence.get("modes", ()):
         return "+ training=self.training  # in the call of dropout"
     if str(patch) == "mask:causal":
@@ -102,6 +104,8 @@ def _of_values(patch: Patch, finding: Finding, line: Location | None, code: str)
         return _of_targets(patch, finding, code)
     if patch.kind == "sampler" and code:
         return _replaced(line, re.sub(r"(WeightedRandomSampler\((?:weights=)?\w+)(?=,)", r"\1[labels]", code))
+    if patch.kind == "axes" and patch.value.startswith("softmax="):
+        return _over_classes(line, code, patch.value.partition("=")[2].partition(":")[0])
     if patch.kind == "axes" and code:
         return _replaced(line, with_axes_moved(code, finding.evidence["before"], finding.evidence["after"]))
     if patch.kind == "loss" and code and str(patch) not in _ADDED:
@@ -141,6 +145,16 @@ def _of_values(patch: Patch, finding: Finding, line: Location | None, code: str)
         return _replaced(line, once)
     added = _ADDED.get(str(patch)) or _ADDED.get(f"{patch.kind}:{patch.value or 'default'}") or _ADDED.get(patch.kind)
     return f"+ {added}".replace("{value}", patch.value) if added else ""
+
+
+def _over_classes(line: Location | None, code: str, axis: str) -> str:
+    """The softmax of a line over another axis, as a call or as a module."""
+    named = re.sub(r"\bdim\s*=\s*-?\d+", f"dim={axis}", code)
+    if named == code:
+        named = re.sub(r"(softmax\([^()]*(?:\([^()]*\)[^()]*)*,\s*)-?\d+(\))", rf"\g<1>{axis}\2", code)
+    if named == code:
+        named = re.sub(r"(\b(?:Log)?Softmax\()-?\d*(\))", rf"\g<1>dim={axis}\2", code)
+    return _replaced(line, named) or f"- {code}\n+ # the same over the classes: dim={axis}"
 
 
 def _connected(line: Location | None, code: str, operation: str) -> str:
