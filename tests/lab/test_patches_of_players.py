@@ -69,6 +69,7 @@ def test_parameters_instead_of_those_of_another_model(tmp_path: Path) -> None:
     ((finding,),) = (v.findings for v in run_checks(wrong[2].run, ["P08"]))
     assert finding.patch == "add-parameters:instead=1"
     assert [v.findings for v in run_checks(mended[2].run, ["P08"])] == [()]
+    assert all(p.updates_nonzero for p in mended[2].run.parameters)
 
 
 def test_a_missing_part_goes_to_the_optimizer_of_its_model(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import torch
 from torch import nn
 from torch.optim import Optimizer
 
+from flightcheck.adapters.torch.optimizers import Held
 from flightcheck.adapters.torch.patching.boundaries import Boundaries
 from flightcheck.patch import Patch
 
@@ -164,12 +165,14 @@ def add_parameters(b: Boundaries, patch: Patch) -> None:
         seen = rounds[id(optimizer)] = rounds.get(id(optimizer), 0) + 1
         if seen > _FIRST_STEPS:
             return
-        if rule and _number(b, optimizer) != int(number):
+        known = _numbered(b, optimizer, int(number)) if rule else None
+        if rule and known is None:
             return
         missing = _missing(b, optimizer)
         if not missing:
             return
-        if rule:
+        if known is not None:
+            known.size = -1  # as many may take the place of others: the observer is to look again
             for group in optimizer.param_groups:
                 group["params"] = []
         # No group of their own: a scheduler has as many learning rates as there were groups.
@@ -196,8 +199,9 @@ def _missing(b: Boundaries, optimizer: Optimizer) -> dict[int, torch.Tensor]:
     return missing | {id(t): t for t, leaf in b.observer.loose.untrained(rounds=1) if leaf.used}
 
 
-def _number(b: Boundaries, optimizer: Optimizer) -> int:
-    return next((h.info.index for h in b.observer.optimizers.held if h.optimizer() is optimizer), -1)
+def _numbered(b: Boundaries, optimizer: Optimizer, number: int) -> Held | None:
+    """What is known of this optimizer if it has that number."""
+    return next((h for h in b.observer.optimizers.held if h.info.index == number and h.optimizer() is optimizer), None)
 
 
 def _held(b: Boundaries, optimizer: Optimizer) -> set[int]:
