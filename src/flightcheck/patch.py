@@ -65,6 +65,7 @@ KINDS: Final[dict[str, str]] = {
     "probe": "nothing is changed, something is measured: ``neighbours``, ``leaks``, ``gradients``, ``modes`` or "
     "``terms``",
     "last-step": "``lengths``: the last output of padded sequences is read at the end of each, not at the padding",
+    "batch-first": "recurrent and attention layers that take time first, and are given batches first, take them so",
     "unscale-first": "gradients are unscaled before they are clipped",
     "accumulate": "what each backward adds to the gradients, times a factor (``x0.25``)",
     "loader": "``continue``: an iterator that is made for every batch goes on where the last one stopped",

@@ -121,9 +121,10 @@ def test_an_array_that_was_changed_through_another_view_is_no_tensor_any_more(tm
     assert torch.equal(loop.model.first.weight, first), "it stays cut off"
 
 
-def test_the_line_without_numpy() -> None:
+@pytest.mark.parametrize("cut", ["numpy", "detach"])
+def test_the_line_without_numpy(cut: str) -> None:
     code = "pooled = torch.from_numpy(np.tanh(states.detach().numpy()).max(axis=1))"
-    found = Finding("", Location("train.py", 3, "f", code), evidence={"cut": "numpy"})
+    found = Finding("", Location("train.py", 3, "f", code), evidence={"cut": cut})
     assert diff_of([Patch("keep-graph", "train.py:3")], found, run_of()) == (
         f"- {code}\n+ pooled = torch.tanh(states).amax(dim=1)"
     )

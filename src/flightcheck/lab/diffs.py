@@ -14,6 +14,7 @@ from flightcheck.lab.source_edits import (
     shifted_once,
     with_axes_moved,
     with_clamped,
+    with_option,
     without_call,
 )
 from flightcheck.patch import Patch
@@ -116,6 +117,8 @@ def _of_values(patch: Patch, finding: Finding, line: Location | None, code: str)
         called = re.search(r"\b([A-Za-z_][\w.]*)\.backward\(", code)
         new = code.replace(f"{called[1]}.backward(", f"({called[1]} {by}).backward(", 1) if called else code
         return _replaced(line, new) if new != code else f"+ loss = loss {by}  # before backward"
+    if patch.kind == "batch-first" and code:
+        return _replaced(line, with_option(code, "batch_first", "True")) or f"- {code}\n+ # the same, batch_first=True"
     if patch.kind == "place":
         cut = re.sub(r"\[\s*:\s*(\w+)\.(?:size\(0\)|shape\[0\])\s*\]", r"[: \1.size(1)].transpose(0, 1)", code)
         return _replaced(line, cut) or f"- {code}\n+ # the same, cut by the length: [: x.size(1)].transpose(0, 1)"
@@ -161,7 +164,7 @@ def _connected(line: Location | None, code: str, operation: str) -> str:
     """The line without what cuts the graph."""
     if operation == "no_grad":
         return f"- with torch.no_grad():  # around: {code}\n+ # the same without no_grad()"
-    if operation in ("tensor", "numpy") or "tensor(" in code:
+    if operation in ("tensor", "numpy") or re.search(r"tensor\(|numpy\(", code):
         without = without_call(without_call(without_call(code, "tensor"), "as_tensor"), "from_numpy")
         without = re.sub(r"\.detach\(\)|\.cpu\(\)|\.numpy\(\)|\.data\b|\.item\(\)", "", without)
         without = re.sub(r"\.(max|min)\((?:axis|dim)=", r".a\1(dim=", without)  # max alone gives positions as well
