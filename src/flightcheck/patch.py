@@ -37,7 +37,8 @@ KINDS: Final[dict[str, str]] = {
     "id do not count; or ``balanced=90,10``: classes are weighted by the inverse of these counts",
     "head": "the last layer has as many outputs as there are classes (``10``), under a cross-entropy",
     "place": "a slice of a position encoding that was cut by the batch is cut by time: at a line (``train.py:31``)",
-    "axes": "``permute``: a reshape that cuts axes up moves them instead; at a line (``permute:train.py:31``)",
+    "axes": "``permute``: a reshape that cuts axes up moves them instead; at a line (``permute:train.py:31``); or a "
+    "softmax there is over another axis (``softmax=-1:train.py:31``)",
     "term": "one term of the loss has another weight: its number in the sum, its line, and a factor "
     "(``2@train.py:31 x0.02``)",
     "align-shapes": "prediction and target are given the same shape before they are compared",
@@ -49,7 +50,8 @@ KINDS: Final[dict[str, str]] = {
     "closure, and not after it",
     "step": "the optimizer of this number (``1``), which never steps, steps after each backward for it",
     "keep-state": "an optimizer that is built anew goes on with the state of the one before",
-    "add-parameters": "the optimizer also holds the parameters of the called models that no optimizer holds",
+    "add-parameters": "the optimizer also holds the parameters of the called models that no optimizer holds; "
+    "``instead=1``: that of this number holds them in the place of its own",
     "unfreeze": "the parameters of a module (``model.head``) get gradients, and its model's optimizer holds them",
     "keep-graph": "``detach``, ``data``, ``item`` and copies give the tensor itself, ``sample`` is ``rsample``, "
     "``no_grad`` does nothing; at a line (``train.py:31``) or at all",
@@ -63,6 +65,7 @@ KINDS: Final[dict[str, str]] = {
     "probe": "nothing is changed, something is measured: ``neighbours``, ``leaks``, ``gradients``, ``modes`` or "
     "``terms``",
     "last-step": "``lengths``: the last output of padded sequences is read at the end of each, not at the padding",
+    "batch-first": "recurrent and attention layers that take time first, and are given batches first, take them so",
     "unscale-first": "gradients are unscaled before they are clipped",
     "accumulate": "what each backward adds to the gradients, times a factor (``x0.25``)",
     "loader": "``continue``: an iterator that is made for every batch goes on where the last one stopped",

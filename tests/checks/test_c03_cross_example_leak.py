@@ -18,6 +18,7 @@ def test_a_recurrent_layer_that_takes_the_batch_for_time_is_named() -> None:
     (finding,) = verdict_of("C03", run_of(ROOT, LSTM, leak(0.1))).findings
     assert finding.location == LSTM.location
     assert "batch_first" in finding.fix
+    assert finding.patch == "batch-first"
 
 
 def test_without_one_the_model_is_named() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -45,6 +46,22 @@ def test_classes_on_another_axis_fail(axes: LossAxes, function: str, line: Locat
     (finding,) = judge(axes, function).findings
     assert finding.location == line
     assert finding.fix
+
+
+@pytest.mark.parametrize(
+    ("changes", "patch"),
+    [
+        ({}, "axes:softmax=1:train.py:30"),
+        ({"producer": "linear"}, "axes:softmax=-1:train.py:30"),
+        ({"softmax_location": None}, ""),
+        ({"relation": "mixed", "view_location": VIEW}, ""),
+        ({"softmax_differs": False, "relation": "mixed", "view_location": VIEW}, ""),
+    ],
+)
+def test_the_softmax_of_a_line_is_tried_over_the_classes(changes: dict[str, Any], patch: str) -> None:
+    axes = replace(FLAT, **{"softmax_differs": True, "softmax_dim": 0, "softmax_location": SOFTMAX} | changes)
+    (finding,) = judge(axes, "nll_loss" if axes.relation == "same" else "cross_entropy").findings
+    assert finding.patch == patch
 
 
 def test_softmax_module_is_named_where_it_was_constructed() -> None:

@@ -64,7 +64,7 @@ def patched(folder: Path, patches: str, loop: Callable[[], Any], steps: int = 10
         close_run(writer, final_info(info, observer, time.perf_counter() - started, {"ended": "finished"}))
     run = Run.open(folder)
     done = Patched(Trained.of(trial, run, 0.0), run)
-    assert done.errors == []
+    assert done.errors == [], done.errors
     return done
 
 

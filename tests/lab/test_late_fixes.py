@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from flightcheck.lab.agenda import investigate
 from flightcheck.lab.experiments import Lab
 from flightcheck.lab.trials import NO_PLACE, Trained, Trial
+from flightcheck.recording.experiments import NO_TIME
 from flightcheck.recording.printed import PrintedNumber
 from tests.lab.test_experiments import Numbers, candidate, questions, watched
 
@@ -22,6 +24,15 @@ def test_what_only_the_questions_show_has_its_fix_tried_after_them() -> None:
     assert len(list(investigate(Lab(Numbers(), 60.0), watched(), [], lambda found: [known]))) == len(alone)
 
 
+@pytest.mark.parametrize(("end", "status"), [(0.5, "confirmed"), (2.3, "refuted")])
+def test_what_a_probe_shows_is_tried_before_any_question(end: float, status: str) -> None:
+    leak, run, runner = candidate("C03", "batch-first"), watched(), Numbers({"batch-first": end})
+    first, *others = investigate(Lab(runner, 60.0), run, [], lambda found: [leak] if run.records.get("Probe") else [])
+    assert (first.question, first.status) == ("C03", status)
+    asked = {e.question for e in others}
+    assert asked == set() if status == "confirmed" else asked > {"S02", "P01"}, "it explained nothing"
+
+
 def test_a_fault_that_begins_late_is_tried_over_more_steps() -> None:
     class Late(Numbers):
         def _one(self, trial: Trial) -> Trained:
@@ -31,6 +42,16 @@ def test_a_fault_that_begins_late_is_tried_over_more_steps() -> None:
 
     found = questions(Late({"add-parameters": 0.5}), candidate("P08", "add-parameters"))[0]
     assert (found.status, found.steps) == ("confirmed", 400)
+
+
+def test_where_no_time_is_left_for_more_steps_the_first_ones_are_told() -> None:
+    class Slow(Numbers):
+        def _one(self, trial: Trial) -> Trained:
+            return replace(super()._one(trial), seconds=100.0 if trial.seed else 0.0)
+
+    (found,) = questions(Slow(), candidate("L03", "drop-module:softmax"))
+    assert (found.status, found.reason, found.steps, found.seeds) == ("inconclusive", NO_TIME, 60, 2)
+    assert found.before is not None
 
 
 def test_an_agent_is_judged_by_its_printed_returns() -> None:

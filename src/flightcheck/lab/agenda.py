@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -12,7 +12,7 @@ from flightcheck.lab.diffs import diff_of
 from flightcheck.lab.experiments import STEPS, Lab
 from flightcheck.lab.metrics import try_metric
 from flightcheck.lab.printed import PRINTED, RETURNED
-from flightcheck.lab.questions import questions, tenth, tenth_of_error
+from flightcheck.lab.questions import questions, tenth, tenth_of_error, who_sees_whom
 from flightcheck.lab.statistics import MORE_SEEDS, holm
 from flightcheck.lab.trials import NO_PLACE
 from flightcheck.patch import Patch
@@ -114,7 +114,15 @@ def investigate(
         if reason or _confirmed(found):
             return
         waiting = [c for c in diagnosed_again(found) if c.info.code not in {s.info.code for s in seen}]
-    if not any(c.info.evidence in "XB" and c.info.severity in ("error", "critical") for c in seen):
+    if not any(_is_exact_error(c) for c in seen):
+        who_sees_whom(lab, run)
+        for experiment in _late_fixes(
+            lab, run, found, seen, lambda told: filter(_is_exact_error, diagnosed_again(told))
+        ):
+            found.append(experiment)
+            yield experiment
+        if _confirmed(found):
+            return
         for experiment in questions(lab, run, asked):
             found.append(experiment)
             yield experiment
@@ -126,9 +134,9 @@ def _late_fixes(
     run: Run,
     found: Sequence[Experiment],
     seen: Sequence[Candidate],
-    diagnosed_again: Callable[[Sequence[Experiment]], Sequence[Candidate]],
+    diagnosed_again: Callable[[Sequence[Experiment]], Iterable[Candidate]],
 ) -> Iterator[Experiment]:
-    """The fixes of what only the questions showed: a model that sees the future, labels of other inputs."""
+    """The fix of what only a probe or the questions showed: a model that sees the future, labels of other inputs."""
     known = {c.info.code for c in seen} | {e.question for e in found}
     if not _confirmed(found):
         late = [c for c in diagnosed_again(found) if c.info.code not in known and c.patches]
@@ -142,7 +150,7 @@ def _fixes(lab: Lab, run: Run, tested: Sequence[Candidate], reason: str) -> Iter
         if candidate.rival_of in confirmed:
             continue
         for patches in candidate.patches[:MOST_ALTERNATIVES]:
-            if reason and candidate.info.code in _OF_WIRING and _without_measure(run):
+            if _judged_by_wiring(run, candidate, patches, reason):
                 wired = lab.try_wiring(candidate.info.code, patches)
                 yield replace(wired, diff=diff_of(patches, candidate.finding, run))
                 break
@@ -167,10 +175,23 @@ def _fixes(lab: Lab, run: Run, tested: Sequence[Candidate], reason: str) -> Iter
                 break
 
 
+def _judged_by_wiring(run: Run, candidate: Candidate, patches: list[Patch], reason: str) -> bool:
+    """A fact about who learns, where no loss tells. Two optimizers over the same parameters were meant for two players:
+    what one of them learns is the other one's loss.
+    """
+    if any(p.kind == "add-parameters" and p.value for p in patches):
+        return not reason or _without_measure(run)
+    return bool(reason) and candidate.info.code in _OF_WIRING and _without_measure(run)
+
+
 def _by_return(lab: Lab, run: Run, candidate: Candidate, patches: list[Patch]) -> Experiment:
     """No loss tells how well an agent does; what it gets in its episodes does, where the script prints that."""
     found = lab.try_patch(candidate.info.code, patches, metrics=(RETURNED,), steps=_EPISODES, seeds=MORE_SEEDS)
     return replace(found, diff=diff_of(patches, candidate.finding, run))
+
+
+def _is_exact_error(candidate: Candidate) -> bool:
+    return candidate.info.evidence in "XB" and candidate.info.severity in ("error", "critical")
 
 
 def _crashed(run: Run) -> bool:
@@ -221,6 +242,7 @@ def _fix(lab: Lab, run: Run, candidate: Candidate, patches: list[Patch]) -> Expe
     experiment = Experiment(candidate.info.code, _text(patches))
     asks_for_another = experiment.patch in _OTHER_TARGETS
     for length in (steps, _LONGER * steps):
+        earlier = experiment
         experiment = lab.try_patch(
             candidate.info.code,
             patches,
@@ -229,6 +251,9 @@ def _fix(lab: Lab, run: Run, candidate: Candidate, patches: list[Patch]) -> Expe
             evaluates=evaluates,
             margin=margin,
         )
+        if not experiment.seeds and earlier.seeds:
+            experiment = replace(earlier, status="inconclusive", reason=experiment.reason)  # no time for more steps
+            break
         # What is a fact may take longer to show: a loss with a floor, a schedule, dropout.
         again = (candidate.info.evidence in "XB" and not asks_for_another) or _unmoved(experiment)
         later = experiment.reason.endswith(NO_PLACE)  # the fault may begin after the first steps

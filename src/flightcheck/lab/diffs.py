@@ -14,6 +14,7 @@ from flightcheck.lab.source_edits import (
     shifted_once,
     with_axes_moved,
     with_clamped,
+    with_option,
     without_call,
 )
 from flightcheck.patch import Patch
@@ -83,6 +84,8 @@ def _one(patch: Patch, finding: Finding, run: Run) -> str:
         return f"- {code}"
     if patch.kind == "add-parameters" and "unregistered" in finding.evidence and code:
         return f"- {code}\n+ # the same with nn.Parameter(…) around the whole value, in an attribute of the module"
+    if patch.kind == "add-parameters" and patch.value and code:
+        return f"- {code}\n+ # the same with the parameters of {finding.module}"
     if patch.kind == "mode" and "functional dropout" in finding.evidence.get("modes", ()):
         return "+ training=self.training  # in the call of dropout"
     if str(patch) == "mask:causal":
@@ -102,6 +105,8 @@ def _of_values(patch: Patch, finding: Finding, line: Location | None, code: str)
         return _of_targets(patch, finding, code)
     if patch.kind == "sampler" and code:
         return _replaced(line, re.sub(r"(WeightedRandomSampler\((?:weights=)?\w+)(?=,)", r"\1[labels]", code))
+    if patch.kind == "axes" and patch.value.startswith("softmax="):
+        return _over_classes(line, code, patch.value.partition("=")[2].partition(":")[0])
     if patch.kind == "axes" and code:
         return _replaced(line, with_axes_moved(code, finding.evidence["before"], finding.evidence["after"]))
     if patch.kind == "loss" and code and str(patch) not in _ADDED:
@@ -112,6 +117,8 @@ def _of_values(patch: Patch, finding: Finding, line: Location | None, code: str)
         called = re.search(r"\b([A-Za-z_][\w.]*)\.backward\(", code)
         new = code.replace(f"{called[1]}.backward(", f"({called[1]} {by}).backward(", 1) if called else code
         return _replaced(line, new) if new != code else f"+ loss = loss {by}  # before backward"
+    if patch.kind == "batch-first" and code:
+        return _replaced(line, with_option(code, "batch_first", "True")) or f"- {code}\n+ # the same, batch_first=True"
     if patch.kind == "place":
         cut = re.sub(r"\[\s*:\s*(\w+)\.(?:size\(0\)|shape\[0\])\s*\]", r"[: \1.size(1)].transpose(0, 1)", code)
         return _replaced(line, cut) or f"- {code}\n+ # the same, cut by the length: [: x.size(1)].transpose(0, 1)"
@@ -143,13 +150,25 @@ def _of_values(patch: Patch, finding: Finding, line: Location | None, code: str)
     return f"+ {added}".replace("{value}", patch.value) if added else ""
 
 
+def _over_classes(line: Location | None, code: str, axis: str) -> str:
+    """The softmax of a line over another axis, as a call or as a module."""
+    named = re.sub(r"\bdim\s*=\s*-?\d+", f"dim={axis}", code)
+    if named == code:
+        named = re.sub(r"(softmax\([^()]*(?:\([^()]*\)[^()]*)*,\s*)-?\d+(\))", rf"\g<1>{axis}\2", code)
+    if named == code:
+        named = re.sub(r"(\b(?:Log)?Softmax\()-?\d*(\))", rf"\g<1>dim={axis}\2", code)
+    return _replaced(line, named) or f"- {code}\n+ # the same over the classes: dim={axis}"
+
+
 def _connected(line: Location | None, code: str, operation: str) -> str:
     """The line without what cuts the graph."""
     if operation == "no_grad":
         return f"- with torch.no_grad():  # around: {code}\n+ # the same without no_grad()"
-    if operation in ("tensor", "numpy") or "tensor(" in code:
+    if operation in ("tensor", "numpy") or re.search(r"tensor\(|numpy\(", code):
         without = without_call(without_call(without_call(code, "tensor"), "as_tensor"), "from_numpy")
         without = re.sub(r"\.detach\(\)|\.cpu\(\)|\.numpy\(\)|\.data\b|\.item\(\)", "", without)
+        without = re.sub(r"\.(max|min)\((?:axis|dim)=", r".a\1(dim=", without)  # max alone gives positions as well
+        without = re.sub(r"\b(?:np|numpy)\.(\w+\()", r"torch.\1", without)
         given = re.sub(r"(?<![\w.])\[", "torch.stack([", without, count=1)
         return _replaced(line, without if given == without else re.sub(r"\](?=[^\]]*$)", "])", given))
     return _replaced(line, re.sub(r"\.detach\(\)|\.data\b|\.item\(\)", "", code).replace(".sample(", ".rsample("))

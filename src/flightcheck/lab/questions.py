@@ -32,9 +32,13 @@ _LEAK_STEPS: Final = 4
 _MODE_STEPS: Final = 120
 
 
-def questions(lab: Lab, run: Run, asked: set[str]) -> Iterator[Experiment]:
-    """What no single run can show: who sees whom, is it repeatable, are inputs used, is the learning rate far off?"""
+def who_sees_whom(lab: Lab, run: Run) -> None:
+    """What a few steps show: whose output depends on whom, are gradients right, is the training repeatable?"""
     _repeated(lab, run, _measure(lab, run, ("leaks", "gradients"), _LEAK_STEPS))
+
+
+def questions(lab: Lab, run: Run, asked: set[str]) -> Iterator[Experiment]:
+    """What no single run can show: are inputs used, is anything held back, is the learning rate far off?"""
     for code, patch, diff in _suspicions(run):
         if code not in asked:
             mended = lab.try_patch(code, [Patch.parse(patch)], steps=_SHORT_STEPS, refute=False)

@@ -16,6 +16,7 @@ from flightcheck.recording.layouts import crossing
 
 _LAST: Final = re.compile(r"(?<=[\w)\]])\[(:,\s*)?-1(?=\s*[,\]])")
 _SHIFTING: Final = re.compile(r"\[(?:(?::|\.\.\.),\s*)*(1:|:-1)(?:,\s*:)*\]")
+_SEQUENCE_LAYER: Final = re.compile("LSTM|GRU|RNN|MultiheadAttention|Transformer[A-Za-z]*")
 _CLOSES: Final = {"(": ")", "[": "]", "{": "}"}
 _OPENS: Final = {closing: opening for opening, closing in _CLOSES.items()}
 _FUNCTIONS_OF: Final = frozenset({"torch", "F", "functional", "special", "self", "cls"})
@@ -147,6 +148,18 @@ def _missing(line: str) -> tuple[str, str]:
     except (tokenize.TokenError, IndentationError):  # the line ends within brackets: all its tokens came before that
         pass
     return before, "".join(_CLOSES[o] for o in reversed(opened))
+
+
+def with_option(line: str, option: str, value: str) -> str:
+    """The line with an option of the sequence layer that it makes; as it was if it makes none."""
+    named = re.sub(rf"\b{option}\s*=\s*[^,)]+", f"{option}={value}", line)
+    tree = _parsed(line)
+    if named != line or tree is None:
+        return named
+    for node, _ in _calls(tree.root):
+        if _SEQUENCE_LAYER.fullmatch(_called(node)):
+            return tree.replaced(node, f"{tree.text(node)[:-1].rstrip(', ')}, {option}={value})")
+    return line
 
 
 def _calls(root: ast.AST) -> Iterator[tuple[ast.Call, ast.AST]]:

@@ -56,6 +56,7 @@ class CrossExampleLeak(Check):
             module=rnn,
             evidence={"moved": moved, "batch": found["batch"]},
             fix="Construct it with batch_first=True." if rnn else "",
+            patch="batch-first" if rnn else "",
         )
 
 

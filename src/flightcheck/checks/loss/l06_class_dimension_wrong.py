@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import PurePath
 
 from flightcheck.checks.base import Check, Finding, NotApplicable, NotEnoughEvidence, Param, check
 from flightcheck.recording.loss_records import LossAxes, LossSite
@@ -75,6 +76,7 @@ class ClassDimensionWrong(Check):
                 },
                 onset_step=here[0].step,
                 fix=fix,
+                patch=self._patch(here[-1], location),
             )
 
     def _problem(self, run: Run, site: LossSite, a: LossAxes) -> tuple[str, Location | None, str] | None:
@@ -109,6 +111,14 @@ class ClassDimensionWrong(Check):
                 "Use dim=-1, the axis of the classes.",
             )
         return None
+
+    def _patch(self, a: LossAxes, location: Location | None) -> str:
+        """Of a softmax over a wrong axis: that of the classes at its line. Else that of the check."""
+        at = a.softmax_location
+        of_view = a.relation == "other" or (a.relation == "mixed" and location == a.view_location)
+        if at is None or of_view or not a.softmax_differs:
+            return ""
+        return f"axes:softmax={1 if a.producer == 'conv' else -1}:{PurePath(at.file).name}:{at.line}"
 
     @staticmethod
     def _softmax_line(run: Run, a: LossAxes) -> Location | None:

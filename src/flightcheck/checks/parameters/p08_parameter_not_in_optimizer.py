@@ -98,7 +98,8 @@ class ParameterNotInOptimizer(Check):
         siblings = [p for p in run.parameters if (m := run.module(p.module)) and m.root == index]
         held = [p for p in siblings if p.optimizers]
         near = [o for o in stepping if any(o.index in p.optimizers for p in held)] or stepping
-        optimizer = (near if held else [*_doubled(run, stepping), *near])[0]
+        doubled = [] if held else _doubled(run, stepping)
+        optimizer = [*doubled, *near][0]
         paths = sorted({m.path for p in missing if (m := run.module(p.module))})
         place = _common(paths) or (root.name if root else "")
         severity, why = self._excuse(run, root, missing, held)
@@ -127,6 +128,7 @@ class ParameterNotInOptimizer(Check):
             severity=severity,
             parameters=tuple(p.index for p in missing),
             fix=fix,
+            patch=f"add-parameters:instead={optimizer.index}" if doubled else "",
         )
 
     def _excuse(

@@ -118,6 +118,7 @@ INSTALLERS: Final[dict[str, Callable[[Boundaries, Patch], None]]] = {
     "batchnorm": modules.batchnorm,
     "dropout": modules.dropout,
     "last-step": sequences.last_step,
+    "batch-first": sequences.batch_first,
     "unscale-first": steps.unscale_first,
     "probe": _probe,
     "accumulate": accumulation.accumulate,

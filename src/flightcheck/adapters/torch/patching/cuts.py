@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch.distributions import Distribution
 
+from flightcheck.adapters.torch.patching.arrays import TracedArray, same_values, traced
 from flightcheck.adapters.torch.patching.boundaries import Arguments, Boundaries
 from flightcheck.patch import Patch
 
@@ -22,8 +23,8 @@ _KEPT_ARRAYS: Final = 64
 
 
 def keep_graph(b: Boundaries, patch: Patch) -> None:
-    """Tensors keep their history through ``detach``, ``data``, ``item``, a copy by ``torch.tensor``, an unchanged NumPy
-    array and blocks of ``no_grad``; distributions draw with ``rsample`` where they can.
+    """Tensors keep their history through ``detach``, ``data``, ``item``, a copy by ``torch.tensor``, NumPy's operations
+    as far as PyTorch has the same, and blocks of ``no_grad``; distributions draw with ``rsample`` where they can.
 
     The value is a line, ``train.py:31``; without it everywhere, but for blocks of ``no_grad``.
     """
@@ -104,13 +105,15 @@ class _Cut:
         if len(self._arrays) >= _KEPT_ARRAYS:
             self._arrays.pop(next(iter(self._arrays)))
         self._arrays[array.ctypes.data] = (array, tensor)
-        return array
+        return traced(array, tensor) if isinstance(array, np.ndarray) else array
 
     def _copied(self, value: Any) -> torch.Tensor | None:
         """What a copy without history was made of; None where it has none, or is made elsewhere."""
         if isinstance(value, np.ndarray):
-            known = self._arrays.get(value.ctypes.data)
-            return known[1].reshape(value.shape) if known is not None and known[1].numel() == value.size else None
+            known = value.tensor if isinstance(value, TracedArray) else None
+            if known is None:
+                known = self._arrays.get(value.ctypes.data, (None, None))[1]
+            return known.reshape(value.shape) if known is not None and same_values(value, known) else None
         if isinstance(value, torch.Tensor):
             return value if self.line and value.grad_fn is not None and self._here() else None
         if isinstance(value, (list, tuple)) and value and all(isinstance(v, torch.Tensor) for v in value):

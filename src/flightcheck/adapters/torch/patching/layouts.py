@@ -1,9 +1,9 @@
-"""Patches of how tensors are laid out: axes that a reshape cuts up are moved instead."""
+"""Patches of how tensors are laid out: axes that a reshape cuts up are moved; a softmax is over the classes."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import torch
 
@@ -12,19 +12,26 @@ from flightcheck.adapters.torch.reshapes import RESHAPES
 from flightcheck.patch import Patch
 from flightcheck.recording.layouts import crossing
 
+_SOFTMAX: Final = {"softmax", "log_softmax"}
+
 
 def axes(b: Boundaries, patch: Patch) -> None:
     """A reshape that cuts axes up permutes them to the shape that it was asked for.
 
     The value is ``permute`` and a line, ``permute:train.py:31``; without a line wherever the script reshapes so.
+    ``softmax=-1:train.py:31`` is another change, see `softmax`.
     """
-    _, _, place = patch.value.partition(":")
+    rule, _, place = patch.value.partition(":")
     file, _, number = place.rpartition(":")
     line = int(number) if number.isdigit() else 0
 
     def here() -> bool:
         at = b.observer.lines.calling()
         return at is not None and (not line or (at.line == line and Path(at.file).name == file))
+
+    if rule.startswith("softmax="):
+        softmax(b, patch, int(rule.partition("=")[2]), (file, line))
+        return
 
     def operation(function: Any, name: str, given: Arguments) -> Any:
         result = function(*given[0], **given[1])
@@ -36,5 +43,26 @@ def axes(b: Boundaries, patch: Patch) -> None:
             return result
         b.acted(patch)
         return first.reshape(move.split).permute(move.order).reshape(result.shape).contiguous()
+
+    b.at_operations(operation)
+
+
+def softmax(b: Boundaries, patch: Patch, axis: int, place: tuple[str, int]) -> None:
+    """A softmax or log-softmax at a line is over another axis, in evaluations as well."""
+
+    def here() -> bool:
+        at = b.observer.lines.here()
+        return at is not None and (Path(at.file).name, at.line) == place
+
+    def operation(function: Any, name: str, given: Arguments) -> Any:
+        args, kwargs = given
+        first = args[0] if args else None
+        if name not in _SOFTMAX or not isinstance(first, torch.Tensor) or not -first.dim() <= axis < first.dim():
+            return function(*args, **kwargs)
+        dim = kwargs.get("dim", args[1] if len(args) > 1 else None)
+        if (dim is not None and int(dim) % first.dim() == axis % first.dim()) or not here():
+            return function(*args, **kwargs)
+        b.acted(patch)
+        return function(first, axis, *args[2:], **{k: v for k, v in kwargs.items() if k != "dim"})
 
     b.at_operations(operation)

@@ -135,10 +135,15 @@ def _behind_hidden_layers(b: Boundaries, patch: Patch, then: Callable[[nn.Module
 def mode(b: Boundaries, patch: Patch) -> None:
     """``mode:eval``: evaluations run in eval mode, dropout that is called as a function included; ``mode:train``:
     training steps run in train mode; ``mode:batchnorm``: the batch normalizations of a model in train mode do.
+
+    Dropout that is put off draws its random numbers all the same: the training goes on as its control does, and
+    evaluations of the same weights are compared.
     """
     if patch.value == "batchnorm":
         b.at_root(functools.partial(_normalizing, b, patch))
         return
+
+    switched: list[nn.Module] = []  # models that are in eval mode by this patch, for the call that runs
 
     def root(call: Any, module: nn.Module, given: Arguments) -> Any:
         evaluating = not torch.is_grad_enabled()
@@ -149,16 +154,18 @@ def mode(b: Boundaries, patch: Patch) -> None:
         before = [(m, m.training) for m in module.modules()]
         with b.unwatched():
             module.train(wanted)
+        switched.append(module)
         try:
             return call(*given[0], **given[1])
         finally:
+            switched.pop()
             for m, flag in before:
                 m.training = flag
 
     b.at_root(root)
     if patch.value == "eval":
         for name in _DROPOUTS:
-            b.observer.patches.replace(F, name, functools.partial(_off_without_gradients, b, patch))
+            b.observer.patches.replace(F, name, functools.partial(_off_without_gradients, b, patch, switched))
 
 
 def batchnorm(b: Boundaries, patch: Patch) -> None:
@@ -215,14 +222,17 @@ def _normalizing(b: Boundaries, patch: Patch, call: Any, module: nn.Module, give
             m.training = False
 
 
-def _off_without_gradients(b: Boundaries, patch: Patch, original: Any) -> Any:
-    """Dropout that does nothing in evaluations, whatever the script passes as its mode."""
+def _off_without_gradients(b: Boundaries, patch: Patch, switched: list[nn.Module], original: Any) -> Any:
+    """Dropout that does nothing in evaluations, whatever the script passes as its mode, but draws as it would have."""
 
     @functools.wraps(original)
     def dropout(input: Any, p: float = 0.5, training: bool = True, inplace: bool = False) -> Any:
-        if training and p and b.observer.watch.mine() and not torch.is_grad_enabled():
+        if not p or torch.is_grad_enabled() or not b.observer.watch.mine() or not (training or switched):
+            return original(input, p, training, inplace)
+        if training:
             b.acted(patch)
-            return input
-        return original(input, p, training, inplace)
+        with b.unwatched():
+            original(input, p, True, False)
+        return input
 
     return dropout

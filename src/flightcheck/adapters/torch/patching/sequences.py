@@ -1,16 +1,20 @@
-"""Patch of the last output of padded sequences."""
+"""Patches of sequences: the last output before the padding, and batches that were taken for time."""
 
 from __future__ import annotations
 
 from typing import Any, Final
 
 import torch
+from torch import nn
 
+from flightcheck.adapters.torch.batches import first_tensor
 from flightcheck.adapters.torch.padded_outputs import PaddedOutputs
 from flightcheck.adapters.torch.patching.boundaries import Arguments, Boundaries
 from flightcheck.patch import Patch
 
 _KEPT: Final = 64
+_BATCHED: Final = 3
+"""Axes of a batch of sequences."""
 
 
 def last_step(b: Boundaries, patch: Patch) -> None:
@@ -45,3 +49,34 @@ def _ends(out: torch.Tensor, time: int, lengths: torch.Tensor) -> torch.Tensor:
     rows = torch.arange(len(lengths), device=out.device)
     at = lengths.to(out.device) - 1
     return out[rows, at] if time == 1 else out[at, rows]
+
+
+def batch_first(b: Boundaries, patch: Patch) -> None:
+    """``batch-first``: recurrent and attention layers built with ``batch_first=False`` whose input has as many rows as
+    that of the model take them for the examples.
+    """
+    rows: list[int] = []
+
+    def root(call: Any, module: nn.Module, given: Arguments) -> Any:
+        first = first_tensor(given)
+        rows.append(len(first) if first is not None and first.dim() else 0)
+        try:
+            return call(*given[0], **given[1])
+        finally:
+            rows.pop()
+
+    def around(call: Any, module: nn.Module, given: Arguments) -> Any:
+        given_to = given[0][0] if given[0] else given[1].get("input", given[1].get("query"))
+        if not isinstance(module, (nn.RNNBase, nn.MultiheadAttention)) or module.batch_first or not rows:
+            return call(*given[0], **given[1])
+        if not isinstance(given_to, torch.Tensor) or given_to.dim() != _BATCHED or len(given_to) != rows[-1]:
+            return call(*given[0], **given[1])
+        b.acted(patch)
+        module.batch_first = True
+        try:
+            return call(*given[0], **given[1])
+        finally:
+            module.batch_first = False
+
+    b.at_module(around)
+    b.at_root(root)

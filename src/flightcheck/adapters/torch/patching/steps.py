@@ -12,8 +12,12 @@ import torch
 from torch import nn
 from torch.optim import Optimizer
 
+from flightcheck.adapters.torch.optimizers import Held
 from flightcheck.adapters.torch.patching.boundaries import Boundaries
 from flightcheck.patch import Patch
+
+_FIRST_STEPS = 20
+"""Steps in which an optimizer takes over what nobody holds: what has no gradient by then is used by another."""
 
 
 def learning_rate(b: Boundaries, patch: Patch) -> None:
@@ -146,34 +150,58 @@ def _without_limit(b: Boundaries, patch: Patch, name: str, original: Any) -> Any
 
 
 def add_parameters(b: Boundaries, patch: Patch) -> None:
-    """At its first step an optimizer also gets the parameters of called models that nobody holds.
+    """An optimizer also gets the parameters of called models that nobody holds.
 
-    It takes them over into its first group. Layers that are called but not registered
+    Those of a model that another optimizer holds in part go to that one, all others to the first in whose step they
+    have a gradient; they join its first group. Layers that are called but not registered
     in their model (in a plain list, say) are among them, and so are tensors that want a gradient and that an update
-    reaches: no copies of them are used.
+    reaches: no copies of them are used. ``add-parameters:instead=1``: the optimizer of that number holds them in the
+    place of its own.
     """
-    done: set[int] = set()
+    rounds: dict[int, int] = {}
+    rule, _, number = patch.value.partition("=")
 
     def before(optimizer: Optimizer) -> None:
-        if id(optimizer) in done:
+        seen = rounds[id(optimizer)] = rounds.get(id(optimizer), 0) + 1
+        if seen > _FIRST_STEPS:
             return
-        done.add(id(optimizer))
-        discovery = b.observer.discovery
-        held = _held(b, optimizer)
-        missing: dict[int, torch.Tensor] = {}
-        for root in discovery.roots.values():
-            module = root.module()
-            if module is not None and (root.train_calls or b.observer.steps == 0):
-                called = (discovery.parameter_refs[i]() for i in root.parameter_indices)
-                known = [*module.parameters(), *(p for p in called if p is not None)]
-                missing |= {id(p): p for p in known if p.requires_grad and id(p) not in held}
-        missing |= {id(t): t for t, leaf in b.observer.loose.untrained(rounds=1) if leaf.used}
-        if missing:
-            # No group of their own: a scheduler has as many learning rates as there were groups.
-            optimizer.param_groups[0]["params"].extend(missing.values())
-            b.acted(patch)
+        known = _numbered(b, optimizer, int(number)) if rule else None
+        if rule and known is None:
+            return
+        missing = _missing(b, optimizer)
+        if not missing:
+            return
+        if known is not None:
+            known.size = -1  # as many may take the place of others: the observer is to look again
+            for group in optimizer.param_groups:
+                group["params"] = []
+        # No group of their own: a scheduler has as many learning rates as there were groups.
+        optimizer.param_groups[0]["params"].extend(missing.values())
+        b.acted(patch)
 
     b.around_step(before)
+
+
+def _missing(b: Boundaries, optimizer: Optimizer) -> dict[int, torch.Tensor]:
+    """What this optimizer should hold of all that nobody holds, by identity."""
+    discovery = b.observer.discovery
+    mine = {id(p) for g in optimizer.param_groups for p in g["params"]}
+    held = _held(b, optimizer)
+    missing: dict[int, torch.Tensor] = {}
+    for root in discovery.roots.values():
+        module = root.module()
+        if module is not None and (root.train_calls or b.observer.steps == 0):
+            called = (discovery.parameter_refs[i]() for i in root.parameter_indices)
+            known = [*module.parameters(), *(p for p in called if p is not None)]
+            ours = {id(p) for p in known}
+            if mine & ours or not held & ours:
+                missing |= {id(p): p for p in known if p.requires_grad and id(p) not in held and p.grad is not None}
+    return missing | {id(t): t for t, leaf in b.observer.loose.untrained(rounds=1) if leaf.used}
+
+
+def _numbered(b: Boundaries, optimizer: Optimizer, number: int) -> Held | None:
+    """What is known of this optimizer if it has that number."""
+    return next((h for h in b.observer.optimizers.held if h.info.index == number and h.optimizer() is optimizer), None)
 
 
 def _held(b: Boundaries, optimizer: Optimizer) -> set[int]:

@@ -1,0 +1,84 @@
+"""A softmax over the wrong axis is over the classes in the trial, where it stands and nowhere else."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from flightcheck.checks.base import Finding
+from flightcheck.checks.registry import run_checks
+from flightcheck.lab.diffs import diff_of
+from flightcheck.patch import Patch
+from flightcheck.recording.records import Location
+from flightcheck.testing import run_of
+from tests.lab.made import CLASSES, FEATURES, Loop, equal, patched
+
+HERE = Path(__file__).name
+SOURCE = Path(__file__).read_text(encoding="utf-8")
+LINE = next(i for i, text in enumerate(SOURCE.splitlines(), 1) if text.endswith("# over the classes?"))
+
+
+class Tagger(nn.Module):
+    """(batch, time, features) to log-probabilities of (batch, time, classes), with an attention over time."""
+
+    def __init__(self, dim: int, module: bool) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.scores, self.out, self.dim = nn.Linear(FEATURES, 1), nn.Linear(FEATURES, CLASSES), dim
+        self.last = nn.LogSoftmax(dim=dim) if module else None
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = x + (x * torch.softmax(self.scores(x), dim=1)).sum(1, keepdim=True)
+        h = self.out(x)
+        return F.log_softmax(h, dim=self.dim) if self.last is None else self.last(h)  # over the classes?
+
+
+def training(dim: int, module: bool) -> Loop:
+    made = torch.Generator().manual_seed(0)
+    x = torch.randn(48, 7, FEATURES, generator=made)
+    y = x[..., :CLASSES].argmax(-1)
+
+    def loss(out: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        return F.nll_loss(out.reshape(-1, CLASSES), target.reshape(-1))
+
+    return Loop(Tagger(dim, module), loss, pairs=list(zip(x.split(6), y.split(6), strict=True)))
+
+
+@pytest.mark.parametrize("module", [False, True], ids=["call", "module"])
+def test_the_training_that_was_meant(tmp_path: Path, module: bool) -> None:
+    right, wrong, mended = (training(dim, module) for dim in (-1, 1, 1))
+    right()
+    found = patched(tmp_path, "", wrong).run
+    ((finding,),) = (v.findings for v in run_checks(found, ["L06"]))
+    assert finding.patch == f"axes:softmax=-1:{HERE}:{LINE}"
+    done = patched(tmp_path, finding.patch, mended)
+    assert done.applied == {finding.patch: 8}
+    assert equal(mended.weights, right.weights)
+    assert not equal(wrong.weights, right.weights)
+
+
+def test_another_line_is_left_alone(tmp_path: Path) -> None:
+    control, loop = training(1, False), training(1, False)
+    control()
+    done = patched(tmp_path, f"axes:softmax=-1:{HERE}:{LINE + 1}", loop)
+    assert done.applied == {}
+    assert equal(control.weights, loop.weights)
+
+
+@pytest.mark.parametrize(
+    ("code", "new"),
+    [
+        ("return F.log_softmax(self.fc(h), dim=1)", "return F.log_softmax(self.fc(h), dim=-1)"),
+        ("p = torch.softmax(self.fc(h), 0)", "p = torch.softmax(self.fc(h), -1)"),
+        ("self.last = nn.LogSoftmax(0)", "self.last = nn.LogSoftmax(dim=-1)"),
+        ("self.last = nn.Softmax()", "self.last = nn.Softmax(dim=-1)"),
+        ("return self.last(h)", "# the same over the classes: dim=-1"),
+    ],
+)
+def test_the_line_over_the_classes(code: str, new: str) -> None:
+    finding = Finding("", Location("train.py", 4, "f", code))
+    assert diff_of([Patch.parse("axes:softmax=-1:train.py:4")], finding, run_of()) == f"- {code}\n+ {new}"
