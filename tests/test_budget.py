@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from flightcheck.adapters.torch import budget as module
-from flightcheck.adapters.torch.budget import BASE, FULL, OUTPUTS, WEIGHTS, Budget
+from flightcheck.adapters.torch.budget import FULL, GRADIENTS, OUTPUTS, REST, WEIGHTS, Budget
 
 DENSE = 10
 MILLI, MICRO = 1e-3, 1e-6
@@ -20,7 +20,8 @@ MILLI, MICRO = 1e-3, 1e-6
 class Costs:
     """Seconds that a round of each level costs."""
 
-    base: float = 50 * MICRO
+    rest: float = 10 * MICRO
+    gradients: float = 50 * MICRO
     weights: float = 50 * MICRO
     outputs: float = 300 * MICRO
     full: float = 2 * MILLI
@@ -28,7 +29,7 @@ class Costs:
     def of(self, watch: Any) -> float:
         if watch.sampled:
             return self.full
-        cost = self.base
+        cost = self.gradients if watch.norms else self.rest
         if watch.outputs:
             cost += self.outputs * watch.rows / 64
         return cost + (self.weights if watch.weights else 0.0)
@@ -61,9 +62,13 @@ class Training:
         for i in range(rounds):
             watch = self.watch
             cost = self.costs.of(watch)
-            self.levels.append(
-                FULL if watch.sampled else OUTPUTS if watch.outputs else WEIGHTS if watch.weights else BASE
+            closer = (
+                (watch.sampled, FULL),
+                (watch.outputs, OUTPUTS),
+                (watch.weights, WEIGHTS),
+                (watch.norms, GRADIENTS),
             )
+            self.levels.append(next((level for asked, level in closer if asked), REST))
             stopped = preempted(i)
             watch.spent += cost + stopped
             self.wall += self.step * slower / threads + cost + stopped + unseen
@@ -102,34 +107,48 @@ def test_the_first_steps_are_all_measured(monkeypatch: pytest.MonkeyPatch) -> No
 def test_long_steps_have_all_weights_at_every_step_and_activations_often(monkeypatch: pytest.MonkeyPatch) -> None:
     training = Training(monkeypatch, 0.02, step=40 * MILLI, costs=Costs()).run(1000)
     later = training.levels[100:]
-    assert sum(level == BASE for level in later) < 10
+    assert sum(level <= GRADIENTS for level in later) < 10
     assert sum(level >= OUTPUTS for level in later) > len(later) / 3
     assert training.watch.every_step
     assert training.budget.cadence()["weights"] < 1.02
 
 
 def test_what_is_given_up_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Rows of the activations, then how often they are looked at, then the weights; gradients stay."""
+    """Rows of the activations, then how often they are looked at, then the weights, then the gradients."""
     seen = []
     for step in (100, 20, 10, 5, 1):
-        training = Training(monkeypatch, 0.02, step=step * MILLI, costs=Costs(base=20 * MICRO)).run(3000)
+        training = Training(monkeypatch, 0.02, step=step * MILLI, costs=Costs()).run(3000)
         cadence = training.budget.cadence()
-        seen.append((cadence["activations"], cadence["weights"]))
-        assert training.watch.norms
-        assert training.share <= max(0.02, 70 * MICRO / (step * MILLI))
-    activations, weights = zip(*seen)
+        seen.append((cadence["activations"], cadence["weights"], cadence["gradients"]))
+        assert training.share <= max(0.02, 55 * MICRO / (step * MILLI))
+    activations, weights, gradients = zip(*seen)
     assert list(activations[:3]) == sorted(activations[:3])
-    assert list(weights) == sorted(weights)
+    assert list(weights[:4]) == sorted(weights[:4])
+    assert list(gradients) == sorted(gradients)
+    assert all(g <= w <= a for a, w, g in seen)
+    assert gradients[2] < 1.02 < weights[3]
     assert weights[1] < 1.02 < activations[1]
     costly = Training(monkeypatch, 0.02, step=10 * MILLI, costs=Costs(outputs=20 * MILLI)).run(2000)
     assert costly.watch.rows == 4
 
 
 def test_steps_that_leave_nothing_are_measured_after_the_longest_gap(monkeypatch: pytest.MonkeyPatch) -> None:
-    training = Training(monkeypatch, 0.02, step=0.4 * MILLI, costs=Costs(base=90 * MICRO), longest_gap=50).run(2000)
+    training = Training(
+        monkeypatch, 0.02, step=0.4 * MILLI, costs=Costs(rest=50 * MICRO, gradients=90 * MICRO), longest_gap=50
+    )
+    training.run(2000)
     later = training.levels[200:]
     assert sum(level == FULL for level in later) == len(later) // 50
-    assert not training.watch.norms  # what is owed is not paid back otherwise: the norms of the gradients go, too
+    assert sum(level not in (REST, FULL) for level in later) <= 10, (
+        "but for the levels that are tried again now and then"
+    )
+
+
+def test_a_level_that_was_interrupted_is_not_held_dearer_than_a_closer_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every round of the gradients is stopped for 20 ms: everything is not measured instead."""
+    training = Training(monkeypatch, 0.02, step=MILLI, costs=Costs(rest=30 * MICRO))
+    training.run(1500, preempted=lambda i: 20 * MILLI if training.levels[-1] in (REST, GRADIENTS) else 0.0)
+    assert sum(level == FULL for level in training.levels[200:]) < 1300 / 20
 
 
 def test_neighbours_that_slow_the_training_down_do_not_raise_the_allowance(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -172,7 +191,7 @@ def test_an_alarm_is_followed_by_a_short_dense_time(monkeypatch: pytest.MonkeyPa
 
 
 def test_without_the_kernel_weights_wait_for_the_budget(monkeypatch: pytest.MonkeyPatch) -> None:
-    training = Training(monkeypatch, 0.02, step=10 * MILLI, costs=Costs(base=100 * MICRO, weights=400 * MICRO))
+    training = Training(monkeypatch, 0.02, step=10 * MILLI, costs=Costs(gradients=100 * MICRO, weights=400 * MICRO))
     training.budget.cheap = False
     training.run(3000)
     assert training.share <= 0.021

@@ -11,12 +11,14 @@ from benchmarks.overhead.__main__ import page, verdict
 from benchmarks.overhead.measuring import NOTHING, WATCHED, Measured, Ratio, ratio_of
 from benchmarks.overhead.watching import Watching, hooks, operations, parameters_in_bytes, python_calls
 from benchmarks.overhead.workloads import WORKLOADS, Workload
-from flightcheck.adapters.torch.budget import BASE, FULL, OUTPUTS, WEIGHTS
+from flightcheck.adapters.torch.budget import FULL, GRADIENTS, OUTPUTS, REST, WEIGHTS
 from flightcheck.adapters.torch.native import library
 
 KERNEL, REASON = library.load()
 MOST_CALLS = 260
 """Python functions of ours in a step of which weights and gradients are measured."""
+MOST_CALLS_AT_REST = 60
+"""Those of a step of which only the loss is read."""
 ROUNDS = 130
 """Past the rounds in which everything is recorded."""
 
@@ -44,7 +46,6 @@ def every_round(watching: Watching, level: int) -> None:
         return level
 
     budget._next = decided  # type: ignore[method-assign]
-    budget._full = 0.0  # nothing is owed, so the norms of the gradients are measured
 
 
 def test_a_step_takes_one_call_of_the_kernel_and_reads_the_loss(watched: tuple[Workload, Watching, int]) -> None:
@@ -63,7 +64,7 @@ def test_a_step_takes_one_call_of_the_kernel_and_reads_the_loss(watched: tuple[W
 @pytest.mark.skipif(KERNEL is None, reason=f"no kernel: {REASON}")
 def test_gradients_alone_take_one_call_too(watched: tuple[Workload, Watching, int]) -> None:
     work, watching, _ = watched
-    every_round(watching, BASE)
+    every_round(watching, GRADIENTS)
     for _ in range(2):
         work.step()
     before = watching.native_calls
@@ -71,9 +72,21 @@ def test_gradients_alone_take_one_call_too(watched: tuple[Workload, Watching, in
     assert watching.native_calls - before == 1
 
 
+def test_a_rested_round_reads_the_loss_and_nothing_else(watched: tuple[Workload, Watching, int]) -> None:
+    work, watching, bare = watched
+    every_round(watching, REST)
+    for _ in range(3):
+        work.step()
+    before = watching.native_calls
+    extra = operations(work.step) - bare
+    assert extra == 2, "detach and item of the loss"
+    assert watching.native_calls == before
+    assert python_calls(work.step) <= MOST_CALLS_AT_REST
+
+
 def test_no_hook_lies_on_the_model_at_any_time(watched: tuple[Workload, Watching, int]) -> None:
     work, watching, _ = watched
-    for level in (BASE, WEIGHTS, OUTPUTS, FULL):
+    for level in (REST, GRADIENTS, WEIGHTS, OUTPUTS, FULL):
         every_round(watching, level)
         for _ in range(2):
             work.step()

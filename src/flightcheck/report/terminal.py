@@ -236,7 +236,7 @@ def _coverage(run: Run) -> Iterator[str]:
     c = run.coverage
     if c.modules:
         seen = f"observed {c.modules_seen} of {_count(c.modules, 'module')}"
-        often = {name: _often(c.cadence[name]) for name in ("weights", "activations") if name in c.cadence}
+        often = {name: _often(c.cadence[name]) for name in ("gradients", "weights", "activations") if name in c.cadence}
         if len(set(often.values())) < 2:
             yield f"{seen}, {next(iter(often.values()), _often(c.every))}"
         else:

@@ -1,20 +1,20 @@
 """How closely to look: token buckets hold our measured cost under the budget.
 
 What is given up first, where the budget is small: rows of the activations, then how often activations are looked at,
-then how often weights and updates are, then the gradients' norms (with the compiled kernel only beside steps that are
-shorter than 2.5 ms). The loss is read at every step.
+then how often weights and updates are, then gradients and the order of calls. The loss is read at every step.
 """
 
 from __future__ import annotations
 
+import math
 import time
 from collections import deque
 from typing import Final
 
 from flightcheck.adapters.torch.watch import LEARNING_STEPS, Watch
 
-BASE, WEIGHTS, OUTPUTS, FULL = range(4)
-"""What is measured in a round: loss and gradients; weights and updates too; activations too; everything."""
+REST, GRADIENTS, WEIGHTS, OUTPUTS, FULL = range(5)
+"""What is looked at in a round: the loss; also calls and gradients; weights and updates; activations; everything."""
 _AIM: Final = 0.85
 """Share of the budget that is spent on purpose: the rest covers what the clock cannot see (caches, other frames)."""
 _FIXED: Final = 4e-6
@@ -30,7 +30,7 @@ _MOST_DEBT: Final = 4
 _CLOCK_EVERY: Final = 16
 """Rounds between two looks at the clock of the processor: it takes 2 µs."""
 _COSTS: Final = 9
-_TRIED: Final = (BASE,) * 3 + (WEIGHTS,) * 4 + (OUTPUTS,) * 3
+_TRIED: Final = (REST,) * 3 + (GRADIENTS,) * 3 + (WEIGHTS,) * 4 + (OUTPUTS,) * 3
 """What the first rounds after the dense ones measure, to learn what it costs."""
 _TRY_AGAIN: Final = 1000
 _ROWS: Final = (64, 16, 4)
@@ -55,13 +55,15 @@ class Budget:
         """The training runs on the processor, whose time does not pass while other programs have it."""
         self.rounds = 0
         self.sampled_rounds = 0
-        self.looks = [0, 0, 0, 0]
+        self.looks = [0] * (FULL + 1)
         """Rounds of the watching phase that were measured at least so closely."""
         self.watching_bare = 0.0
         self.watching_cost = 0.0
+        self.resting = False
+        """Only the loss is asked for in the next round."""
         self._level = FULL
-        self._costs = [deque[float](maxlen=_COSTS) for _ in range(4)]
-        self._estimates = [0.0] * 4
+        self._costs = [deque[float](maxlen=_COSTS) for _ in range(FULL + 1)]
+        self._estimates = [0.0] * (FULL + 1)
         self._full = self._outputs = 0.0
         """Seconds saved up for full measurements, and for looks at the activations."""
         self._to_try: list[int] = []
@@ -124,14 +126,14 @@ class Budget:
         self._estimate()
 
     def _estimate(self) -> None:
-        """What a round of each level costs: the lower quartile, which other programs and cold caches do not raise; of a
-        level that was never measured, what the next closer one does.
+        """What a round of each level costs: the lower quartile, which other programs and cold caches do not raise, and
+        never more than that of a closer level; of a level that was never measured, what the next closer one does.
         """
-        known = 0.0
-        for level in (FULL, OUTPUTS, WEIGHTS, BASE):
+        known = math.inf
+        for level in (FULL, OUTPUTS, WEIGHTS, GRADIENTS, REST):
             costs = self._costs[level]
             if costs:
-                known = sorted(costs)[len(costs) // 4]
+                known = min(known, sorted(costs)[len(costs) // 4])
             self._estimates[level] = known
 
     def _usual(self, level: int, cost: float) -> float:
@@ -148,9 +150,8 @@ class Budget:
     def _next(self, level: int, cost: float) -> int:
         if self.rounds % _TRY_AGAIN == (self.dense_steps + 1) % _TRY_AGAIN:
             self._to_try = list(_TRIED)
-        full, ordinary = self._estimates[FULL], BASE
-        if self._every_step_pays(full):
-            ordinary = WEIGHTS
+        full = self._estimates[FULL]
+        ordinary = WEIGHTS if self.cheap and self._pays(WEIGHTS) else GRADIENTS if self._pays(GRADIENTS) else REST
         self.watch.every_step = ordinary == WEIGHTS
         floor = self._estimates[ordinary]
         spare = self.allowance - floor
@@ -170,11 +171,10 @@ class Budget:
             return OUTPUTS
         return ordinary
 
-    def _every_step_pays(self, full: float) -> bool:
-        """Weights are measured at every step where that leaves enough for a full measurement now and then."""
-        weights = self._estimates[WEIGHTS]
-        enough = weights + (full - weights) / self.longest_gap <= self.allowance
-        return self.cheap and bool(self._costs[WEIGHTS]) and enough
+    def _pays(self, level: int) -> bool:
+        """So much is measured at every step where that leaves enough for a full measurement now and then."""
+        cost, full = self._estimates[level], self._estimates[FULL]
+        return bool(self._costs[level]) and cost + (full - cost) / self.longest_gap <= self.allowance
 
     def _book(self, level: int, cost: float, floor: float, spare: float, full: float) -> None:
         """Half of what an ordinary round leaves is for each, and for full measurements what the longest gap asks for
@@ -207,8 +207,8 @@ class Budget:
         watch.outputs = level >= OUTPUTS
         precise = level >= OUTPUTS or self._to_try or self._bare >= _LONG_STEP
         watch.clock = time.thread_time if precise else time.perf_counter
-        afforded = self._full >= 0 or (self.cheap and self._bare >= _SHORT_STEP)
-        watch.norms = level >= WEIGHTS or afforded
+        watch.norms = level >= GRADIENTS
+        self.resting = level == REST
         return level == FULL
 
     # -- the report ---------------------------------------------------------------------------------------------
@@ -218,7 +218,7 @@ class Budget:
         watched = self.rounds - self.dense_steps
         if watched <= 0:
             return {}
-        names = (("weights", WEIGHTS), ("activations", OUTPUTS), ("everything", FULL))
+        names = (("gradients", GRADIENTS), ("weights", WEIGHTS), ("activations", OUTPUTS), ("everything", FULL))
         return {name: watched / max(1, self.looks[level]) for name, level in names}
 
     @property

@@ -94,6 +94,8 @@ class Forward:
         operations.compared = self._compared
         self.source_of: Callable[[bool], int] = lambda training: -1
         """Asked with every outermost call, in training or not, which dataset its batch came from."""
+        self.batch_passed: Callable[[], None] = lambda: None
+        """Told that a model was called of which nothing is noted."""
         self.arithmetic = Arithmetic(watch)
         self.look_at: Callable[[nn.Module, Any], Any] | None = None
         """Told the output of every module below a root, on sampled rounds."""
@@ -121,6 +123,11 @@ class Forward:
                 if not (watch.learning or operations.active or forward.look_at):
                     return original(self, *args, **kwargs)
                 return forward._inner(original, self, args, kwargs)
+            if watch.resting and not forward.phases and torch.is_grad_enabled():
+                if not (self._modules or self._parameters):
+                    return original(self, *args, **kwargs)
+                if self.training and id(self) in forward.discovery.roots and watch.mine():
+                    return forward._rested(original, self, args, kwargs)
             if not watch.mine() or hands_off():
                 return original(self, *args, **kwargs)
             return forward._outer(original, self, args, kwargs)
@@ -146,6 +153,15 @@ class Forward:
         if self.look_at is not None:
             self.look_at(module, result)
         return result
+
+    def _rested(self, original: Callable[..., Any], module: nn.Module, args: Any, kwargs: Any) -> Any:
+        """A training call of a known model, in a round that is rested: its batch is not that of an evaluation."""
+        self.batch_passed()
+        self.depth = 1
+        try:
+            return original(module, *args, **kwargs)
+        finally:
+            self.depth = 0
 
     def _outer(self, original: Callable[..., Any], module: nn.Module, args: Any, kwargs: Any) -> Any:
         before = self._before(module, args, kwargs)

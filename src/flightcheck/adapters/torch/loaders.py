@@ -105,6 +105,10 @@ class Loaders:
         self.datasets.fed(source, training)
         return source
 
+    def passed(self) -> None:
+        """The latest batch was used in a way that is known already."""
+        self._fresh = -1
+
     def trained(self) -> None:
         """The latest batch fed a training step."""
         if self.last is not None and not self.infos[self.last].used_in_training:

@@ -33,6 +33,7 @@ from flightcheck.adapters.torch.protocol import Protocol
 from flightcheck.adapters.torch.randomness import Randomness
 from flightcheck.adapters.torch.replicas import Replicas
 from flightcheck.adapters.torch.resources import ResourceUse
+from flightcheck.adapters.torch.rested import Rested
 from flightcheck.adapters.torch.second_moments import MomentLooks
 from flightcheck.adapters.torch.settings import Settings
 from flightcheck.adapters.torch.source_lines import SourceLines
@@ -85,12 +86,11 @@ class TorchObserver:
         """The line of the last operation that made a value on which backward was called."""
         self.forward = Forward(watch, self.discovery, self.operations, self.losses)
         self.batchnorms = BatchNorms(watch, self.discovery)
-        self.forward.evaluated = self.batchnorms.evaluated
         self.activations = Activations(watch, self.discovery, self.forward, self.batchnorms)
         self.optimizers = Optimizers(watch, self.discovery)
         self.schedulers = Schedulers(watch, self.discovery, self.optimizers)
         self.loaders = Loaders(watch, self.discovery, self.operations.tables)
-        self.forward.source_of = self.loaders.source
+        self.forward.source_of, self.forward.batch_passed = self.loaders.source, self.loaders.passed
         self.losses.scored = self.forward.answers.scored
         self.losses.answered = self._answered
         self.protocol = Protocol(watch, self.discovery, self.optimizers)
@@ -104,6 +104,7 @@ class TorchObserver:
         self.node_lines = NodeLines()
         self.non_finite = NonFiniteOrigin(watch, self.discovery, self.forward, self.operations, self.node_lines)
         self.budget = Budget(watch, budget, dense_steps, longest_gap)
+        self.rested = Rested(self)
         self.stopping = stopping
         self.optimizers.appeared = self.learn_again
         self._enough = self.watch.guarded(stopping.now) if stopping is not None else None
@@ -114,7 +115,7 @@ class TorchObserver:
         self._loss: float | None = None
         self._norm: float | None = None
         self._backward_depth = 0
-        self._backwards_in_round = 0
+        self.backwards_in_round = 0
         self._step_data: dict[int, dict[str, Any]] = {}
         self._last_site = ""
         self._started = time.perf_counter()
@@ -127,7 +128,7 @@ class TorchObserver:
 
     def install(self) -> None:
         """Put every hook in. Call before the user's code is imported."""
-        self.forward.called = self.checkpoints.called
+        self.forward.called, self.forward.evaluated = self.checkpoints.called, self.batchnorms.evaluated
         wrappers.install(self)
         self.randomness.install(self.patches)
         self.operations.resume()
@@ -155,25 +156,23 @@ class TorchObserver:
 
     # -- backward -----------------------------------------------------------------------------------------------
 
-    def before_backward(self, tensors: Any) -> tuple[torch.Tensor | None, list[int] | None, Location | None]:
-        """``backward`` is called on `tensors`."""
+    def before_backward(self, tensors: Any) -> tuple[torch.Tensor, list[int] | None, Location | None] | None:
+        """``backward`` is called on `tensors`; what `after_backward` is to be told, None for nothing."""
+        if self.watch.resting and self.rested.backward(tensors):
+            return None
         loss = tensors if isinstance(tensors, torch.Tensor) else next(iter(tensors or ()), None)
         if not isinstance(loss, torch.Tensor):
-            return None, None, None
-        if self.optimizers.steps_total == 0 and self._backwards_in_round:
+            return None
+        if self.optimizers.steps_total == 0 and self.backwards_in_round:
             self.end_round()
         self.replicas.before_backward()
-        value = self._value(loss)
+        value = self.value(loss)
         finite = math.isfinite(value)
         close = self.watch.learning or self.watch.sampled or not finite
         location = self.lines.here() if close else self.protocol.backward_location
         if close:
             self._last_site = str(location)
-        for call in self.forward.training_resumes():
-            call.root.train_calls += 1
-            call.root.call_location = call.root.call_location or call.location
-            self.loose.care(*(ref() for _, ref in call.inputs))
-            self.protocol.record("forward", call.root.info.index, call.location, **call.data)
+        self.forward_done()
         self.loaders.trained()
         self.protocol.before_backward()
         self.operations.by_hand.enter(loss)
@@ -183,7 +182,16 @@ class TorchObserver:
             self.non_finite.loss_is_not_finite(loss, self._last_site, location)
         return loss, self._reached(loss), location
 
-    def _value(self, loss: torch.Tensor) -> float:
+    def forward_done(self) -> None:
+        """Note the calls of models since the last backward: they were training."""
+        for call in self.forward.training_resumes():
+            call.root.train_calls += 1
+            call.root.call_location = call.root.call_location or call.location
+            self.loose.care(*(ref() for _, ref in call.inputs))
+            self.protocol.record("forward", call.root.info.index, call.location, **call.data)
+
+    def value(self, loss: torch.Tensor) -> float:
+        """Read a loss; 0 where that would wait for a GPU."""
         if loss.numel() != 1 or not (loss.is_cpu or self.watch.sampled):
             return 0.0
         self._loss = float(loss.detach())
@@ -212,11 +220,9 @@ class TorchObserver:
             self.node_lines.learn(self._last_site, loss, self.operations.lines)
         return sorted(reached)
 
-    def after_backward(self, loss: torch.Tensor | None, reached: list[int] | None, location: Location | None) -> None:
+    def after_backward(self, loss: torch.Tensor, reached: list[int] | None, location: Location | None) -> None:
         """``backward`` returned."""
-        if loss is None:
-            return
-        self._backwards_in_round += 1
+        self.backwards_in_round += 1
         self.resources.backward_done(loss, location)
         self.protocol.after_backward(location, self._loss, reached, loss.grad_fn is None, self._last_site)
         if self.watch.learning:
@@ -239,6 +245,8 @@ class TorchObserver:
     def before_step(self, optimizer: Any, closure: bool) -> None:
         """An optimizer is about to change its parameters (for a closure: its gradients are made inside)."""
         held = self.optimizers.of(optimizer)
+        if self.watch.resting:
+            return
         held.depth += 1
         if held.depth > 1:
             return
@@ -263,17 +271,12 @@ class TorchObserver:
         held.depth = max(0, held.depth - 1)
         if held.depth:
             return
-        close = self.watch.learning or self.watch.sampled or held.step_location is None
-        location = self.lines.here() if close else held.step_location
         self.optimizers.steps_total += 1
         held.steps += 1
-        held.step_location = held.step_location or location
         self.optimizers.stepped(optimizer, held)
         self._rates[held.info.index] = max([float(g["lr"]) for g in optimizer.param_groups if "lr" in g], default=0.0)
-        self.statistics.after_step(held)
-        if self.watch.sampled:
-            self.moments.after_step(held)
-        self.protocol.after_step(held, location, self._step_data.pop(held.info.index, {}))
+        if not self.watch.resting:
+            self._look_at_step(held)
         if self._main is None or self._main.optimizer() is None:
             self._main = held
         count = self._stepped.get(held.info.index, 0) + 1
@@ -282,26 +285,37 @@ class TorchObserver:
             self._main = held
             self._stepped.clear()
             self.end_round()
-        elif not self.operations.everything:
+        elif not (self.operations.everything or self.watch.resting):
             self.operations.rest()  # until the backward of the next optimizer
+
+    def _look_at_step(self, held: Held) -> None:
+        close = self.watch.learning or self.watch.sampled or held.step_location is None
+        location = self.lines.here() if close else held.step_location
+        held.step_location = held.step_location or location
+        self.statistics.after_step(held)
+        if self.watch.sampled:
+            self.moments.after_step(held)
+        self.protocol.after_step(held, location, self._step_data.pop(held.info.index, {}))
 
     # -- rounds -------------------------------------------------------------------------------------------------
 
     def end_round(self) -> None:
         """One round of training is over: write it, decide about the next one."""
         self._write_round()
-        self.operations.end_round()
+        if not self.watch.resting:
+            self.operations.end_round()
         self.steps += 1
-        self._backwards_in_round = 0
+        self.backwards_in_round = 0
         self.budget.cheap = self.statistics.measures.one_pass
         self.budget.on_processor = not torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
         sampled = self.budget.end_round()
         self.watch.step += 1
         self.watch.sampled = sampled
+        self.rested.decide()
         if self.watch.learning and self.steps >= self._learn_until:
             self.watch.learning = False
             self.operations.rest()
-        elif not self.watch.learning and not self.forward.phases:
+        elif not (self.watch.learning or self.forward.phases or self.watch.resting):
             self.operations.rest()
         if (sampled or self.watch.outputs) and not self.watch.compiled:
             self.activations.arm()
@@ -313,6 +327,7 @@ class TorchObserver:
 
     def learn_again(self) -> None:
         """Another optimizer begins to step long after the first: another phase of the training has begun."""
+        self.watch.resting = False
         if not self.watch.learning and self._relearned < _MOST_PHASES:
             self._relearned += 1
             self._learn_until = self.steps + LEARNING_STEPS
@@ -331,6 +346,8 @@ class TorchObserver:
             row = [self._rates.get(i, NOT_THERE) for i in range(len(self.optimizers.held))]
             writer.frame(LEARNING_RATE, step, row)
             self._rates.clear()
+        if self.watch.resting:
+            return
         self.activations.disarm()
         self.statistics.write(self._norm)
         self._norm = None
@@ -349,7 +366,7 @@ class TorchObserver:
 
     def _finish(self) -> None:
         self.forward.training_resumes()
-        if self._backwards_in_round:
+        if self.backwards_in_round:
             self._write_round()
         self.loaders.settle(self.discovery.files())
         self._save_records(final=True)

@@ -36,6 +36,8 @@ class Watch:
         """Everything is measured in this round: weights, updates, activations."""
         self.norms = True
         """Gradient norms are measured in this round."""
+        self.resting = False
+        """Of this round only the loss is read (`rested`)."""
         self.weights = True
         """Weights and updates are measured in this round."""
         self.outputs = True

@@ -26,7 +26,7 @@ def clearing(o: TorchObserver, original: Any) -> Any:
 
     @functools.wraps(original)
     def zero_grad(self: Any, *args: Any, **kwargs: Any) -> None:
-        if not torch.compiler.is_compiling():
+        if not (o.watch.resting or torch.compiler.is_compiling()):
             told(self)
         original(self, *args, **kwargs)
 

@@ -29,13 +29,14 @@ def backward(o: TorchObserver) -> None:
                 if not torch.compiler.is_compiling():
                     o.watch.note_thread()
                 return original(tensors, *args, **kwargs)
-            seen = before(tensors) or (None, None, None)
+            seen = before(tensors)
             depth += 1
             try:
                 result = original(tensors, *args, **kwargs)
             finally:
                 depth -= 1
-            after(*seen)
+            if seen is not None:
+                after(*seen)
             o.stop_if_enough(before_step=True)
             return result
 

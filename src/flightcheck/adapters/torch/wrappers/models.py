@@ -126,7 +126,9 @@ def losses(o: TorchObserver) -> None:
                     result = original(*args, **kwargs)
                 finally:
                     nested -= 1
-                if not nested and not hands_off():
+                if nested or (o.watch.resting and isinstance(result, torch.Tensor) and result.requires_grad):
+                    return result
+                if not hands_off():
                     told(name, args, kwargs, result)
                 return result
 
