@@ -1,8 +1,8 @@
 """The checklist for debugging neural networks, as a program: one root cause, the line of code, and the fix.
 
 ``flightcheck check train.py`` watches the first steps of a training without a change to it. From code:
-``with flightcheck.watch(): …``, or ``flightcheck.check(model, loss_fn, batches, optimizer)``. Importing this package
-imports no framework.
+``with flightcheck.watch(): …``, or ``flightcheck.check(model, loss_fn, batches, optimizer)``; ``flightcheck.view(model,
+batch)`` looks inside. Importing this package imports no framework.
 """
 
 from __future__ import annotations
@@ -20,10 +20,16 @@ if TYPE_CHECKING:
     from flightcheck.in_process import check as check
     from flightcheck.recording.run import Run as Run
     from flightcheck.session import watch as watch
+    from flightcheck.viewing import Film as Film
+    from flightcheck.viewing import View as View
+    from flightcheck.viewing import view as view
 
 _HOME = {
     "watch": "flightcheck.session",
     "check": "flightcheck.in_process",
+    "view": "flightcheck.viewing",
+    "View": "flightcheck.viewing",
+    "Film": "flightcheck.viewing",
     "Checked": "flightcheck.in_process",
     "Run": "flightcheck.recording.run",
     "run_checks": "flightcheck.checks.registry",
@@ -32,7 +38,10 @@ _HOME = {
     "Finding": "flightcheck.checks.base",
     "Verdict": "flightcheck.checks.base",
 }
-__all__ = ["Checked", "Diagnosis", "Finding", "Run", "Verdict", "check", "diagnose", "run_checks", "watch"]
+__all__ = [
+    "Checked", "Diagnosis", "Film", "Finding", "Run", "Verdict", "View", "check", "diagnose", "run_checks", "view",
+    "watch",
+]  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:

@@ -23,7 +23,7 @@ class WatchOptions:
     """Dotted name, as after ``python -m``."""
     arguments: list[str] = field(default_factory=list)
     """The script's own arguments, without its name."""
-    mode: Literal["check", "run", "trial"] = "check"
+    mode: Literal["check", "run", "trial", "view"] = "check"
     steps: int | None = DEFAULT_STEPS
     """Stop after so many rounds of training; None: never."""
     seconds: float | None = DEFAULT_SECONDS

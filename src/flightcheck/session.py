@@ -36,9 +36,9 @@ if TYPE_CHECKING:
     from flightcheck.diagnosis.engine import Diagnosis
 
 _PACKAGE: Final = str(Path(__file__).parent) + os.sep
-_DENSE_STEPS: Final = {"check": 50, "run": 10, "trial": 0}
+_DENSE_STEPS: Final = {"check": 50, "run": 10, "trial": 0, "view": 0}
 """Rounds that are measured in full whatever they cost, before the budget rules."""
-_LONGEST_GAP: Final = {"check": 10, "run": 100, "trial": 5}
+_LONGEST_GAP: Final = {"check": 10, "run": 100, "trial": 5, "view": 100}
 """Rounds after which one is measured in full whatever it costs. A check is thrown away: there, evidence counts more."""
 
 
@@ -127,15 +127,20 @@ def new_run_folder(runs_dir: Path) -> Path:
     return (runs_dir / f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(3)}").absolute()
 
 
-def watch_into(folder: Path, options: WatchOptions) -> SessionResult:
-    """Run a script under watch and record it in a folder that is named already. Never raises what the script raises."""
+def watch_into(
+    folder: Path, options: WatchOptions, attach: Callable[[TorchObserver], None] | None = None
+) -> SessionResult:
+    """Run a script under watch and record it in a folder that is named already. Never raises what the script raises.
+
+    `attach` is given the observer before the script starts.
+    """
     from flightcheck.adapters.torch import StopTraining, TorchObserver
 
     writer = RunWriter(folder)
     info = first_info(options, folder)
     writer.put(info)
     writer.put(environment_of(options.script))
-    code = Code(options.script, Path.cwd()) if options.mode != "trial" else None
+    code = Code(options.script, Path.cwd()) if options.mode in ("check", "run") else None
     if code is not None:
         code.save(writer)
     writer.flush(force=True)
@@ -150,6 +155,8 @@ def watch_into(folder: Path, options: WatchOptions) -> SessionResult:
     )
     process, started = os.getpid(), time.perf_counter()
     observer.install()
+    if attach is not None:
+        attach(observer)
     trial = install_patches(observer, options) if options.mode == "trial" else None
     ended: dict[str, Any] = {"ended": "finished"}
     try:
@@ -235,7 +242,7 @@ def _stopping(options: WatchOptions) -> Any:
     if options.steps is None and options.seconds is None:
         return None
     script = Path(options.script).resolve() if options.script else None
-    waits = options.mode != "trial" or options.evaluates
+    waits = options.mode in ("check", "run") or options.evaluates
     return Stopping(
         steps=options.steps or sys.maxsize,
         seconds=options.seconds or float("inf"),

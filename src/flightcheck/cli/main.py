@@ -17,6 +17,7 @@ from flightcheck.errors import FlightcheckError, UsageError
 COMMANDS: Final = {
     "check": "watch the first steps of a training script, then name what is wrong with it",
     "run": "watch the whole training; the report comes at the end, also after a crash",
+    "view": "look inside: layers, activations as they train, attention, what an answer rests on, as one page",
     "show": "print the report of a recorded run again",
     "runs": "list the recorded runs: filter them by a condition, sort them",
     "compare": "compare recorded runs: in what they differ, how they went, what was found",

@@ -120,7 +120,7 @@ def watch(
     own = (result.exit_code or 1) if result.script_failed else 0
     if not first:
         return own
-    stderr = _open_stderr()
+    stderr = open_stderr()
     try:
         if surroundings is not None:
             _experiment(args, result, surroundings.script(script, args.module, script_arguments), stderr)
@@ -186,7 +186,7 @@ def _experiment(args: argparse.Namespace, result: SessionResult, script: Script,
             print(f"flightcheck: no experiments, by a fault of ours ({type(e).__name__}: {e})", file=stderr)
 
 
-def _open_stderr() -> TextIO:
+def open_stderr() -> TextIO:
     """Where the report goes: a script may have closed its stderr."""
     if sys.stderr is not None and not sys.stderr.closed:
         return sys.stderr

@@ -103,6 +103,8 @@ class Forward:
         """Told the model at the first call of every evaluation phase."""
         self.called: Callable[[nn.Module], None] = lambda module: None
         """Told every model that is about to be called."""
+        self.entered: Callable[[Root, tuple[Any, ...], dict[str, Any]], None] = lambda root, args, kwargs: None
+        """Told the arguments of every outermost call, before it runs."""
         self.evaluating = False
         """The outermost call that runs now is of a model in eval mode, without gradients."""
         self.dropout_line: Location | None = None
@@ -229,6 +231,7 @@ class Forward:
             self.arithmetic.called(inputs[0][1] if inputs else None)
         self.last_inputs = [(n, weakref.ref(t)) for n, t in inputs]
         self._record_inputs(root, inputs, location, grad and (module.training or not self.phases))
+        self.entered(root, args, kwargs)
         return root, data, location
 
     def _record_inputs(

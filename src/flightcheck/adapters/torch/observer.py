@@ -8,6 +8,7 @@ import os
 import sys
 import time
 import weakref
+from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Final
 
@@ -61,6 +62,9 @@ class StopTraining(BaseException):
 
 class TorchObserver:
     """Watches every PyTorch training of this process from `install` to `close`."""
+
+    round_over: Callable[[int], None] = staticmethod(lambda steps: None)
+    """Told after every round how many there were; gradients still lie where they were."""
 
     def __init__(
         self,
@@ -324,6 +328,7 @@ class TorchObserver:
             self._saved = now
             self._save_records()
         self.watch.writer.flush()
+        self.round_over(self.steps)
 
     def learn_again(self) -> None:
         """Another optimizer begins to step long after the first: another phase of the training has begun."""
