@@ -1,10 +1,11 @@
-"""``flightcheck export``: what is known of the recorded runs, as a table for other programs."""
+"""``flightcheck export``: for other programs, the recorded runs as a table, or one of them for TensorBoard."""
 
 from __future__ import annotations
 
 import argparse
 import csv
 import json
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -31,9 +32,18 @@ _FIRST = (
 
 def main(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
     """Run the command."""
-    parser.add_argument("file", metavar="FILE", help="a name that ends in .csv or .json; - is CSV on stdout")
+    parser.usage = f"{parser.prog} [options] FILE\n       {parser.prog} RUN --tensorboard DIR"
+    parser.add_argument("file", nargs="?", metavar="FILE", help="a name that ends in .csv or .json; - is CSV on stdout")
+    parser.add_argument("--tensorboard", type=Path, metavar="DIR",
+        help="write one run (an id, its beginning, a folder; else the last) as an event file below DIR")  # fmt: skip
     add_selection(parser)
     args = parser.parse_args(arguments)
+    if args.tensorboard is not None:
+        if args.where or args.sort:
+            raise UsageError("--tensorboard exports one run, which is named; --where and --sort choose among several")
+        return _to_tensorboard(args.file, args.runs_dir, args.tensorboard)
+    if args.file is None:
+        raise UsageError(f"no file given; usage: {parser.prog} FILE, a name that ends in .csv or .json")
     suffix = ".csv" if args.file == "-" else Path(args.file).suffix
     if suffix not in (".csv", ".json"):
         raise UsageError(f"{args.file}: the name must end in .csv or .json")
@@ -47,6 +57,21 @@ def main(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
     except OSError as e:
         raise UsageError(f"{args.file}: cannot be written ({e.strerror})") from e
     print(f"{count(len(runs))} in {args.file}")
+    return 0
+
+
+def _to_tensorboard(name: str | None, runs_dir: Path, folder: Path) -> int:
+    from flightcheck.checks.registry import run_checks
+    from flightcheck.cli.show import find_run
+    from flightcheck.diagnosis.engine import diagnose
+    from flightcheck.recording.run import Run
+    from flightcheck.report.tensorboard.events import require_tensorboard
+    from flightcheck.report.tensorboard.export import export
+
+    require_tensorboard()
+    run = Run.open(find_run(name, runs_dir))
+    written = export(run, diagnose(run, run_checks(run)), folder)
+    print(f"{run.info.id} in {written}; to see it: tensorboard --logdir {shlex.quote(str(folder))}")
     return 0
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import zlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
 
 import numpy as np
@@ -86,6 +86,13 @@ class Map:
     """NaN where `missing`, and where the number itself became NaN."""
     missing: npt.NDArray[np.bool_]
 
+    def thinned(self, columns: int | None) -> Map:
+        """The same with at most so many columns, chosen evenly."""
+        if columns is None or len(self.steps) <= columns:
+            return self
+        kept = thinned(len(self.steps), columns)
+        return replace(self, steps=self.steps[kept], values=self.values[kept], missing=self.missing[kept])
+
     def data(self) -> dict[str, Any]:
         """For the page: plain JSON values."""
         levels = codes_of(self.values, self.missing, self.quantity.kind)
@@ -118,8 +125,8 @@ def codes_of(values: Array, missing: npt.NDArray[np.bool_], kind: str) -> npt.ND
     return codes
 
 
-def maps(run: Run) -> list[Map]:
-    """All heat maps for which something was recorded."""
+def maps(run: Run, columns: int | None = MOST_COLUMNS) -> list[Map]:
+    """All heat maps for which something was recorded, each with at most so many of the sampled steps."""
     modules = sorted(run.modules, key=lambda m: (m.order < 0, m.order, m.index))
     made = [
         _by_layer(run, modules, GRADIENT, _gradients(run)),
@@ -128,7 +135,7 @@ def maps(run: Run) -> list[Map]:
         _by_module(run, modules, DEAD, ACTIVATION_DEAD),
         _by_module(run, modules, SATURATED, ACTIVATION_SATURATED),
     ]
-    return [m for m in made if m is not None]
+    return [m.thinned(columns) for m in made if m is not None]
 
 
 _Layers = tuple[npt.NDArray[np.int64], Callable[[list[int]], Array]]
@@ -161,15 +168,17 @@ def _gradients(run: Run) -> _Layers | None:
 
 def _ratios(run: Run) -> _Layers | None:
     updates, weights = _table(run, UPDATE_NORM), _table(run, WEIGHT_NORM)
-    if updates is None or weights is None or not np.array_equal(updates.steps, weights.steps):
+    if updates is None or weights is None:
         return None
+    # While a training goes on, how far the last step moved the weights is told by the next one.
+    steps, of_updates, of_weights = np.intersect1d(updates.steps, weights.steps, True, return_indices=True)
 
     def ratio(parameters: list[int]) -> Array:
-        moved, size = _together(updates, parameters), _together(weights, parameters)
+        moved, size = _together(updates, parameters)[of_updates], _together(weights, parameters)[of_weights]
         there = (moved != NOT_THERE) & (size != NOT_THERE) & (size != 0)
         return np.where(there, moved / np.where(there, size, 1.0), NOT_THERE)
 
-    return updates.steps, ratio
+    return steps, ratio
 
 
 def _by_layer(run: Run, modules: list[ModuleInfo], quantity: Quantity, layers: _Layers | None) -> Map | None:
@@ -205,10 +214,8 @@ def _map(quantity: Quantity, rows: list[tuple[str, int]], steps: npt.NDArray[np.
     missing = values == NOT_THERE
     if missing.all():
         return None
-    kept = thinned(len(steps), MOST_COLUMNS)
-    values, missing = values[kept], missing[kept]
     values = np.where(missing, np.nan, values)
-    return Map(quantity, [r[0] for r in rows], [r[1] for r in rows], steps[kept], values, missing)
+    return Map(quantity, [r[0] for r in rows], [r[1] for r in rows], steps, values, missing)
 
 
 def thinned(length: int, most: int) -> npt.NDArray[np.int64]:
