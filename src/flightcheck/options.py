@@ -14,6 +14,16 @@ DEFAULT_RUNS_DIR: Final = Path(".flightcheck/runs")
 
 
 @dataclass(frozen=True)
+class Replay:
+    """What a run takes over from an earlier one, to be the same."""
+
+    states: dict[str, str] = field(default_factory=dict)
+    """Of the global random generators at the start, as they were recorded, by ``python``, ``numpy``, ``torch``."""
+    entropies: list[str] = field(default_factory=list)
+    """Seeds of the generators of NumPy that the script makes without one, in order."""
+
+
+@dataclass(frozen=True)
 class WatchOptions:
     """One script to be run and watched."""
 
@@ -39,6 +49,8 @@ class WatchOptions:
     """Of a trial: it is to see an evaluation, too."""
     refused: list[str] = field(default_factory=list)
     """Of a trial: filled with the reason if it was broken off to protect the user's files."""
+    replay: Replay | None = None
+    """Of a run that repeats another one; it ends after `steps` rounds whatever it has seen."""
     json_to_stdout: bool = False
     """Our JSON goes to stdout, so what the script prints there has to go to stderr."""
 

@@ -24,11 +24,14 @@ from flightcheck.recording.experiments import Probe, TrialInfo
 from flightcheck.recording.ranks import launch_of, other_ranks
 from flightcheck.recording.records import RunInfo
 from flightcheck.recording.run import Run
+from flightcheck.recording.starting_point import RandomStates
 from flightcheck.recording.store import RunWriter
 from flightcheck.recording.surroundings import SourceFile
 from flightcheck.redaction import redacted
 from flightcheck.tracking.code import packages, source_files, user_modules
 from flightcheck.tracking.environment import environment_of
+from flightcheck.tracking.git import root_of
+from flightcheck.tracking.starting_point import code_at_hand, starting_point
 from flightcheck.tracking.summary import write_summary
 
 if TYPE_CHECKING:
@@ -92,6 +95,8 @@ def watch(*, budget: float = DEFAULT_BUDGET, runs_dir: Path | str = DEFAULT_RUNS
     info = first_info(WatchOptions(script=sys.argv[0], mode="run"), watched.run_folder)
     writer.put(info)
     writer.put(environment_of(sys.argv[0]))
+    for record in code_at_hand(sys.argv[0]):
+        writer.put(record)
     code = Code(sys.argv[0], Path.cwd())
     observer = TorchObserver(writer, budget=budget, dense_steps=_DENSE_STEPS["run"], rank=(info.rank, info.ranks))
     observer.install()
@@ -135,6 +140,7 @@ def watch_into(
     `attach` is given the observer before the script starts.
     """
     from flightcheck.adapters.torch import StopTraining, TorchObserver
+    from flightcheck.adapters.torch.machine import machine
 
     writer = RunWriter(folder)
     info = first_info(options, folder)
@@ -142,6 +148,8 @@ def watch_into(
     writer.put(environment_of(options.script))
     code = Code(options.script, Path.cwd()) if options.mode in ("check", "run") else None
     if code is not None:
+        for record in (*starting_point(options.script, options.module, options.arguments), *_generators(options)):
+            writer.put(record)
         code.save(writer)
     writer.flush(force=True)
     observer = TorchObserver(
@@ -153,6 +161,8 @@ def watch_into(
         stopping=_stopping(options),
         rank=(info.rank, info.ranks),
     )
+    if options.replay is not None:
+        observer.randomness.replayed = [int(e) for e in options.replay.entropies]
     process, started = os.getpid(), time.perf_counter()
     observer.install()
     if attach is not None:
@@ -179,11 +189,21 @@ def watch_into(
     compare_ranks(writer, info, observer)
     if code is not None:
         code.save(writer)
+        writer.put(machine())
     for i, record in enumerate(trial() if trial is not None else ()):
         writer.put(record, i if isinstance(record, Probe) else 0)
     close_run(writer, final_info(info, observer, seconds, ended))
     failed = ended["ended"] in ("exception", "interrupted") or (ended["ended"] == "exit" and ended["exit_code"] != 0)
     return SessionResult(folder, int(ended.get("exit_code", 0)), failed)
+
+
+def _generators(options: WatchOptions) -> list[RandomStates]:
+    """The states of the random generators as the script finds them: those to be replayed, or those there are."""
+    from flightcheck.adapters.torch.random_states import random_states, restore
+
+    if options.replay is not None:
+        restore(RandomStates(**options.replay.states))
+    return [random_states()]
 
 
 def install_patches(observer: TorchObserver, options: WatchOptions) -> Callable[[], list[Any]]:
@@ -247,13 +267,14 @@ def _stopping(options: WatchOptions) -> Any:
         steps=options.steps or sys.maxsize,
         seconds=options.seconds or float("inf"),
         sources=functools.partial(_user_files, script, Path.cwd()) if waits else list,
-        in_step=number_in_environment("WORLD_SIZE", 1) > 1,
+        in_step=number_in_environment("WORLD_SIZE", 1) > 1 or options.replay is not None,
     )
 
 
 def _user_files(script: Path | None, started_in: Path) -> list[str]:
-    """The script and the modules that lie in its folder or in the one where it was started."""
-    folders = (str(script.parent if script else started_in), str(started_in))
+    """The script and the modules that lie in its folder, in the one where it was started, or in its repository."""
+    home = script.parent if script else started_in
+    folders = (str(home), str(started_in), *(f"{root}{os.sep}" for root in [root_of(home)] if root is not None))
     return sorted({*user_modules(folders), *([str(script)] if script else [])})
 
 

@@ -21,6 +21,7 @@ COMMANDS: Final = {
     "show": "print the report of a recorded run again",
     "runs": "list the recorded runs: filter them by a condition, sort them",
     "compare": "compare recorded runs: in what they differ, how they went, what was found",
+    "reproduce": "run a recorded run again from its own code, and say whether the curve is the same",
     "tag": "give a run tags, by which 'runs --where tag=…' finds it",
     "note": "write a note to a run",
     "export": "write what is known of the runs to a CSV or JSON file",
@@ -28,7 +29,7 @@ COMMANDS: Final = {
     "list": "list all checks",
     "explain": "explain one check in full: criterion, reasons, fix, sources, thresholds",
 }
-READERS: Final = ("show", "runs", "compare", "tag", "note", "export", "rm", "list", "explain")
+READERS: Final = ("show", "runs", "compare", "reproduce", "tag", "note", "export", "rm", "list", "explain")
 """Commands that own stdout; in the others it is the script's."""
 USAGE_ERROR: Final = 2
 

@@ -30,9 +30,13 @@ class Scratch:
         """A fresh copy."""
         self._made += 1
         folder = self._surrounded(self.root / str(self._made))
-        self._bytes = self._files = 0
-        self._fill(self.original, folder)
+        self.copy(self.original, folder)
         return folder
+
+    def copy(self, source: Path, target: Path) -> None:
+        """Fill an empty folder with what is in another one: small files as copies, the rest as links."""
+        self._bytes = self._files = 0
+        self._fill(source, target)
 
     def _surrounded(self, outermost: Path) -> Path:
         """An empty folder whose neighbours are those of the original, as links: for scripts that read ``../data``."""

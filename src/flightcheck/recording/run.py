@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from flightcheck.recording import starting_point as _starting_point  # noqa: F401 # so that its records can be read
 from flightcheck.recording import store
 from flightcheck.recording.alignments import MapAlignment
 from flightcheck.recording.attention import AttentionMask

@@ -5,13 +5,16 @@ from __future__ import annotations
 import functools
 import random
 import sys
-from typing import Any
+from typing import Any, Final
 
 import torch
 
 from flightcheck.adapters.torch.patches import Patches
 from flightcheck.adapters.torch.watch import Watch
 from flightcheck.recording.records import Location, Seeding
+from flightcheck.recording.starting_point import FreshGenerators
+
+_MOST_FRESH: Final = 64
 
 
 class Randomness:
@@ -23,6 +26,10 @@ class Randomness:
         self._values: dict[str, int] = {}
         self._first_model: tuple[int, Location | None] | None = None
         self._start = self._states()
+        self._fresh: list[str] = []
+        self._more = 0
+        self.replayed: list[int] = []
+        """Seeds for the generators of NumPy that the script makes without one, in order."""
 
     def install(self, patches: Patches) -> None:
         """Patch the seeding functions."""
@@ -32,6 +39,27 @@ class Randomness:
         import numpy as np
 
         patches.replace(np.random, "seed", lambda f: self._noting("numpy", f))
+        patches.replace(np.random, "default_rng", self._making)
+
+    def _making(self, original: Any) -> Any:
+        def made(generator: Any) -> None:
+            if len(self._fresh) < _MOST_FRESH:
+                self._fresh.append(str(generator.bit_generator.seed_seq.entropy))
+            else:
+                self._more += 1
+
+        told = self.watch.guarded(made)
+
+        @functools.wraps(original)
+        def default_rng(*args: Any, **kwargs: Any) -> Any:
+            unseeded = (args[0] if args else kwargs.get("seed")) is None and self.watch.mine() and not self.watch.busy
+            if not unseeded:
+                return original(*args, **kwargs)
+            generator = original(self.replayed.pop(0)) if self.replayed else original(*args, **kwargs)
+            told(generator)
+            return generator
+
+        return default_rng
 
     def _noting(self, generator: str, original: Any) -> Any:
         def seeded(number: Any = None) -> None:
@@ -64,6 +92,8 @@ class Randomness:
 
     def save(self) -> None:
         """Write what is known."""
+        if self._fresh:
+            self.watch.writer.put(FreshGenerators(self._fresh, self._more))
         now = self._states()
         used = [
             k
