@@ -1,4 +1,4 @@
-"""``flightcheck export``: what is known of the recorded runs, as a table for other programs."""
+"""``flightcheck export``: the recorded runs for other programs: as a table, or sent to a tracker."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
+from flightcheck.cli import trackers
 from flightcheck.cli.runs import add_selection, count, selected
 from flightcheck.errors import UsageError
 from flightcheck.tracking.summary import Summary
@@ -31,9 +32,19 @@ _FIRST = (
 
 def main(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
     """Run the command."""
-    parser.add_argument("file", metavar="FILE", help="a name that ends in .csv or .json; - is CSV on stdout")
+    add = parser.add_argument
+    add("file", nargs="*", metavar="FILE", help="a name that ends in .csv or .json; - is CSV on stdout. "
+        "With --to: the runs to send, by their ids or beginnings of ids (default: the last)")  # fmt: skip
+    trackers.add_options(parser)
+    add("--uri", metavar="WHERE", help="the same as --to TRACKER=WHERE")
+    add("--again", action="store_true", help="with --to: also runs that have been sent there before")
     add_selection(parser)
     args = parser.parse_args(arguments)
+    if args.to:
+        return trackers.export(args, args.file)
+    if len(args.file) != 1:
+        raise UsageError("give one FILE, or say with --to to which tracker the runs are to be sent")
+    args.file = args.file[0]
     suffix = ".csv" if args.file == "-" else Path(args.file).suffix
     if suffix not in (".csv", ".json"):
         raise UsageError(f"{args.file}: the name must end in .csv or .json")
