@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal, TextIO
@@ -53,6 +54,8 @@ class WatchOptions:
     """Of a run that repeats another one; it ends after `steps` rounds whatever it has seen."""
     json_to_stdout: bool = False
     """Our JSON goes to stdout, so what the script prints there has to go to stderr."""
+    started: Callable[[Path], None] | None = None
+    """Called with the run's folder before the script begins."""
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ from flightcheck.recording.run import Run
 from flightcheck.recording.starting_point import RandomStates
 from flightcheck.recording.store import RunWriter
 from flightcheck.recording.surroundings import SourceFile
-from flightcheck.redaction import redacted
+from flightcheck.redaction import redacted, redacted_text
 from flightcheck.tracking.code import packages, source_files, user_modules
 from flightcheck.tracking.environment import environment_of
 from flightcheck.tracking.git import root_of
@@ -54,6 +54,8 @@ def watch_script(options: WatchOptions) -> SessionResult:
     if importlib.util.find_spec("torch") is None:
         raise UsageError(f"PyTorch is not installed for {sys.executable}; install Flightcheck where the script runs")
     folder = new_run_folder(options.runs_dir)
+    if options.started is not None:
+        options.started(folder)
     stdout = _keep_stdout() if options.json_to_stdout else None
     return dataclasses.replace(watch_into(folder, options), stdout=stdout)
 
@@ -335,9 +337,9 @@ def close_run(writer: RunWriter, info: RunInfo) -> None:
 
 
 def in_words(e: BaseException) -> str:
-    """An exception as one line."""
+    """An exception as one line, without what looks like a secret."""
     try:
-        return f"{type(e).__name__}: {e}"
+        return redacted_text(f"{type(e).__name__}: {e}")
     except Exception:
         return f"{type(e).__name__}: (its text cannot be made)"
 

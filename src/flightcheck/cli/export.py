@@ -1,4 +1,4 @@
-"""``flightcheck export``: for other programs, the recorded runs as a table, or one of them for TensorBoard."""
+"""``flightcheck export``: the recorded runs for other programs: as a table, for TensorBoard, or sent to a tracker."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
+from flightcheck.cli import trackers
 from flightcheck.cli.runs import add_selection, count, selected
 from flightcheck.errors import UsageError
 from flightcheck.tracking.summary import Summary
@@ -32,18 +33,28 @@ _FIRST = (
 
 def main(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
     """Run the command."""
-    parser.usage = f"{parser.prog} [options] FILE\n       {parser.prog} RUN --tensorboard DIR"
-    parser.add_argument("file", nargs="?", metavar="FILE", help="a name that ends in .csv or .json; - is CSV on stdout")
-    parser.add_argument("--tensorboard", type=Path, metavar="DIR",
-        help="write one run (an id, its beginning, a folder; else the last) as an event file below DIR")  # fmt: skip
+    ways = ("[options] FILE", "RUN --tensorboard DIR", "[RUN ...] --to TRACKER")
+    parser.usage = "\n       ".join(f"{parser.prog} {way}" for way in ways)
+    add = parser.add_argument
+    add("file", nargs="*", metavar="FILE", help="a name that ends in .csv or .json; - is CSV on stdout. With "
+        "--tensorboard or --to: the runs, by their ids, beginnings of ids or folders (default: the last)")  # fmt: skip
+    add("--tensorboard", type=Path, metavar="DIR", help="write one run as an event file below DIR")
+    trackers.add_options(parser)
+    add("--uri", metavar="WHERE", help="the same as --to TRACKER=WHERE")
+    add("--again", action="store_true", help="with --to: also runs that have been sent there before")
     add_selection(parser)
     args = parser.parse_args(arguments)
+    if args.to:
+        return trackers.export(args, args.file)
     if args.tensorboard is not None:
-        if args.where or args.sort:
+        if args.where or args.sort or len(args.file) > 1:
             raise UsageError("--tensorboard exports one run, which is named; --where and --sort choose among several")
-        return _to_tensorboard(args.file, args.runs_dir, args.tensorboard)
-    if args.file is None:
-        raise UsageError(f"no file given; usage: {parser.prog} FILE, a name that ends in .csv or .json")
+        return _to_tensorboard(next(iter(args.file), None), args.runs_dir, args.tensorboard)
+    if len(args.file) != 1:
+        raise UsageError(
+            "give one FILE, a name that ends in .csv or .json; or say with --tensorboard or --to where runs go"
+        )
+    args.file = args.file[0]
     suffix = ".csv" if args.file == "-" else Path(args.file).suffix
     if suffix not in (".csv", ".json"):
         raise UsageError(f"{args.file}: the name must end in .csv or .json")

@@ -6,7 +6,7 @@ import argparse
 import os
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal, TextIO
 
@@ -92,8 +92,12 @@ def watch(
     mode: Literal["check", "run"],
     steps: int | None,
     seconds: float | None,
+    *,
+    started: Callable[[Path], None] | None = None,
 ) -> int:
     """Run the script under watch, print the report, return the exit status.
+
+    `started` is called with the run's folder before the script begins.
 
     Raises:
         UsageError: something is wrong that can be known before the script starts.
@@ -115,6 +119,7 @@ def watch(
             budget=args.budget,
             runs_dir=args.runs_dir,
             json_to_stdout=args.json == "-" or args.sarif == "-",
+            started=started,
         )
     )
     own = (result.exit_code or 1) if result.script_failed else 0
