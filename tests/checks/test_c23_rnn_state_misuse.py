@@ -46,3 +46,11 @@ def test_a_state_that_is_cut_off_at_each_step_is_loud_once_a_trial_confirms() ->
     (finding,) = verdict_of("C23", run_of(state, proof)).findings
     assert finding.severity is None
     assert verdict_of("C23", run_of(replace(state, cut=20))).status == "pass"
+
+
+def test_reading_through_the_padding_is_a_warning_once_a_trial_confirms() -> None:
+    for kind in ("padded", "state"):
+        read = replace(READ, kind=kind)
+        (finding,) = verdict_of("C23", run_of(read)).findings
+        proof = Experiment("C23", finding.patch, "fix", "confirmed", metric="error", before=1.0, after=0.2)
+        assert [f.severity for f in verdict_of("C23", run_of(read, proof)).findings] == ["warn"]

@@ -94,6 +94,46 @@ def test_a_layer_that_goes_through_the_padding_is_seen(tmp_path: Path, first: bo
     assert (found.kind, found.short) == ("padded", 3)
 
 
+class Recordings(Model):
+    """Features instead of ids, filled up with zeros."""
+
+    def forward(self, ids: torch.Tensor) -> torch.Tensor:
+        x = torch.randn(4, 6, 5, generator=torch.Generator().manual_seed(1)) * (ids > 0)[:, :, None]
+        last = self.read(self.rnn(x)[0], LENGTHS)
+        self.seen.append(last.detach())
+        return self.head(last)  # type: ignore[no-any-return]
+
+
+def test_sequences_that_end_with_zeros_in_all_features_are_padded(tmp_path: Path) -> None:
+    (found,), _ = train(tmp_path, Recordings(lambda out, n: out[:, -1]))
+    assert (found.kind, found.rows, found.short, found.length, found.mean_length) == ("padded", 4, 3, 6, 4.0)
+    one, other = Recordings(lambda out, n: out[:, -1]), Recordings(lambda out, n: out[torch.arange(4), n - 1])
+    train(tmp_path, one, "last-step:lengths", steps=12)
+    train(tmp_path, other)
+    assert torch.equal(one.seen[0], other.seen[0])
+
+
+class LastStates(Recordings):
+    """Reads the hidden state."""
+
+    def forward(self, ids: torch.Tensor) -> torch.Tensor:
+        x = torch.randn(4, 6, 5, generator=torch.Generator().manual_seed(1)) * (ids > 0)[:, :, None]
+        last = self.read(self.rnn(x)[1], LENGTHS)
+        self.seen.append(last.detach())
+        return self.head(last)  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize(
+    "read", [lambda h, n: h[-1], lambda h, n: h.squeeze(0), lambda h, n: h.squeeze(), lambda h, n: h.select(0, -1)]
+)
+def test_the_last_state_is_that_before_the_padding(tmp_path: Path, read: Read) -> None:
+    one, other = LastStates(read), Recordings(lambda out, n: out[torch.arange(4), n - 1])
+    _, applied = train(tmp_path, one, "last-step:lengths", steps=12)
+    train(tmp_path, other)
+    assert applied["last-step:lengths"] >= 12
+    assert torch.allclose(one.seen[0], other.seen[0])
+
+
 @pytest.mark.parametrize(
     ("wrong", "right", "first"),
     [

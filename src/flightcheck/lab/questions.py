@@ -11,13 +11,19 @@ from typing import Final
 import numpy as np
 
 from flightcheck.checks.connections.c20_attention_mask_wrong import inversion, suspicious_masks
-from flightcheck.checks.connections.c23_rnn_state_misuse import forgetful_cells, history_kept
+from flightcheck.checks.connections.c23_rnn_state_misuse import (
+    AT_THEIR_ENDS,
+    forgetful_cells,
+    history_kept,
+    read_through_padding,
+)
 from flightcheck.checks.connections.c25_train_eval_gap import depends_on_mode
 from flightcheck.checks.loss.l13_loss_terms_unbalanced import has_several_terms
 from flightcheck.checks.parameters.p14_adam_epsilon_dominates import dominated
 from flightcheck.checks.parameters.p17_gradient_clipping_misuse import clips_hard
 from flightcheck.checks.start.s02_input_ignored_entirely import makes_little_difference
 from flightcheck.lab.experiments import Lab, Margin
+from flightcheck.lab.source_edits import at_their_ends
 from flightcheck.lab.statistics import Pair
 from flightcheck.lab.trials import Trained, Trial
 from flightcheck.patch import Patch
@@ -72,6 +78,14 @@ def _suspicions(run: Run) -> Iterator[tuple[str, str, str]]:
     for state in forgetful_cells(run):
         if state.location is not None:
             yield "C23", history_kept(state), f"- {state.location.code}\n+ # the same without cutting the state off"
+    for read in read_through_padding(run):
+        if read.location is not None:
+            code = read.location.code
+            yield (
+                "C23",
+                AT_THEIR_ENDS,
+                f"- {code}\n+ {at_their_ends(code) or '# the same at lengths - 1 of each sequence'}",
+            )
 
 
 def _supervised(run: Run) -> bool:

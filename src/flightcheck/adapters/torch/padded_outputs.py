@@ -16,6 +16,8 @@ _PASSED_ON: Final = {"dropout", "contiguous", "clone", "relu", "tanh", "gelu", "
 _RECURRENT: Final = {"lstm", "gru", "rnn_tanh", "rnn_relu"}
 _BATCH_FIRST: Final = 8
 """Place of ``batch_first`` among the arguments of a recurrent kernel that is given a padded tensor."""
+_BATCHED: Final = 3
+"""Axes of a batch of sequences."""
 _MOST_LINES: Final = 16
 
 
@@ -29,6 +31,8 @@ class Padded:
     """Axis of time, 0 or 1."""
     lengths: torch.Tensor
     """Of each sequence; of ``embedded`` the places that are padding."""
+    outputs: torch.Tensor | None = None
+    """Of a ``state``: what the layer gave at each step, where the state is the last of it."""
 
 
 class PaddedOutputs:
@@ -60,16 +64,16 @@ class PaddedOutputs:
             self._keep(result[0], Padded("packed", 1 if args[2] else 0, result[1]))
         elif name == "embedding":
             self._embedded(args, kwargs, result)
-        elif name in _PASSED_ON or name == "index_select" or name in _RECURRENT:
+        elif name in _RECURRENT:
+            self._recurred(args, result)
+        elif name in _PASSED_ON or name == "index_select":
             known = self.of(args[0]) if args else None
             if known is None:
                 return
             if name in _PASSED_ON:
                 self._keep(result, known)
-            elif name == "index_select" and known.kind == "packed" and args[1] == 1 - known.time:
+            elif known.kind == "packed" and args[1] == 1 - known.time:
                 self._keep(result, dataclasses.replace(known, lengths=known.lengths[args[2].to(known.lengths.device)]))
-            elif name in _RECURRENT and known.kind == "embedded":
-                self._recurred(args, known, result)
 
     def _embedded(self, args: Any, kwargs: Any, result: Any) -> None:
         padding = args[2] if len(args) > 2 else kwargs.get("padding_idx")
@@ -78,16 +82,29 @@ class PaddedOutputs:
             return
         self._keep(result, Padded("embedded", 1, ids == padding))
 
-    def _recurred(self, args: Any, known: Padded, result: Any) -> None:
+    def _recurred(self, args: Any, result: Any) -> None:
         if len(args) <= _BATCH_FIRST or not isinstance(args[_BATCH_FIRST], bool):
             return  # packed
         time = 1 if args[_BATCH_FIRST] else 0
-        filled = known.lengths if time == 1 else known.lengths.T
+        known = self.of(args[0])
+        filled = known.lengths if known is not None and known.kind == "embedded" else _zeros(args[0])
+        if filled is None:
+            return
+        filled = filled if time == 1 else filled.T
         trailing = filled.flip(1).long().cumprod(1).sum(1)
         if bool((filled.sum(1) == trailing).all()):  # padding stands at the end of the rows and nowhere else
             lengths = filled.shape[1] - trailing
             self._keep(result[0], Padded("padded", time, lengths))
-            self._keep(result[1], Padded("state", time, lengths))
+            one_way = result[0].shape[-1] == result[1].shape[-1]
+            self._keep(result[1], Padded("state", time, lengths, result[0] if one_way else None))
+
+    def reads_last_state(self, name: str, args: Any) -> bool:
+        """The hidden state of the last layer is taken, and nothing else."""
+        state = args[0]
+        if name == "squeeze":
+            return len(state) == 1 and args[1:] in ((0,), ())
+        at = args[1] if name == "__getitem__" and len(args) > 1 else args[2] if len(args) > 2 and args[1] == 0 else None
+        return isinstance(at, int) and not isinstance(at, bool) and at in (-1, len(state) - 1)
 
     def index_of(self, name: str, args: Any) -> tuple[Padded, int] | None:
         """The position in time that an index reads, for the outputs that are known; for a state -1."""
@@ -109,6 +126,21 @@ class PaddedOutputs:
         else:
             at = args[2] if name == "select" and len(args) > 2 and args[1] == known.time else None
         return (known, at) if isinstance(at, int) and not isinstance(at, bool) else None
+
+
+def _zeros(given: Any) -> torch.Tensor | None:
+    """The places of a batch of sequences (rows, steps) at which every one of several features is zero, if there are
+    any: what `pad_sequence` fills up with.
+    """
+    if (
+        not isinstance(given, torch.Tensor)
+        or given.dim() != _BATCHED
+        or given.shape[2] < 2
+        or given.grad_fn is not None
+    ):
+        return None
+    zeros = (given == 0).all(2)
+    return zeros if bool(zeros.any()) else None
 
 
 class PaddedReads:

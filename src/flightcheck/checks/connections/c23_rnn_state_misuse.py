@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import PurePath
 
-from flightcheck.checks.base import Check, Finding, NotApplicable, Param, check
+from flightcheck.checks.base import Check, Finding, NotApplicable, check
 from flightcheck.recording.run import Run
 from flightcheck.recording.sequences import CutState, PaddedRead
 
+AT_THEIR_ENDS = "last-step:lengths"
+"""The patch under which each sequence's own last output is read."""
 _CELLS = {"gru_cell": "GRUCell", "lstm_cell": "LSTMCell", "rnn_tanh_cell": "RNNCell", "rnn_relu_cell": "RNNCell"}
 
 
@@ -27,7 +29,9 @@ class RnnStateMisuse(Check):
     Every index into the result of ``pad_packed_sequence``: the last position of time (``out[:, -1]``, or ``out[-1]``
     where time comes first) while some sequences of the batch are shorter. What stands there is the padding value, not
     an output. As information: the last output, or the last hidden state, of a layer that was given sequences without
-    packing, where an embedding with ``padding_idx`` says that at least half of them end with padding.
+    packing, at least half of which end with padding: the ``padding_idx`` of an embedding, or steps at which every
+    feature is zero, at the end of sequences and nowhere else. It is a warning where a trial that reads each sequence's
+    own last output learns better.
     And cells (``nn.GRUCell``, ``nn.LSTMCell``, ``nn.RNNCell``) that are given their own last state without its history
     (``detach``, ``.data``) in most steps of a sequence: information, and an error where a trial that keeps the history
     learns better.
@@ -42,10 +46,9 @@ class RnnStateMisuse(Check):
     ## Source
     PyTorch's documentation of ``pad_packed_sequence``; catalogue C23 (d).
     ## Known false alarms
-    None known for packed sequences. Models that are to learn what padding is; their sequences are told as information.
+    None known for packed sequences. Models that are to learn what padding is, and silence of different length at the
+    end of recordings: told as information, and only louder where reading before it is measurably better.
     """
-
-    share = Param(0.5, "of the sequences: where few are filled up, little is lost")
 
     def __call__(self, run: Run) -> Iterator[Finding]:
         if not run.padded_reads and not run.recorded(CutState):
@@ -55,8 +58,8 @@ class RnnStateMisuse(Check):
         for read in run.padded_reads:
             if read.kind == "packed" and read.short:
                 yield self._packed(read)
-            elif read.kind != "packed" and read.short >= self.share.value * read.rows:
-                yield self._through(read)
+        for read in read_through_padding(run):
+            yield self._through(run, read)
 
     @staticmethod
     def _packed(read: PaddedRead) -> Finding:
@@ -67,11 +70,12 @@ class RnnStateMisuse(Check):
             location=read.location,
             evidence={"rows": read.rows, "short": read.short, "mean_length": read.mean_length},
             onset_step=read.step,
-            patch="last-step:lengths",
+            patch=AT_THEIR_ENDS,
         )
 
     @staticmethod
-    def _through(read: PaddedRead) -> Finding:
+    def _through(run: Run, read: PaddedRead) -> Finding:
+        proof = any(e.status == "confirmed" for e in run.experiments if (e.question, e.patch) == ("C23", AT_THEIR_ENDS))
         what = "last hidden state" if read.kind == "state" else "last output"
         return Finding(
             f"The {what} is read after {read.length} positions, and {read.short} of {read.rows} sequences end before "
@@ -79,8 +83,9 @@ class RnnStateMisuse(Check):
             location=read.location,
             evidence={"rows": read.rows, "short": read.short, "mean_length": read.mean_length},
             onset_step=read.step,
-            severity="info",
+            severity="warn" if proof else "info",
             fix="Pack the sequences: pack_padded_sequence(x, lengths.cpu(), batch_first=True, enforce_sorted=False).",
+            patch=AT_THEIR_ENDS,
         )
 
     @staticmethod
@@ -97,6 +102,13 @@ class RnnStateMisuse(Check):
             fix="Cut the history once per batch, before the first step, not at each step.",
             patch=patch,
         )
+
+
+def read_through_padding(run: Run) -> list[PaddedRead]:
+    """Lines that read the last output of a layer which went on through the padding of half of the sequences or more:
+    where few are filled up, little is lost.
+    """
+    return [r for r in run.padded_reads if r.kind != "packed" and 2 * r.short >= r.rows]
 
 
 def forgetful_cells(run: Run) -> list[CutState]:

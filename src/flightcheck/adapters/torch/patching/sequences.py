@@ -18,16 +18,22 @@ _BATCHED: Final = 3
 
 
 def last_step(b: Boundaries, patch: Patch) -> None:
-    """``last-step:lengths``: who reads the last position of ``pad_packed_sequence`` is given each sequence's own end.
+    """``last-step:lengths``: who reads the last output of padded sequences is given each one's own end.
 
-    Only ``out[:, -1]`` and ``out[-1]``, with further indices behind them or not, and ``select``.
+    Also who reads the last hidden state of a layer that went through the padding. Only ``out[:, -1]`` and ``out[-1]``,
+    with further indices behind them or not, and ``select``; of the state ``h[-1]`` and ``h.squeeze(0)``.
     """
     outputs, seen = PaddedOutputs(), [0]
 
     def operation(function: Any, name: str, given: Arguments) -> Any:
         args, kwargs = given
         read = outputs.index_of(name, args)
-        if read is not None and read[0].kind == "packed" and read[1] == -1:
+        if read is not None and read[0].kind == "state" and outputs.reads_last_state(name, args):
+            known = read[0]
+            if known.outputs is not None:
+                b.acted(patch)
+                return _ends(known.outputs, known.time, known.lengths)
+        elif read is not None and read[0].kind != "state" and read[1] == -1:
             known = read[0]
             value = _ends(args[0], known.time, known.lengths)
             b.acted(patch)
@@ -47,7 +53,7 @@ def last_step(b: Boundaries, patch: Patch) -> None:
 def _ends(out: torch.Tensor, time: int, lengths: torch.Tensor) -> torch.Tensor:
     """One output per sequence: the last before its padding."""
     rows = torch.arange(len(lengths), device=out.device)
-    at = lengths.to(out.device) - 1
+    at = (lengths.to(out.device) - 1).clamp(min=0)
     return out[rows, at] if time == 1 else out[at, rows]
 
 
