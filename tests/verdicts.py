@@ -17,6 +17,7 @@ CHECKS = {
     "C11": ("update-ratio-out-of-range", "warn", "H"),
     "C12": ("weights-not-updating", "error", "X"),
     "C13": ("output-collapse", "error", "T"),
+    "C16": ("output-range-mismatch", "error", "X"),
     "C14": ("non-finite-origin", "critical", "X"),
     "C25": ("train-eval-gap", "error", "T"),
     "C30": ("mode-mistake", "error", "X"),
