@@ -7,16 +7,37 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from benchmarks.results import environment
 
 LOUD = ("warn", "error", "critical")
 
 
+class Done(NamedTuple):
+    """A process that has ended."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+def process(command: list[str], folder: Path) -> Done:
+    """Run a command in a folder."""
+    done = subprocess.run(
+        command, capture_output=True, text=True, cwd=folder, env=environment(), timeout=900, check=False
+    )
+    return Done(done.returncode, done.stdout, done.stderr)
+
+
 def check(
-    text: str, arguments: tuple[str, ...] = (), options: tuple[str, ...] = (), name: str = "train.py"
+    text: str,
+    arguments: tuple[str, ...] = (),
+    options: tuple[str, ...] = (),
+    name: str = "train.py",
+    run: Callable[[list[str], Path], Done] = process,
 ) -> dict[str, Any]:
     """Check a script; its findings of severity warn or above, the first root cause first, and what it printed."""
     with tempfile.TemporaryDirectory() as folder:
@@ -24,10 +45,7 @@ def check(
         script.write_text(text)
         command = [sys.executable, "-m", "flightcheck", "check", "--runs-dir", f"{folder}/runs", "--json", str(report)]
         start = time.monotonic()
-        done = subprocess.run(
-            [*command, *options, str(script), *arguments],
-            capture_output=True, text=True, cwd=folder, env=environment(), timeout=900, check=False,
-        )  # fmt: skip
+        done = run([*command, *options, str(script), *arguments], Path(folder))
         seconds = time.monotonic() - start
         if not report.is_file():
             return _no_report(f"{done.returncode}: {done.stderr[-2000:]}", seconds)

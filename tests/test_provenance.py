@@ -436,6 +436,19 @@ DATA = {
         for x, y in stream():
             out = model(x)  # USE
     """,
+    "a loader without end": """
+        def load():
+            x = torch.rand(90, 2) * 10  # HERE
+            return TensorDataset(x[:60], y[:60]), TensorDataset(x[60:], y[60:])
+        def forever(loader):
+            while True:
+                yield from loader
+        train, test = load()
+        batches = forever(DataLoader(train, shuffle=True))
+        for step in range(100):
+            x, y = next(batches)
+            out = model(x)  # USE
+    """,
     "closure for LBFGS": """
         def main():
             t = torch.linspace(0, 1, 50) * 9  # HERE

@@ -18,6 +18,7 @@ CHECKS = {
     "C12": ("weights-not-updating", "error", "X"),
     "C13": ("output-collapse", "error", "T"),
     "C03": ("cross-example-leak", "error", "B"),
+    "C16": ("output-range-mismatch", "error", "X"),
     "C14": ("non-finite-origin", "critical", "X"),
     "C25": ("train-eval-gap", "error", "T"),
     "C30": ("mode-mistake", "error", "X"),

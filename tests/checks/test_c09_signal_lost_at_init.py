@@ -95,3 +95,16 @@ def test_weights_drawn_anew_that_learn_prove_it() -> None:
 def test_usual_weights_are_not_proved_wrong_by_it() -> None:
     assert proved([USUAL, 2 * USUAL, 0.3 * USUAL]).status == "inconclusive"  # what it measures was not recorded
     assert proved([USUAL, 0.01 * USUAL, USUAL], "refuted").status == "inconclusive"
+
+
+def test_weights_that_are_all_tiny_fail_where_dropout_makes_examples_differ() -> None:
+    def found(weights: list[float], loss: Any) -> list[Any]:
+        spreads = {ACTIVATION_SPREAD: [[1e-3] * 7] * 60, ACTIVATION_RMS: [[0.05] * 7] * 60}  # of the dropout's making
+        series = {**spreads, LOSS: loss, WEIGHT_NORM: [[w * 32**0.5 for w in weights]] * 60}
+        records = network(4, write_location=line(33))
+        return list(verdict_of("C09", run_of(*records, *BATCHES, series=series)).findings)
+
+    (finding,) = found([1e-3] * 4, FLAT)
+    assert (finding.location, finding.severity) == (line(33), None)
+    assert not found([1e-3, 1e-3, 1e-3, 0.5], FLAT)
+    assert not found([1e-3] * 4, FALLING)

@@ -26,7 +26,8 @@ PICKED = replace(TERM, site=-1, operation="LogSoftmaxBackward0", coefficient=0.1
 def judge(*terms: LossTerm, rising: float = 0.1, n: int = 12, more: tuple[Any, ...] = (), **optimizer: Any) -> Verdict:
     calls = [LossCall(0, i, True, [8, 3], [8], [], "float32", "int64", 1.1 + rising * i, -1, 1, 0, 2) for i in range(n)]
     moved = [replace(t, step=i, amount=-1.0 - rising * i) for i in range(n) for t in terms]
-    return verdict_of("L19", run_of(SITE, replace(OPTIMIZER, **optimizer), WEIGHT, *calls, *moved, *more))
+    site = () if any(isinstance(m, LossSite) for m in more) else (SITE,)
+    return verdict_of("L19", run_of(*site, replace(OPTIMIZER, **optimizer), WEIGHT, *calls, *moved, *more))
 
 
 @pytest.mark.parametrize(
@@ -57,6 +58,14 @@ def test_climbing_fails(terms: tuple[LossTerm, ...], maximize: bool, line: Locat
 )
 def test_descent_opponents_and_rewards_pass(terms: tuple[LossTerm, ...]) -> None:
     assert judge(*terms).status == "pass"
+
+
+def test_an_error_that_the_script_squares_itself_is_the_loss_of_its_line() -> None:
+    by_hand = LossSite(0, "mse_loss", MADE)
+    squared = replace(TERM, site=-1, operation="PowBackward0", coefficient=-0.1, location=MADE)
+    assert [f.location for f in judge(squared, more=(by_hand,)).findings] == [MINUS]
+    assert judge(replace(squared, coefficient=0.1), more=(by_hand,)).status == "pass"
+    assert judge(squared).status == "pass"  # a cross-entropy stands elsewhere: this may be a reward
 
 
 def test_minus_with_maximize_is_descent() -> None:

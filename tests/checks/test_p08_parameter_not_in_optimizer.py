@@ -72,6 +72,21 @@ def test_a_target_network_is_info() -> None:
     assert [f.severity for f in verdict_of("P08", run).findings] == ["info"]
 
 
+def test_a_second_model_of_the_same_shape_fails_unless_it_began_as_a_copy() -> None:
+    second = RootInfo(1, "critic2", "Net")
+    inner = [ModuleInfo(3, "critic2.encoder", "Linear", "linear", 1)]
+    own = ParameterInfo(5, "critic2.encoder.weight", 3, [8, 8], "matrix", in_graph=True, first_values="b")
+    trained = replace(FREE, optimizers=[0], module=9)
+
+    def severities(*records: object) -> list[object]:
+        run = run_of(ROOT, ENCODER, HEAD, ADAM, replace(HELD, first_values="a"), trained, *inner, *records)
+        return [f.severity for f in verdict_of("P08", run).findings]
+
+    assert severities(second, own) == [None]
+    assert severities(second, replace(own, first_values="a")) == ["info"]
+    assert severities(replace(second, name="critic_target"), own) == ["info"]
+
+
 def test_an_update_by_hand_passes() -> None:
     run = run_of(*BASE, FREE, series={WEIGHT_NORM: [[1.0, 1.0 + i / 100] for i in range(20)]})
     assert verdict_of("P08", run).status == "pass"

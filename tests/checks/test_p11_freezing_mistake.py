@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from flightcheck.recording.experiments import Experiment
 from flightcheck.recording.records import Location, ModuleInfo, OptimizerInfo, ParameterInfo, RootInfo
 from flightcheck.recording.signals import GRAD_NORM, UPDATE_NORM
 from flightcheck.testing import run_of, verdict_of
@@ -60,6 +61,26 @@ def test_fixed_random_features_are_info() -> None:
     head = replace(HEAD, requires_grad=True, optimizers=[0])
     findings = verdict_of("P11", run_of(ROOT, *MODULES, ADAM, *frozen, head)).findings
     assert [f.severity for f in findings] == ["info"]
+
+
+def test_a_body_frozen_at_random_warns_where_training_it_was_seen_to_help() -> None:
+    frozen = [replace(p, requires_grad=False, numel=900, frozen_location=Location("train.py", 8)) for p in BODY]
+    head = replace(HEAD, requires_grad=True, optimizers=[0], numel=9)
+    records = [ROOT, *MODULES, ADAM, *frozen, head]
+    assert [f.severity for f in verdict_of("P11", run_of(*records)).findings] == ["info"]
+    helped = Experiment("P11", "unfreeze:model", status="confirmed", metric="error", before=0.9, after=0.2, steps=80)
+    (finding,) = verdict_of("P11", run_of(*records, helped)).findings
+    assert (finding.severity, finding.location, finding.patch) == (None, Location("train.py", 8), "unfreeze:model")
+
+
+def test_random_layers_that_are_meant_so_stay_info() -> None:
+    helped = Experiment("P11", "unfreeze:model", status="confirmed", metric="error", before=0.9, after=0.2, steps=80)
+    head = replace(HEAD, requires_grad=True, optimizers=[0], numel=9)
+    own = {"frozen_location": Location("train.py", 8, "__init__")}
+    for changes in (own, {"name": "model.reservoir.weight"}):
+        frozen = [replace(p, requires_grad=False, numel=900, **changes) for p in BODY]
+        run = run_of(ROOT, *MODULES, ADAM, *frozen, head, helped)
+        assert [f.severity for f in verdict_of("P11", run).findings] == ["info"]
 
 
 def test_a_frozen_parameter_that_still_moves_warns() -> None:

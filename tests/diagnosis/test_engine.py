@@ -245,3 +245,8 @@ def test_targets_out_of_range_explain_a_binary_cross_entropy_without_floor() -> 
     assert roots_for("binary_cross_entropy_with_logits") == ["L08"]
     assert "L19" in roots_for("cross_entropy")
     assert "L19" in roots_for("binary_cross_entropy", coefficient=-1.0)  # a term whose sign is wrong is a fault itself
+
+
+def test_an_output_at_its_limit_explains_zeros_that_never_change() -> None:
+    assert roots(failed("C16"), failed("C10", evidence={"gradient": "zero"}), failed("C05", 20)) == ["C16"]
+    assert "C10" in roots(failed("C16"), failed("C10", evidence={"gradient": "some"}))

@@ -49,6 +49,11 @@ def _gradient_is_zero(cause: Finding, effect: Finding) -> bool:
     return not missing_path(effect)
 
 
+def _no_gradient(cause: Finding, effect: Finding) -> bool:
+    """Equal units never change, which an output that stands at its limit does to any of them."""
+    return effect.evidence.get("gradient") == "zero"
+
+
 def _never_recovered(cause: Finding, effect: Finding) -> bool:
     """At the end the loss was still that of outputs that are too large."""
     return "late" in cause.evidence
@@ -147,6 +152,8 @@ CAUSES: Final[tuple[Cause, ...]] = (
     *(_row(code, "L19 C08", "loss", _unbounded) for code in ("L08", "L12")),
     _row("L20", "S01 L01 P02 T08 C04" + _FLAT, "loss"),
     _row("C16", "S01 C13 C07 C06 P02 L01" + _FLAT, "loss"),
+    _row("C16", "C05", "loss"),
+    _row("C16", "C10", "loss", _no_gradient),
     *(_row(code, "C02", "loss", _gradient_is_zero) for code in ("L03", "L04", "L05", "L07", "L08", "L12", "C16")),
     # Outputs too large from the start: the gradients are too, and until they are small nothing else is learnt
     _row("L01", "P01 C08 C11 C13 C05 C06 S07"),

@@ -19,6 +19,7 @@ from flightcheck.checks.connections.c23_rnn_state_misuse import (
 )
 from flightcheck.checks.connections.c25_train_eval_gap import depends_on_mode
 from flightcheck.checks.loss.l13_loss_terms_unbalanced import has_several_terms
+from flightcheck.checks.parameters.p11_freezing_mistake import frozen_at_random, meant_to_be_random
 from flightcheck.checks.parameters.p14_adam_epsilon_dominates import dominated
 from flightcheck.checks.parameters.p17_gradient_clipping_misuse import clips_hard
 from flightcheck.checks.start.s02_input_ignored_entirely import makes_little_difference
@@ -50,6 +51,13 @@ def questions(lab: Lab, run: Run, asked: set[str]) -> Iterator[Experiment]:
             mended = lab.try_patch(code, [Patch.parse(patch)], steps=_SHORT_STEPS, refute=False)
             yield replace(mended, diff=diff)
             if mended.status == "confirmed":
+                return
+    for path, (_, frozen) in frozen_at_random(run).items():
+        if "P11" not in asked and not meant_to_be_random(frozen):
+            unfrozen = [Patch("unfreeze", path)]
+            thawed = lab.try_patch("P11", unfrozen, steps=_SHORT_STEPS, margin=_quarter, refute=False)
+            yield replace(thawed, diff=f"+ p.requires_grad_(True)  # for each parameter p of {path}")
+            if thawed.status == "confirmed":
                 return
     permuted = Experiment("S02", "inputs:permute", reason="the targets are no labels of the inputs")
     if _supervised(run):
@@ -216,6 +224,11 @@ def _fivefold(pair: Pair) -> float:
 def _twofold(pair: Pair) -> float:
     """P20: twice as much: nobody rounds away half of the progress on purpose, as one may limit the size of steps."""
     return _times(pair, 2)
+
+
+def _quarter(pair: Pair) -> float:
+    """P11: a quarter of the error goes. Whoever fixes random layers on purpose knows what they cost."""
+    return max(0.25 * float(pair.blocks()[0].mean()), 0.05 * abs(pair.start()))
 
 
 def _times(pair: Pair, factor: float) -> float:

@@ -38,7 +38,8 @@ class SignalLostAtInit(Check):
     ## What it checks
     In the first measured step, the standard deviation *between examples* per layer: it falls below 1e-3 of the
     activation's size, or changes by more than 1000 from the first to the last hidden layer. Warn if it also stays
-    lost, or the loss does not fall; info if training got over it. Or, where a trial with weights drawn anew learns: the
+    lost, or the loss does not fall; info if training got over it. Or: every matrix starts with less than a fiftieth of
+    the usual spread 1/√fan-in, and the loss does not fall. Or, where a trial with weights drawn anew learns: the
     spread of weights is ten times above or below 1/√fan-in.
     ## Why it matters
     Layers after the loss of signal see the same input for every example: they can learn a constant and nothing else.
@@ -55,15 +56,37 @@ class SignalLostAtInit(Check):
     relative = Param(1e-3, "healthy layers had more than 3e-3, also at depth 10 with the default initialization")
     change = Param(1e3, "the factor of 8 plain ReLU layers with the default initialization, which still learn")
     unusual = Param(10.0, "times 1/√fan-in or its inverse: usual initializations have 0.5 to 1.4")
+    tiny = Param(0.02, "of 1/√fan-in: small on purpose are GPT-2 (0.02 absolute, 0.1 and more) and SIREN (0.05)")
     examples = Param(8, "a spread between fewer examples says little")
     improved = Param(0.02, "a loss that falls by more than 2 % is learning")
     recovered = Param(1e-2, "output that differs by 1 % of its size between examples carries signal again")
 
     def __call__(self, run: Run) -> Iterator[Finding]:
-        proved = list(self._proved(run))
-        yield from proved
-        if not proved:
-            yield from self._measured(run)
+        found = list(self._proved(run)) or list(self._all_tiny(run))
+        yield from found or self._measured(run)
+
+    def _all_tiny(self, run: Run) -> Iterator[Finding]:
+        """No matrix of a model has anything like a usual spread, and nothing was learned: dropout hides the loss of
+        signal, as it makes examples differ.
+        """
+        if run.in_regime("reinforcement", "gan"):
+            return
+        for root in trained_roots(run):
+            chosen = layers(run, root)
+            ratios = [spread_ratio(run, layer.matrix) for layer in chosen]
+            known = [r for r in ratios if r is not None and 0 < r < self.tiny.value]
+            if len(chosen) < self.layers.value or len(known) < len(chosen) or any(x.matrix.loaded for x in chosen):
+                continue
+            if improvement(run) >= self.improved.value:
+                continue
+            yield Finding(
+                f"The weights of all {len(chosen)} matrices start with {max(known):.2g} times the usual spread "
+                f"1/√fan-in or less (limit {self.tiny.value:g}), and the loss has not fallen since.",
+                location=written_at(run, (layer.module.index for layer in chosen)) or chosen[0].module.location,
+                module=common_path(layer.module.path for layer in chosen),
+                evidence={"highest": max(known), "matrices": len(chosen)},
+                parameters=tuple(layer.matrix.index for layer in chosen),
+            )
 
     def _proved(self, run: Run) -> Iterator[Finding]:
         """Weights drawn anew learn, and the script's own are far from any usual spread."""

@@ -84,7 +84,12 @@ class SymmetricInitialization(Check):
                 location=most_common(p.write_location for p in [*stuck, *whole])
                 or most_common(run.location_of(p) for p in stuck),
                 module=place,
-                evidence={"matrices": len(stuck), "kind": kind, "duplicated": max(_share(p) for p in stuck)},
+                evidence={
+                    "matrices": len(stuck),
+                    "kind": kind,
+                    "duplicated": max(_share(p) for p in stuck),
+                    "gradient": "some" if any(p.gradients_nonzero for p in stuck) else "zero",
+                },
                 parameters=tuple(p.index for p in stuck),
             )  # fmt: skip
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Final
 
 import numpy as np
 
@@ -14,6 +16,9 @@ from flightcheck.recording.run import Run
 from flightcheck.recording.signals import LOSS
 
 LIKELIHOOD = "LogSoftmaxBackward"
+
+_SQUARES: Final = ("PowBackward", "AbsBackward")
+_ERRORS: Final = ("mse_loss", "l1_loss")
 
 
 @check(
@@ -29,12 +34,13 @@ class AscentNotDescent(Check):
     """The steps climb the loss instead of descending it.
 
     ## What it checks
-    The sign with which a loss function of PyTorch enters the value handed to `backward`, read from the graph, together
-    with the optimizer's `maximize`. Reported if nothing but loss functions (and weight penalties) is in any backward of
-    the run, all with the same wrong sign, and the loss rises. The log-probability of the labels, picked from
-    `log_softmax` and handed to `backward` without a minus, is the same fault. Where nothing is known of the terms: a
-    value that falls below zero, to more than a thousand times its size at the start, and ever faster. It has no lower
-    bound, so its minimum is nowhere: a log-likelihood or a score without its minus.
+    The sign with which a loss function of PyTorch, or an error that the script squares itself, enters the value
+    handed to `backward`, read from the graph, together with the optimizer's `maximize`. Reported if nothing but loss
+    functions (and weight penalties) is in any backward of the run, all with the same wrong sign, and the loss rises.
+    The log-probability of the labels, picked from `log_softmax` and handed to `backward` without a minus, is the same
+    fault. Where nothing is known of the terms: a value that falls below zero, to more than a thousand times its size at
+    the start, and ever faster. It has no lower bound, so its minimum is nowhere: a log-likelihood or a score without
+    its minus.
     ## Why it matters
     The model learns to be as wrong as it can.
     ## How to fix
@@ -58,7 +64,7 @@ class AscentNotDescent(Check):
         if bottomless:
             yield from bottomless
             return
-        terms = [t for t in run.loss_terms if not t.penalty]
+        terms = [_with_site(run, t) for t in run.loss_terms if not t.penalty]
         if not terms:
             raise NotApplicable("no loss whose terms are known")
         stepping = [o for o in run.optimizers if o.steps]
@@ -135,6 +141,7 @@ class AscentNotDescent(Check):
         loaded = any(r.loaded for r in run.roots)
         severity: Severity = "info" if loaded else "error"
         name = next((s.function for s in run.loss_sites if s.index == term.site), "log-probability of the labels")
+        name = f"the script's own {name}" if term.operation.startswith(_SQUARES) else name
         location: Location | None
         if maximizing is not None:
             how, location = f"{maximizing.type} was told to maximize (maximize=True)", maximizing.location
@@ -152,3 +159,12 @@ class AscentNotDescent(Check):
             severity=severity,
             fix=fix,
         )
+
+
+def _with_site(run: Run, term: LossTerm) -> LossTerm:
+    """An error that the script squares itself is that of its line, where its arguments were recognized there."""
+    if term.site >= 0 or not term.operation.startswith(_SQUARES) or term.location is None:
+        return term
+    here = (term.location.file, term.location.line)
+    sites = (s for s in run.loss_sites if s.location and (s.location.file, s.location.line) == here)
+    return replace(term, site=next((s.index for s in sites if s.function in _ERRORS), -1))

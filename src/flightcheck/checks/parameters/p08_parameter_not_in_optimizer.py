@@ -17,6 +17,12 @@ from flightcheck.recording.signals import WEIGHT_NORM
 _PART: Final = re.compile(r"parameters\(\)\s*\)+\s*\[|\bislice\(")
 """A part of what a model's parameters() gives."""
 
+_COPIES: Final = re.compile(
+    r"(?<![a-z])(target|teacher|ema|average|averaged|momentum|old|ref|reference|frozen|fixed|prior|shadow)",
+    re.IGNORECASE,
+)
+"""Names of models that are compared with and not trained."""
+
 
 @check(
     "P08",
@@ -44,9 +50,10 @@ class ParameterNotInOptimizer(Check):
     ## Source
     Chase Roberts, How to unit test machine learning code; torchtest.
     ## Known false alarms
-    Pretrained parts that are frozen by omission, copies of a trained model (EMA and target networks) and trained
-    inputs (style transfer) are info. Parameters that somebody else changes are not reported; orphans are P10. Of
-    tensors that no module registers, inputs of models and those whose gradient the script reads are left out.
+    Pretrained parts that are frozen by omission, copies of a trained model (EMA and target networks: the same first
+    values, or the name) and trained inputs (style transfer) are info. Parameters that somebody else changes are not
+    reported; orphans are P10. Of tensors that no module registers, inputs of models and those whose gradient the script
+    reads are left out.
     """
 
     moved = Param(1e-6, "relative change of a weight's norm that is more than float32 rounding")
@@ -147,7 +154,7 @@ class ParameterNotInOptimizer(Check):
         for p in run.parameters:
             if p.optimizers and (m := run.module(p.module)):
                 others[m.root].append(tuple(p.shape))
-        if any(sorted(s) == shapes for s in others.values()):
+        if any(sorted(s) == shapes for s in others.values()) and _may_be_copy(run, root, missing):
             return "info", "a copy of a trained model, such as a target network?"
         trained_inputs = [p for p in run.parameters if p.module < 0 and p.gradients_nonzero]
         if trained_inputs and not others:
@@ -172,6 +179,13 @@ class ParameterNotInOptimizer(Check):
             return False
         norms = norms[np.isfinite(norms)]
         return len(norms) > 1 and float(np.ptp(norms)) > self.moved.value * float(np.abs(norms).max())
+
+
+def _may_be_copy(run: Run, root: RootInfo | None, missing: list[ParameterInfo]) -> bool:
+    """It began with values of a trained model, or is named so. A second head or critic has values of its own."""
+    names = {p.first_values for p in missing} - {""}
+    theirs = {p.first_values for p in run.parameters if p.optimizers} - {""}
+    return not names or not theirs or bool(names & theirs) or bool(root and _COPIES.search(root.name))
 
 
 def _common(paths: list[str]) -> str:

@@ -31,7 +31,8 @@ def returned(value: Value, function: Function, path: tuple[Step, ...]) -> Iterat
     if isinstance(function, ast.Lambda):
         yield value.of(function.body, path)
         return
-    results = [n for n in walk_scope(function) if isinstance(n, ast.Return | ast.Yield) and n.value is not None]
+    kinds = (ast.Return, ast.Yield, ast.YieldFrom)  # the last gives elements of its own, as they are
+    results = [n for n in walk_scope(function) if isinstance(n, kinds) and n.value is not None]
     for node in sorted(results, key=lambda n: -n.lineno):
         if isinstance(node.value, ast.expr):
             yield value.of(node.value, path[1:] if isinstance(node, ast.Yield) and path[:1] == (EACH,) else path)

@@ -1,0 +1,1 @@
+"""Ordinary faults put into healthy programs of many styles by editing their source."""
