@@ -26,13 +26,14 @@ KINDS: Final[dict[str, str]] = {
     "training) or a factor (``x255``)",
     "targets": "``permute`` (rows across the batch), ``standardize``, ``shift-1`` (class ids lowered by one), "
     "``unit=0,255`` (this range, or that of the first batch, becomes 0 to 1), ``signs`` (0 and 1 become -1 and 1), "
-    "``finite`` (examples with NaN or infinity are left out), or ``unshift`` (the next token, where the target is the "
-    "one after it)",
+    "``finite`` (examples with NaN or infinity are left out), ``unshift`` (the next token, where the target is the one "
+    "after it) or ``next`` (the next one, where it is the token itself)",
     "drop-module": "``softmax`` or ``sigmoid``: the loss is given what that activation was given",
     "swap-activation": "``relu`` in the place of each saturating activation between layers",
     "insert-activation": "the outputs of hidden layers go through an activation: ``relu``",
     "insert-norm": "the outputs of hidden layers are normalized over their features: ``layer``",
-    "loss": "another loss function: ``cross_entropy``, ``bce_with_logits``, ``mse_loss``; another reduction: ``mean``; "
+    "loss": "another loss function: ``cross_entropy``, ``bce_with_logits``, ``mse_loss``, ``several`` (each output "
+    "is a yes or no); ``log_softmax``: a divergence is given log-probabilities; another reduction: ``mean``; "
     "``negate``; ``transpose``: the last axis of the prediction is that of the classes; ``ignore=0``: targets of this "
     "id do not count; or ``balanced=90,10``: classes are weighted by the inverse of these counts",
     "head": "the last layer has as many outputs as there are classes (``10``), under a cross-entropy",
@@ -78,12 +79,13 @@ KINDS: Final[dict[str, str]] = {
     "(slices of rows in random order)",
     "score": "nothing is changed, the error is another one: with targets of ``unit=0,255`` or ``signs``, without those "
     "of an id (``ignore=0``), ``balanced``: the mean over the classes, ``others``: of batches of its own, which train "
-    "nothing, ``numbers``: squared, over the variance, ``prefix``: of the next token where a sequence ends before it",
+    "nothing, ``numbers``: squared, over the variance, ``prefix``: of the next token where a sequence ends before it, "
+    "``next``: of the next token, whatever the target is",
 }
 """Every kind of patch, and what its value means."""
 
 
-_JUDGED_BY: Final = {("mask", "causal"): "prefix", ("loss", "mse_loss"): "numbers"}
+_JUDGED_BY: Final = {("mask", "causal"): "prefix", ("loss", "mse_loss"): "numbers", ("targets", "next"): "next"}
 """Patches whose trainings are scored by a rule of their own."""
 
 STILL_STEPS: Final = 3
@@ -135,6 +137,11 @@ class Patch:
             or of_order
             or (self.kind, self.value) == ("inputs", "as-training")
         )
+
+    @property
+    def judged_by_numbers_of_the_script(self) -> bool:
+        """Another task: no error means the same in both, and each training has an evaluation loss of its own."""
+        return (self.kind, self.value) == ("loss", "several")
 
     @property
     def scored(self) -> Patch | None:

@@ -233,6 +233,8 @@ def _fix(lab: Lab, run: Run, candidate: Candidate, patches: list[Patch]) -> Expe
     if any(p.judged_by_evaluations for p in patches):
         metrics, evaluates = ("evaluation", "answers", PRINTED), True
         steps = max(steps, _steps_of_evaluations(run))
+    elif any(p.judged_by_numbers_of_the_script for p in patches):
+        metrics, evaluates, steps = (PRINTED,), True, max(steps, _steps_of_evaluations(run))
     elif kinds & {"clamp", "precision", "unscale-first"} or candidate.info.code == "L21":
         metrics = ("loss",)  # L21: without its gradient, the term is in the loss and not in the error
     elif any(p.changes_the_loss or p.scored for p in patches) and "align-shapes" not in kinds:

@@ -40,6 +40,7 @@ _ADDED: Final[dict[str, str]] = {
     "inputs:as-training": "x = transform(x)  # the same one, fitted to the training examples, in both",
     "inputs:x255": "x = x * 255  # or one of the two divisions by 255 left out",
     "last-step": "last = out[torch.arange(len(out)), lengths - 1]  # with batches first",
+    "targets:next": "inputs, targets = tokens[:, :-1], tokens[:, 1:]  # the target is the token after the one given",
     "targets:unshift": "y = tokens[:, 1:]  # beside x = tokens[:, :-1]: one position ahead, not two",
     "loss:mse_loss": "nn.MSELoss()  # of prediction.reshape(target.shape) and target",
     "loss:transpose": "out.movedim(1, -1).reshape(-1, classes)  # the classes last, before rows are made of positions",
@@ -109,6 +110,12 @@ def _of_values(patch: Patch, finding: Finding, line: Location | None, code: str)
         return _over_classes(line, code, patch.value.partition("=")[2].partition(":")[0])
     if patch.kind == "axes" and code:
         return _replaced(line, with_axes_moved(code, finding.evidence["before"], finding.evidence["after"]))
+    if str(patch) == "loss:log_softmax" and code:
+        logarithm = re.sub(r"(?<!log_)softmax\(", "log_softmax(", re.sub(r"(?<!Log)\bSoftmax\(", "LogSoftmax(", code))
+        return _replaced(line, logarithm) or f"- {code}\n+ # the same of F.log_softmax(scores, dim=-1)"
+    if str(patch) == "loss:several":
+        binary = re.sub(r"\bCrossEntropyLoss\b", "BCEWithLogitsLoss", code)
+        return _replaced(line, re.sub(r"\bcross_entropy\(", "binary_cross_entropy_with_logits(", binary))
     if patch.kind == "loss" and code and str(patch) not in _ADDED:
         return _replaced(line, re.sub(r"\b(nn\.)?NLLLoss\b", "nn.CrossEntropyLoss", code))
     if patch.kind == "accumulate":

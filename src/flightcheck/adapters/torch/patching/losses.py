@@ -78,7 +78,8 @@ def swap(b: Boundaries, patch: Patch) -> None:
     """``loss:cross_entropy`` where logits went into another loss of classes; ``loss:mean``, ``loss:sum``.
 
     ``loss:transpose``: the last axis holds the classes, or a view to rows cut their axis up. ``loss:mse_loss`` for
-    numbers in any other loss. ``loss:negate``: see `negate`.
+    numbers in any other loss. ``loss:log_softmax``: log-probabilities for a divergence; ``loss:several``: each output
+    is a yes or no of its own. ``loss:negate``: see `negate`.
     """
     if patch.value == "negate":
         negate(b, patch)
@@ -112,6 +113,13 @@ def swap(b: Boundaries, patch: Patch) -> None:
                 b.loss_swapped("cross_entropy", prediction, classes)
             with b.unwatched():  # one call of a loss by the script is one call
                 return F.cross_entropy(prediction, classes, reduction=reduction if reduction in _REDUCTIONS else "mean")
+        if patch.value == "log_softmax" and name == "kl_div" and not given[1].get("log_target"):
+            b.acted(patch)
+            given = again(_log_probabilities(prediction), target)
+        if patch.value == "several" and name == "cross_entropy" and prediction.shape == target.shape:
+            b.acted(patch)
+            with b.unwatched():
+                return F.binary_cross_entropy_with_logits(prediction, target.to(prediction.dtype))
         if patch.value == "transpose" and name == "cross_entropy" and prediction.dim() > 2:
             b.acted(patch)
             given = again(prediction.movedim(-1, 1), target)
@@ -127,6 +135,14 @@ def swap(b: Boundaries, patch: Patch) -> None:
         return call(*given[0], **given[1])
 
     b.at_loss(around)
+
+
+def _log_probabilities(prediction: torch.Tensor) -> torch.Tensor:
+    """Of probabilities over the last axis, or of scores."""
+    sums = prediction.detach().sum(-1)
+    if float(prediction.detach().min()) >= 0 and bool(torch.allclose(sums, torch.ones_like(sums), atol=1e-3)):
+        return prediction.clamp_min(torch.finfo(prediction.dtype).tiny).log()
+    return prediction.log_softmax(-1)
 
 
 def _cuts_classes(before: Any, result: Any) -> bool:
