@@ -55,7 +55,7 @@ KINDS: Final[dict[str, str]] = {
     "``instead=1``: that of this number holds them in the place of its own",
     "unfreeze": "the parameters of a module (``model.head``) get gradients, and its model's optimizer holds them",
     "keep-graph": "``detach``, ``data``, ``item`` and copies give the tensor itself, ``sample`` is ``rsample``, "
-    "``no_grad`` does nothing; at a line (``train.py:31``) or at all",
+    "``no_grad`` does nothing; at a line (``train.py:31``) or at all; at a line thresholds and classes are scores",
     "clamp": "logarithms, roots and divisions are kept away from zero by this much: ``1e-8``",
     "mask": "``invert:attn_mask:train.py:31``: at that line attention sees what that mask blocks, and nothing else; "
     "``causal``: every attention over the tokens sees what came before",

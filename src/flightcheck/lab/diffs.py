@@ -169,6 +169,8 @@ def _over_classes(line: Location | None, code: str, axis: str) -> str:
 
 def _connected(line: Location | None, code: str, operation: str) -> str:
     """The line without what cuts the graph."""
+    if operation in ("integer", "comparison"):
+        return f"- {code}\n+ # the loss gets the scores themselves; this line stays for what is printed"
     if operation == "no_grad":
         return f"- with torch.no_grad():  # around: {code}\n+ # the same without no_grad()"
     if operation in ("tensor", "numpy") or re.search(r"tensor\(|numpy\(", code):
