@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch.distributions import Distribution
 
-from flightcheck.adapters.torch.patching.arrays import TracedArray, same_values, traced
+from flightcheck.adapters.torch.patching.arrays import TracedArray, follow_libraries, same_values, traced
 from flightcheck.adapters.torch.patching.boundaries import Arguments, Boundaries
 from flightcheck.adapters.torch.patching.losses import arguments_of
 from flightcheck.patch import Patch
@@ -43,6 +43,7 @@ def keep_graph(b: Boundaries, patch: Patch) -> None:
             b.observer.patches.replace(kind, "sample", cut.sample)
     b.observer.patches.replace(torch.autograd, "backward", _retaining)
     b.at_loss(cut.loss)
+    follow_libraries(b.observer.patches.replace)
     for context in (torch.no_grad, torch.inference_mode):
         b.observer.patches.replace(context, "__enter__", cut.enter)
 
