@@ -76,7 +76,7 @@ KINDS: Final[dict[str, str]] = {
     "metric": "the comparison at a line: ``align:train.py:31`` (by elements) or ``cut:train.py:31`` (logits at 0)",
     "source": "a statement of the script is written anew, by a rule at a line: ``transform:train.py:31`` (not fitted "
     "again), ``unordered`` (its order left as it is), ``order`` with ``same-order`` (two orders made one), ``rows`` "
-    "(slices of rows in random order)",
+    "(slices of rows in random order), ``fractions`` (whole numbers are not forced)",
     "score": "nothing is changed, the error is another one: with targets of ``unit=0,255`` or ``signs``, without those "
     "of an id (``ignore=0``), ``balanced``: the mean over the classes, ``others``: of batches of its own, which train "
     "nothing, ``numbers``: squared, over the variance, ``prefix``: of the next token where a sequence ends before it, "
