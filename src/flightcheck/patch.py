@@ -50,7 +50,7 @@ KINDS: Final[dict[str, str]] = {
     "zero-grad": "gradients are cleared after each step, and never before it; ``closure``: before each backward in a "
     "closure, and not after it",
     "step": "the optimizer of this number (``1``), which never steps, steps after each backward for it",
-    "keep-state": "an optimizer that is built anew goes on with the state of the one before",
+    "keep-state": "an optimizer that is built anew, or emptied, goes on with the state of before",
     "add-parameters": "the optimizer also holds the parameters of the called models that no optimizer holds; "
     "``instead=1``: that of this number holds them in the place of its own",
     "unfreeze": "the parameters of a module (``model.head``) get gradients, and its model's optimizer holds them",

@@ -93,6 +93,8 @@ def _one(patch: Patch, finding: Finding, run: Run) -> str:
         return f"- {code}\n+ # the same with a causal mask: nn.Transformer.generate_square_subsequent_mask(length)"
     if patch.kind == "mask":
         return f"- {code}\n+ # the same with the mask inverted (~mask)"
+    if patch.kind == "keep-state" and "drops" in finding.evidence:
+        return "+ # in the loop without what clears or replaces optimizer.state"
     if patch.kind == "keep-state":
         return f"- {code}\n+ # the same line once, before the loop"
     if patch.kind == "clamp" and code:
