@@ -28,7 +28,9 @@ def line(mark: str) -> int:
 
 def threshold(out: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
     label = (out.sigmoid().squeeze(1) > 0.5).float()  # decided by threshold
-    return F.binary_cross_entropy(label, y).requires_grad_()
+    loss = F.binary_cross_entropy(label, y)
+    loss.requires_grad = True
+    return loss
 
 
 def threshold_meant(out: torch.Tensor, y: torch.Tensor) -> torch.Tensor:

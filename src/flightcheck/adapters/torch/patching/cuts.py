@@ -84,6 +84,10 @@ class _Cut:
             kept = self._copied(first)
             if kept is not None:
                 return self._instead(kept)
+        if name == "__set__" and isinstance(first, torch.Tensor) and first.grad_fn is not None:
+            attribute = getattr(getattr(function, "__self__", None), "__name__", "")
+            if attribute == "requires_grad":  # what hid the cut is refused where the graph is whole
+                return None
         data = name == "__get__" and getattr(getattr(function, "__self__", None), "__name__", "") == "data"
         if data and self.line and isinstance(first, torch.Tensor) and not first.requires_grad and self._here():
             return self._instead(first)  # what is written into it comes with its history
