@@ -91,6 +91,7 @@ def test_another_task_is_judged_by_what_the_script_prints(gain: float, status: s
         ("loss:log_softmax", "self.last = nn.Softmax(dim=1)", "self.last = nn.LogSoftmax(dim=1)"),
         ("loss:log_softmax", "loss = F.kl_div(out, share)", "# the same of F.log_softmax(scores, dim=-1)"),
         ("loss:several", "criterion = nn.CrossEntropyLoss()", "criterion = nn.BCEWithLogitsLoss()"),
+        ("loss:several", "loss = criterion(o, y)", "# the same with nn.BCEWithLogitsLoss() as the loss"),
         ("loss:several", "loss = F.cross_entropy(o, y)", "loss = F.binary_cross_entropy_with_logits(o, y)"),
     ],
 )

@@ -11,7 +11,7 @@ from torch import nn
 
 from flightcheck.adapters.torch.patching.shifts import _moved
 from flightcheck.adapters.torch.shifts import Embedded
-from flightcheck.lab.source_edits import shifted_once
+from flightcheck.lab.source_edits import one_apart, shifted_once
 from flightcheck.patch import Patch
 from tests.lab.made import patched
 
@@ -60,6 +60,19 @@ def test_other_targets_stay(target: torch.Tensor) -> None:
 )
 def test_the_change_is_code(line: str, expected: str) -> None:
     assert shifted_once(line) == expected
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("a, b = t[:, 1:], t[:, 1:]", "a, b = t[:, :-1], t[:, 1:]"),
+        ("a, b = t[:, :-1], t[:, :-1]", "a, b = t[:, :-1], t[:, 1:]"),
+        ("a, b = t[:, :-1], t[:, 1:]", ""),
+        ("loss = ce(model(x), x)", ""),
+    ],
+)
+def test_inputs_and_targets_one_apart(line: str, expected: str) -> None:
+    assert one_apart(line) == expected
 
 
 def test_a_trial_trains_on_the_next_token(tmp_path: Path) -> None:

@@ -153,3 +153,11 @@ def test_the_line_without_numpy(cut: str) -> None:
     assert diff_of([Patch("keep-graph", "train.py:3")], found, run_of()) == (
         f"- {code}\n+ pooled = torch.tanh(states).amax(dim=1)"
     )
+
+
+def test_the_line_without_scikit_learn() -> None:
+    code = "sim = torch.from_numpy(cosine_similarity(a.detach().numpy(), b.detach().numpy()))"
+    found = Finding("", Location("train.py", 3, "f", code), evidence={"cut": "numpy"})
+    assert diff_of([Patch("keep-graph", "train.py:3")], found, run_of()).splitlines()[1] == (
+        "+ sim = F.normalize(a, dim=1) @ F.normalize(b, dim=1).T"
+    )

@@ -11,6 +11,7 @@ from flightcheck.checks.base import Finding
 from flightcheck.lab.source_edits import (
     at_their_ends,
     is_expression,
+    one_apart,
     shifted_once,
     with_axes_moved,
     with_clamped,
@@ -117,7 +118,8 @@ def _of_values(patch: Patch, finding: Finding, line: Location | None, code: str)
         return _replaced(line, logarithm) or f"- {code}\n+ # the same of F.log_softmax(scores, dim=-1)"
     if str(patch) == "loss:several":
         binary = re.sub(r"\bCrossEntropyLoss\b", "BCEWithLogitsLoss", code)
-        return _replaced(line, re.sub(r"\bcross_entropy\(", "binary_cross_entropy_with_logits(", binary))
+        binary = re.sub(r"\bcross_entropy\(", "binary_cross_entropy_with_logits(", binary)
+        return _replaced(line, binary) or f"- {code}\n+ # the same with nn.BCEWithLogitsLoss() as the loss"
     if patch.kind == "loss" and code and str(patch) not in _ADDED:
         return _replaced(line, re.sub(r"\b(nn\.)?NLLLoss\b", "nn.CrossEntropyLoss", code))
     if patch.kind == "accumulate":
@@ -153,6 +155,8 @@ def _of_values(patch: Patch, finding: Finding, line: Location | None, code: str)
         return _replaced(line, re.sub(r"\beps\s*=\s*[^,)]+", f"eps={patch.value}", code))
     if patch.kind == "last-step" and (ends := at_their_ends(code)):
         return _replaced(line, ends)
+    if str(patch) == "targets:next" and (apart := one_apart(code)):
+        return _replaced(line, apart)
     if str(patch) == "targets:unshift" and (once := shifted_once(code)):
         return _replaced(line, once)
     added = _ADDED.get(str(patch)) or _ADDED.get(f"{patch.kind}:{patch.value or 'default'}") or _ADDED.get(patch.kind)
@@ -180,6 +184,12 @@ def _connected(line: Location | None, code: str, operation: str) -> str:
         without = re.sub(r"\.detach\(\)|\.cpu\(\)|\.numpy\(\)|\.data\b|\.item\(\)", "", without)
         without = re.sub(r"\.(max|min)\((?:axis|dim)=", r".a\1(dim=", without)  # max alone gives positions as well
         without = re.sub(r"\b(?:np|numpy)\.(\w+\()", r"torch.\1", without)
+        without = re.sub(
+            r"(?:\w+\.)?\bcosine_similarity\((\w+), (\w+)\)",
+            r"F.normalize(\1, dim=1) @ F.normalize(\2, dim=1).T",
+            without,
+        )
+        without = re.sub(r"(?:\w+\.)?\beuclidean_distances\(", "torch.cdist(", without)
         given = re.sub(r"(?<![\w.])\[", "torch.stack([", without, count=1)
         return _replaced(line, without if given == without else re.sub(r"\](?=[^\]]*$)", "])", given))
     return _replaced(line, re.sub(r"\.detach\(\)|\.data\b|\.item\(\)", "", code).replace(".sample(", ".rsample("))
