@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -200,7 +201,8 @@ def _pairs(beside: Sequence[tuple[Trained, Trained]], metrics: Sequence[str]) ->
             if not len(a) or not len(b):
                 break
             a, b = _padded(a, one, len(b)), _padded(b, other, len(a))
-            pairs.append(Pair(a, b, evaluations=metric in ("evaluation", "answers")))
+            evaluations, largest = metric in ("evaluation", "answers"), 1.0 if metric == "answers" else math.inf
+            pairs.append(Pair(a, b, evaluations, largest))
         if len(pairs) == len(beside):
             return metric, pairs, Scale()
     raise _UntestedError(
