@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +81,9 @@ def test_another_task_is_judged_by_what_the_script_prints(gain: float, status: s
     runner.more = printed
     (found, *_) = investigate(Lab(runner, 60.0), watched(), [candidate("L08", "loss:several")])
     assert (found.metric, found.status) == ("printed val f1", status)
+    runner.more = lambda trial: [replace(n, name="val loss", value=1 - n.value) for n in printed(trial)]
+    (found, *_) = investigate(Lab(runner, 60.0), watched(), [candidate("L08", "loss:several")])
+    assert found.status == "untested", "another loss has other values"
     (found, *_) = investigate(Lab(Numbers({"loss:several": 0.1}), 60.0), watched(), [candidate("L08", "loss:several")])
     assert found.status == "untested", "it prints nothing that tells"
 
