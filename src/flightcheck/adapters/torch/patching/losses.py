@@ -14,6 +14,8 @@ from flightcheck.patch import Patch
 
 REGRESSION: Final = ("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss")
 _REDUCTIONS: Final = ("mean", "sum")
+_OF_LABELS: Final = {"bce_with_logits": "binary_cross_entropy", "several": "cross_entropy"}
+"""Patches after which each output is a yes or no, and the loss that they replace."""
 _FLATTENING: Final = {"view", "reshape"}
 
 
@@ -116,10 +118,6 @@ def swap(b: Boundaries, patch: Patch) -> None:
         if patch.value == "log_softmax" and name == "kl_div" and not given[1].get("log_target"):
             b.acted(patch)
             given = again(_log_probabilities(prediction), target)
-        if patch.value == "several" and name == "cross_entropy" and prediction.shape == target.shape:
-            b.acted(patch)
-            with b.unwatched():
-                return F.binary_cross_entropy_with_logits(prediction, target.to(prediction.dtype))
         if patch.value == "transpose" and name == "cross_entropy" and prediction.dim() > 2:
             b.acted(patch)
             given = again(prediction.movedim(-1, 1), target)
@@ -127,7 +125,7 @@ def swap(b: Boundaries, patch: Patch) -> None:
             b.acted(patch)
             with b.unwatched():
                 return F.mse_loss(prediction.reshape(target.shape), target)
-        if patch.value == "bce_with_logits" and name == "binary_cross_entropy":
+        if name == _OF_LABELS.get(patch.value) and (name != "cross_entropy" or prediction.shape == target.shape):
             b.acted(patch)
             b.loss_swapped("binary_cross_entropy_with_logits", prediction, target)
             with b.unwatched():
