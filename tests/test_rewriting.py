@@ -58,3 +58,24 @@ def test_all_that_cuts_the_same_rows(line: int) -> None:
 def test_what_is_no_python_stays() -> None:
     assert rewritten("def (", "order", 1) == "def ("
     assert statement_at("def (", "order", 1) == ""
+
+
+@pytest.mark.parametrize(
+    ("code", "made"),
+    [
+        ("pixels = (images // 16).float()", "pixels = (images / 16).float()"),
+        ("scaled = np.zeros_like(counts)", "scaled = np.zeros_like(counts, dtype='float32')"),
+        ("scaled = torch.empty_like(x)", "scaled = torch.empty_like(x, dtype=torch.float32)"),
+        ("X = (X / 255).astype(np.uint8)", "X = (X / 255).astype('float32')"),
+        ("self.x = (x / 255).to(torch.int32)", "self.x = (x / 255).to(torch.float32)"),
+        ("x = torch.tensor(d / 16, dtype=torch.long)", "x = torch.tensor(d / 16, dtype=torch.float32)"),
+        ("x = np.zeros(n, dtype=int)", "x = np.zeros(n, dtype='float32')"),
+        ("y = torch.as_tensor(y).long()", "y = torch.as_tensor(y)"),
+        ("x = x[: len(x) // 2].float()", ""),
+        ("half = x[idx.long()] / 2", ""),
+        ("x = (x / 255).astype(np.float32)", ""),
+        ("x = np.zeros_like(x, dtype=np.float64)", ""),
+    ],
+)
+def test_fractions_are_kept(code: str, made: str) -> None:
+    assert statement_at(code, "fractions", 1) == made

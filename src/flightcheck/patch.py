@@ -26,13 +26,14 @@ KINDS: Final[dict[str, str]] = {
     "training) or a factor (``x255``)",
     "targets": "``permute`` (rows across the batch), ``standardize``, ``shift-1`` (class ids lowered by one), "
     "``unit=0,255`` (this range, or that of the first batch, becomes 0 to 1), ``signs`` (0 and 1 become -1 and 1), "
-    "``finite`` (examples with NaN or infinity are left out), or ``unshift`` (the next token, where the target is the "
-    "one after it)",
+    "``finite`` (examples with NaN or infinity are left out), ``unshift`` (the next token, where the target is the one "
+    "after it) or ``next`` (the next one, where it is the token itself)",
     "drop-module": "``softmax`` or ``sigmoid``: the loss is given what that activation was given",
     "swap-activation": "``relu`` in the place of each saturating activation between layers",
     "insert-activation": "the outputs of hidden layers go through an activation: ``relu``",
     "insert-norm": "the outputs of hidden layers are normalized over their features: ``layer``",
-    "loss": "another loss function: ``cross_entropy``, ``bce_with_logits``, ``mse_loss``; another reduction: ``mean``; "
+    "loss": "another loss function: ``cross_entropy``, ``bce_with_logits``, ``mse_loss``, ``several`` (each output "
+    "is a yes or no); ``log_softmax``: a divergence is given log-probabilities; another reduction: ``mean``; "
     "``negate``; ``transpose``: the last axis of the prediction is that of the classes; ``ignore=0``: targets of this "
     "id do not count; or ``balanced=90,10``: classes are weighted by the inverse of these counts",
     "head": "the last layer has as many outputs as there are classes (``10``), under a cross-entropy",
@@ -49,12 +50,12 @@ KINDS: Final[dict[str, str]] = {
     "zero-grad": "gradients are cleared after each step, and never before it; ``closure``: before each backward in a "
     "closure, and not after it",
     "step": "the optimizer of this number (``1``), which never steps, steps after each backward for it",
-    "keep-state": "an optimizer that is built anew goes on with the state of the one before",
+    "keep-state": "an optimizer that is built anew, or emptied, goes on with the state of before",
     "add-parameters": "the optimizer also holds the parameters of the called models that no optimizer holds; "
     "``instead=1``: that of this number holds them in the place of its own",
     "unfreeze": "the parameters of a module (``model.head``) get gradients, and its model's optimizer holds them",
     "keep-graph": "``detach``, ``data``, ``item`` and copies give the tensor itself, ``sample`` is ``rsample``, "
-    "``no_grad`` does nothing; at a line (``train.py:31``) or at all",
+    "``no_grad`` does nothing; at a line (``train.py:31``) or at all; at a line thresholds and classes are scores",
     "clamp": "logarithms, roots and divisions are kept away from zero by this much: ``1e-8``",
     "mask": "``invert:attn_mask:train.py:31``: at that line attention sees what that mask blocks, and nothing else; "
     "``causal``: every attention over the tokens sees what came before",
@@ -75,15 +76,16 @@ KINDS: Final[dict[str, str]] = {
     "metric": "the comparison at a line: ``align:train.py:31`` (by elements) or ``cut:train.py:31`` (logits at 0)",
     "source": "a statement of the script is written anew, by a rule at a line: ``transform:train.py:31`` (not fitted "
     "again), ``unordered`` (its order left as it is), ``order`` with ``same-order`` (two orders made one), ``rows`` "
-    "(slices of rows in random order)",
+    "(slices of rows in random order), ``fractions`` (whole numbers are not forced)",
     "score": "nothing is changed, the error is another one: with targets of ``unit=0,255`` or ``signs``, without those "
     "of an id (``ignore=0``), ``balanced``: the mean over the classes, ``others``: of batches of its own, which train "
-    "nothing, ``numbers``: squared, over the variance, ``prefix``: of the next token where a sequence ends before it",
+    "nothing, ``numbers``: squared, over the variance, ``prefix``: of the next token where a sequence ends before it, "
+    "``next``: of the next token, whatever the target is",
 }
 """Every kind of patch, and what its value means."""
 
 
-_JUDGED_BY: Final = {("mask", "causal"): "prefix", ("loss", "mse_loss"): "numbers"}
+_JUDGED_BY: Final = {("mask", "causal"): "prefix", ("loss", "mse_loss"): "numbers", ("targets", "next"): "next"}
 """Patches whose trainings are scored by a rule of their own."""
 
 STILL_STEPS: Final = 3
@@ -135,6 +137,11 @@ class Patch:
             or of_order
             or (self.kind, self.value) == ("inputs", "as-training")
         )
+
+    @property
+    def judged_by_numbers_of_the_script(self) -> bool:
+        """Another task: no error means the same in both, and each training has an evaluation loss of its own."""
+        return (self.kind, self.value) == ("loss", "several")
 
     @property
     def scored(self) -> Patch | None:

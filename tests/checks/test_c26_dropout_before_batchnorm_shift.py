@@ -30,6 +30,7 @@ def verdict(*others: Any, calls: int = 120, **changes: Any) -> Verdict:
 def test_a_worse_evaluation_with_statistics_of_dropout_fails() -> None:
     (finding,) = verdict().findings
     assert (finding.location, finding.module) == (DROP.location, "model.drop")
+    assert finding.patch == "dropout:model.drop=0"
     assert "before model.norm by the factor 1.67" in finding.message
     assert "a loss of 1.35" in finding.message
 

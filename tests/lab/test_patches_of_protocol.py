@@ -84,6 +84,19 @@ def test_moments_go_on_where_the_optimizer_is_built_anew(tmp_path: Path) -> None
     assert done.applied["keep-state"]
 
 
+def test_moments_go_on_where_the_state_is_emptied(tmp_path: Path) -> None:
+    class Emptied(Loop):
+        def step(self, x: Any, y: torch.Tensor) -> None:
+            self.optimizer.state.clear()
+            super().step(x, y)
+
+    control, loop = (kind(optimizer=lambda p: torch.optim.Adam(p, lr=0.01)) for kind in (Loop, Emptied))
+    control()
+    done = patched(tmp_path, "keep-state", loop)
+    assert equal(loop.weights, control.weights)
+    assert done.applied["keep-state"]
+
+
 class Cut(nn.Module):
     """Two layers, and a cut between them."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,8 @@ from torch import nn
 
 from flightcheck.adapters.torch.patching.shifts import _moved
 from flightcheck.adapters.torch.shifts import Embedded
-from flightcheck.lab.source_edits import shifted_once
+from flightcheck.lab.source_edits import one_apart, shifted_once
+from flightcheck.patch import Patch
 from tests.lab.made import patched
 
 IDS = torch.randint(0, 20, (8, 25), generator=torch.Generator().manual_seed(0))
@@ -60,6 +62,19 @@ def test_the_change_is_code(line: str, expected: str) -> None:
     assert shifted_once(line) == expected
 
 
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("a, b = t[:, 1:], t[:, 1:]", "a, b = t[:, :-1], t[:, 1:]"),
+        ("a, b = t[:, :-1], t[:, :-1]", "a, b = t[:, :-1], t[:, 1:]"),
+        ("a, b = t[:, :-1], t[:, 1:]", ""),
+        ("loss = ce(model(x), x)", ""),
+    ],
+)
+def test_inputs_and_targets_one_apart(line: str, expected: str) -> None:
+    assert one_apart(line) == expected
+
+
 def test_a_trial_trains_on_the_next_token(tmp_path: Path) -> None:
     model = nn.Sequential(nn.Embedding(20, 4), nn.Linear(4, 20))
 
@@ -75,3 +90,48 @@ def test_a_trial_trains_on_the_next_token(tmp_path: Path) -> None:
     done = patched(tmp_path, "targets:unshift", loop)
     assert {t.shift for t in done.run.target_shifts} == {1}
     assert done.applied["targets:unshift"] == 12
+
+
+def copier(target: torch.Tensor) -> tuple[nn.Module, Callable[[], None]]:
+    """A model that sees the present token and a training on a target at each position of `X`."""
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Embedding(20, 16), nn.Linear(16, 20))
+
+    def loop() -> None:
+        optimizer = torch.optim.Adam(model.parameters(), lr=0.05)
+        for _ in range(40):
+            loss = nn.functional.cross_entropy(model(CYCLE).reshape(-1, 20), target.reshape(-1))
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+
+    return model, loop
+
+
+CYCLE = (torch.arange(24)[None] + 3 * torch.arange(8)[:, None]) % 20
+"""Sequences in which the next token follows from the present one."""
+
+
+def test_a_copy_is_judged_by_the_next_token_and_learns_it_in_the_trial(tmp_path: Path) -> None:
+    model, loop = copier(CYCLE)
+    control = patched(tmp_path, "score:next", loop)
+    assert {t.shift for t in control.run.target_shifts} == {0}
+    mended, loop = copier(CYCLE)
+    done = patched(tmp_path, "targets:next + score:next", loop)
+    assert done.applied == {"targets:next": 40, "score:next": 40}
+    assert control.trained.series("error")[-1] > 3.0 > 0.3 > done.trained.series("error")[-1]
+    assert torch.equal(mended(CYCLE).argmax(-1)[:, :-1], CYCLE[:, 1:])
+    assert torch.equal(model(CYCLE).argmax(-1), CYCLE)
+    assert str(Patch.parse("targets:next").scored) == "score:next"
+
+
+def test_the_next_token_already_is_no_place_for_it(tmp_path: Path) -> None:
+    _, loop = copier((CYCLE + 1) % 20)
+    assert patched(tmp_path, "targets:next", loop).applied == {}
+
+
+def test_padding_stays_and_nothing_follows_the_last_token() -> None:
+    logits = torch.zeros(8, 24, 20, requires_grad=True) * 1.0
+    moved = _moved(X, logits.grad_fn, looked_up(X), 7, 0)
+    assert torch.equal(moved[:, :-1], X[:, 1:])
+    assert bool((moved[:, -1] == 7).all())

@@ -271,3 +271,26 @@ def test_t_test() -> None:
     assert t_test([0.0, 0.0]) == t_test([-0.1, -0.1]) == 1.0
     assert t_test([0.1, 0.1]) == 0.0
     assert t_test([1.0, 2.0, 3.0]) == pytest.approx(0.0371, abs=1e-4)
+
+
+@pytest.mark.parametrize("after", [0.0, 0.0025])
+@pytest.mark.parametrize(("before", "largest"), [(0.8, 1.0), (0.8, math.inf), (2.5, math.inf)])
+def test_one_evaluation_by_each_training_shows_how_far_they_are_apart(
+    before: float, after: float, largest: float
+) -> None:
+    """The only evaluation is no start: a control far above a perfect patched one is not cut to its size."""
+    pairs = [
+        Pair(np.array([before + 0.01 * i]), np.array([after * (1 + i)]), evaluations=True, largest=largest)
+        for i in range(3)
+    ]
+    found = compare(pairs)
+    assert found.status == "confirmed"
+    assert found.before == pytest.approx(before + 0.01, rel=1e-6)
+
+
+def test_an_evaluation_that_diverged_is_as_bad_as_any() -> None:
+    pairs = [Pair(np.array([1e30 * 10**i]), np.array([0.05]), evaluations=True) for i in range(3)]
+    found = compare(pairs)
+    assert found.status == "confirmed"
+    assert found.before == pytest.approx(0.05 + 3 * 1000 * 0.05)
+    assert compare([Pair(np.array([math.nan]), np.array([0.4]), True, 1.0) for _ in range(3)]).before == 1.0

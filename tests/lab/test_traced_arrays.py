@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from scipy import special
+from sklearn.metrics import pairwise
 from torch import nn
 
-from flightcheck.adapters.torch.patching.arrays import TracedArray, same_values, traced
+from flightcheck.adapters.torch.patching.arrays import TracedArray, follow_libraries, same_values, traced
 from flightcheck.checks.base import Finding
 from flightcheck.lab.diffs import diff_of
 from flightcheck.patch import Patch
@@ -67,6 +69,29 @@ def test_an_operation_that_both_have_keeps_the_history(name: str) -> None:
     result.tensor.square().sum().backward()
     assert x.grad is not None
     assert bool(x.grad.any())
+
+
+@pytest.mark.parametrize(
+    "compute",
+    [
+        lambda a: pairwise.cosine_similarity(a[0], a[1]),
+        lambda a: pairwise.euclidean_distances(a[0], a[1]),
+        lambda a: special.softmax(a, axis=1),
+        lambda a: special.expit(a),
+    ],
+)
+def test_libraries_over_numpy_keep_it(compute: Callable[[Any], Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    own = {name: getattr(pairwise, name) for name in ("cosine_similarity", "linear_kernel")}
+    follow_libraries(lambda owner, name, make: monkeypatch.setattr(owner, name, make(getattr(owner, name))))
+    a, x = array()
+    result = compute(a)
+    assert result.tensor is not None
+    assert np.array_equal(np.asarray(result), np.asarray(compute(np.asarray(a))))
+    result.tensor.square().sum().backward()
+    assert bool(x.grad.any())
+    b = np.ones((2, 3))
+    assert type(pairwise.cosine_similarity(b)) is np.ndarray
+    assert np.array_equal(pairwise.cosine_similarity(b), own["cosine_similarity"](b))
 
 
 @pytest.mark.parametrize(
@@ -127,4 +152,12 @@ def test_the_line_without_numpy(cut: str) -> None:
     found = Finding("", Location("train.py", 3, "f", code), evidence={"cut": cut})
     assert diff_of([Patch("keep-graph", "train.py:3")], found, run_of()) == (
         f"- {code}\n+ pooled = torch.tanh(states).amax(dim=1)"
+    )
+
+
+def test_the_line_without_scikit_learn() -> None:
+    code = "sim = torch.from_numpy(cosine_similarity(a.detach().numpy(), b.detach().numpy()))"
+    found = Finding("", Location("train.py", 3, "f", code), evidence={"cut": "numpy"})
+    assert diff_of([Patch("keep-graph", "train.py:3")], found, run_of()).splitlines()[1] == (
+        "+ sim = F.normalize(a, dim=1) @ F.normalize(b, dim=1).T"
     )

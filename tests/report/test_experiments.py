@@ -103,6 +103,13 @@ def test_patches_in_words() -> None:
         "the first 8 examples again and again, Adam(0.003) as optimizer"
     )
     assert patch_in_words("clip:1.0", run) == "gradients clipped at norm 1.0"
+    assert patch_in_words("axes:softmax=-1:train.py:3", run) == "the softmax over the classes"
+    assert patch_in_words("loss:several", run) == "a yes or no for each output"
+    assert patch_in_words("loss:ignore=0", run) == "targets 0 left out of the loss"
+    assert patch_in_words("add-parameters:instead=1", run).endswith("in the place of its own")
+    assert patch_in_words("add-parameters", run) == "the optimizer holds all parameters of the model"
+    assert patch_in_words("targets:next", run) == "targets one position ahead, judged by the next token"
+    assert patch_in_words("source:fractions:train.py:3", run) == "whole numbers not forced"
     assert patch_in_words("of-a-newer-version:3", run) == "of-a-newer-version:3"
     for kind in KINDS:
         assert patch_in_words(kind, run)

@@ -11,7 +11,7 @@ from flightcheck.checks.base import CheckInfo, Finding
 from flightcheck.lab.diffs import diff_of
 from flightcheck.lab.experiments import STEPS, Lab
 from flightcheck.lab.metrics import try_metric
-from flightcheck.lab.printed import PRINTED, RETURNED
+from flightcheck.lab.printed import ANSWERED, PRINTED, RETURNED
 from flightcheck.lab.questions import questions, tenth, tenth_of_error, who_sees_whom
 from flightcheck.lab.statistics import MORE_SEEDS, holm
 from flightcheck.lab.trials import NO_PLACE
@@ -233,10 +233,13 @@ def _fix(lab: Lab, run: Run, candidate: Candidate, patches: list[Patch]) -> Expe
     if any(p.judged_by_evaluations for p in patches):
         metrics, evaluates = ("evaluation", "answers", PRINTED), True
         steps = max(steps, _steps_of_evaluations(run))
+    elif any(p.judged_by_numbers_of_the_script for p in patches):
+        metrics, evaluates, steps = (ANSWERED,), True, max(steps, _steps_of_evaluations(run))
     elif kinds & {"clamp", "precision", "unscale-first"} or candidate.info.code == "L21":
         metrics = ("loss",)  # L21: without its gradient, the term is in the loss and not in the error
     elif any(p.changes_the_loss or p.scored for p in patches) and "align-shapes" not in kinds:
-        metrics = ("error", PRINTED)
+        same = all(p.value == "negate" or not p.changes_the_loss for p in patches)
+        metrics = ("error", PRINTED if same else ANSWERED)
         if run.in_regime("own-loss"):  # no loss that has an error: then an evaluation must be seen
             steps, evaluates = max(steps, _steps_of_evaluations(run)), True
     experiment = Experiment(candidate.info.code, _text(patches))

@@ -11,6 +11,7 @@ from flightcheck.checks.base import Finding
 from flightcheck.lab.source_edits import (
     at_their_ends,
     is_expression,
+    one_apart,
     shifted_once,
     with_axes_moved,
     with_clamped,
@@ -40,6 +41,7 @@ _ADDED: Final[dict[str, str]] = {
     "inputs:as-training": "x = transform(x)  # the same one, fitted to the training examples, in both",
     "inputs:x255": "x = x * 255  # or one of the two divisions by 255 left out",
     "last-step": "last = out[torch.arange(len(out)), lengths - 1]  # with batches first",
+    "targets:next": "inputs, targets = tokens[:, :-1], tokens[:, 1:]  # the target is the token after the one given",
     "targets:unshift": "y = tokens[:, 1:]  # beside x = tokens[:, :-1]: one position ahead, not two",
     "loss:mse_loss": "nn.MSELoss()  # of prediction.reshape(target.shape) and target",
     "loss:transpose": "out.movedim(1, -1).reshape(-1, classes)  # the classes last, before rows are made of positions",
@@ -92,6 +94,8 @@ def _one(patch: Patch, finding: Finding, run: Run) -> str:
         return f"- {code}\n+ # the same with a causal mask: nn.Transformer.generate_square_subsequent_mask(length)"
     if patch.kind == "mask":
         return f"- {code}\n+ # the same with the mask inverted (~mask)"
+    if patch.kind == "keep-state" and "drops" in finding.evidence:
+        return "+ # in the loop without what clears or replaces optimizer.state"
     if patch.kind == "keep-state":
         return f"- {code}\n+ # the same line once, before the loop"
     if patch.kind == "clamp" and code:
@@ -109,6 +113,13 @@ def _of_values(patch: Patch, finding: Finding, line: Location | None, code: str)
         return _over_classes(line, code, patch.value.partition("=")[2].partition(":")[0])
     if patch.kind == "axes" and code:
         return _replaced(line, with_axes_moved(code, finding.evidence["before"], finding.evidence["after"]))
+    if str(patch) == "loss:log_softmax" and code:
+        logarithm = re.sub(r"(?<!log_)softmax\(", "log_softmax(", re.sub(r"(?<!Log)\bSoftmax\(", "LogSoftmax(", code))
+        return _replaced(line, logarithm) or f"- {code}\n+ # the same of F.log_softmax(scores, dim=-1)"
+    if str(patch) == "loss:several":
+        binary = re.sub(r"\bCrossEntropyLoss\b", "BCEWithLogitsLoss", code)
+        binary = re.sub(r"\bcross_entropy\(", "binary_cross_entropy_with_logits(", binary)
+        return _replaced(line, binary) or f"- {code}\n+ # the same with nn.BCEWithLogitsLoss() as the loss"
     if patch.kind == "loss" and code and str(patch) not in _ADDED:
         return _replaced(line, re.sub(r"\b(nn\.)?NLLLoss\b", "nn.CrossEntropyLoss", code))
     if patch.kind == "accumulate":
@@ -144,6 +155,8 @@ def _of_values(patch: Patch, finding: Finding, line: Location | None, code: str)
         return _replaced(line, re.sub(r"\beps\s*=\s*[^,)]+", f"eps={patch.value}", code))
     if patch.kind == "last-step" and (ends := at_their_ends(code)):
         return _replaced(line, ends)
+    if str(patch) == "targets:next" and (apart := one_apart(code)):
+        return _replaced(line, apart)
     if str(patch) == "targets:unshift" and (once := shifted_once(code)):
         return _replaced(line, once)
     added = _ADDED.get(str(patch)) or _ADDED.get(f"{patch.kind}:{patch.value or 'default'}") or _ADDED.get(patch.kind)
@@ -162,6 +175,8 @@ def _over_classes(line: Location | None, code: str, axis: str) -> str:
 
 def _connected(line: Location | None, code: str, operation: str) -> str:
     """The line without what cuts the graph."""
+    if operation in ("integer", "comparison"):
+        return f"- {code}\n+ # the loss gets the scores themselves; this line stays for what is printed"
     if operation == "no_grad":
         return f"- with torch.no_grad():  # around: {code}\n+ # the same without no_grad()"
     if operation in ("tensor", "numpy") or re.search(r"tensor\(|numpy\(", code):
@@ -169,6 +184,12 @@ def _connected(line: Location | None, code: str, operation: str) -> str:
         without = re.sub(r"\.detach\(\)|\.cpu\(\)|\.numpy\(\)|\.data\b|\.item\(\)", "", without)
         without = re.sub(r"\.(max|min)\((?:axis|dim)=", r".a\1(dim=", without)  # max alone gives positions as well
         without = re.sub(r"\b(?:np|numpy)\.(\w+\()", r"torch.\1", without)
+        without = re.sub(
+            r"(?:\w+\.)?\bcosine_similarity\((\w+), (\w+)\)",
+            r"F.normalize(\1, dim=1) @ F.normalize(\2, dim=1).T",
+            without,
+        )
+        without = re.sub(r"(?:\w+\.)?\beuclidean_distances\(", "torch.cdist(", without)
         given = re.sub(r"(?<![\w.])\[", "torch.stack([", without, count=1)
         return _replaced(line, without if given == without else re.sub(r"\](?=[^\]]*$)", "])", given))
     return _replaced(line, re.sub(r"\.detach\(\)|\.data\b|\.item\(\)", "", code).replace(".sample(", ".rsample("))

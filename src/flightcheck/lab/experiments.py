@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -11,7 +12,7 @@ import numpy as np
 
 from flightcheck.checks.registry import run_checks
 from flightcheck.lab import statistics
-from flightcheck.lab.printed import PRINTED, RETURNED, Scale, printed_name, printed_series
+from flightcheck.lab.printed import ANSWERED, PRINTED, RETURNED, Scale, printed_name, printed_series
 from flightcheck.lab.statistics import Comparison, Pair, compare
 from flightcheck.lab.trials import Floats, Runner, Trained, Trial
 from flightcheck.patch import Patch
@@ -185,7 +186,7 @@ def _pairs(beside: Sequence[tuple[Trained, Trained]], metrics: Sequence[str]) ->
         raise _UntestedError(failure)
     for metric in metrics:
         pairs = []
-        if metric in (PRINTED, RETURNED):
+        if metric in (PRINTED, ANSWERED, RETURNED):
             name = printed_name([t for both in beside for t in both], metric)
             series = [[printed_series(t, name) for t in both] for both in beside]
             scale = Scale.of(name, [values for both in series for values in both])
@@ -200,7 +201,8 @@ def _pairs(beside: Sequence[tuple[Trained, Trained]], metrics: Sequence[str]) ->
             if not len(a) or not len(b):
                 break
             a, b = _padded(a, one, len(b)), _padded(b, other, len(a))
-            pairs.append(Pair(a, b, evaluations=metric in ("evaluation", "answers")))
+            evaluations, largest = metric in ("evaluation", "answers"), 1.0 if metric == "answers" else math.inf
+            pairs.append(Pair(a, b, evaluations, largest))
         if len(pairs) == len(beside):
             return metric, pairs, Scale()
     raise _UntestedError(

@@ -10,10 +10,12 @@ from typing import Final
 import numpy as np
 
 from flightcheck.lab.trials import Floats, Trained
-from flightcheck.recording.printed import direction, is_of_unseen, is_return, rank_as_evaluation
+from flightcheck.recording.printed import direction, is_of_loss, is_of_unseen, is_return, rank_as_evaluation
 
 PRINTED: Final = "printed"
 """Metric: the script's own number of an evaluation. ``printed test acc`` once it is known which."""
+ANSWERED: Final = "printed, no loss"
+"""Metric: the same where the loss function is another one with the patch, and its values say nothing."""
 RETURNED: Final = "returned"
 """Metric: the script's own number of what an agent gets."""
 
@@ -32,7 +34,9 @@ def printed_name(trials: Sequence[Trained], metric: str) -> str:
         numbers = trained.run.printed if trained.run is not None else []
         known: dict[str, tuple[int, int, int]] = {}
         for n in numbers:
-            rank = rank_as_evaluation(n.name, n.evaluated) if metric == PRINTED else int(is_return(n.name))
+            rank = int(is_return(n.name)) if metric == RETURNED else rank_as_evaluation(n.name, n.evaluated)
+            if metric == ANSWERED and is_of_loss(n.name):
+                rank = 0
             before = known.get(n.name, (rank, 0, len(known)))
             known[n.name] = (min(rank, before[0]), before[1] + 1, before[2])
         # An error beside others that are of unseen examples is that of the training.

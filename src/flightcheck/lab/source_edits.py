@@ -221,6 +221,15 @@ def shifted_once(code: str) -> str:
     return _SHIFTING.sub("", code) if sorted(found) == ["1:", ":-1"] else ""
 
 
+def one_apart(code: str) -> str:
+    """The line with inputs that end, and targets that begin, one position apart; empty unless both are cut alike."""
+    for both, other, at in (("[:, 1:]", "[:, :-1]", 0), ("[:, :-1]", "[:, 1:]", 1)):
+        parts = code.split(both)
+        if len(parts) == 3 and other not in code:
+            return parts[0] + (other, both)[at] + parts[1] + (both, other)[at] + parts[2]
+    return ""
+
+
 def at_their_ends(code: str) -> str:
     """The line with the last output of each sequence at its own end; empty if it does not read exactly one."""
     found = _LAST.findall(code)

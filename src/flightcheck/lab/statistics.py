@@ -41,6 +41,8 @@ _RANDOM_SIGNS: Final = 9999
 _WORST: Final = 3.0
 """Losses above the start by more than this many times its size all count as this bad, so that one divergence to 1e30
 does not decide a mean; what is not finite counts as that bad, too."""
+_FAR: Final = 1000.0
+"""Times the better one's evaluations: a worse one is as bad as any."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,8 @@ class Pair:
     patched: Floats
     evaluations: bool = False
     """The values are of one evaluation each, ``(evaluations,)``, not of one step."""
+    largest: float = math.inf
+    """No value can be worse: 1 for a share of wrong answers."""
 
     def start(self) -> float:
         """Level at the start: median of the first steps that are finite, without the patch (with it, if none is)."""
@@ -69,8 +73,15 @@ class Pair:
         start = self.untrained()
         if not math.isfinite(start):
             raise ValueError("no value is finite, with the patch or without it")
+        if math.isfinite(self.largest):
+            return self.largest
         sizes = [float(np.median(np.abs(x))) for v in (self.control, self.patched) if len(x := v[np.isfinite(v)])]
-        return start + _WORST * max(abs(start), min(sizes))
+        size = min(sizes)
+        if (
+            self.evaluations
+        ):  # the first may be the only one: then a start that the patch made says nothing of the other
+            size = min(max(sizes), _FAR * size) if size else max(sizes)
+        return start + _WORST * max(abs(start), size)
 
     def blocks(self) -> tuple[Floats, Floats]:
         """Means of blocks of the last third, ``(BLOCKS,)`` each; of evaluations, each of the last third is a block.

@@ -81,6 +81,9 @@ def is_of_unseen(name: str) -> bool:
     return not _UNSEEN.isdisjoint(_words(name))
 
 
+_OF_LOSS: Final = {"loss", "nll", "ppl", "perplexity", "bce", "ce", "objective", "cost"}
+
+
 def rank_as_evaluation(name: str, evaluated: bool) -> int:
     """How surely it is of an evaluation: 2 says so itself, 1 follows one and is no loss, 0 may be of the training."""
     words = set(_words(name))
@@ -89,6 +92,11 @@ def rank_as_evaluation(name: str, evaluated: bool) -> int:
     if words & _UNSEEN:
         return 2
     return int(evaluated and "loss" not in words)
+
+
+def is_of_loss(name: str) -> bool:
+    """It is a value of the loss function, by its words: another one with another loss."""
+    return bool(set(_words(name)) & _OF_LOSS)
 
 
 RECORDS.update({"PrintedNumber": PrintedNumber})

@@ -276,7 +276,7 @@ class GraphCut:
     """An operation of the user's code that took a tensor out of the graph."""
 
     operation: str
-    """detach, data, numpy, item, tensor, no_grad, integer, requires_grad."""
+    """detach, data, numpy, item, tensor, no_grad, integer, comparison, requires_grad."""
     location: Location | None
     step: int
     parameters: list[int]

@@ -10,6 +10,8 @@ import copy
 from collections.abc import Callable, Iterator
 from typing import Final
 
+from flightcheck.recording.whole_numbers import with_fractions
+
 HELPER: Final = "__flightcheck__"
 """Name of the object whose methods a rewritten statement may call; in a trial it is a built-in name."""
 _ORDERS: Final = {"shuffle", "permutation", "randperm", "permuted", "sample"}
@@ -23,7 +25,7 @@ def rewritten(source: str, rule: str, line: int) -> str:
         source: of the whole file.
         rule: ``transform``: what was fitted is not fitted again. ``unordered``: the statement brings nothing into
             another order. ``order`` and ``same-order``: the second draws its random order as the first did. ``rows``:
-            slices of rows are rows in random order.
+            slices of rows are rows in random order. ``fractions``: whole numbers are not forced.
         line: any line of the statement.
     """
     lines = source.splitlines(keepends=True)
@@ -174,4 +176,5 @@ _RULES: Final[dict[str, Callable[[ast.stmt, ast.stmt], str]]] = {
     "same-order": _same_order,
     "unordered": _unordered,
     "rows": _rows,
+    "fractions": with_fractions,
 }

@@ -27,6 +27,9 @@ _WORDS = {
     "inputs:finite": "non-finite inputs replaced by the mean of their feature",
     "last-step:lengths": "the last output of each sequence at its own end",
     "targets:unshift": "targets one position ahead",
+    "targets:next": "targets one position ahead, judged by the next token",
+    "batch-first": "layers of sequences that take batches first",
+    "axes": "axes moved where a reshape cut them up",
     "scheduler:off": "learning rate kept constant",
     "clip:off": "no clipping",
     "regularization:weight_decay": "no weight decay",
@@ -64,12 +67,22 @@ _WORDS = {
 }
 
 
+_RULES = {
+    "loss:negate": "steps in the other direction",
+    "loss:transpose": "the classes brought to the loss's axis",
+    "loss:several": "a yes or no for each output",
+    "loss:log_softmax": "log-probabilities for the loss",
+    "axes:softmax": "the softmax over the classes",
+    "add-parameters:instead": "the optimizer holds the parameters that none holds, in the place of its own",
+}
+"""Patches whose value begins so, whatever follows it."""
 _SOURCES = {
     "transform": "evaluation inputs transformed by what was fitted to the training",
     "unordered": "inputs and labels in the order in which they came",
     "order": "",  # its companion says it
     "same-order": "inputs and labels in the same random order",
     "rows": "training examples in random order",
+    "fractions": "whole numbers not forced",
 }
 
 
@@ -110,11 +123,7 @@ def patch_in_words(patch: str, run: Run) -> str:
         elif p.kind == "dropout":
             path, _, value = p.value.rpartition("=")
             told.append(f"without dropout in {path}" if value in ("", "0") else f"{path} drops {value}")
-        elif text == "loss:negate":
-            told.append("steps in the other direction")
-        elif text == "loss:transpose":
-            told.append("the classes brought to the loss's axis")
-        elif p.kind in ("targets", "loss", "inputs") and (said := _with_value(p)):
+        elif said := _RULES.get(text.partition("=")[0], "") or _with_value(p):
             told.append(said)
         elif p.kind == "loss":
             told.append(f"{p.value} as loss" if p.value not in ("mean", "sum") else f"the loss's {p.value}")
@@ -126,6 +135,8 @@ def patch_in_words(patch: str, run: Run) -> str:
 def _with_value(patch: Patch) -> str:
     """What has numbers in its value; empty for others."""
     rule, _, value = patch.value.partition("=")
+    if patch.kind not in ("targets", "loss", "inputs"):
+        return ""
     if rule == "unit" and not value:
         return "targets brought to 0 … 1"
     if rule == "unit":

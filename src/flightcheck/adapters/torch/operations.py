@@ -48,6 +48,7 @@ _ACTIVATIONS: Final = {
     "relu": "ReLU", "relu_": "ReLU", "sigmoid": "Sigmoid", "sigmoid_": "Sigmoid", "tanh": "Tanh", "tanh_": "Tanh",
     "leaky_relu": "LeakyReLU", "gelu": "GELU", "silu": "SiLU", "elu": "ELU",
 }  # fmt: skip
+_THRESHOLDS: Final = {"gt", "ge", "lt", "le", "__gt__", "__ge__", "__lt__", "__le__"}
 _DIFFERENCES: Final = {"sub", "__sub__", "rsub", "__rsub__", "subtract"}
 _METRICS: Final = {"argmax", "topk", "eq", "__eq__", "ne", "max"}
 _IN_PLACE_FILLS: Final = {
@@ -203,6 +204,8 @@ class Operations(TorchFunctionMode):
         self.looked(name, args, kwargs, result)
         if name in _CUTS:
             self._cut(_CUTS[name], args[0] if args else None, result)
+        elif (name in _THRESHOLDS or (name == "max" and isinstance(result, tuple))) and not self.modules:
+            self._decided(name, args[0] if args else None)
         elif not torch.is_grad_enabled() and isinstance(result, torch.Tensor) and result.is_floating_point():
             self._left(args[0] if args else None, result)
         self._tokens(name, args, kwargs, result)
@@ -309,6 +312,11 @@ class Operations(TorchFunctionMode):
         if tensors[0].numel() == 1 and tensors[0].grad_fn is not None and "SubBackward" in tensors[0].grad_fn.name():
             result = None  # (value - loss).detach(), added to the loss: another value, the same gradient
         self.note_cut(operation, [leaf for t in tensors for leaf in leaves_of(t, _WALK_LIMIT)], result=result)
+
+    def _decided(self, name: str, given: Any) -> None:
+        """A threshold or the place of the largest score: what is made of the answer has no gradient."""
+        if torch.is_grad_enabled() and isinstance(given, torch.Tensor) and given.grad_fn is not None:
+            self.note_cut("integer" if name == "max" else "comparison", leaves_of(given, _WALK_LIMIT))
 
     def _written_past(self, args: Any) -> None:
         """``x.data.index_add_(0, i, values)``, ``x.data[i] = values``: `x` learns nothing of the values' graph."""

@@ -81,7 +81,8 @@ class VanishingGradient(Check):
                 location=first.location,
                 module=depth.common_path(layer.module.path for layer in kept),
                 evidence={"decades": fall, "activation": activation, "layers": len(kept)},
-                patch="swap-activation:relu" if activation else "",
+                # Weights that suited the one may be too small for the other, deep down: then both are tried together.
+                patch="swap-activation:relu | swap-activation:relu+reinit:kaiming" if activation else "",
                 fix=f"Replace {activation} between the layers by ReLU or GELU." if activation else "",
                 parameters=tuple(layer.matrix.index for layer in kept[:third]),
             )

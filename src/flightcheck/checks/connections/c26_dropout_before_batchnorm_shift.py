@@ -82,6 +82,7 @@ class DropoutBeforeBatchnormShift(Check):
             location=place.location if place else None,
             module=place.path if place else "",
             evidence={"with": before, "without": after, "p": p, "ratio": most["ratio"], "layers": len(norms)},
+            patch=f"dropout:{dropout.path}=0" if dropout else "",
         )
 
 

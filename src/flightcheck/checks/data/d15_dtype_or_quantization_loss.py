@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from pathlib import PurePath
 
 import numpy as np
 
@@ -12,6 +13,7 @@ from flightcheck.checks.data._inputs import FIRST_LAYERS, REGRESSION, first_laye
 from flightcheck.checks.data._lost_digits import Rounded, cut_in_buffer, rounded_inputs
 from flightcheck.recording.batches import Batch
 from flightcheck.recording.loss_records import LossCall
+from flightcheck.recording.records import Location
 from flightcheck.recording.run import Run
 
 _INTEGER = re.compile(r"\b(u?int\d*|long|byte|short|uint8|LongTensor|IntTensor|ByteTensor|int_)\b")
@@ -75,8 +77,8 @@ class DtypeOrQuantizationLoss(Check):
                 yield Finding(
                     f"The inputs of {self._name(run, root)} {reason}.",
                     location=line,
-                    # What was cut off is lost; what was only made small comes back.
-                    patch="inputs:x255" if "twice" in reason else "",
+                    # What was only made small comes back; what was cut off does where the line did not.
+                    patch="inputs:x255" if "twice" in reason else _kept(line),
                     evidence={
                         "minimum": min(b.minimum for b in batches),
                         "maximum": max(b.maximum for b in batches),
@@ -148,3 +150,8 @@ class DtypeOrQuantizationLoss(Check):
 
     def _name(self, run: Run, root: int) -> str:
         return next((r.name or r.type for r in run.roots if r.index == root), "the model")
+
+
+def _kept(line: Location | None) -> str:
+    """The trial in which the line keeps fractions."""
+    return f"source:fractions:{PurePath(line.file).name}:{line.line}" if line is not None else ""

@@ -91,10 +91,13 @@ class LogitsIntoProbabilityLoss(Check):
             fix = "Use BCEWithLogitsLoss, or apply sigmoid to the output."
         elif last_activation(last) == "softmax" or (low >= 0 and error is not None and error <= self.row_sum.value):
             what, fix = "probabilities", "Take log_softmax instead of softmax."
-            patch = "loss:cross_entropy + drop-module:softmax"
+            of_ids = site.function == "nll_loss"
+            patch = "loss:cross_entropy + drop-module:softmax" if of_ids else "loss:log_softmax"
             location, module = activation_line(run, last, "softmax")
         elif site.function == "nll_loss":
             fix = "Use CrossEntropyLoss on these outputs, or apply log_softmax over the classes first."
+        else:
+            patch = "loss:log_softmax"
         expected = "values in [0, 1]" if site.function == "binary_cross_entropy" else "log-probabilities (at most 0)"
         return Finding(
             f"{name} expects {expected} but received {what} from {low:.3g} to {high:.3g} in all {len(wrong)} observed "

@@ -77,7 +77,7 @@ class LossTaskMismatch(Check):
                         },
                         onset_step=here[0].step,
                         fix=fix,
-                        patch=_patch(site.function, activation) or ("loss:mse_loss" if _numbers(call) else ""),
+                        patch=_patch(site.function, activation) or self._other_loss(site, call),
                     )
                 )
             elif ids:
@@ -124,6 +124,13 @@ class LossTaskMismatch(Check):
             scale = "Divide the targets by the largest value they can have, or use" if shares else "Use"
             return f"{name} expects targets in [0, 1] but received {numbers}.", "", f"{scale} MSELoss for real numbers."
         return None
+
+    def _other_loss(self, site: LossSite, c: LossCall) -> str:
+        """Numbers under any other loss; labels that exclude one another under a cross-entropy, and do not."""
+        if _numbers(c):
+            return "loss:mse_loss"
+        of_labels = site.function == "cross_entropy" and c.target_binary and c.target_shape == c.input_shape
+        return "loss:several" if of_labels else ""
 
     def _not_one_distribution(self, c: LossCall) -> bool:
         n = math.prod(c.input_shape)

@@ -13,11 +13,15 @@ from flightcheck.recording.signals import WEIGHT_NORM
 
 NO_GRAPH = "does not require grad and does not have a grad_fn"
 BREAKS = ("detach", "data", "numpy", "integer", "tensor", "no_grad", "sample")
+_LATER = {"item": 1, "comparison": 2}
+"""Cuts that are as often those of a number that is printed."""
+DECISIONS = ("integer", "comparison")
 FIXES = {
     "detach": "Remove the detach() from the path between model and loss.",
     "data": "Use the tensor itself instead of its .data.",
     "numpy": "Compute with torch instead of NumPy between model and loss.",
     "integer": "Compute the loss from the outputs: argmax, round and casts to integers have no gradient.",
+    "comparison": "Compute the loss from the outputs themselves: a threshold has no gradient.",
     "tensor": "Use the tensor itself: torch.tensor(x) and Variable(x) make a copy without history.",
     "item": "Keep the loss a tensor: .item() returns a plain number.",
     "sample": "Draw with rsample(): sample() has no gradient.",
@@ -104,7 +108,7 @@ class LossNotConnected(Check):
             at, line = cut.location, before.line if before else 0
             same = bool(at and before and (at.file, at.function) == (before.file, before.function))
             after = bool(same and at and at.line > line)
-            kind = 0 if cut.operation in BREAKS else 1 if cut.operation == "item" else 2
+            kind = 0 if cut.operation in BREAKS else _LATER.get(cut.operation, 3)
             return after, -len(cut.parameters), kind, -(at.line if at and same else 0)
 
         return min((c for c in run.graph_cuts if c.location), key=rank, default=None)
@@ -170,7 +174,7 @@ class LossNotConnected(Check):
 
 def _patch(cut: GraphCut | None) -> str:
     """The trial that leaves the graph whole at this line."""
-    if cut is None or cut.location is None or cut.operation not in REPAIRABLE:
+    if cut is None or cut.location is None or cut.operation not in (*REPAIRABLE, *DECISIONS):
         return ""
     return f"keep-graph:{PurePath(cut.location.file).name}:{cut.location.line}"
 

@@ -92,4 +92,5 @@ class TargetShiftWrong(Check):
             fix="Compare outputs[:, :-1] with tokens[:, 1:]."
             if last.start
             else "Move the target by one: inputs[:, :-1] and inputs[:, 1:].",
+            patch="targets:next",
         )

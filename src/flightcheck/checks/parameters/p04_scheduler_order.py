@@ -131,6 +131,7 @@ class SchedulerOrder(Check):
                 location=scheduler.location,
                 evidence={"first": seen[0], "last": seen[-1], "calls": len(seen)},
                 fix="Use mode='min' for a loss.",
+                patch="scheduler:off",
             )
 
     def _is_growing_accuracy(self, seen: list[float]) -> bool:

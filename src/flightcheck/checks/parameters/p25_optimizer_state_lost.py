@@ -53,6 +53,7 @@ class OptimizerStateLost(Check):
                     evidence={"drops": optimizer.state_drops, "steps": optimizer.steps},
                     severity=None if optimizer.state_drops >= self.drops.value else "info",
                     fix="Do not clear or replace optimizer.state during training.",
+                    patch="keep-state",
                 )
             elif optimizer.state_read_location and not optimizer.state_loaded and self._resumed(run, optimizer):
                 yield Finding(

@@ -8,18 +8,20 @@ ends there.
 from __future__ import annotations
 
 import functools
+import sys
 from collections.abc import Callable
 from typing import Any, Final
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 
 _UFUNCS: Final = {
     "add", "subtract", "multiply", "divide", "true_divide", "power", "square", "sqrt", "exp", "expm1", "log", "log1p",
     "log2", "log10", "sin", "cos", "tan", "tanh", "sinh", "cosh", "arctan", "negative", "positive", "absolute",
-    "reciprocal", "maximum", "minimum", "matmul", "arctan2", "logaddexp", "float_power",
+    "reciprocal", "maximum", "minimum", "matmul", "arctan2", "logaddexp", "float_power", "expit",
 }  # fmt: skip
-_OTHER_NAMES: Final = {"power": "pow", "arctan2": "atan2", "arctan": "atan"}
+_OTHER_NAMES: Final = {"expit": "sigmoid", "power": "pow", "arctan2": "atan2", "arctan": "atan"}
 _REDUCTIONS: Final = {"add": "sum", "maximum": "amax", "minimum": "amin", "multiply": "prod"}
 _FUNCTIONS: Final = {
     "concatenate": "cat", "stack": "stack", "vstack": "vstack", "hstack": "hstack", "where": "where", "dot": "matmul",
@@ -32,6 +34,19 @@ _METHODS: Final = {
     "__getitem__": "__getitem__", "astype": "",
 }  # fmt: skip
 _REDUCING: Final = {*_REDUCTIONS.values(), "mean", "std", "var"}
+_LIBRARIES: Final[dict[str, dict[str, Callable[..., torch.Tensor]]]] = {
+    "sklearn.metrics.pairwise": {
+        "cosine_similarity": lambda x, y=None: F.normalize(x, dim=1) @ F.normalize(x if y is None else y, dim=1).T,
+        "linear_kernel": lambda x, y=None: x @ (x if y is None else y).T,
+        "euclidean_distances": lambda x, y=None: torch.cdist(x, x if y is None else y),
+    },
+    "scipy.special": {
+        "softmax": lambda x, axis=-1: x.softmax(axis),
+        "log_softmax": lambda x, axis=-1: x.log_softmax(axis),
+        "logsumexp": lambda x, axis=-1: x.logsumexp(axis),
+    },
+}
+"""What libraries over NumPy compute, in PyTorch: they make plain arrays of all that they are given."""
 _TOLERANCE: Final = 1e-4
 """Single precision, and sums in another order."""
 
@@ -84,6 +99,31 @@ def traced(array: Any, tensor: torch.Tensor) -> Any:
     result = array.view(TracedArray)
     result.tensor = tensor
     return result
+
+
+def follow_libraries(replace: Callable[[Any, str, Callable[[Any], Any]], None]) -> None:
+    """Functions of loaded libraries go on with tensors, too.
+
+    Args:
+        replace: puts ``make(original)`` in the place of an attribute of a module: ``replace(module, name, make)``.
+    """
+    for library, functions in _LIBRARIES.items():
+        module = sys.modules.get(library)
+        for name, ours in functions.items() if module is not None else ():
+            for owner in (module, sys.modules.get(library.rpartition(".")[0])):
+                if hasattr(owner, name):
+                    replace(owner, name, functools.partial(_with_history, ours))
+
+
+def _with_history(ours: Callable[..., torch.Tensor], original: Any) -> Any:
+    @functools.wraps(original)
+    def function(*args: Any, **kwargs: Any) -> Any:
+        if not any(isinstance(x, TracedArray) for x in args):
+            return original(*args, **kwargs)
+        result = original(*_plain(args), **_plain(kwargs))
+        return _beside(result, lambda: ours(*_with_tensors(args), **_with_tensors(kwargs)))
+
+    return function
 
 
 def same_values(array: Any, tensor: torch.Tensor) -> bool:

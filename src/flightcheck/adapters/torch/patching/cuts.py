@@ -12,19 +12,26 @@ from typing import Any, Final
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch.distributions import Distribution
 
-from flightcheck.adapters.torch.patching.arrays import TracedArray, same_values, traced
+from flightcheck.adapters.torch.patching.arrays import TracedArray, follow_libraries, same_values, traced
 from flightcheck.adapters.torch.patching.boundaries import Arguments, Boundaries
+from flightcheck.adapters.torch.patching.losses import arguments_of
 from flightcheck.patch import Patch
 
 _COPIES: Final = {"tensor", "as_tensor", "asarray", "from_numpy"}
+_DECISIONS: Final = {
+    "gt", "ge", "lt", "le", "__gt__", "__ge__", "__lt__", "__le__", "argmax", "long", "int", "round", "floor", "ceil",
+}  # fmt: skip
+_EQUALITIES: Final = {"eq", "__eq__", "ne", "__ne__"}
 _KEPT_ARRAYS: Final = 64
 
 
 def keep_graph(b: Boundaries, patch: Patch) -> None:
     """Tensors keep their history through ``detach``, ``data``, ``item``, a copy by ``torch.tensor``, NumPy's operations
     as far as PyTorch has the same, and blocks of ``no_grad``; distributions draw with ``rsample`` where they can.
+    At a line, a threshold, a cast to whole numbers and the class of the largest score give the scores themselves.
 
     The value is a line, ``train.py:31``; without it everywhere, but for blocks of ``no_grad``.
     """
@@ -35,6 +42,8 @@ def keep_graph(b: Boundaries, patch: Patch) -> None:
         if isinstance(kind, type) and issubclass(kind, Distribution) and "sample" in vars(kind):
             b.observer.patches.replace(kind, "sample", cut.sample)
     b.observer.patches.replace(torch.autograd, "backward", _retaining)
+    b.at_loss(cut.loss)
+    follow_libraries(b.observer.patches.replace)
     for context in (torch.no_grad, torch.inference_mode):
         b.observer.patches.replace(context, "__enter__", cut.enter)
 
@@ -59,6 +68,8 @@ class _Cut:
         self.file, self.line = name, int(line) if line.isdigit() else 0
         self._arrays: dict[int, tuple[Any, torch.Tensor]] = {}
         """Address of an array's first element → the array and the tensor that it was made of."""
+        self._scores: torch.Tensor | None = None
+        """What stands in the place of the class of the largest."""
 
     def _here(self) -> bool:
         if not self.line:
@@ -73,6 +84,10 @@ class _Cut:
             kept = self._copied(first)
             if kept is not None:
                 return self._instead(kept)
+        if name == "__set__" and isinstance(first, torch.Tensor) and first.grad_fn is not None:
+            attribute = getattr(getattr(function, "__self__", None), "__name__", "")
+            if attribute == "requires_grad":  # what hid the cut is refused where the graph is whole
+                return None
         data = name == "__get__" and getattr(getattr(function, "__self__", None), "__name__", "") == "data"
         if data and self.line and isinstance(first, torch.Tensor) and not first.requires_grad and self._here():
             return self._instead(first)  # what is written into it comes with its history
@@ -93,9 +108,36 @@ class _Cut:
             drawn = function(first.detach(), width.detach().expand_as(first))
             noise = ((drawn - first.detach()) / width.detach()).nan_to_num(0.0, 0.0, 0.0)
             return self._instead(first + noise * width)
+        if name in _EQUALITIES and first is self._scores and len(given[0]) > 1:
+            return function(first.argmax(1), *given[0][1:], **given[1])  # a share of right answers
+        if self.line and (name in _DECISIONS or name == "max") and first.is_floating_point() and self._here():
+            return self._undecided(function, name, given)
         if name == "item" and self.line and first.numel() == 1 and self._here():
             return self._instead(first.reshape(()))
         return function(*given[0], **given[1])
+
+    def _undecided(self, function: Any, name: str, given: Arguments) -> Any:
+        """A threshold, a cast or the class of the largest score gives the scores themselves."""
+        first: torch.Tensor = given[0][0]
+        if name == "max":
+            result = function(*given[0], **given[1])
+            if not isinstance(result, tuple):
+                return result
+            self._scores = first
+            return result[0], self._instead(first)
+        self._scores = first if name == "argmax" else self._scores
+        return self._instead(first)
+
+    def loss(self, call: Any, name: str, given: Arguments) -> Any:
+        """Scores in the place of class ids are compared with the ids by a cross-entropy."""
+        prediction, target, _ = arguments_of(given)
+        both = isinstance(prediction, torch.Tensor) and isinstance(target, torch.Tensor)
+        of_ids = both and prediction.dim() == target.dim() + 1 and len(prediction) == len(target)
+        if self._scores is None or not of_ids or name == "cross_entropy" or not bool((target == target.round()).all()):
+            return call(*given[0], **given[1])
+        self.boundaries.loss_swapped("cross_entropy", prediction, target.long())
+        with self.boundaries.unwatched():
+            return F.cross_entropy(prediction, target.long())
 
     def _instead(self, tensor: torch.Tensor) -> torch.Tensor:
         self.boundaries.acted(self.patch)

@@ -10,16 +10,19 @@ from typing import Any
 
 import torch
 
-from flightcheck.adapters.torch.patching import causal, iterators, targets
+from flightcheck.adapters.torch.patching import causal, iterators, shifts, targets
 from flightcheck.adapters.torch.patching.boundaries import Arguments, Boundaries
 from flightcheck.adapters.torch.patching.scoring import Measure, Scoring, of_binary, of_classes
 from flightcheck.patch import Patch
 
 
 def score(b: Boundaries, patch: Patch) -> None:
-    """``score:unit=0,255``, ``signs``, ``ignore=0``, ``balanced``; ``others``, ``prefix``."""
+    """``score:unit=0,255``, ``signs``, ``ignore=0``, ``balanced``; ``others``, ``prefix``, ``next``."""
     if patch.value == "others":
         iterators.judged_by_other_batches(b, patch)
+        return
+    if patch.value == "next":
+        shifts.judged_by_the_next_token(b, patch)
         return
     if patch.value == "prefix":
         causal.judged_without_future(b, patch)

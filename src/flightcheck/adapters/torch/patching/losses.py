@@ -14,6 +14,8 @@ from flightcheck.patch import Patch
 
 REGRESSION: Final = ("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss")
 _REDUCTIONS: Final = ("mean", "sum")
+_OF_LABELS: Final = {"bce_with_logits": "binary_cross_entropy", "several": "cross_entropy"}
+"""Patches after which each output is a yes or no, and the loss that they replace."""
 _FLATTENING: Final = {"view", "reshape"}
 
 
@@ -78,7 +80,8 @@ def swap(b: Boundaries, patch: Patch) -> None:
     """``loss:cross_entropy`` where logits went into another loss of classes; ``loss:mean``, ``loss:sum``.
 
     ``loss:transpose``: the last axis holds the classes, or a view to rows cut their axis up. ``loss:mse_loss`` for
-    numbers in any other loss. ``loss:negate``: see `negate`.
+    numbers in any other loss. ``loss:log_softmax``: log-probabilities for a divergence; ``loss:several``: each output
+    is a yes or no of its own. ``loss:negate``: see `negate`.
     """
     if patch.value == "negate":
         negate(b, patch)
@@ -112,6 +115,9 @@ def swap(b: Boundaries, patch: Patch) -> None:
                 b.loss_swapped("cross_entropy", prediction, classes)
             with b.unwatched():  # one call of a loss by the script is one call
                 return F.cross_entropy(prediction, classes, reduction=reduction if reduction in _REDUCTIONS else "mean")
+        if patch.value == "log_softmax" and name == "kl_div" and not given[1].get("log_target"):
+            b.acted(patch)
+            given = again(_log_probabilities(prediction), target)
         if patch.value == "transpose" and name == "cross_entropy" and prediction.dim() > 2:
             b.acted(patch)
             given = again(prediction.movedim(-1, 1), target)
@@ -119,7 +125,7 @@ def swap(b: Boundaries, patch: Patch) -> None:
             b.acted(patch)
             with b.unwatched():
                 return F.mse_loss(prediction.reshape(target.shape), target)
-        if patch.value == "bce_with_logits" and name == "binary_cross_entropy":
+        if name == _OF_LABELS.get(patch.value) and (name != "cross_entropy" or prediction.shape == target.shape):
             b.acted(patch)
             b.loss_swapped("binary_cross_entropy_with_logits", prediction, target)
             with b.unwatched():
@@ -127,6 +133,14 @@ def swap(b: Boundaries, patch: Patch) -> None:
         return call(*given[0], **given[1])
 
     b.at_loss(around)
+
+
+def _log_probabilities(prediction: torch.Tensor) -> torch.Tensor:
+    """Of probabilities over the last axis, or of scores."""
+    sums = prediction.detach().sum(-1)
+    if float(prediction.detach().min()) >= 0 and bool(torch.allclose(sums, torch.ones_like(sums), atol=1e-3)):
+        return prediction.clamp_min(torch.finfo(prediction.dtype).tiny).log()
+    return prediction.log_softmax(-1)
 
 
 def _cuts_classes(before: Any, result: Any) -> bool:

@@ -98,7 +98,7 @@ def step(b: Boundaries, patch: Patch) -> None:
 
 
 def keep_state(b: Boundaries, patch: Patch) -> None:
-    """An optimizer that is built anew over the same parameters goes on with the state of the one before."""
+    """An optimizer that is built anew over the same parameters, or emptied, goes on with the state of before."""
     known: ByIdentity[dict[str, Any]] = ByIdentity()
 
     def before(optimizer: Optimizer) -> None:

@@ -103,6 +103,8 @@ class Scoring:
             return None
         if name in ("cross_entropy", "nll_loss"):
             return of_classes(prediction.detach().float(), target, int(options.get("ignore_index", -100)))
+        if name == "kl_div" and prediction.dim() == 2 and prediction.shape == target.shape:
+            return of_classes(prediction.detach().float(), target.exp() if options.get("log_target") else target, -100)
         if name.startswith("binary_cross_entropy"):
             return of_binary(name, prediction, target)
         if name in REGRESSION and prediction.numel() == target.numel():

@@ -1,13 +1,15 @@
-"""Patch of targets that were shifted twice: each is the next token again."""
+"""Patches of targets that are not the next token: shifted twice, or not at all; and the error of the next token."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
 
 from flightcheck.adapters.torch.patching.boundaries import Arguments, Boundaries
 from flightcheck.adapters.torch.patching.losses import arguments_of
+from flightcheck.adapters.torch.patching.scoring import Scoring, of_classes
 from flightcheck.adapters.torch.shifts import Embedded, Layout, fitting, layouts, slices_of
 from flightcheck.patch import Patch
 
@@ -15,7 +17,43 @@ _TWICE = 2
 
 
 def unshift(b: Boundaries, patch: Patch) -> None:
-    """``targets:unshift``: where the target is the token two positions ahead, the loss is given the next one."""
+    """``targets:unshift``: where the target is the token two positions ahead, the loss is given the next one.
+
+    ``targets:next``: the same where it is the token that the model was given there.
+    """
+    moved = _moving(b, 0 if patch.value == "next" else _TWICE)
+
+    def around(call: Any, name: str, given: Arguments) -> Any:
+        prediction, _, again = arguments_of(given)
+        other = moved(given)
+        if other is not None:
+            b.acted(patch)
+            given = again(prediction, other)
+        return call(*given[0], **given[1])
+
+    b.at_loss(around)
+
+
+def judged_by_the_next_token(b: Boundaries, patch: Patch) -> None:
+    """``score:next``: the error of the next token, whatever the target of the script is."""
+    scoring: Scoring = b.scoring
+    scoring.replaced = True
+    moved = _moving(b, 0)
+
+    def around(call: Any, name: str, given: Arguments) -> Any:
+        result = call(*given[0], **given[1])
+        other, ignored = moved(given), _ignored(given)
+        if other is not None and scoring.score(
+            name, given, result, lambda n, prediction, target: of_classes(prediction.detach().float(), other, ignored)
+        ):
+            b.acted(patch)
+        return result
+
+    b.at_loss(around)
+
+
+def _moving(b: Boundaries, shift: int) -> Callable[[Arguments], torch.Tensor | None]:
+    """What gives the next tokens in the place of a loss call's target, where that lies at the shift; None elsewhere."""
     embedded = Embedded()
 
     def operation(function: Any, name: str, given: Arguments) -> Any:
@@ -23,30 +61,41 @@ def unshift(b: Boundaries, patch: Patch) -> None:
             embedded.note(*given)
         return function(*given[0], **given[1])
 
-    def around(call: Any, name: str, given: Arguments) -> Any:
-        prediction, target, again = arguments_of(given)
-        if isinstance(prediction, torch.Tensor) and isinstance(target, torch.Tensor) and prediction.requires_grad:
-            with torch.no_grad(), b.unwatched():
-                moved = _moved(target, prediction.grad_fn, embedded, int(given[1].get("ignore_index", -100)))
-            if moved is not None:
-                b.acted(patch)
-                given = again(prediction, moved)
-        return call(*given[0], **given[1])
+    def moved(given: Arguments) -> torch.Tensor | None:
+        prediction, target, _ = arguments_of(given)
+        if not (isinstance(prediction, torch.Tensor) and isinstance(target, torch.Tensor) and prediction.requires_grad):
+            return None
+        with torch.no_grad(), b.unwatched():
+            return _moved(target, prediction.grad_fn, embedded, _ignored(given), shift)
 
     b.at_operations(operation)
-    b.at_loss(around)
+    return moved
 
 
-def _moved(target: torch.Tensor, made: Any, embedded: Embedded, ignored: int) -> torch.Tensor | None:
+def _ignored(given: Arguments) -> int:
+    return int(given[1].get("ignore_index", -100))
+
+
+def _moved(
+    target: torch.Tensor, made: Any, embedded: Embedded, ignored: int, shift: int = _TWICE
+) -> torch.Tensor | None:
     if target.is_floating_point():
         return None
     slices = slices_of(made)
     for ids in reversed(embedded.ids):
         for layout in layouts(ids, target, slices):
             fits = fitting(layout, ignored)
-            if fits is not None and fits[0] == _TWICE:
-                return _next_tokens(layout, ignored).reshape(target.shape)
+            if fits is not None and fits[0] == shift:
+                tokens = _next_tokens(layout, ignored) if shift else _following(layout, ignored)
+                return tokens.reshape(target.shape)
     return None
+
+
+def _following(layout: Layout, ignored: int) -> torch.Tensor:
+    """The tokens one position ahead, where the target has those of the position; nothing follows the last."""
+    y = layout.target
+    moved = torch.cat([y[:, 1:], torch.full_like(y[:, :1], ignored)], 1)
+    return moved if layout.axis == 1 else moved.T
 
 
 def _next_tokens(layout: Layout, ignored: int) -> torch.Tensor:
