@@ -70,7 +70,9 @@ def attributions_of(
         try:
             values = explain(target)
         except Exception as e:
-            notes.append(f"no {method.lower()}: {type(e).__name__}: {str(e)[:200]}")
+            cut = "not have been used in the graph" in str(e)
+            why = "no gradient leads back to the input" if cut else f"{type(e).__name__}: {str(e)[:200]}"
+            notes.append(f"no {method.lower()}: {why}")
             continue
         if asked.tokens and values.ndim > 1:
             values = values.sum(-1)
