@@ -104,6 +104,29 @@ def test_what_no_gradient_is_wanted_of_is_seen_too() -> None:
     assert not any(p.requires_grad for p in model.parameters())
 
 
+class Reaching(nn.Module):
+    """Its ``forward`` reaches a layer of the original beside the modules, which no copy follows."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inner = nn.Sequential(nn.Linear(4, 3), nn.BatchNorm1d(3))
+        original = self.inner
+        self.other = lambda x: original(x)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        made: torch.Tensor = self.inner(x) + self.other(x)
+        return made
+
+
+def test_what_a_copy_reaches_of_the_original_stays_as_it_is() -> None:
+    model, x = Reaching(), torch.randn(6, 4)
+    model(x).sum().backward()
+    before = bits(model)
+    flightcheck.view(model, x)
+    after = bits(model)
+    assert [n for n in before if n != "versions" and not same(before[n], after[n])] == []
+
+
 def test_errors_say_what_was_wrong() -> None:
     with pytest.raises(UsageError, match=r"a torch\.nn\.Module is needed to look into, but got int"):
         flightcheck.view(3, torch.zeros(2, 2))
@@ -131,3 +154,15 @@ def test_memory_is_bounded() -> None:
     assert len(views.input) == 64
     kept = sum(a.nbytes for s in views.snapshots for a in s.activations.values())
     assert kept < 24 * len(views.structure.layers) * 16 * 24 * 24 * 4
+
+
+def test_large_outputs_are_looked_at_for_fewer_examples(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, batch, _ = case("cnn")
+    whole = flightcheck.view(model, batch).views
+    assert len(whole.input) == 12
+    each = sum(int(np.prod(x.shape or ())) for x in whole.structure.leaves()) // 12
+    monkeypatch.setattr("flightcheck.views.frames._MOST_NUMBERS", 5 * each)
+    views = flightcheck.view(model, batch, example=1).views
+    assert len(views.input) == 5
+    np.testing.assert_array_equal(views.input, whole.input[:5])
+    assert len(flightcheck.view(model, batch, example=8).views.input) == 9

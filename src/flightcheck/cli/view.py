@@ -70,6 +70,8 @@ def _view(args: argparse.Namespace, script: str | None, script_arguments: list[s
     )
     result, seen, why_not = view_script(options, args.snapshots, args.example, args.model)
     own = (result.exit_code or 1) if result.script_failed else 0
+    if os.environ.get("RANK") not in (None, "", "0"):  # of several processes that train together, one shows
+        return own
     stderr = watching.open_stderr()
     if seen is None:
         print(f"flightcheck: {why_not}", file=stderr)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
@@ -19,6 +20,8 @@ from flightcheck.views.scores import best, scores_of
 HOW_TO_GET: Final = "pip install captum"
 _STEPS: Final = 32
 """Of the path of integrated gradients."""
+_LONG: Final = 0.2
+"""Seconds of one call from which on half as many steps and windows are used."""
 _AT_ONCE: Final = 8
 """Changed examples that are computed together."""
 _WINDOWS: Final = 14
@@ -65,12 +68,16 @@ def attributions_of(
     if target is None:
         notes.append("no attribution: the output has no scores for each example")
         return []
+    if asked.slow:
+        notes.append("attributions are coarser than usual, since a call of the model takes long")
     made = []
     for method, signed, explain in _methods(asked, model, structure):
         try:
             values = explain(target)
         except Exception as e:
-            notes.append(f"no {method.lower()}: {type(e).__name__}: {str(e)[:200]}")
+            cut = "not have been used in the graph" in str(e)
+            why = "no gradient leads back to the input" if cut else f"{type(e).__name__}: {str(e)[:200]}"
+            notes.append(f"no {method.lower()}: {why}")
             continue
         if asked.tokens and values.ndim > 1:
             values = values.sum(-1)
@@ -89,6 +96,8 @@ class _Asked:
         self.one = one
         self.input = one.first.movedim(one.axis, 0)
         self.tokens = not one.first.is_floating_point()
+        self.slow = False
+        """A call takes long: then fewer are made."""
         self._axis = structure.layers[0].axis
 
     def __call__(self, x: torch.Tensor) -> torch.Tensor:
@@ -100,11 +109,15 @@ class _Asked:
         return scores
 
     def target(self) -> int | None:
+        """The place of the best score; None where there are no scores. Also notes whether the model is slow."""
+        started = time.perf_counter()
         with torch.no_grad():
             try:
-                return int(best(self(self.input))[0])
+                place = int(best(self(self.input))[0])
             except ValueError:
                 return None
+        self.slow = time.perf_counter() - started > _LONG
+        return place
 
 
 def _methods(
@@ -117,7 +130,7 @@ def _methods(
         found: NDArray[Any] = x.detach().movedim(axis, 0)[0].float().cpu().numpy()
         return found
 
-    x = asked.input
+    x, steps = asked.input, _STEPS // 2 if asked.slow else _STEPS
     modules = dict(model.named_modules())
     if asked.tokens:
         tables = [m for p in structure.leaves() if isinstance(m := modules[p.path], nn.Embedding)]
@@ -131,7 +144,7 @@ def _methods(
                     raise ValueError("the examples of its sequences do not lie along the first axis")
                 return told(
                     attr.LayerIntegratedGradients(asked, table).attribute(
-                        x, baselines=torch.zeros_like(x), target=t, n_steps=_STEPS, internal_batch_size=_AT_ONCE
+                        x, baselines=torch.zeros_like(x), target=t, n_steps=steps, internal_batch_size=_AT_ONCE
                     )
                 )
 
@@ -140,8 +153,8 @@ def _methods(
         yield "Saliency", False, lambda t: told(attr.Saliency(asked).attribute(_fresh(x), target=t, abs=True))
         yield ("Integrated gradients", True,
                lambda t: told(attr.IntegratedGradients(asked).attribute(
-                   _fresh(x), target=t, n_steps=_STEPS, internal_batch_size=_AT_ONCE)))  # fmt: skip
-    window, stride = _window(tuple(x.shape[1:]), asked.tokens)
+                   _fresh(x), target=t, n_steps=steps, internal_batch_size=_AT_ONCE)))  # fmt: skip
+    window, stride = _window(tuple(x.shape[1:]), asked.tokens, _WINDOWS // 2 if asked.slow else _WINDOWS)
     yield ("Occlusion", True,
            lambda t: told(attr.Occlusion(asked).attribute(
                x, sliding_window_shapes=window, strides=stride, baselines=0, target=t,
@@ -161,17 +174,17 @@ def _fresh(x: torch.Tensor) -> torch.Tensor:
     return x.detach().clone().requires_grad_()
 
 
-def _window(shape: tuple[int, ...], tokens: bool) -> tuple[tuple[int, ...], tuple[int, ...]]:
+def _window(shape: tuple[int, ...], tokens: bool, most: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """A window over all channels of a picture or all features of a position, and how far it moves."""
     if len(shape) >= 3:
         channels, *sides = shape
-        stride = [max(1, -(-s // _WINDOWS)) for s in sides]
+        stride = [max(1, -(-s // most)) for s in sides]
         side = [min(s, 2 * n) for s, n in zip(sides, stride)]
         return (channels, *side), (channels, *stride)
     if len(shape) == 2 and not tokens:
-        step = max(1, -(-shape[0] // (_WINDOWS * 4)))
+        step = max(1, -(-shape[0] // (most * 4)))
         return (step, shape[1]), (step, shape[1])
-    step = max(1, -(-shape[0] // (_WINDOWS * _WINDOWS))) if shape else 1
+    step = max(1, -(-shape[0] // (most * most))) if shape else 1
     return tuple(step if i == 0 else n for i, n in enumerate(shape)), tuple(
         step if i == 0 else n for i, n in enumerate(shape)
     )

@@ -122,7 +122,7 @@ class Camera:
         trained = [(r, f) for r, f in self._films.values() if r.train_calls] or list(self._films.values())
         _, frames = max(trained, key=lambda found: sum(p.numel() for p in found[1].model.parameters()))
         views = frames.views()
-        others = [r.info.type for r, f in trained if f is not frames]
+        others = [r.info.name or r.info.type for r, f in trained if f is not frames]
         views.notes += [f"Also trained, and shown by --model: {', '.join(others)}."] if others else []
         views.notes += self.problems
         return views

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -26,6 +27,8 @@ from flightcheck.views.scores import scores_of
 from flightcheck.views.undisturbed import copied, surroundings, unwrapped
 
 MOST_SNAPSHOTS: Final = 24
+_MOST_NUMBERS: Final = 60_000_000
+"""In the outputs of all layers together: half a gigabyte with their gradients."""
 
 
 @dataclass
@@ -83,8 +86,8 @@ class Views:
 class Frames:
     """Takes snapshots of a model while it trains, always with the same examples. The model stays as it is.
 
-    Memory: one copy of the model while it looks, one call's activations of at most 64 examples with their gradients,
-    and the small pictures of at most 24 snapshots.
+    Memory: one copy of the model while it looks; the outputs of all layers for at most 64 examples, and fewer where
+    they are large, with their gradients; the small pictures of at most 24 snapshots.
     """
 
     def __init__(self, model: nn.Module, batch: Batch, example: int = 0) -> None:
@@ -114,25 +117,17 @@ class Frames:
             UsageError: it cannot be copied. What the model itself raises passes through.
         """
         started = time.perf_counter()
-        with surroundings():
-            model = copied(self.model).requires_grad_(False)
-            self._snapshot(model, step)
+        with surroundings(self.model):
+            self._snapshot(copied(self.model), step)
         self.seconds += time.perf_counter() - started
 
     def _snapshot(self, model: nn.Module, step: int) -> None:
-        if self.structure is None:
-            self.structure = structure_of(model, self.batch)
-            self.batch = self.structure.batch
-            self.notes += self.structure.notes
-        s = self.structure
-        for p in model.parameters():
-            if p.is_floating_point() or p.is_complex():
-                p.requires_grad_()
+        s = self.structure = self.structure or self._first_look(model)
         answers = Answers(s, self.example, small(len(s.layers)))
         features, flow = Features(s, model), GradientFlow(s)
         output = answers_to(model, self.batch.cut(self.batch.size), answers.look, flow.look, before=features.before)
         scores = scores_of(output, s.layers[0].axis, self.batch.size)
-        why_not = flow.back(output)
+        why_not = flow.back(model, output)
         if why_not:
             self._note(f"no gradient flow: {why_not}")
         self.snapshots.append(
@@ -148,6 +143,17 @@ class Frames:
         )
         if len(self.snapshots) > MOST_SNAPSHOTS:  # the whole training stays in sight, at half as many moments
             self.snapshots = [*self.snapshots[:-1:2], self.snapshots[-1]]
+
+    def _first_look(self, model: nn.Module) -> Structure:
+        """The layers; with fewer examples where their outputs would take much memory."""
+        made = structure_of(model, self.batch)
+        numbers = sum(math.prod(x.shape) for x in made.leaves() if x.shape is not None)
+        if numbers > _MOST_NUMBERS and made.batch.size > 2:
+            fewer = max(2, self.example + 1, made.batch.size * _MOST_NUMBERS // numbers)
+            made = structure_of(model, made.batch.cut(fewer))
+        self.batch = made.batch
+        self.notes += made.notes
+        return made
 
     def views(self) -> Views:
         """All views, those of one moment at the model as it is now: where `take` was last called.
@@ -166,7 +172,7 @@ class Frames:
         views = Views(type(self.model).__name__, s, self.example, first.cpu().numpy(), labels, self.snapshots)
         views.notes = self.notes
         features = [x.features for x in self.snapshots if x.features is not None]
-        with surroundings():
+        with surroundings(self.model):
             model = copied(self.model)
             if last.features is not None and len({f.shape for f in features}) == 1:
                 views.embedding = self._tried("embedding", lambda: embedded(Features(s, model).path, features))

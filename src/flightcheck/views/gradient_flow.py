@@ -33,15 +33,25 @@ class GradientFlow:
 
         first.register_hook(arrived)  # type: ignore[no-untyped-call]
 
-    def back(self, output: Any) -> str:
-        """Differentiate the best score of each example; says why it cannot be done, or nothing."""
-        root = self._structure.layers[0]
+    def back(self, model: nn.Module, output: Any) -> str:
+        """Differentiate the best score of each example, or an output of one number, such as a loss.
+
+        Returns:
+            Why it cannot be done; empty where it was.
+        """
+        root, single = self._structure.layers[0], output_of(output)
         scores = scores_of(output, root.axis, self._structure.batch.size)
-        if scores is None:
+        if scores is not None:
+            total = scores.gather(1, best(scores)[:, None]).sum()
+        elif single is not None and single.numel() == 1 and single.is_floating_point():
+            total = single.sum()
+        else:
             return "the output has no scores for each example"
-        if not scores.requires_grad:
+        if not total.requires_grad:
             return "the output does not depend on anything that has gradients"
-        scores.gather(1, best(scores)[:, None]).sum().backward()  # type: ignore[no-untyped-call]
+        # Not `backward`: what a model reaches beside its modules (a closure) is no copy, and must not get gradients.
+        parameters = [p for p in model.parameters() if p.requires_grad]
+        torch.autograd.grad(total, parameters, allow_unused=True)
         return ""
 
 

@@ -20,6 +20,8 @@ from flightcheck.views.receptive_fields import WHOLE, Field, after, wider
 
 SEQUENTIAL: Final = (nn.RNNBase, nn.MultiheadAttention)
 """Modules that are one layer, whatever they hold inside, and whose results see the whole sequence."""
+_EXAMPLES: Final = 3
+"""Enough to see how a model is built."""
 _TWO_AXES: Final = (*SEQUENTIAL, nn.TransformerEncoderLayer, nn.TransformerDecoderLayer, nn.Transformer)
 """Modules that say by ``batch_first`` where their examples are."""
 
@@ -130,7 +132,22 @@ def structure_of(model: nn.Module, batch: Batch) -> Structure:
 
     What the model raises passes through.
     """
-    batch = _rightly_counted(model, batch)
+    whole = _rightly_counted(model, batch)
+    try:
+        made = _structure_of(model, whole.cut(_EXAMPLES))
+    except Exception:
+        if whole.size <= _EXAMPLES:
+            raise
+        made = _structure_of(model, whole)  # a model that wants its own number of examples
+    for x in made.layers:
+        if x.shape is not None and x.axis >= 0:
+            each = x.shape[x.axis] // made.batch.size
+            x.shape = (*x.shape[: x.axis], each * whole.size, *x.shape[x.axis + 1 :])
+    made.batch = whole
+    return made
+
+
+def _structure_of(model: nn.Module, batch: Batch) -> Structure:
     seen = _Seen(batch)
     with ExitStack() as stack:
         stack.enter_context(_countable())

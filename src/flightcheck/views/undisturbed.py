@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import copy
+import warnings
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from typing import Any
 
 import torch
@@ -41,6 +42,9 @@ def copied(model: nn.Module) -> nn.Module:
         raise UsageError(
             f"{type(model).__name__} cannot be copied, and views work on a copy; deepcopy says {what}"
         ) from e
+    for p in made.parameters():
+        if p.is_floating_point() or p.is_complex():
+            p.requires_grad_()
     return made.eval()
 
 
@@ -65,8 +69,21 @@ def _of_graphs(model: nn.Module) -> dict[int, Any]:
 
 
 @contextmanager
-def surroundings() -> Iterator[None]:
-    """Random generators, gradient mode and switches of PyTorch are afterwards as they were.
+def _buffers_kept(model: nn.Module) -> Iterator[None]:
+    """A copy may reach its original beside its modules, through a closure: then a call changes the original's."""
+    kept = [(b, b.detach().clone()) for b in model.buffers()]
+    try:
+        yield
+    finally:
+        with torch.no_grad():
+            for buffer, value in kept:
+                if not torch.equal(buffer, value):  # BatchNorm changes them without counting it as a new version
+                    buffer.copy_(value)
+
+
+@contextmanager
+def surroundings(model: nn.Module | None = None) -> Iterator[None]:
+    """Random generators, gradient mode and switches of PyTorch are afterwards as they were, and the buffers of `model`.
 
     Inside, attention computes step by step (a fused kernel has no weights to show), automatic casting and the search
     for anomalies are off, and recurrent layers on a GPU can be differentiated in evaluation mode.
@@ -74,6 +91,9 @@ def surroundings() -> Iterator[None]:
     fast = torch.backends.mha.get_fastpath_enabled()
     with ExitStack() as stack:
         stack.enter_context(untouched())
+        stack.enter_context(_buffers_kept(model) if model is not None else nullcontext())
+        stack.enter_context(warnings.catch_warnings())
+        warnings.simplefilter("ignore")  # what a look brings about is not the user's
         stack.enter_context(torch.backends.cudnn.flags(enabled=False))
         stack.enter_context(torch.autograd.set_detect_anomaly(False))
         stack.enter_context(torch.inference_mode(False))

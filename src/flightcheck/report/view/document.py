@@ -6,6 +6,7 @@ from typing import Final
 
 import numpy as np
 
+from flightcheck.report.json import relative
 from flightcheck.report.page.markup import Html, count, element, number, theirs
 from flightcheck.report.page.self_contained import footer, head, scripted
 from flightcheck.report.view import sections
@@ -37,7 +38,7 @@ def page(views: Views, source: str = "") -> str:
     links = [element("li", element("a", title, href=f"#{address}")) for address, title, made in parts if made]
     steps = [s.step for s in views.snapshots]
     when = f"after {steps[0]} to {count(steps[-1], 'step')}" if len(steps) > 1 else ""
-    facts = [theirs(views.name, 80), *([theirs(source, 200)] if source else []), *([when] if when else [])]
+    facts = [theirs(views.name, 80), *([theirs(relative(source), 200)] if source else []), *([when] if when else [])]
     banner = [part for i, f in enumerate(facts) for part in ((" · ", f) if i else (f,))]
     return "<!doctype html>\n" + element(
         "html",

@@ -23,8 +23,9 @@ def example(views: Views, number: int, most: int) -> Html:
         ids = [str(v) for v in np.ravel(one)[:_MOST_TOKENS]]
         more = " …" if one.size > _MOST_TOKENS else ""
         return element("code", " ".join(ids) + more, title=says, class_="tokens")
-    if one.ndim == 3 and one.shape[0] == 3:
-        return coloured(np.stack([smaller(c, _SIDE) for c in one], -1), says, most)
+    if one.ndim == 3:  # a picture: in its colours, or grey
+        channels = one if one.shape[0] == 3 else np.broadcast_to(one.mean(0), (3, *one.shape[1:]))
+        return coloured(np.stack([smaller(c, _SIDE) for c in channels], -1), says, most)
     return drawn(flat(one), says, most=most)
 
 
