@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal, TextIO
@@ -41,6 +42,8 @@ class WatchOptions:
     """Of a trial: filled with the reason if it was broken off to protect the user's files."""
     json_to_stdout: bool = False
     """Our JSON goes to stdout, so what the script prints there has to go to stderr."""
+    run_begins: Callable[[Path], None] | None = None
+    """Told the run's folder, which holds a run file by then, just before the script starts."""
 
 
 @dataclass(frozen=True)

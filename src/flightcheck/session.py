@@ -139,6 +139,8 @@ def watch_into(folder: Path, options: WatchOptions) -> SessionResult:
     if code is not None:
         code.save(writer)
     writer.flush(force=True)
+    if options.run_begins is not None:
+        options.run_begins(folder)
     observer = TorchObserver(
         writer,
         script_folder=str(Path(options.script).resolve().parent) if options.script else str(Path.cwd()),

@@ -100,8 +100,10 @@ def watch(
     """
     script, script_arguments = _tested_input(args, script_arguments)
 
+    from flightcheck.cli.live import Live
     from flightcheck.session import watch_script
 
+    live = Live(args)
     surroundings = _surroundings() if getattr(args, "lab_budget", 0) else None
     first = os.environ.get("RANK") in (None, "", "0")  # of several processes that train together, one reports
     result: SessionResult = watch_script(
@@ -115,8 +117,10 @@ def watch(
             budget=args.budget,
             runs_dir=args.runs_dir,
             json_to_stdout=args.json == "-" or args.sarif == "-",
+            run_begins=live.begin,
         )
     )
+    live.end()
     own = (result.exit_code or 1) if result.script_failed else 0
     if not first:
         return own
@@ -148,7 +152,7 @@ def _tested_input(args: argparse.Namespace, script_arguments: list[str]) -> tupl
         require_script(script)
     if args.json == "-" and args.sarif == "-":
         raise UsageError("--json and --sarif cannot both go to stdout; give one of them a file")
-    _require_folder(args.runs_dir, "--runs-dir")
+    require_folder(args.runs_dir, "--runs-dir")
     for option in ("json", "sarif"):
         file = getattr(args, option)
         if file not in (None, "-"):
@@ -288,7 +292,12 @@ def share(text: str) -> float:
     return value
 
 
-def _require_folder(folder: Path, option: str) -> None:
+def require_folder(folder: Path, option: str) -> None:
+    """Make a folder, and see that files can be written there.
+
+    Raises:
+        UsageError: they cannot; the message names the option.
+    """
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
@@ -90,7 +90,17 @@ class Run:
         Raises:
             RunFileError: see `flightcheck.recording.store.read`.
         """
-        raw, frames, damage = store.read(path)
+        return cls.of(*store.read(path), path)
+
+    @classmethod
+    def of(
+        cls,
+        raw: dict[str, list[tuple[int, dict[str, Any]]]],
+        frames: dict[str, store.Frame],
+        damage: list[str],
+        path: Path,
+    ) -> Run:
+        """A run of what `flightcheck.recording.store.read` returned."""
         records: dict[str, list[Any]] = {}
         for kind, rows in raw.items():
             for index, data in rows if kind in RECORDS else ():
@@ -113,7 +123,13 @@ class Run:
 
     @cached_property
     def info(self) -> RunInfo:
-        return self._one(RunInfo, RunInfo("", "", ""))
+        info = self._one(RunInfo, RunInfo("", "", ""))
+        if info.ended != "running" or info.steps:
+            return info
+        last = [
+            int(steps[-1]) for steps, _ in self.frames.values() if len(steps)
+        ]  # how many is written at the end only
+        return replace(info, steps=max(last) + 1) if last else info
 
     @cached_property
     def coverage(self) -> Coverage:

@@ -24,29 +24,60 @@ __all__ = ["page"]
 
 SCRIPTS: Final = ("vendor.min.js", "draw.js", "heatmap.js", "graph.js", "page.js")
 """In the order in which they run."""
+LIVE_SCRIPT: Final = "live.js"
+"""Only in a page that is served: it asks for what is new."""
 NOTICES: Final = "vendor.licenses.txt"
 
 
-def page(run: Run, diagnosis: Diagnosis) -> str:
-    """The report as one HTML document."""
+def page(run: Run, diagnosis: Diagnosis, *, live: bool = False) -> str:
+    """The report as one HTML document.
+
+    Args:
+        run: the watched run.
+        diagnosis: its diagnosis.
+        live: the page is served while the training goes on, and renews itself from where it came.
+    """
     charts = charts_of(run, diagnosis)
     made = nodes(run, diagnosis)
     return "<!doctype html>\n" + element(
         "html",
-        _head(run, diagnosis),
+        _head(run, diagnosis, live),
         element(
             "body",
             element("a", "To the diagnosis", href="#diagnosis", class_="skip"),
             _banner(run),
-            element("main", *_sections(run, diagnosis, charts, made)),
-            element("footer", _footer(run)),
-            _scripts(chart_data(charts, run, diagnosis, made)),
+            _live_banner() if live else None,
+            element("main", *_sections(run, diagnosis, charts, made, live)),
+            element("footer", _footer(live)),
+            _scripts(chart_data(charts, run, diagnosis, made), live),
         ),
         lang="en",
     )
 
 
-def _sections(run: Run, diagnosis: Diagnosis, charts: Charts, made: list[Node]) -> list[Html | None]:
+def changing_part(run: Run, diagnosis: Diagnosis, *, live: bool) -> dict[str, Any]:
+    """What a page that is open needs to show the run as it is now: JSON values."""
+    charts = charts_of(run, diagnosis)
+    made = nodes(run, diagnosis)
+    return {
+        "title": _title(run, diagnosis),
+        "verdict": _verdict(run, diagnosis, live),
+        "main": joined(_sections(run, diagnosis, charts, made, live)),
+        "data": chart_data(charts, run, diagnosis, made),
+    }
+
+
+def _live_banner() -> Html:
+    """What is told of this very moment, and, to screen readers only, what is new in the diagnosis."""
+    return joined(
+        [
+            element("p", "Connecting …", id="live", class_="live"),
+            element("p", id="live-news", class_="unseen", role="status"),
+        ]
+    )
+
+
+def _sections(run: Run, diagnosis: Diagnosis, charts: Charts, made: list[Node], live: bool) -> list[Html | None]:
     parts = [
         other_findings(run, diagnosis),
         experiments(run),
@@ -56,32 +87,41 @@ def _sections(run: Run, diagnosis: Diagnosis, charts: Charts, made: list[Node]) 
         checklist(diagnosis),
         _cost_and_coverage(run),
     ]
-    return [_diagnosis(run, diagnosis), _contents(charts, run, diagnosis, bool(made)), *parts]
+    return [_diagnosis(run, diagnosis, live), _contents(charts, run, diagnosis, bool(made)), *parts]
 
 
-def _head(run: Run, diagnosis: Diagnosis) -> Html:
+def _title(run: Run, diagnosis: Diagnosis) -> str:
     first = diagnosis.roots[0] if diagnosis.roots else None
     verdict = title(first) if first is not None else "Nothing found"
+    return f"{verdict} · {relative(run.info.script)[-80:]} · Flightcheck"
+
+
+def _head(run: Run, diagnosis: Diagnosis, live: bool) -> Html:
     return element(
         "head",
         element("meta", charset="utf-8"),
-        element("meta", http_equiv="Content-Security-Policy", content=_policy()),
+        element("meta", http_equiv="Content-Security-Policy", content=_policy(live)),
         element("meta", name="viewport", content="width=device-width, initial-scale=1"),
         element("meta", name="color-scheme", content="light dark"),
         element("meta", name="generator", content=f"flightcheck {version()}"),
-        element("title", f"{verdict} · {relative(run.info.script)[-80:]} · Flightcheck"),
+        element("title", _title(run, diagnosis)),
         element("link", rel="icon", href="data:,"),
         Html(f"<style>{_asset('page.css')}</style>"),
     )
 
 
-def _policy() -> str:
-    """What the browser may do: run these very scripts, and load nothing."""
-    hashes = " ".join(f"'sha256-{_digest(_asset(name))}'" for name in SCRIPTS)
+def _policy(live: bool) -> str:
+    """What the browser may do: run these very scripts, and load nothing; live, only from where the page came."""
+    hashes = " ".join(f"'sha256-{_digest(_asset(name))}'" for name in _scripts_of(live))
+    connect = "; connect-src 'self'" if live else ""
     return (
         f"default-src 'none'; script-src {hashes}; style-src 'unsafe-inline'; img-src data:; "
-        "base-uri 'none'; form-action 'none'"
+        f"base-uri 'none'; form-action 'none'{connect}"
     )
+
+
+def _scripts_of(live: bool) -> tuple[str, ...]:
+    return (*SCRIPTS, LIVE_SCRIPT) if live else SCRIPTS
 
 
 def _digest(text: str) -> str:
@@ -111,18 +151,20 @@ def _between(items: list[Html | str], sign: str) -> list[Html | str]:
     return [part for i, item in enumerate(items) for part in ((sign, item) if i else (item,))]
 
 
-def _diagnosis(run: Run, diagnosis: Diagnosis) -> Html:
-    ended = _ending(run, diagnosis)
+def _diagnosis(run: Run, diagnosis: Diagnosis, live: bool) -> Html:
+    ended = _ending(run, diagnosis, live)
     return element(
         "section",
-        element("h1", _verdict(run, diagnosis), class_=_look(diagnosis)),
+        element("h1", _verdict(run, diagnosis, live), class_=_look(diagnosis)),
         *ended,
         *root_causes(run, diagnosis),
         id="diagnosis",
     )
 
 
-def _verdict(run: Run, diagnosis: Diagnosis) -> str:
+def _verdict(run: Run, diagnosis: Diagnosis, live: bool) -> str:
+    if live and run.info.ended == "running":
+        return _verdict_so_far(run, diagnosis)
     roots, loud = diagnosis.roots, [f for f in diagnosis.findings if f.severity != "info"]
     if len(roots) == 1:
         return "One root cause"
@@ -137,6 +179,15 @@ def _verdict(run: Run, diagnosis: Diagnosis) -> str:
     return "Nothing could be decided"
 
 
+def _verdict_so_far(run: Run, diagnosis: Diagnosis) -> str:
+    if nothing_trained(run):
+        return "Waiting for the first steps"
+    if not diagnosis.verdicts:
+        return "Looking at the first steps"
+    said = _verdict(run, diagnosis, live=False)
+    return f"{said} so far"
+
+
 def _look(diagnosis: Diagnosis) -> str:
     """The verdict is a small line over cards, and large where it stands alone."""
     if diagnosis.roots:
@@ -146,7 +197,7 @@ def _look(diagnosis: Diagnosis) -> str:
     return "verdict alone good" if quiet and answered else "verdict alone"
 
 
-def _ending(run: Run, diagnosis: Diagnosis) -> list[Html]:
+def _ending(run: Run, diagnosis: Diagnosis, live: bool) -> list[Html]:
     """How the script ended, where that is news; what is lost; and what a quiet report rests on."""
     info, told = run.info, []
     after = f"after {count(info.steps, 'step')}"
@@ -158,7 +209,7 @@ def _ending(run: Run, diagnosis: Diagnosis) -> list[Html]:
         told.append(joined(["The script ended with ", error, *at, f" {after}{why}."]))
     elif info.ended == "interrupted":
         told.append(joined([f"The script was interrupted {after}; this is what was seen until then."]))
-    elif info.ended == "running":
+    elif info.ended == "running" and not live:
         told.append(joined([f"The script has not ended, or was killed, {after}."]))
     elif info.ended == "exit" and info.exit_code:
         told.append(joined([f"The script exited with status {info.exit_code} {after}."]))
@@ -166,7 +217,10 @@ def _ending(run: Run, diagnosis: Diagnosis) -> list[Html]:
         lost = "; ".join(run.damage[:3]) + ("; …" if len(run.damage) > 3 else "")
         told.append(joined([f"The run file is damaged, what could be read is used (unreadable: {lost})."]))
     told = [element("p", t, class_="ending") for t in told]
-    if nothing_trained(run):
+    if live and info.ended == "running":
+        so_far = f"The training goes on; this is what was seen until step {info.steps:,}."
+        told.append(element("p", so_far if info.steps else "The training has not begun.", class_="summary"))
+    elif nothing_trained(run):
         told.append(element("p", theirs(sentence(nothing_trained_sentence(run))), class_="summary"))
     elif not diagnosis.roots:
         passed = sum(v.status == "pass" for v in diagnosis.verdicts)
@@ -219,10 +273,13 @@ def _cost_and_coverage(run: Run) -> Html:
     )
 
 
-def _footer(run: Run) -> Html:
+def _footer(live: bool) -> Html:
+    whence = "Everything in this page is in this file; it loads nothing and sends nothing."
+    if live:
+        whence = "This page comes from the program that watches the training, on this machine, and from nowhere else."
     return joined(
         [
-            element("p", "Everything in this page is in this file; it loads nothing and sends nothing."),
+            element("p", whence),
             element(
                 "details",
                 element("summary", "Licences of the libraries in this page"),
@@ -232,11 +289,11 @@ def _footer(run: Run) -> Html:
     )
 
 
-def _scripts(data: dict[str, Any]) -> Html:
+def _scripts(data: dict[str, Any], live: bool) -> Html:
     """The data, in which nothing can end its element, then the scripts."""
     text = json.dumps(data, allow_nan=False, separators=(",", ":"))  # ASCII: other line ends are escaped
     for sign in "<>&":
         text = text.replace(sign, f"\\u{ord(sign):04x}")
     parts = [f'<script type="application/json" id="data">{text}</script>']
-    parts += [f"<script>{_asset(name)}</script>" for name in SCRIPTS]
+    parts += [f"<script>{_asset(name)}</script>" for name in _scripts_of(live)]
     return Html("".join(parts))
