@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from flightcheck.in_process import Checked as Checked
     from flightcheck.in_process import check as check
     from flightcheck.recording.run import Run as Run
+    from flightcheck.report.notebook import Report as Report
     from flightcheck.session import watch as watch
 
 _HOME = {
@@ -26,13 +27,14 @@ _HOME = {
     "check": "flightcheck.in_process",
     "Checked": "flightcheck.in_process",
     "Run": "flightcheck.recording.run",
+    "Report": "flightcheck.report.notebook",
     "run_checks": "flightcheck.checks.registry",
     "diagnose": "flightcheck.diagnosis.engine",
     "Diagnosis": "flightcheck.diagnosis.engine",
     "Finding": "flightcheck.checks.base",
     "Verdict": "flightcheck.checks.base",
 }
-__all__ = ["Checked", "Diagnosis", "Finding", "Run", "Verdict", "check", "diagnose", "run_checks", "watch"]
+__all__ = ["Checked", "Diagnosis", "Finding", "Report", "Run", "Verdict", "check", "diagnose", "run_checks", "watch"]
 
 
 def __getattr__(name: str) -> Any:

@@ -12,7 +12,7 @@ import sys
 import termios
 import time
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -105,8 +105,21 @@ def test_modules_beside_the_script_are_not_taken_for_others(tmp_path: Path) -> N
     assert "imported by the live view" not in done.stderr
 
 
-def start(folder: Path) -> tuple[subprocess.Popen[bytes], int]:
+Started = tuple[subprocess.Popen[bytes], int]
+
+
+@pytest.fixture
+def started(tmp_path: Path) -> Iterator[Started]:
     """An endless training on a terminal of its own."""
+    process, master = start(tmp_path)
+    yield process, master
+    if process.poll() is None:
+        process.kill()
+        process.wait(30)
+    os.close(master)
+
+
+def start(folder: Path) -> Started:
     (folder / "train.py").write_text(ENDLESS)
     master, slave = pty.openpty()
     termios.tcsetwinsize(slave, (24, 100))
@@ -137,8 +150,8 @@ def read_until(master: int, sign: str, seconds: float = 60) -> str:
     return text
 
 
-def test_ctrl_c_ends_the_training_the_line_and_the_page(tmp_path: Path) -> None:
-    process, master = start(tmp_path)
+def test_ctrl_c_ends_the_training_the_line_and_the_page(tmp_path: Path, started: Started) -> None:
+    process, master = started
     shown = read_until(master, "ready")
     address = ADDRESS.search(shown.replace("\r\n", "\n"))
     assert address
@@ -155,22 +168,20 @@ def test_ctrl_c_ends_the_training_the_line_and_the_page(tmp_path: Path) -> None:
     assert followers(tmp_path) == []
     with pytest.raises(OSError):
         urllib.request.urlopen(address[1], timeout=5)
-    os.close(master)
 
 
-def test_nothing_is_left_of_a_training_that_was_killed(tmp_path: Path) -> None:
-    process, master = start(tmp_path)
+def test_nothing_is_left_of_a_training_that_was_killed(tmp_path: Path, started: Started) -> None:
+    process, master = started
     shown = read_until(master, "loss ")
     assert len(followers(tmp_path)) == 1
     process.kill()
     process.wait(30)
     wait_for(lambda: followers(tmp_path) == [])
     assert "\x1b[r" in shown + read(master)
-    os.close(master)
 
 
-def test_a_follower_that_dies_costs_the_training_nothing(tmp_path: Path) -> None:
-    process, master = start(tmp_path)
+def test_a_follower_that_dies_costs_the_training_nothing(tmp_path: Path, started: Started) -> None:
+    process, master = started
     read_until(master, "ready")
     for follower in followers(tmp_path):
         os.kill(follower, signal.SIGKILL)
@@ -179,4 +190,3 @@ def test_a_follower_that_dies_costs_the_training_nothing(tmp_path: Path) -> None
     process.send_signal(signal.SIGINT)
     assert "The script was interrupted" in read_until(master, "report.html")
     assert process.wait(60) == 130
-    os.close(master)

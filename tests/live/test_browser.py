@@ -164,7 +164,7 @@ def test_it_shows_what_comes_and_ends_as_the_report(followed: Any, opened: Any) 
     ended = one.following
     page_end = time.monotonic()
     # The browser asks for the last state while the other side waits for it.
-    one.following._say({"over": True})
+    one.following.over()
     page.tab.wait_for_selector('#live[data-state="over"]', timeout=WAIT)
     page.at(60)
     assert page.points() == 60

@@ -33,14 +33,15 @@ MAY_IMPORT: dict[str, set[str]] = {
     "report": DIAGNOSED | {"views"},
     "tracking": DIAGNOSED,
     "live": DIAGNOSED | {"report"},
-    "session": DIAGNOSED | {"adapters", "report", "tracking", "views"},
+    "notebook": {"live"},
+    "session": DIAGNOSED | {"notebook", "adapters", "report", "tracking", "views"},
     "investigation": DIAGNOSED | {"lab"},
     "trial": {"session"},
-    "in_process": DIAGNOSED | {"adapters", "lab", "report", "session", "investigation"},
+    "in_process": DIAGNOSED | {"notebook", "adapters", "lab", "report", "session", "investigation"},
     "cli": DIAGNOSED | {"lab", "report", "tracking", "live", "session", "investigation"},
     "pytest_plugin": DIAGNOSED | {"report", "session"},
     "__main__": {"cli"},
-    "__init__": DIAGNOSED | {"session", "in_process"},
+    "__init__": DIAGNOSED | {"report", "session", "in_process"},
 }
 
 

@@ -56,22 +56,30 @@ class Following:
         return self._stdout.fileno()
 
     def answer(self, seconds: float) -> dict[str, Any] | None:
-        """The next thing that it says; None where it says nothing in this time, or is gone."""
+        """The next thing that it says; None where it says nothing in this time.
+
+        Raises:
+            EOFError: it is gone.
+        """
         until = time.monotonic() + seconds
         while b"\n" not in self._rest:
             if not select.select([self._stdout], [], [], max(0.0, until - time.monotonic()))[0]:
                 return None
             read = os.read(self.answers, 1 << 16)
             if not read:
-                return None
+                raise EOFError("the process that follows the run is gone")
             self._rest += read
         line, _, self._rest = self._rest.partition(b"\n")
         found: dict[str, Any] = json.loads(line)
         return found
 
+    def over(self) -> None:
+        """Tell it that the run is over."""
+        self._say({"over": True})
+
     def end(self, seconds: float = END_SECONDS) -> bool:
         """Tell it that the run is over and wait until it is done; False if it takes longer. It ends by itself then."""
-        self._say({"over": True})
+        self.over()
         until = time.monotonic() + seconds
         try:
             while not self._stdout.closed and (left := until - time.monotonic()) > 0:

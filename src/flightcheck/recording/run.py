@@ -28,6 +28,7 @@ from flightcheck.recording.loss_records import (
     PaddedTarget,
     TargetShift,
 )
+from flightcheck.recording.outline import as_table, as_text
 from flightcheck.recording.printed import PrintedNumber
 from flightcheck.recording.ranks import ReplicaDigests
 from flightcheck.recording.records import (
@@ -74,9 +75,9 @@ class NotApplicable(Exception):
     """A check has nothing to look at in this training; its verdict is *skipped* with this reason."""
 
 
-@dataclass
+@dataclass(repr=False)
 class Run:
-    """Everything recorded of one training. Checks read it and never change it."""
+    """Everything recorded of one training. Checks read it and never change it. A notebook shows it as a small table."""
 
     records: dict[str, list[Any]] = field(default_factory=dict)
     frames: dict[str, store.Frame] = field(default_factory=dict)
@@ -109,6 +110,9 @@ class Run:
                 except (TypeError, ValueError, AttributeError):
                     damage.append(f"record {kind} {index}")
         return cls(records, frames, damage, path)
+
+    __repr__ = as_text
+    _repr_html_ = as_table
 
     def _all(self, cls: type[T]) -> list[T]:
         return self.records.get(cls.__name__, [])
