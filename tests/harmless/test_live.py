@@ -17,6 +17,8 @@ from pathlib import Path
 
 import pytest
 
+from flightcheck.checks.registry import run_checks
+from flightcheck.recording.following import RunFollower
 from flightcheck.recording.run import Run
 from flightcheck.recording.signals import LOSS
 from tests.harmless.processes import ENVIRONMENT, Server, plain, watched
@@ -190,3 +192,26 @@ def test_a_follower_that_dies_costs_the_training_nothing(tmp_path: Path, started
     process.send_signal(signal.SIGINT)
     assert "The script was interrupted" in read_until(master, "report.html")
     assert process.wait(60) == 130
+
+
+def test_what_is_recorded_can_be_judged_at_every_moment(started: Started, tmp_path: Path) -> None:
+    """Records are written at different moments; none may lack what another one refers to."""
+    process, _ = started
+    folder = tmp_path / ".flightcheck" / "runs"
+    wait_for(lambda: bool(list(folder.glob("*/run.sqlite"))))
+    (run,) = folder.iterdir()
+    follower, broken, looks = RunFollower(run), [], 0
+    until = time.monotonic() + 40
+    while looks < 12 and time.monotonic() < until:
+        if follower.readable and follower.changed():
+            found = follower.run()
+            broken += [
+                f"{v.info.code} at step {found.info.steps}: {v.reason}"
+                for v in run_checks(found)
+                if v.status == "error"
+            ]
+            looks += 1
+        time.sleep(0.1)
+    assert looks > 3
+    assert broken == []
+    assert process.poll() is None
