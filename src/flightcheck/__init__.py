@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from flightcheck.in_process import Checked as Checked
     from flightcheck.in_process import check as check
     from flightcheck.recording.run import Run as Run
+    from flightcheck.report.notebook import Report as Report
     from flightcheck.session import watch as watch
     from flightcheck.viewing import Film as Film
     from flightcheck.viewing import View as View
@@ -32,6 +33,7 @@ _HOME = {
     "Film": "flightcheck.viewing",
     "Checked": "flightcheck.in_process",
     "Run": "flightcheck.recording.run",
+    "Report": "flightcheck.report.notebook",
     "run_checks": "flightcheck.checks.registry",
     "diagnose": "flightcheck.diagnosis.engine",
     "Diagnosis": "flightcheck.diagnosis.engine",
@@ -39,8 +41,8 @@ _HOME = {
     "Verdict": "flightcheck.checks.base",
 }
 __all__ = [
-    "Checked", "Diagnosis", "Film", "Finding", "Run", "Verdict", "View", "check", "diagnose", "run_checks", "view",
-    "watch",
+    "Checked", "Diagnosis", "Film", "Finding", "Report", "Run", "Verdict", "View", "check", "diagnose", "run_checks",
+    "view", "watch",
 ]  # fmt: skip
 
 

@@ -19,12 +19,13 @@ from flightcheck.session import close_run, final_info, first_info, in_words, ins
 if TYPE_CHECKING:
     from flightcheck.adapters.torch.training import Ingredients
     from flightcheck.diagnosis.engine import Diagnosis
+    from flightcheck.report.notebook import Report
 
 _DENSE_STEPS: Final = 50
 _LONGEST_GAP: Final = 10
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Checked:
     """What `check` found."""
 
@@ -36,6 +37,17 @@ class Checked:
     def ok(self) -> bool:
         """Nothing of severity warn or above was found."""
         return all(f.severity == "info" for f in self.diagnosis.findings)
+
+    @property
+    def report(self) -> Report:
+        """The findings, as a notebook shows them."""
+        from flightcheck.report.notebook import Report
+
+        return Report(self.run, self.diagnosis)
+
+    def __repr__(self) -> str:
+        found = [f"{f.code} {f.info.name}" for f in self.diagnosis.findings if f.severity != "info"]
+        return f"Checked(ok={self.ok}{''.join(f', {f}' for f in found)})"
 
 
 def check(model: Any, loss_fn: Callable[[Any, Any], Any], batches: Iterable[Any], optimizer: Any, *, steps: int = 300,
@@ -84,9 +96,13 @@ def check(model: Any, loss_fn: Callable[[Any, Any], Any], batches: Iterable[Any]
             run = Run.open(folder)
         diagnosis = investigation.judged(run, select, ignore)
         if report:
+            from flightcheck import notebook
             from flightcheck.report.terminal import console_for, print_report
 
-            print_report(run, diagnosis, console_for(sys.stderr))
+            if notebook.in_notebook():
+                notebook.show(Checked(run, diagnosis).report)
+            else:
+                print_report(run, diagnosis, console_for(sys.stderr))
     return Checked(run, diagnosis)
 
 

@@ -54,8 +54,8 @@ class WatchOptions:
     """Of a run that repeats another one; it ends after `steps` rounds whatever it has seen."""
     json_to_stdout: bool = False
     """Our JSON goes to stdout, so what the script prints there has to go to stderr."""
-    started: Callable[[Path], None] | None = None
-    """Called with the run's folder before the script begins."""
+    run_begins: Callable[[Path], None] | None = None
+    """Told the run's folder, which holds a run file by then, just before the script starts."""
 
 
 @dataclass(frozen=True)

@@ -37,6 +37,7 @@ from flightcheck.tracking.summary import write_summary
 if TYPE_CHECKING:
     from flightcheck.adapters.torch import TorchObserver
     from flightcheck.diagnosis.engine import Diagnosis
+    from flightcheck.report.notebook import Report
 
 _PACKAGE: Final = str(Path(__file__).parent) + os.sep
 _DENSE_STEPS: Final = {"check": 50, "run": 10, "trial": 0, "view": 0}
@@ -54,19 +55,27 @@ def watch_script(options: WatchOptions) -> SessionResult:
     if importlib.util.find_spec("torch") is None:
         raise UsageError(f"PyTorch is not installed for {sys.executable}; install Flightcheck where the script runs")
     folder = new_run_folder(options.runs_dir)
-    if options.started is not None:
-        options.started(folder)
     stdout = _keep_stdout() if options.json_to_stdout else None
     return dataclasses.replace(watch_into(folder, options), stdout=stdout)
 
 
-@dataclasses.dataclass
+@dataclasses.dataclass(repr=False)
 class Watched:
     """A training watched from code: the run folder, and its findings when the ``with`` block is over."""
 
     run_folder: Path
     run: Run | None = None
     diagnosis: Diagnosis | None = None
+
+    @property
+    def report(self) -> Report | None:
+        """The findings, as a notebook shows them; None while the block is not over."""
+        from flightcheck.report.notebook import Report
+
+        return Report(self.run, self.diagnosis) if self.run is not None and self.diagnosis is not None else None
+
+    def __repr__(self) -> str:
+        return f"Watched({self.run!r})" if self.run is not None else f"Watched({str(self.run_folder)!r}, not over)"
 
 
 @contextmanager
@@ -86,6 +95,7 @@ def watch(*, budget: float = DEFAULT_BUDGET, runs_dir: Path | str = DEFAULT_RUNS
     Raises:
         UsageError: PyTorch is not installed, or a code is unknown. What the block raises passes through.
     """
+    from flightcheck import notebook
     from flightcheck.adapters.torch import TorchObserver
     from flightcheck.adapters.torch.training import untouched
     from flightcheck.checks.registry import run_checks, select_checks
@@ -99,9 +109,11 @@ def watch(*, budget: float = DEFAULT_BUDGET, runs_dir: Path | str = DEFAULT_RUNS
     writer.put(environment_of(sys.argv[0]))
     for record in code_at_hand(sys.argv[0]):
         writer.put(record)
+    writer.flush(force=True)
     code = Code(sys.argv[0], Path.cwd())
     observer = TorchObserver(writer, budget=budget, dense_steps=_DENSE_STEPS["run"], rank=(info.rank, info.ranks))
     observer.install()
+    shown = notebook.live_line(watched.run_folder, list(select), list(ignore))
     started = time.perf_counter()
     ended: dict[str, Any] = {"ended": "finished"}
     try:
@@ -116,6 +128,7 @@ def watch(*, budget: float = DEFAULT_BUDGET, runs_dir: Path | str = DEFAULT_RUNS
         compare_ranks(writer, info, observer)
         code.save(writer)
         close_run(writer, final_info(info, observer, seconds, ended))
+        shown()
         watched.run = Run.open(watched.run_folder)
         watched.diagnosis = diagnose(watched.run, run_checks(watched.run, select, ignore))
         with untouched():
@@ -125,7 +138,10 @@ def watch(*, budget: float = DEFAULT_BUDGET, runs_dir: Path | str = DEFAULT_RUNS
             with untouched():  # importing rich draws random numbers
                 from flightcheck.report.terminal import console_for, print_report
 
-                print_report(watched.run, watched.diagnosis, console_for(sys.stderr))
+                if notebook.in_notebook():
+                    notebook.show(watched.report)
+                else:
+                    print_report(watched.run, watched.diagnosis, console_for(sys.stderr))
 
 
 def new_run_folder(runs_dir: Path) -> Path:
@@ -154,6 +170,8 @@ def watch_into(
             writer.put(record)
         code.save(writer)
     writer.flush(force=True)
+    if options.run_begins is not None:
+        options.run_begins(folder)
     observer = TorchObserver(
         writer,
         script_folder=str(Path(options.script).resolve().parent) if options.script else str(Path.cwd()),

@@ -33,17 +33,19 @@ MAY_IMPORT: dict[str, set[str]] = {
     "report": DIAGNOSED | {"views"},
     "tracking": DIAGNOSED,
     "exporters": DIAGNOSED | {"report", "tracking", "views"},
-    "session": DIAGNOSED | {"adapters", "report", "tracking"},
+    "live": DIAGNOSED | {"report"},
+    "notebook": {"live"},
+    "session": DIAGNOSED | {"notebook", "adapters", "report", "tracking"},
     "viewing": RECORDED | {"adapters", "report", "session", "views"},
     "investigation": DIAGNOSED | {"lab"},
     "reproduction": DIAGNOSED | {"lab", "tracking"},
     "trial": {"session"},
-    "in_process": DIAGNOSED | {"adapters", "lab", "report", "session", "investigation"},
+    "in_process": DIAGNOSED | {"notebook", "adapters", "lab", "report", "session", "investigation"},
     "cli": DIAGNOSED
-    | {"lab", "report", "tracking", "exporters", "session", "investigation", "reproduction", "viewing"},
+    | {"lab", "report", "tracking", "exporters", "live", "session", "investigation", "reproduction", "viewing"},
     "pytest_plugin": DIAGNOSED | {"report", "session"},
     "__main__": {"cli"},
-    "__init__": DIAGNOSED | {"session", "in_process", "viewing"},
+    "__init__": DIAGNOSED | {"report", "session", "in_process", "viewing"},
 }
 
 

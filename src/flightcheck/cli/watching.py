@@ -93,18 +93,26 @@ def watch(
     steps: int | None,
     seconds: float | None,
     *,
-    started: Callable[[Path], None] | None = None,
+    begins: Callable[[Path], None] | None = None,
 ) -> int:
     """Run the script under watch, print the report, return the exit status.
 
-    `started` is called with the run's folder before the script begins.
+    `begins` is told the run's folder, which holds a run file by then, just before the script starts.
 
     Raises:
         UsageError: something is wrong that can be known before the script starts.
     """
     script, script_arguments = _tested_input(args, script_arguments)
 
+    from flightcheck.cli.live import Live
     from flightcheck.session import watch_script
+
+    live = Live(args)
+
+    def begin(folder: Path) -> None:
+        live.begin(folder)
+        if begins is not None:
+            begins(folder)
 
     surroundings = _surroundings() if getattr(args, "lab_budget", 0) else None
     first = os.environ.get("RANK") in (None, "", "0")  # of several processes that train together, one reports
@@ -119,9 +127,10 @@ def watch(
             budget=args.budget,
             runs_dir=args.runs_dir,
             json_to_stdout=args.json == "-" or args.sarif == "-",
-            started=started,
+            run_begins=begin,
         )
     )
+    live.end()
     own = (result.exit_code or 1) if result.script_failed else 0
     if not first:
         return own
@@ -153,7 +162,7 @@ def _tested_input(args: argparse.Namespace, script_arguments: list[str]) -> tupl
         require_script(script)
     if args.json == "-" and args.sarif == "-":
         raise UsageError("--json and --sarif cannot both go to stdout; give one of them a file")
-    _require_folder(args.runs_dir, "--runs-dir")
+    require_folder(args.runs_dir, "--runs-dir")
     for option in ("json", "sarif"):
         file = getattr(args, option)
         if file not in (None, "-"):
@@ -293,7 +302,12 @@ def share(text: str) -> float:
     return value
 
 
-def _require_folder(folder: Path, option: str) -> None:
+def require_folder(folder: Path, option: str) -> None:
+    """Make a folder, and see that files can be written there.
+
+    Raises:
+        UsageError: they cannot; the message names the option.
+    """
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
@@ -29,6 +29,7 @@ from flightcheck.recording.loss_records import (
     PaddedTarget,
     TargetShift,
 )
+from flightcheck.recording.outline import as_table, as_text
 from flightcheck.recording.printed import PrintedNumber
 from flightcheck.recording.ranks import ReplicaDigests
 from flightcheck.recording.records import (
@@ -75,9 +76,9 @@ class NotApplicable(Exception):
     """A check has nothing to look at in this training; its verdict is *skipped* with this reason."""
 
 
-@dataclass
+@dataclass(repr=False)
 class Run:
-    """Everything recorded of one training. Checks read it and never change it."""
+    """Everything recorded of one training. Checks read it and never change it. A notebook shows it as a small table."""
 
     records: dict[str, list[Any]] = field(default_factory=dict)
     frames: dict[str, store.Frame] = field(default_factory=dict)
@@ -91,7 +92,17 @@ class Run:
         Raises:
             RunFileError: see `flightcheck.recording.store.read`.
         """
-        raw, frames, damage = store.read(path)
+        return cls.of(*store.read(path), path)
+
+    @classmethod
+    def of(
+        cls,
+        raw: dict[str, list[tuple[int, dict[str, Any]]]],
+        frames: dict[str, store.Frame],
+        damage: list[str],
+        path: Path,
+    ) -> Run:
+        """A run of what `flightcheck.recording.store.read` returned."""
         records: dict[str, list[Any]] = {}
         for kind, rows in raw.items():
             for index, data in rows if kind in RECORDS else ():
@@ -100,6 +111,9 @@ class Run:
                 except (TypeError, ValueError, AttributeError):
                     damage.append(f"record {kind} {index}")
         return cls(records, frames, damage, path)
+
+    __repr__ = as_text
+    _repr_html_ = as_table
 
     def _all(self, cls: type[T]) -> list[T]:
         return self.records.get(cls.__name__, [])
@@ -114,7 +128,13 @@ class Run:
 
     @cached_property
     def info(self) -> RunInfo:
-        return self._one(RunInfo, RunInfo("", "", ""))
+        info = self._one(RunInfo, RunInfo("", "", ""))
+        if info.ended != "running" or info.steps:
+            return info
+        last = [
+            int(steps[-1]) for steps, _ in self.frames.values() if len(steps)
+        ]  # how many is written at the end only
+        return replace(info, steps=max(last) + 1) if last else info
 
     @cached_property
     def coverage(self) -> Coverage:

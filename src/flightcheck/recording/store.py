@@ -13,7 +13,7 @@ import sqlite3
 import sys
 import time
 from array import array
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
@@ -22,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from flightcheck.errors import RunFileError
-from flightcheck.recording.signals import Signal
+from flightcheck.recording.signals import SIGNALS, Signal
 
 FORMAT: Final = 1
 FILE_NAME: Final = "run.sqlite"
@@ -148,11 +148,18 @@ def _superfluous(steps: list[int]) -> list[int]:
     return dropped
 
 
+_FRAMES: Final = "SELECT signal, step, v FROM frame"
 Frame = tuple[npt.NDArray[np.int64], list[npt.NDArray[np.float32]]]
 
 
-def read(path: Path) -> tuple[dict[str, list[tuple[int, dict[str, Any]]]], dict[str, Frame], list[str]]:
+def read(
+    path: Path, known: dict[str, Frame] | None = None
+) -> tuple[dict[str, list[tuple[int, dict[str, Any]]]], dict[str, Frame], list[str]]:
     """Records by kind, frames by signal, and what could not be read, in words.
+
+    Args:
+        path: the run's folder or file.
+        known: the first frames of signals, as they were read before; only those after them are read.
 
     Raises:
         RunFileError: there is no such file, it is no run file, or a newer Flightcheck wrote it.
@@ -171,12 +178,27 @@ def read(path: Path) -> tuple[dict[str, list[tuple[int, dict[str, Any]]]], dict[
                 wrote = "without a version" if version is None else f"of format {version[0]}"
                 raise RunFileError(f"{file}: run file {wrote}; this Flightcheck reads format {FORMAT}: upgrade it")
             _read_records(db, records, damage)
-            _read_frames(db, frames, damage)
+            _read_frames(db, frames, damage, known or {})
         finally:
             db.close()
     except (sqlite3.Error, ValueError) as e:
         raise RunFileError(f"{file}: damaged, or not a run file ({e}); nothing could be read from it") from e
     return records, frames, damage
+
+
+def read_frames(file: Path, known: dict[str, Frame]) -> dict[str, Frame]:
+    """The frames alone of a file that is known to be a run file; `known` as in `read`.
+
+    Raises:
+        sqlite3.Error: it cannot be read at this moment.
+    """
+    frames: dict[str, Frame] = {}
+    db = sqlite3.connect(f"file:{file.resolve()}?mode=ro", uri=True)
+    try:
+        _read_frames(db, frames, [], known)
+    finally:
+        db.close()
+    return frames
 
 
 def _read_records(db: sqlite3.Connection, out: dict[str, list[tuple[int, dict[str, Any]]]], damage: list[str]) -> None:
@@ -190,10 +212,18 @@ def _read_records(db: sqlite3.Connection, out: dict[str, list[tuple[int, dict[st
         damage.append(f"records after {sum(map(len, out.values()))}: {e}")
 
 
-def _read_frames(db: sqlite3.Connection, out: dict[str, Frame], damage: list[str]) -> None:
+def _new_frames(db: sqlite3.Connection, known: dict[str, Frame]) -> Iterator[tuple[str, int, bytes]]:
+    """What follows the known ones, found by the key: the rest of the file is not read."""
+    for signal in {s.name for s in SIGNALS} | set(known):
+        last = int(known[signal][0][-1]) if signal in known else -1
+        yield from db.execute(f"{_FRAMES} WHERE signal=? AND step>? ORDER BY step", (signal, last))
+
+
+def _read_frames(db: sqlite3.Connection, out: dict[str, Frame], damage: list[str], known: dict[str, Frame]) -> None:
     rows: dict[str, list[tuple[int, npt.NDArray[np.float32]]]] = {}
+    out.update({signal: frame for signal, frame in known.items() if len(frame[0])})
     try:
-        for signal, step, blob in db.execute("SELECT signal, step, v FROM frame ORDER BY signal, step"):
+        for signal, step, blob in _new_frames(db, out) if out else db.execute(f"{_FRAMES} ORDER BY signal, step"):
             try:
                 rows.setdefault(signal, []).append((int(step), np.frombuffer(blob, dtype="<f4")))
             except (ValueError, TypeError):
@@ -201,4 +231,6 @@ def _read_frames(db: sqlite3.Connection, out: dict[str, Frame], damage: list[str
     except sqlite3.DatabaseError as e:
         damage.append(f"series: {e}")
     for signal, items in rows.items():
-        out[signal] = (np.array([s for s, _ in items], dtype=np.int64), [v for _, v in items])
+        new = (np.array([s for s, _ in items], dtype=np.int64), [v for _, v in items])
+        before = out.get(signal)
+        out[signal] = new if before is None else (np.concatenate([before[0], new[0]]), [*before[1], *new[1]])

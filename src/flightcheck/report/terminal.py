@@ -48,7 +48,10 @@ class _Console(Console):
 
 def console_for(stream: TextIO, width: int | None = None) -> Console:
     """A console on a stream: colors only on a terminal and without NO_COLOR, no markup, no guessing of numbers."""
-    console = _Console(file=stream, width=width, highlight=False, markup=False, emoji=False, soft_wrap=False)
+    console = _Console(
+        file=stream, width=width, highlight=False, markup=False, emoji=False, soft_wrap=False,
+        force_jupyter=False,  # there it would show each line by itself, and leave the stream empty
+    )  # fmt: skip
     if width is None and console.width > WIDEST:
         console.width = WIDEST
     return console

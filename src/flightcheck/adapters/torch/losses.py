@@ -215,6 +215,7 @@ class Losses:
                 weight_origin=self.watch.lines.of(*weights) if weights else None,
             )
         )
+        self.watch.writer.put(self.sites[index], index)  # its calls are read while the training goes on
         self._observed.append(0)
         self._counts.append([0, 0])
 

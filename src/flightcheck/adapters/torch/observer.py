@@ -327,6 +327,9 @@ class TorchObserver:
         if now - self._saved > 2.0:
             self._saved = now
             self._save_records()
+            if not self.watch.learning:  # who reads it now, or after a kill, needs them to judge the rest
+                self.watch.writer.put(plan_of(self))
+                self.watch.writer.put(coverage_of(self))
         self.watch.writer.flush()
         self.round_over(self.steps)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 from flightcheck.diagnosis.engine import Diagnosis, explains_crash
 from flightcheck.recording.run import Run
@@ -21,28 +21,59 @@ __all__ = ["page"]
 
 SCRIPTS: Final = ("vendor.min.js", "draw.js", "heatmap.js", "graph.js", "page.js")
 """In the order in which they run."""
+LIVE_SCRIPT: Final = "live.js"
+"""Only in a page that is served: it asks for what is new."""
 
 
-def page(run: Run, diagnosis: Diagnosis) -> str:
-    """The report as one HTML document."""
+def page(run: Run, diagnosis: Diagnosis, *, live: bool = False) -> str:
+    """The report as one HTML document.
+
+    Args:
+        run: the watched run.
+        diagnosis: its diagnosis.
+        live: the page is served while the training goes on, and renews itself from where it came.
+    """
     charts = charts_of(run, diagnosis)
     made = nodes(run, diagnosis)
     return "<!doctype html>\n" + element(
         "html",
-        _head(run, diagnosis),
+        head(_title(run, diagnosis), _scripts(live), ["page.css"], live=live),
         element(
             "body",
             element("a", "To the diagnosis", href="#diagnosis", class_="skip"),
             _banner(run),
-            element("main", *_sections(run, diagnosis, charts, made)),
-            element("footer", footer()),
-            scripted(chart_data(charts, run, diagnosis, made), SCRIPTS),
+            _live_banner() if live else None,
+            element("main", *_sections(run, diagnosis, charts, made, live)),
+            element("footer", footer(live)),
+            scripted(chart_data(charts, run, diagnosis, made), _scripts(live)),
         ),
         lang="en",
     )
 
 
-def _sections(run: Run, diagnosis: Diagnosis, charts: Charts, made: list[Node]) -> list[Html | None]:
+def changing_part(run: Run, diagnosis: Diagnosis, *, live: bool) -> dict[str, Any]:
+    """What a page that is open needs to show the run as it is now: JSON values."""
+    charts = charts_of(run, diagnosis)
+    made = nodes(run, diagnosis)
+    return {
+        "title": _title(run, diagnosis),
+        "verdict": _verdict(run, diagnosis, live),
+        "main": joined(_sections(run, diagnosis, charts, made, live)),
+        "data": chart_data(charts, run, diagnosis, made),
+    }
+
+
+def _live_banner() -> Html:
+    """What is told of this very moment, and, to screen readers only, what is new in the diagnosis."""
+    return joined(
+        [
+            element("p", "Connecting …", id="live", class_="live"),
+            element("p", id="live-news", class_="unseen", role="status"),
+        ]
+    )
+
+
+def _sections(run: Run, diagnosis: Diagnosis, charts: Charts, made: list[Node], live: bool) -> list[Html | None]:
     parts = [
         other_findings(run, diagnosis),
         experiments(run),
@@ -52,13 +83,17 @@ def _sections(run: Run, diagnosis: Diagnosis, charts: Charts, made: list[Node]) 
         checklist(diagnosis),
         _cost_and_coverage(run),
     ]
-    return [_diagnosis(run, diagnosis), _contents(charts, run, diagnosis, bool(made)), *parts]
+    return [_diagnosis(run, diagnosis, live), _contents(charts, run, diagnosis, bool(made)), *parts]
 
 
-def _head(run: Run, diagnosis: Diagnosis) -> Html:
+def _title(run: Run, diagnosis: Diagnosis) -> str:
     first = diagnosis.roots[0] if diagnosis.roots else None
     verdict = title(first) if first is not None else "Nothing found"
-    return head(f"{verdict} · {relative(run.info.script)[-80:]} · Flightcheck", SCRIPTS, ["page.css"])
+    return f"{verdict} · {relative(run.info.script)[-80:]} · Flightcheck"
+
+
+def _scripts(live: bool) -> tuple[str, ...]:
+    return (*SCRIPTS, LIVE_SCRIPT) if live else SCRIPTS
 
 
 def _banner(run: Run) -> Html:
@@ -80,18 +115,20 @@ def _between(items: list[Html | str], sign: str) -> list[Html | str]:
     return [part for i, item in enumerate(items) for part in ((sign, item) if i else (item,))]
 
 
-def _diagnosis(run: Run, diagnosis: Diagnosis) -> Html:
-    ended = _ending(run, diagnosis)
+def _diagnosis(run: Run, diagnosis: Diagnosis, live: bool) -> Html:
+    ended = _ending(run, diagnosis, live)
     return element(
         "section",
-        element("h1", _verdict(run, diagnosis), class_=_look(diagnosis)),
+        element("h1", _verdict(run, diagnosis, live), class_=_look(diagnosis)),
         *ended,
         *root_causes(run, diagnosis),
         id="diagnosis",
     )
 
 
-def _verdict(run: Run, diagnosis: Diagnosis) -> str:
+def _verdict(run: Run, diagnosis: Diagnosis, live: bool) -> str:
+    if live and run.info.ended == "running":
+        return _verdict_so_far(run, diagnosis)
     roots, loud = diagnosis.roots, [f for f in diagnosis.findings if f.severity != "info"]
     if len(roots) == 1:
         return "One root cause"
@@ -106,6 +143,15 @@ def _verdict(run: Run, diagnosis: Diagnosis) -> str:
     return "Nothing could be decided"
 
 
+def _verdict_so_far(run: Run, diagnosis: Diagnosis) -> str:
+    if nothing_trained(run):
+        return "Waiting for the first steps"
+    if not diagnosis.verdicts:
+        return "Looking at the first steps"
+    said = _verdict(run, diagnosis, live=False)
+    return f"{said} so far"
+
+
 def _look(diagnosis: Diagnosis) -> str:
     """The verdict is a small line over cards, and large where it stands alone."""
     if diagnosis.roots:
@@ -115,7 +161,7 @@ def _look(diagnosis: Diagnosis) -> str:
     return "verdict alone good" if quiet and answered else "verdict alone"
 
 
-def _ending(run: Run, diagnosis: Diagnosis) -> list[Html]:
+def _ending(run: Run, diagnosis: Diagnosis, live: bool) -> list[Html]:
     """How the script ended, where that is news; what is lost; and what a quiet report rests on."""
     info, told = run.info, []
     after = f"after {count(info.steps, 'step')}"
@@ -127,7 +173,7 @@ def _ending(run: Run, diagnosis: Diagnosis) -> list[Html]:
         told.append(joined(["The script ended with ", error, *at, f" {after}{why}."]))
     elif info.ended == "interrupted":
         told.append(joined([f"The script was interrupted {after}; this is what was seen until then."]))
-    elif info.ended == "running":
+    elif info.ended == "running" and not live:
         told.append(joined([f"The script has not ended, or was killed, {after}."]))
     elif info.ended == "exit" and info.exit_code:
         told.append(joined([f"The script exited with status {info.exit_code} {after}."]))
@@ -135,7 +181,10 @@ def _ending(run: Run, diagnosis: Diagnosis) -> list[Html]:
         lost = "; ".join(run.damage[:3]) + ("; …" if len(run.damage) > 3 else "")
         told.append(joined([f"The run file is damaged, what could be read is used (unreadable: {lost})."]))
     told = [element("p", t, class_="ending") for t in told]
-    if nothing_trained(run):
+    if live and info.ended == "running":
+        so_far = f"The training goes on; this is what was seen until step {info.steps:,}."
+        told.append(element("p", so_far if info.steps else "The training has not begun.", class_="summary"))
+    elif nothing_trained(run):
         told.append(element("p", theirs(sentence(nothing_trained_sentence(run))), class_="summary"))
     elif not diagnosis.roots:
         passed = sum(v.status == "pass" for v in diagnosis.verdicts)

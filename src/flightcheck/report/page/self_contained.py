@@ -15,18 +15,19 @@ from flightcheck.version import version
 NOTICES: Final = "vendor.licenses.txt"
 
 
-def head(title: str, scripts: Sequence[str], styles: Sequence[str]) -> Html:
+def head(title: str, scripts: Sequence[str], styles: Sequence[str], *, live: bool = False) -> Html:
     """The head of a page.
 
     Args:
         title: any text.
         scripts: names of assets, the only scripts that may run.
         styles: names of assets.
+        live: the page is served, and may ask the server from which it came.
     """
     return element(
         "head",
         element("meta", charset="utf-8"),
-        element("meta", http_equiv="Content-Security-Policy", content=_policy(scripts)),
+        element("meta", http_equiv="Content-Security-Policy", content=_policy(scripts, live)),
         element("meta", name="viewport", content="width=device-width, initial-scale=1"),
         element("meta", name="color-scheme", content="light dark"),
         element("meta", name="generator", content=f"flightcheck {version()}"),
@@ -36,12 +37,13 @@ def head(title: str, scripts: Sequence[str], styles: Sequence[str]) -> Html:
     )
 
 
-def _policy(scripts: Sequence[str]) -> str:
-    """What the browser may do: run these very scripts, and load nothing."""
+def _policy(scripts: Sequence[str], live: bool) -> str:
+    """What the browser may do: run these very scripts, and load nothing; live, only from where the page came."""
     hashes = " ".join(f"'sha256-{_digest(_asset(name))}'" for name in scripts)
+    connect = "; connect-src 'self'" if live else ""
     return (
         f"default-src 'none'; script-src {hashes}; style-src 'unsafe-inline'; img-src data:; "
-        "base-uri 'none'; form-action 'none'"
+        f"base-uri 'none'; form-action 'none'{connect}"
     )
 
 
@@ -53,11 +55,14 @@ def _asset(name: str) -> str:
     return (resources.files("flightcheck.report.page") / "assets" / name).read_text(encoding="utf-8")
 
 
-def footer() -> Html:
+def footer(live: bool = False) -> Html:
     """The promise, and the licences."""
+    whence = "Everything in this page is in this file; it loads nothing and sends nothing."
+    if live:
+        whence = "This page comes from the program that watches the training, on this machine, and from nowhere else."
     return joined(
         [
-            element("p", "Everything in this page is in this file; it loads nothing and sends nothing."),
+            element("p", whence),
             element(
                 "details",
                 element("summary", "Licences of the libraries in this page"),

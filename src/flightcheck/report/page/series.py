@@ -130,12 +130,18 @@ def maps(run: Run, columns: int | None = MOST_COLUMNS) -> list[Map]:
     modules = sorted(run.modules, key=lambda m: (m.order < 0, m.order, m.index))
     made = [
         _by_layer(run, modules, GRADIENT, _gradients(run)),
-        _by_layer(run, modules, RATIO, _ratios(run)),
+        ratios(run),
         _by_module(run, modules, ACTIVATION, ACTIVATION_RMS),
         _by_module(run, modules, DEAD, ACTIVATION_DEAD),
         _by_module(run, modules, SATURATED, ACTIVATION_SATURATED),
     ]
     return [m.thinned(columns) for m in made if m is not None]
+
+
+def ratios(run: Run) -> Map | None:
+    """How far each step moved each layer's weights, relative to their size."""
+    modules = sorted(run.modules, key=lambda m: (m.order < 0, m.order, m.index))
+    return _by_layer(run, modules, RATIO, _ratios(run))
 
 
 _Layers = tuple[npt.NDArray[np.int64], Callable[[list[int]], Array]]

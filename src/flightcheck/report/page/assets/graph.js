@@ -13,12 +13,20 @@
   const LABEL = 14; // room for a container's name above its modules
   const NS = "http://www.w3.org/2000/svg";
 
-  const modules = new Map(data.modules.map((m) => [m.index, { ...m, children: [] }]));
-  for (const m of modules.values()) if (m.parent !== null && modules.has(m.parent)) modules.get(m.parent).children.push(m);
-  for (const m of [...modules.values()]) grouped(m);
-  const tops = [...modules.values()].filter((m) => m.parent === null || !modules.has(m.parent));
+  const modules = new Map();
+  let tops = [];
   const opened = new Set();
   let chosen = null;
+
+  function readModules() {
+    modules.clear();
+    for (const m of data.modules) modules.set(m.index, { ...m, children: [] });
+    for (const m of modules.values()) if (m.parent !== null && modules.has(m.parent)) modules.get(m.parent).children.push(m);
+    for (const m of [...modules.values()]) grouped(m);
+    tops = [...modules.values()].filter((m) => m.parent === null || !modules.has(m.parent));
+    if (!modules.has(chosen)) chosen = null;
+  }
+  readModules();
 
   // Of very many modules side by side, neighbours are put together under a node that can be opened.
   function grouped(m) {
@@ -219,5 +227,5 @@
     if (place && place.y > box.clientHeight - HEIGHT) box.scrollTo(0, place.y - box.clientHeight / 2);
   }
 
-  flightcheck.network = network;
+  Object.assign(flightcheck, { network, readModules });
 })();

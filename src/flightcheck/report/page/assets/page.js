@@ -1,11 +1,11 @@
 // Draws every chart at its place, again when the width or the colours change; what stands there without it stays.
 "use strict";
 (() => {
-  const figures = [...document.querySelectorAll("[data-chart]")].filter((f) => f.dataset.chart in flightcheck);
-
   async function drawAll() {
     const started = performance.now();
+    const figures = [...document.querySelectorAll("[data-chart]")].filter((f) => f.dataset.chart in flightcheck);
     for (const figure of figures) {
+      if (flightcheck.inUse?.(figure)) continue;
       figure.hidden = false;
       try {
         await flightcheck[figure.dataset.chart](figure);
@@ -31,5 +31,6 @@
     for (const folded of document.querySelectorAll("main details")) folded.open = true;
   });
   width = window.innerWidth;
+  flightcheck.drawAll = drawAll;
   flightcheck.drawing = drawAll();
 })();
