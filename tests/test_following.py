@@ -99,6 +99,18 @@ def test_the_writer_can_close_while_it_is_followed(writer: RunWriter, tmp_path: 
     assert follower.run().info.ended == "finished"
 
 
+def test_a_run_that_is_not_there_yet(tmp_path: Path) -> None:
+    follower = RunFollower(tmp_path / "new")
+    follower.changed()
+    assert not follower.readable
+    made = RunWriter(tmp_path / "new")
+    write(made, 0, 3)
+    assert follower.changed()
+    assert follower.readable
+    assert len(follower.series().series(LOSS)) == 3
+    made.close()
+
+
 def test_nothing_is_read_where_a_reader_would_block_the_writer(tmp_path: Path) -> None:
     db = sqlite3.connect(tmp_path / FILE_NAME)
     db.execute("CREATE TABLE meta(key TEXT, value TEXT)")

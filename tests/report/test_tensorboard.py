@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -156,6 +157,18 @@ def test_markdown_shows_a_text_letter_by_letter(text: str) -> None:
 
     shown = html.unescape(re.sub("<[^>]+>", "", plugin_util.markdown_to_safe_html(f"a {literal(text)}")))
     assert shown == f"a {' '.join(text.split())}"
+
+
+@needs_tensorboard
+def test_layers_of_the_same_name_have_a_curve_each(tmp_path: Path) -> None:
+    run = training(layers=2, steps=3)
+    for i in (1, 2):
+        run.records["ModuleInfo"][i] = replace(run.records["ModuleInfo"][i], path="Net.same")
+    export(run, diagnose(run, []), tmp_path)
+    found = read(tmp_path)
+    for layer in (0, 1):
+        column = run.table(GRAD_NORM).column(layer).values.tolist()
+        assert series(found, f"gradient_norm/Net.same_{layer + 1}")[1] == column
 
 
 @needs_tensorboard

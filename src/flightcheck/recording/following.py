@@ -18,11 +18,12 @@ MOST_KEPT: Final = 2 * store.FRAME_BUDGET
 class RunFollower:
     """Follows one run, from another process than the one that trains.
 
-    It reads only where the file has a write-ahead log, or is complete: there a reader never makes the writer wait.
+    The folder need not be there yet. Reading is `readable` only where the file has a write-ahead log: there a reader
+    never makes the writer wait.
     """
 
     def __init__(self, folder: Path) -> None:
-        self.file = folder / store.FILE_NAME if folder.is_dir() else folder
+        self.file = folder / store.FILE_NAME
         self._log = Path(f"{self.file}-wal")
         self._seen: tuple[object, ...] = ()
         self._frames: dict[str, store.Frame] = {}

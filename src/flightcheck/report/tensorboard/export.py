@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import re
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
@@ -115,11 +116,13 @@ class RunExport:
         tag = _TAG[m.quantity.name]
         share = m.quantity.kind == "share"
         shown = thinned(len(m.labels), MOST_LAYERS).tolist()
+        often = Counter(m.labels)  # two models of a class have layers of the same names
+        names = [label if often[label] == 1 else f"{label}_{m.modules[i]}" for i, label in enumerate(m.labels)]
         for i, step in enumerate(m.steps.tolist()):
             if step > end or not self._due(tag, step, DENSE_LAYERS):
                 continue
             row, there = m.values[i], ~m.missing[i]
-            numbers = {f"{tag}/{m.labels[layer]}": float(row[layer]) for layer in shown if there[layer]}
+            numbers = {f"{tag}/{names[layer]}": float(row[layer]) for layer in shown if there[layer]}
             values = row[there]
             with np.errstate(divide="ignore", invalid="ignore"):
                 spread = values if share else np.log10(values)
