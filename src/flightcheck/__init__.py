@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from flightcheck.diagnosis.engine import diagnose as diagnose
     from flightcheck.in_process import Checked as Checked
     from flightcheck.in_process import check as check
+    from flightcheck.recording.metrics import log as log
     from flightcheck.recording.run import Run as Run
     from flightcheck.session import watch as watch
 
@@ -26,13 +27,14 @@ _HOME = {
     "check": "flightcheck.in_process",
     "Checked": "flightcheck.in_process",
     "Run": "flightcheck.recording.run",
+    "log": "flightcheck.recording.metrics",
     "run_checks": "flightcheck.checks.registry",
     "diagnose": "flightcheck.diagnosis.engine",
     "Diagnosis": "flightcheck.diagnosis.engine",
     "Finding": "flightcheck.checks.base",
     "Verdict": "flightcheck.checks.base",
 }
-__all__ = ["Checked", "Diagnosis", "Finding", "Run", "Verdict", "check", "diagnose", "run_checks", "watch"]
+__all__ = ["Checked", "Diagnosis", "Finding", "Run", "Verdict", "check", "diagnose", "log", "run_checks", "watch"]
 
 
 def __getattr__(name: str) -> Any:

@@ -110,6 +110,7 @@ def watch(*, budget: float = DEFAULT_BUDGET, runs_dir: Path | str = DEFAULT_RUNS
     code = Code(sys.argv[0], Path.cwd())
     observer = TorchObserver(writer, budget=budget, dense_steps=_DENSE_STEPS["run"], rank=(info.rank, info.ranks))
     observer.install()
+    observer.logged.install(observer.patches)
     started = time.perf_counter()
     ended: dict[str, Any] = {"ended": "finished"}
     try:
@@ -186,6 +187,8 @@ def watch_into(folder: Path, options: WatchOptions) -> SessionResult:
         observer.randomness.replayed = [int(e) for e in options.replay.entropies]
     process, started = os.getpid(), time.perf_counter()
     observer.install()
+    if options.mode != "trial":  # trials read along in their own way
+        observer.logged.install(observer.patches)
     trial = install_patches(observer, options) if options.mode == "trial" else None
     ended: dict[str, Any] = {"ended": "finished"}
     try:
