@@ -11,9 +11,13 @@ import numpy as np
 import pytest
 
 import flightcheck
+from flightcheck.adapters.torch.logged import Logged
+from flightcheck.adapters.torch.source_lines import SourceLines
+from flightcheck.adapters.torch.watch import Watch
 from flightcheck.recording.metrics import MetricInfo, leave, metrics_in, receive
 from flightcheck.recording.run import Run
 from flightcheck.recording.signals import LOSS
+from flightcheck.recording.store import RunWriter
 from flightcheck.tracking.history import field_names, field_of
 from flightcheck.tracking.summary import read_summary
 
@@ -155,3 +159,18 @@ def test_runs_are_found_by_them(folder: Path) -> None:
     command = [sys.executable, "-m", "flightcheck", "runs", "--where", "test_acc>0.7 and kl<1", "--runs-dir", ".."]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     assert (done.returncode, folder.name in done.stdout) == (0, True), done.stderr
+
+
+def test_reading_lines_takes_a_bounded_time_and_the_last_ones_are_read(tmp_path: Path) -> None:
+    watch = Watch(RunWriter(tmp_path), SourceLines())
+    logged = Logged(watch)
+    for step in range(20_000):
+        watch.step = step
+        logged._written("stdout", f"step {step} loss: {step / 7:.3f} val_acc: 0.5\n")
+    assert logged._reading < 0.2
+    logged.save(final=True)
+    watch.writer.close()
+    found = {m.name: m for m in Run.open(tmp_path).metrics}
+    assert found["loss"].last == pytest.approx(19_999 / 7, abs=1e-3)
+    assert found["loss"].last_step == 19_999
+    assert 100 < found["loss"].count < 20_000

@@ -7,6 +7,8 @@ import importlib.machinery
 import math
 import numbers
 import sys
+import time
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from types import ModuleType
@@ -21,8 +23,11 @@ from flightcheck.recording.signals import Signal
 
 _MOST_METRICS: Final = 200
 _LONGEST_LINE: Final = 400
-_MOST_LINES: Final = 20_000
-"""Printed lines that are all read; of those after them one in ten."""
+_SHARE: Final = 0.005
+"""Of the time since the start that reading printed lines may take, beyond the first 50 ms (about 1500 lines)."""
+_FREE_SECONDS: Final = 0.05
+_LAST_LINES: Final = 20
+"""Lines that were passed over for want of time and are read at the end: final results stand there."""
 _LARGEST: Final = 3.0e38
 """Beyond it a number has no place in 32 bits."""
 
@@ -34,7 +39,9 @@ class Logged:
         self.watch = watch
         self._found: dict[tuple[str, str], MetricInfo] = {}
         self._signals: dict[tuple[str, str], Signal] = {}
-        self._lines = 0
+        self._started = time.perf_counter()
+        self._reading = 0.0
+        self._passed_over: deque[tuple[int, str]] = deque(maxlen=_LAST_LINES)
         self._rests: dict[str, str] = {}
         self._finder: _Finder | None = None
         self._receiver: Callable[[Mapping[str, Any], int | None], None] = watch.guarded(self._logged)
@@ -85,8 +92,11 @@ class Logged:
     def _logged(self, values: Mapping[str, Any], step: int | None) -> None:
         self.add("log", values, step)
 
-    def save(self) -> None:
+    def save(self, final: bool = False) -> None:
         """Write the records."""
+        while final and self._passed_over:
+            step, line = self._passed_over.popleft()
+            self._read(line, step)
         for info in self._found.values():
             self.watch.writer.put(info, info.index)
 
@@ -122,11 +132,16 @@ class Logged:
         for line in lines:
             if not line or len(line) > _LONGEST_LINE:
                 continue
-            self._lines += 1
-            if self._lines > _MOST_LINES and self._lines % 10:
+            now = time.perf_counter()
+            if self._reading > _FREE_SECONDS + _SHARE * (now - self._started):
+                self._passed_over.append((self.watch.step, line))
                 continue
-            for name, value in metrics_in(line):
-                self._keep("printed", name, value, self.watch.step, own=False)
+            self._read(line, self.watch.step)
+            self._reading += time.perf_counter() - now
+
+    def _read(self, line: str, step: int) -> None:
+        for name, value in metrics_in(line):
+            self._keep("printed", name, value, step, own=False)
 
     # -- trackers ---------------------------------------------------------------------------------------------------
 

@@ -380,7 +380,7 @@ class TorchObserver:
         self.discovery.save_parameters()
         self.losses.save()
         self.loaders.save()
-        self.logged.save()
+        self.logged.save(final)
         for root in self.discovery.roots.values():
             self.discovery.save_root(root)
         for held in self.optimizers.held:
