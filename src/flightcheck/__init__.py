@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from flightcheck.diagnosis.engine import diagnose as diagnose
     from flightcheck.in_process import Checked as Checked
     from flightcheck.in_process import check as check
+    from flightcheck.recording.metrics import log as log
     from flightcheck.recording.run import Run as Run
     from flightcheck.report.notebook import Report as Report
     from flightcheck.session import watch as watch
@@ -34,6 +35,7 @@ _HOME = {
     "Checked": "flightcheck.in_process",
     "Run": "flightcheck.recording.run",
     "Report": "flightcheck.report.notebook",
+    "log": "flightcheck.recording.metrics",
     "run_checks": "flightcheck.checks.registry",
     "diagnose": "flightcheck.diagnosis.engine",
     "Diagnosis": "flightcheck.diagnosis.engine",
@@ -41,8 +43,8 @@ _HOME = {
     "Verdict": "flightcheck.checks.base",
 }
 __all__ = [
-    "Checked", "Diagnosis", "Film", "Finding", "Report", "Run", "Verdict", "View", "check", "diagnose", "run_checks",
-    "view", "watch",
+    "Checked", "Diagnosis", "Film", "Finding", "Report", "Run", "Verdict", "View", "check", "diagnose", "log",
+    "run_checks", "view", "watch",
 ]  # fmt: skip
 
 

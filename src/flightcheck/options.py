@@ -67,5 +67,7 @@ class SessionResult:
     """The script's own, 0 if we stopped it."""
     script_failed: bool
     """The script ended by an exception or with an exit status other than 0, not by us."""
+    unwritable: str = ""
+    """Why the run could not be recorded to its end, which has been said; empty if it was."""
     stdout: TextIO | None = None
     """The real stdout, if it was kept for our JSON."""

@@ -10,13 +10,14 @@ import os
 import secrets
 import shlex
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TextIO
 
-from flightcheck.errors import UsageError
+from flightcheck.errors import RunFileError, UsageError
 from flightcheck.launch import run_as_main, show
 from flightcheck.options import DEFAULT_BUDGET, DEFAULT_RUNS_DIR, SessionResult, WatchOptions
 from flightcheck.patch import Patch
@@ -51,10 +52,13 @@ def watch_script(options: WatchOptions) -> SessionResult:
 
     Raises:
         UsageError: PyTorch is not installed here.
+        RunFileError: no run can be recorded here.
     """
     if importlib.util.find_spec("torch") is None:
         raise UsageError(f"PyTorch is not installed for {sys.executable}; install Flightcheck where the script runs")
     folder = new_run_folder(options.runs_dir)
+    if options.mode == "run":
+        folder = recordable(folder)
     stdout = _keep_stdout() if options.json_to_stdout else None
     return dataclasses.replace(watch_into(folder, options), stdout=stdout)
 
@@ -103,7 +107,13 @@ def watch(*, budget: float = DEFAULT_BUDGET, runs_dir: Path | str = DEFAULT_RUNS
 
     select_checks(select, ignore)
     watched = Watched(new_run_folder(Path(runs_dir)))
-    writer = RunWriter(watched.run_folder)
+    try:
+        watched.run_folder = recordable(watched.run_folder)
+        writer = RunWriter(watched.run_folder)
+    except RunFileError as e:
+        print(f"flightcheck: {e}; the training goes on and is not watched", file=sys.stderr)
+        yield watched
+        return
     info = first_info(WatchOptions(script=sys.argv[0], mode="run"), watched.run_folder)
     writer.put(info)
     writer.put(environment_of(sys.argv[0]))
@@ -114,6 +124,7 @@ def watch(*, budget: float = DEFAULT_BUDGET, runs_dir: Path | str = DEFAULT_RUNS
     observer = TorchObserver(writer, budget=budget, dense_steps=_DENSE_STEPS["run"], rank=(info.rank, info.ranks))
     observer.install()
     shown = notebook.live_line(watched.run_folder, list(select), list(ignore))
+    observer.logged.install(observer.patches)
     started = time.perf_counter()
     ended: dict[str, Any] = {"ended": "finished"}
     try:
@@ -129,25 +140,46 @@ def watch(*, budget: float = DEFAULT_BUDGET, runs_dir: Path | str = DEFAULT_RUNS
         code.save(writer)
         close_run(writer, final_info(info, observer, seconds, ended))
         shown()
-        watched.run = Run.open(watched.run_folder)
-        watched.diagnosis = diagnose(watched.run, run_checks(watched.run, select, ignore))
-        with untouched():
-            part = bool(select or ignore)
-            write_summary(watched.run, diagnose(watched.run, run_checks(watched.run)) if part else watched.diagnosis)
-        if report:
-            with untouched():  # importing rich draws random numbers
-                from flightcheck.report.terminal import console_for, print_report
+        _conclude(watched, list(select), list(ignore), report)
 
-                if notebook.in_notebook():
-                    notebook.show(watched.report)
-                else:
-                    print_report(watched.run, watched.diagnosis, console_for(sys.stderr))
+
+def _conclude(watched: Watched, select: list[str], ignore: list[str], report: bool) -> None:
+    """Judge a run that is over, and show the report."""
+    watched.run = Run.open(watched.run_folder)
+    watched.diagnosis = diagnose(watched.run, run_checks(watched.run, select, ignore))
+    with untouched():
+        part = bool(select or ignore)
+        write_summary(watched.run, diagnose(watched.run, run_checks(watched.run)) if part else watched.diagnosis)
+    if report:
+        with untouched():  # importing rich draws random numbers
+            from flightcheck.report.terminal import console_for, print_report
+
+            if notebook.in_notebook():
+                notebook.show(watched.report)
+            else:
+                print_report(watched.run, watched.diagnosis, console_for(sys.stderr))
 
 
 def new_run_folder(runs_dir: Path) -> Path:
     """A folder for one run; names sort by time."""
     now = datetime.datetime.now(datetime.UTC)
     return (runs_dir / f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(3)}").absolute()
+
+
+def recordable(folder: Path) -> Path:
+    """The folder of a run, or one for temporary files where that cannot be written: the training is worth more.
+
+    Raises:
+        RunFileError: neither can be written.
+    """
+    try:
+        RunWriter(folder).close()
+    except RunFileError as e:
+        spare = Path(tempfile.gettempdir()) / "flightcheck-runs" / folder.name
+        RunWriter(spare).close()
+        print(f"flightcheck: {e}; the run is recorded in {spare}", file=sys.stderr, flush=True)
+        return spare
+    return folder
 
 
 def watch_into(
@@ -187,6 +219,8 @@ def watch_into(
     observer.install()
     if attach is not None:
         attach(observer)
+    if options.mode != "trial":  # trials read along in their own way
+        observer.logged.install(observer.patches)
     trial = install_patches(observer, options) if options.mode == "trial" else None
     ended: dict[str, Any] = {"ended": "finished"}
     try:
@@ -214,7 +248,7 @@ def watch_into(
         writer.put(record, i if isinstance(record, Probe) else 0)
     close_run(writer, final_info(info, observer, seconds, ended))
     failed = ended["ended"] in ("exception", "interrupted") or (ended["ended"] == "exit" and ended["exit_code"] != 0)
-    return SessionResult(folder, int(ended.get("exit_code", 0)), failed)
+    return SessionResult(folder, int(ended.get("exit_code", 0)), failed, writer.failure)
 
 
 def _generators(options: WatchOptions) -> list[RandomStates]:
@@ -346,11 +380,11 @@ def compare_ranks(writer: RunWriter, info: RunInfo, observer: TorchObserver) -> 
 
 
 def close_run(writer: RunWriter, info: RunInfo) -> None:
-    """Write the last of a run; a disk that is full costs a message and no training."""
+    """Write the last of a run; what the writer cannot do it has said."""
     try:
         writer.put(info)
         writer.close()
-    except Exception as e:  # the disk is full, the folder was removed: no reason to fail the training
+    except Exception as e:  # a record that cannot be written as text: no reason to fail the training
         print(f"flightcheck: the end of the run could not be recorded ({type(e).__name__}: {e})", file=sys.stderr)
 
 

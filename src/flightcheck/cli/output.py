@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, TextIO
 
@@ -54,6 +55,9 @@ def write_page(run: Run, diagnosis: Diagnosis, file: str = "") -> str | None:
     try:
         path.write_text(text, encoding="utf-8", errors="replace")
     except OSError as e:
+        with suppress(OSError):  # the half of a page is none; and room on a full disk is dear
+            if path.is_file():
+                path.unlink()
         other = "" if file else "; choose another place with --html FILE"
         raise UsageError(f"{path}: cannot be written ({e.strerror}){other}") from e
     return relative(str(path))

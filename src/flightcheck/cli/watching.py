@@ -103,6 +103,8 @@ def watch(
         UsageError: something is wrong that can be known before the script starts.
     """
     script, script_arguments = _tested_input(args, script_arguments)
+    if mode == "check":  # a whole training is worth more than its record: the session finds another folder for it
+        require_folder(args.runs_dir, "--runs-dir")
 
     from flightcheck.cli.live import Live
     from flightcheck.session import watch_script
@@ -162,7 +164,6 @@ def _tested_input(args: argparse.Namespace, script_arguments: list[str]) -> tupl
         require_script(script)
     if args.json == "-" and args.sarif == "-":
         raise UsageError("--json and --sarif cannot both go to stdout; give one of them a file")
-    require_folder(args.runs_dir, "--runs-dir")
     for option in ("json", "sarif"):
         file = getattr(args, option)
         if file not in (None, "-"):
@@ -224,7 +225,7 @@ def _report(args: argparse.Namespace, result: SessionResult, mode: str, stderr: 
     unanswered = nothing_trained(run) and mode == "check"  # a failure that --quiet must not hide
     try:
         print_report(run, diagnosis, console_for(stderr), everything=args.all, quiet=args.quiet and not unanswered)
-        _page(run, diagnosis, stderr, quiet=args.quiet)
+        _page(run, diagnosis, stderr, quiet=args.quiet, told=bool(result.unwritable))
         write_reports(run, diagnosis, args.json, args.sarif, result.stdout)
         if result.stdout is not None:
             result.stdout.close()  # a reader need not wait for threads of the script that live on
@@ -235,20 +236,29 @@ def _report(args: argparse.Namespace, result: SessionResult, mode: str, stderr: 
     return FINDINGS if _fails(diagnosis.worst(), args.fail_on) else 0
 
 
-def _page(run: Run, diagnosis: Diagnosis, stderr: TextIO, *, quiet: bool) -> None:
-    """Write the page into the run's folder; that it cannot be written costs nothing but the page."""
+def _page(run: Run, diagnosis: Diagnosis, stderr: TextIO, *, quiet: bool, told: bool) -> None:
+    """Write the page into the run's folder; that it cannot be written costs nothing but the page.
+
+    Args:
+        run: the run.
+        diagnosis: of the run.
+        stderr: where it is said.
+        quiet: say nothing.
+        told: that the folder cannot be written has been said already.
+    """
     from flightcheck.cli.output import write_page
 
     try:
-        told = f"Page: {write_page(run, diagnosis)}"
+        text = f"Page: {write_page(run, diagnosis)}"
     except BrokenPipeError:
         raise
     except Exception as e:
         if os.environ.get("FLIGHTCHECK_DEBUG"):
             raise
-        told = f"flightcheck: no page ({e if isinstance(e, FlightcheckError) else f'{type(e).__name__}: {e}'})"
+        quiet = quiet or told
+        text = f"flightcheck: no page ({e if isinstance(e, FlightcheckError) else f'{type(e).__name__}: {e}'})"
     if not quiet:
-        print(told, file=stderr)
+        print(text, file=stderr)
 
 
 def _fails(worst: Severity | None, limit: str) -> bool:

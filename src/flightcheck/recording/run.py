@@ -29,6 +29,7 @@ from flightcheck.recording.loss_records import (
     PaddedTarget,
     TargetShift,
 )
+from flightcheck.recording.metrics import MetricInfo
 from flightcheck.recording.outline import as_table, as_text
 from flightcheck.recording.printed import PrintedNumber
 from flightcheck.recording.ranks import ReplicaDigests
@@ -333,6 +334,11 @@ class Run:
     def printed(self) -> list[PrintedNumber]:
         """Numbers that the script printed: in trials only."""
         return self._all(PrintedNumber)
+
+    @property
+    def metrics(self) -> list[MetricInfo]:
+        """The script's own numbers: logged, printed, or sent to a tracker."""
+        return self._all(MetricInfo)
 
     @property
     def confusions(self) -> list[Confusion]:

@@ -2,7 +2,8 @@
 
 Tables: ``meta`` (format version), ``record`` (frozen records as JSON), ``frame`` (one packed float32
 vector per signal and sampled step). Writes are grouped in transactions of at most `FLUSH_SECONDS`,
-so a killed run loses at most that much.
+so a killed run loses at most that much. Where writing fails (a disk that is full), what was written stays, the rest is
+held and tried again with growing pauses, and the training goes on: no error leaves `RunWriter.flush`.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from array import array
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -33,6 +34,12 @@ the shape of the whole run, and its last quarter in full."""
 APPEND_BUDGET: Final = 20_000
 """Appended records kept per kind: enough for every check, and a bound on the size of an endless run."""
 
+MOST_PENDING: Final = 50_000
+"""Frames that are held while nothing can be written; later ones are dropped. Some tens of megabytes."""
+_LONGEST_PAUSE: Final = 60.0
+_PART: Final = 64
+T = TypeVar("T")
+
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS meta(key TEXT PRIMARY KEY, value TEXT);
 CREATE TABLE IF NOT EXISTS record(kind TEXT, idx INTEGER, data TEXT, PRIMARY KEY(kind, idx)) WITHOUT ROWID;
@@ -41,6 +48,9 @@ CREATE TABLE IF NOT EXISTS frame(signal TEXT, step INTEGER, v BLOB, PRIMARY KEY(
 
 _ENCODER: Final = json.JSONEncoder(default=vars)
 """Records are dataclasses that hold dataclasses; copying them first, as `asdict` does, takes ten times as long."""
+
+_UNWRITTEN: Final[dict[Path, tuple[dict[tuple[str, int], str], dict[tuple[str, int], bytes]]]] = {}
+"""What could not be written to a run file up to its end, for the report that this process still makes."""
 
 
 class RunWriter:
@@ -66,6 +76,9 @@ class RunWriter:
         self._appended: dict[str, int] = {}
         self._frames_kept: dict[str, int] = {}
         self._last_flush = time.monotonic()
+        self.failure = ""
+        """Why something could not be written; it is said once, when it happens first."""
+        self._pause = FLUSH_SECONDS
 
     def put(self, record: Any, index: int = 0) -> None:
         """Store a record under its kind and index; a later one with the same index replaces it."""
@@ -84,6 +97,8 @@ class RunWriter:
     def frame(self, signal: Signal, step: int, values: Iterable[float] | npt.NDArray[np.float32]) -> None:
         """Store the values of a signal at a step (float32; later values for the same step replace earlier ones)."""
         key = (signal.name, step)
+        if len(self._frames) >= MOST_PENDING:
+            return
         if key not in self._frames:
             self._frames_kept[signal.name] = self._frames_kept.get(signal.name, 0) + 1
         if isinstance(values, np.ndarray):
@@ -95,24 +110,63 @@ class RunWriter:
         self._frames[key] = packed.tobytes()
 
     def flush(self, force: bool = False) -> None:
-        """Commit what is pending, at most every `FLUSH_SECONDS` unless forced."""
+        """Commit what is pending, at most every `FLUSH_SECONDS` unless forced. What fails is held for a later try."""
         now = time.monotonic()
-        if not force and now - self._last_flush < FLUSH_SECONDS:
+        if not force and now - self._last_flush < self._pause:
             return
         self._last_flush = now
         if not self._records and not self._frames:
             return
-        self._db.execute("BEGIN")
-        self._db.executemany(
-            "INSERT OR REPLACE INTO record VALUES(?,?,?)", [(k, i, d) for (k, i), d in self._records.items()]
-        )
-        self._db.executemany(
-            "INSERT OR REPLACE INTO frame VALUES(?,?,?)", [(s, i, v) for (s, i), v in self._frames.items()]
-        )
-        self._thin()
-        self._db.execute("COMMIT")
+        try:
+            self._commit(self._records, self._frames)
+        except (sqlite3.Error, OSError):
+            try:
+                self._commit_in_parts()
+            except (sqlite3.Error, OSError) as e:
+                self._failed(e)
+                return
+        self._pause = FLUSH_SECONDS
         self._records.clear()
         self._frames.clear()
+
+    def _commit(self, records: dict[tuple[str, int], str], frames: dict[tuple[str, int], bytes]) -> None:
+        self._db.execute("BEGIN")
+        self._db.executemany(
+            "INSERT OR REPLACE INTO record VALUES(?,?,?)", [(k, i, d) for (k, i), d in records.items()]
+        )
+        self._db.executemany("INSERT OR REPLACE INTO frame VALUES(?,?,?)", [(s, i, v) for (s, i), v in frames.items()])
+        self._thin()
+        self._db.execute("COMMIT")
+
+    def _commit_in_parts(self) -> None:
+        """As much as there is room for: what the write-ahead log takes up is given back, small values come first."""
+        self._roll_back()
+        self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        for frames in _parts(sorted(self._frames.items(), key=lambda f: len(f[1]))):
+            self._commit({}, dict(frames))
+            for key, _ in frames:
+                del self._frames[key]
+        for records in _parts(list(self._records.items())):
+            self._commit(dict(records), {})
+            for key, _ in records:
+                del self._records[key]
+
+    def _roll_back(self) -> None:
+        with suppress(sqlite3.Error, OSError):
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+
+    def _failed(self, error: Exception) -> None:
+        self._roll_back()
+        self._pause = min(max(1.0, 2 * self._pause), _LONGEST_PAUSE)
+        if not self.failure:
+            self.failure = str(error) or type(error).__name__
+            with suppress(OSError, ValueError, AttributeError):  # a stream that the script closed
+                print(
+                    f"flightcheck: {self.path}: cannot be written any more ({self.failure}); what was recorded before "
+                    "is kept, it is tried again from time to time, and the training goes on",
+                    file=sys.stderr, flush=True,
+                )  # fmt: skip
 
     def _thin(self) -> None:
         for signal, kept in self._frames_kept.items():
@@ -127,11 +181,21 @@ class RunWriter:
         """Commit and close; the file is then a single one, which can be read where nothing can be written."""
         try:
             self.flush(force=True)
+            if self._records or self._frames:
+                _UNWRITTEN[self.path.absolute()] = (self._records, self._frames)
             self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             with suppress(sqlite3.OperationalError):  # somebody reads it at this moment
                 self._db.execute("PRAGMA journal_mode=DELETE")
+        except (sqlite3.Error, OSError) as e:  # all that was committed is still there, beside the file
+            self._failed(e)
         finally:
-            self._db.close()
+            with suppress(sqlite3.Error, OSError):
+                self._db.close()
+
+
+def _parts(items: list[T]) -> Iterator[list[T]]:
+    for start in range(0, len(items), _PART):
+        yield items[start : start + _PART]
 
 
 def _superfluous(steps: list[int]) -> list[int]:
@@ -183,6 +247,7 @@ def read(
             db.close()
     except (sqlite3.Error, ValueError) as e:
         raise RunFileError(f"{file}: damaged, or not a run file ({e}); nothing could be read from it") from e
+    _add_unwritten(file, records, frames)
     return records, frames, damage
 
 
@@ -199,6 +264,19 @@ def read_frames(file: Path, known: dict[str, Frame]) -> dict[str, Frame]:
     finally:
         db.close()
     return frames
+
+
+def _add_unwritten(file: Path, records: dict[str, list[tuple[int, dict[str, Any]]]], frames: dict[str, Frame]) -> None:
+    """What this process recorded and could not write: its own report is complete all the same."""
+    pending, more = _UNWRITTEN.get(file.absolute(), ({}, {}))
+    for (kind, index), data in pending.items():
+        rows = dict(records.get(kind, ())) | {index: json.loads(data)}
+        records[kind] = sorted(rows.items())
+    for signal in {s for s, _ in more}:
+        steps, values = frames.get(signal, (np.empty(0, np.int64), []))
+        known = dict(zip(steps.tolist(), values))
+        known |= {step: np.frombuffer(v, dtype="<f4") for (s, step), v in more.items() if s == signal}
+        frames[signal] = (np.array(sorted(known), dtype=np.int64), [known[k] for k in sorted(known)])
 
 
 def _read_records(db: sqlite3.Connection, out: dict[str, list[tuple[int, dict[str, Any]]]], damage: list[str]) -> None:

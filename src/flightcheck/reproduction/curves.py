@@ -52,6 +52,11 @@ def curves(one: Run, other: Run) -> list[Curve]:
     """What both runs recorded of the same: the training loss first, then evaluations and the gradient's norm."""
     found = [_of_signal("training loss", LOSS, one, other), _of_evaluations(one, other),
              _of_signal("norm of the gradient", GRAD_NORM_TOTAL, one, other)]  # fmt: skip
+    signals = {m.signal for m in other.metrics}
+    for m in one.metrics:
+        if m.signal in signals:
+            own = Signal(m.signal, "step", "", "")
+            found.append(_of_signal(f"{m.name} ({m.source})", own, one, other))
     return [c for c in found if c is not None]
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from flightcheck.errors import RunFileError
+from flightcheck.recording.metrics import plain_name
 from flightcheck.tracking.summary import RUN_FILE, Summary, read_summary
 
 INDEX_FILE: Final = "index.sqlite"
@@ -116,6 +117,9 @@ def field_of(summary: Summary, name: str) -> list[Any]:
     several = [v for k, v in values.items() if k.endswith(f"_{name}") or k.startswith(f"{name}_of_group")]
     if several:
         return several
+    measured = [v for k, v in (summary.get("metrics") or {}).items() if v is not None and plain_name(k) == name]
+    if measured:
+        return measured[-1:]
     declared = summary.get("declared") or {}
     if name in declared:
         return [declared[name]]
@@ -129,6 +133,7 @@ def field_names(summaries: Iterable[Summary]) -> set[str]:
     for summary in summaries:
         names |= {k for k, v in summary.items() if not isinstance(v, (dict, list))}
         names |= {k.replace("-", "_") for k in (summary.get("values") or {}).keys() | (summary.get("declared") or {})}
+        names |= {plain_name(k) for k in summary.get("metrics") or {}}
         names |= options_of(str(summary.get("command") or "")).keys()
     return names
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import sqlite3
 from contextlib import suppress
@@ -43,6 +44,7 @@ def summary_of(run: Run, diagnosis: Diagnosis) -> Summary:
         "loss": final,
         "evaluation_loss": evaluated[-1] if evaluated else None,
         "best_evaluation_loss": min(evaluated, default=None),
+        "metrics": {m.name: _finite(m.last) for m in run.metrics},
         "values": {**plain, "dropout": dropout[-1] if dropout else None},
         "seeds": dict(run.seeding.values) if run.seeding is not None else {},
         "declared": {s.name: s.value for s in run.settings},
@@ -54,6 +56,10 @@ def summary_of(run: Run, diagnosis: Diagnosis) -> Summary:
         "commit": run.environment.commit if run.environment is not None else "",
         "configuration": configuration(run, values),
     }
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
 
 
 def write_summary(run: Run, diagnosis: Diagnosis) -> None:

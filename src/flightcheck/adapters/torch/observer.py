@@ -23,6 +23,7 @@ from flightcheck.adapters.torch.discovery import Discovery
 from flightcheck.adapters.torch.forward import Forward
 from flightcheck.adapters.torch.graph import NodeLines, leaves_of
 from flightcheck.adapters.torch.loaders import Loaders
+from flightcheck.adapters.torch.logged import Logged
 from flightcheck.adapters.torch.loose_leaves import LooseLeaves
 from flightcheck.adapters.torch.losses import Losses
 from flightcheck.adapters.torch.nonfinite import NonFiniteOrigin
@@ -104,7 +105,7 @@ class TorchObserver:
         self.resources = ResourceUse(watch)
         self.replicas = Replicas(watch, self.discovery, *rank)
         self.randomness = Randomness(watch)
-        self.settings = Settings(watch)
+        self.settings, self.logged = Settings(watch), Logged(watch)
         self.node_lines = NodeLines()
         self.non_finite = NonFiniteOrigin(watch, self.discovery, self.forward, self.operations, self.node_lines)
         self.budget = Budget(watch, budget, dense_steps, longest_gap)
@@ -148,6 +149,7 @@ class TorchObserver:
             self.watch.on = False
             self.forward.look_at = None
             self.operations.suspend()
+            self.logged.close()
             self.patches.close()
 
     def error_location(self, traceback: TracebackType | None) -> Location | None:
@@ -403,6 +405,7 @@ class TorchObserver:
         self.discovery.save_parameters()
         self.losses.save()
         self.loaders.save()
+        self.logged.save(final)
         for root in self.discovery.roots.values():
             self.discovery.save_root(root)
         for held in self.optimizers.held:
