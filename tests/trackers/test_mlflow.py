@@ -43,7 +43,7 @@ class Server:
                 stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True, cwd=self.folder,
                 env={**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true"},
             )  # fmt: skip
-        end = time.monotonic() + 240
+        end = time.monotonic() + 400
         while True:
             with suppress(OSError), urllib.request.urlopen(f"{self.url}/health", timeout=5):
                 return
