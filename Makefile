@@ -6,6 +6,8 @@
 #   make zoo       how often the diagnosis is right, on trainings with a fault and without (docs/accuracy.md; an hour)
 #   make bench     what watching costs (docs/overhead.md; a quarter of an hour, on a machine that does nothing else)
 #   make trainings every check on its small training and the repaired twin (half an hour; a third of them is in make test)
+#   make trackers  sends runs to the real MLflow, W&B, Comet and trackio (docs/trackers.md); installs them (600 MB) into
+#                  .venv-trackers, beside the .venv that the other tests use
 #   make lint      style and types; make format repairs the style
 #   make docs      docs/checks.md from the checks; make picture: docs/report.svg and docs/page.png
 #                  from a run of the example (the latter needs Chromium)
@@ -22,7 +24,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 PYTEST_ARGS ?=
 BENCHMARK_ARGS ?= --jobs 2
 
-.PHONY: demo test trainings bench lookalikes learning-rates peer-suite zoo lint format docs picture page-libraries kernel clean
+.PHONY: demo test trainings bench lookalikes learning-rates peer-suite zoo trackers lint format docs picture page-libraries kernel clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.installed
@@ -56,6 +58,19 @@ bench: $(VENV)/.installed
 trainings: $(VENV)/.installed
 	FLIGHTCHECK_ALL_TRAININGS=1 OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 tests/test_trainings.py
 
+# The large libraries see what is in .venv and do not bring it again: torch stays the one that is pinned.
+TRACKERS := .venv-trackers
+trackers: $(TRACKERS)/.installed
+	OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(TRACKERS)/bin/python -m pytest tests/trackers $(PYTEST_ARGS)
+
+$(TRACKERS)/.installed: requirements-trackers.txt $(VENV)/.installed
+	$(BIN)/python -m venv --clear $(TRACKERS)
+	@echo "import site; site.addsitedir('$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')')" \
+	  > "$$($(TRACKERS)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/venv.pth"
+	$(TRACKERS)/bin/python -m pip --disable-pip-version-check --quiet install \
+	  --constraint requirements.txt --requirement requirements-trackers.txt
+	@touch $@
+
 lint: $(VENV)/.installed
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -80,7 +95,7 @@ kernel:
 
 clean:
 	rm -f src/flightcheck/adapters/torch/native/_kernel.so
-	rm -rf $(VENV) dist build .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) $(TRACKERS) dist build .pytest_cache .mypy_cache .ruff_cache
 	find src tests tools examples benchmarks -name __pycache__ -prune -exec rm -rf {} +
 
 $(VENV)/.requirements: requirements.txt

@@ -188,6 +188,11 @@ def test_after_the_fact(folder: Path) -> None:
     assert losses(folder) == list(range(30))
     twice = flightcheck(folder, "export", "--to", "trackio=there")
     assert "is already there" in twice.stdout
+    (folder / "lib" / "trackio.py").write_text("import os\nos._exit(9)\n")
+    died = flightcheck(folder, "export", "--to", "trackio=elsewhere")
+    assert died.returncode == 1
+    assert re.search(r"the process that sends failed; see \S+\.log\). 'flightcheck sync' sends the rest", died.stderr)
+    (folder / "lib" / "trackio.py").write_text(LIBRARY)
     assert losses(folder) == list(range(30))
     flightcheck(folder, "export", "--to", "trackio=there", "--where", "steps>10", "--again")
     assert len(losses(folder)) == 60

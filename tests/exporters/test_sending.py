@@ -67,6 +67,20 @@ def test_what_stays_down_is_given_up_and_can_be_sent_later(run: Path, tracker: N
     assert progress_at(progress.file).error == ""  # type: ignore[union-attr]
 
 
+def test_the_reason_is_what_the_system_refused(run: Path) -> None:
+    sending = Sending(run, progress_of(run, TO))
+    try:
+        try:
+            raise ConnectionRefusedError(111, "Connection refused")
+        except OSError as e:
+            raise ValueError("a sentence of five lines") from e
+    except ValueError as e:
+        sending.failed(e)
+    assert sending.progress.error == "ConnectionRefusedError: [Errno 111] Connection refused"
+    sending.failed(ValueError("no experiment of that name"))
+    assert sending.progress.error == "ValueError: no experiment of that name"
+
+
 def test_an_answer_that_is_lost_repeats_the_same_points(tmp_path: Path, tracker: Noted) -> None:
     write_training(tmp_path / "r", 2000).close()
     first = Sending(tmp_path / "r", progress_of(tmp_path / "r", TO))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, TextIO
 
 from flightcheck.cli.runs import count, selected
 from flightcheck.cli.show import find_run
-from flightcheck.errors import UsageError
+from flightcheck.errors import RunFileError, UsageError
 
 if TYPE_CHECKING:
     from flightcheck.exporters.base import Destination
@@ -75,9 +75,12 @@ class LiveSending:
             return
         names = ", ".join(d.tracker for d in self._wanted)
         waiting = (lambda: None) if quiet else (lambda: print(f"Sending the rest to {names} …", file=sys.stderr))
-        for progress in finish(self._senders, waiting):
-            if not quiet or not progress.complete:
-                print(_outcome(progress), file=sys.stderr)
+        try:
+            for progress in finish(self._senders, waiting):
+                if not quiet or not progress.complete:
+                    print(_outcome(progress), file=sys.stderr)
+        except Exception as e:  # the promise: no fault of ours changes the exit status of a training
+            print(f"flightcheck: sending ended by a fault of ours ({type(e).__name__}: {e})", file=sys.stderr)
 
 
 def export(args: argparse.Namespace, names: Sequence[str]) -> int:
@@ -110,16 +113,20 @@ def sync(runs_dir: Path, names: Sequence[str]) -> int:
     from flightcheck.exporters.progress import FOLDER, all_progress
 
     if names:
-        folders = [find_run(name, runs_dir) for name in names]
+        folders = [f if f.is_dir() else f.parent for f in (find_run(name, runs_dir) for name in names)]
     else:
         folders = sorted(p.parent for p in runs_dir.glob(f"*/{FOLDER}") if p.is_dir())
     waiting = [(f, p.destination) for f in folders for p in all_progress(f) if not p.complete]
     left = 0
     for folder, destination in waiting:
-        if _goes_on(folder):
-            print(f"{folder.name} goes on: it is left for later")
-            continue
-        left += not _send(folder, destination, again=False, out=sys.stdout)
+        try:
+            if _goes_on(folder):
+                print(f"{folder.name} goes on: it is left for later")
+                continue
+            left += not _send(folder, destination, again=False, out=sys.stdout)
+        except RunFileError as e:  # one run that is damaged holds up no other
+            print(f"flightcheck: {e}", file=sys.stderr)
+            left += 1
     if not waiting:
         print(f"nothing waits to be sent in {runs_dir}")
     elif left:
@@ -159,8 +166,7 @@ def _outcome(progress: Progress) -> str:
     tracker = progress.destination.tracker
     if progress.complete:
         return f"{tracker}: {progress.told}"
-    why = progress.error or f"more than can be waited for; see {progress.file.with_suffix('.log')}"
-    return f"flightcheck: not all has arrived at {tracker} ({why}). 'flightcheck sync' sends the rest."
+    return f"flightcheck: not all has arrived at {tracker} ({progress.error}). 'flightcheck sync' sends the rest."
 
 
 def _goes_on(folder: Path) -> bool:

@@ -202,4 +202,5 @@ def _copy_of_run_file(file: Path, target: Path) -> Path:
 
 def _models(run: Run) -> list[Path]:
     """Files of weights that the script saved and that are still there."""
-    return []
+    saved = sorted(run.saved_weights, key=lambda s: s.order)
+    return [path for s in saved if (path := Path(s.path)).is_file()]

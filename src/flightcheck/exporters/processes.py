@@ -32,6 +32,7 @@ class Sender:
             OSError: it cannot be started.
         """
         self._progress = progress
+        self._stopped = False
         command = [sys.executable, "-P", "-m", "flightcheck.exporters", str(folder), str(progress.file)]
         with progress.file.with_suffix(".log").open("w") as log:
             self._process = subprocess.Popen(
@@ -58,14 +59,20 @@ class Sender:
 
     def stop(self) -> None:
         """End it; what has arrived is remembered."""
+        if self._process.poll() is None:
+            self._stopped = True
         self._process.terminate()
         if not self.wait(_TERMINATION_SECONDS):
             self._process.kill()
             self._process.wait()
 
     def progress(self) -> Progress:
-        """How far it is now."""
-        return progress_at(self._progress.file) or self._progress
+        """How far it is now; if all has not arrived, then with a reason."""
+        found = progress_at(self._progress.file) or self._progress
+        if not found.complete and not found.error:
+            what = "more than can be waited for" if self._stopped else "the process that sends failed"
+            found.error = f"{what}; see {found.file.with_suffix('.log')}"
+        return found
 
 
 _QUIET: Final = {"PYTHONUNBUFFERED": "1", "PYTHONWARNINGS": "ignore"}

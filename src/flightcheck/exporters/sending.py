@@ -71,8 +71,9 @@ class Sending:
 
     def failed(self, error: Exception) -> None:
         """Note a failure, and let go of the tracker."""
-        told = " ".join(str(error).split())
-        self.progress.error = redacted_text(f"{type(error).__name__}: {told}"[:500])
+        reason = _reason(error)
+        told = " ".join(str(reason).split())
+        self.progress.error = redacted_text(f"{type(reason).__name__}: {told}"[:500])
         self.progress.attempts += 1
         with suppress(OSError):  # the disk is full: then it is not remembered
             self.progress.save()
@@ -144,6 +145,15 @@ def _whole_steps(rows: list[Row]) -> list[Row]:
             break
         kept += step
     return kept
+
+
+def _reason(error: BaseException) -> BaseException:
+    """What the system refused, where that is behind the error: libraries wrap it into sentences of five lines."""
+    link, seen = error, {id(error)}
+    while (deeper := link.__cause__ or link.__context__) is not None and id(deeper) not in seen:
+        link = deeper
+        seen.add(id(link))
+    return link if isinstance(link, OSError) else error
 
 
 def pauses() -> Iterable[float]:

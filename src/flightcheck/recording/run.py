@@ -53,6 +53,7 @@ from flightcheck.recording.records import (
     from_data,
 )
 from flightcheck.recording.samplers import SamplerInfo
+from flightcheck.recording.saved_weights import SavedWeights
 from flightcheck.recording.sequences import PaddedRead
 from flightcheck.recording.signals import Signal
 from flightcheck.recording.states import (
@@ -329,6 +330,10 @@ class Run:
     @property
     def samplers(self) -> list[SamplerInfo]:
         return self._all(SamplerInfo)
+
+    @property
+    def saved_weights(self) -> list[SavedWeights]:
+        return self._all(SavedWeights)
 
     @property
     def printed(self) -> list[PrintedNumber]:

@@ -22,6 +22,7 @@ from flightcheck.adapters.torch.loaded_weights import LoadedWeights
 from flightcheck.adapters.torch.operations import Operations
 from flightcheck.adapters.torch.optimizers import Held
 from flightcheck.adapters.torch.resumption import Resumptions
+from flightcheck.adapters.torch.saved_weights import SavedFiles
 from flightcheck.adapters.torch.tensor_prints import Print, print_of, prints_of, tables_of
 from flightcheck.adapters.torch.watch import Watch
 from flightcheck.recording.records import Location
@@ -44,7 +45,7 @@ class _Pending:
 
 
 class Checkpoints:
-    """Files that were read, and the loads of modules."""
+    """Files that were read and written, and the loads of modules."""
 
     def __init__(self, watch: Watch, discovery: Discovery, operations: Operations) -> None:
         self.watch = watch
@@ -56,6 +57,7 @@ class Checkpoints:
         self.weights = LoadedWeights(watch, discovery, operations)
         self.averages = Averages(watch, discovery)
         self.kept = KeptStates(watch, discovery)
+        self.files = SavedFiles(watch)
         operations.looked = self.averages.looked
 
     def read(self, value: Any, location: Location | None) -> None:
@@ -118,6 +120,7 @@ class Checkpoints:
 
     def save(self) -> None:
         """The training is over."""
+        self.files.save()
         self.settle()
         self.averages.save()
         self.kept.save(self.discovery.files())

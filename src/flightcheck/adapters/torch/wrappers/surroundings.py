@@ -69,7 +69,7 @@ def loaders(o: TorchObserver) -> None:
 
 
 def files(o: TorchObserver) -> None:
-    """States of optimizers and of models read from files."""
+    """States of optimizers and of models read from files, and written to files."""
 
     def note(read: Any) -> None:
         o.optimizers.state_read(read, o.lines.here())
@@ -86,7 +86,22 @@ def files(o: TorchObserver) -> None:
 
         return run
 
+    def noted(value: Any = None, target: Any = None, *_: Any, obj: Any = None, f: Any = None, **__: Any) -> None:
+        o.checkpoints.files.saved(obj if value is None else value, f if target is None else target, o.lines.here())
+
+    written = o.watch.guarded(noted)
+
+    def save(original: Any) -> Any:
+        @functools.wraps(original)
+        def run(*args: Any, **kwargs: Any) -> Any:
+            result = original(*args, **kwargs)
+            written(*args, **kwargs)
+            return result
+
+        return run
+
     o.patches.replace(torch, "load", load)
+    o.patches.replace(torch, "save", save)
 
 
 def arguments(o: TorchObserver) -> None:
