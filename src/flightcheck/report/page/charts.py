@@ -13,7 +13,7 @@ from flightcheck.recording.experiments import Experiment
 from flightcheck.recording.run import Run
 from flightcheck.report.page.marks import Mark, marks
 from flightcheck.report.page.markup import Child, Html, count, element, number, shortened, table, theirs
-from flightcheck.report.page.network import Node, network_data
+from flightcheck.report.page.network import Node, arrows_data, network_data
 from flightcheck.report.page.series import Curve, Map, evaluation_curve, loss_curve, maps, rate_curves, thinned
 
 MOST_TABLE_ROWS: Final = 16
@@ -50,6 +50,7 @@ def chart_data(charts: Charts, run: Run, diagnosis: Diagnosis, made: list[Node])
         ],
         "trials": {f"trial-{f.code}": _trial(f.tried) for f in diagnosis.findings if f.tried and f.tried.controls},
         "modules": network_data(made),
+        "arrows": arrows_data(run, made),
     }
 
 
