@@ -190,6 +190,8 @@ def install_patches(observer: TorchObserver, options: WatchOptions) -> Callable[
     """Put the patches of a trial in; returns what tells, at the end, what they did and what probes measured."""
     from flightcheck.adapters.torch import patching
 
+    observer.statistics.spreads.off()
+    observer.activations.spreads.off()
     observer.loaders.digests.off()  # a trial has the data of the run that it belongs to
     boundaries = patching.install(observer, [Patch.parse(p) for p in options.patches])
 

@@ -233,5 +233,5 @@
     reader(box, canvas, chart, cells, svg, rowHeight, reading);
   }
 
-  Object.assign(flightcheck, { map, decoded, inWords });
+  Object.assign(flightcheck, { map, decoded, unpacked, inWords });
 })();
