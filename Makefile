@@ -5,6 +5,7 @@
 #                  docs/peer-suite.md; the first two take most of an hour)
 #   make zoo       how often the diagnosis is right, on trainings with a fault and without (docs/accuracy.md; an hour)
 #   make bench     what watching costs (docs/overhead.md; a quarter of an hour, on a machine that does nothing else)
+#   make page-bench what the report page weighs and how long a browser needs for it (docs/page.md; needs Chromium)
 #   make trainings every check on its small training and the repaired twin (half an hour; a third of them is in make test)
 #   make trackers  sends runs to the real MLflow, W&B, Comet and trackio (docs/trackers.md); installs them (600 MB) into
 #                  .venv-trackers, beside the .venv that the other tests use
@@ -24,7 +25,8 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 PYTEST_ARGS ?=
 BENCHMARK_ARGS ?= --jobs 2
 
-.PHONY: demo test trainings bench lookalikes learning-rates peer-suite zoo trackers lint format docs picture page-libraries kernel clean
+.PHONY: demo test trainings bench page-bench lookalikes learning-rates peer-suite zoo trackers lint format docs picture \
+  page-libraries kernel clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.installed
@@ -54,6 +56,9 @@ zoo: $(VENV)/.installed
 
 bench: $(VENV)/.installed
 	$(BIN)/python -m benchmarks.overhead
+
+page-bench: $(VENV)/.installed
+	$(BIN)/python -m benchmarks.page
 
 trainings: $(VENV)/.installed
 	FLIGHTCHECK_ALL_TRAININGS=1 OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 tests/test_trainings.py

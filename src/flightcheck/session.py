@@ -27,11 +27,9 @@ from flightcheck.recording.records import RunInfo
 from flightcheck.recording.run import Run
 from flightcheck.recording.starting_point import RandomStates
 from flightcheck.recording.store import RunWriter
-from flightcheck.recording.surroundings import SourceFile
 from flightcheck.redaction import redacted, redacted_text
-from flightcheck.tracking.code import packages, source_files, user_modules
+from flightcheck.tracking.copies import Code, user_files
 from flightcheck.tracking.environment import environment_of
-from flightcheck.tracking.git import root_of
 from flightcheck.tracking.starting_point import code_at_hand, starting_point
 from flightcheck.tracking.summary import write_summary
 
@@ -101,9 +99,7 @@ def watch(*, budget: float = DEFAULT_BUDGET, runs_dir: Path | str = DEFAULT_RUNS
     """
     from flightcheck import notebook
     from flightcheck.adapters.torch import TorchObserver
-    from flightcheck.adapters.torch.training import untouched
-    from flightcheck.checks.registry import run_checks, select_checks
-    from flightcheck.diagnosis.engine import diagnose
+    from flightcheck.checks.registry import select_checks
 
     select_checks(select, ignore)
     watched = Watched(new_run_folder(Path(runs_dir)))
@@ -145,6 +141,11 @@ def watch(*, budget: float = DEFAULT_BUDGET, runs_dir: Path | str = DEFAULT_RUNS
 
 def _conclude(watched: Watched, select: list[str], ignore: list[str], report: bool) -> None:
     """Judge a run that is over, and show the report."""
+    from flightcheck import notebook
+    from flightcheck.adapters.torch.training import untouched
+    from flightcheck.checks.registry import run_checks
+    from flightcheck.diagnosis.engine import diagnose
+
     watched.run = Run.open(watched.run_folder)
     watched.diagnosis = diagnose(watched.run, run_checks(watched.run, select, ignore))
     with untouched():
@@ -264,6 +265,8 @@ def install_patches(observer: TorchObserver, options: WatchOptions) -> Callable[
     """Put the patches of a trial in; returns what tells, at the end, what they did and what probes measured."""
     from flightcheck.adapters.torch import patching
 
+    observer.statistics.spreads.off()
+    observer.activations.spreads.off()
     observer.loaders.digests.off()  # a trial has the data of the run that it belongs to
     boundaries = patching.install(observer, [Patch.parse(p) for p in options.patches])
 
@@ -320,36 +323,9 @@ def _stopping(options: WatchOptions) -> Any:
     return Stopping(
         steps=options.steps or sys.maxsize,
         seconds=options.seconds or float("inf"),
-        sources=functools.partial(_user_files, script, Path.cwd()) if waits else list,
+        sources=functools.partial(user_files, script, Path.cwd()) if waits else list,
         in_step=number_in_environment("WORLD_SIZE", 1) > 1 or options.replay is not None,
     )
-
-
-def _user_files(script: Path | None, started_in: Path) -> list[str]:
-    """The script and the modules that lie in its folder, in the one where it was started, or in its repository."""
-    home = script.parent if script else started_in
-    folders = (str(home), str(started_in), *(f"{root}{os.sep}" for root in [root_of(home)] if root is not None))
-    return sorted({*user_modules(folders), *([str(script)] if script else [])})
-
-
-class Code:
-    """Copies of the code that runs: the script as it is at the start, modules as they are when they are saved."""
-
-    def __init__(self, script: str | None, started_in: Path) -> None:
-        self._script = Path(script).resolve() if script else None
-        self._started_in = started_in
-        self._began = time.time()
-        self._main: list[SourceFile] = []
-
-    def save(self, writer: RunWriter) -> None:
-        """Write what is known by now; never raises."""
-        with suppress(Exception):
-            script = str(self._script) if self._script is not None else None
-            files = list(source_files(script, _user_files(self._script, self._started_in), self._began))
-            self._main = self._main or [f for f in files if f.main]
-            for i, file in enumerate([*self._main, *(f for f in files if not f.main)]):
-                writer.put(file, i)
-            writer.put(packages())
 
 
 def number_in_environment(name: str, default: int) -> int:

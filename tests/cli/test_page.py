@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -23,13 +24,15 @@ def run(session: FakeSession) -> Path:
 
 def test_show_writes_the_page_into_the_run(run: Path, capsys: Output) -> None:
     assert main(["show", "--html"]) == 0
-    assert capsys.readouterr() == ("Page: .flightcheck/runs/20261123-1/report.html\n", "")
+    weight = (run / "report.html").stat().st_size / 1000
+    assert capsys.readouterr() == (f"Page: .flightcheck/runs/20261123-1/report.html ({weight:,.0f} kB)\n", "")
+    assert 300 < weight < 1000
     assert "Double softmax" in (run / "report.html").read_text(encoding="utf-8")
 
 
 def test_show_writes_the_page_where_it_is_told(run: Path, capsys: Output) -> None:
     assert main(["show", "20261123-1", "--html", "page.html", "--json", "out.json"]) == 0
-    assert capsys.readouterr().out == "Page: page.html\n"
+    assert capsys.readouterr().out.startswith("Page: page.html (")
     assert Path("page.html").read_text(encoding="utf-8").startswith("<!doctype html>")
     assert Path("out.json").exists()
     assert not (run / "report.html").exists()
@@ -58,7 +61,7 @@ def test_a_page_that_cannot_be_written(run: Path, capsys: Output) -> None:
 def test_a_watched_run_gets_its_page(session: FakeSession, capsys: Output, command: str) -> None:
     session.call = PROBABILITIES
     assert main([command, "train.py"]) == 1
-    assert capsys.readouterr().err.endswith("Page: .flightcheck/runs/20261123-1/report.html\n")
+    assert re.search(r"Page: \.flightcheck/runs/20261123-1/report\.html \(\d+ kB\)\n$", capsys.readouterr().err)
     assert (RUN / "report.html").exists()
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from flightcheck.checks.base import Finding
 from flightcheck.diagnosis import Diagnosis, diagnose
 from flightcheck.recording.batches import Evaluation
+from flightcheck.recording.distributions import QUANTILES, packed
 from flightcheck.recording.experiments import Experiment
 from flightcheck.recording.records import Coverage, Location, ModuleInfo, OptimizerInfo, ParameterInfo, RootInfo
 from flightcheck.recording.run import Run
@@ -19,10 +20,12 @@ from flightcheck.recording.signals import (
     ACTIVATION_RMS,
     ACTIVATION_SATURATED,
     GRAD_NORM,
+    GRADIENT_SPREAD,
     LEARNING_RATE,
     LOSS,
     UPDATE_NORM,
     WEIGHT_NORM,
+    WEIGHT_SPREAD,
 )
 from flightcheck.testing import run_of
 from tests.report.made import DOUBLED
@@ -69,6 +72,7 @@ def training(layers: int = 4, steps: int = 60, name: str = "layer", every: int =
         ACTIVATION_DEAD: np.hstack([np.full((steps, 1), -1.0), np.tile(column / layers, (steps, 1))]).tolist(),
         ACTIVATION_SATURATED: np.hstack([np.full((steps, 1), -1.0), np.tile(t / steps, (1, layers))]).tolist(),
     }
+    series |= spread_series(layers)
     return run_of(
         Coverage(modules=layers, modules_seen=layers, sampled_steps=steps, steps=steps * every, every=float(every)),
         RootInfo(0, "Net", "Net", Location("train.py", 90)),
@@ -78,6 +82,15 @@ def training(layers: int = 4, steps: int = 60, name: str = "layer", every: int =
         series=series, every=every, id="20261123-1", command="train.py --lr 0.1", steps=steps * every, evaluations=1,
         ended="stopped", overhead=0.0131, seconds=12.3,
     )  # fmt: skip
+
+
+def spread_series(layers: int) -> dict[Any, Any]:
+    """Weights that lie evenly around 0 and widen with the steps; half of each gradient is exactly 0, the last is NaN."""
+    even = np.linspace(-1, 1, QUANTILES, dtype=np.float32)
+    half = np.where(even < 0, 0, even)
+    weights = [packed(dict.fromkeys(range(layers), even * (1 + step))) for step in range(10)]
+    gradients = [packed(dict.fromkeys(range(layers), half * (step < 9 or np.nan))) for step in range(10)]
+    return {WEIGHT_SPREAD: weights, GRADIENT_SPREAD: gradients}
 
 
 FOUND = (

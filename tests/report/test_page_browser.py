@@ -194,6 +194,30 @@ def test_cells_are_read_by_pointer_and_keys(opened: Any) -> None:
     assert reading.inner_text().startswith("Net.layer4 · step 59 · ")
 
 
+def test_spreads_are_drawn_as_ridges(opened: Any) -> None:
+    tab = opened(broken())
+    panel = tab.tab.locator("[data-chart=ridges] svg")
+    assert panel.count() == 2  # outputs were not recorded here
+    assert panel.first.locator(".ridge").count() == 10
+    assert panel.first.get_attribute("aria-label") == "Weight of Net.layer4 at 10 steps; the table holds numbers."
+    spans = tab.ask("""() => [...document.querySelectorAll('[data-chart=ridges] svg:first-child .ridge path:first-child')].map(p => {
+        const points = p.getAttribute("d").slice(1).split("L").map(s => s.split(",").map(Number));
+        const base = points[0][1];
+        const high = points.filter(([, y]) => base - y > 15).map(([x]) => x);
+        return [Math.min(...high), Math.max(...high)];
+    })""")
+    widths = [b - a for a, b in spans]
+    assert widths == sorted(widths)
+    assert widths[-1] / widths[0] == pytest.approx(10, rel=0.2)  # as the values widen
+    assert {round((a + b) / 2) for a, b in spans} == {round(sum(spans[0]) / 2)}
+    told = panel.last.locator("title").all_text_contents()
+    assert "50 % exactly 0" in told[0]
+    assert "100 % not finite" in told[9]
+    assert panel.first.locator("g.finding text").all_text_contents() == ["L03", "C07 +2"]  # the latter after the last
+    tab.tab.locator("[data-chart=ridges] select").select_option("0")
+    assert (panel.first.get_attribute("aria-label") or "").startswith("Weight of Net.layer1 ")
+
+
 def test_modules_are_drawn_with_their_health_and_chosen(opened: Any) -> None:
     tab = opened(broken())
     nodes = tab.ask("[...document.querySelectorAll('.node')].map(n => n.getAttribute('aria-label'))")
@@ -244,7 +268,7 @@ def test_hostile_strings_do_nothing_and_are_shown(opened: Any) -> None:
     tab.tab.keyboard.press("ArrowDown")
     assert tab.said == []
     assert len(tab.requests) == 1
-    assert tab.ask("[typeof window.hit, document.images.length, document.scripts.length]") == ["undefined", 0, 6]
+    assert tab.ask("[typeof window.hit, document.images.length, document.scripts.length]") == ["undefined", 0, 7]
     told = tab.ask("document.body.textContent")
     for text in (*HOSTILE[:3], HOSTILE[4], HOSTILE[7]):
         assert text in told

@@ -38,7 +38,7 @@ def write_page(run: Run, diagnosis: Diagnosis, file: str = "") -> str | None:
     """Write the report as an HTML page to a file, else into the run's folder; ``-`` is stdout.
 
     Returns:
-        The page's path as a user would write it; None for stdout.
+        The page's path as a user would write it, with what it weighs; None for stdout.
 
     Raises:
         UsageError: the file cannot be written.
@@ -60,7 +60,7 @@ def write_page(run: Run, diagnosis: Diagnosis, file: str = "") -> str | None:
                 path.unlink()
         other = "" if file else "; choose another place with --html FILE"
         raise UsageError(f"{path}: cannot be written ({e.strerror}){other}") from e
-    return relative(str(path))
+    return f"{relative(str(path))} ({path.stat().st_size / 1000:,.0f} kB)"
 
 
 def _beside(run: Run) -> Path:

@@ -15,6 +15,7 @@ from flightcheck.recording.alignments import MapAlignment
 from flightcheck.recording.attention import AttentionMask
 from flightcheck.recording.averages import WeightAverage
 from flightcheck.recording.batches import Batch, Evaluation, IdRanks
+from flightcheck.recording.data_flow import DataFlow
 from flightcheck.recording.digests import DataDigest
 from flightcheck.recording.experiments import Experiment, Probe, TrialInfo
 from flightcheck.recording.inputs import Confusion, DatasetInfo, FeatureTable
@@ -157,6 +158,11 @@ class Run:
     @cached_property
     def environment(self) -> Environment | None:
         return found[0] if (found := self._all(Environment)) else None
+
+    @property
+    def data_flow(self) -> DataFlow | None:
+        """Which module's output reached which, as far as gradients show it."""
+        return found[0] if (found := self._all(DataFlow)) else None
 
     @property
     def data_digests(self) -> list[DataDigest]:

@@ -1,7 +1,8 @@
 """The closed list of numeric series that a run holds.
 
 A signal is recorded as one float32 vector per sampled step: one element for scope ``step``, one per
-optimizer, parameter or module for the other scopes (the index is that of the record in the run).
+optimizer, parameter or module for the other scopes (the index is that of the record in the run); for scope ``spread``
+see `flightcheck.recording.distributions`.
 `NOT_THERE` marks an element that does not exist in that step (a gradient that is ``None``, a module
 that was not called), so that NaN keeps its meaning: a number that became NaN.
 """
@@ -11,7 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Literal
 
-Scope = Literal["step", "optimizer", "parameter", "module"]
+Scope = Literal["step", "optimizer", "parameter", "module", "spread"]
 
 NOT_THERE: Final = -1.0
 """Stands for "there is no such number in this step" in norms and shares, which are never negative."""
@@ -62,6 +63,14 @@ ACTIVATION_GRAD = Signal(
 ACTIVATION_SATURATED = Signal(
     "activation_saturated", "module", "share", "share of outputs whose local derivative is under 1 % of its maximum"
 )
+WEIGHT_SPREAD = Signal(
+    "weight_spread", "spread", "weight", "quantiles of a layer's weight before the step, at some steps"
+)
+GRADIENT_SPREAD = Signal(
+    "gradient_spread", "spread", "gradient", "quantiles of its gradient, as the optimizer takes it"
+)
+OUTPUT_SPREAD = Signal("output_spread", "spread", "activation", "quantiles of a layer's output")
+"""Packed otherwise than the rest: see `flightcheck.recording.distributions`."""
 
 SIGNALS: Final = (
     LOSS,
@@ -76,4 +85,7 @@ SIGNALS: Final = (
     ACTIVATION_DEAD,
     ACTIVATION_GRAD,
     ACTIVATION_SATURATED,
+    WEIGHT_SPREAD,
+    GRADIENT_SPREAD,
+    OUTPUT_SPREAD,
 )

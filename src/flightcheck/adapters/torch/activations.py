@@ -15,6 +15,7 @@ from torch import nn
 from flightcheck.adapters.torch.batches import first_tensor
 from flightcheck.adapters.torch.batchnorms import BatchNorms
 from flightcheck.adapters.torch.discovery import Discovery
+from flightcheck.adapters.torch.distributions import Distributions
 from flightcheck.adapters.torch.forward import Forward
 from flightcheck.adapters.torch.kinds import ONE_SIDED, SATURATING
 from flightcheck.adapters.torch.native.library import load
@@ -27,6 +28,7 @@ from flightcheck.recording.signals import (
     ACTIVATION_SATURATED,
     ACTIVATION_SPREAD,
     NOT_THERE,
+    OUTPUT_SPREAD,
     Signal,
 )
 
@@ -54,6 +56,7 @@ class Activations:
         self._examples: dict[int, int] = {}
         self.armed_rounds = 0
         self.outputs = Outputs(load()[0])
+        self.spreads = Distributions(watch)
 
     def arm(self) -> None:
         """Look at every leaf of every known root in the coming round."""
@@ -77,6 +80,7 @@ class Activations:
                     row[index] = number
                 self.watch.writer.frame(signal, self.watch.step, row)
                 values.clear()
+        self.spreads.write()
 
     def _look(self, module: nn.Module, output: Any) -> None:
         index = self.discovery.module_index(module)
@@ -93,6 +97,8 @@ class Activations:
             return  # used several times: the first use counts
         with torch.no_grad():
             self._measure(index, module, self._rows(tensor.detach()))
+            if self.spreads.due():
+                self.spreads.look(OUTPUT_SPREAD, [(index, tensor)])
         values = self._values[ACTIVATION_GRAD]
         note = self.watch.guarded(lambda g: values.__setitem__(index, self.outputs.rms(self._rows(g.detach()))))
 

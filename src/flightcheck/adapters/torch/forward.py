@@ -12,6 +12,7 @@ from torch import nn
 
 from flightcheck.adapters.torch.answers import Answers
 from flightcheck.adapters.torch.batches import batch_facts, batch_key, first_tensor, tensors_in
+from flightcheck.adapters.torch.data_flow import DataFlows
 from flightcheck.adapters.torch.discovery import Discovery, Root
 from flightcheck.adapters.torch.features import Features
 from flightcheck.adapters.torch.losses import Losses
@@ -91,6 +92,7 @@ class Forward:
         self._origins: dict[Location, _Origin] = {}
         self.features = Features(watch)
         self.answers = Answers(watch)
+        self.flows = DataFlows(watch, discovery, operations)
         operations.compared = self._compared
         self.source_of: Callable[[bool], int] = lambda training: -1
         """Asked with every outermost call, in training or not, which dataset its batch came from."""
@@ -205,6 +207,7 @@ class Forward:
                 return
             if output.grad_fn is not None:
                 self.operations.owners.setdefault(output.grad_fn, index)
+                self.flows.returned(index, result)
             elif not torch.is_grad_enabled() and self.operations.with_grad[-1]:
                 # the outermost module of a no_grad block inside a call that has gradients
                 own = [p for p in module.parameters() if p.requires_grad]

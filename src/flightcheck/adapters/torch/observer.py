@@ -220,6 +220,7 @@ class TorchObserver:
             self.statistics.first_look(held.indices)
         for root in self.discovery.roots.values():
             self.statistics.first_look(root.parameter_indices)
+        self.forward.flows.follow(loss)
         if loss.grad_fn is not None:
             scaled = self.protocol.scale if "Mul" in loss.grad_fn.name() else None
             self.operations.terms.write(loss, self.lines.here(), scaled, self.operations.lines)
@@ -393,6 +394,7 @@ class TorchObserver:
         self.watch.guarded(self.forward.arithmetic.save)()
         self.operations.save()
         self.forward.features.save()
+        self.forward.flows.save()
         self.watch.writer.put(plan_of(self))
         for i, named in enumerate(uncalled_of(self)):
             self.watch.writer.put(named, i)

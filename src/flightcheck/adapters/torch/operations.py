@@ -76,6 +76,8 @@ class Operations(TorchFunctionMode):
         """Node → line of this round; emptied when the round ends, so that no graph outlives its use."""
         self.owners: dict[Any, int] = {}
         """Node → innermost module that returned it, this round."""
+        self.parts: dict[Any, int] = {}
+        """The same of the tensors that it returned beside the first one."""
         self.by_hand = HandmadeLosses(watch, self.owners)
         self.modules: list[Any] = []
         """Modules being called, outermost first (learning pass)."""
@@ -154,6 +156,7 @@ class Operations(TorchFunctionMode):
         self._looked = self.active
         self.lines.clear()
         self.owners.clear()
+        self.parts.clear()
         self.embedded.ids.clear()
         self.padded.forget()
         self.terms.end_round()

@@ -13,17 +13,27 @@ import torch
 
 from flightcheck.adapters.torch.batches import digest_of
 from flightcheck.adapters.torch.discovery import Discovery
+from flightcheck.adapters.torch.distributions import Distributions
 from flightcheck.adapters.torch.native.library import TALLIES, load
 from flightcheck.adapters.torch.native.measures import Look, Measures
 from flightcheck.adapters.torch.optimizers import Held
 from flightcheck.adapters.torch.watch import Watch
-from flightcheck.recording.signals import GRAD_NORM, GRAD_NORM_TOTAL, NOT_THERE, UPDATE_NORM, WEIGHT_NORM
+from flightcheck.recording.signals import (
+    GRAD_NORM,
+    GRAD_NORM_TOTAL,
+    GRADIENT_SPREAD,
+    NOT_THERE,
+    UPDATE_NORM,
+    WEIGHT_NORM,
+    WEIGHT_SPREAD,
+)
 
 _KEPT_ROUNDS: Final = 16
 """Rounds whose updates can still be completed: an optimizer's next look may come some rounds after its step."""
 _ROWS: Final = 256
 _FEW_COLUMNS: Final = 4
 _COLUMNS: Final = 1024
+_SPREAD_ROLES: Final = ("matrix", "embedding")
 
 Row = npt.NDArray[Any]
 
@@ -71,6 +81,7 @@ class Statistics:
         self.discovery = discovery
         kernel, self.without_kernel = load()
         self.measures = Measures(kernel)
+        self.spreads = Distributions(watch)
         self._series = {GRAD_NORM: _Series(), WEIGHT_NORM: _Series(), UPDATE_NORM: _Series()}
         self._steps: dict[int, _Steps] = {}
         self._looked: set[int] = set()
@@ -108,6 +119,8 @@ class Statistics:
             steps.look, indices, parameters, gradients=gradients, weights=weights, compared=compared
         )
         width = len(self.discovery.parameters)
+        if self.spreads.due():
+            self._spread(indices, parameters)
         if weights:
             steps.copied = True
             self._series[WEIGHT_NORM].set(watch.step, steps.place, look.norms[1], width)
@@ -118,6 +131,13 @@ class Statistics:
         steps.gradient_looks += 1
         self._series[GRAD_NORM].set(watch.step, steps.place, look.norms[0], width)
         return int(look.totals[0]), math.sqrt(look.totals[1])
+
+    def _spread(self, indices: Sequence[int], parameters: Sequence[torch.Tensor | None]) -> None:
+        """How the weights of layers and their gradients are spread: of matrices, vectors say little."""
+        infos = self.discovery.parameters
+        there = [(i, p) for i, p in zip(indices, parameters) if p is not None and infos[i].role in _SPREAD_ROLES]
+        self.spreads.look(WEIGHT_SPREAD, there)
+        self.spreads.look(GRADIENT_SPREAD, [(i, p.grad) for i, p in there if p.grad is not None])
 
     def after_step(self, held: Held) -> None:
         """How far did the step move each parameter? Where every step is watched, the next one tells: its look at the
@@ -178,6 +198,7 @@ class Statistics:
             series.changed.clear()
             for old in [s for s in series.rows if s < step - _KEPT_ROUNDS or signal is not UPDATE_NORM]:
                 del series.rows[old]
+        self.spreads.write()
         if total is not None:
             self.watch.writer.frame(GRAD_NORM_TOTAL, step, [total])
 

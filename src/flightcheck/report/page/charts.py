@@ -13,7 +13,8 @@ from flightcheck.recording.experiments import Experiment
 from flightcheck.recording.run import Run
 from flightcheck.report.page.marks import Mark, marks
 from flightcheck.report.page.markup import Child, Html, count, element, number, shortened, table, theirs
-from flightcheck.report.page.network import Node, network_data
+from flightcheck.report.page.network import Node, arrows_data, network_data
+from flightcheck.report.page.ridges import Ridges, over_time_ridges, ridge_data, ridges
 from flightcheck.report.page.series import Curve, Map, evaluation_curve, loss_curve, maps, rate_curves, thinned
 
 MOST_TABLE_ROWS: Final = 16
@@ -29,11 +30,14 @@ class Charts:
     rates: list[Curve]
     maps: list[Map]
     marks: list[Mark]
+    ridges: Ridges | None
 
 
 def charts_of(run: Run, diagnosis: Diagnosis) -> Charts:
     """Collect everything that is drawn."""
-    return Charts(loss_curve(run), evaluation_curve(run), rate_curves(run), maps(run), marks(run, diagnosis))
+    marked = marks(run, diagnosis)
+    curves = loss_curve(run), evaluation_curve(run), rate_curves(run)
+    return Charts(*curves, maps(run), marked, ridges(run, marked))
 
 
 def chart_data(charts: Charts, run: Run, diagnosis: Diagnosis, made: list[Node]) -> dict[str, Any]:
@@ -43,6 +47,7 @@ def chart_data(charts: Charts, run: Run, diagnosis: Diagnosis, made: list[Node])
         "loss": _curve(charts.loss),
         "evaluation": _curve(charts.evaluation),
         "rates": [_curve(c) for c in charts.rates],
+        "ridges": ridge_data(charts.ridges),
         "maps": [m.data() for m in charts.maps],
         "marks": [
             {"step": m.step, "code": m.code, "severity": m.severity, "root": m.root, "modules": m.modules}
@@ -50,6 +55,7 @@ def chart_data(charts: Charts, run: Run, diagnosis: Diagnosis, made: list[Node])
         ],
         "trials": {f"trial-{f.code}": _trial(f.tried) for f in diagnosis.findings if f.tried and f.tried.controls},
         "modules": network_data(made),
+        "arrows": arrows_data(run, made),
     }
 
 
@@ -124,7 +130,7 @@ def _numbers(charts: Charts) -> Html:
 
 def over_layers(charts: Charts) -> Html | None:
     """The heat maps."""
-    if not charts.maps:
+    if not charts.maps and charts.ridges is None:
         return None
     return element(
         "section",
@@ -136,6 +142,7 @@ def over_layers(charts: Charts) -> Html | None:
             class_="quiet",
         ),
         *(_map(m) for m in charts.maps),
+        *over_time_ridges(charts.ridges),
     )
 
 

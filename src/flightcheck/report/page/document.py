@@ -19,7 +19,7 @@ from flightcheck.version import version
 
 __all__ = ["page"]
 
-SCRIPTS: Final = ("vendor.min.js", "draw.js", "heatmap.js", "graph.js", "page.js")
+SCRIPTS: Final = ("vendor.min.js", "draw.js", "heatmap.js", "ridges.js", "graph.js", "page.js")
 """In the order in which they run."""
 LIVE_SCRIPT: Final = "live.js"
 """Only in a page that is served: it asks for what is new."""
@@ -203,7 +203,7 @@ def _contents(charts: Charts, run: Run, diagnosis: Diagnosis, modules: bool) -> 
         ("findings", OTHERS if loud else NOTES, bool(others or diagnosis.refuted)),
         ("experiments", "What was tried", bool(run.experiments)),
         ("training", "Training over time", charts.loss is not None),
-        ("layers", "Layers over time", bool(charts.maps)),
+        ("layers", "Layers over time", bool(charts.maps or charts.ridges)),
         ("network", "The network", modules),
         ("checklist", "The checklist", True),
         ("cost", "Cost and coverage", True),

@@ -9,6 +9,7 @@ from flightcheck.checks.base import SEVERITIES
 from flightcheck.diagnosis.engine import DiagnosedFinding, Diagnosis
 from flightcheck.recording.records import ModuleInfo
 from flightcheck.recording.run import Run
+from flightcheck.report.page.arrows import Arrow, arrows, in_words
 from flightcheck.report.page.excerpt import place
 from flightcheck.report.page.findings import identifier, title
 from flightcheck.report.page.marks import concerned
@@ -16,6 +17,7 @@ from flightcheck.report.page.markup import Html, count, element, joined, number,
 from flightcheck.report.page.series import QUANTITIES, Map
 
 MOST_MODULES: Final = 3000
+MOST_TAKERS: Final = 6
 HEALTH: Final = {
     "critical": ("✗", "critical finding"),
     "error": ("✗", "faulty"),
@@ -80,6 +82,11 @@ def network_data(made: list[Node]) -> list[dict[str, Any]]:
     ]
 
 
+def arrows_data(run: Run, made: list[Node]) -> list[list[int]]:
+    """The arrows as JSON values: from, to, and 1 where a value was seen to take this way."""
+    return [[a.source, a.target, int(a.known)] for a in arrows(run, [n.module for n in made])]
+
+
 def network(run: Run, diagnosis: Diagnosis, made: list[Node], charts: list[Map]) -> Html | None:
     """The graph's place, and the list of modules that stands there without JavaScript."""
     if not made:
@@ -88,15 +95,16 @@ def network(run: Run, diagnosis: Diagnosis, made: list[Node], charts: list[Map])
     for p in run.parameters:
         parameters[p.module] = parameters.get(p.module, 0) + p.numel
     last = {m.quantity.name: _last(m) for m in charts}
-    rows = [_module(n, parameters.get(n.module.index, 0), last, diagnosis) for n in made]
+    drawn = arrows(run, [n.module for n in made])
+    feeds = _feeds(drawn, made)
+    rows = [_module(n, parameters.get(n.module.index, 0), last, diagnosis, feeds) for n in made]
     more = len(run.modules) - len(made)
     return element(
         "section",
         element("h2", "The network", id="network"),
         element(
             "p",
-            "Each module with what was found there. Arrows follow the order of the first calls; which value flows "
-            "where is not recorded.",
+            f"Each module with what was found there. {in_words(drawn)}",
             class_="quiet",
         ),
         element(
@@ -118,6 +126,16 @@ def network(run: Run, diagnosis: Diagnosis, made: list[Node], charts: list[Map])
     )
 
 
+def _feeds(drawn: list[Arrow], made: list[Node]) -> dict[int, list[str]]:
+    """Of each module the paths of those that took its values, where that is known."""
+    paths = {n.module.index: n.module.path for n in made}
+    found: dict[int, list[str]] = {}
+    for a in drawn:
+        if a.known:
+            found.setdefault(a.source, []).append(paths[a.target])
+    return found
+
+
 def _last(m: Map) -> dict[int, float]:
     """Of each module the last number in a map."""
     found = {}
@@ -128,7 +146,13 @@ def _last(m: Map) -> dict[int, float]:
     return found
 
 
-def _module(n: Node, parameters: int, last: dict[str, dict[int, float]], diagnosis: Diagnosis) -> Html:
+def _module(
+    n: Node,
+    parameters: int,
+    last: dict[str, dict[int, float]],
+    diagnosis: Diagnosis,
+    feeds: dict[int, list[str]],
+) -> Html:
     m = n.module
     sign, word = HEALTH[n.health]
     facts: list[tuple[str, Html | str]] = [("Type", theirs(m.type, 200))]
@@ -139,6 +163,11 @@ def _module(n: Node, parameters: int, last: dict[str, dict[int, float]], diagnos
         facts.append(("Parameters", f"{parameters:,}"))
     if m.location is not None:
         facts.append(("Constructed at", place(m.location)))
+    takers = feeds.get(m.index, [])
+    if takers:
+        more = f" and {len(takers) - MOST_TAKERS} more" if len(takers) > MOST_TAKERS else ""
+        named = [[", " if i else "", theirs(t, 60)] for i, t in enumerate(takers[:MOST_TAKERS])]
+        facts.append(("Hands its values to", joined([*named, more])))
     for quantity in QUANTITIES:
         value = last.get(quantity.name, {}).get(m.index)
         if value is not None:

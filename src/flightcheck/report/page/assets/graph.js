@@ -1,4 +1,4 @@
-// The network as a graph: modules in the order of their first call, each coloured by what was found there.
+// The network as a graph: modules, each coloured by what was found there; arrows along the values where they are known.
 "use strict";
 (() => {
   const { data } = flightcheck;
@@ -92,6 +92,20 @@
 
   const cut = (text, most) => (text.length > most ? `${text.slice(0, most - 1)}…` : text);
 
+  // The arrows of the layers, each between the nodes that stand for them now; a known way outdoes a mere order.
+  function arrowsBetween(nodes) {
+    const shown = new Map();
+    for (const node of nodes) for (const inside of everythingIn(node)) shown.set(inside.index, node.index);
+    const found = new Map();
+    for (const [source, target, known] of data.arrows) {
+      const [from, to] = [shown.get(source), shown.get(target)];
+      if (from === undefined || to === undefined || from === to) continue;
+      const key = `${from} ${to}`;
+      found.set(key, { from, to, known: Boolean(known) || Boolean(found.get(key)?.known) });
+    }
+    return [...found.values()].filter((a) => a.known || !found.get(`${a.to} ${a.from}`));
+  }
+
   function laidOut() {
     const graph = new vendor.Graph({ compound: true });
     graph.setGraph({ rankdir: "TB", nodesep: 18, ranksep: 18, marginx: 14, marginy: 14 + LABEL });
@@ -106,10 +120,7 @@
       const parent = m.parent !== null && opened.has(m.parent) ? String(m.parent) : null;
       if (parent && graph.hasNode(String(m.index)) && graph.hasNode(parent)) graph.setParent(String(m.index), parent);
     }
-    for (const root of new Set(nodes.map((m) => m.root))) {
-      const called = nodes.filter((m) => m.root === root && Number.isFinite(order(m))).sort((a, b) => order(a) - order(b));
-      for (let i = 1; i < called.length; i += 1) graph.setEdge(String(called[i - 1].index), String(called[i].index));
-    }
+    for (const { from, to, known } of arrowsBetween(nodes)) graph.setEdge(String(from), String(to), { known });
     vendor.layout(graph);
     return { graph, nodes };
   }
@@ -205,7 +216,8 @@
     }
     const line = vendor.path().x((p) => p.x).y((p) => p.y);
     for (const edge of graph.edges()) {
-      svg.append(element("path", { class: "edge", d: line(graph.edge(edge).points), "marker-end": "url(#arrow)" }));
+      const { points, known } = graph.edge(edge);
+      svg.append(element("path", { class: known ? "edge" : "edge order", d: line(points), "marker-end": "url(#arrow)" }));
     }
     for (const m of nodes) svg.append(drawnNode(m, graph.node(String(m.index))));
     const box = document.getElementById("graph");
@@ -224,7 +236,9 @@
     const { graph } = draw();
     const place = graph.hasNode(String(chosen)) ? graph.node(String(chosen)) : null;
     const box = document.getElementById("graph");
-    if (place && place.y > box.clientHeight - HEIGHT) box.scrollTo(0, place.y - box.clientHeight / 2);
+    if (!place) return;
+    const into = (at, size, room) => (at + room > size ? at - size / 2 : 0);
+    box.scrollTo(into(place.x, box.clientWidth, WIDTH / 2 + 8), into(place.y, box.clientHeight, HEIGHT));
   }
 
   Object.assign(flightcheck, { network, readModules });

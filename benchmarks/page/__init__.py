@@ -1,0 +1,1 @@
+"""How fast the report page is drawn, and how heavy it is."""
