@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from flightcheck.checks.registry import run_checks
+from flightcheck.cli.compare import letters
 from flightcheck.cli.main import main
 from flightcheck.diagnosis.engine import diagnose
 from flightcheck.recording.run import Run
@@ -186,6 +187,28 @@ def test_findings_that_appeared(made: Made, capsys: Output) -> None:
     found, text = compared(made, "base", "softmax", capsys=capsys)
     assert [(f["code"], f["runs"]) for f in found["findings"]] == [("L03", ["B"])]
     assert "B  L03 double-softmax" in text
+
+
+def test_the_page(made: Made, tmp_path: Path, capsys: Output, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.copytree(made.runs / "base", made.runs / "again")
+    for name in ("base", "again"):
+        assert main(["tag", "--runs-dir", str(made.runs), name, "paged"]) == 0
+    capsys.readouterr()
+    monkeypatch.chdir(tmp_path)
+    runs = ["--runs-dir", str(made.runs)]
+    assert main(["compare", *runs, "--html", "base", "again"]) == 0
+    assert capsys.readouterr().out == "Page: comparison.html\n"
+    page = (tmp_path / "comparison.html").read_text()
+    assert "Nothing that was recorded differs." in page
+    assert main(["compare", *runs, "--where", "tag=paged", "--html", "chosen.html"]) == 0
+    assert "2 runs compared" in (tmp_path / "chosen.html").read_text()
+    assert main(["compare", *runs, "base", "again", "--html", "nowhere/page.html"]) == 2
+    assert "nowhere/page.html: cannot be written" in capsys.readouterr().err
+
+
+def test_more_runs_than_letters() -> None:
+    assert list(letters(54))[24:29] == ["Y", "Z", "AA", "AB", "AC"]
+    assert list(letters(54))[-2:] == ["BA", "BB"]
 
 
 def test_old_runs_can_be_compared(made: Made, capsys: Output) -> None:

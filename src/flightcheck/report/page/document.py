@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import json
-from importlib import resources
-from typing import Any, Final
+from typing import Final
 
 from flightcheck.diagnosis.engine import Diagnosis, explains_crash
 from flightcheck.recording.run import Run
@@ -17,6 +13,7 @@ from flightcheck.report.page.excerpt import place
 from flightcheck.report.page.findings import NOTES, OTHERS, experiments, other_findings, root_causes, sentence, title
 from flightcheck.report.page.markup import Html, count, element, joined, theirs
 from flightcheck.report.page.network import Node, network, nodes
+from flightcheck.report.page.shell import footer, head, scripts
 from flightcheck.report.terminal import nothing_trained, nothing_trained_sentence
 from flightcheck.version import version
 
@@ -24,7 +21,6 @@ __all__ = ["page"]
 
 SCRIPTS: Final = ("vendor.min.js", "draw.js", "heatmap.js", "graph.js", "page.js")
 """In the order in which they run."""
-NOTICES: Final = "vendor.licenses.txt"
 
 
 def page(run: Run, diagnosis: Diagnosis) -> str:
@@ -33,14 +29,14 @@ def page(run: Run, diagnosis: Diagnosis) -> str:
     made = nodes(run, diagnosis)
     return "<!doctype html>\n" + element(
         "html",
-        _head(run, diagnosis),
+        head(_title(run, diagnosis), SCRIPTS),
         element(
             "body",
             element("a", "To the diagnosis", href="#diagnosis", class_="skip"),
             _banner(run),
             element("main", *_sections(run, diagnosis, charts, made)),
-            element("footer", _footer(run)),
-            _scripts(chart_data(charts, run, diagnosis, made)),
+            footer(),
+            scripts(SCRIPTS, chart_data(charts, run, diagnosis, made)),
         ),
         lang="en",
     )
@@ -59,37 +55,10 @@ def _sections(run: Run, diagnosis: Diagnosis, charts: Charts, made: list[Node]) 
     return [_diagnosis(run, diagnosis), _contents(charts, run, diagnosis, bool(made)), *parts]
 
 
-def _head(run: Run, diagnosis: Diagnosis) -> Html:
+def _title(run: Run, diagnosis: Diagnosis) -> str:
     first = diagnosis.roots[0] if diagnosis.roots else None
     verdict = title(first) if first is not None else "Nothing found"
-    return element(
-        "head",
-        element("meta", charset="utf-8"),
-        element("meta", http_equiv="Content-Security-Policy", content=_policy()),
-        element("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        element("meta", name="color-scheme", content="light dark"),
-        element("meta", name="generator", content=f"flightcheck {version()}"),
-        element("title", f"{verdict} · {relative(run.info.script)[-80:]} · Flightcheck"),
-        element("link", rel="icon", href="data:,"),
-        Html(f"<style>{_asset('page.css')}</style>"),
-    )
-
-
-def _policy() -> str:
-    """What the browser may do: run these very scripts, and load nothing."""
-    hashes = " ".join(f"'sha256-{_digest(_asset(name))}'" for name in SCRIPTS)
-    return (
-        f"default-src 'none'; script-src {hashes}; style-src 'unsafe-inline'; img-src data:; "
-        "base-uri 'none'; form-action 'none'"
-    )
-
-
-def _digest(text: str) -> str:
-    return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode("ascii")
-
-
-def _asset(name: str) -> str:
-    return (resources.files("flightcheck.report.page") / "assets" / name).read_text(encoding="utf-8")
+    return f"{verdict} · {relative(run.info.script)[-80:]} · Flightcheck"
 
 
 def _banner(run: Run) -> Html:
@@ -217,26 +186,3 @@ def _cost_and_coverage(run: Run) -> Html:
         element("h3", "Not observed") if blind else None,
         element("ul", *blind) if blind else None,
     )
-
-
-def _footer(run: Run) -> Html:
-    return joined(
-        [
-            element("p", "Everything in this page is in this file; it loads nothing and sends nothing."),
-            element(
-                "details",
-                element("summary", "Licences of the libraries in this page"),
-                element("pre", _asset(NOTICES), class_="licenses", tabindex=0, aria_label="Licences"),
-            ),
-        ]
-    )
-
-
-def _scripts(data: dict[str, Any]) -> Html:
-    """The data, in which nothing can end its element, then the scripts."""
-    text = json.dumps(data, allow_nan=False, separators=(",", ":"))  # ASCII: other line ends are escaped
-    for sign in "<>&":
-        text = text.replace(sign, f"\\u{ord(sign):04x}")
-    parts = [f'<script type="application/json" id="data">{text}</script>']
-    parts += [f"<script>{_asset(name)}</script>" for name in SCRIPTS]
-    return Html("".join(parts))
