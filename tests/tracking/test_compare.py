@@ -63,10 +63,10 @@ class Made:
         self.folder = folder
         self.runs = folder / "runs"
 
-    def run(self, name: str, *arguments: str, script: str = SCRIPT) -> Path:
+    def run(self, name: str, *arguments: str, script: str = SCRIPT, **variables: str) -> Path:
         (self.folder / "train.py").write_text(script)
         command = [sys.executable, "-m", "flightcheck", "run", "--quiet", "--runs-dir", "new", "train.py", *arguments]
-        environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+        environment = {**os.environ, "OMP_NUM_THREADS": "1", **variables}
         subprocess.run(command, cwd=self.folder, env=environment, check=False, capture_output=True)
         (made,) = (self.folder / "new").iterdir()
         return made.rename(self.runs / name)
@@ -131,6 +131,29 @@ def test_the_version_of_a_package(made: Made, capsys: Output) -> None:
     assert (first["kind"], first["name"], first["values"][1]) == ("package", "numpy", "0.0.1")
     assert second["kind"] == "unlikely", "pytest is installed, and was not imported"
     assert "numpy" in first_line(text)
+
+
+def test_a_package_that_was_upgraded(made: Made, capsys: Output) -> None:
+    """Two real runs, between which an imported package with the same code became another version."""
+    packages = made.folder / "site-packages"
+    (packages / "noisy").mkdir(parents=True)
+    (packages / "noisy" / "__init__.py").write_text("WIDTH = 16\n")
+    script = "import noisy\n" + SCRIPT.replace("16", "noisy.WIDTH")
+    installed = packages / "noisy-1.4.0.dist-info"
+    installed.mkdir()
+    (installed / "METADATA").write_text("Metadata-Version: 2.1\nName: noisy\nVersion: 1.4.0\n")
+    made.run("earlier", script=script, PYTHONPATH=with_path(packages))
+    installed.rename(packages / "noisy-1.5.0.dist-info")
+    made.run("later", script=script, PYTHONPATH=with_path(packages))
+    found, text = compared(made, "earlier", "later", capsys=capsys)
+    (only,) = found["differences"]
+    assert (only["kind"], only["name"], only["values"]) == ("package", "noisy", ["1.4.0", "1.5.0"])
+    assert "noisy  1.4.0 → 1.5.0" in first_line(text)
+    assert found["curves"][0]["differs_at"] is None
+
+
+def with_path(folder: Path) -> str:
+    return os.pathsep.join(filter(None, (str(folder), os.environ.get("PYTHONPATH"))))
 
 
 def test_one_relabelled_example(made: Made, capsys: Output) -> None:
