@@ -44,6 +44,13 @@ def test_of_many_runs_a_value_is_told_once_with_the_runs_that_have_it() -> None:
     assert "Adam A C E G SGD B D F H" in text
 
 
+def test_changed_lines_are_taken_out_and_put_in() -> None:
+    found, runs = compared(trained(0), trained(1))
+    changed = {"kind": "code", "name": "train.py", "values": [], "lines": ["7 - lr = 1", "7 + lr = 2"], "sentence": ""}
+    page = comparison_page(found | {"differences": [changed]}, runs)
+    assert '<del class="line"><bdi>- lr = 1</bdi></del><ins class="line"><bdi>+ lr = 2</bdi></ins>' in page
+
+
 def test_it_asks_for_nothing() -> None:
     reader = Reader(page_of(3))
     assert all(target.startswith("#") for target in reader.targets)
