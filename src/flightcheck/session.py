@@ -162,9 +162,18 @@ def _conclude(watched: Watched, select: list[str], ignore: list[str], report: bo
 
 
 def new_run_folder(runs_dir: Path) -> Path:
-    """A folder for one run; names sort by time."""
-    now = datetime.datetime.now(datetime.UTC)
-    return (runs_dir / f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(3)}").absolute()
+    """A folder for one run, which no other process gets; names sort by time."""
+    while True:
+        now = datetime.datetime.now(datetime.UTC)
+        folder = (runs_dir / f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(3)}").absolute()
+        try:
+            folder.mkdir(parents=True)
+        except FileExistsError:  # of many that start in the same second, another one drew this name
+            if folder.is_dir():
+                continue
+        except OSError:
+            pass  # whoever writes the run there says why it cannot
+        return folder
 
 
 def recordable(folder: Path) -> Path:

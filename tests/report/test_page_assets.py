@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 import flightcheck
-from flightcheck.report.page.document import SCRIPTS
+from flightcheck.report.page import comparison, document
 
 ASSETS = Path(flightcheck.__file__).parent / "report" / "page" / "assets"
+SCRIPTS = list(dict.fromkeys((*document.SCRIPTS, *comparison.SCRIPTS)))
 TOOLS = Path(__file__).parents[2] / "tools" / "page"
 BUNDLE = "6531f6001d3d1abb1db7bcc8723d25102a8f268aa95c753a14cc8fd3c0cf846f"
 """Of vendor.min.js, as `make page-libraries` builds it from tools/page/package-lock.json."""

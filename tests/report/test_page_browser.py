@@ -16,6 +16,7 @@ from flightcheck.diagnosis import Diagnosis, diagnose
 from flightcheck.recording.run import Run
 from flightcheck.report.page.document import page
 from flightcheck.report.page.series import maps
+from tests.report.compared import hostile_page, page_of
 from tests.report.made import HEALTHY
 from tests.report.paged import HOSTILE, broken, hostile, training
 
@@ -68,9 +69,9 @@ class Opened:
 def opened(browser: Browser, tmp_path: Path) -> Iterator[Any]:
     tabs: list[Opened] = []
 
-    def open_page(case: tuple[Run, Diagnosis], **context: Any) -> Opened:
+    def open_page(case: tuple[Run, Diagnosis] | str, **context: Any) -> Opened:
         file = tmp_path / f"page{len(tabs)}.html"
-        file.write_text(page(*case), encoding="utf-8")
+        file.write_text(case if isinstance(case, str) else page(*case), encoding="utf-8")
         tabs.append(Opened(browser, file, **context))
         return tabs[-1]
 
@@ -315,3 +316,42 @@ def test_a_usual_page_is_small() -> None:
     run = training(layers=60, steps=300)
     text = page(run, diagnose(run, HEALTHY))
     assert len(text.encode()) < 1_000_000
+
+
+# -- several runs ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_runs_upon_each_other(opened: Any, scheme: str) -> None:
+    tab = opened(page_of(12), color_scheme=scheme)
+    assert tab.said == []
+    assert [u.split(":")[0] for u in tab.requests] == ["file"]
+    assert tab.ask("[...document.querySelectorAll('[data-chart]')].filter(f => f.hidden).length") == 0
+    lines = "document.querySelectorAll('[data-chart={}] path[stroke-width], [data-chart={}] g[stroke-width] > path')"
+    assert tab.ask(f"{lines.format('parallel', 'parallel')}.length") >= 12
+    tab.picture(f"compared-{scheme}")
+
+
+def test_a_run_that_is_pointed_at_stands_out(opened: Any) -> None:
+    tab = opened(page_of(8))
+    faint = "[...document.querySelectorAll('[data-chart] g')].filter(g => g.style.strokeOpacity).length"
+    assert tab.ask(faint) == 0
+    tab.tab.hover("#glance ~ div tbody tr:nth-child(3)")
+    charts = tab.ask("document.querySelectorAll('[data-chart]').length")
+    assert tab.ask(faint) == 7 * charts, "all others fade, in every chart"
+    assert tab.ask("[...document.querySelectorAll('tr.pointed')].map(r => r.dataset.of)") == ["C", "C"]
+    tab.tab.hover("h1")
+    assert tab.ask(faint) == 0
+
+
+def test_hostile_runs_do_nothing(opened: Any) -> None:
+    tab = opened(hostile_page())
+    assert tab.ask("window.hit") is None
+    assert tab.said == []
+    assert tab.ask("[...document.querySelectorAll('[data-chart]')].filter(f => f.hidden).length") == 0
+
+
+def test_a_comparison_without_scripts(opened: Any) -> None:
+    tab = opened(page_of(8), java_script_enabled=False)
+    assert tab.tab.locator("[data-chart]:visible").count() == 0
+    assert tab.tab.locator("#glance ~ div tbody tr").count() == 8

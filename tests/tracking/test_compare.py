@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from flightcheck.checks.registry import run_checks
+from flightcheck.cli.compare import letters
 from flightcheck.cli.main import main
 from flightcheck.diagnosis.engine import diagnose
 from flightcheck.recording.run import Run
@@ -62,10 +63,10 @@ class Made:
         self.folder = folder
         self.runs = folder / "runs"
 
-    def run(self, name: str, *arguments: str, script: str = SCRIPT) -> Path:
+    def run(self, name: str, *arguments: str, script: str = SCRIPT, **variables: str) -> Path:
         (self.folder / "train.py").write_text(script)
         command = [sys.executable, "-m", "flightcheck", "run", "--quiet", "--runs-dir", "new", "train.py", *arguments]
-        environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+        environment = {**os.environ, "OMP_NUM_THREADS": "1", **variables}
         subprocess.run(command, cwd=self.folder, env=environment, check=False, capture_output=True)
         (made,) = (self.folder / "new").iterdir()
         return made.rename(self.runs / name)
@@ -132,6 +133,29 @@ def test_the_version_of_a_package(made: Made, capsys: Output) -> None:
     assert "numpy" in first_line(text)
 
 
+def test_a_package_that_was_upgraded(made: Made, capsys: Output) -> None:
+    """Two real runs, between which an imported package with the same code became another version."""
+    packages = made.folder / "site-packages"
+    (packages / "noisy").mkdir(parents=True)
+    (packages / "noisy" / "__init__.py").write_text("WIDTH = 16\n")
+    script = "import noisy\n" + SCRIPT.replace("16", "noisy.WIDTH")
+    installed = packages / "noisy-1.4.0.dist-info"
+    installed.mkdir()
+    (installed / "METADATA").write_text("Metadata-Version: 2.1\nName: noisy\nVersion: 1.4.0\n")
+    made.run("earlier", script=script, PYTHONPATH=with_path(packages))
+    installed.rename(packages / "noisy-1.5.0.dist-info")
+    made.run("later", script=script, PYTHONPATH=with_path(packages))
+    found, text = compared(made, "earlier", "later", capsys=capsys)
+    (only,) = found["differences"]
+    assert (only["kind"], only["name"], only["values"]) == ("package", "noisy", ["1.4.0", "1.5.0"])
+    assert "noisy  1.4.0 → 1.5.0" in first_line(text)
+    assert found["curves"][0]["differs_at"] is None
+
+
+def with_path(folder: Path) -> str:
+    return os.pathsep.join(filter(None, (str(folder), os.environ.get("PYTHONPATH"))))
+
+
 def test_one_relabelled_example(made: Made, capsys: Output) -> None:
     made.run("relabelled", "--relabel", "17")
     found, text = compared(made, "base", "relabelled", capsys=capsys)
@@ -186,6 +210,28 @@ def test_findings_that_appeared(made: Made, capsys: Output) -> None:
     found, text = compared(made, "base", "softmax", capsys=capsys)
     assert [(f["code"], f["runs"]) for f in found["findings"]] == [("L03", ["B"])]
     assert "B  L03 double-softmax" in text
+
+
+def test_the_page(made: Made, tmp_path: Path, capsys: Output, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.copytree(made.runs / "base", made.runs / "again")
+    for name in ("base", "again"):
+        assert main(["tag", "--runs-dir", str(made.runs), name, "paged"]) == 0
+    capsys.readouterr()
+    monkeypatch.chdir(tmp_path)
+    runs = ["--runs-dir", str(made.runs)]
+    assert main(["compare", *runs, "--html", "base", "again"]) == 0
+    assert capsys.readouterr().out == "Page: comparison.html\n"
+    page = (tmp_path / "comparison.html").read_text()
+    assert "Nothing that was recorded differs." in page
+    assert main(["compare", *runs, "--where", "tag=paged", "--html", "chosen.html"]) == 0
+    assert "2 runs compared" in (tmp_path / "chosen.html").read_text()
+    assert main(["compare", *runs, "base", "again", "--html", "nowhere/page.html"]) == 2
+    assert "nowhere/page.html: cannot be written" in capsys.readouterr().err
+
+
+def test_more_runs_than_letters() -> None:
+    assert list(letters(54))[24:29] == ["Y", "Z", "AA", "AB", "AC"]
+    assert list(letters(54))[-2:] == ["BA", "BB"]
 
 
 def test_old_runs_can_be_compared(made: Made, capsys: Output) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import resource
 import shutil
 import subprocess
@@ -16,7 +17,7 @@ from flightcheck.cli.main import main
 from flightcheck.errors import UsageError
 from flightcheck.tracking import history
 from flightcheck.tracking.query import parse, select, sorted_by
-from flightcheck.tracking.summary import SUMMARY_FILE, read_summary, write_json
+from flightcheck.tracking.summary import SUMMARY_FILE, read_summary, write_json, write_labels
 from tests.cli.made import PROBABILITIES, write_run
 
 
@@ -104,6 +105,23 @@ def test_the_index_follows_the_folders(tmp_path: Path) -> None:
     assert found == history.all_runs(tmp_path)
 
 
+def test_what_changes_within_one_tick_of_the_clock_is_seen(tmp_path: Path) -> None:
+    folder = folder_of(tmp_path, RUNS[0])
+    before = folder.stat()
+    assert history.all_runs(tmp_path)[0]["note"] == ""
+    write_labels(folder, {"tags": [], "note": "later"})
+    os.utime(folder, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert history.all_runs(tmp_path)[0]["note"] == "later"
+
+
+def test_what_has_not_changed_for_long_is_read_from_the_index(tmp_path: Path) -> None:
+    folder = folder_of(tmp_path, RUNS[0])
+    os.utime(folder, (0, 0))
+    assert len(history.all_runs(tmp_path)) == 1
+    (folder / SUMMARY_FILE).write_text("overwritten in place: the folder's time stays")
+    assert history.all_runs(tmp_path)[0]["command"] == RUNS[0]["command"]
+
+
 def test_a_copied_run_goes_by_the_name_of_its_folder(tmp_path: Path) -> None:
     shutil.copytree(folder_of(tmp_path / "here", RUNS[0]), tmp_path / "there" / "copy")
     assert [r["id"] for r in history.all_runs(tmp_path / "there")] == ["copy"]
@@ -143,7 +161,8 @@ def test_a_run_file_that_is_none_is_left_out(tmp_path: Path) -> None:
 
 def test_ten_thousand_runs_in_half_a_second(tmp_path: Path) -> None:
     for i in range(10_000):
-        folder_of(tmp_path, summary(f"r{i}", lr=10.0 ** -(i % 7), findings=["L03"] if i % 3 else []))
+        folder = folder_of(tmp_path, summary(f"r{i}", lr=10.0 ** -(i % 7), findings=["L03"] if i % 3 else []))
+        os.utime(folder, (i, i))  # they are not all of this second
     command = [sys.executable, "-m", "flightcheck", "runs", "--runs-dir", str(tmp_path), "--limit", "0"]
 
     def seconds(*more: str) -> tuple[float, list[str]]:

@@ -5,18 +5,23 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from string import ascii_uppercase as _LETTERS
 from typing import TYPE_CHECKING, Final
 
+from flightcheck.cli.runs import add_selection, selected
+from flightcheck.cli.show import REPORT_SUFFIXES
 from flightcheck.errors import UsageError
-from flightcheck.options import DEFAULT_RUNS_DIR
 
 if TYPE_CHECKING:
     from flightcheck.recording.run import Run
     from flightcheck.tracking.compare import Comparison, Difference, Recorded
 
-_NAMES: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+_MOST_RUNS: Final = 100
+_FEW: Final = 6
+"""Runs that can be told side by side. Of more, repetitions in the history are not looked for either."""
+PAGE_NAME: Final = "comparison.html"
 _MOST_LINES: Final = 12
 _MOST_OF_A_KIND: Final = 8
 _MOST_REPETITIONS: Final = 32
@@ -29,25 +34,57 @@ _KINDS: Final = {
 def main(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
     """Run the command."""
     add = parser.add_argument
-    add("runs", nargs="+", metavar="RUN", help="two runs or more: folders, ids, or beginnings of ids; "
+    add("runs", nargs="*", metavar="RUN", help="two runs or more: folders, ids, or beginnings of ids; "
         "the others are held against the first")  # fmt: skip
     add("--json", action="store_true", help="the comparison as JSON")
+    add("--html", nargs="?", const="", metavar="FILE", help="the comparison as one HTML file with the curves "
+        f"of all runs, in {PAGE_NAME}, in FILE or (-) to stdout, instead")  # fmt: skip
     add("--all", "-a", action="store_true", help="every difference and every line")
-    add("--runs-dir", type=Path, default=DEFAULT_RUNS_DIR, metavar="DIR",
-        help="where runs are recorded (default %(default)s)")  # fmt: skip
+    add_selection(parser)
     args = parser.parse_args(arguments)
-    if not 2 <= len(args.runs) <= len(_NAMES):
-        raise UsageError(f"between 2 and {len(_NAMES)} runs can be compared; 'flightcheck runs' lists them")
+    if args.html not in (None, "", "-") and Path(args.html).suffix not in REPORT_SUFFIXES["html"]:
+        args.runs.insert(0, args.html)  # `compare --html A B`
+        args.html = ""
+    if args.json and args.html == "-":
+        raise UsageError("--json and --html cannot both go to stdout; give --html a file")
+    names = [*args.runs, *(path for path in _chosen(args) if Path(path).name not in args.runs)]
+    if not 2 <= len(names) <= _MOST_RUNS:
+        raise UsageError(
+            f"between 2 and {_MOST_RUNS} runs can be compared, not {len(names)}; 'flightcheck runs' lists them, "
+            "--where chooses among them"
+        )
 
     from flightcheck.tracking.compare import compare, comparison_json
 
-    compared = _opened(args.runs, args.runs_dir)
-    comparison = compare(compared, _repetitions(compared, args.runs_dir))
+    compared = _opened(names, args.runs_dir)
+    comparison = compare(compared, _repetitions(compared, args.runs_dir) if len(compared) <= _FEW else {})
     if args.json:
         print(json.dumps(comparison_json(comparison), indent=1, allow_nan=False))
-    else:
+    elif args.html is None:
         _print(comparison, compared, everything=args.all)
+    if args.html is not None:
+        from flightcheck.cli.output import write_html
+        from flightcheck.report.page.comparison import comparison_page
+
+        text = comparison_page(comparison_json(comparison), [(c.name, c.run) for c in compared])
+        written = write_html(text, Path(args.html or PAGE_NAME), chosen=bool(args.html))
+        if written is not None:
+            print(f"Page: {written}", file=sys.stderr if args.json else sys.stdout)
     return 0
+
+
+def _chosen(args: argparse.Namespace) -> list[str]:
+    """Runs that meet the conditions, the first of them the oldest unless an order was asked for."""
+    if not args.where:
+        return []
+    found = selected(args) if args.sort else selected(args)[::-1]
+    return [str(args.runs_dir / r["id"]) for r in found]
+
+
+def letters(amount: int) -> Iterator[str]:
+    """A, B, … Z, AA, AB …: the names of as many runs."""
+    for i in range(amount):
+        yield (_LETTERS[i // 26 - 1] if i >= 26 else "") + _LETTERS[i % 26]
 
 
 def _opened(names: list[str], runs_dir: Path) -> list[Recorded]:
@@ -58,7 +95,7 @@ def _opened(names: list[str], runs_dir: Path) -> list[Recorded]:
     from flightcheck.tracking.compare import Recorded
 
     compared = []
-    for letter, name in zip(_NAMES, names):
+    for letter, name in zip(letters(len(names)), names):
         run = Run.open(find_run(name, runs_dir))
         compared.append(Recorded(letter, run, diagnose(run, run_checks(run))))
     return compared
@@ -142,7 +179,7 @@ def _differences(comparison: Comparison, everything: bool) -> Iterator[tuple[str
         shown = several if everything else several[:_MOST_OF_A_KIND]
         style = "dim" if kind == "unlikely" else ""
         for d in shown:
-            told = d.sentence or (" → " if len(d.values) == 2 else " | ").join(d.values)
+            told = d.sentence or _side_by_side(d.values)
             yield f"  {_KINDS[kind]:<14} {d.name}{'  ' if d.name and told else ''}{told}", style
             lines = d.lines if everything else [] if kind == "unlikely" else d.lines[:_MOST_LINES]
             for line in lines:
@@ -153,6 +190,16 @@ def _differences(comparison: Comparison, everything: bool) -> Iterator[tuple[str
                 yield f"  {'':16} … and {len(d.lines) - len(lines)} lines more (--all)", "dim"
         if len(shown) < len(several):
             yield f"  {_KINDS[kind]:<14} … and {len(several) - len(shown)} more (--all)", "dim"
+
+
+def _side_by_side(values: Sequence[str]) -> str:
+    """Few values as they are; of many each once, with the runs that have it."""
+    if len(values) <= _FEW:
+        return (" → " if len(values) == 2 else " | ").join(values)
+    having: dict[str, list[str]] = {}
+    for letter, value in zip(letters(len(values)), values):
+        having.setdefault(value, []).append(letter)
+    return " | ".join(f"{value} ({' '.join(names)})" for value, names in having.items())
 
 
 def _courses(comparison: Comparison) -> Iterator[str]:

@@ -43,24 +43,41 @@ def write_page(run: Run, diagnosis: Diagnosis, file: str = "") -> str | None:
     Raises:
         UsageError: the file cannot be written.
     """
-    from flightcheck.report.json import relative
     from flightcheck.report.page.document import page
 
     text = page(run, diagnosis)
-    if file == "-":
+    return write_html(text, Path(file) if file else _beside(run), chosen=bool(file))
+
+
+def write_html(text: str, place: Path, *, chosen: bool) -> str | None:
+    """Write a page to a file; ``-`` is stdout.
+
+    Args:
+        text: the page.
+        place: where to.
+        chosen: the user named the place; otherwise an error says how to.
+
+    Returns:
+        The page's path as a user would write it, with what it weighs; None for stdout.
+
+    Raises:
+        UsageError: the file cannot be written.
+    """
+    from flightcheck.report.json import relative
+
+    if str(place) == "-":
         sys.stdout.write(text)
         sys.stdout.flush()
         return None
-    path = Path(file) if file else _beside(run)
     try:
-        path.write_text(text, encoding="utf-8", errors="replace")
+        place.write_text(text, encoding="utf-8", errors="replace")
     except OSError as e:
         with suppress(OSError):  # the half of a page is none; and room on a full disk is dear
-            if path.is_file():
-                path.unlink()
-        other = "" if file else "; choose another place with --html FILE"
-        raise UsageError(f"{path}: cannot be written ({e.strerror}){other}") from e
-    return f"{relative(str(path))} ({path.stat().st_size / 1000:,.0f} kB)"
+            if place.is_file():
+                place.unlink()
+        other = "" if chosen else "; choose another place with --html FILE"
+        raise UsageError(f"{place}: cannot be written ({e.strerror}){other}") from e
+    return f"{relative(str(place))} ({place.stat().st_size / 1000:,.0f} kB)"
 
 
 def _beside(run: Run) -> Path:

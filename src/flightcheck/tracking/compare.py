@@ -290,7 +290,7 @@ def comparison_json(comparison: Comparison) -> dict[str, Any]:
         "differences": [vars(d) for d in comparison.differences],
         "same": comparison.same,
         "unknown": comparison.unknown,
-        "curves": [_finite(vars(p)) for p in comparison.partings],
+        "curves": [_finite(vars(p)) | {"sentence": p.in_words()} for p in comparison.partings],
         "findings": [vars(f) for f in comparison.findings],
         "checks": [
             {

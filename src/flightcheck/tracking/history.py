@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
+import time
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -19,6 +20,9 @@ from flightcheck.tracking.summary import RUN_FILE, Summary, read_summary
 INDEX_FILE: Final = "index.sqlite"
 """Copies of the summaries: a cache, which may be deleted at any time."""
 _FORMAT: Final = 1
+_UNSETTLED_NS: Final = 2_000_000_000
+"""A folder that was changed so short ago may change once more under the same time: file systems count in steps of 4 ms
+to 2 s. Its summary is read again the next time."""
 
 
 def all_runs(folder: Path) -> list[Summary]:
@@ -34,6 +38,7 @@ def all_runs(folder: Path) -> list[Summary]:
         return []
     except OSError as e:
         raise RunFileError(f"{folder}: cannot be read ({e.strerror})") from e
+    settled = time.time_ns() - _UNSETTLED_NS
     known = _indexed(folder)
     found: dict[str, Summary] = {}
     fresh: dict[str, tuple[int, Summary]] = {}
@@ -44,7 +49,7 @@ def all_runs(folder: Path) -> list[Summary]:
         summary = read_summary(folder / name) if (folder / name / RUN_FILE).is_file() else None
         if summary is not None:
             found[name] = summary | {"id": name}
-            if summary.get("ended") != "running":
+            if summary.get("ended") != "running" and stamp < settled:
                 fresh[name] = (stamp, found[name])
     gone = known.keys() - stamps.keys()
     if fresh or gone:

@@ -179,5 +179,5 @@ const flightcheck = (() => {
     figure.replaceChildren(chart, key([[asItIs, color("red")], ["with the change", color("green")]]));
   }
 
-  return { data, LEFT, RIGHT, SEVERITY, color, short, domain, ticks, readableMarks, loss, rate, trial, key };
+  return { data, LEFT, RIGHT, SEVERITY, color, short, domain, ticks, readableMarks, scaleOf, asImage, loss, rate, trial, key };
 })();
