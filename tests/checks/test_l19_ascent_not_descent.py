@@ -120,3 +120,12 @@ def test_a_value_without_lower_bound_fails() -> None:
 )
 def test_values_that_find_a_bound_pass(values: list[float]) -> None:
     assert not falling(*values).findings
+
+
+def test_a_minus_that_lets_the_loss_fall_without_end_is_the_line() -> None:
+    falling = [-(1.2 ** (i / 2)) for i in range(120)]
+    records = [SITE, OPTIMIZER, WEIGHT, TERM, Plan(loss_location=MADE)]
+    (finding,) = verdict_of("L19", run_of(*records, series={LOSS: falling})).findings
+    assert (finding.location, finding.fix) == (MINUS, "Remove the minus before the loss.")
+    (finding,) = verdict_of("L19", run_of(*records[:3], records[-1], series={LOSS: falling})).findings
+    assert finding.location == MADE

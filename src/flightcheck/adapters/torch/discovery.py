@@ -18,6 +18,7 @@ from torch import nn
 from flightcheck.adapters.torch.addresses import Addresses
 from flightcheck.adapters.torch.identity import ByIdentity
 from flightcheck.adapters.torch.kinds import module_kind, module_settings, parameter_role
+from flightcheck.adapters.torch.plain_lists import held_by
 from flightcheck.adapters.torch.watch import Watch
 from flightcheck.recording import provenance
 from flightcheck.recording.records import Call, Location, ModuleInfo, OptimizerInfo, ParameterInfo, RootInfo
@@ -199,14 +200,17 @@ class Discovery:
         root = self.roots.get(id(callers[0])) if callers else None
         if root is None or sum(m.root == root.info.index for m in self.modules.values()) > 4096:
             return
-        path = next((f"{p}{q}" for c in reversed(callers) for p, q in _held_by(c, module, root.module())), "")
-        path = path or type(module).__name__
+        held = next((h for c in reversed(callers) for h in held_by(c, module, root.module())), None)
+        path = held.path if held is not None else type(module).__name__
+        line = held.line(self.watch.lines) if held is not None else None
         for inner, child in module.named_modules():
             self._register_module(root, child, f"{path}.{inner}" if inner else path)
         for name, parameter in module.named_parameters():
             owner = _submodule(module, name.rpartition(".")[0])
             index = self._register_parameter(parameter, f"{root.info.name}.{path}.{name}", owner)
             root.parameter_indices.append(index)
+            if line is not None:
+                self.update_parameter(index, location=line)
 
     def files(self) -> set[str]:
         """Files of the script's own in which the models' forward passes are written, and their calls."""
@@ -380,15 +384,3 @@ class Discovery:
 def _submodule(module: nn.Module, path: str) -> nn.Module:
     """As ``get_submodule``, which a module of TorchScript does not support."""
     return reduce(getattr, path.split("."), module) if path else module
-
-
-def _held_by(caller: nn.Module, module: nn.Module, root: nn.Module | None) -> list[tuple[str, str]]:
-    """Where an attribute of the caller that is no module holds `module`: the caller's path and ``hidden[0]``."""
-    prefix = next((f"{p}." if p else "" for p, m in (root.named_modules() if root else ()) if m is caller), "")
-    found = []
-    for name, value in vars(caller).items():
-        if isinstance(value, dict) and not name.startswith("_"):
-            found += [(prefix, f"{name}[{k!r}]") for k, v in value.items() if v is module]
-        elif isinstance(value, (list, tuple)):
-            found += [(prefix, f"{name}[{i}]") for i, v in enumerate(value) if v is module]
-    return found

@@ -92,12 +92,16 @@ class AscentNotDescent(Check):
         deep = thirds[2] < -self.bottomless.value * max(abs(start), 1.0)
         if not deep or not 0 < thirds[0] - thirds[1] < thirds[1] - thirds[2]:
             return
+        terms = [_with_site(run, t) for t in run.loss_terms if not t.penalty]
+        negated = climbs.negated_location if terms and (climbs := self._climbs(terms, maximize=False)) else None
         yield Finding(
             f"The value handed to backward has no lower bound: it fell from {start:.3g} to {float(values[-1]):.3g}, "
             "faster and faster. What is minimized is no loss; a likelihood or a score lacks its minus.",
-            location=run.plan.loss_location or run.plan.backward_location,
+            location=negated or run.plan.loss_location or run.plan.backward_location,
             evidence={"start": start, "end": float(values[-1])},
-            fix="Hand the negative to backward: loss = -log_likelihood.mean().",
+            fix="Remove the minus before the loss."
+            if negated
+            else "Hand the negative to backward: loss = -log_likelihood.mean().",
         )
 
     @staticmethod
