@@ -30,12 +30,14 @@ def series(depth: int, per_layer: float, loss: Any, output_spread: float = 0.5, 
 def test_a_deep_sigmoid_stack_fails_and_names_the_activation() -> None:
     (finding,) = verdict_of("C07", run_of(*network(8, activation="Sigmoid"), series=series(8, 0.15, FLAT))).findings
     assert finding.evidence["activation"] == "Sigmoid"
+    assert finding.patch == "swap-activation:relu | swap-activation:relu+reinit:kaiming", "one, then both"
     assert finding.location == line(11)
 
 
 def test_a_deep_relu_stack_fails_without_naming_an_activation() -> None:
     (finding,) = verdict_of("C07", run_of(*network(10), series=series(10, 0.3, FLAT))).findings
     assert finding.evidence["activation"] == ""
+    assert finding.patch == "", "the check's own"
 
 
 def test_a_loss_that_only_learnt_the_mean_does_not_excuse_it() -> None:
