@@ -14,9 +14,10 @@ import pytest
 
 from flightcheck.diagnosis import Diagnosis, diagnose
 from flightcheck.recording.run import Run
+from flightcheck.report.page.comparison import comparison_page
 from flightcheck.report.page.document import page
 from flightcheck.report.page.series import maps
-from tests.report.compared import hostile_page, page_of
+from tests.report.compared import compared, hostile_page, page_of, trained
 from tests.report.made import HEALTHY
 from tests.report.paged import HOSTILE, broken, hostile, training
 
@@ -342,6 +343,15 @@ def test_a_run_that_is_pointed_at_stands_out(opened: Any) -> None:
     assert tab.ask("[...document.querySelectorAll('tr.pointed')].map(r => r.dataset.of)") == ["C", "C"]
     tab.tab.hover("h1")
     assert tab.ask(faint) == 0
+
+
+def test_a_line_goes_on_where_a_run_has_no_such_value(opened: Any) -> None:
+    found, runs = compared(*map(trained, range(4)))
+    option = {"kind": "option", "name": "--wide", "values": ["8", "—", "—", "9"], "lines": [], "sentence": ""}
+    tab = opened(comparison_page(found | {"differences": [*found["differences"], option]}, runs))
+    paths = tab.ask("[...document.querySelectorAll('[data-chart=parallel] path[d*=C]')].map(p => p.getAttribute('d'))")
+    whole = [path for path in paths if path.count("M") == 1]
+    assert len(whole) >= 4 and not [path for path in paths if path.count("M") > 1]
 
 
 def test_hostile_runs_do_nothing(opened: Any) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from flightcheck.recording.run import Run
+from flightcheck.report.json import relative
 from flightcheck.report.page.markup import Child, Html, count, element, joined, number, table, theirs
 from flightcheck.report.page.self_contained import footer, head, scripted
 from flightcheck.report.page.side_by_side import OUTCOMES, Axis, Overlay, axes, deciding, drawn, overlays
@@ -84,8 +85,7 @@ def _runs(comparison: dict[str, Any], runs: Sequence[tuple[str, Run]]) -> Html:
     rows: list[list[Child]] = []
     for (letter, run), course in zip(runs, comparison["runs"], strict=True):
         cells = [f"{course[n]:,}" if n == "steps" else number(course[n]) for n in shown]
-        name = element("span", letter, class_="run-key", data_run=letter)
-        rows.append([name, theirs(course["id"], 60), theirs(run.info.command, 120), *cells, course["ended"]])
+        rows.append([letter, theirs(course["id"], 60), theirs(run.info.command, 120), *cells, course["ended"]])
     head_: list[Child] = ["", "Run", "Command", *(OUTCOMES.get(n, n.replace("_", " ")) for n in shown), "Ended"]
     return element("section", table(head_, rows, caption="The runs; the others are held against the first"))
 
@@ -154,7 +154,7 @@ def _courses(comparison: dict[str, Any], charts: Sequence[Overlay], found: Seque
     by = deciding(found)
     parts: list[Child] = []
     if many and by is not None and charts:
-        parts.append(element("p", f"Colour: {by.name}, from dark (lowest) to bright (highest).", class_="quiet"))
+        parts.append(element("p", f"Colour: {by.name}, from blue (lowest) to amber (highest).", class_="quiet"))
     for i, chart in enumerate(charts):
         parts.append(element("h3", theirs(chart.title, 60)))
         if chart.means:
@@ -177,7 +177,9 @@ def _at_a_glance(letters: Sequence[str], found: Sequence[Axis]) -> Html | None:
         "glance",
         "All runs at a glance",
         element(
-            "p", "One line for each run, one axis for each thing in which they differ; point at one.", class_="quiet"
+            "p",
+            "One line for each run, one axis for each thing in which they differ; below it, who has no such value.",
+            class_="quiet",
         ),
         element("figure", class_="chart", data_chart="parallel", hidden=True),
         table(["Run", *(theirs(a.name, 40) for a in found)], rows, caption="The same as a table", class_="runs"),
@@ -198,7 +200,10 @@ def _findings(comparison: dict[str, Any], letters: Sequence[str]) -> Html:
     for f in comparison["findings"]:
         here = [element("span", "✗", title=f["severity"]) if n in f["runs"] else "" for n in letters]
         what: Child = joined([element("code", f["code"]), f" {f['name']}"])
-        told: Child = [theirs(f["message"], 300), *([" ", element("code", f["location"])] if f["location"] else [])]
+        told: Child = [
+            theirs(f["message"], 300),
+            *([" ", element("code", relative(f["location"]))] if f["location"] else []),
+        ]
         rows.append([what, *(here if len(letters) <= MOST_COLUMNS else [" ".join(f["runs"])]), told])
     names = list(letters) if len(letters) <= MOST_COLUMNS else ["In"]
     listed = table(["Finding", *names, "What it says"], rows, caption="Findings that only some of them have")

@@ -6,12 +6,13 @@
   const FAINT = "0.12";
   const FEW = ["blue", "amber", "green", "red", "grey", "ink"]; // as many as the page tells apart by colour
   const WIDEST_WORD = 18;
+  const NOTHING = -0.14; // the place below an axis of a run that has no such value
 
   const position = new Map(data.runs.map((run, i) => [run, i]));
 
   function stroke(run) {
     const rank = data.ranks?.[position.get(run)];
-    if (data.ranks) return rank === null ? color("grey") : vendor.interpolateViridis(0.05 + 0.85 * rank);
+    if (data.ranks) return rank === null ? color("grey") : vendor.interpolateRgb(color("blue"), color("amber"))(rank);
     return color(FEW[position.get(run) % FEW.length]);
   }
 
@@ -95,17 +96,18 @@
     const lines = data.runs.map((run, r) => {
       const told = [run, ...data.axes.map((a) => `${cut(a.name)}: ${cut(value(a.cells[r]))}`)].join("\n");
       return data.axes.map((a, i) =>
-        ({ run, told, axis: i, place: a.cells[r] === null ? NaN : scales[i].at(a.cells[r]) }));
+        ({ run, told, axis: i, place: a.cells[r] === null ? NOTHING : scales[i].at(a.cells[r]) }));
     });
-    const ticks = scales.flatMap((s, i) => s.ticks.map(([place, label]) => ({ axis: i, place, label })));
+    const without = data.axes.flatMap((a, i) => (a.cells.includes(null) ? [{ axis: i, place: NOTHING, label: "—" }] : []));
+    const ticks = scales.flatMap((s, i) => s.ticks.map(([place, label]) => ({ axis: i, place, label }))).concat(without);
     const width = Math.max(figure.clientWidth - 24, 120 * (last + 1));
     const chart = plot({
       width, height: 360, marginTop: 42, marginBottom: 16, marginLeft: 60, marginRight: 96,
-      x: { domain: [0, last], axis: null }, y: { domain: [0, 1], axis: null },
+      x: { domain: [0, last], axis: null }, y: { domain: [without.length ? NOTHING : 0, 1], axis: null },
       style: { background: "transparent", fontSize: "12px", "--plot-background": color("card") },
       ariaLabel: "One line for each run over everything in which they differ; the table below tells the same.",
       marks: [
-        ruleX(data.axes.map((_, i) => i), { x: (i) => i, stroke: color("grey") }),
+        ruleX(data.axes, { x: (_, i) => i, y1: 0, y2: 1, stroke: color("grey") }),
         ...lines.map((points, r) => line(points, {
           x: "axis", y: "place", stroke: stroke(data.runs[r]), strokeWidth: 1.8, curve: "monotone-x",
         })),
@@ -117,7 +119,7 @@
           x: (_, i) => i, frameAnchor: "top", dy: -20, text: (a) => cut(a.name), fontWeight: 600, fill: color("ink"),
           rotate: 0,
         }),
-        tip(lines.flat().filter((p) => Number.isFinite(p.place)), pointerX({ x: "axis", y: "place", title: "told" })),
+        tip(lines.flat(), pointerX({ x: "axis", y: "place", title: "told" })),
       ],
     });
     remember(figure, chart, data.runs);
