@@ -57,7 +57,7 @@ def _sections(run: Run, diagnosis: Diagnosis, charts: Charts, made: list[Node]) 
 
 def _head(run: Run, diagnosis: Diagnosis) -> Html:
     first = diagnosis.roots[0] if diagnosis.roots else None
-    verdict = title(first) if first is not None else "Nothing found"
+    verdict = title(first) if first is not None else _verdict(run, diagnosis)
     return head(f"{verdict} · {relative(run.info.script)[-80:]} · Flightcheck", SCRIPTS, ["page.css"])
 
 
