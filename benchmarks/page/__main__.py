@@ -31,7 +31,7 @@ CASES: tuple[tuple[str, int, int, float], ...] = (
     ("a usual run", 20, 300, 0.3),
     ("a large model", 150, 1000, 0.3),
     ("1,000 × 1,000, smooth", 1000, 1000, 0.0),
-    ("1,000 × 1,000, as noisy as real ones", 1000, 1000, 0.3),
+    ("1,000 × 1,000, all as noisy as gradients", 1000, 1000, 0.3),
 )
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from flightcheck.recording.data_flow import DataFlow
+from flightcheck.recording.distributions import QUANTILES, packed
 from flightcheck.recording.records import Coverage, Location, ModuleInfo, OptimizerInfo, ParameterInfo, RootInfo
 from flightcheck.recording.run import Run
 from flightcheck.recording.signals import (
@@ -14,14 +15,19 @@ from flightcheck.recording.signals import (
     ACTIVATION_RMS,
     ACTIVATION_SATURATED,
     GRAD_NORM,
+    GRADIENT_SPREAD,
     LEARNING_RATE,
     LOSS,
+    OUTPUT_SPREAD,
     UPDATE_NORM,
     WEIGHT_NORM,
+    WEIGHT_SPREAD,
     Signal,
 )
 from flightcheck.testing import run_of
 
+LOOKS, SPREAD_LAYERS = 24, 128
+"""How often the spread of values is recorded, of how many layers at most."""
 BLOCK = 10
 """Layers in a block."""
 
@@ -32,7 +38,7 @@ def made(layers: int, steps: int, noise: float) -> Run:
     Args:
         layers: each with one weight, and every number that the page has a heat map for.
         steps: all of them sampled.
-        noise: standard deviation of the logarithm of every number; 0 is smooth. Real trainings lie near 0.3.
+        noise: standard deviation of the logarithm of every number; 0 is smooth, gradient norms have about 0.3.
     """
     random = np.random.default_rng(0)
     blocks = range(-(-layers // BLOCK))
@@ -70,7 +76,17 @@ def _series(layers: int, steps: int, noise: float, random: np.random.Generator) 
     def of_modules(values: Any) -> Any:
         return np.hstack([np.full((steps, 1), -1.0), values])
 
+    def spread(first: int) -> Any:
+        looked = range(first, first + min(layers, SPREAD_LAYERS))
+        return [
+            packed({i: np.sort(random.standard_normal(QUANTILES)).astype(np.float32) for i in looked})
+            for _ in range(LOOKS)
+        ]
+
     return {
+        WEIGHT_SPREAD: spread(0),
+        GRADIENT_SPREAD: spread(0),
+        OUTPUT_SPREAD: spread(1),
         LOSS: 2 * np.exp(-3 * t[:, 0] + noise * random.standard_normal(steps) / 3),
         LEARNING_RATE: (1e-3 * np.cos(t * 1.5)).tolist(),
         GRAD_NORM: numbers(1.0),

@@ -26,7 +26,7 @@ def test_it_opens_on_the_diagnosis() -> None:
         "2 root causes, the most likely first", "Double softmax at train.py:41", "so its floor is 1.461 and not 0", "What to do",
         "Return the logits from forward(); apply softmax only when predicting.",
         "- self.softmax = nn.Softmax(dim=1)", "confirmed", "0.821 → 0.519",
-        "3 seeds × 60 steps; better by 0.23 to 0.37 (95 % interval, at least 0.016 counts); p = 0.0002",
+        "3 seeds × 60 steps; better by 0.23 to 0.37 (95 % interval; less than 0.016 would not count); p = 0.0002",
         "Other findings", "What was tried", "Training over time", "Layers over time", "The network", "The checklist",
         "Confirm your loss", "Cost and coverage",
     ]  # fmt: skip
@@ -84,7 +84,9 @@ def test_how_the_script_ended(info: dict[str, object], words: str) -> None:
 
 def test_a_run_that_recorded_nothing_has_a_page() -> None:
     run = Run()
-    assert "No training was seen" in Reader(page(run, diagnose(run, []))).text
+    text = page(run, diagnose(run, []))
+    assert "<title>No training was seen · " in text  # and not "Nothing found", which praises
+    assert "Nothing found" not in Reader(text).text
 
 
 def test_it_asks_for_nothing() -> None:

@@ -11,6 +11,7 @@ import numpy as np
 from flightcheck.diagnosis.engine import Diagnosis
 from flightcheck.recording.experiments import Experiment
 from flightcheck.recording.run import Run
+from flightcheck.report.experiments import metric_in_words
 from flightcheck.report.page.marks import Mark, marks
 from flightcheck.report.page.markup import Child, Html, count, element, number, shortened, table, theirs
 from flightcheck.report.page.network import Node, arrows_data, network_data
@@ -68,7 +69,7 @@ def _curve(curve: Curve | None) -> dict[str, Any] | None:
 def _trial(e: Experiment) -> dict[str, Any]:
     return {
         "steps": e.steps,
-        "metric": e.metric,
+        "metric": metric_in_words(e.metric),
         "control": [[_number(v) for v in line] for line in e.controls],
         "patched": [[_number(v) for v in line] for line in e.patched],
     }

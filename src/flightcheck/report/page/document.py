@@ -37,7 +37,7 @@ def page(run: Run, diagnosis: Diagnosis, *, live: bool = False) -> str:
     made = nodes(run, diagnosis)
     return "<!doctype html>\n" + element(
         "html",
-        head(_title(run, diagnosis), _scripts(live), ["page.css"], live=live),
+        head(_title(run, diagnosis, live), _scripts(live), ["page.css"], live=live),
         element(
             "body",
             element("a", "To the diagnosis", href="#diagnosis", class_="skip"),
@@ -56,7 +56,7 @@ def changing_part(run: Run, diagnosis: Diagnosis, *, live: bool) -> dict[str, An
     charts = charts_of(run, diagnosis)
     made = nodes(run, diagnosis)
     return {
-        "title": _title(run, diagnosis),
+        "title": _title(run, diagnosis, live),
         "verdict": _verdict(run, diagnosis, live),
         "main": joined(_sections(run, diagnosis, charts, made, live)),
         "data": chart_data(charts, run, diagnosis, made),
@@ -86,9 +86,9 @@ def _sections(run: Run, diagnosis: Diagnosis, charts: Charts, made: list[Node], 
     return [_diagnosis(run, diagnosis, live), _contents(charts, run, diagnosis, bool(made)), *parts]
 
 
-def _title(run: Run, diagnosis: Diagnosis) -> str:
+def _title(run: Run, diagnosis: Diagnosis, live: bool) -> str:
     first = diagnosis.roots[0] if diagnosis.roots else None
-    verdict = title(first) if first is not None else "Nothing found"
+    verdict = title(first) if first is not None else _verdict(run, diagnosis, live)
     return f"{verdict} · {relative(run.info.script)[-80:]} · Flightcheck"
 
 

@@ -156,7 +156,7 @@ def _before_after(e: Experiment) -> Html:
     details = f"{count(e.seeds, 'seed')} × {count(e.steps, 'step')}"
     if e.low is not None and e.high is not None:
         details += f"; better by {number(e.low)} to {number(e.high)} (95 % interval"
-        details += f", at least {number(e.margin)} counts)" if e.margin else ")"
+        details += f"; less than {number(e.margin)} would not count)" if e.margin else ")"
     if e.p is not None:
         details += f"; p = {number(e.p)}" if e.p >= 1e-4 else "; p < 0.0001"
     why = e.reason

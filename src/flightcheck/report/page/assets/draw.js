@@ -146,7 +146,7 @@ const flightcheck = (() => {
 
   function trial(figure) {
     const { plot, line, gridY, axisX, axisY } = vendor;
-    const { control, patched, steps } = data.trials[figure.dataset.name];
+    const { control, patched, steps, metric } = data.trials[figure.dataset.name];
     const series = (all, name) =>
       all.flatMap((values, seed) =>
         values.map((value, i) => ({
@@ -164,12 +164,13 @@ const flightcheck = (() => {
       line(mean(all), { x: "step", y: "value", stroke: color(name), strokeWidth: 2.4 }),
     ];
     const chart = plot({
-      width: Math.max(240, figure.clientWidth), height: 150, marginLeft: 46, marginBottom: 30, marginTop: 12,
+      width: Math.max(240, figure.clientWidth), height: 160, marginLeft: 46, marginBottom: 30, marginTop: 22,
       y: { type, label: null, nice: type === "linear" },
       style: { background: "transparent", fontSize: "11px" },
       ariaLabel: "The metric over the steps of the trials, without the change and with it.",
       marks: [
-        gridY({ strokeOpacity: 0.12 }), axisX({ label: "step of the trial", ticks: 5 }), axisY({ ticks: 4, tickFormat: short }),
+        gridY({ strokeOpacity: 0.12 }), axisX({ label: "step of the trial", ticks: 5 }),
+        axisY({ label: metric || null, ticks: 4, tickFormat: short }),
         ...lines(before, control, "red"), ...lines(after, patched, "green"),
       ],
     });
