@@ -555,6 +555,14 @@ ORDERS = {
         for xb, yb in batches(X, Y):
             out = model(xb)  # USE
     """,
+    "rows of one tensor or the other": """
+        def augment(x):
+            changed = x.flip(-1)
+            return torch.where(torch.rand(len(x), 1) < 0.5, changed, x)
+        order = torch.randperm(len(X))  # HERE
+        X = X[order]
+        out = model(augment(X))  # USE
+    """,
     "random rows": """
         idx = torch.randint(0, len(X), (32,))  # HERE
         out = model(X[idx].to(device))  # USE

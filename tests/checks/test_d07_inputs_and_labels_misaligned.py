@@ -145,3 +145,13 @@ def test_first_sight() -> None:
     assert 0 < blind["new_gain"] < 0.02
     assert first_sight([(0.9, 1.0 + v) for v in noise])["new_gain"] > 0.1
     assert "new_gain" not in first_sight([(1.0, 1.0)] * 12), "too few to tell"
+
+
+def test_a_training_without_inputs_that_only_scatters_hides_nothing() -> None:
+    short, zero, permuted = all_without_inputs()
+    noise = {"status": "inconclusive", "before": 1.0, "after": 1.3, "low": -0.7, "high": 0.15}
+    told = (short, replace(zero, **noise), permuted, fit(0.01))
+    (finding,) = verdict(*told, neighbours(new_batches=56, new_gain=0.003)).findings
+    assert finding.severity == "warn"
+    worse = replace(zero, **{**noise, "high": -0.1})
+    assert verdict(short, worse, permuted, fit(0.01), neighbours(new_batches=56, new_gain=0.003)).status == "pass"

@@ -30,6 +30,8 @@ FUNCTIONS: Final = (
     "multilabel_soft_margin_loss", "multilabel_margin_loss", "multi_margin_loss", "hinge_embedding_loss",
     "margin_ranking_loss", "cosine_embedding_loss", "triplet_margin_loss", "ctc_loss",
 )  # fmt: skip
+TARGET_AT: Final = {"cosine_embedding_loss": 2, "margin_ranking_loss": 2}
+"""Place of the target among the arguments of losses that are given two predictions; 1 in the others."""
 _MOST_WEIGHTS: Final = 100
 _WITH_CLASSES: Final = {"cross_entropy", "nll_loss", "kl_div", "multi_margin_loss"}
 _DENSE_CALLS: Final = 24
@@ -113,8 +115,10 @@ class Losses:
 
     def called(self, function: str, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any) -> None:
         """A loss function returned."""
-        given = args[0] if args else kwargs.get("input", kwargs.get("log_probs", kwargs.get("anchor")))
-        target = args[1] if len(args) > 1 else kwargs.get("target", kwargs.get("targets"))
+        named = ("input", "log_probs", "anchor", "input1")
+        given = args[0] if args else next((kwargs[n] for n in named if n in kwargs), None)
+        at = TARGET_AT.get(function, 1)
+        target = args[at] if len(args) > at else kwargs.get("target", kwargs.get("targets"))
         if not (isinstance(given, torch.Tensor) and isinstance(target, torch.Tensor)):
             return
         training = torch.is_grad_enabled() and isinstance(result, torch.Tensor) and result.requires_grad

@@ -7,7 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from flightcheck.checks.base import Check, Finding, NotApplicable, NotEnoughEvidence, Param, check
-from flightcheck.checks.start.s02_input_ignored_entirely import inputs_do_not_matter, makes_little_difference
+from flightcheck.checks.start.s02_input_ignored_entirely import (
+    inputs_do_not_matter,
+    makes_little_difference,
+    shows_nothing,
+)
 from flightcheck.recording.records import Location
 from flightcheck.recording.run import Run
 
@@ -58,7 +62,7 @@ class InputsAndLabelsMisaligned(Check):
         without = [e for e in run.experiments if e.question == "S02" and e.low is not None]
         if not without:
             raise NotEnoughEvidence("a training without inputs was not tried")
-        if not all(map(makes_little_difference, without)):
+        if not all(makes_little_difference(e) or shows_nothing(e) for e in without):
             return
         fits = [e for e in run.experiments if e.question == "S01" and e.after is not None and e.start]
         if len(without) < 3 or not fits:

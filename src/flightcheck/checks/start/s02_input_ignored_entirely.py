@@ -25,6 +25,11 @@ def makes_little_difference(e: Experiment) -> bool:
     return e.after - e.before < max(e.margin, 0.1 * abs(e.start))
 
 
+def shows_nothing(e: Experiment) -> bool:
+    """The trainings scatter so much that the one without inputs may as well be better."""
+    return e.status == "inconclusive" and e.low is not None and e.high is not None and e.low < 0 < e.high
+
+
 def inputs_do_not_matter(experiments: list[Experiment]) -> bool:
     """The short trial found little, and the long ones nothing.
 

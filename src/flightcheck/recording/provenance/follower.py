@@ -17,6 +17,9 @@ from flightcheck.recording.provenance.vocabulary import (
     SAME,
 )
 
+_OF_WHERE = 3
+"""Arguments of a ``where`` that chooses between two tensors."""
+
 
 class Follower(Definitions):
     """Follows one value back to where it is written, computed, or chosen."""
@@ -121,7 +124,7 @@ class Follower(Definitions):
             found = self._index(value.of(node.args[-1], ()), depth + 1)
             if found is not None:
                 return found
-        for definition in self._definitions(value):
+        for definition in self._rows_from(value):
             if (found := self.order(definition, depth + 1)) is not None:
                 return found
         return None
@@ -141,8 +144,15 @@ class Follower(Definitions):
         found = self._index(value.of(picked, ()), depth + 1) if picked is not None else None
         if found is not None:
             yield found
-        for definition in self._definitions(value):
+        for definition in self._rows_from(value):
             yield from self.orders(definition, depth + 1)
+
+    def _rows_from(self, value: Value) -> list[Value]:
+        """Where the rows of a value come from; a `where` takes each element from one tensor or the other."""
+        node = value.node
+        if isinstance(node, ast.Call) and last_name(node.func) == "where" and len(node.args) == _OF_WHERE:
+            return [value.of(argument) for argument in node.args[1:]]
+        return list(self._definitions(value))
 
     def _index(self, value: Value, depth: int) -> Value | None:
         if not self._may_go_on(depth):
