@@ -95,7 +95,9 @@ def test_libraries_over_numpy_keep_it(compute: Callable[[Any], Any], monkeypatch
 
 
 @pytest.mark.parametrize(
-    "change", [lambda a: np.median(a, axis=0), np.sort, lambda a: a.argmax(-1), lambda a: a > 0], ids=str
+    "change",
+    [lambda a: np.median(a, axis=0), np.sort, lambda a: a.argmax(-1), lambda a: a > 0],
+    ids=["median", "sort", "argmax", "threshold"],
 )
 def test_what_only_numpy_has_ends_the_history(change: Callable[[Any], Any]) -> None:
     a, _ = array()
