@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from torch import nn
 from torch.nn.functional import cross_entropy
 
+import flightcheck
 from flightcheck.adapters.torch.shifts import CutIds, shift_of
 from flightcheck.checks.base import Verdict
 from flightcheck.recording.experiments import Probe
@@ -63,6 +66,28 @@ def test_little_is_inconclusive_and_nothing_is_skipped() -> None:
     assert judge(TWICE, n=1).status == "inconclusive"
     assert judge(COPY).status == "inconclusive"
     assert verdict_of("L20", run_of(SITE)).status == "skipped"
+
+
+@pytest.mark.parametrize(("both_ways", "moved", "told"), [(False, 0, True), (True, 0, False), (False, 1, False)])
+def test_a_decoder_that_no_model_calls(tmp_path: Path, both_ways: bool, moved: int, told: bool) -> None:
+    """Its layers are called one by one, so no copy of a whole model can be asked."""
+    torch.manual_seed(0)
+    embed, drop = nn.Embedding(20, 8), nn.Dropout(0.1)
+    layer, head = nn.GRU(8, 8, batch_first=True, bidirectional=both_ways), nn.Linear(16 if both_ways else 8, 20)
+    with flightcheck.watch(runs_dir=tmp_path, report=False) as seen:
+        optimizer = torch.optim.SGD([p for m in (embed, layer, head) for p in m.parameters()], lr=0.01)
+        for _ in range(4):
+            ids = torch.randint(0, 20, (8, 13))
+            logits = head(layer(drop(embed(ids[:, :-1])))[0])
+            optimizer.zero_grad()
+            cross_entropy(logits.flatten(0, 1), ids[:, moved : 12 + moved].flatten()).backward()
+            optimizer.step()
+    assert seen.diagnosis is not None
+    assert [f.code for f in seen.diagnosis.findings if f.code == "L20"] == (["L20"] if told else [])
+
+
+def test_tokens_that_a_forward_layer_sees_need_no_trial() -> None:
+    assert judge(replace(COPY, forward_only=True)).status == "fail"
 
 
 # What is recorded of a loss call ----------------------------------------------------------------------------------

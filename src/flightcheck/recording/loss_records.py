@@ -239,6 +239,8 @@ class TargetShift:
     """The line that cut the outputs down to those positions."""
     target_location: Location | None = None
     """The line that cut the target out of a longer sequence, if it was seen."""
+    forward_only: bool = False
+    """The tokens went into a recurrent layer that goes forward in time only: no output sees those after it."""
 
 
 _KINDS = (

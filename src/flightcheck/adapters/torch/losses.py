@@ -292,6 +292,7 @@ class Losses:
             ignored=ignored,
             lines=seen.lines,
             cut=seen.cut_ids,
+            forward_only=seen.embedded.forward_only,
         )
         if found is not None:
             self.watch.writer.append(found)

@@ -157,7 +157,7 @@ class Operations(TorchFunctionMode):
         self.lines.clear()
         self.owners.clear()
         self.parts.clear()
-        self.embedded.ids.clear()
+        self.embedded.clear()
         self.padded.forget()
         self.terms.end_round()
         self.loose.end_round()
@@ -249,10 +249,11 @@ class Operations(TorchFunctionMode):
     def _tokens(self, name: str, args: Any, kwargs: Any, result: Any) -> None:
         """Ids of tokens, embedded, cut out of longer rows, filled up; and outputs of sequences that are filled up."""
         self.padded.note(name, args, kwargs, result)
+        self.embedded.into_layer(name, args, result)
         if self.padded.index_of(name, args) is not None:
             self.padded_reads.look(name, args, self.watch.step, self.watch.lines.here())
         if name == "embedding":
-            self.embedded.note(args, kwargs)
+            self.embedded.note(args, kwargs, result)
         elif name == "__getitem__" and isinstance(result, torch.Tensor) and not result.is_floating_point():
             self.cut_ids.note(result, self.watch.lines.here())
         if name == "pad_sequence" and len(self.padding_values) < _MOST_PADDINGS:

@@ -13,9 +13,11 @@ from flightcheck.recording.sequences import PaddedRead
 
 _PASSED_ON: Final = {"dropout", "contiguous", "clone", "relu", "tanh", "gelu", "layer_norm", "to", "float"}
 """Operations that leave each position where it is."""
-_RECURRENT: Final = {"lstm", "gru", "rnn_tanh", "rnn_relu"}
-_BATCH_FIRST: Final = 8
-"""Place of ``batch_first`` among the arguments of a recurrent kernel that is given a padded tensor."""
+RECURRENT: Final = {"lstm", "gru", "rnn_tanh", "rnn_relu"}
+BATCH_FIRST: Final = 8
+"""Place of ``batch_first`` among the arguments of a recurrent kernel that is given a padded tensor; before it stands
+``bidirectional``.
+"""
 _BATCHED: Final = 3
 """Axes of a batch of sequences."""
 _MOST_LINES: Final = 16
@@ -64,7 +66,7 @@ class PaddedOutputs:
             self._keep(result[0], Padded("packed", 1 if args[2] else 0, result[1]))
         elif name == "embedding":
             self._embedded(args, kwargs, result)
-        elif name in _RECURRENT:
+        elif name in RECURRENT:
             self._recurred(args, result)
         elif name in _PASSED_ON or name == "index_select":
             known = self.of(args[0]) if args else None
@@ -83,9 +85,9 @@ class PaddedOutputs:
         self._keep(result, Padded("embedded", 1, ids == padding))
 
     def _recurred(self, args: Any, result: Any) -> None:
-        if len(args) <= _BATCH_FIRST or not isinstance(args[_BATCH_FIRST], bool):
+        if len(args) <= BATCH_FIRST or not isinstance(args[BATCH_FIRST], bool):
             return  # packed
-        time = 1 if args[_BATCH_FIRST] else 0
+        time = 1 if args[BATCH_FIRST] else 0
         known = self.of(args[0])
         filled = known.lengths if known is not None and known.kind == "embedded" else _zeros(args[0])
         if filled is None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import weakref
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import torch
 
+from flightcheck.adapters.torch.padded_outputs import BATCH_FIRST, RECURRENT
 from flightcheck.adapters.torch.watch import is_plain_tensor
 from flightcheck.recording.loss_records import TargetShift
 from flightcheck.recording.records import Location
@@ -47,13 +49,34 @@ class Embedded:
 
     def __init__(self) -> None:
         self.ids: deque[torch.Tensor] = deque(maxlen=_KEPT)
+        self.forward_only: deque[torch.Tensor] = deque(maxlen=_KEPT)
+        """Those of them that went into a recurrent layer which goes forward in time only."""
+        self._looked_up: deque[tuple[weakref.ref[torch.Tensor], torch.Tensor]] = deque(maxlen=_KEPT)
 
-    def note(self, args: Any, kwargs: Any) -> None:
+    def clear(self) -> None:
+        """A round is over."""
+        self.ids.clear()
+        self.forward_only.clear()
+        self._looked_up.clear()
+
+    def into_layer(self, name: str, args: Any, result: Any) -> None:
+        """An operation was made: a recurrent layer, or a dropout before it."""
+        if not args or name not in (*RECURRENT, "dropout"):
+            return
+        for reference, ids in list(self._looked_up):
+            if reference() is args[0] and name == "dropout":
+                self._looked_up.append((weakref.ref(result), ids))
+            elif reference() is args[0] and len(args) > BATCH_FIRST and args[BATCH_FIRST - 1] is False:
+                self.forward_only.append(ids)
+
+    def note(self, args: Any, kwargs: Any, result: Any = None) -> None:
         """``embedding`` was called."""
         for t in (*args[:2], kwargs.get("input")):
             if isinstance(t, torch.Tensor) and not t.is_floating_point() and is_plain_tensor(t):
                 if t.dim() == 2 and min(t.shape) >= 1 and max(t.shape) >= _SHORTEST and t.numel() <= _MOST_TOKENS:
                     self.ids.append(t.detach())
+                    if isinstance(result, torch.Tensor):
+                        self._looked_up.append((weakref.ref(result), self.ids[-1]))
                 return
 
 
@@ -113,6 +136,7 @@ def shift_of(
     ignored: int,
     lines: Mapping[Any, Location],
     cut: CutIds,
+    forward_only: Sequence[torch.Tensor] = (),
 ) -> TargetShift | None:
     """The shift between embedded ids and a target that is made of the same tokens; None if none fits.
 
@@ -125,6 +149,7 @@ def shift_of(
         ignored: the class id that the loss leaves out.
         lines: node → line.
         cut: where the script cut ids to pieces.
+        forward_only: those of `inputs` that a layer sees up to each position only.
     """
     if target.is_floating_point() or not is_plain_tensor(target) or not 0 < target.numel() <= _MOST_TOKENS:
         return None
@@ -138,7 +163,8 @@ def shift_of(
                 node = next((n for n, dim, *_ in slices if _is_time(dim, layout.axis)), None)
                 line = lines.get(node) if node is not None else None
                 made_at = None if shift == 1 or line is not None else cut.line_of(layout.target)
-                found.append(TargetShift(site, step, shift, telling, share, layout.start, line, made_at))
+                past = any(ids is one for one in forward_only)
+                found.append(TargetShift(site, step, shift, telling, share, layout.start, line, made_at, past))
     return min(found, key=lambda f: SHIFTS.index(f.shift), default=None)
 
 

@@ -24,8 +24,9 @@ class TargetShiftWrong(Check):
     The ids that the model looks up in an embedding are compared with the class ids of the loss, position by position;
     slices of the outputs (``logits[:, :-1]``) are read from the graph. (a) The target is the token two positions ahead
     on 95 % of the positions at which that differs from the next one, and no loss of the training has the next token as
-    its target. (b) The target is the token itself. That is a fault if the model is causal and sees that token: a trial
-    asks a copy of it (in eval mode and float64), as C04 does.
+    its target. (b) The target is the token itself. That is a fault if the model is causal and sees that token: the
+    tokens go into a recurrent layer that goes forward only; or a trial asks a copy of the model (in eval mode and
+    float64), as C04 does.
     ## Why it matters
     A model that learned to skip a token writes every other word. One that copies reaches a loss of zero and has learned
     nothing.
@@ -76,18 +77,25 @@ class TargetShiftWrong(Check):
         )
 
     def _copies(self, run: Run, here: list[TargetShift]) -> Iterator[Finding]:
+        if all(s.forward_only for s in here):
+            yield self._copy(run, here, 0.0)
+            return
         found = run.probe("leaks").result
         if "future" not in found or not found.get("copies"):
             raise NotEnoughEvidence("the target is the token itself, and the model could not be asked whom it sees")
         if found["future"] > self.future.value or found.get("present", 0.0) <= self.future.value:
             return  # an autoencoder; or a model that sees the tokens before a position only
+        yield self._copy(run, here, found["future"])
+
+    @staticmethod
+    def _copy(run: Run, here: list[TargetShift], future: float) -> Finding:
         last = here[-1]
         site = run.loss_sites[last.site]
-        yield Finding(
+        return Finding(
             "The target at each position is the token that the model was given there, and outputs see nothing of the "
             "future: the model only has to copy its input.",
             location=last.slice_location or last.target_location or site.location,
-            evidence={"shift": 0, "positions": last.positions, "future": found["future"]},
+            evidence={"shift": 0, "positions": last.positions, "future": future},
             onset_step=here[0].step,
             fix="Compare outputs[:, :-1] with tokens[:, 1:]."
             if last.start
