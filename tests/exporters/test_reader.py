@@ -11,7 +11,7 @@ from flightcheck.errors import RunFileError
 from flightcheck.exporters.reader import RunReader
 from flightcheck.recording.batches import Evaluation
 from flightcheck.recording.records import RunInfo
-from flightcheck.recording.signals import LOSS
+from flightcheck.recording.signals import LOSS, Signal
 from flightcheck.recording.store import RunWriter
 from tests.exporters.made import START, write_training
 
@@ -51,6 +51,21 @@ def test_of_a_run_that_goes_on_the_newest_step_waits(tmp_path: Path) -> None:
     writer.flush(force=True)
     rows = reader.rows({"loss": 28}, 1000, settled=False)
     assert [(r.step, r.value) for r in rows if r.name == "loss"] == [(29, 7.0)]
+    writer.close()
+
+
+def test_the_numbers_of_the_script_travel_under_their_source(tmp_path: Path) -> None:
+    writer = write_training(tmp_path / "r", ended="running")
+    for step in (100, 200):  # the script's own steps
+        writer.frame(Signal("metric/printed/test acc@5", "step", "", ""), step, [step / 1000])
+    writer.flush(force=True)
+    reader = RunReader(tmp_path / "r")
+    assert reader.newest_step() == 29
+    own = [(r.name, r.step, round(r.value, 3)) for r in reader.rows({}, 1000, settled=False) if "acc" in r.name]
+    assert own == [("printed/test acc_5", 100, 0.1)]
+    cursor = {"metric/printed/test acc@5": 100}
+    own = [(r.name, r.step, round(r.value, 3)) for r in reader.rows(cursor, 1000, settled=True) if "acc" in r.name]
+    assert own == [("printed/test acc_5", 200, 0.2)]
     writer.close()
 
 

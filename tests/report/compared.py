@@ -10,7 +10,7 @@ import numpy as np
 from flightcheck.cli.compare import letters
 from flightcheck.diagnosis import diagnose
 from flightcheck.recording.batches import Evaluation
-from flightcheck.recording.printed import PrintedNumber
+from flightcheck.recording.metrics import MetricInfo
 from flightcheck.recording.run import Run
 from flightcheck.recording.signals import LOSS
 from flightcheck.report.page.comparison import comparison_page
@@ -29,14 +29,17 @@ def trained(i: int) -> Run:
     optimizer = replace(run.optimizers[0], type=("Adam", "SGD")[i % 2], groups=[{"lr": rate, "weight_decay": i / 100}])
     run.records["OptimizerInfo"] = [optimizer]
     run.records["Evaluation"] = [Evaluation(s, 0, 1, None, loss_value=2 - s * rate + i) for s in (500, 1000)]
-    run.records["PrintedNumber"] = [
-        PrintedNumber(s, name, value)
-        for k, s in enumerate((500, 1000, 1500))
-        for name, value in (("epoch", k + 1.0), ("acc", 0.5 + k * rate))
-    ]
+    own(run, epoch={500 * (k + 1): k + 1.0 for k in range(3)}, acc={500 * (k + 1): 0.5 + k * rate for k in range(3)})
     run.records["RunInfo"] = [replace(run.info, id=f"run-{i}", steps=STEPS, command=f"train.py --rate {rate}")]
     run.__dict__.pop("info", None)
     return run
+
+
+def own(run: Run, **numbers: dict[int, float]) -> None:
+    """What the script printed under each name, by step."""
+    run.records["MetricInfo"] = [MetricInfo(i, name, "printed", len(n)) for i, (name, n) in enumerate(numbers.items())]
+    for info, told in zip(run.records["MetricInfo"], numbers.values()):
+        run.frames[info.signal] = (np.array(list(told)), [np.float32([v]) for v in told.values()])
 
 
 def compared(*runs: Run) -> tuple[dict[str, Any], list[tuple[str, Run]]]:
@@ -60,7 +63,7 @@ def hostile_page() -> str:
         run.records["RunInfo"] = [
             replace(run.info, id=text, command=f"{text} --{text} {text}", script=text, error=text)
         ]
-        run.records["PrintedNumber"] = [PrintedNumber(s, text, float(s)) for s in (1, 5)]
+        own(run, **{text: {s: float(s) for s in (1, 5)}})
         run.__dict__.pop("info", None)
         runs.append(run)
     found, named = compared(*runs)

@@ -75,11 +75,13 @@ def test_runs_of_nothing_have_a_page() -> None:
 
 def test_the_curves_of_all_runs() -> None:
     charts = {o.title: o for o in overlays(compared(*map(trained, range(3)))[1])}
-    assert list(charts) == ["Training loss", "Evaluation loss", "Printed: acc"], "the learning rates are all the same"
+    assert list(charts) == ["Training loss", "Evaluation loss", "The script's acc"], (
+        "the learning rates are all the same"
+    )
     assert charts["Evaluation loss"].lines["B"].steps == [500, 1000]
     assert charts["Training loss"].means
     assert len(charts["Training loss"].lines["C"].steps) == MOST_POINTS
-    assert "Printed: epoch" not in charts, "a counter is no measure"
+    assert "The script's epoch" not in charts, "a counter is no measure"
 
 
 def test_a_long_curve_keeps_its_mean_and_shows_where_it_broke() -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime
 import json
+import re
 import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ import numpy as np
 
 from flightcheck.errors import RunFileError
 from flightcheck.exporters.base import Heading
+from flightcheck.recording.metrics import PREFIX
 from flightcheck.recording.signals import GRAD_NORM_TOTAL, LEARNING_RATE, LOSS, NOT_THERE, Signal
 from flightcheck.recording.store import FILE_NAME
 
@@ -25,6 +27,10 @@ _CURVES: Final[dict[Signal, str]] = {LOSS: "loss", GRAD_NORM_TOTAL: "gradient_no
 """Signals that travel, and what trackers call them. What is measured for every layer stays in the report page: a
 thousand layers would be ten thousand curves.
 """
+_OWN: Final = (PREFIX, f"{PREFIX}\U0010ffff")
+"""Between these lie the names of the script's own numbers."""
+_FORBIDDEN: Final = re.compile(r"[^\w./ -]")
+"""What MLflow refuses in the name of a metric."""
 _EVALUATIONS: Final = "Evaluation"
 EVALUATION_LOSS: Final = "evaluation_loss"
 
@@ -80,7 +86,8 @@ class RunReader:
     def newest_step(self) -> int:
         """The last step of which anything is recorded, -1 if there is none."""
         with self._opened() as db:
-            found = db.execute("SELECT MAX(step) FROM frame").fetchone()[0]
+            # The script's own numbers may have steps of their own.
+            found = db.execute("SELECT MAX(step) FROM frame WHERE signal NOT BETWEEN ? AND ?", _OWN).fetchone()[0]
         return -1 if found is None else int(found)
 
     def rows(self, cursor: Cursor, most: int, settled: bool) -> list[Row]:
@@ -97,6 +104,8 @@ class RunReader:
                 row for signal in _CURVES for row in _curve(db, signal, cursor.get(signal.name, -1), before, most=most)
             ]
             found += _evaluations(db, cursor, before, most)
+            named = db.execute("SELECT DISTINCT signal FROM frame WHERE signal BETWEEN ? AND ?", _OWN).fetchall()
+            found += [row for (name,) in named for row in _own(db, name, cursor.get(name, -1), most, settled)]
         return sorted(found, key=lambda r: r.step)
 
     def _info(self) -> dict[str, Any]:
@@ -140,6 +149,18 @@ def _curve(db: sqlite3.Connection, signal: Signal, after: int, before: int, *, m
             if value != NOT_THERE or signal is LOSS:
                 name = _CURVES[signal]
                 yield Row(signal.name, step, f"{name}_{column + 1}" if column else name, step, value)
+
+
+def _own(db: sqlite3.Connection, signal: str, after: int, most: int, settled: bool) -> Iterator[Row]:
+    """One series of the script's own numbers, as ``printed/test acc``; the newest one may still be written again."""
+    last = 2**62 if settled else db.execute("SELECT MAX(step) FROM frame WHERE signal=?", (signal,)).fetchone()[0]
+    name = _FORBIDDEN.sub("_", signal.removeprefix(PREFIX))
+    rows = db.execute(
+        "SELECT step, v FROM frame WHERE signal=? AND step>? AND step<? ORDER BY step LIMIT ?",
+        (signal, after, last, most),
+    )
+    for step, packed in rows:
+        yield Row(signal, step, name, step, float(np.frombuffer(packed, dtype="<f4")[0]))
 
 
 def _evaluations(db: sqlite3.Connection, cursor: Cursor, before: int, most: int) -> Iterator[Row]:

@@ -11,6 +11,7 @@ import numpy as np
 
 from flightcheck.recording.outcomes import evaluation_losses
 from flightcheck.recording.run import Run
+from flightcheck.recording.signals import Signal
 from flightcheck.report.page.series import Curve, loss_curve, rate_curves
 
 MOST_POINTS: Final = 400
@@ -64,7 +65,7 @@ class Axis:
 
 
 def overlays(runs: Sequence[tuple[str, Run]]) -> list[Overlay]:
-    """The charts: losses, what the script printed, learning rates. One that no run could fill is left out."""
+    """The charts: losses, the script's own numbers, learning rates. One that no run could fill is left out."""
     loss = {name: curve for name, run in runs if (curve := loss_curve(run)) is not None}
     evaluated = {name: _curve(name, found) for name, run in runs if (found := evaluation_losses(run))}
     rates = {name: curves[0] for name, run in runs if len(curves := rate_curves(run)) == 1}
@@ -75,7 +76,7 @@ def overlays(runs: Sequence[tuple[str, Run]]) -> list[Overlay]:
     made = [
         Overlay("Training loss", {n: in_blocks(c) for n, c in loss.items()}, means=meant),
         Overlay("Evaluation loss", evaluated),
-        *_printed(runs),
+        *_own(runs),
         Overlay("Learning rate", rates, steps=True),
     ]
     return [o for o in made if o.lines]
@@ -91,16 +92,20 @@ def _to_the_end(curve: Curve, run: Run) -> Curve:
     return Curve(curve.name, [*curve.steps, end], [*curve.values, curve.values[-1]])
 
 
-def _printed(runs: Sequence[tuple[str, Run]]) -> Iterator[Overlay]:
-    """The numbers that the scripts printed several times under one name, in the order of the first run."""
+def _own(runs: Sequence[tuple[str, Run]]) -> Iterator[Overlay]:
+    """The scripts' own numbers of which there are several under one name, in the order of the first run."""
     by_name: dict[str, dict[str, list[tuple[int, float]]]] = {}
     for letter, run in runs:
-        for p in run.printed:
-            by_name.setdefault(p.name, {}).setdefault(letter, []).append((p.step, p.value))
+        for m in run.metrics:
+            if m.signal in run.frames:
+                series = run.series(Signal(m.signal, "step", "", ""))
+                by_name.setdefault(m.name, {}).setdefault(
+                    letter, list(zip(series.steps.tolist(), series.values.tolist()))
+                )
     several = {n: {r: f for r, f in by.items() if len({s for s, _ in f}) > 1} for n, by in by_name.items()}
     shown = [(n, by) for n, by in several.items() if len(by) > 1 and not _counts(by)]
     for name, by in shown[:MOST_METRICS]:
-        yield Overlay(f"Printed: {name}", {r: in_blocks(_curve(name, found)) for r, found in by.items()})
+        yield Overlay(f"The script's {name}", {r: in_blocks(_curve(name, found)) for r, found in by.items()})
 
 
 def _counts(by_run: dict[str, list[tuple[int, float]]]) -> bool:
