@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import sqlite3
 import subprocess
@@ -220,7 +221,7 @@ def test_the_page(made: Made, tmp_path: Path, capsys: Output, monkeypatch: pytes
     monkeypatch.chdir(tmp_path)
     runs = ["--runs-dir", str(made.runs)]
     assert main(["compare", *runs, "--html", "base", "again"]) == 0
-    assert capsys.readouterr().out == "Page: comparison.html\n"
+    assert re.fullmatch(r"Page: comparison\.html \([\d,]+ kB\)\n", capsys.readouterr().out)
     page = (tmp_path / "comparison.html").read_text()
     assert "Nothing that was recorded differs." in page
     assert main(["compare", *runs, "--where", "tag=paged", "--html", "chosen.html"]) == 0

@@ -90,7 +90,7 @@ def test_deletion_asks(runs: Path, monkeypatch: pytest.MonkeyPatch, capsys: Outp
         (["export", "no/where.csv"], "cannot be written"),
         (["runs", "--limit", "many"], "--limit wants a whole number"),
         (["runs", "--where", "lr<"], "--where 'lr<': cannot be understood"),
-        (["compare", "r1"], "between 2 and 26 runs"),
+        (["compare", "r1"], "between 2 and 100 runs"),
     ],
 )
 def test_what_is_refused(runs: Path, tmp_path: Path, arguments: list[str], sentence: str, capsys: Output) -> None:

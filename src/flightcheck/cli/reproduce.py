@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -56,8 +57,9 @@ def main(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
     from flightcheck.session import new_run_folder
 
     run = Run.open(find_run(args.run, args.runs_dir))
+    folder = new_run_folder(args.runs_dir)
     request = Request(
-        run, new_run_folder(args.runs_dir), given, args.cwd.absolute() if args.cwd is not None else None, args.steps,
+        run, folder, given, args.cwd.absolute() if args.cwd is not None else None, args.steps,
         0 if args.exact else args.repeats, [d.absolute() for d in args.writable],
     )  # fmt: skip
     console = console_for(sys.stdout)
@@ -68,6 +70,8 @@ def main(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
         _head(run.info, console)
         result = reproduce(request, _say, lambda part: _part(part, console))
         _answer(result, console)
+    with suppress(OSError):
+        folder.rmdir()  # it is empty where nothing was run
     return STATUS[result.verdict]
 
 

@@ -50,7 +50,7 @@ class Trained:
     @classmethod
     def of(cls, trial: Trial, run: Run, seconds: float) -> Trained:
         """What a recorded trial says, and whether it says anything."""
-        failure = "" if run.info.steps else _without_a_step(run)
+        failure = "" if run.info.steps and run.info.ended != "running" else _not_whole(run)
         told = run.trial
         idle = [p for p in map(str, trial.patches) if told is not None and not told.applied.get(p)]
         if told is not None and told.refused:
@@ -97,7 +97,7 @@ class Trained:
             return np.empty(0)
 
 
-def _without_a_step(run: Run) -> str:
+def _not_whole(run: Run) -> str:
     if run.info.ended == "exception":
         return f"the script ended with {run.info.error}"
     if run.info.ended in ("exit", "finished"):

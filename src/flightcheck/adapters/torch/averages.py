@@ -73,7 +73,8 @@ class Averages:
         self.discovery = discovery
         self._copies: dict[Location | None, list[_Copy]] = {}
         self._count = 0
-        self._followed: list[_Copy] = []
+        self.followed: list[_Copy] = []
+        """They are looked at before every step."""
         self._optimizers: set[int] = set()
         self._scaled: tuple[int, float] = (0, 0.0)
         """Memory and factor of the latest ``mul_``."""
@@ -101,7 +102,7 @@ class Averages:
             if isinstance(given, torch.Tensor) and not _same_memory(given, result) and not result.requires_grad:
                 self.copied(given, result)
         if name in ("lerp_", "add_", "copy_") and args and isinstance(args[0], torch.Tensor):
-            for copy in self._followed:
+            for copy in self.followed:
                 slow = copy.slow()
                 copy.asked |= slow is not None and _same_memory(slow, args[0])
         if name == "mul_" and len(args) > 1 and isinstance(args[1], float) and isinstance(args[0], torch.Tensor):
@@ -140,7 +141,7 @@ class Averages:
 
     def called(self, module: nn.Module) -> None:
         """A model is called: are its weights copies of others?"""
-        for copy in self._followed:
+        for copy in self.followed:
             slow = copy.slow()
             if slow is not None and any(p is slow for p in module.parameters()):
                 copy.used.add(self.watch.step)
@@ -151,12 +152,12 @@ class Averages:
         """An optimizer is about to step: what did the copies do since its last one?"""
         if held.info.index not in self._optimizers:
             self._optimizers.add(held.info.index)
-            self._followed += self._chosen(held)[: _MOST_FOLLOWED - len(self._followed)]
+            self.followed += self._chosen(held)[: _MOST_FOLLOWED - len(self.followed)]
         if self.watch.step > _BEGINNING:
             self._copies.clear()
-        if not self._followed:
+        if not self.followed:
             return
-        for copy in self._followed:
+        for copy in self.followed:
             fast, slow = copy.fast() if copy.fast is not None else None, copy.slow()
             if fast is None or slow is None or not (slow.is_cpu or self.watch.sampled):
                 continue
@@ -169,7 +170,7 @@ class Averages:
         trained = [p for g in optimizer.param_groups for p in g["params"]] if optimizer is not None else []
         by_address = {_address(p): p for p in trained if p.requires_grad}
         own = {id(p) for p in trained}
-        followed = {id(c.slow()) for c in self._followed}
+        followed = {id(c.slow()) for c in self.followed}
         chosen = []
         for copies in self._copies.values():
             living = []
@@ -227,7 +228,7 @@ class Averages:
         lines = [at for file in sorted(files) for at in source.updates(file)]
         line = lines[0] if len(lines) == 1 else None
         place = self.watch.lines.of(*line) if line is not None else None
-        for index, copy in enumerate(self._followed):
+        for index, copy in enumerate(self.followed):
             if not copy.moved:
                 continue
             gaps = sorted(b - a for a, b in zip(copy.at, copy.at[1:]))

@@ -253,6 +253,7 @@ class TorchObserver:
         """An optimizer is about to change its parameters (for a closure: its gradients are made inside)."""
         held = self.optimizers.of(optimizer)
         if self.watch.resting:
+            self.checkpoints.kept.steps += 1
             return
         held.depth += 1
         if held.depth > 1:

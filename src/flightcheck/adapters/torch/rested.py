@@ -23,12 +23,14 @@ class Rested:
         self.observer = observer
 
     def decide(self) -> None:
-        """The round that begins is rested if the budget asks for it, nothing is learnt or left over, and no step
-        computes its loss inside.
+        """The round that begins is rested if the budget asks for it, nothing is learnt, recorded at every step or left
+        over, and no step computes its loss inside.
         """
         o = self.observer
         o.watch.resting = o.budget.resting and not (
             o.watch.learning
+            or o.watch.records_calls
+            or o.checkpoints.averages.followed
             or o.stopping is not None
             or o.operations.everything
             or o.forward.phases
@@ -46,6 +48,7 @@ class Rested:
             return False
         if o.forward.phases or o.forward.pending:
             o.forward_done()
+        o.resources.backward_done(tensors, o.protocol.backward_location)
         o.protocol.backwards += 1
         o.backwards_in_round += 1
         return True

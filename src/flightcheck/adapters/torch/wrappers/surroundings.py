@@ -72,6 +72,7 @@ def files(o: TorchObserver) -> None:
     """States of optimizers and of models read from files, and written to files."""
 
     def note(read: Any) -> None:
+        o.watch.resting = False  # the next step is the first one after it
         o.optimizers.state_read(read, o.lines.here())
         o.checkpoints.read(read, o.lines.here())
 
