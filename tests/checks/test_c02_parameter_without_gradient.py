@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
+import torch
+from torch import nn
+
+import flightcheck
 from flightcheck.recording.records import Call, GraphCut, ModuleInfo, OptimizerInfo
 from flightcheck.testing import run_of, verdict_of
 from tests.checks._network import OPTIMIZER, line, network, with_parameters
@@ -85,6 +90,24 @@ def test_a_target_network_in_the_optimizer_is_info() -> None:
 
 def test_a_bias_before_a_normalization_passes() -> None:
     assert severities(with_parameters(network(3), 1, gradients_nonzero=0, role="bias")) == []
+
+
+def test_a_bias_whose_layer_learns_by_derivatives_is_info(tmp_path: Path) -> None:
+    """Score matching: the gradient of an energy does not hold the bias of its last layer."""
+    torch.manual_seed(0)
+    energy = nn.Sequential(nn.Linear(2, 8), nn.Softplus(), nn.Linear(8, 1))
+    with flightcheck.watch(runs_dir=tmp_path, report=False) as seen:
+        optimizer = torch.optim.Adam(energy.parameters(), 1e-3)
+        for _ in range(20):
+            x = torch.randn(16, 2, requires_grad=True)
+            (score,) = torch.autograd.grad(energy(x).sum(), x, create_graph=True)
+            optimizer.zero_grad()
+            ((score + x) ** 2).sum(1).mean().backward()
+            optimizer.step()
+    assert seen.run is not None
+    (finding,) = verdict_of("C02", seen.run).findings
+    assert finding.severity == "info"
+    assert "derivatives" in finding.message
 
 
 def test_an_expert_that_was_not_routed_to_is_info() -> None:

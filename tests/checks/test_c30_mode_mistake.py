@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from flightcheck.recording.batches import Batch, Evaluation
-from flightcheck.recording.records import Call, ModuleInfo, Plan
+from flightcheck.recording.records import Call, ModuleInfo, OptimizerInfo, ParameterInfo, Plan
 from flightcheck.testing import run_of, verdict_of
 from tests.checks._network import line, network
 
@@ -37,6 +37,20 @@ def test_training_that_stays_in_eval_mode_fails() -> None:
     assert finding.onset_step == 10
     assert "train.py:85" in finding.message
     assert finding.severity is None
+
+
+def test_a_later_phase_that_trains_no_normalization_keeps_its_statistics() -> None:
+    norm = ModuleInfo(61, "net.norm", "BatchNorm1d", "batchnorm", 0, order=4)
+    weights = [
+        ParameterInfo(0, "net.norm.weight", 61, [3], "gain"),
+        ParameterInfo(1, "net.lens.weight", 0, [3, 3], "matrix"),
+    ]
+    first = OptimizerInfo(0, "Adam", parameters=[0, 1], steps=10)
+    second = OptimizerInfo(1, "Adam", parameters=[1], steps=10, created_at_step=10)
+    calls = forwards("tttttttttteeeeeeeeee")
+    assert verdict(norm, *weights, first, second, *calls).status == "pass"
+    for changed in ({"parameters": [0, 1]}, {"created_at_step": 0}):
+        assert verdict(norm, *weights, first, replace(second, **changed), *calls).status == "fail"
 
 
 def test_an_evaluation_before_the_first_step_that_does_not_restore_the_mode_fails() -> None:

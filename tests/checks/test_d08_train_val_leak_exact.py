@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -80,6 +81,14 @@ def test_data_that_repeat_by_nature_pass() -> None:
 def test_short_rows_of_few_values_meet_by_chance() -> None:
     digits = {"dtype": "int64", "shape": [100, 6], "distinct": 10}
     assert run(*training(), *evaluated(list(range(1, 101)), **digits)).status == "pass"
+
+
+def test_one_input_of_several_may_be_equal_in_two_examples() -> None:
+    graphs = {"shape": [40, 14, 14], "distinct": 2}
+    records = [*training(**graphs), *evaluated([*range(1, 11), *range(1001, 1091)], **graphs)]
+    assert run(*records).status == "fail"
+    atoms = [replace(b, argument="1", rows=[], shape=[*b.shape[:1], 14], distinct=5) for b in records]
+    assert run(*records, *atoms).status == "pass"
 
 
 def test_repetition_within_one_pass_of_the_loader_counts() -> None:

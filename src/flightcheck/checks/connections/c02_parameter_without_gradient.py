@@ -145,6 +145,9 @@ def _harmless(run: Run, group: list[ParameterInfo], live: list[ParameterInfo], c
         loaded = any(r.loaded for r in run.roots if r.index == called[0].root)
         if loaded or (cut and cut.operation == "no_grad"):
             return "It runs in eval mode: frozen on purpose, it seems."
+    learning = {q.module for q in live}
+    if cut is None and not zero and all(p.role == "bias" and p.module in learning for p in group):
+        return "The weights of its layer learn: the loss holds derivatives of the output only, which no bias changes."
     words = set(common_path(m.path for m in modules).lower().replace("_", ".").split("."))
     shapes = [q.shape for q in live]
     twins = all(p.shape in shapes for p in group)

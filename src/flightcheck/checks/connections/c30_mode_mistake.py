@@ -87,6 +87,8 @@ class ModeMistake(Check):
         evaluated = any(e.root == root and e.step <= steps[start] for e in run.evaluations)
         if start == 0 and (loaded or not before):
             return None  # frozen statistics of a pretrained model, or never put in train mode by its library
+        if self._norms_are_fixed(run, root, first.step):
+            return None
         switched: Location | None = before[-1].location if before else None
         late = start > 0 or evaluated
         initial = bool(self._unnormalized(run, root))
@@ -109,6 +111,17 @@ class ModeMistake(Check):
             patch="mode:train",
             fix=f"Call train() before the training pass in {where(first.location)}, after each evaluation.",
         )
+
+    @staticmethod
+    def _norms_are_fixed(run: Run, root: int, step: int) -> bool:
+        """From then on an optimizer learns that was made for another phase and holds no batch normalization: what is
+        not trained any more is to compute what it computed before.
+        """
+        norms = {m.index for m in run.modules if m.root == root and m.kind == "batchnorm"}
+        weights = {p.index for p in run.parameters if p.module in norms}
+        made = max((o.created_at_step for o in run.optimizers if o.steps and o.created_at_step <= step), default=0)
+        latest = [o for o in run.optimizers if o.steps and o.created_at_step == made]
+        return made > 0 and bool(weights) and not any(weights.intersection(o.parameters) for o in latest)
 
     def _unnormalized(self, run: Run, root: int) -> list[BatchStatistics]:
         """Batch normalizations of a model that use the statistics of their construction in training."""

@@ -73,7 +73,7 @@ class TrainValLeakExact(Check):
         if len(known) < self.overlap.value or share < self.share.value:
             return
         natural = max(_repeated(batches), _repeated(self._first_pass(run, split.training)))
-        if natural > self.repeated.value * share or not all(self._rich(b) for b in batches):
+        if natural > self.repeated.value * share or not all(self._rich(run, b) for b in batches):
             return
         part = self._watched_part(run, split)
         severity: Severity | None = None if share >= self.grave.value * part else "warn"
@@ -88,11 +88,17 @@ class TrainValLeakExact(Check):
             severity=severity,
         )
 
-    def _rich(self, batch: Batch) -> bool:
-        """Examples hold so much that two equal ones are the same one: real numbers, or enough values of few kinds."""
+    def _rich(self, run: Run, batch: Batch) -> bool:
+        """Examples hold so much that two equal ones are the same one: real numbers, or enough values of few kinds.
+
+        Only the first input is compared: beside others of the same examples (a graph and what its nodes are), values of
+        few kinds may well be equal in two examples.
+        """
         values, kinds = math.prod(batch.shape[1:]), batch.distinct or 1
         if batch.dtype.startswith(("float", "bfloat")) and kinds > 0.5 * min(4096, math.prod(batch.shape)):
             return True
+        if any(_accompanies(b, batch) for b in run.batches):
+            return False
         return values * math.log2(kinds) >= self.bits.value
 
     def _first_pass(self, run: Run, batches: list[Batch]) -> list[Batch]:
@@ -119,6 +125,12 @@ class TrainValLeakExact(Check):
         if evaluated is not None and 0 <= evaluated.loader < len(run.loaders):
             return run.loaders[evaluated.loader].location
         return batch.order_origin or batch.origin or batch.location
+
+
+def _accompanies(other: Batch, batch: Batch) -> bool:
+    """Another input of the same call, with as many examples."""
+    same_call = (other.step, other.root, other.training) == (batch.step, batch.root, batch.training)
+    return same_call and other.argument != batch.argument and other.shape[:1] == batch.shape[:1]
 
 
 def _transductive(run: Run, training: list[Batch]) -> bool:
