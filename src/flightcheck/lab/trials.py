@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from flightcheck.patch import STILL_STEPS, Patch
+from flightcheck.recording.records import RunInfo
 from flightcheck.recording.run import NotEnoughEvidence, Run
 from flightcheck.recording.signals import ERROR, LOSS
 
@@ -50,7 +51,8 @@ class Trained:
     @classmethod
     def of(cls, trial: Trial, run: Run, seconds: float) -> Trained:
         """What a recorded trial says, and whether it says anything."""
-        failure = "" if run.info.steps and run.info.ended != "running" else _not_whole(run)
+        ended = run.recorded(RunInfo)  # as it was written at the end: a run that was killed has no steps there
+        failure = "" if ended and ended[0].steps else _without_a_step(run)
         told = run.trial
         idle = [p for p in map(str, trial.patches) if told is not None and not told.applied.get(p)]
         if told is not None and told.refused:
@@ -97,7 +99,7 @@ class Trained:
             return np.empty(0)
 
 
-def _not_whole(run: Run) -> str:
+def _without_a_step(run: Run) -> str:
     if run.info.ended == "exception":
         return f"the script ended with {run.info.error}"
     if run.info.ended in ("exit", "finished"):

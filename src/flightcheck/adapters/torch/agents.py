@@ -2,8 +2,9 @@
 
 Two things are enough. A policy gradient: an action was drawn from what the model put out and left for Python or picked
 from a table, and the log-probabilities of chosen actions are multiplied by other numbers than 0 and 1 (returns,
-advantages). Learning of values: one output per row is chosen by an action, and compared with numbers that a model made without gradients
-(rewards plus the value of the next state), where an action that the model chose left for Python as well.
+advantages). Learning of values: one output per row is chosen by an action, and compared with numbers that a model made
+without gradients (rewards plus the value of the next state), where an action that the model chose left for Python as
+well.
 """
 
 from __future__ import annotations
