@@ -39,13 +39,13 @@ def policy_gradient() -> None:
         _descend(optimizer, -(torch.stack(logs) * torch.tensor(rewards)).sum())
 
 
-def policy_gradient_of_tensors() -> None:
-    """The environment is a computation of tensors: no action leaves for Python."""
+def policy_gradient_of_probabilities() -> None:
+    """The network ends with a softmax, and the environment is a computation of tensors."""
     net, optimizer = _net()
     for _ in range(3):
         logs, rewards, states = [], [], torch.randn(6, 4)
         for _ in range(4):
-            chosen = Categorical(logits=net(states))
+            chosen = Categorical(probs=net(states).softmax(1))
             actions = chosen.sample()
             states = states + torch.eye(3, 4)[actions]
             logs.append(chosen.log_prob(actions))
@@ -128,7 +128,7 @@ def latent_variables() -> None:
         _descend(optimizer, (q.log_prob(z) - Normal(0.0, 1.0).log_prob(z) + (z - x) ** 2).mean())
 
 
-LEARN = (policy_gradient, policy_gradient_of_tensors, clipped_ratio, q_learning, q_learning_by_index)
+LEARN = (policy_gradient, policy_gradient_of_probabilities, clipped_ratio, q_learning, q_learning_by_index)
 OTHERS = (classifier, text_with_samples, distillation, latent_variables)
 
 

@@ -107,7 +107,10 @@ def test_a_trial_records_none(tmp_path: Path) -> None:
     from flightcheck.session import install_patches
 
     observer = TorchObserver(RunWriter(tmp_path))
-    assert observer.statistics.spreads.due()
-    install_patches(observer, WatchOptions(script="train.py", mode="trial"))
-    assert not observer.statistics.spreads.due()
-    assert not observer.activations.spreads.due()
+    try:
+        assert observer.statistics.spreads.due()
+        install_patches(observer, WatchOptions(script="train.py", mode="trial"))
+        assert not observer.statistics.spreads.due()
+        assert not observer.activations.spreads.due()
+    finally:
+        observer.close()

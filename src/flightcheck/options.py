@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal, TextIO
@@ -54,7 +54,7 @@ class WatchOptions:
     """Of a run that repeats another one; it ends after `steps` rounds whatever it has seen."""
     json_to_stdout: bool = False
     """Our JSON goes to stdout, so what the script prints there has to go to stderr."""
-    run_begins: Callable[[Path], None] | None = None
+    run_begins: Sequence[Callable[[Path], None]] = ()
     """Told the run's folder, which holds a run file by then, just before the script starts."""
 
 

@@ -199,7 +199,7 @@ def watch_into(
 
     `attach` is given the observer before the script starts.
     """
-    from flightcheck.adapters.torch import StopTraining, TorchObserver
+    from flightcheck.adapters.torch import TorchObserver
     from flightcheck.adapters.torch.machine import machine
 
     writer = RunWriter(folder)
@@ -212,8 +212,8 @@ def watch_into(
             writer.put(record)
         code.save(writer)
     writer.flush(force=True)
-    if options.run_begins is not None:
-        options.run_begins(folder)
+    for told in options.run_begins:
+        told(folder)
     observer = TorchObserver(
         writer,
         script_folder=str(Path(options.script).resolve().parent) if options.script else str(Path.cwd()),
@@ -232,19 +232,7 @@ def watch_into(
     if options.mode != "trial":  # trials read along in their own way
         observer.logged.install(observer.patches)
     trial = install_patches(observer, options) if options.mode == "trial" else None
-    ended: dict[str, Any] = {"ended": "finished"}
-    try:
-        run_as_main(options.script, options.module, options.arguments)
-    except StopTraining:
-        ended = {"ended": "stopped"}
-    except KeyboardInterrupt:
-        ended = {"ended": "interrupted", "exit_code": 130}
-    except SystemExit as e:
-        ended = {"ended": "exit", "exit_code": _exit_code(e)}
-    except BaseException as e:
-        where = observer.error_location(e.__traceback__)
-        ended = {"ended": "exception", "exit_code": 1, "error": in_words(e), "error_location": where}
-        show(e, _PACKAGE)
+    ended = _run(options, observer)
     if os.getpid() != process:  # a child that the script forked is over: it has no part in the run
         raise SystemExit(ended.get("exit_code", 0))
     seconds = time.perf_counter() - started
@@ -259,6 +247,25 @@ def watch_into(
     close_run(writer, final_info(info, observer, seconds, ended))
     failed = ended["ended"] in ("exception", "interrupted") or (ended["ended"] == "exit" and ended["exit_code"] != 0)
     return SessionResult(folder, int(ended.get("exit_code", 0)), failed, writer.failure)
+
+
+def _run(options: WatchOptions, observer: TorchObserver) -> dict[str, Any]:
+    """Run the script to its end; how it ended, as fields of `RunInfo`."""
+    from flightcheck.adapters.torch import StopTraining
+
+    try:
+        run_as_main(options.script, options.module, options.arguments)
+    except StopTraining:
+        return {"ended": "stopped"}
+    except KeyboardInterrupt:
+        return {"ended": "interrupted", "exit_code": 130}
+    except SystemExit as e:
+        return {"ended": "exit", "exit_code": _exit_code(e)}
+    except BaseException as e:
+        where = observer.error_location(e.__traceback__)
+        show(e, _PACKAGE)
+        return {"ended": "exception", "exit_code": 1, "error": in_words(e), "error_location": where}
+    return {"ended": "finished"}
 
 
 def _generators(options: WatchOptions) -> list[RandomStates]:

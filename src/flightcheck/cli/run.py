@@ -13,6 +13,6 @@ def main(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
     args, script_arguments = watching.parse(parser, options, arguments)
     sending = trackers.LiveSending(trackers.destinations(args) if args.to else ())
     try:
-        return watching.watch(args, script_arguments, "run", None, None, begins=sending.start)
+        return watching.watch(args, script_arguments, "run", None, None, begins=[sending.start])
     finally:
         sending.finish(args.quiet)

@@ -93,11 +93,11 @@ def watch(
     steps: int | None,
     seconds: float | None,
     *,
-    begins: Callable[[Path], None] | None = None,
+    begins: Sequence[Callable[[Path], None]] = (),
 ) -> int:
     """Run the script under watch, print the report, return the exit status.
 
-    `begins` is told the run's folder, which holds a run file by then, just before the script starts.
+    `begins` are told the run's folder, which holds a run file by then, just before the script starts.
 
     Raises:
         UsageError: something is wrong that can be known before the script starts.
@@ -110,12 +110,6 @@ def watch(
     from flightcheck.session import watch_script
 
     live = Live(args)
-
-    def begin(folder: Path) -> None:
-        live.begin(folder)
-        if begins is not None:
-            begins(folder)
-
     surroundings = _surroundings() if getattr(args, "lab_budget", 0) else None
     first = os.environ.get("RANK") in (None, "", "0")  # of several processes that train together, one reports
     result: SessionResult = watch_script(
@@ -129,7 +123,7 @@ def watch(
             budget=args.budget,
             runs_dir=args.runs_dir,
             json_to_stdout=args.json == "-" or args.sarif == "-",
-            run_begins=begin,
+            run_begins=[live.begin, *begins],
         )
     )
     live.end()

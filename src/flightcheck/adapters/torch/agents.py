@@ -1,10 +1,9 @@
 """Does a model learn from what it did itself? Reinforcement learning, told by facts and not by a library.
 
-Two things are enough. A policy gradient: an action was drawn from what the model put out and left for Python or picked
-from a table, and the log-probabilities of chosen actions are multiplied by other numbers than 0 and 1 (returns,
-advantages). Learning of values: one output per row is chosen by an action, and compared with numbers that a model made
-without gradients (rewards plus the value of the next state), where an action that the model chose left for Python as
-well.
+Two things are enough. A policy gradient: an action was drawn from what the model put out and left for Python, and the
+log-probabilities of chosen actions are multiplied by other numbers than 0 and 1 (returns, advantages). Learning of
+values: one output per row is chosen by an action, and compared with numbers that a model made without gradients
+(rewards plus the value of the next state), where an action that the model chose left for Python as well.
 """
 
 from __future__ import annotations
@@ -21,13 +20,11 @@ from flightcheck.adapters.torch.watch import Watch, hands_off, is_plain_tensor
 _DRAWS: Final = {"multinomial", "bernoulli", "normal"}
 _BEST: Final = {"argmax", "max", "topk"}
 _LEAVES: Final = {"item", "tolist", "numpy", "__array__", "__int__", "__index__", "__bool__", "__float__"}
-_LOOKUPS: Final = {"__getitem__", "index_select", "take"}
-"""Of tables without gradients: what an action does in an environment of tensors."""
 _PRODUCTS: Final = {"mul", "__mul__", "__rmul__", "multiply"}
 _REGRESSION: Final = {"mse_loss", "smooth_l1_loss", "huber_loss", "l1_loss", "sub", "__sub__", "rsub", "__rsub__"}
 _CHOICES: Final = {"gather", "take_along_dim"}
-_LOG_PROBABILITY: Final = ("LogSoftmaxBackward", "SubBackward")
-"""What makes log-probabilities of logits: the second is that of `torch.distributions`."""
+_LOG_PROBABILITY: Final = ("LogSoftmaxBackward", "SubBackward", "LogBackward")
+"""What makes log-probabilities: of logits, in `torch.distributions` by a difference; of probabilities."""
 _MOST: Final = 400
 
 
@@ -69,8 +66,6 @@ class Agents:
         if name in _LEAVES:
             self._acts_by_chance |= first in self._drawn
             self._acts_by_value |= first in self._best
-        elif name in _LOOKUPS and isinstance(first, torch.Tensor) and not first.requires_grad:
-            self._acts_by_chance |= any(a in self._drawn for a in _tensors(args[1:]))
         elif name in _DRAWS and any(self._is_made(a) or _node(a) is not None for a in args[:2]):
             self._drawn.add(result)
         elif isinstance(first, torch.Tensor) and not first.requires_grad and not self._is_made(first):

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import torch
 
-from flightcheck.adapters.torch import optimizer_lines, wrappers
+from flightcheck.adapters.torch import saving, wrappers
 from flightcheck.adapters.torch.activations import Activations
 from flightcheck.adapters.torch.batchnorms import BatchNorms
 from flightcheck.adapters.torch.budget import Budget
@@ -30,7 +30,7 @@ from flightcheck.adapters.torch.nonfinite import NonFiniteOrigin
 from flightcheck.adapters.torch.operations import Operations
 from flightcheck.adapters.torch.optimizers import Held, Optimizers, Schedulers
 from flightcheck.adapters.torch.patches import Patches
-from flightcheck.adapters.torch.planning import Stopping, coverage_of, plan_of, uncalled_of
+from flightcheck.adapters.torch.planning import Stopping, coverage_of, plan_of
 from flightcheck.adapters.torch.protocol import Protocol
 from flightcheck.adapters.torch.randomness import Randomness
 from flightcheck.adapters.torch.replicas import Replicas
@@ -380,43 +380,7 @@ class TorchObserver:
         self.forward.training_resumes()
         if self.backwards_in_round:
             self._write_round()
-        self.loaders.settle(self.discovery.files())
-        self._save_records(final=True)
-        self.randomness.save()
-        self.checkpoints.save()
-        sites = {s.index: s.location for s in self.losses.sites}
-        self.watch.guarded(self.losses.alignment.save)(self.discovery.files(), sites)
-        self.stored_updates.save()
-        self.moments.save()
-        self.batchnorms.save()
-        self.resources.save()
-        self.replicas.save()
-        self.watch.guarded(self.settings.save)()
-        self.watch.guarded(self.forward.arithmetic.save)()
-        self.operations.save()
-        self.forward.features.save()
-        self.forward.flows.save()
-        self.watch.writer.put(plan_of(self))
-        for i, named in enumerate(uncalled_of(self)):
-            self.watch.writer.put(named, i)
-        self.watch.writer.put(coverage_of(self))
-        self.watch.writer.flush(force=True)
+        saving.save_all(self)
 
-    def _save_records(self, final: bool = False) -> None:
-        self.loose.check()
-        self.statistics.settle()
-        self.discovery.save_parameters()
-        self.losses.save()
-        self.loaders.save()
-        self.logged.save(final)
-        for root in self.discovery.roots.values():
-            self.discovery.save_root(root)
-        for held in self.optimizers.held:
-            if final:
-                optimizer_lines.settle(
-                    held,
-                    self.lines,
-                    any(s.optimizer == held.info.index for s in self.schedulers.infos),
-                    self.protocol.backward_location,
-                )
-            self.optimizers.save(held)
+    def _save_records(self) -> None:
+        saving.save_records(self)

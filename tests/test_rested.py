@@ -1,0 +1,84 @@
+"""Rounds of which only the loss is read: what must be noticed in them all the same."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+import flightcheck
+from flightcheck.adapters.torch.budget import REST, Budget
+from flightcheck.adapters.torch.watch import LEARNING_STEPS
+from flightcheck.recording.run import Run
+from flightcheck.recording.signals import GRAD_NORM_TOTAL, LOSS
+
+STEPS = 160
+AT = 130
+"""A step of the middle of the rest."""
+Special = Callable[[nn.Module, torch.optim.Optimizer], None]
+
+
+def trained(folder: Path, monkeypatch: pytest.MonkeyPatch, special: Special, wrong: float = 1.0) -> Run:
+    """A training in which the budget asks for rest whenever it may; at `AT` something happens."""
+    monkeypatch.setattr(Budget, "_next", lambda self, level, cost: 3 if self._alarm else REST)
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(4, 8), nn.Dropout(0.1), nn.ReLU(), nn.Linear(8, 2))
+    with flightcheck.watch(runs_dir=folder, report=False) as seen:
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        for step in range(STEPS):
+            x = torch.randn(8, 4)
+            if step == AT:
+                special(model, optimizer)
+            optimizer.zero_grad()
+            loss = F.cross_entropy(model(x), (x.sum(1) > 0).long())
+            (loss * (wrong if step == AT else 1.0)).backward()
+            optimizer.step()
+    assert seen.run is not None and seen.run.coverage.blind == []
+    return seen.run
+
+
+def nothing(model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+    pass
+
+
+def test_the_loss_of_every_step_and_no_gradient(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = trained(tmp_path, monkeypatch, nothing)
+    assert run.series(LOSS).steps.tolist() == list(range(STEPS))
+    assert run.info.steps == STEPS
+    assert max(run.series(GRAD_NORM_TOTAL).steps) <= 100
+
+
+def test_an_evaluation_is_seen_with_its_mode(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def evaluate(model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+        model.eval()
+        with torch.no_grad():
+            F.cross_entropy(model(torch.randn(8, 4)), torch.zeros(8, dtype=torch.long))
+        model.train()
+
+    (evaluation,) = trained(tmp_path, monkeypatch, evaluate).evaluations
+    assert (evaluation.step, evaluation.losses, evaluation.modes["dropout"]) == (AT, 1, "eval")
+
+
+def test_a_loss_that_is_not_finite_is_seen_at_its_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = trained(tmp_path, monkeypatch, nothing, wrong=float("nan"))
+    finding, *_ = flightcheck.run_checks(run, ["C14"])[0].findings
+    assert finding.onset_step == AT
+
+
+def test_another_optimizer_is_learnt_from_its_first_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    late: list[torch.optim.Optimizer] = []
+
+    def change(model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+        late.append(torch.optim.Adam(model.parameters(), lr=1e-3))
+        optimizer.step = late[0].step  # type: ignore[method-assign]
+        optimizer.zero_grad = late[0].zero_grad  # type: ignore[method-assign]
+
+    run = trained(tmp_path, monkeypatch, change)
+    first, second = run.optimizers
+    assert (second.type, second.created_at_step, second.steps) == ("Adam", AT, STEPS - AT)
+    assert second.gradient_looks == LEARNING_STEPS + 1  # it rests again from the second round after them on
+    assert first.gradient_looks < AT
