@@ -45,8 +45,10 @@ _LONGEST_GAP: Final = {"check": 10, "run": 100, "trial": 5, "view": 100}
 """Rounds after which one is measured in full whatever it costs. A check is thrown away: there, evidence counts more."""
 
 
-def watch_script(options: WatchOptions) -> SessionResult:
+def watch_script(options: WatchOptions, attach: Callable[[TorchObserver], None] | None = None) -> SessionResult:
     """Run a script under watch and record it. Never raises what the script raises.
+
+    `attach` is given the observer before the script starts.
 
     Raises:
         UsageError: PyTorch is not installed here.
@@ -58,7 +60,7 @@ def watch_script(options: WatchOptions) -> SessionResult:
     if options.mode == "run":
         folder = recordable(folder)
     stdout = _keep_stdout() if options.json_to_stdout else None
-    return dataclasses.replace(watch_into(folder, options), stdout=stdout)
+    return dataclasses.replace(watch_into(folder, options, attach), stdout=stdout)
 
 
 @dataclasses.dataclass(repr=False)

@@ -7,13 +7,18 @@ import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from flightcheck.errors import FlightcheckError, UsageError
 from flightcheck.options import SessionResult, WatchOptions
 
 if TYPE_CHECKING:
+    from flightcheck.adapters.torch import TorchObserver
     from flightcheck.views.frames import Frames, Views
+
+VIEW_PAGE: Final = "view.html"
+"""In a run's folder."""
+_SNAPSHOTS: Final = 8
 
 
 @dataclass(frozen=True)
@@ -141,6 +146,42 @@ def _frames(model: Any, batch: Any, labels: Any, example: int, axis: int) -> Fra
         from flightcheck.views.frames import Frames
 
         return Frames(model, Batch.of(*call_of(batch), axis, labels), example)
+
+
+class Filming:
+    """Films the model of a training that is watched for another purpose; its page lies beside the run's report."""
+
+    def __init__(self, steps: int | None) -> None:
+        """`steps`: after which the script is stopped; None: it runs to its own end."""
+        from flightcheck.views.camera import Camera, moments, moments_without_end
+
+        self._camera = Camera(moments(steps, _SNAPSHOTS) if steps is not None else moments_without_end(), 0)
+
+    def attach(self, observer: TorchObserver) -> None:
+        """Look on from now on."""
+        self._camera.attach(observer)
+
+    def save(self, folder: Path, source: str) -> str:
+        """Write the page into the run's folder; says what it shows, or why there is none.
+
+        Raises:
+            UsageError: it cannot be written.
+        """
+        try:
+            views = self._camera.developed()
+        except FlightcheckError as e:
+            return f"No views: {e}"
+        path = View(views, source).save(folder / VIEW_PAGE)
+        return f"Views: {summary(path, views)}"
+
+
+def summary(path: Path, views: Views) -> str:
+    """Where the page is, what it weighs, and what it shows."""
+    from flightcheck.report.json import relative
+
+    steps = ", ".join(str(s.step) for s in views.snapshots)
+    size = path.stat().st_size / 1000
+    return f"{relative(str(path))} ({size:,.0f} kB; snapshots after {steps} steps; looking took {views.seconds:.1f} s)"
 
 
 def view_script(

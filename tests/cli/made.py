@@ -69,7 +69,7 @@ class FakeSession:
         self.labs.append((script, folder, jobs, FakeRunner()))
         return self.labs[-1][-1]
 
-    def watch_script(self, options: WatchOptions) -> SessionResult:
+    def watch_script(self, options: WatchOptions, attach: object = None) -> SessionResult:
         self.asked.append(options)
         folder = write_run(options.runs_dir / "20261123-1", self.call, **self.info)
         return SessionResult(folder, self.exit_code, self.failed)

@@ -74,7 +74,7 @@ def test_quiet_writes_the_page_and_does_not_say_so(session: FakeSession, capsys:
 def test_a_page_that_fails_costs_the_page_alone(
     session: FakeSession, capsys: Output, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(*_: object) -> str:
+    def broken(*_: object, **__: object) -> str:
         raise RuntimeError("oops")
 
     session.call = PROBABILITIES

@@ -92,6 +92,16 @@ def test_a_filmed_script_computes_the_same_bits(server: Server, tmp_path: Path, 
     assert not re.search(r"<li><bdi>[^<]*(Error|no gradient flow)", page)
 
 
+def test_the_report_of_a_watched_training_leads_to_its_views(server: Server, tmp_path: Path) -> None:
+    (tmp_path / "train.py").write_text(TRAINING)
+    done = server.run(tmp_path, "-m", "flightcheck", "run", "--view", "train.py", "30")
+    assert done.code == 0, done.err
+    (run,) = (tmp_path / ".flightcheck/runs").iterdir()
+    assert re.search(r"Views: .*view\.html \(\d+ kB; snapshots after 0, 1, 2, 4, 8, 16, 30 steps", done.err), done.err
+    assert data_in(run / "view.html")["steps"] == [0, 1, 2, 4, 8, 16, 30]
+    assert '<a href="view.html">Inside the network</a>' in (run / "report.html").read_text()
+
+
 def test_snapshots_show_the_script_s_own_model_at_these_steps(server: Server, tmp_path: Path) -> None:
     import torch
 

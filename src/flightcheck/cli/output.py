@@ -12,6 +12,7 @@ from flightcheck.diagnosis.engine import Diagnosis
 from flightcheck.errors import UsageError
 from flightcheck.recording.run import Run
 from flightcheck.recording.store import FILE_NAME
+from flightcheck.viewing import VIEW_PAGE
 
 PAGE_NAME: Final = "report.html"
 
@@ -45,7 +46,8 @@ def write_page(run: Run, diagnosis: Diagnosis, file: str = "") -> str | None:
     """
     from flightcheck.report.page.document import page
 
-    text = page(run, diagnosis)
+    views = None if file or run.path is None or not (run.path / VIEW_PAGE).is_file() else VIEW_PAGE
+    text = page(run, diagnosis, views=views)
     return write_html(text, Path(file) if file else _beside(run), chosen=bool(file))
 
 

@@ -96,17 +96,10 @@ def _view(args: argparse.Namespace, script: str | None, script_arguments: list[s
 
 
 def _written(seen: View, file: Path) -> str:
-    from flightcheck.report.json import relative
+    from flightcheck.viewing import summary
 
     file.parent.mkdir(parents=True, exist_ok=True)
-    path = seen.save(file)
-    views = seen.views
-    steps = [s.step for s in views.snapshots]
-    size = path.stat().st_size / 1000
-    return (
-        f"Page: {relative(str(path))} ({size:,.0f} kB; snapshots after {', '.join(map(str, steps))} steps; "
-        f"looking took {views.seconds:.1f} s)"
-    )
+    return f"Page: {summary(seen.save(file), seen.views)}"
 
 
 def _place(wanted: Path | None) -> Path:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from flightcheck.investigation import Surroundings
     from flightcheck.lab.processes import Script
     from flightcheck.recording.run import Run
+    from flightcheck.viewing import Filming
 
 FAIL_ON: Final = ("info", "warn", "error", "critical", "never")
 FINDINGS: Final = 1
@@ -48,6 +49,7 @@ def add_options(parser: argparse.ArgumentParser) -> list[argparse.Action]:
             "--budget", type=share, default=DEFAULT_BUDGET, metavar="SHARE",
             help="largest share of the training's time that watching may cost (default %(default)g, that is 2 %%)",
         ),
+        add("--view", action="store_true", help="also write a page with the inside of the network over time"),
         add("--quiet", "-q", action="store_true", help="print findings only"),
         add("--all", "-a", action="store_true", help="print advice, and the verdict of each check with its reason"),
         add(
@@ -112,6 +114,7 @@ def watch(
     live = Live(args)
     surroundings = _surroundings() if getattr(args, "lab_budget", 0) else None
     first = os.environ.get("RANK") in (None, "", "0")  # of several processes that train together, one reports
+    filming = _filming(steps) if args.view and first else None
     result: SessionResult = watch_script(
         WatchOptions(
             script=script,
@@ -124,17 +127,21 @@ def watch(
             runs_dir=args.runs_dir,
             json_to_stdout=args.json == "-" or args.sarif == "-",
             run_begins=[live.begin, *begins],
-        )
+        ),
+        filming.attach if filming is not None else None,
     )
     live.end()
     own = (result.exit_code or 1) if result.script_failed else 0
     if not first:
         return own
     stderr = open_stderr()
+    views = _save_views(filming, result, script or args.module) if filming is not None else ""
     try:
         if surroundings is not None:
             _experiment(args, result, surroundings.script(script, args.module, script_arguments), stderr)
         status = _report(args, result, mode, stderr)
+        if views:
+            print(views, file=stderr)
     except FlightcheckError as e:
         print(f"flightcheck: {e}", file=stderr)
         return own or 2
@@ -164,6 +171,22 @@ def _tested_input(args: argparse.Namespace, script_arguments: list[str]) -> tupl
             _require_file(Path(file), f"--{option}")
             setattr(args, option, str(Path(file).absolute()))  # the script may change the folder
     return script, script_arguments
+
+
+def _filming(steps: int | None) -> Filming:
+    from flightcheck.viewing import Filming
+
+    return Filming(steps)
+
+
+def _save_views(filming: Filming, result: SessionResult, source: str) -> str:
+    """Write the page of views, and say where it is; that there is none costs nothing else."""
+    try:
+        return filming.save(result.run_folder, source)
+    except Exception as e:
+        if os.environ.get("FLIGHTCHECK_DEBUG"):
+            raise
+        return f"flightcheck: no views ({e if isinstance(e, FlightcheckError) else f'{type(e).__name__}: {e}'})"
 
 
 def _surroundings() -> Surroundings:

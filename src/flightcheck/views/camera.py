@@ -120,12 +120,27 @@ class Camera:
             wanted = f" of a {self.model}" if self.model else ""
             raise UsageError(f"no training{wanted} was seen, so there is nothing to look at{why}")
         trained = [(r, f) for r, f in self._films.values() if r.train_calls] or list(self._films.values())
-        _, frames = max(trained, key=lambda found: sum(p.numel() for p in found[1].model.parameters()))
+        root, frames = max(trained, key=lambda found: sum(p.numel() for p in found[1].model.parameters()))
+        self._last(root, frames)
         views = frames.views()
         others = [r.info.name or r.info.type for r, f in trained if f is not frames]
         views.notes += [f"Also trained, and shown by --model: {', '.join(others)}."] if others else []
         views.notes += self.problems
         return views
+
+    def _last(self, root: Root, frames: Frames) -> None:
+        """What was trained last is seen too, where the training ended between two moments."""
+        steps = self._observer.steps if self._observer is not None else 0
+        try:
+            if frames.snapshots[-1].step < steps:
+                frames.take(steps)
+        except Exception as e:
+            self._note(root, e)
+
+
+def moments_without_end() -> list[int]:
+    """When to take snapshots of a training that ends nobody knows when: each time it is twice as old."""
+    return [0, *(2**i for i in range(40))]
 
 
 def moments(steps: int, snapshots: int) -> list[int]:

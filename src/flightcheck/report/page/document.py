@@ -25,13 +25,14 @@ LIVE_SCRIPT: Final = "live.js"
 """Only in a page that is served: it asks for what is new."""
 
 
-def page(run: Run, diagnosis: Diagnosis, *, live: bool = False) -> str:
+def page(run: Run, diagnosis: Diagnosis, *, live: bool = False, views: str | None = None) -> str:
     """The report as one HTML document.
 
     Args:
         run: the watched run.
         diagnosis: its diagnosis.
         live: the page is served while the training goes on, and renews itself from where it came.
+        views: name of a page beside this one that shows the inside of the network; None if there is none.
     """
     charts = charts_of(run, diagnosis)
     made = nodes(run, diagnosis)
@@ -41,7 +42,7 @@ def page(run: Run, diagnosis: Diagnosis, *, live: bool = False) -> str:
         element(
             "body",
             element("a", "To the diagnosis", href="#diagnosis", class_="skip"),
-            _banner(run),
+            _banner(run, views),
             _live_banner() if live else None,
             element("main", *_sections(run, diagnosis, charts, made, live)),
             element("footer", footer(live)),
@@ -96,7 +97,7 @@ def _scripts(live: bool) -> tuple[str, ...]:
     return (*SCRIPTS, LIVE_SCRIPT) if live else SCRIPTS
 
 
-def _banner(run: Run) -> Html:
+def _banner(run: Run, views: str | None) -> Html:
     info = run.info
     facts = [
         theirs(info.command or info.script, 200),
@@ -107,6 +108,7 @@ def _banner(run: Run) -> Html:
         "header",
         element("span", "Flightcheck", class_="brand"),
         element("span", *_between([f for f in facts if f], " · "), class_="run"),
+        element("a", "Inside the network", href=views) if views is not None else None,
         class_="banner",
     )
 
