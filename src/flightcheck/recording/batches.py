@@ -94,6 +94,8 @@ class Evaluation:
     functional_dropout: Location | None = None
     """A line that called dropout as a function, without a word on whether it is to be on, although the root was in eval
     mode. (``training=True`` in the call is a word: Monte-Carlo dropout.)"""
+    loop_location: Location | None = None
+    """The line that goes round, where `location` stands in a function that is called for each batch."""
 
 
 @dataclass(frozen=True)
