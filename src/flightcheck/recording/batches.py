@@ -99,6 +99,14 @@ class Evaluation:
 
 
 @dataclass(frozen=True)
+class OrderUse:
+    """A line that puts examples in an order which another line made: ``x = x[order]``."""
+
+    made: Location
+    used: Location
+
+
+@dataclass(frozen=True)
 class IdRanks:
     """Token ids of one pass over the training data, or of one evaluation, that are ranks: no id is more frequent than
     the one before it, so slowly that chance does not explain it. The vocabulary was made by counting these very data.
@@ -117,4 +125,4 @@ class IdRanks:
     """Where the user's code made the ids."""
 
 
-RECORDS.update({c.__name__: c for c in (Batch, Evaluation, IdRanks)})
+RECORDS.update({c.__name__: c for c in (Batch, Evaluation, IdRanks, OrderUse)})

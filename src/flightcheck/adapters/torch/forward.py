@@ -18,6 +18,7 @@ from flightcheck.adapters.torch.features import Features
 from flightcheck.adapters.torch.losses import Losses
 from flightcheck.adapters.torch.numerics import Arithmetic
 from flightcheck.adapters.torch.operations import Operations
+from flightcheck.adapters.torch.orders import recorded_orders
 from flightcheck.adapters.torch.phases import Phase
 from flightcheck.adapters.torch.watch import Watch, hands_off
 from flightcheck.recording import provenance
@@ -281,7 +282,7 @@ class Forward:
             call = (location.file, location.line, None, location.function)
             found = (provenance.value_origin(*call), provenance.order_origin(*call))
             values, order = (self.watch.lines.of(*f) if f is not None else None for f in found)
-            orders = [self.watch.lines.of(*at) for at in provenance.orders(*call)] if order else []
+            orders = recorded_orders(self.watch, provenance.orders(*call) if order else [])
             made = integer_buffer(values.file, values.line) if values is not None else None
             self._origins[location] = (values, order, orders, self.watch.lines.of(*made) if made is not None else None)
         return self._origins[location]
