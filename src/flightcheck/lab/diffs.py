@@ -111,6 +111,8 @@ def _of_values(patch: Patch, finding: Finding, line: Location | None, code: str)
         return _replaced(line, re.sub(r"(WeightedRandomSampler\((?:weights=)?\w+)(?=,)", r"\1[labels]", code))
     if patch.kind == "axes" and patch.value.startswith("softmax="):
         return _over_classes(line, code, patch.value.partition("=")[2].partition(":")[0])
+    if patch.kind == "axes" and patch.value.startswith("target="):
+        return f"- {code}\n+ # the same of the target{finding.evidence['moved']}"
     if patch.kind == "axes" and code:
         return _replaced(line, with_axes_moved(code, finding.evidence["before"], finding.evidence["after"]))
     if str(patch) == "loss:log_softmax" and code:

@@ -73,6 +73,7 @@ _RULES = {
     "loss:several": "a yes or no for each output",
     "loss:log_softmax": "log-probabilities for the loss",
     "axes:softmax": "the softmax over the classes",
+    "axes:target": "the target flattened in the order of the prediction",
     "add-parameters:instead": "the optimizer holds the parameters that none holds, in the place of its own",
 }
 """Patches whose value begins so, whatever follows it."""
