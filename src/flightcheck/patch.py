@@ -44,7 +44,8 @@ KINDS: Final[dict[str, str]] = {
     "term": "one term of the loss has another weight: its number in the sum, its line, and a factor "
     "(``2@train.py:31 x0.02``)",
     "align-shapes": "prediction and target are given the same shape before they are compared",
-    "reinit": "matrices are drawn anew: ``default`` (of their layer), ``xavier`` or ``kaiming``; biases zero",
+    "reinit": "matrices are drawn anew: ``default`` (of their layer), ``xavier`` or ``kaiming``; biases zero; "
+    "``tables``: embeddings alone, with rows of length 1",
     "precision": "``float32``: automatic mixed precision is off; ``master``: the optimizer steps on float32 copies of "
     "weights that are stored in 16 bits",
     "epsilon": "the optimizer's epsilon: ``1e-8``",

@@ -43,6 +43,7 @@ _WORDS = {
     "align-shapes": "prediction and target in the same shape",
     "reinit:default": "weights drawn anew by the layers' own rule",
     "reinit:kaiming": "weights drawn anew by He's rule",
+    "reinit:tables": "embeddings drawn anew, with rows of length 1",
     "reinit:xavier": "weights drawn anew by Glorot's rule",
     "precision:float32": "without mixed precision",
     "precision:master": "float32 copies of the weights in the optimizer",
