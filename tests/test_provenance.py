@@ -591,8 +591,27 @@ def test_all_orders_on_the_way_back(tmp_path: Path) -> None:
     """
     file, use, _ = write(tmp_path, text)
     code = Path(file).read_text().splitlines()
-    assert [code[line - 1].strip().partition(" = ")[0] for _, line in orders(file, use, None)] == ["rows", "cut", "X"]
+    found = orders(file, use, None)
+    assert [code[line - 1].strip().partition(" = ")[0] for (_, line), _ in found] == ["rows", "cut", "X"]
+    assert [code[line - 1].strip().partition(" = ")[0] for _, (_, line) in found] == ["out", "held, X", "X"]
     assert orders(file, 1, "nothing") == []
+
+
+@pytest.mark.parametrize(
+    ("call", "found"),
+    [
+        ("torch.roll(X, 1)", 1),
+        ("torch.roll(X, 1, 0)", 1),
+        ("torch.roll(X, (dy, dx), dims=(2, 3))", 0),
+        ("np.roll(X, 1, axis=-1)", 0),
+        ("torch.flip(X, [3])", 0),
+        ("np.flip(X)", 1),
+        ("np.flip(X, axis=axes)", 1),
+    ],
+)
+def test_turning_examples_in_themselves_is_no_order_of_them(tmp_path: Path, call: str, found: int) -> None:
+    file, use, _ = write(tmp_path, f"X = load()\nX = {call}\nout = model(X)  # USE")
+    assert len(orders(file, use, None)) == found
 
 
 LOOPS = {

@@ -39,11 +39,13 @@ KINDS: Final[dict[str, str]] = {
     "head": "the last layer has as many outputs as there are classes (``10``), under a cross-entropy",
     "place": "a slice of a position encoding that was cut by the batch is cut by time: at a line (``train.py:31``)",
     "axes": "``permute``: a reshape that cuts axes up moves them instead; at a line (``permute:train.py:31``); or a "
-    "softmax there is over another axis (``softmax=-1:train.py:31``)",
+    "softmax there is over another axis (``softmax=-1:train.py:31``), or a target is permuted before it is flattened "
+    "there (``target=1.0:train.py:31``)",
     "term": "one term of the loss has another weight: its number in the sum, its line, and a factor "
     "(``2@train.py:31 x0.02``)",
     "align-shapes": "prediction and target are given the same shape before they are compared",
-    "reinit": "matrices are drawn anew: ``default`` (of their layer), ``xavier`` or ``kaiming``; biases zero",
+    "reinit": "matrices are drawn anew: ``default`` (of their layer), ``xavier`` or ``kaiming``; biases zero; "
+    "``tables``: embeddings alone, with rows of length 1",
     "precision": "``float32``: automatic mixed precision is off; ``master``: the optimizer steps on float32 copies of "
     "weights that are stored in 16 bits",
     "epsilon": "the optimizer's epsilon: ``1e-8``",

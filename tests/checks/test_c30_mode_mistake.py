@@ -117,3 +117,12 @@ def test_functional_dropout_that_stays_on_fails_at_its_line() -> None:
     assert finding.location == line(33)
     right = replace(wrong, functional_dropout=None)
     assert verdict_of("C30", run_of(*network(3), *forwards("tttttttt"), right, steps=100)).status == "skipped"
+
+
+def test_eval_belongs_before_the_loop_that_calls_a_function_for_each_batch() -> None:
+    looped = replace(EVALUATION, loop_location=line(90))
+    (finding,) = verdict(*forwards("tttttttttttt"), looped).findings
+    assert finding.location == line(90)
+    assert "train.py:90" in finding.fix
+    (finding,) = verdict(*forwards("tttttttttttt"), EVALUATION).findings
+    assert finding.location == line(80)

@@ -6,8 +6,10 @@ from dataclasses import replace
 
 import pytest
 
+from flightcheck.lab.diffs import diff_of
+from flightcheck.patch import Patch
 from flightcheck.recording.experiments import Probe
-from flightcheck.recording.layouts import Reshape
+from flightcheck.recording.layouts import CrossedRows, Reshape
 from flightcheck.recording.loss_records import LossAxes
 from flightcheck.recording.records import Location
 from flightcheck.testing import run_of, verdict_of
@@ -123,3 +125,22 @@ def test_data_stored_in_the_other_order_pass() -> None:
 def test_a_training_without_such_reshapes_passes_and_no_training_is_skipped() -> None:
     assert verdict_of("C32", run_of(steps=10)).status == "pass"
     assert verdict_of("C32", run_of()).status == "skipped"
+
+
+CROSSED = CrossedRows(0, 0, [16, 30], [30, 16], [30, 16], LINE, Location("train.py", 9), calls=8)
+
+
+def test_prediction_and_target_that_are_flattened_in_different_orders_fail() -> None:
+    (finding,) = verdict_of("C32", run_of(CROSSED)).findings
+    assert finding.location == LINE
+    assert "(16, 30)" in finding.message
+    assert "target.permute(1, 0)" in finding.fix
+    assert finding.patch == "axes:target=1.0:train.py:12"
+    assert diff_of([Patch.parse(finding.patch)], finding, run_of()).endswith("of the target.permute(1, 0)")
+    with_a_column = replace(CROSSED, target_shape=[30, 1, 16, 5])
+    (finding,) = verdict_of("C32", run_of(with_a_column)).findings
+    assert finding.patch == "axes:target=2.0.1.3:train.py:12"
+
+
+def test_one_call_with_crossed_rows_is_no_habit() -> None:
+    assert verdict_of("C32", run_of(replace(CROSSED, calls=1), steps=20)).status == "pass"

@@ -10,6 +10,7 @@ import torch
 
 from flightcheck.adapters.torch.probes.neighbours import first_sight
 from flightcheck.checks.base import Verdict
+from flightcheck.recording.batches import OrderUse
 from flightcheck.recording.loss_records import LossSite
 from flightcheck.recording.records import Location, Plan
 from flightcheck.testing import run_of, verdict_of
@@ -131,7 +132,12 @@ def test_the_line_is_the_last_order_that_only_one_of_the_two_went_through() -> N
     assert finding.patch == "source:order:train.py:16+source:same-order:train.py:17"
     alone = replace(site, target_orders=[lines[n] for n in (23, 18)])
     (finding,) = verdict_of("D07", run_of(LINEAR, batch, alone, *BY_HEART, neighbours())).findings
+    assert finding.location == lines[16]
     assert finding.patch == "source:unordered:train.py:16"
+    used = OrderUse(lines[16], Location("train.py", 20))
+    (finding,) = verdict_of("D07", run_of(LINEAR, batch, alone, used, *BY_HEART, neighbours())).findings
+    assert finding.location == used.used, "it uses the order for one of the two only"
+    assert finding.patch == "source:unordered:train.py:20"
     many = replace(site, target_orders=[lines[17], Location("train.py", 19)])
     (finding,) = verdict_of("D07", run_of(LINEAR, batch, many, *BY_HEART, neighbours())).findings
     assert finding.patch == ""

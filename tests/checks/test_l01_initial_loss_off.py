@@ -117,3 +117,47 @@ def test_regressions_whose_prediction_is_no_layer_or_no_mean_are_skipped() -> No
     assert numbers([2500.0, 2400.0], SQUARED, replace(FAR, input_op="MulBackward0")).status == "skipped"
     assert numbers([2500.0, 2400.0], replace(SQUARED, settings={"reduction": "sum"})).status == "skipped"
     assert numbers([2500.0, 2400.0], SQUARED, FAR, Plan(regimes=["diffusion"])).status == "skipped"
+
+
+FACTORS = [
+    RootInfo(1, "Factors", "Factors"),
+    ModuleInfo(5, "Factors", "Factors", "container", 1, leaf=False),
+    ModuleInfo(6, "Factors.user", "Embedding", "embedding", 1, Location("train.py", 30), order=1),
+    ModuleInfo(7, "Factors.item", "Embedding", "embedding", 1, Location("train.py", 31), order=2),
+    ModuleInfo(8, "Factors.bias", "Embedding", "embedding", 1, Location("train.py", 32), order=3),
+    ParameterInfo(0, "Factors.user.weight", 6, [100, 64], "embedding", numel=6400),
+    ParameterInfo(1, "Factors.item.weight", 7, [400, 64], "embedding", numel=25600),
+    ParameterInfo(2, "Factors.bias.weight", 8, [400, 1], "embedding", numel=400),
+]
+PRODUCTS = replace(
+    CALL, input_op="AddBackward0", input_module="Factors", input_module_type="Factors", target_dtype="float32",
+    target_max=1.0, value=3.4,
+)  # fmt: skip
+
+
+def of_tables(length: float, late: float, *more: Any, calls: int = 30) -> Verdict:
+    site = replace(SITE, function="binary_cross_entropy_with_logits")
+    made = [replace(PRODUCTS, step=i, value=3.4 if i == 0 else late) for i in range(calls)]
+    norms = [[8.0 * 10, length * 20, 300.0]]
+    if length < 8:
+        norms[0][0] = 10.0
+    return verdict_of("L01", run_of(site, *FACTORS, *more, *made, series={WEIGHT_NORM: norms}))
+
+
+def test_products_of_tables_with_long_rows_warn_at_the_longest() -> None:
+    (finding,) = of_tables(9.0, 2.5).findings
+    assert finding.location == Location("train.py", 31)
+    assert "Factors.user, Factors.item" in finding.message
+    assert finding.evidence["length"] == pytest.approx(9.0)
+    assert finding.patch == "reinit:tables"
+
+
+def test_tables_that_are_right_or_got_over_it_pass() -> None:
+    assert of_tables(9.0, 0.5).status == "pass", "the training got better than chance"
+    assert of_tables(9.0, 2.5, calls=10).status == "pass", "it is still the start"
+    assert of_tables(1.0, 2.5).status == "skipped", "short rows: something else"
+    layer = [
+        ModuleInfo(9, "Factors.out", "Linear", "linear", 1, order=4),
+        ParameterInfo(3, "Factors.out.weight", 9, [1, 64], "matrix", numel=64),
+    ]
+    assert of_tables(9.0, 2.5, *layer).status == "skipped", "scores that a layer may have scaled"

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from flightcheck.recording.loss_records import LossCall, LossSite
-from flightcheck.recording.records import Location
+from flightcheck.recording.loss_records import LossCall, LossSite, RepeatedSoftmax
+from flightcheck.recording.records import Location, ModuleInfo
 from flightcheck.testing import run_of, verdict_of
 
 LINE = Location("train.py", 41)
@@ -38,3 +38,24 @@ def test_one_call_is_inconclusive() -> None:
 
 def test_without_cross_entropy_it_is_skipped() -> None:
     assert verdict_of("L03", run_of(replace(SITE, function="mse_loss"), PROBABILITIES)).status == "skipped"
+
+
+REPEATED = RepeatedSoftmax(
+    "Categorical", Location("agent.py", 25), 0, 4, "SoftmaxBackward0", Location("agent.py", 12), calls=8, repeated=8
+)
+
+
+def test_probabilities_as_the_logits_of_a_distribution_fail_without_any_loss_function() -> None:
+    softmax = ModuleInfo(3, "policy.3", "Softmax", "softmax", 0, LINE)
+    for record, line in ((REPEATED, Location("agent.py", 12)), (replace(REPEATED, module=3), LINE)):
+        verdict = verdict_of("L03", run_of(softmax, record))
+        assert verdict.status == "fail"
+        (finding,) = verdict.findings
+        assert finding.location == line
+        assert finding.evidence["most"] == pytest.approx(0.4754, abs=1e-4)
+
+
+def test_a_line_that_is_given_probabilities_now_and_then_passes() -> None:
+    calls = [replace(PROBABILITIES, step=i, input_min=-4.0, row_sum_error=5.0) for i in range(8)]
+    assert verdict_of("L03", run_of(SITE, *calls, replace(REPEATED, repeated=7))).status == "pass"
+    assert verdict_of("L03", run_of(replace(REPEATED, calls=2, repeated=2))).status == "skipped"

@@ -52,6 +52,17 @@ def test_never_cleared_fails_at_the_backward() -> None:
     assert "never cleared" in finding.message
 
 
+def test_cleared_in_a_few_rounds_fails_at_the_line_that_clears() -> None:
+    made = calls(REACHES, STALE, first={"fresh": True})
+    cleared = replace(made[0], seq=-1, kind="zero_grad", location=ZERO, data={"optimizer": 0, "optimizers": [0]})
+    (finding,) = verdict_of("P12", run(cleared, *made)).findings
+    assert finding.location == ZERO
+    assert "train.py:29" in finding.message
+    other = replace(cleared, data={"optimizer": 1, "optimizers": [1]})
+    (finding,) = verdict_of("P12", run(other, *made)).findings
+    assert finding.location == BACKWARD
+
+
 def test_cleared_before_the_step_fails_at_zero_grad() -> None:
     (finding,) = verdict_of("P12", run(*calls(REACHES, WIPE, EMPTY))).findings
     assert finding.location == ZERO

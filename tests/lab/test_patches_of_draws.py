@@ -69,3 +69,25 @@ def test_tables_of_zeros_are_drawn_and_learnt_ones_stay(tmp_path: Path) -> None:
     patched(tmp_path, "reinit:default", Loop(model))
     assert torch.equal(model.learnt.weight, learnt)
     assert 0.02 < float(model.empty.weight.detach().std()) < 0.3
+
+
+def test_rows_of_tables_get_a_length_of_one_and_nothing_else_changes(tmp_path: Path) -> None:
+    class Factors(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.user, self.bias, self.out = nn.Embedding(50, 64), nn.Embedding(50, 3), nn.Linear(FEATURES, 3)
+            nn.init.zeros_(self.bias.weight)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            logits: torch.Tensor = self.out(x)
+            return logits
+
+    torch.manual_seed(2)
+    model, control = Factors(), Loop(Factors())
+    control.model.load_state_dict(model.state_dict())
+    patched(tmp_path, "", control)
+    patched(tmp_path, "reinit:tables", Loop(model))
+    assert float(control.model.get_parameter("user.weight").detach().norm(dim=1).mean()) > 7
+    assert 0.8 < float(model.user.weight.detach().norm(dim=1).mean()) < 1.2
+    assert torch.equal(model.out.weight, control.model.get_parameter("out.weight"))
+    assert not model.bias.weight.any()

@@ -8,6 +8,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
+from torch.distributions import Categorical
 
 from flightcheck.checks.base import Finding
 from flightcheck.checks.registry import run_checks
@@ -82,3 +83,28 @@ def test_another_line_is_left_alone(tmp_path: Path) -> None:
 def test_the_line_over_the_classes(code: str, new: str) -> None:
     finding = Finding("", Location("train.py", 4, "f", code))
     assert diff_of([Patch.parse("axes:softmax=-1:train.py:4")], finding, run_of()) == f"- {code}\n+ {new}"
+
+
+@pytest.mark.parametrize("acting", [False, True], ids=["in the loss", "and to act without gradients"])
+def test_a_distribution_gets_the_logits_that_its_policy_made_probabilities_of(tmp_path: Path, acting: bool) -> None:
+    def training(soft: bool) -> Loop:
+        torch.manual_seed(0)
+        policy = nn.Sequential(nn.Linear(FEATURES, CLASSES), nn.Softmax(dim=-1) if soft else nn.Identity())
+
+        def loss(out: torch.Tensor, _: torch.Tensor) -> torch.Tensor:
+            taken = torch.zeros(6)
+            if acting:
+                with torch.no_grad():
+                    taken = Categorical(logits=policy(torch.ones(6, FEATURES))).probs[:, 0]
+            chances = Categorical(logits=out)
+            return -(chances.log_prob(torch.arange(6) % CLASSES) * (1 + taken)).mean() - chances.entropy().mean()
+
+        return Loop(policy, loss)
+
+    right, wrong, mended = training(False), training(True), training(True)
+    right()
+    wrong()
+    done = patched(tmp_path, "drop-module:softmax", mended)
+    assert done.applied["drop-module:softmax"] >= 8
+    assert mended.losses == pytest.approx(right.losses)
+    assert wrong.losses != pytest.approx(right.losses)

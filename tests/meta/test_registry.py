@@ -18,7 +18,6 @@ from flightcheck.recording.signals import Signal
 TESTS = Path(__file__).parents[1]
 FOLDERS = {"S": "start", "L": "loss", "C": "connections", "P": "parameters", "T": "tracking", "D": "data"}
 NO_TRAINING = {
-    "L03": "examples/digits.py is its training: tests/test_examples.py",
     "P28": "it takes two processes: tests/test_ranks.py",
     "T04": "it looks at what lies around a script, not at its lines",
     "T06": "it compares two runs: tests/tracking/test_compare.py",

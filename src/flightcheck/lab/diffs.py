@@ -54,6 +54,7 @@ _ADDED: Final[dict[str, str]] = {
     "unscale-first": "scaler.unscale_(optimizer)  # before the gradients are clipped",
     "reinit:default": "# leave the weights as the layers draw them",
     "reinit:kaiming": "nn.init.kaiming_uniform_(layer.weight, nonlinearity='relu')  # for each layer, biases zero",
+    "reinit:tables": "nn.init.normal_(table.weight, std=table.embedding_dim ** -0.5)  # for each embedding",
     "reinit:xavier": "nn.init.xavier_uniform_(layer.weight)  # for each layer, biases zero",
     "head": "nn.Linear(features, {value})  # as the last layer, and nn.CrossEntropyLoss()",
     "add-parameters": "optimizer.add_param_group({'params': [p for p in model.parameters() if p not in held]})",
@@ -111,6 +112,8 @@ def _of_values(patch: Patch, finding: Finding, line: Location | None, code: str)
         return _replaced(line, re.sub(r"(WeightedRandomSampler\((?:weights=)?\w+)(?=,)", r"\1[labels]", code))
     if patch.kind == "axes" and patch.value.startswith("softmax="):
         return _over_classes(line, code, patch.value.partition("=")[2].partition(":")[0])
+    if patch.kind == "axes" and patch.value.startswith("target="):
+        return f"- {code}\n+ # the same of the target{finding.evidence['moved']}"
     if patch.kind == "axes" and code:
         return _replaced(line, with_axes_moved(code, finding.evidence["before"], finding.evidence["after"]))
     if str(patch) == "loss:log_softmax" and code:

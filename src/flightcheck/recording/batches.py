@@ -94,6 +94,16 @@ class Evaluation:
     functional_dropout: Location | None = None
     """A line that called dropout as a function, without a word on whether it is to be on, although the root was in eval
     mode. (``training=True`` in the call is a word: Monte-Carlo dropout.)"""
+    loop_location: Location | None = None
+    """The line that goes round, where `location` stands in a function that is called for each batch."""
+
+
+@dataclass(frozen=True)
+class OrderUse:
+    """A line that puts examples in an order which another line made: ``x = x[order]``."""
+
+    made: Location
+    used: Location
 
 
 @dataclass(frozen=True)
@@ -115,4 +125,4 @@ class IdRanks:
     """Where the user's code made the ids."""
 
 
-RECORDS.update({c.__name__: c for c in (Batch, Evaluation, IdRanks)})
+RECORDS.update({c.__name__: c for c in (Batch, Evaluation, IdRanks, OrderUse)})

@@ -44,7 +44,25 @@ class Reshape:
     """The tensor is a last hidden state, (layers, batch, features)."""
 
 
-RECORDS["Reshape"] = Reshape
+@dataclass(frozen=True)
+class CrossedRows:
+    """A loss whose prediction and target were flattened from the same axes in different orders, before it saw them."""
+
+    site: int
+    step: int
+    prediction_axes: list[int]
+    """Sizes of the axes that became the rows of the prediction, outer ones first; axes of size 1 left out."""
+    target_axes: list[int]
+    """The same of the target."""
+    target_shape: list[int]
+    """Shape of the target before it was flattened."""
+    location: Location | None = None
+    """The line that flattened the target."""
+    prediction_location: Location | None = None
+    calls: int = 1
+
+
+RECORDS.update({"Reshape": Reshape, "CrossedRows": CrossedRows})
 
 
 @dataclass(frozen=True)
@@ -76,6 +94,14 @@ class _Group:
 
     before: tuple[int, ...]
     after: tuple[int, ...]
+
+
+def merged_axes(before: Shape, rows: int) -> Shape | None:
+    """The leading axes that were merged into so many rows, without those of size 1; None if none make this number."""
+    for k in range(1, len(before) + 1):
+        if math.prod(before[:k]) == rows:
+            return tuple(size for size in before[:k] if size > 1)
+    return None
 
 
 @lru_cache(maxsize=4096)

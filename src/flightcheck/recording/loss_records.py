@@ -158,6 +158,30 @@ class RandomDraw:
 
 
 @dataclass(frozen=True)
+class RepeatedSoftmax:
+    """A line that normalizes, on the way to a loss, numbers whose rows over the same axis sum to 1 already.
+
+    The losses of the framework, which normalize their logits themselves, are `LossCall`s.
+    """
+
+    operation: str
+    """``log_softmax``, ``logsumexp``, …, or the distribution that was given the probabilities: ``Categorical``."""
+    location: Location | None
+    step: int
+    classes: int
+    made_by: str = ""
+    """Name of the autograd operation that computed the probabilities: ``SoftmaxBackward0``."""
+    made_location: Location | None = None
+    """The line that called it."""
+    module: int = -1
+    """Index of the module that put them out, -1 if none did."""
+    calls: int = 0
+    """Calls of this line that were looked at and reached a loss."""
+    repeated: int = 0
+    """Those of them that were given probabilities."""
+
+
+@dataclass(frozen=True)
 class LossAxes:
     """How the class axis of a loss function relates to the axis over which the last layer laid out its outputs."""
 
@@ -244,6 +268,7 @@ class TargetShift:
 
 
 _KINDS = (
-    LossSite, LossCall, LossTerm, LooseTerm, RandomDraw, LossAxes, LinearStack, PaddedTarget, TargetShift,
+    LossSite, LossCall, LossTerm, LooseTerm, RandomDraw, RepeatedSoftmax, LossAxes, LinearStack, PaddedTarget,
+    TargetShift,
 )  # fmt: skip
 RECORDS.update({cls.__name__: cls for cls in _KINDS})

@@ -43,6 +43,7 @@ _WORDS = {
     "align-shapes": "prediction and target in the same shape",
     "reinit:default": "weights drawn anew by the layers' own rule",
     "reinit:kaiming": "weights drawn anew by He's rule",
+    "reinit:tables": "embeddings drawn anew, with rows of length 1",
     "reinit:xavier": "weights drawn anew by Glorot's rule",
     "precision:float32": "without mixed precision",
     "precision:master": "float32 copies of the weights in the optimizer",
@@ -73,6 +74,7 @@ _RULES = {
     "loss:several": "a yes or no for each output",
     "loss:log_softmax": "log-probabilities for the loss",
     "axes:softmax": "the softmax over the classes",
+    "axes:target": "the target flattened in the order of the prediction",
     "add-parameters:instead": "the optimizer holds the parameters that none holds, in the place of its own",
 }
 """Patches whose value begins so, whatever follows it."""

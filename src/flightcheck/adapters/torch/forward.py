@@ -4,23 +4,25 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
 import torch
 from torch import nn
 
 from flightcheck.adapters.torch.answers import Answers
-from flightcheck.adapters.torch.batches import batch_facts, batch_key, first_tensor, tensors_in
+from flightcheck.adapters.torch.batches import batch_facts, first_tensor, tensors_in
 from flightcheck.adapters.torch.data_flow import DataFlows
 from flightcheck.adapters.torch.discovery import Discovery, Root
 from flightcheck.adapters.torch.features import Features
 from flightcheck.adapters.torch.losses import Losses
 from flightcheck.adapters.torch.numerics import Arithmetic
 from flightcheck.adapters.torch.operations import Operations
+from flightcheck.adapters.torch.orders import recorded_orders
+from flightcheck.adapters.torch.phases import Phase
 from flightcheck.adapters.torch.watch import Watch, hands_off
 from flightcheck.recording import provenance
-from flightcheck.recording.batches import Batch, Evaluation
+from flightcheck.recording.batches import Batch
 from flightcheck.recording.provenance.buffers import integer_buffer
 from flightcheck.recording.records import Location
 
@@ -33,22 +35,6 @@ _FUSED: Final = (nn.TransformerEncoder, nn.TransformerEncoderLayer, nn.Multihead
 """Modules that compute in another order in evaluation mode, unless a function mode is active."""
 
 _Origin: TypeAlias = "tuple[Location | None, Location | None, list[Location], Location | None]"
-
-
-@dataclass
-class Phase:
-    """Calls of one root without a backward between them."""
-
-    root: Root
-    location: Location | None
-    modes: dict[str, str]
-    training_flag: bool
-    grad_enabled: bool
-    calls: int = 0
-    digests: set[str] = field(default_factory=set)
-    repeated: bool = False
-    first_metrics: int = 0
-    functional_dropout: Location | None = None
 
 
 @dataclass
@@ -296,7 +282,7 @@ class Forward:
             call = (location.file, location.line, None, location.function)
             found = (provenance.value_origin(*call), provenance.order_origin(*call))
             values, order = (self.watch.lines.of(*f) if f is not None else None for f in found)
-            orders = [self.watch.lines.of(*at) for at in provenance.orders(*call)] if order else []
+            orders = recorded_orders(self.watch, provenance.orders(*call) if order else [])
             made = integer_buffer(values.file, values.line) if values is not None else None
             self._origins[location] = (values, order, orders, self.watch.lines.of(*made) if made is not None else None)
         return self._origins[location]
@@ -340,13 +326,9 @@ class Forward:
             self.evaluated(root)
             if self.evaluations < 3:
                 self.operations.resume_everything()
-        phase.calls += 1
+        phase.called([t for _, ref in self.last_inputs if (t := ref()) is not None], self.watch.lines)
         phase.functional_dropout = phase.functional_dropout or self.dropout_line
         self.dropout_line = None
-        if phase.calls <= 16:
-            digest = ",".join(str(batch_key(t())) for _, t in self.last_inputs if t() is not None)
-            phase.repeated |= digest in phase.digests
-            phase.digests.add(digest)
 
     def _compared(self, one: Any, other: Any) -> None:
         if self.phases:
@@ -371,25 +353,8 @@ class Forward:
         for phase in self.phases.values():
             losses, metrics = self.losses.eval_calls, self.operations.metrics - phase.first_metrics
             if self.evaluations < _MOST_EVALUATIONS:
-                self.watch.writer.append(
-                    Evaluation(
-                        step=self.watch.step,
-                        root=phase.root.info.index,
-                        calls=phase.calls,
-                        location=phase.location,
-                        modes=phase.modes,
-                        losses=losses,
-                        loss_value=loss_value,
-                        metrics=metrics,
-                        same_input=phase.repeated,
-                        grad_enabled=phase.grad_enabled,
-                        training_flag=phase.training_flag,
-                        functional_dropout=phase.functional_dropout,
-                        held_by_optimizer=any(
-                            self.discovery.parameters[i].optimizers for i in phase.root.parameter_indices
-                        ),
-                    )
-                )
+                held = any(self.discovery.parameters[i].optimizers for i in phase.root.parameter_indices)
+                self.watch.writer.append(phase.record(self.watch.step, losses, loss_value, metrics, held=held))
             if losses or metrics or not phase.training_flag:
                 self.evaluation_steps.append(self.watch.step)
             self.evaluations += 1

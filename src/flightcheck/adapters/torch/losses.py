@@ -16,12 +16,13 @@ from flightcheck.adapters.torch.graph import behind_views
 from flightcheck.adapters.torch.handmade_losses import HandmadeLoss
 from flightcheck.adapters.torch.linear_stacks import linear_stack
 from flightcheck.adapters.torch.operations import Operations
+from flightcheck.adapters.torch.orders import recorded_orders
 from flightcheck.adapters.torch.padding import padded_target
 from flightcheck.adapters.torch.shifts import shift_of
 from flightcheck.adapters.torch.spreads import relative_spread
 from flightcheck.adapters.torch.watch import Watch, is_plain_tensor
 from flightcheck.recording.loss_records import LossCall, LossSite
-from flightcheck.recording.provenance import argument_data_origin, argument_orders, difference_data_origin
+from flightcheck.recording.provenance import Order, argument_data_origin, argument_orders, difference_data_origin
 from flightcheck.recording.records import Location
 
 FUNCTIONS: Final = (
@@ -202,12 +203,11 @@ class Losses:
         settings: dict[str, Any],
         origin: tuple[str, int] | None,
         *,
-        orders: Sequence[tuple[str, int]] = (),
+        orders: Sequence[Order] = (),
         weights: tuple[str, int] | None = None,
     ) -> None:
         index = self._index[function, location] = len(self.sites)
         found = self.watch.lines.of(*origin) if origin else None
-        ordered = [self.watch.lines.of(*at) for at in orders]
         self.sites.append(
             LossSite(
                 index,
@@ -215,7 +215,7 @@ class Losses:
                 location,
                 settings,
                 target_origin=found,
-                target_orders=ordered,
+                target_orders=recorded_orders(self.watch, orders),
                 weight_origin=self.watch.lines.of(*weights) if weights else None,
             )
         )
@@ -228,6 +228,7 @@ class Losses:
         self._observed[index] += 1
         self.answered(index, target)
         self.alignment.observed(index, target, self.last_inputs())
+        self.operations.reshapes.compared(index, given, target)
         function = self.sites[index].function
         if self._observed[index] <= _AXES_CALLS and (axis := _class_axis(function, given)) is not None:
             self._padding(index, target)

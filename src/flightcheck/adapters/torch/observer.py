@@ -213,6 +213,7 @@ class TorchObserver:
         reached = {i for leaf in leaves if (i := self.discovery.parameter_index(leaf)) is not None}
         self.loose.reached(loss, leaves, self.operations.lines)
         self.operations.draws.reached(loss, self.operations.lines, self.discovery.parameter_index)
+        self.operations.softmaxes.reached(loss)
         for index in reached:
             if not self.discovery.parameters[index].in_graph:
                 self.discovery.update_parameter(index, in_graph=True)

@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import torch
-from torch.overrides import TorchFunctionMode, _get_current_function_mode_stack, _pop_mode, _push_mode
+from torch.overrides import TorchFunctionMode
 from torch.utils._device import DeviceContext
 
 from flightcheck.adapters.torch.agents import Agents
@@ -29,8 +29,10 @@ from flightcheck.adapters.torch.handmade_losses import OPERATIONS as LOSS_OPERAT
 from flightcheck.adapters.torch.handmade_losses import HandmadeLosses
 from flightcheck.adapters.torch.loose_terms import LooseTerms
 from flightcheck.adapters.torch.metrics import COMPARISONS, Metrics
+from flightcheck.adapters.torch.mode_stack import arrange, modes
 from flightcheck.adapters.torch.padded_outputs import PaddedOutputs, PaddedReads
 from flightcheck.adapters.torch.random_draws import RandomDraws
+from flightcheck.adapters.torch.repeated_softmaxes import NORMALIZATIONS, RepeatedSoftmaxes
 from flightcheck.adapters.torch.reshapes import LOOKED_AT as LAYOUT_OPERATIONS
 from flightcheck.adapters.torch.reshapes import Reshapes
 from flightcheck.adapters.torch.shifts import CutIds, Embedded
@@ -96,12 +98,12 @@ class Operations(TorchFunctionMode):
         """While somebody asks for it: told the tensors that are filled with random numbers in place."""
         self.looked: Callable[[str, Any, Any, Any], None] = lambda name, args, kwargs, result: None
         """Told every operation that is looked at."""
-        self.embedded = Embedded()
-        self.cut_ids = CutIds()
+        self.embedded, self.cut_ids = Embedded(), CutIds()
         self.padded = PaddedOutputs()
         self.padded_reads = PaddedReads(self.padded)
         self.state_cuts = StateCuts(watch)
         self.draws = RandomDraws(watch)
+        self.softmaxes = RepeatedSoftmaxes(watch, self.lines, self.owners)
         self.padding_values: set[int] = set()
         """Whole numbers that ``pad_sequence`` filled rows up with."""
         self.active = False
@@ -123,9 +125,9 @@ class Operations(TorchFunctionMode):
         """Start looking."""
         if not self.active and not self.watch.compiled:
             self.active = self._looked = True
-            stack = _stack()
+            stack = modes()
             bottom = 1 if stack and isinstance(stack[0], DeviceContext) else 0  # which insists on its place
-            _arrange([*stack[:bottom], self, *stack[bottom:]])
+            arrange([*stack[:bottom], self, *stack[bottom:]])
 
     def resume_everything(self) -> None:
         """Start looking at all operations."""
@@ -143,10 +145,10 @@ class Operations(TorchFunctionMode):
 
     def suspend(self) -> bool:
         """Stop looking; False if we did not look, or are inside a call that we look at and cannot be taken off now."""
-        if not self.active or self not in (stack := _stack()):
+        if not self.active or self not in (stack := modes()):
             return False
         self.active = False
-        _arrange([m for m in stack if m is not self])
+        arrange([m for m in stack if m is not self])
         return True
 
     def end_round(self) -> None:
@@ -168,6 +170,7 @@ class Operations(TorchFunctionMode):
         self.tables.end_round()
         self.state_cuts.end_round()
         self.draws.end_round()
+        self.softmaxes.end_round()
 
     # -- looking ------------------------------------------------------------------------------------------------
 
@@ -222,6 +225,8 @@ class Operations(TorchFunctionMode):
                 self.compared(args[0], args[1])
         elif name in _DIFFERENCES and not (torch.is_grad_enabled() or self.modules) and self.comparisons.is_error(args):
             self.metrics += 1  # an error computed by hand
+        if name in NORMALIZATIONS:
+            self.softmaxes.look(name, args, kwargs, result, bool(self.modules))
         if name in COMPARISONS and not self.modules:
             self.comparisons.compared(name, args, self.watch.lines.here())
         self.loose.look(name, args, result)
@@ -369,6 +374,7 @@ class Operations(TorchFunctionMode):
         self.broadcasts.save()
         self.state_cuts.save()
         self.draws.save()
+        self.softmaxes.save()
         for i, read in enumerate(self.padded_reads.records()):
             self.watch.writer.put(read, i)
         for i, cut in enumerate(self._cuts.values()):
@@ -388,14 +394,3 @@ def _node_of(result: Any) -> Any:
         return result.grad_fn if isinstance(result, torch.Tensor) and result.requires_grad else None
     except RuntimeError:  # a view made under no_grad and modified in place since
         return None
-
-
-def _stack() -> list[Any]:
-    return list(_get_current_function_mode_stack())  # type: ignore[no-untyped-call]
-
-
-def _arrange(modes: list[Any]) -> None:
-    for _ in _stack():
-        _pop_mode()  # type: ignore[no-untyped-call]
-    for mode in modes:
-        _push_mode(mode)  # type: ignore[no-untyped-call]

@@ -9,7 +9,7 @@ from typing import Any, Final
 import torch
 
 from flightcheck.adapters.torch.watch import Watch
-from flightcheck.recording.layouts import Reshape, Shape, regroups
+from flightcheck.recording.layouts import CrossedRows, Reshape, Shape, merged_axes, regroups
 from flightcheck.recording.provenance.sizes import written_axes
 from flightcheck.recording.records import Location
 
@@ -17,7 +17,8 @@ RESHAPES: Final = {"view", "reshape", "view_as", "reshape_as"}
 _MOVES: Final = {"permute", "transpose", "t", "swapaxes", "swapdims", "movedim", "moveaxis", *RESHAPES}
 _PROPERTIES: Final = {"T", "mT"}
 _RECURRENT: Final = {"lstm", "gru", "rnn_tanh", "rnn_relu"}
-LOOKED_AT: Final = {*_MOVES, *_RECURRENT, "__get__"}
+FLATTENINGS: Final = {*RESHAPES, "flatten", "ravel"}
+LOOKED_AT: Final = {*_MOVES, *_RECURRENT, *FLATTENINGS, "__get__"}
 """Operations that this has to be told of."""
 _MOST_RECORDS: Final = 128
 _MOST_FOLLOWED: Final = 64
@@ -33,6 +34,10 @@ class Reshapes:
         """Results of reshapes that regroup axes, by identity: are they brought back at once?"""
         self._states: dict[int, Any] = {}
         """Last hidden states of recurrent layers, by identity."""
+        self._flattened: dict[int, tuple[weakref.ref[torch.Tensor], Shape, Location]] = {}
+        """Results with fewer axes, by identity → themselves, the shape before, the line."""
+        self._crossed: dict[int, CrossedRows] = {}
+        """By the number of the loss."""
 
     def look(self, name: str, func: Any, args: Any, result: Any, inside: bool) -> None:
         """An operation of `LOOKED_AT` was called, `inside` the call of a module or not."""
@@ -46,6 +51,8 @@ class Reshapes:
             return
         if self._results:
             self._brought_back(args[0], result)
+        if name in FLATTENINGS:
+            self._note_flattened(args[0], result)
         if name in RESHAPES:
             before, after = tuple(args[0].shape), tuple(result.shape)
             if before != after and regroups(before, after):
@@ -83,6 +90,33 @@ class Reshapes:
             self._results.pop(next(iter(self._results)))
         self._results[id(result)] = (weakref.ref(result), key)
 
+    def _note_flattened(self, given: torch.Tensor, result: torch.Tensor) -> None:
+        if given.dim() > result.dim() > 0 and len(self._flattened) < _MOST_FOLLOWED:
+            line = self.watch.lines.calling()
+            if line is not None:
+                self._flattened[id(result)] = (weakref.ref(result), tuple(given.shape), line)
+
+    def compared(self, site: int, prediction: torch.Tensor, target: torch.Tensor) -> None:
+        """A loss is given these: did their rows come from the same axes in the same order?"""
+        flat = [self._flattened.get(id(t)) for t in (prediction, target)]
+        if any(f is None or f[0]() is not t for f, t in zip(flat, (prediction, target), strict=True)):
+            return
+        (_, before, line), (_, shape, target_line) = (f for f in flat if f is not None)
+        predicted, wanted = (merged_axes(s, len(t)) for s, t in ((before, prediction), (shape, target)))
+        if predicted is None or wanted is None or predicted == wanted or sorted(predicted) != sorted(wanted):
+            return
+        known = self._crossed.get(site)
+        self._crossed[site] = CrossedRows(
+            site=site,
+            step=known.step if known else self.watch.step,
+            prediction_axes=list(predicted),
+            target_axes=list(wanted),
+            target_shape=list(shape),
+            location=target_line,
+            prediction_location=line,
+            calls=known.calls + 1 if known else 1,
+        )
+
     def _brought_back(self, given: torch.Tensor, result: torch.Tensor) -> None:
         reference, key = self._results.get(id(given), (None, None))
         if reference is None or key is None or reference() is not given:
@@ -100,6 +134,7 @@ class Reshapes:
         """Forget the tensors of this round."""
         self._results.clear()
         self._states.clear()
+        self._flattened.clear()
 
     def save(self) -> None:
         """Write the records."""
@@ -107,3 +142,5 @@ class Reshapes:
             written = written_axes(line.file, line.line, len(before))
             fits = len(written) == len(found.after)
             self.watch.writer.put(dataclasses.replace(found, written=written if fits else []), i)
+        for site, crossed in self._crossed.items():
+            self.watch.writer.put(crossed, site)

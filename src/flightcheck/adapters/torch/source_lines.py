@@ -50,6 +50,16 @@ class SourceLines:
             frame = frame.f_back
         return None
 
+    def stack(self, most: int) -> list[Location]:
+        """The lines of the user's code on the stack of the caller, innermost first, at most so many."""
+        found: list[Location] = []
+        frame: FrameType | None = sys._getframe(1)
+        while frame is not None and len(found) < most:
+            if self.is_user(frame.f_code.co_filename):
+                found.append(self.at(frame))
+            frame = frame.f_back
+        return found
+
     def calling(self) -> Location | None:
         """The line of the user's code that called a tensor operation; None if a library's code did."""
         frame: FrameType | None = sys._getframe(1)

@@ -166,7 +166,7 @@ class ModeMistake(Check):
             if not wrong or (frequent and not (full_batch(run) and all(e.losses for e in wrong))):
                 continue
             kinds = sorted({k for e in wrong for k, mode in e.modes.items() if mode == "train"})
-            at = wrong[0].location
+            at = wrong[0].loop_location or wrong[0].location
             named = next((u.location for u in run.recorded(UncalledMethod) if u.name == "eval"), None)
             why = f"eval() belongs before {where(at)}" if named is None else "eval is named, but not called"
             yield Finding(

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import PurePath
 
 from flightcheck.checks.base import Check, Finding, NotApplicable, NotEnoughEvidence, Param, check
-from flightcheck.recording.layouts import Move, Reshape, crossing, nested, same_sizes
+from flightcheck.recording.layouts import CrossedRows, Move, Reshape, crossing, nested, same_sizes
 from flightcheck.recording.run import Run
 
 
@@ -17,7 +17,7 @@ from flightcheck.recording.run import Run
     "axes-mixed-by-reshape",
     severity="error",
     evidence="X",
-    needs=("reshapes",),
+    needs=("reshapes", "CrossedRows"),
     fix="Move axes with transpose or permute; view and reshape only merge and split neighbours.",
     patch="axes:permute",
 )
@@ -31,7 +31,8 @@ class AxesMixedByReshape(Check):
     both shapes are made by merging neighbours; or the size is written as that of the axis (`T` of
     `B, T, C = x.shape`); or it changes from call to call and the axis with it; or three axes keep their sizes; or a
     list of pairs is turned; or the tensor is a last hidden state of a recurrent layer; or outputs depend on other
-    examples of the batch (C03).
+    examples of the batch (C03). And losses whose prediction and target were flattened from axes of the same sizes in
+    different orders, (batch, time) and (time, batch): row by row they do not belong together.
     ## Why it matters
     Shapes fit and nothing fails, but a row of the result holds pieces of several examples, positions or channels. What
     the next layers are to find is torn apart.
@@ -49,9 +50,14 @@ class AxesMixedByReshape(Check):
     axes = Param(3, "three axes do not keep their sizes at other places by coincidence, two may: (N, H·D) to (N·H, D)")
     pair = Param(4, "an edge list or points: a whole tensor of so few columns that is made to so few rows")
     ratio = Param(8, "rows of such a list per column; below, batches cut in pieces may look like it")
+    pairs = Param(3, "calls of a loss: by their sizes they are no coincidence, but one may be the rest of the data")
     moved = Param(1e-7, "the limit of C03: far above what float64 rounds, far below what a leak moves")
 
     def __call__(self, run: Run) -> Iterator[Finding]:
+        crossed = [c for c in run.recorded(CrossedRows) if c.calls >= self.pairs.value]
+        if crossed:
+            yield from map(self._crossed, crossed)
+            return
         if not run.reshapes:
             if not run.info.steps and not run.info.backwards:
                 raise NotApplicable("no training step was seen")
@@ -74,6 +80,30 @@ class AxesMixedByReshape(Check):
             unsure += not reason
         if unsure and not told:
             raise NotEnoughEvidence(f"{unsure} reshapes may move axes or merge and split them: the sizes fit both")
+
+    @staticmethod
+    def _crossed(found: CrossedRows) -> Finding:
+        """Prediction and target of a loss are flattened in different orders."""
+        predicted, wanted, shape = tuple(found.prediction_axes), tuple(found.target_axes), tuple(found.target_shape)
+        at, left = found.location, [i for i, size in enumerate(shape) if size > 1]
+        order = [left.pop(next(k for k, i in enumerate(left) if shape[i] == size)) for size in predicted]
+        order += [i for i in range(len(shape)) if i not in order]
+        permuted = f".permute({', '.join(map(str, order))})"
+        return Finding(
+            f"The rows of the prediction are flattened from axes of sizes {predicted}, those of its target from "
+            f"{wanted}: row by row, the two do not belong together.",
+            location=at or found.prediction_location,
+            evidence={
+                "prediction_axes": found.prediction_axes,
+                "target_axes": found.target_axes,
+                "prediction_line": str(found.prediction_location),
+                "moved": permuted,
+            },
+            onset_step=found.step,
+            fix=f"Bring both into the same order before they are flattened: target{permuted} here, or no transpose "
+            "of the prediction.",
+            patch=f"axes:target={'.'.join(map(str, order))}:{PurePath(at.file).name}:{at.line}" if at else "",
+        )
 
     def _certain(self, run: Run, here: Sequence[Reshape]) -> str:
         """Why the sizes cannot be a coincidence; empty if they can."""

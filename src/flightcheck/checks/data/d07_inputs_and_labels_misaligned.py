@@ -12,6 +12,7 @@ from flightcheck.checks.start.s02_input_ignored_entirely import (
     makes_little_difference,
     shows_nothing,
 )
+from flightcheck.recording.batches import OrderUse
 from flightcheck.recording.records import Location
 from flightcheck.recording.run import Run
 
@@ -134,7 +135,15 @@ class InputsAndLabelsMisaligned(Check):
         apart = sorted({(at.line, at.file) for at in (*inputs, *targets) if (at in inputs) != (at in targets)})
         sides = {at in inputs for at in (*inputs, *targets) if (at in inputs) != (at in targets)}
         rules = ["unordered"] if len(apart) == 1 else ["order", "same-order"] if len(apart) == len(sides) == 2 else []
+        if rules == ["unordered"]:
+            apart = [(at.line, at.file) for at in [self._used(run, Location(apart[0][1], apart[0][0]))]]
         return "+".join(f"source:{rule}:{Path(file).name}:{line}" for rule, (line, file) in zip(rules, apart))
+
+    @staticmethod
+    def _used(run: Run, made: Location) -> Location:
+        """The line that puts examples in the order which this line makes; often it is the same."""
+        uses = (u.used for u in run.recorded(OrderUse) if (u.made.file, u.made.line) == (made.file, made.line))
+        return next(uses, made)
 
     @classmethod
     def _location(cls, run: Run) -> Location | None:
@@ -142,9 +151,13 @@ class InputsAndLabelsMisaligned(Check):
         batches = [b for b in run.batches if b.training]
         inputs, targets = cls._orders(run)
         # an index that both share parts nobody; of several, the last one departs from those before
-        apart = [at for at in (*inputs, *targets) if (at in inputs) != (at in targets)] or [*inputs[:1], *targets[:1]]
+        one_sided = [at for at in (*inputs, *targets) if (at in inputs) != (at in targets)]
+        made = max(one_sided or [*inputs[:1], *targets[:1]], key=lambda at: at.line, default=None)
+        if one_sided and len({at in inputs for at in one_sided}) == 1:
+            # one order, for one of the two: the line that uses it forgets the other
+            made = cls._used(run, made) if made is not None else None
         return (
-            max(apart, key=lambda at: at.line, default=None)
+            made
             or next((b.origin for b in batches if b.origin), None)
             or next((s.target_origin for s in run.loss_sites if s.target_origin), None)
             or run.plan.batch_location

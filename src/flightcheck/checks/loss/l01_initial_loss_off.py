@@ -38,12 +38,15 @@ class InitialLossOff(Check):
     Cross-entropy at the first step, on the raw outputs of a layer that was not loaded, against ln C for C classes (ln 2
     per label for binary cross-entropy): what a model scores that finds all classes equally likely. Squared and absolute
     error against predicting 0: more than ten times that, with all predictions three spreads away from the targets, and
-    a loss that is still worse than predicting the mean at the end.
+    a loss that is still worse than predicting the mean at the end. Models that consist of embedding tables alone (dot
+    products of users and items): rows of a length above 3, a first loss as above, and one still worse than chance at
+    the end.
     ## Why it matters
     Outputs that are large at random make a model that is sure of its wrong guesses: the first part of the training is
     spent on taking them back, with gradients that are far too large for the learning rate.
     ## How to fix
-    Initialize weights with a spread of about 1/√fan-in and the last layer with less; normalize the inputs.
+    Initialize weights with a spread of about 1/√fan-in and the last layer with less; normalize the inputs. Tables whose
+    rows are multiplied with each other: `nn.init.normal_(table.weight, std=dim ** -0.5)` or less.
     ## Source
     CS231n: look for the correct loss at chance performance; Karpathy, A Recipe for Training Neural Networks.
     ## Known false alarms
@@ -55,6 +58,7 @@ class InitialLossOff(Check):
     relative = Param(0.5, "of the loss at chance: where there are many classes, one nat is little")
     times = Param(10.0, "numbers: outputs of default initialization are not larger than standardized targets")
     apart = Param(3.0, "numbers: spreads of predictions and targets together; fewer, and some predictions are right")
+    calls = Param(24, "of a loss on tables: the end is another time than the start")
     wide = Param(3.0, "usual initializations have √fan-in times spread of 0.6 to 1.4")
 
     def __call__(self, run: Run) -> Iterator[Finding]:
@@ -69,13 +73,18 @@ class InitialLossOff(Check):
                     looked += 1
                     yield from self._of_numbers(run, site)
                 continue
-            chance = self._chance(run, site, here)
+            tables = self._tables(run, here[0])
+            chance = self._chance(run, site, here, bool(tables))
             values = [c.value for c in here if c.value is not None and math.isfinite(c.value)]
             if chance is None or not values:
                 continue
             looked += 1
             start = float(np.mean(values))
-            if start - chance > max(self.nats.value, self.relative.value * chance):
+            if start - chance <= max(self.nats.value, self.relative.value * chance):
+                continue
+            if tables:
+                yield from self._of_tables(run, site, tables, start, chance)
+            else:
                 yield self._finding(run, site, here, start, chance)
         if not looked:
             if sites or not run.training_calls():
@@ -92,14 +101,49 @@ class InitialLossOff(Check):
         return site.settings.get("reduction", "mean") == "mean" and (of_layer or linear)
 
     @staticmethod
-    def _chance(run: Run, site: LossSite, here: Sequence[LossCall]) -> float | None:
+    def _chance(run: Run, site: LossSite, here: Sequence[LossCall], tables: bool) -> float | None:
         """The loss of equal probabilities; None where it is not known."""
         s, call = site.settings, here[0]
-        if s.get("weighted") or s.get("label_smoothing") or not InitialLossOff._of_layer(run, site, call):
+        mean = s.get("reduction", "mean") == "mean"
+        if s.get("weighted") or s.get("label_smoothing") or not mean:
+            return None
+        if not (tables or InitialLossOff._of_layer(run, site, call)):
             return None
         if site.function in BINARY:
             return math.log(2) if call.target_min >= 0 and call.target_max <= 1 else None
         return math.log(call.classes) if call.classes > 1 and "int" in call.target_dtype else None
+
+    def _tables(self, run: Run, call: LossCall) -> list[tuple[ModuleInfo, float]]:
+        """Embeddings with long rows, and how long, of a model of embeddings alone that put the prediction out."""
+        root = next((r for r in run.roots if r.name == call.input_module), None)
+        members = {m.index: m for m in run.modules if root is not None and m.root == root.index}
+        mine = [p for p in run.parameters if p.module in members and len(p.shape) > 1]
+        if not mine or any(members[p.module].kind != "embedding" for p in mine):
+            return []
+        lengths = [(members[p.module], spread_ratio(run, p)) for p in mine if p.shape[1] > 1]
+        return [(m, length) for m, length in lengths if length is not None and length > self.wide.value]
+
+    def _of_tables(
+        self, run: Run, site: LossSite, tables: list[tuple[ModuleInfo, float]], start: float, chance: float
+    ) -> Iterator[Finding]:
+        """Scores that are made of the rows of tables, and have not got better than chance by the end."""
+        values = [c.value for c in run.training_calls() if c.site == site.index and c.value is not None]
+        late = float(np.median(values[-max(3, len(values) // 4) :]))
+        if len(values) < self.calls.value or not late > chance:
+            return
+        module, length = max(tables, key=lambda found: found[1])
+        named, seen = ", ".join(m.path for m, _ in tables), len(values)
+        yield Finding(
+            f"Before the first step {site.function} is {start:.4g}; a model that knows nothing scores {chance:.3g}, "
+            f"and after {seen} observed calls it is {late:.3g}: the rows of {named} have a length of {length:.3g}, "
+            "so their products are sure and wrong.",
+            location=module.location or site.location,
+            module=module.path,
+            evidence={"loss": start, "chance": chance, "late": late, "length": length, "loss_line": str(site.location)},
+            fix="Start the tables with a spread of 1/√columns or less, so that rows have a length of 1: "
+            f"nn.init.normal_({module.path}.weight, std={module.path}.embedding_dim ** -0.5).",
+            patch="reinit:tables",
+        )
 
     def _finding(self, run: Run, site: LossSite, here: Sequence[LossCall], start: float, chance: float) -> Finding:
         blamed = self._too_wide(run)

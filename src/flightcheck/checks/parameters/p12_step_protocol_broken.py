@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from flightcheck.checks.base import Check, Finding, NotApplicable, NotEnoughEvidence, Param, check
+from flightcheck.checks.depth import where
 from flightcheck.checks.parameters._closures import broken_closure
 from flightcheck.recording.records import Call, Location, OptimizerInfo
 from flightcheck.recording.run import Run
@@ -102,18 +103,32 @@ class StepProtocolBroken(Check):
             return
         cleared = len(later) - len(stale)
         named = next((u.location for u in run.recorded(UncalledMethod) if u.name == "zero_grad"), None)
+        rare = self._clearing_line(run, optimizer) if named is None else None
         yield Finding(
             f"The gradients of {optimizer.type} were "
             + ("never cleared" if not cleared else f"cleared in only {cleared} of {len(later)} rounds")
+            + (f", in {where(rare)}" if rare else "")
             + f": {len(stale)} of {len(later)} steps used the sum of all gradients of the rounds before.",
-            location=named or self._backward_line(run, optimizer),
+            location=named or rare or self._backward_line(run, optimizer),
             evidence={"steps": len(later), "stale": len(stale)},
             onset_step=stale[0].step,
             fix="Call zero_grad: without its parentheses the statement does nothing."
             if named
+            else "Move this line into the loop over the batches: in every round, before loss.backward()."
+            if rare
             else "Call optimizer.zero_grad() before loss.backward(), in every round.",
             patch="zero-grad",
         )
+
+    @staticmethod
+    def _clearing_line(run: Run, optimizer: OptimizerInfo) -> Location | None:
+        """The line that clears the gradients of an optimizer in some rounds, or did so once before the first."""
+        lines = Counter(
+            c.location
+            for c in run.calls
+            if c.kind == "zero_grad" and c.location and optimizer.index in c.data.get("optimizers", ())
+        )
+        return lines.most_common(1)[0][0] if lines else None
 
     def _without_gradient(self, run: Run, optimizer: OptimizerInfo, steps: list[Call]) -> Iterator[Finding]:
         later = [c for c in steps[1:] if c.data.get("gradients") is not None]

@@ -7,6 +7,7 @@ The functions answer with their best guess or with None, and never raise: a line
 from __future__ import annotations
 
 import ast
+from typing import TypeAlias
 
 from flightcheck.recording.provenance.counters import continued_loop
 from flightcheck.recording.provenance.follower import Follower
@@ -32,6 +33,7 @@ from flightcheck.recording.provenance.statements import freezing, skipped_step
 from flightcheck.recording.provenance.vocabulary import LOSSES, NOT_MODELS
 
 __all__ = [
+    "Order",
     "argument_data_origin",
     "argument_orders",
     "argument_origin",
@@ -50,6 +52,9 @@ __all__ = [
     "skipped_step",
     "value_origin",
 ]
+
+Order: TypeAlias = "tuple[tuple[str, int], tuple[str, int]]"
+"""File and line of what makes an order or an index, and of what puts a value in this order."""
 
 
 def argument_origin(file: str, line: int, keyword: str, position: int | None) -> tuple[str, int] | None:
@@ -144,7 +149,7 @@ def argument_data_origin(file: str, line: int, keyword: str, position: int | Non
         return None
 
 
-def argument_orders(file: str, line: int, keyword: str, position: int | None) -> list[tuple[str, int]]:
+def argument_orders(file: str, line: int, keyword: str, position: int | None) -> list[Order]:
     """As `orders`, for one argument of the call at a line: what put a loss's target in order."""
     try:
         source = read_source(file)
@@ -186,8 +191,11 @@ def order_origin(file: str, line: int, name: str | None, function: str = "") -> 
         return None
 
 
-def orders(file: str, line: int, name: str | None, function: str = "") -> list[tuple[str, int]]:
-    """As `order_origin`, all such lines on the way back from a value, the last one first: shuffles and sorts, too."""
+def orders(file: str, line: int, name: str | None, function: str = "") -> list[Order]:
+    """As `order_origin`, all such lines on the way back from a value, the last one first: shuffles and sorts, too.
+
+    Each with the line that puts the value in this order.
+    """
     try:
         source = read_source(file)
         node = _expression(source, line, name, function) if source else None
@@ -196,8 +204,11 @@ def orders(file: str, line: int, name: str | None, function: str = "") -> list[t
         return []
 
 
-def _orders(line: int, value: Value) -> list[tuple[str, int]]:
-    return list(dict.fromkeys(found.place for found in Follower(line).orders(value)))
+def _orders(line: int, value: Value) -> list[Order]:
+    found: dict[tuple[str, int], tuple[str, int]] = {}
+    for made, used in Follower(line).orders(value):
+        found.setdefault(made.place, used.place)
+    return list(found.items())
 
 
 def _expression(source: Source, line: int, name: str | None, function: str) -> ast.AST | None:

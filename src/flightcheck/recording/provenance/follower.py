@@ -129,8 +129,11 @@ class Follower(Definitions):
                 return found
         return None
 
-    def orders(self, value: Value, depth: int = 0) -> Iterator[Value]:
-        """As `order`, of every place on the way back that picks elements by an index, shuffles, sorts or rolls them."""
+    def orders(self, value: Value, depth: int = 0) -> Iterator[tuple[Value, Value]]:
+        """As `order`, of every place on the way back that picks elements by an index, shuffles, sorts or rolls them.
+
+        Each with the expression that does so: ``x[order]`` beside ``torch.randperm(len(x))``.
+        """
         if not self._may_go_on(depth):
             return
         node = value.node
@@ -139,11 +142,11 @@ class Follower(Definitions):
             picked = node.slice
         elif isinstance(node, ast.Call) and last_name(node.func) in ("index_select", "take", "gather") and node.args:
             picked = node.args[-1]
-        elif isinstance(node, ast.Call) and last_name(node.func) in REORDERS:
-            yield value
+        elif isinstance(node, ast.Call) and last_name(node.func) in REORDERS and not _inside_examples(node):
+            yield value, value
         found = self._index(value.of(picked, ()), depth + 1) if picked is not None else None
         if found is not None:
-            yield found
+            yield found, value
         for definition in self._rows_from(value):
             yield from self.orders(definition, depth + 1)
 
@@ -175,3 +178,12 @@ class Follower(Definitions):
             if (found := self._index(definition, depth + 1)) is not None:
                 return found
         return None
+
+
+def _inside_examples(call: ast.Call) -> bool:
+    """The axes that are rolled or flipped are written down, and the first, that of the examples, is none of them."""
+    written = [k.value for k in call.keywords if k.arg in ("dims", "axis", "dim")]
+    places = 2 if last_name(call.func) == "roll" else 1
+    written += call.args[places:] if isinstance(call.func, ast.Attribute) else []
+    axes = [constant_of(e) for w in written for e in (w.elts if isinstance(w, ast.Tuple | ast.List) else [w])]
+    return bool(axes) and all(isinstance(axis, int) and axis != 0 for axis in axes)

@@ -5,11 +5,15 @@ from __future__ import annotations
 import ast
 import math
 from collections.abc import Iterator
+from functools import lru_cache
 
 from flightcheck.recording.provenance.follower import Follower
 from flightcheck.recording.provenance.source import Source, Value, constant_of, end_of, last_name, read_source
 from flightcheck.recording.provenance.vocabulary import UNKNOWN_LOOPS
 
+_FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
+_LOOPS = (ast.For, ast.AsyncFor, ast.While, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
+_ENDS = (*_FUNCTIONS, *_LOOPS)
 _WRAPPERS = ("tqdm", "enumerate", "track", "progress_bar", "reversed", "notebook_tqdm")
 """Functions that go over what they are given, element by element."""
 
@@ -67,6 +71,20 @@ def _counts(file: str, line: int, known: dict[str, int | float]) -> list[tuple[a
         return []
     inner = max(around, key=lambda n: (n.lineno, -end_of(n)))
     return [(loop, _rounds(source, loop, known)) for loop in _loops(source, inner, 0)]
+
+
+@lru_cache(maxsize=256)
+def goes_round(file: str, line: int) -> bool:
+    """The line stands in a loop or comprehension of its own function."""
+    try:
+        source = read_source(file)
+        if source is None:
+            return False
+        around = [n for n in ast.walk(source.tree) if isinstance(n, _ENDS) and n.lineno <= line <= end_of(n)]
+        inner = max(around, key=lambda n: (n.lineno, -end_of(n)), default=None)
+        return isinstance(inner, _LOOPS)
+    except Exception:  # as above
+        return False
 
 
 def in_every_nth_round(file: str, line: int) -> bool:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
 import torch
 
 from flightcheck.adapters.torch.patching.boundaries import Arguments, Boundaries
-from flightcheck.adapters.torch.reshapes import RESHAPES
+from flightcheck.adapters.torch.reshapes import FLATTENINGS, RESHAPES
 from flightcheck.patch import Patch
 from flightcheck.recording.layouts import crossing
 
@@ -19,7 +20,7 @@ def axes(b: Boundaries, patch: Patch) -> None:
     """A reshape that cuts axes up permutes them to the shape that it was asked for.
 
     The value is ``permute`` and a line, ``permute:train.py:31``; without a line wherever the script reshapes so.
-    ``softmax=-1:train.py:31`` is another change, see `softmax`.
+    ``softmax=-1:train.py:31`` is another change, see `softmax`, and so is ``target=1.0:train.py:31``, see `target`.
     """
     rule, _, place = patch.value.partition(":")
     file, _, number = place.rpartition(":")
@@ -32,6 +33,9 @@ def axes(b: Boundaries, patch: Patch) -> None:
     if rule.startswith("softmax="):
         softmax(b, patch, int(rule.partition("=")[2]), (file, line))
         return
+    if rule.startswith("target="):
+        target(b, patch, [int(axis) for axis in rule.partition("=")[2].split(".")], here)
+        return
 
     def operation(function: Any, name: str, given: Arguments) -> Any:
         result = function(*given[0], **given[1])
@@ -43,6 +47,21 @@ def axes(b: Boundaries, patch: Patch) -> None:
             return result
         b.acted(patch)
         return first.reshape(move.split).permute(move.order).reshape(result.shape).contiguous()
+
+    b.at_operations(operation)
+
+
+def target(b: Boundaries, patch: Patch, order: list[int], here: Callable[[], bool]) -> None:
+    """What is flattened at a line and has no gradient has its axes permuted before."""
+
+    def operation(function: Any, name: str, given: Arguments) -> Any:
+        args, kwargs = given
+        first = args[0] if args else None
+        fits = isinstance(first, torch.Tensor) and not first.requires_grad and first.dim() == len(order)
+        if name in FLATTENINGS and first is not None and fits and here():
+            b.acted(patch)
+            return function(first.permute(order).contiguous(), *args[1:], **kwargs)
+        return function(*args, **kwargs)
 
     b.at_operations(operation)
 

@@ -69,9 +69,16 @@ def reinitialize(b: Boundaries, patch: Patch) -> None:
 
 
 def draw(model: nn.Module, how: str) -> None:
-    """New values for the matrices of a model: ``default`` of each layer, ``xavier`` or ``kaiming`` (uniform)."""
+    """New values for the matrices of a model: ``default`` of each layer, ``xavier`` or ``kaiming`` (uniform).
+
+    ``tables``: embeddings alone, with rows of a length of about 1.
+    """
     for module in model.modules():
         table = module.weight if isinstance(module, (nn.Embedding, nn.EmbeddingBag)) else None
+        if how == "tables":
+            if table is not None and bool(table.detach().any()):
+                table.normal_(0, table.shape[1] ** -0.5)
+            continue
         if (table is not None and bool(table.detach().any())) or "Norm" in type(module).__name__:
             continue
         reset = getattr(module, "reset_parameters", None)

@@ -1,4 +1,4 @@
-"""Patches of single operations: activations before the loss and between layers, logs of zero."""
+"""Patches of single operations: activations between layers, logs of zero."""
 
 from __future__ import annotations
 
@@ -13,10 +13,6 @@ from flightcheck.adapters.torch.patching.boundaries import Arguments, Boundaries
 from flightcheck.adapters.torch.patching.losses import arguments_of
 from flightcheck.patch import Patch
 
-_ACTIVATIONS: Final = {
-    "softmax": ("softmax",), "sigmoid": ("sigmoid", "sigmoid_"), "tanh": ("tanh", "tanh_"),
-    "relu": ("relu", "relu_"), "log_softmax": ("log_softmax",),
-}  # fmt: skip
 _SATURATING: Final = {"sigmoid", "tanh", "softsign", "hardtanh", "hardsigmoid"}
 _ELEMENTWISE: Final = {
     "sub", "rsub", "__sub__", "__rsub__", "subtract", "mul", "__mul__", "__rmul__", "multiply", "pow", "where",
@@ -25,44 +21,8 @@ _LOGARITHMS: Final = {"log", "log2", "log10", "sqrt", "rsqrt", "reciprocal"}
 _DIVISIONS: Final = {"div", "true_divide", "__truediv__", "divide"}
 _INVERSES: Final = {"__rdiv__", "__rtruediv__"}
 _POWERS: Final = {"pow", "__pow__"}
-_SELECTIONS: Final = {"__getitem__", "index_select", "masked_select", "gather", "take_along_dim"}
 _LARGEST_EXPONENT: Final = 60.0
 """exp(60) is finite in float32, and so is its square root's gradient."""
-
-
-def drop(b: Boundaries, patch: Patch) -> None:
-    """The loss is given what the last activation (``softmax``, ``sigmoid`` …) was given, in the same shape."""
-    names = _ACTIVATIONS.get(patch.value.lower())
-    if names is None:
-        names = tuple(n for group in _ACTIVATIONS.values() for n in group)
-    given_to: dict[Any, torch.Tensor] = {}
-
-    def operation(function: Any, name: str, given: Arguments) -> Any:
-        result = function(*given[0], **given[1])
-        if name in names and isinstance(result, torch.Tensor) and result.grad_fn is not None and given[0]:
-            if name.endswith("_"):
-                return result
-            given_to[result.grad_fn] = given[0][0]
-        elif name in _SELECTIONS and isinstance(result, torch.Tensor) and result.grad_fn is not None and given[0]:
-            logits = given_to.get(behind_views(getattr(given[0][0], "grad_fn", None)))
-            if logits is not None and logits.shape == given[0][0].shape:  # some rows of the probabilities
-                given_to[result.grad_fn] = function(logits, *given[0][1:], **given[1])
-        return result
-
-    def around(call: Any, name: str, given: Arguments) -> Any:
-        prediction, target, again = arguments_of(given)
-        if isinstance(prediction, torch.Tensor) and prediction.grad_fn is not None:
-            logits = given_to.get(prediction.grad_fn, given_to.get(behind_views(prediction.grad_fn)))
-            if logits is not None and logits.numel() == prediction.numel():
-                b.acted(patch)
-                given = again(logits.reshape(prediction.shape), target)
-        try:
-            return call(*given[0], **given[1])
-        finally:
-            given_to.clear()
-
-    b.at_operations(operation)
-    b.at_loss(around)
 
 
 def swap_activation(b: Boundaries, patch: Patch) -> None:

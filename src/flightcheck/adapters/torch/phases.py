@@ -1,0 +1,75 @@
+"""Evaluation phases: what was called in one, and through which loop."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Final
+
+import torch
+
+from flightcheck.adapters.torch.batches import batch_key
+from flightcheck.adapters.torch.discovery import Root
+from flightcheck.adapters.torch.source_lines import SourceLines
+from flightcheck.recording.batches import Evaluation
+from flightcheck.recording.provenance.loops import goes_round
+from flightcheck.recording.records import Location
+
+_COMPARED_CALLS: Final = 16
+"""Calls of a phase whose inputs are compared with those before."""
+_WAYS: Final = 2
+_DEEPEST: Final = 12
+"""Lines of a stack, innermost first."""
+
+
+@dataclass
+class Phase:
+    """Calls of one root without a backward between them."""
+
+    root: Root
+    location: Location | None
+    modes: dict[str, str]
+    training_flag: bool
+    grad_enabled: bool
+    calls: int = 0
+    digests: set[str] = field(default_factory=set)
+    repeated: bool = False
+    first_metrics: int = 0
+    functional_dropout: Location | None = None
+    ways: list[list[Location]] = field(default_factory=list)
+    """The lines on the stack of the first two calls, innermost first."""
+
+    def called(self, inputs: list[torch.Tensor], lines: SourceLines) -> None:
+        """The root is called with these."""
+        self.calls += 1
+        if self.calls <= _COMPARED_CALLS:
+            digest = ",".join(str(batch_key(t)) for t in inputs)
+            self.repeated |= digest in self.digests
+            self.digests.add(digest)
+        if self.calls <= _WAYS:
+            self.ways.append(lines.stack(_DEEPEST))
+
+    def loop(self) -> Location | None:
+        """The line that goes round, where that is not the line of the call: a loop calls a function for each batch."""
+        if len(self.ways) < _WAYS or self.ways[0] != self.ways[1]:
+            return None
+        around = next((at for at in self.ways[0] if goes_round(at.file, at.line)), None)
+        return around if around != self.location else None
+
+    def record(self, step: int, losses: int, loss_value: float | None, metrics: int, *, held: bool) -> Evaluation:
+        """The phase, now that it is over; `held`: an optimizer holds parameters of the root."""
+        return Evaluation(
+            step=step,
+            root=self.root.info.index,
+            calls=self.calls,
+            location=self.location,
+            loop_location=self.loop(),
+            modes=self.modes,
+            losses=losses,
+            loss_value=loss_value,
+            metrics=metrics,
+            same_input=self.repeated,
+            grad_enabled=self.grad_enabled,
+            training_flag=self.training_flag,
+            functional_dropout=self.functional_dropout,
+            held_by_optimizer=held,
+        )
