@@ -5,12 +5,16 @@ from __future__ import annotations
 import csv
 import io
 import json
+import subprocess
 import sys
+import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from flightcheck.cli.main import main
+from flightcheck.tracking.summary import change_labels, read_labels
 from tests.tracking.test_history import RUNS, folder_of
 
 Output = pytest.CaptureFixture[str]
@@ -37,6 +41,38 @@ def test_tags_are_found_and_taken_away(runs: Path, capsys: Output) -> None:
     main(["tag", "--runs-dir", str(runs), "--remove", "r3", "baseline"])
     assert ids(runs, "tag=baseline", capsys) == []
     assert ids(runs, "tag=v1.0", capsys) == ["r3"]
+
+
+def test_tags_that_are_given_at_the_same_moment_are_all_kept(runs: Path) -> None:
+    """The first has read what there was, and is slow to write; the second comes in between."""
+    reading, go_on = threading.Event(), threading.Event()
+
+    def slowly(had: dict[str, Any]) -> dict[str, Any]:
+        reading.set()
+        go_on.wait(5)
+        return {**had, "tags": [*had["tags"], "slow"]}
+
+    first = threading.Thread(target=change_labels, args=(runs / "r3", slowly))
+    first.start()
+    reading.wait(5)
+    second = threading.Thread(target=main, args=(["tag", "--runs-dir", str(runs), "r3", "quick"],))
+    second.start()
+    second.join(0.2)
+    assert second.is_alive(), "it did not wait for its turn"
+    go_on.set()
+    first.join(5)
+    second.join(5)
+    assert read_labels(runs / "r3")["tags"] == ["quick", "slow"]
+
+
+def test_processes_that_tag_one_run_lose_nothing(runs: Path) -> None:
+    code = (
+        "import sys\nfrom flightcheck.cli.main import main\n"
+        "for i in range(10): main(['tag', '--runs-dir', sys.argv[1], 'r3', f'{sys.argv[2]}{i}'])"
+    )
+    started = [subprocess.Popen([sys.executable, "-c", code, str(runs), name]) for name in "ab"]
+    assert [process.wait() for process in started] == [0, 0]
+    assert len(read_labels(runs / "r3")["tags"]) == 20
 
 
 def test_a_note_stays_with_the_folder(runs: Path, capsys: Output) -> None:
