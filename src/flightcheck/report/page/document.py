@@ -13,6 +13,7 @@ from flightcheck.report.page.excerpt import place
 from flightcheck.report.page.findings import NOTES, OTHERS, experiments, other_findings, root_causes, sentence, title
 from flightcheck.report.page.markup import Html, count, element, joined, theirs
 from flightcheck.report.page.network import Node, network, nodes
+from flightcheck.report.page.output import printed
 from flightcheck.report.page.self_contained import footer, head, scripted
 from flightcheck.report.terminal import nothing_trained, nothing_trained_sentence
 from flightcheck.version import version
@@ -80,6 +81,7 @@ def _sections(run: Run, diagnosis: Diagnosis, charts: Charts, made: list[Node], 
         over_time(charts),
         over_layers(charts),
         network(run, diagnosis, made, charts.maps),
+        printed(run),
         checklist(diagnosis),
         _cost_and_coverage(run),
     ]
@@ -205,6 +207,7 @@ def _contents(charts: Charts, run: Run, diagnosis: Diagnosis, modules: bool) -> 
         ("training", "Training over time", charts.loss is not None),
         ("layers", "Layers over time", bool(charts.maps or charts.ridges)),
         ("network", "The network", modules),
+        ("output", "What the script printed", bool(run.output)),
         ("checklist", "The checklist", True),
         ("cost", "Cost and coverage", True),
     ]
