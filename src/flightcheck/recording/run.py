@@ -67,6 +67,7 @@ from flightcheck.recording.states import (
     StoredUpdate,
 )
 from flightcheck.recording.surroundings import Comparison, Environment, Resources, Setting
+from flightcheck.recording.system_use import SystemUse
 from flightcheck.recording.tables import Series, Table
 
 T = TypeVar("T")
@@ -155,6 +156,10 @@ class Run:
     @cached_property
     def resources(self) -> Resources | None:
         return found[0] if (found := self._all(Resources)) else None
+
+    @property
+    def system_use(self) -> SystemUse | None:
+        return found[0] if (found := self._all(SystemUse)) else None
 
     @cached_property
     def environment(self) -> Environment | None:
