@@ -32,7 +32,7 @@ def machine(run: Run) -> Html | None:
     for c in curves:
         highest = peaks.get(c.name)
         most = max(c.values) if highest is None else highest
-        rows.append([c.name, number(float(np.median(c.values))), number(most), number(c.values[-1]), str(len(c.steps))])
+        rows.append([c.name, *map(_told, (float(np.median(c.values)), most, c.values[-1])), str(len(c.steps))])
     sentence = (
         f"{told.cpu_seconds:,.0f} s of processor time, of the training's process and those that it started; "
         f"{told.cores} processors were there. Memory is that of its own process, the highest also between two looks."
@@ -52,3 +52,7 @@ def machine(run: Run) -> Html | None:
         ),
         table(["", "Median", "Highest", "Last", "Looks"], rows, caption="Use of the machine", class_="numbers"),
     )
+
+
+def _told(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else number(value)

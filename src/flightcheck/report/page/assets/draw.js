@@ -147,7 +147,7 @@ const flightcheck = (() => {
   function use(figure) {
     const used = data.use[Number(figure.dataset.place)];
     const description = `${used.name} over the steps; the numbers stand in the table below.`;
-    curves(figure, { lines: [used], label: used.name.toLowerCase(), description, stroke: [color("blue")], height: 130 });
+    curves(figure, { lines: [used], label: used.name, description, stroke: [color("blue")], height: 130 });
   }
 
   function trial(figure) {
