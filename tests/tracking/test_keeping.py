@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 
 from flightcheck.cli.main import main
-from flightcheck.tracking.summary import change_labels, read_labels
+from flightcheck.tracking.parquet import _column
+from flightcheck.tracking.summary import SUMMARY_FILE, change_labels, read_labels, write_json
 from tests.tracking.test_history import RUNS, folder_of
 
 Output = pytest.CaptureFixture[str]
@@ -98,6 +99,45 @@ def test_export(runs: Path, tmp_path: Path, capsys: Output) -> None:
     assert capsys.readouterr().out.startswith("id,started,command,ended,steps")
 
 
+def test_parquet_is_written_where_arrow_is_installed(runs: Path, tmp_path: Path, capsys: Output) -> None:
+    parquet = pytest.importorskip("pyarrow.parquet", reason="Apache Arrow is not installed (pip install pyarrow)")
+    write_json(runs / "r3" / SUMMARY_FILE, {**RUNS[2], "steps": 2.5, "seeds": {"torch": "0x3"}})
+    file = tmp_path / "runs.parquet"
+    assert main(["export", "--runs-dir", str(runs), "--sort", "id", str(file)]) == 0
+    assert capsys.readouterr().out == f"4 runs in {file}\n"
+    table = parquet.read_table(file)
+    assert table["id"].to_pylist() == ["r1", "r2", "r3", "r4"]
+    assert (table["loss"].to_pylist(), str(table.schema.field("loss").type)) == ([0.7, 0.1, None, 0.5], "double")
+    assert table["steps"].to_pylist() == [300.0, 300.0, 2.5, 300.0]
+    assert table["seed_of_torch"].to_pylist() == ["3", "3", "0x3", "3"], "of several kinds: text"
+    assert table["findings"].to_pylist() == ["L03 C07", "L03", "", ""]
+    assert main(["export", "--runs-dir", str(runs), str(tmp_path / "no/runs.parquet")]) == 2
+    assert "cannot be written" in capsys.readouterr().err
+
+
+def test_parquet_without_arrow(runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Output) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    assert main(["export", "--runs-dir", str(runs), str(tmp_path / "runs.parquet")]) == 2
+    error = capsys.readouterr().err
+    assert "pip install pyarrow" in error
+    assert len(error.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("values", "kept", "kind"),
+    [
+        ([True, None], [True, None], "bool"),
+        ([1, None], [1, None], "int64"),
+        ([1, 2.5, None], [1.0, 2.5, None], "float64"),
+        ([2**64, 1], [2.0**64, 1.0], "float64"),
+        ([True, 1], ["True", "1"], "string"),
+        ([None], [None], "string"),
+    ],
+)
+def test_a_column_is_of_one_kind(values: list[Any], kept: list[Any], kind: str) -> None:
+    assert _column(values) == (kept, kind)
+
+
 def test_deletion(runs: Path, capsys: Output) -> None:
     assert main(["rm", "--runs-dir", str(runs), "--where", "finding=L03", "--yes"]) == 0
     assert "2 runs deleted" in capsys.readouterr().out
@@ -122,7 +162,7 @@ def test_deletion_asks(runs: Path, monkeypatch: pytest.MonkeyPatch, capsys: Outp
         (["rm", "--yes", "{elsewhere}"], "only runs in"),
         (["tag", "r1", "two words"], "'two words' is no tag"),
         (["tag", "r9", "x"], "there is no run 'r9'"),
-        (["export", "runs.xlsx"], "must end in .csv or .json"),
+        (["export", "runs.xlsx"], "must end in .csv, .json or .parquet"),
         (["export", "no/where.csv"], "cannot be written"),
         (["runs", "--limit", "many"], "--limit wants a whole number"),
         (["runs", "--where", "lr<"], "--where 'lr<': cannot be understood"),

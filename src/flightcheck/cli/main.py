@@ -25,7 +25,7 @@ COMMANDS: Final = {
     "tag": "give a run tags, by which 'runs --where tag=…' finds it",
     "note": "write a note to a run",
     "models": "give checkpoints of runs names, versions and stages, and list them",
-    "export": "write what is known of the runs to a CSV or JSON file, or send runs to a tracker",
+    "export": "write what is known of the runs to a CSV, JSON or Parquet file, or send runs to a tracker",
     "sync": "send to trackers what could not be sent before",
     "rm": "delete recorded runs",
     "list": "list all checks",
