@@ -28,6 +28,12 @@ _SECRET_VALUE: Final = re.compile(
     re.IGNORECASE,
 )
 """A text of eight characters or more, without spaces, that is given to a name of a secret."""
+_SECRET_PRINTED: Final = re.compile(
+    r"((?:\b|_)(?:api[-_]?key|(?:access|auth|secret)[-_]?(?:key|token)|secret|password|passwd|credentials?)s?[\"']?"
+    r"[ \t]*[=:][ \t]*|\bBearer[ \t]+)[^\s\"',;)}\]]{4,}",
+    re.IGNORECASE,
+)
+"""What a program prints after a name of a secret, without quotation marks; ``tokens: 4096`` is none."""
 _URL_PASSWORD: Final = re.compile(r"(?<=://)([^/@\s:]+):[^/@\s]+(?=@)")
 
 
@@ -59,3 +65,8 @@ def redacted_text(text: str) -> str:
     """Source code to be kept: what looks like a secret replaced, and all else as it was (``pad_token = "<pad>"``)."""
     text = _TOKEN_IN_CODE.sub(HIDDEN, _URL_PASSWORD.sub(rf"\1:{HIDDEN}", text))
     return _SECRET_VALUE.sub(rf"\g<before>{HIDDEN}\g<quote>", text)
+
+
+def redacted_output(text: str) -> str:
+    """Lines that a program printed: what looks like a secret replaced. There are as many lines as before."""
+    return _SECRET_PRINTED.sub(rf"\1{HIDDEN}", redacted_text(text))

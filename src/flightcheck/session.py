@@ -123,6 +123,7 @@ def watch(*, budget: float = DEFAULT_BUDGET, runs_dir: Path | str = DEFAULT_RUNS
     observer.install()
     shown = notebook.live_line(watched.run_folder, list(select), list(ignore))
     observer.logged.install(observer.patches)
+    observer.system.begin()
     started = time.perf_counter()
     ended: dict[str, Any] = {"ended": "finished"}
     try:
@@ -233,6 +234,7 @@ def watch_into(
         attach(observer)
     if options.mode != "trial":  # trials read along in their own way
         observer.logged.install(observer.patches)
+        observer.system.begin()
     trial = install_patches(observer, options) if options.mode == "trial" else None
     ended = _run(options, observer)
     if os.getpid() != process:  # a child that the script forked is over: it has no part in the run

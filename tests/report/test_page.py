@@ -11,6 +11,7 @@ import pytest
 
 from flightcheck.diagnosis import diagnose
 from flightcheck.recording.experiments import Experiment
+from flightcheck.recording.output import OutputPart
 from flightcheck.recording.records import Location
 from flightcheck.recording.run import Run
 from flightcheck.report.page.document import page
@@ -35,6 +36,22 @@ def test_it_opens_on_the_diagnosis() -> None:
         found = told.find(words, at)
         assert found >= 0, words
         at = found
+
+
+def test_what_the_script_printed_is_folded_and_text() -> None:
+    run, diagnosis = broken()
+    assert "What the script printed" not in page(run, diagnosis)
+    run.records["OutputPart"] = [
+        OutputPart(0, ["epoch 1", "<script>window.hit=1</script>", "\x1b[31mred"], [1]),
+        OutputPart(1000, [f"step {i}" for i in range(400)], []),
+    ]
+    text = page(run, diagnosis)
+    part = text[text.index('<h2 id="output">') :].partition("</section>")[0]
+    assert "<details><summary>1,400 lines</summary>" in part
+    assert "epoch 1\n&lt;script&gt;window.hit=1&lt;/script&gt;\nred\n… 997 lines left out …\nstep 0\n" in part
+    assert "step 35\n… 204 lines left out …\nstep 240\n" in part
+    assert part.count("\n") == 200
+    assert 'href="#output"' in text
 
 
 def test_what_explains_what_is_linked() -> None:

@@ -14,6 +14,7 @@ from typing import Any, TextIO
 from flightcheck.cli import trackers
 from flightcheck.cli.runs import add_selection, count, selected
 from flightcheck.errors import UsageError
+from flightcheck.tracking.parquet import require_pyarrow, write_parquet
 from flightcheck.tracking.summary import Summary
 
 _FIRST = (
@@ -36,7 +37,7 @@ def main(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
     ways = ("[options] FILE", "RUN --tensorboard DIR", "[RUN ...] --to TRACKER")
     parser.usage = "\n       ".join(f"{parser.prog} {way}" for way in ways)
     add = parser.add_argument
-    add("file", nargs="*", metavar="FILE", help="a name that ends in .csv or .json; - is CSV on stdout. With "
+    add("file", nargs="*", metavar="FILE", help="a name that ends in .csv, .json or .parquet; - is CSV on stdout. With "
         "--tensorboard or --to: the runs, by their ids, beginnings of ids or folders (default: the last)")  # fmt: skip
     add("--tensorboard", type=Path, metavar="DIR", help="write one run as an event file below DIR")
     trackers.add_options(parser)
@@ -52,21 +53,27 @@ def main(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
         return _to_tensorboard(next(iter(args.file), None), args.runs_dir, args.tensorboard)
     if len(args.file) != 1:
         raise UsageError(
-            "give one FILE, a name that ends in .csv or .json; or say with --tensorboard or --to where runs go"
+            "give one FILE that ends in .csv, .json or .parquet; or say with --tensorboard or --to where runs go"
         )
     args.file = args.file[0]
     suffix = ".csv" if args.file == "-" else Path(args.file).suffix
-    if suffix not in (".csv", ".json"):
-        raise UsageError(f"{args.file}: the name must end in .csv or .json")
+    if suffix not in (".csv", ".json", ".parquet"):
+        raise UsageError(f"{args.file}: the name must end in .csv, .json or .parquet")
+    if suffix == ".parquet":
+        require_pyarrow()
     runs = selected(args)
     if args.file == "-":
         _write(runs, suffix, sys.stdout)
         return 0
     try:
-        with Path(args.file).open("w", encoding="utf-8", newline="") as stream:
-            _write(runs, suffix, stream)
+        if suffix == ".parquet":
+            rows, columns = _rows(runs)
+            write_parquet(rows, columns, Path(args.file))
+        else:
+            with Path(args.file).open("w", encoding="utf-8", newline="") as stream:
+                _write(runs, suffix, stream)
     except OSError as e:
-        raise UsageError(f"{args.file}: cannot be written ({e.strerror})") from e
+        raise UsageError(f"{args.file}: cannot be written ({e.strerror or e})") from e
     print(f"{count(len(runs))} in {args.file}")
     return 0
 
@@ -91,11 +98,15 @@ def _write(runs: Sequence[Summary], suffix: str, stream: TextIO) -> None:
         json.dump({"schema": "flightcheck.runs/1", "runs": runs}, stream, indent=1)
         stream.write("\n")
         return
-    rows = [_flat(r) for r in runs]
-    columns = dict.fromkeys([*_FIRST, *sorted({n for row in rows for n in row})])
-    writer = csv.DictWriter(stream, list(columns), restval="")
+    rows, columns = _rows(runs)
+    writer = csv.DictWriter(stream, columns, restval="")
     writer.writeheader()
     writer.writerows(rows)
+
+
+def _rows(runs: Sequence[Summary]) -> tuple[list[dict[str, Any]], list[str]]:
+    rows = [_flat(r) for r in runs]
+    return rows, list(dict.fromkeys([*_FIRST, *sorted({n for row in rows for n in row})]))
 
 
 def _flat(run: Summary) -> dict[str, Any]:

@@ -24,14 +24,15 @@ COMMANDS: Final = {
     "reproduce": "run a recorded run again from its own code, and say whether the curve is the same",
     "tag": "give a run tags, by which 'runs --where tag=…' finds it",
     "note": "write a note to a run",
-    "export": "write what is known of the runs to a CSV or JSON file, or send runs to a tracker",
+    "models": "give checkpoints of runs names, versions and stages, and list them",
+    "export": "write what is known of the runs to a CSV, JSON or Parquet file, or send runs to a tracker",
     "sync": "send to trackers what could not be sent before",
     "rm": "delete recorded runs",
     "list": "list all checks",
     "explain": "explain one check in full: criterion, reasons, fix, sources, thresholds",
 }
 READERS: Final = (
-    "show", "runs", "compare", "reproduce", "tag", "note", "export", "sync", "rm", "list", "explain",
+    "show", "runs", "compare", "reproduce", "tag", "note", "models", "export", "sync", "rm", "list", "explain",
 )  # fmt: skip
 """Commands that own stdout; in the others it is the script's."""
 USAGE_ERROR: Final = 2

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from flightcheck.cli.tag import folder_of
 from flightcheck.options import DEFAULT_RUNS_DIR
-from flightcheck.tracking.summary import read_labels, write_labels
+from flightcheck.tracking.summary import change_labels, read_labels
 
 
 def main(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
@@ -23,9 +23,8 @@ def main(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
         help="where runs are recorded (default %(default)s)")  # fmt: skip
     args = parser.parse_args(arguments)
     folder = folder_of(args.run, args.runs_dir)
-    labels = read_labels(folder)
     if args.text is None:
-        print(labels["note"] or "no note")
+        print(read_labels(folder)["note"] or "no note")
         return 0
-    write_labels(folder, {**labels, "note": args.text})
+    change_labels(folder, lambda had: {**had, "note": args.text})
     return 0

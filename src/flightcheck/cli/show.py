@@ -29,9 +29,12 @@ def main(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
     add("--html", nargs="?", const="", metavar="FILE",
         help="the report as one HTML file, in the run's folder, in FILE or (-) to stdout, instead")  # fmt: skip
     add("--all", "-a", action="store_true", help="advice, and the verdict of each check with its reason")
+    add("--output", action="store_true", help="what the script printed, instead of the report")
     add("--runs-dir", type=Path, default=DEFAULT_RUNS_DIR, metavar="DIR",
         help="where runs are recorded (default %(default)s)")  # fmt: skip
     args = parser.parse_args(arguments)
+    if args.output:
+        return _print_output(find_run(args.run, args.runs_dir))
     for option, suffixes in REPORT_SUFFIXES.items():  # `show --json RUN` must not overwrite the run
         file = getattr(args, option)
         if file not in (None, "-", "") and Path(file).suffix not in suffixes:
@@ -60,6 +63,18 @@ def main(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
         written = write_page(run, diagnosis, args.html)
         if written is not None:
             print(f"Page: {written}", file=sys.stderr if to_stdout else sys.stdout)
+    return 0
+
+
+def _print_output(path: Path) -> int:
+    from flightcheck.recording.run import Run
+    from flightcheck.report.terminal import plain
+
+    lines = Run.open(path).output
+    for line in lines:
+        print(f"… {line.left_out:,} lines are not kept …" if line.left_out else plain(line.text))
+    if not lines:
+        print("Nothing that the script printed is recorded.")
     return 0
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from flightcheck.cli.show import find_run
 from flightcheck.errors import UsageError
 from flightcheck.options import DEFAULT_RUNS_DIR
-from flightcheck.tracking.summary import read_labels, write_labels
+from flightcheck.tracking.summary import change_labels, read_labels
 
 
 def main(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
@@ -25,13 +25,14 @@ def main(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
         if not re.fullmatch(r"[\w.:/+@-]+", tag):
             raise UsageError(f"{tag!r} is no tag: letters, digits and . : / + @ - _ are allowed, no blanks")
     folder = folder_of(args.run, args.runs_dir)
-    labels = read_labels(folder)
     if not args.tags:
-        print("\n".join(labels["tags"]) or "no tags")
+        print("\n".join(read_labels(folder)["tags"]) or "no tags")
         return 0
-    given = set(labels["tags"])
-    tags = sorted(given - set(args.tags) if args.remove else given | set(args.tags))
-    write_labels(folder, {**labels, "tags": tags})
+    named = set(args.tags)
+    change_labels(
+        folder,
+        lambda had: {**had, "tags": sorted(set(had["tags"]) - named if args.remove else set(had["tags"]) | named)},
+    )
     return 0
 
 

@@ -20,10 +20,22 @@ import numpy as np
 from flightcheck.errors import RunFileError
 from flightcheck.exporters.base import Heading
 from flightcheck.recording.metrics import PREFIX
-from flightcheck.recording.signals import GRAD_NORM_TOTAL, LEARNING_RATE, LOSS, NOT_THERE, Signal
+from flightcheck.recording.signals import (
+    CPU_USE,
+    GPU_MEMORY,
+    GRAD_NORM_TOTAL,
+    LEARNING_RATE,
+    LOSS,
+    MEMORY,
+    NOT_THERE,
+    Signal,
+)
 from flightcheck.recording.store import FILE_NAME
 
-_CURVES: Final[dict[Signal, str]] = {LOSS: "loss", GRAD_NORM_TOTAL: "gradient_norm", LEARNING_RATE: "lr"}
+_CURVES: Final[dict[Signal, str]] = {
+    LOSS: "loss", GRAD_NORM_TOTAL: "gradient_norm", LEARNING_RATE: "lr", CPU_USE: "system/processors",
+    MEMORY: "system/memory_mib", GPU_MEMORY: "system/gpu_memory_mib",
+}  # fmt: skip
 """Signals that travel, and what trackers call them. What is measured for every layer stays in the report page: a
 thousand layers would be ten thousand curves.
 """

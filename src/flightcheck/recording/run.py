@@ -32,6 +32,7 @@ from flightcheck.recording.loss_records import (
 )
 from flightcheck.recording.metrics import MetricInfo
 from flightcheck.recording.outline import as_table, as_text
+from flightcheck.recording.output import Line, OutputPart, lines_of
 from flightcheck.recording.printed import PrintedNumber
 from flightcheck.recording.ranks import ReplicaDigests
 from flightcheck.recording.records import (
@@ -66,6 +67,7 @@ from flightcheck.recording.states import (
     StoredUpdate,
 )
 from flightcheck.recording.surroundings import Comparison, Environment, Resources, Setting
+from flightcheck.recording.system_use import SystemUse
 from flightcheck.recording.tables import Series, Table
 
 T = TypeVar("T")
@@ -154,6 +156,10 @@ class Run:
     @cached_property
     def resources(self) -> Resources | None:
         return found[0] if (found := self._all(Resources)) else None
+
+    @property
+    def system_use(self) -> SystemUse | None:
+        return found[0] if (found := self._all(SystemUse)) else None
 
     @cached_property
     def environment(self) -> Environment | None:
@@ -345,6 +351,11 @@ class Run:
     def printed(self) -> list[PrintedNumber]:
         """Numbers that the script printed: in trials only."""
         return self._all(PrintedNumber)
+
+    @property
+    def output(self) -> list[Line]:
+        """What the script printed, line by line; what is not kept of very much is told as a gap."""
+        return lines_of(self._all(OutputPart))
 
     @property
     def metrics(self) -> list[MetricInfo]:

@@ -71,6 +71,12 @@ GRADIENT_SPREAD = Signal(
 )
 OUTPUT_SPREAD = Signal("output_spread", "spread", "activation", "quantiles of a layer's output")
 """Packed otherwise than the rest: see `flightcheck.recording.distributions`."""
+CPU_USE = Signal(
+    "system/cpu", "step", "processors",
+    "processor time of the training's process and those it started, per second, mean since the last look",
+)  # fmt: skip
+MEMORY = Signal("system/memory", "step", "MiB", "resident memory of the training's process")
+GPU_MEMORY = Signal("system/gpu_memory", "step", "MiB", "memory that tensors hold, over all GPUs of the process")
 
 SIGNALS: Final = (
     LOSS,
@@ -88,4 +94,7 @@ SIGNALS: Final = (
     WEIGHT_SPREAD,
     GRADIENT_SPREAD,
     OUTPUT_SPREAD,
+    CPU_USE,
+    MEMORY,
+    GPU_MEMORY,
 )

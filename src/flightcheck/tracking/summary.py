@@ -6,11 +6,13 @@ import json
 import math
 import os
 import sqlite3
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from flightcheck.errors import RunFileError
+from flightcheck.tracking.locking import alone
 
 if TYPE_CHECKING:
     from flightcheck.diagnosis.engine import Diagnosis
@@ -108,16 +110,28 @@ def read_labels(folder: Path) -> dict[str, Any]:
     }
 
 
-def write_labels(folder: Path, labels: dict[str, Any]) -> None:
-    """Replace the tags and the note of a run.
+def change_labels(folder: Path, change: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
+    """Replace the tags and the note of a run by what `change` makes of them; changes by several processes at once all
+    come to be.
 
     Raises:
         RunFileError: the folder cannot be written.
     """
+    file = folder / LABELS_FILE
     try:
-        write_json(folder / LABELS_FILE, labels)
+        with alone(file):
+            write_json(file, change(read_labels(folder)))
     except OSError as e:
         raise RunFileError(f"{folder}: cannot be written ({e.strerror})") from e
+
+
+def write_labels(folder: Path, labels: dict[str, Any]) -> None:
+    """Give a run these tags and this note, whatever it had.
+
+    Raises:
+        RunFileError: the folder cannot be written.
+    """
+    change_labels(folder, lambda _: labels)
 
 
 def read_json(file: Path) -> dict[str, Any] | None:

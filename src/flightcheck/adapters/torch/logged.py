@@ -16,6 +16,7 @@ from typing import Any, Final
 
 import torch
 
+from flightcheck.adapters.torch.output import Output
 from flightcheck.adapters.torch.patches import Patches
 from flightcheck.adapters.torch.watch import Watch
 from flightcheck.recording.metrics import MetricInfo, flattened, leave, metrics_in, receive
@@ -37,6 +38,7 @@ class Logged:
 
     def __init__(self, watch: Watch) -> None:
         self.watch = watch
+        self.output = Output(watch)
         self._found: dict[tuple[str, str], MetricInfo] = {}
         self._signals: dict[tuple[str, str], Signal] = {}
         self._started = time.perf_counter()
@@ -49,7 +51,7 @@ class Logged:
     def install(self, patches: Patches) -> None:
         """Read along on both streams, at the writers of trackers, and at `flightcheck.log`."""
         receive(self._receiver)
-        for name in ("stdout", "stderr"):
+        for name in ("stdout", "stderr") if sys.stderr is not sys.stdout else ("stdout",):
             self._read_along(patches, name)
         places = {module: self._wrapping(patches, wrap) for module, wrap in _TRACKERS.items()}
         for module, wrap in places.items():
@@ -99,6 +101,7 @@ class Logged:
             self._read(line, step)
         for info in self._found.values():
             self.watch.writer.put(info, info.index)
+        self.watch.guarded(self.output.save)(final)
 
     # -- printed ----------------------------------------------------------------------------------------------------
 
@@ -110,7 +113,7 @@ class Logged:
         def make(original: Any) -> Any:
             def write(*args: Any) -> Any:
                 written = original(*args)
-                told(name, args[0] if args else "")
+                (told if self.watch.mine() else self.output.written)(name, args[0] if args else "")
                 return written
 
             return write
@@ -123,6 +126,7 @@ class Logged:
     def _written(self, stream: str, text: Any) -> None:
         if not isinstance(text, str):
             return
+        self.output.written(stream, text)
         whole = self._rests.get(stream, "") + text
         if "\n" not in text and "\r" not in text:
             self._rests[stream] = whole[-_LONGEST_LINE:]

@@ -41,6 +41,7 @@ from flightcheck.adapters.torch.settings import Settings
 from flightcheck.adapters.torch.source_lines import SourceLines
 from flightcheck.adapters.torch.statistics import Statistics
 from flightcheck.adapters.torch.stored_updates import StoredUpdates
+from flightcheck.adapters.torch.system_use import SystemUse
 from flightcheck.adapters.torch.watch import LEARNING_STEPS, Watch
 from flightcheck.recording.records import Location
 from flightcheck.recording.signals import LEARNING_RATE, LOSS, NOT_THERE
@@ -102,7 +103,7 @@ class TorchObserver:
         self.statistics = Statistics(watch, self.discovery)
         self.stored_updates = StoredUpdates(watch, self.discovery)
         self.moments = MomentLooks(watch, self.discovery)
-        self.resources = ResourceUse(watch)
+        self.resources, self.system = ResourceUse(watch), SystemUse(watch)
         self.replicas = Replicas(watch, self.discovery, *rank)
         self.randomness = Randomness(watch)
         self.settings, self.logged = Settings(watch), Logged(watch)

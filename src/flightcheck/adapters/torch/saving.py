@@ -44,6 +44,7 @@ def save_records(o: TorchObserver, final: bool = False) -> None:
     o.losses.save()
     o.loaders.save()
     o.logged.save(final)
+    o.watch.guarded(o.system.look)(final)
     for root in o.discovery.roots.values():
         o.discovery.save_root(root)
     for held in o.optimizers.held:

@@ -12,6 +12,7 @@ from flightcheck.diagnosis.engine import Diagnosis
 from flightcheck.recording.experiments import Experiment
 from flightcheck.recording.run import Run
 from flightcheck.report.experiments import metric_in_words
+from flightcheck.report.page.machine import use_curves
 from flightcheck.report.page.marks import Mark, marks
 from flightcheck.report.page.markup import Child, Html, count, element, number, shortened, table, theirs
 from flightcheck.report.page.network import Node, arrows_data, network_data
@@ -48,6 +49,7 @@ def chart_data(charts: Charts, run: Run, diagnosis: Diagnosis, made: list[Node])
         "loss": _curve(charts.loss),
         "evaluation": _curve(charts.evaluation),
         "rates": [_curve(c) for c in charts.rates],
+        "use": [_curve(c) for c in use_curves(run)],
         "ridges": ridge_data(charts.ridges),
         "maps": [m.data() for m in charts.maps],
         "marks": [

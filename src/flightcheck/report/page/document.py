@@ -11,8 +11,10 @@ from flightcheck.report.page.charts import Charts, chart_data, charts_of, over_l
 from flightcheck.report.page.checklist import checklist
 from flightcheck.report.page.excerpt import place
 from flightcheck.report.page.findings import NOTES, OTHERS, experiments, other_findings, root_causes, sentence, title
+from flightcheck.report.page.machine import machine
 from flightcheck.report.page.markup import Html, count, element, joined, theirs
 from flightcheck.report.page.network import Node, network, nodes
+from flightcheck.report.page.output import printed
 from flightcheck.report.page.self_contained import footer, head, scripted
 from flightcheck.report.terminal import nothing_trained, nothing_trained_sentence
 from flightcheck.version import version
@@ -81,6 +83,8 @@ def _sections(run: Run, diagnosis: Diagnosis, charts: Charts, made: list[Node], 
         over_time(charts),
         over_layers(charts),
         network(run, diagnosis, made, charts.maps),
+        machine(run),
+        printed(run),
         checklist(diagnosis),
         _cost_and_coverage(run),
     ]
@@ -207,6 +211,8 @@ def _contents(charts: Charts, run: Run, diagnosis: Diagnosis, modules: bool) -> 
         ("training", "Training over time", charts.loss is not None),
         ("layers", "Layers over time", bool(charts.maps or charts.ridges)),
         ("network", "The network", modules),
+        ("machine", "Use of the machine", run.system_use is not None),
+        ("output", "What the script printed", bool(run.output)),
         ("checklist", "The checklist", True),
         ("cost", "Cost and coverage", True),
     ]

@@ -18,10 +18,13 @@ from flightcheck.recording.signals import (
     ACTIVATION_DEAD,
     ACTIVATION_RMS,
     ACTIVATION_SATURATED,
+    CPU_USE,
+    GPU_MEMORY,
     GRAD_NORM,
     GRAD_NORM_TOTAL,
     LEARNING_RATE,
     LOSS,
+    MEMORY,
     NOT_THERE,
     UPDATE_NORM,
     WEIGHT_NORM,
@@ -42,6 +45,9 @@ MAY_CHANGE: Final = 16
 _TAG: Final = {
     GRADIENT.name: "gradient_norm", RATIO.name: "update_to_weight", ACTIVATION.name: "activation_rms",
     DEAD.name: "dead_units", SATURATED.name: "saturated",
+}  # fmt: skip
+_SYSTEM: Final = {
+    "system/processors": CPU_USE, "system/memory_mib": MEMORY, "system/gpu_memory_mib": GPU_MEMORY,
 }  # fmt: skip
 _QUANTITY: Final = {
     GRAD_NORM: GRADIENT.name, UPDATE_NORM: RATIO.name, WEIGHT_NORM: RATIO.name, ACTIVATION_RMS: ACTIVATION.name,
@@ -145,7 +151,7 @@ def export(run: Run, diagnosis: Diagnosis, folder: Path) -> Path:
 
 
 def _curves(run: Run) -> Iterator[tuple[str, Iterator[tuple[int, float]]]]:
-    for tag, signal in (("loss/training", LOSS), ("gradient_norm_of_all", GRAD_NORM_TOTAL)):
+    for tag, signal in (("loss/training", LOSS), ("gradient_norm_of_all", GRAD_NORM_TOTAL), *_SYSTEM.items()):
         try:
             series = run.series(signal)
         except NotEnoughEvidence:

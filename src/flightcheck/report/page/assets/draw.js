@@ -144,6 +144,12 @@ const flightcheck = (() => {
     figure.append(key(lines.map((r, i) => [r.name, stroke[i]])));
   }
 
+  function use(figure) {
+    const used = data.use[Number(figure.dataset.place)];
+    const description = `${used.name} over the steps; the numbers stand in the table below.`;
+    curves(figure, { lines: [used], label: used.name, description, stroke: [color("blue")], height: 130 });
+  }
+
   function trial(figure) {
     const { plot, line, gridY, axisX, axisY } = vendor;
     const { control, patched, steps, metric } = data.trials[figure.dataset.name];
@@ -180,5 +186,5 @@ const flightcheck = (() => {
     figure.replaceChildren(chart, key([[asItIs, color("red")], ["with the change", color("green")]]));
   }
 
-  return { data, LEFT, RIGHT, SEVERITY, color, short, domain, ticks, readableMarks, scaleOf, asImage, loss, rate, trial, key };
+  return { data, LEFT, RIGHT, SEVERITY, color, short, domain, ticks, readableMarks, scaleOf, asImage, loss, rate, use, trial, key };
 })();
