@@ -159,6 +159,7 @@ class TorchObserver:
     def _answered(self, site: int, target: torch.Tensor) -> None:
         self.forward.features.answered(site, target)
         self.operations.tables.answered(target)
+        self.operations.fresh.answered(site, target, self.forward.last_inputs)
 
     # -- backward -----------------------------------------------------------------------------------------------
 

@@ -24,6 +24,7 @@ from flightcheck.adapters.torch.attention_masks import AttentionMasks
 from flightcheck.adapters.torch.broadcasts import ELEMENTWISE, Broadcasts
 from flightcheck.adapters.torch.data_digests import Tables
 from flightcheck.adapters.torch.discovery import Discovery
+from flightcheck.adapters.torch.fresh_targets import FreshTargets
 from flightcheck.adapters.torch.graph import behind_views, leaves_of
 from flightcheck.adapters.torch.handmade_losses import OPERATIONS as LOSS_OPERATIONS
 from flightcheck.adapters.torch.handmade_losses import HandmadeLosses
@@ -101,7 +102,7 @@ class Operations(TorchFunctionMode):
         self.padded = PaddedOutputs()
         self.padded_reads = PaddedReads(self.padded)
         self.state_cuts = StateCuts(watch)
-        self.draws = RandomDraws(watch)
+        self.draws, self.fresh = RandomDraws(watch), FreshTargets(watch)
         self.padding_values: set[int] = set()
         """Whole numbers that ``pad_sequence`` filled rows up with."""
         self.active = False
@@ -168,6 +169,7 @@ class Operations(TorchFunctionMode):
         self.tables.end_round()
         self.state_cuts.end_round()
         self.draws.end_round()
+        self.fresh.end_round()
 
     # -- looking ------------------------------------------------------------------------------------------------
 
@@ -195,6 +197,8 @@ class Operations(TorchFunctionMode):
             if line is not None:
                 self.discovery.note_frozen(args[0], line)
             return
+        if self.watch.learning:
+            self.fresh.look(name, args, kwargs, result)
         if name in LAYOUT_OPERATIONS:
             self.reshapes.look(name, func, args, result, bool(self.modules))
         if name == "__get__":
@@ -369,6 +373,7 @@ class Operations(TorchFunctionMode):
         self.broadcasts.save()
         self.state_cuts.save()
         self.draws.save()
+        self.fresh.save()
         for i, read in enumerate(self.padded_reads.records()):
             self.watch.writer.put(read, i)
         for i, cut in enumerate(self._cuts.values()):

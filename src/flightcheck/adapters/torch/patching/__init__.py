@@ -14,6 +14,7 @@ from flightcheck.adapters.torch.patching import (
     batches,
     causal,
     cuts,
+    draws,
     heads,
     inputs,
     iterators,
@@ -128,6 +129,7 @@ INSTALLERS: Final[dict[str, Callable[[Boundaries, Patch], None]]] = {
     "source": sources.source,
     "metric": metrics.metric,
     "place": places.place,
+    "draws": draws.one_draw,
 }
 
 
