@@ -74,7 +74,7 @@ class OpposedModels:
         if output.requires_grad and (len(makers) == 1 or others):
             call = _Judged(root, makers.pop() if makers else -1)
             self._calls = [*self._calls[1 - _MOST_CALLS :], call]
-            output.register_hook(call.reached)
+            output.register_hook(call.reached)  # type: ignore[no-untyped-call]
         if output.numel() <= _LARGEST:
             self._made = [*self._made[1 - _MOST_MADE :], (output.detach(), root)]
 
