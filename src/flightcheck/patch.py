@@ -38,6 +38,8 @@ KINDS: Final[dict[str, str]] = {
     "id do not count; or ``balanced=90,10``: classes are weighted by the inverse of these counts",
     "head": "the last layer has as many outputs as there are classes (``10``), under a cross-entropy",
     "place": "a slice of a position encoding that was cut by the batch is cut by time: at a line (``train.py:31``)",
+    "draws": "of random numbers drawn at two lines of a step, those drawn last are those drawn first: "
+    "``train.py:58,60``",
     "axes": "``permute``: a reshape that cuts axes up moves them instead; at a line (``permute:train.py:31``); or a "
     "softmax there is over another axis (``softmax=-1:train.py:31``), or a target is permuted before it is flattened "
     "there (``target=1.0:train.py:31``)",

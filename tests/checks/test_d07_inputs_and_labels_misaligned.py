@@ -11,6 +11,7 @@ import torch
 from flightcheck.adapters.torch.probes.neighbours import first_sight
 from flightcheck.checks.base import Verdict
 from flightcheck.recording.batches import OrderUse
+from flightcheck.recording.fresh_targets import FreshTarget
 from flightcheck.recording.loss_records import LossSite
 from flightcheck.recording.records import Location, Plan
 from flightcheck.testing import run_of, verdict_of
@@ -161,3 +162,22 @@ def test_a_training_without_inputs_that_only_scatters_hides_nothing() -> None:
     assert finding.severity == "warn"
     worse = replace(zero, **{**noise, "high": -0.1})
     assert verdict(short, worse, permuted, fit(0.01), neighbours(new_batches=56, new_gain=0.003)).status == "pass"
+
+
+DRAWN, TWICE = Location("train.py", 58, code="noise = torch.randn_like(x)"), Location("train.py", 60, code="x = y")
+
+
+def test_a_target_that_is_a_draw_of_its_own_needs_no_experiment() -> None:
+    (finding,) = verdict(FreshTarget(0, DRAWN, 8, 8, TWICE)).findings
+    assert (finding.location, finding.severity, finding.patch) == (DRAWN, None, "draws:train.py:58,60")
+    assert "drawn once more at line 60" in finding.message
+    (finding,) = verdict(FreshTarget(0, DRAWN, 8, 8)).findings
+    assert (finding.patch, finding.fix) == ("", "")
+    beside = LossSite(1, "l1_loss", LINE, train_calls=60)
+    assert [f.severity for f in verdict(FreshTarget(0, DRAWN, 8, 8), beside).findings] == ["info"]
+
+
+@pytest.mark.parametrize("seen", [FreshTarget(0, DRAWN, 9, 8), FreshTarget(0, DRAWN, 7, 7)])
+def test_a_draw_now_and_then_is_no_proof(seen: FreshTarget) -> None:
+    assert verdict(seen).status == "inconclusive"
+    assert verdict(FreshTarget(0, DRAWN, 8, 8), regimes=("gan",)).status == "skipped"

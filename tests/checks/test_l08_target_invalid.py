@@ -49,6 +49,9 @@ def test_swapped_arguments_fail() -> None:
 def test_zero_one_for_signs_fails() -> None:
     assert status(replace(CALL, target_binary=True), "soft_margin_loss") == "fail"
     assert status(replace(CALL, target_min=-1), "soft_margin_loss") == "pass"
+    for function in ("soft_margin_loss", "cosine_embedding_loss", "margin_ranking_loss"):
+        told = verdict_of("L08", run_of(LossSite(0, function, None), *[replace(CALL, target_binary=True)] * 3))
+        assert [f.patch for f in told.findings] == ["targets:signs"]
 
 
 def test_kl_div_targets() -> None:

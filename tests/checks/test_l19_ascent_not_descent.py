@@ -10,6 +10,7 @@ import pytest
 
 from flightcheck.checks.base import Verdict
 from flightcheck.recording.loss_records import LossCall, LossSite, LossTerm
+from flightcheck.recording.opponents import Opponents
 from flightcheck.recording.records import Location, OptimizerInfo, ParameterInfo, Plan, RootInfo
 from flightcheck.recording.signals import LOSS
 from flightcheck.testing import run_of, verdict_of
@@ -129,3 +130,33 @@ def test_a_minus_that_lets_the_loss_fall_without_end_is_the_line() -> None:
     assert (finding.location, finding.fix) == (MINUS, "Remove the minus before the loss.")
     (finding,) = verdict_of("L19", run_of(*records[:3], records[-1], series={LOSS: falling})).findings
     assert finding.location == MADE
+
+
+AGREE = Opponents(1, 0, 7, 6, [448, 0], [10, 374], [384, 0], maker_backward=14)
+PLAYERS = (RootInfo(0, "gen", "Net"), RootInfo(1, "disc", "Net"), replace(TERM, backward=14, location=MADE))
+
+
+def players(pair: Opponents) -> Verdict:
+    return verdict_of("L19", run_of(Plan(regimes=["gan"]), OPTIMIZER, WEIGHT, SITE, *PLAYERS, pair))
+
+
+def test_a_generator_that_is_to_look_made_fails() -> None:
+    (finding,) = players(AGREE).findings
+    assert (finding.location, finding.severity) == (MADE, None)
+    turned = replace(AGREE, made_by_judge=[0, 448], others_by_judge=[384, 0], made_by_maker=[0, 384])
+    assert players(turned).status == "fail"
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"made_by_maker": [0, 384]},
+        {"made_by_maker": [370, 14]},
+        {"others_by_judge": [384, 0]},
+        {"others_by_judge": [0, 0]},
+        {"others_by_judge": [100, 284]},
+        {"maker_steps": 3},
+    ],
+)
+def test_players_who_want_different_things_pass(changes: dict[str, Any]) -> None:
+    assert players(replace(AGREE, **changes)).status == "skipped"

@@ -193,3 +193,36 @@ def test_classes_that_a_view_cut_up_come_back_to_their_axis(tmp_path: Path) -> N
     assert patched(tmp_path, "loss:transpose", loop).applied == {"loss:transpose": 2}
     expected = [float(torch.nn.functional.cross_entropy(s, y)) for s, (_, y) in zip(scores, pairs, strict=True)]
     assert loop.losses == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("function", ["cosine_embedding_loss", "margin_ranking_loss"])
+@pytest.mark.parametrize("named", [False, True])
+def test_labels_of_pairs_become_signs(tmp_path: Path, function: str, named: bool) -> None:
+    """Both trainings are scored by the loss itself, with the targets that it is made for."""
+    x, _ = data(24)
+    labels, losses = (x[:, 0] > 3).float(), []
+    assert 0 < labels.sum() < 24
+
+    def training(target: torch.Tensor) -> None:
+        torch.manual_seed(0)
+        model = nn.Linear(FEATURES, 3)
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        for _ in range(4):
+            one, other = model(x), model(x.flip(0))
+            if function == "margin_ranking_loss":
+                one, other = one[:, 0], other[:, 0]
+            call = getattr(F, function)
+            loss = call(one, other, target=target) if named else call(one, other, target, margin=0.1)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            losses.append(loss.item())
+
+    training(2 * labels - 1)
+    wanted, losses = losses, []
+    done = patched(tmp_path, "targets:signs + score:signs", lambda: training(labels))
+    assert done.applied == {"targets:signs": 4, "score:signs": 4}
+    assert losses == pytest.approx(wanted, rel=1e-5)
+    assert list(done.trained.series("error")) == pytest.approx(wanted, rel=1e-5)
+    control = patched(tmp_path, "score:signs", lambda: training(labels))
+    assert control.trained.series("error")[0] == pytest.approx(wanted[0], rel=1e-5), "of the same weights"

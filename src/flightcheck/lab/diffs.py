@@ -133,6 +133,10 @@ def _of_values(patch: Patch, finding: Finding, line: Location | None, code: str)
         return _replaced(line, new) if new != code else f"+ loss = loss {by}  # before backward"
     if patch.kind == "batch-first" and code:
         return _replaced(line, with_option(code, "batch_first", "True")) or f"- {code}\n+ # the same, batch_first=True"
+    if patch.kind == "draws":
+        drawn = re.match(r"(\w+)\s*=", code)
+        of = drawn[1] if drawn else f"the draw of line {line.line if line else '?'}"
+        return f"- {finding.evidence['other_code']}\n+ # the same with {of} in the place of a second draw"
     if patch.kind == "place":
         cut = re.sub(r"\[\s*:\s*(\w+)\.(?:size\(0\)|shape\[0\])\s*\]", r"[: \1.size(1)].transpose(0, 1)", code)
         return _replaced(line, cut) or f"- {code}\n+ # the same, cut by the length: [: x.size(1)].transpose(0, 1)"

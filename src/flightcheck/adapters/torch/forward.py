@@ -20,6 +20,7 @@ from flightcheck.adapters.torch.numerics import Arithmetic
 from flightcheck.adapters.torch.operations import Operations
 from flightcheck.adapters.torch.orders import recorded_orders
 from flightcheck.adapters.torch.phases import Phase
+from flightcheck.adapters.torch.opponents import OpposedModels
 from flightcheck.adapters.torch.watch import Watch, hands_off
 from flightcheck.recording import provenance
 from flightcheck.recording.batches import Batch
@@ -85,6 +86,7 @@ class Forward:
         self.batch_passed: Callable[[], None] = lambda: None
         """Told that a model was called of which nothing is noted."""
         self.arithmetic = Arithmetic(watch)
+        self.opposed = OpposedModels(watch)
         self.look_at: Callable[[nn.Module, Any], Any] | None = None
         """Told the output of every module below a root, on sampled rounds."""
         self.evaluated: Callable[[Root], None] = lambda root: None
@@ -299,6 +301,7 @@ class Forward:
         output = first_tensor(result)
         if output is not None:
             self.operations.comparisons.returned(output)
+            self.opposed.called(root.info.index, [ref() for _, ref in self.last_inputs], output)
         with_graph = output is not None and output.requires_grad
         if with_graph and output is not None:
             index = self.discovery.module_index(module)

@@ -160,6 +160,7 @@ class TorchObserver:
     def _answered(self, site: int, target: torch.Tensor) -> None:
         self.forward.features.answered(site, target)
         self.operations.tables.answered(target)
+        self.operations.fresh.answered(site, target, self.forward.last_inputs)
 
     # -- backward -----------------------------------------------------------------------------------------------
 
@@ -303,6 +304,10 @@ class TorchObserver:
         location = self.lines.here() if close else held.step_location
         held.step_location = held.step_location or location
         self.statistics.after_step(held)
+        if self.watch.learning:
+            mine = set(held.indices)
+            roots = [r.info.index for r in self.discovery.roots.values() if mine.intersection(r.parameter_indices)]
+            self.forward.opposed.stepped(roots, self.operations.terms.backwards)
         if self.watch.sampled:
             self.moments.after_step(held)
         self.protocol.after_step(held, location, self._step_data.pop(held.info.index, {}))
@@ -324,6 +329,7 @@ class TorchObserver:
         self.rested.decide()
         if self.watch.learning and self.steps >= self._learn_until:
             self.watch.learning = False
+            self.forward.opposed.forget()
             self.operations.rest()
         elif not (self.watch.learning or self.forward.phases or self.watch.resting):
             self.operations.rest()

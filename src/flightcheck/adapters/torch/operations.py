@@ -24,6 +24,7 @@ from flightcheck.adapters.torch.attention_masks import AttentionMasks
 from flightcheck.adapters.torch.broadcasts import ELEMENTWISE, Broadcasts
 from flightcheck.adapters.torch.data_digests import Tables
 from flightcheck.adapters.torch.discovery import Discovery
+from flightcheck.adapters.torch.fresh_targets import FreshTargets
 from flightcheck.adapters.torch.graph import behind_views, leaves_of
 from flightcheck.adapters.torch.handmade_losses import OPERATIONS as LOSS_OPERATIONS
 from flightcheck.adapters.torch.handmade_losses import HandmadeLosses
@@ -102,7 +103,7 @@ class Operations(TorchFunctionMode):
         self.padded = PaddedOutputs()
         self.padded_reads = PaddedReads(self.padded)
         self.state_cuts = StateCuts(watch)
-        self.draws = RandomDraws(watch)
+        self.draws, self.fresh = RandomDraws(watch), FreshTargets(watch)
         self.softmaxes = RepeatedSoftmaxes(watch, self.lines, self.owners)
         self.padding_values: set[int] = set()
         """Whole numbers that ``pad_sequence`` filled rows up with."""
@@ -171,6 +172,7 @@ class Operations(TorchFunctionMode):
         self.state_cuts.end_round()
         self.draws.end_round()
         self.softmaxes.end_round()
+        self.fresh.end_round()
 
     # -- looking ------------------------------------------------------------------------------------------------
 
@@ -198,6 +200,8 @@ class Operations(TorchFunctionMode):
             if line is not None:
                 self.discovery.note_frozen(args[0], line)
             return
+        if self.watch.learning:
+            self.fresh.look(name, args, kwargs, result)
         if name in LAYOUT_OPERATIONS:
             self.reshapes.look(name, func, args, result, bool(self.modules))
         if name == "__get__":
@@ -375,6 +379,7 @@ class Operations(TorchFunctionMode):
         self.state_cuts.save()
         self.draws.save()
         self.softmaxes.save()
+        self.fresh.save()
         for i, read in enumerate(self.padded_reads.records()):
             self.watch.writer.put(read, i)
         for i, cut in enumerate(self._cuts.values()):

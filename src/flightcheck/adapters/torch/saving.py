@@ -29,6 +29,7 @@ def save_all(o: TorchObserver) -> None:
     o.operations.save()
     o.forward.features.save()
     o.forward.flows.save()
+    o.forward.opposed.save()
     o.watch.writer.put(plan_of(o))
     for i, named in enumerate(uncalled_of(o)):
         o.watch.writer.put(named, i)

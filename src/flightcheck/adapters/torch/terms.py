@@ -80,7 +80,8 @@ class LossTerms:
         self._shares: dict[Any, float] = {}
         """Means over some axes: the factor of each element."""
         self._values: dict[Any, torch.Tensor] = {}
-        self._backwards = 0
+        self.backwards = 0
+        """Backward passes whose terms were looked for."""
         self._records = 0
 
     def end_round(self) -> None:
@@ -120,7 +121,7 @@ class LossTerms:
 
     def write(self, loss: torch.Tensor, location: Location | None, scale: float | None, lines: dict[Any, Any]) -> None:
         """Backward is called on `loss`: record its terms."""
-        self._backwards += 1
+        self.backwards += 1
         if loss.grad_fn is None or loss.numel() != 1:
             return
         terms = self._terms(loss.grad_fn, _Path(1 / scale if scale else 1.0), lines)
@@ -132,7 +133,7 @@ class LossTerms:
             self.watch.writer.append(
                 LossTerm(
                     step=self.watch.step,
-                    backward=self._backwards,
+                    backward=self.backwards,
                     backward_location=location,
                     operation=node.name(),
                     location=self._line(node, path, lines),

@@ -13,6 +13,7 @@ from flightcheck.checks.start.s02_input_ignored_entirely import (
     shows_nothing,
 )
 from flightcheck.recording.batches import OrderUse
+from flightcheck.recording.fresh_targets import FreshTarget
 from flightcheck.recording.records import Location
 from flightcheck.recording.run import Run
 
@@ -29,8 +30,11 @@ class InputsAndLabelsMisaligned(Check):
     """The model can learn examples by heart, but inputs tell nothing about labels: not to it, not to neighbours.
 
     ## What it checks
-    Three witnesses together. (a) A training with inputs permuted across the batch ends as the real one does, after 80
-    and after 300 steps (S02); or it ends hardly worse, while on examples that the model was not trained on yet their
+    In the first steps, where the targets come from: numbers of `torch.randn` and its like that are drawn anew for each
+    call of the loss, and that nothing but the loss is given, tell nothing of any input. This is so in all calls of that
+    loss, eight or more, while the model's inputs hold more than a draw of their own.
+    Else three witnesses together. (a) A training with inputs permuted across the batch ends as the real one does, after
+    80 and after 300 steps (S02); or it ends hardly worse, while on examples that the model was not trained on yet their
     own labels save less than 2 % of the loss against those of others (upper 99 % limit): the rest is memory. (b) The
     model learns eight examples by heart (S01), so inputs do reach the loss. (c) The label of the nearest other input
     agrees with that of an example no more often than chance: the upper 99 % limit (Clopper–Pearson) lies within three
@@ -40,14 +44,16 @@ class InputsAndLabelsMisaligned(Check):
     ## Why it matters
     One array was shuffled, sorted or filtered and the other was not. The training loss still falls, by memory.
     ## How to fix
-    Use the same index for inputs and labels.
+    Use the same index for inputs and labels. In a diffusion model, add the very noise that is the target.
     ## Source
     CS231n; catalogue D07; shift scan and limits ours.
     ## Known false alarms
     Labels that are random on purpose, and labels that depend on their inputs in a way that neither neighbours nor 300
     steps of training see (parity, cryptography, returns of a market): a warning and not an error, unless an offset
-    proves it.
+    proves it. A draw as the target of one loss beside others may be meant (outputs drawn towards a prior): information.
     """
+
+    draws = Param(8, "calls of the loss whose target is a draw of its own: all rounds that are looked at so closely")
 
     examples = Param(
         500, "examples with which three points above chance would be seen: the 99 % limit is 3.5 points wide"
@@ -60,6 +66,10 @@ class InputsAndLabelsMisaligned(Check):
     def __call__(self, run: Run) -> Iterator[Finding]:
         if run.in_regime("gan", "reinforcement"):
             raise NotApplicable("there are no labels in this kind of training")
+        drawn = [t for t in run.recorded(FreshTarget) if t.fresh == t.calls >= self.draws.value]
+        if drawn:
+            yield from (self._of_a_draw(run, t) for t in drawn)
+            return
         without = [e for e in run.experiments if e.question == "S02" and e.low is not None]
         if not without:
             raise NotEnoughEvidence("a training without inputs was not tried")
@@ -109,6 +119,22 @@ class InputsAndLabelsMisaligned(Check):
             evidence={"agreement": share, "chance": chance, "upper": upper, "offset": offset if proved else None},
             severity=None if proved else "warn",
             patch=self._paired(run),
+        )
+
+    @staticmethod
+    def _of_a_draw(run: Run, target: FreshTarget) -> Finding:
+        site = next(s for s in run.loss_sites if s.index == target.site)
+        alone = [s.index for s in run.loss_sites if s.train_calls] == [target.site]
+        named = f"line {target.other.line}" if target.other else ""
+        return Finding(
+            f"The target of {site.function} is random numbers that are drawn anew for each of its {target.calls} calls "
+            "and that nothing else is given: no input tells anything about them, so the best output is their mean"
+            + (f". Numbers of the same shape are drawn once more at {named}." if named else "."),
+            location=target.location or site.location,
+            evidence={"calls": target.calls, "other_code": target.other.code if target.other else ""},
+            severity=None if alone else "info",
+            fix=f"Use one draw for both: that of this line in the place of the one at {named}." if named else "",
+            patch=_one_draw(target),
         )
 
     @staticmethod
@@ -162,3 +188,10 @@ class InputsAndLabelsMisaligned(Check):
             or next((s.target_origin for s in run.loss_sites if s.target_origin), None)
             or run.plan.batch_location
         )
+
+
+def _one_draw(target: FreshTarget) -> str:
+    one, other = target.location, target.other
+    if one is None or other is None or one.file != other.file or one.line == other.line:
+        return ""
+    return f"draws:{Path(one.file).name}:{one.line},{other.line}"

@@ -165,7 +165,7 @@ class TargetInvalid(Check):
 def _patch(function: str, calls: list[LossCall]) -> str:
     """The range of the targets brought to that of the loss; none for class ids, which need another loss."""
     if function in SIGNS:
-        return "targets:signs" if function in ("soft_margin_loss", "hinge_embedding_loss") else ""
+        return "targets:signs"
     if function not in BINARY or any(not c.training for c in calls):
         return ""
     bounds = unit_range(

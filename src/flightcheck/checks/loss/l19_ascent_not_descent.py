@@ -11,6 +11,7 @@ import numpy as np
 
 from flightcheck.checks.base import Check, Finding, NotApplicable, NotEnoughEvidence, Param, Severity, check
 from flightcheck.recording.loss_records import LossTerm
+from flightcheck.recording.opponents import Opponents
 from flightcheck.recording.records import Location, OptimizerInfo
 from flightcheck.recording.run import Run
 from flightcheck.recording.signals import LOSS
@@ -41,10 +42,15 @@ class AscentNotDescent(Check):
     fault. Where nothing is known of the terms: a value that falls below zero, to more than a thousand times its size at
     the start, and ever faster. It has no lower bound, so its minimum is nowhere: a log-likelihood or a score without
     its minus.
+    Of two models with an optimizer each, of which one judges what the other makes (GAN): the signs of the gradients
+    that reach the judgements. Reported if the judge's loss pushes its outputs on what was made one way and those on
+    other inputs the other way, and the maker's loss pushes the first the same way as the judge's: the maker is to look
+    made.
     ## Why it matters
     The model learns to be as wrong as it can.
     ## How to fix
-    Remove the minus (a negated metric?), or `maximize=True`; write the minus of a log-likelihood.
+    Remove the minus (a negated metric?), or `maximize=True`; write the minus of a log-likelihood. A generator wants the
+    label of real examples for what it makes: ones where the discriminator's step has zeros.
     ## Source
     The flipped sign among the faults of TheDeepChecker (Ben Braiek and Khomh).
     ## Known false alarms
@@ -57,12 +63,17 @@ class AscentNotDescent(Check):
     calls = Param(6, "two calls at the start, two at the end, and two between them")
     rise = Param(0.0, "only the direction counts: the sign is exact, the rise rules out a sign that is meant")
 
+    pushes = Param(4, "steps of each player; the sign is exact, and the first ones may be a warm-up")
+    agree = Param(0.99, "share of elements pushed one way: losses with a target between the outputs push both ways")
+    apart = Param(0.9, "the same on other inputs: smoothed labels turn the push of the surest outputs around")
+
     bottomless = Param(1000, "times its size at the start: likelihoods of collapsing densities fall by some units")
 
     def __call__(self, run: Run) -> Iterator[Finding]:
+        agreeing = list(self._players_who_agree(run))
         bottomless = [] if run.in_regime("gan", "reinforcement") else list(self._without_bound(run))
-        if bottomless:
-            yield from bottomless
+        if agreeing or bottomless:
+            yield from agreeing or bottomless
             return
         terms = [_with_site(run, t) for t in run.loss_terms if not t.penalty]
         if not terms:
@@ -82,6 +93,33 @@ class AscentNotDescent(Check):
         if not self._rises(run, climbs):
             return
         yield self._finding(run, climbs, stepping[0] if maximize else None)
+
+    def _players_who_agree(self, run: Run) -> Iterator[Finding]:
+        for pair in run.recorded(Opponents):
+            if min(pair.judge_steps, pair.maker_steps) < self.pushes.value:
+                continue
+            made, others = (_up(pair.made_by_judge), _up(pair.others_by_judge))
+            maker = _up(pair.made_by_maker)
+            if made is None or others is None or maker is None:
+                continue
+            down = made < 1 - self.agree.value and maker < 1 - self.agree.value and others > self.apart.value
+            up = made > self.agree.value and maker > self.agree.value and others < 1 - self.apart.value
+            if down or up:
+                yield self._of_players(run, pair)
+
+    @staticmethod
+    def _of_players(run: Run, pair: Opponents) -> Finding:
+        names = {r.index: r.name for r in run.roots}
+        judge, maker = names.get(pair.judge, "the judge"), names.get(pair.maker, "the maker")
+        terms = [t for t in run.loss_terms if t.backward == pair.maker_backward and not t.penalty]
+        return Finding(
+            f"The generator's loss ({maker}) pushes the discriminator's outputs ({judge}) on generated examples the "
+            f"same way as the discriminator's own loss does, in all of {pair.maker_steps} steps, and those on real "
+            "examples are pushed the other way: both want the generated ones to be told from the real ones.",
+            location=next((t.location or t.backward_location for t in terms), run.plan.backward_location),
+            evidence={"judge": judge, "maker": maker, "steps": pair.maker_steps},
+            fix="In the generator's step, use the label (or the sign) that the discriminator has for real examples.",
+        )
 
     def _without_bound(self, run: Run) -> Iterator[Finding]:
         try:
@@ -163,6 +201,11 @@ class AscentNotDescent(Check):
             severity=severity,
             fix=fix,
         )
+
+
+def _up(counts: Sequence[int]) -> float | None:
+    """Share of the elements whose gradient is positive, None of nothing."""
+    return counts[0] / sum(counts) if sum(counts) else None
 
 
 def _with_site(run: Run, term: LossTerm) -> LossTerm:

@@ -15,6 +15,7 @@ from flightcheck.adapters.torch.patching import (
     causal,
     cuts,
     dropping,
+    draws,
     heads,
     inputs,
     iterators,
@@ -129,6 +130,7 @@ INSTALLERS: Final[dict[str, Callable[[Boundaries, Patch], None]]] = {
     "source": sources.source,
     "metric": metrics.metric,
     "place": places.place,
+    "draws": draws.one_draw,
 }
 
 

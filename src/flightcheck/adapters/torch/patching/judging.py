@@ -33,7 +33,8 @@ def score(b: Boundaries, patch: Patch) -> None:
 
     def around(call: Any, name: str, given: Arguments) -> Any:
         result = call(*given[0], **given[1])
-        if scoring.score(name, given, result, measure):
+        pairs = patch.value == "signs" and name in targets.OF_PAIRS
+        if scoring.score(name, given, result, _loss_of_pairs(call, given) if pairs else measure):
             b.acted(patch)
         return result
 
@@ -71,6 +72,16 @@ def measure_of(value: str) -> Measure:
             (prediction.detach().reshape(target.shape) - target).square().mean() / target.var().clamp_min(1e-12)
         )
     raise ValueError(f"score: unit, signs, ignore, balanced or others wanted, but got {value!r}")
+
+
+def _loss_of_pairs(call: Any, given: Arguments) -> Measure:
+    """What the loss itself says of two predictions, with the targets that it is made for."""
+
+    def measure(name: str, prediction: torch.Tensor, target: torch.Tensor) -> float:
+        args, kwargs = targets.with_signs(given)
+        return float(call(*args, **kwargs).mean())
+
+    return measure
 
 
 def _balanced(name: str, prediction: torch.Tensor, target: torch.Tensor) -> float | None:

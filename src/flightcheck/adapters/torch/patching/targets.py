@@ -14,6 +14,8 @@ from flightcheck.patch import Patch, unit_range
 
 OF_UNIT_TARGETS: Final = ("binary_cross_entropy", "binary_cross_entropy_with_logits")
 OF_SIGNS: Final = ("soft_margin_loss", "hinge_embedding_loss")
+OF_PAIRS: Final = ("cosine_embedding_loss", "margin_ranking_loss")
+"""Losses for signs that are given two predictions and then the target."""
 OF_CLASS_IDS: Final = ("cross_entropy", "nll_loss")
 _IGNORED: Final = -100
 """``ignore_index`` of PyTorch's losses where nothing else is said."""
@@ -66,10 +68,20 @@ def signs(b: Boundaries, patch: Patch) -> None:
     """``targets:signs``: labels 0 and 1 are -1 and 1 for a loss that is made for signs."""
 
     def change(name: str, prediction: torch.Tensor, target: torch.Tensor, given: Arguments) -> Arguments | None:
+        if name in OF_PAIRS:
+            return with_signs(given)
         _, _, again = arguments_of(given)
         return again(prediction, 2 * target - 1) if name in OF_SIGNS else None
 
     _at_targets(b, patch, change)
+
+
+def with_signs(given: Arguments) -> Arguments:
+    """The arguments of one of `OF_PAIRS` with targets of -1 and 1 in the place of 0 and 1."""
+    args, kwargs = given
+    if len(args) > 2:
+        return (*args[:2], 2 * args[2] - 1, *args[3:]), kwargs
+    return args, {**kwargs, "target": 2 * kwargs["target"] - 1}
 
 
 def shift(b: Boundaries, patch: Patch) -> None:

@@ -1,0 +1,120 @@
+"""Two models, one of which judges what the other makes: which way does the loss of each push the judgements?"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import torch
+
+from flightcheck.adapters.torch.watch import Watch, hands_off, is_plain_tensor
+from flightcheck.recording.opponents import Opponents
+
+_MOST_MADE: Final = 8
+"""Last outputs of models that are remembered."""
+_LARGEST: Final = 4_000_000
+"""Elements of such an output: its memory is held."""
+_MOST_CALLS: Final = 32
+"""Last calls of judging models whose gradients are read."""
+
+
+@dataclass(eq=False)
+class _Judged:
+    """One call of a judging model, and the signs of the gradient that reached its output."""
+
+    judge: int
+    maker: int
+    """The model that made its input; -1 for other inputs."""
+    signs: torch.Tensor | None = None
+
+    def reached(self, gradient: torch.Tensor) -> None:
+        """A hook of the output: nothing of the gradient is changed or kept."""
+        try:
+            plain = gradient.detach()
+            signs = torch.stack([(plain > 0).sum(), (plain < 0).sum()])
+            self.signs = signs if self.signs is None else self.signs + signs
+        except Exception:  # a gradient without numbers: this call is not known
+            self.signs = None
+
+
+@dataclass
+class _Pair:
+    judge_steps: int = 0
+    maker_steps: int = 0
+    made_by_judge: list[int] = field(default_factory=lambda: [0, 0])
+    others_by_judge: list[int] = field(default_factory=lambda: [0, 0])
+    made_by_maker: list[int] = field(default_factory=lambda: [0, 0])
+    maker_backward: int = -1
+
+
+class OpposedModels:
+    """Told of outermost calls and of steps in the learning pass."""
+
+    def __init__(self, watch: Watch) -> None:
+        self.watch = watch
+        self._made: list[tuple[torch.Tensor, int]] = []
+        """Outputs without their graph, and the model: they are known again by their memory, which is held for that."""
+        self._calls: list[_Judged] = []
+        self._roots: set[int] = set()
+        self._judges: set[int] = set()
+        self._pairs: dict[tuple[int, int], _Pair] = {}
+
+    def called(self, root: int, inputs: Sequence[Any], output: torch.Tensor) -> None:
+        """A model was called in training, and returned `output`."""
+        if not self.watch.learning or hands_off() or not is_plain_tensor(output) or not output.is_floating_point():
+            return
+        self._roots.add(root)
+        if len(self._roots) < 2:
+            return
+        given = [t for t in inputs if isinstance(t, torch.Tensor)]
+        makers = {maker for t in given if (maker := self._maker_of(t)) not in (-1, root)}
+        self._judges |= {root} if makers else set()
+        others = root in self._judges and not makers and not any(t.requires_grad for t in given)
+        if output.requires_grad and (len(makers) == 1 or others):
+            call = _Judged(root, makers.pop() if makers else -1)
+            self._calls = [*self._calls[1 - _MOST_CALLS :], call]
+            output.register_hook(call.reached)  # type: ignore[no-untyped-call]
+        if output.numel() <= _LARGEST:
+            self._made = [*self._made[1 - _MOST_MADE :], (output.detach(), root)]
+
+    def stepped(self, roots: Collection[int], backward: int) -> None:
+        """An optimizer that holds parameters of these models stepped, after so many backwards."""
+        calls = [c for c in self._calls if c.signs is not None]
+        self._calls = [c for c in self._calls if c.signs is None]
+        for judge, maker in {(c.judge, c.maker) for c in calls if c.maker >= 0}:
+            if (judge in roots) == (maker in roots):
+                continue  # of one player, or of a third one
+            pair = self._pairs.setdefault((judge, maker), _Pair())
+            made = [c for c in calls if (c.judge, c.maker) == (judge, maker)]
+            if judge in roots:
+                pair.judge_steps += 1
+                _add(pair.made_by_judge, made)
+                _add(pair.others_by_judge, [c for c in calls if c.judge == judge and c.maker < 0])
+            else:
+                pair.maker_steps += 1
+                pair.maker_backward = backward
+                _add(pair.made_by_maker, made)
+
+    def forget(self) -> None:
+        """The learning pass is over: give the memory back."""
+        self._made.clear()
+        self._calls.clear()
+
+    def save(self) -> None:
+        """Write what was seen."""
+        for i, ((judge, maker), pair) in enumerate(self._pairs.items()):
+            self.watch.writer.put(Opponents(judge, maker, **vars(pair)), i)
+
+    def _maker_of(self, given: torch.Tensor) -> int:
+        for made, root in reversed(self._made):
+            if given.numel() == made.numel() and given.device == made.device and given.data_ptr() == made.data_ptr():
+                return root
+        return -1
+
+
+def _add(counts: list[int], calls: Sequence[_Judged]) -> None:
+    for call in calls:
+        positive, negative = call.signs.tolist() if call.signs is not None else (0, 0)
+        counts[0] += positive
+        counts[1] += negative

@@ -1,0 +1,35 @@
+"""Record of two models of which one judges what the other makes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from flightcheck.recording.records import RECORDS
+
+
+@dataclass(frozen=True)
+class Opponents:
+    """How the loss of each of two models, each with an optimizer of its own, pushes the outputs of the judging one.
+
+    Counts are pairs: elements of the output whose gradient is positive, and whose gradient is negative, over all steps
+    that were looked at. A step follows the negative gradient.
+    """
+
+    judge: int
+    """Index of the root whose outputs are pushed."""
+    maker: int
+    """Index of the root whose outputs it was given."""
+    judge_steps: int = 0
+    """Steps of the judge's optimizer behind a push of its outputs on what the maker made."""
+    maker_steps: int = 0
+    made_by_judge: list[int] = field(default_factory=lambda: [0, 0])
+    """On what the maker made, before steps of the judge."""
+    others_by_judge: list[int] = field(default_factory=lambda: [0, 0])
+    """On other inputs that want no gradient, before steps of the judge."""
+    made_by_maker: list[int] = field(default_factory=lambda: [0, 0])
+    """On what the maker made, before steps of the maker."""
+    maker_backward: int = -1
+    """Number of the last backward before a step of the maker, as in `LossTerm.backward`."""
+
+
+RECORDS[Opponents.__name__] = Opponents

@@ -1,0 +1,103 @@
+"""Two models of which one judges what the other makes, in real trainings: do their losses push the same way?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+import flightcheck
+from flightcheck.recording.opponents import Opponents
+from flightcheck.testing import verdict_of
+
+REAL = torch.randn(32, 2, generator=torch.Generator().manual_seed(0)) + 4
+Losses = tuple[Callable[[Tensor, Tensor], Tensor], Callable[[Tensor], Tensor]]
+"""Of the judge, given its outputs on real and on made examples, and of the maker, given the latter."""
+
+
+def labelled(output: Tensor, label: float) -> Tensor:
+    return F.binary_cross_entropy_with_logits(output, torch.full_like(output, label))
+
+
+def cross_entropy(real: Tensor, made: Tensor) -> Tensor:
+    return labelled(real, 0.9) + labelled(made, 0.0)
+
+
+def turned(real: Tensor, made: Tensor) -> Tensor:
+    return labelled(real, 0.0) + labelled(made, 1.0)
+
+
+def wasserstein(real: Tensor, made: Tensor) -> Tensor:
+    return made.mean() - real.mean()
+
+
+def squares(real: Tensor, made: Tensor) -> Tensor:
+    return (real - 1).pow(2).mean() + made.pow(2).mean()
+
+
+AGREEING: dict[str, Losses] = {
+    "label of what is made": (cross_entropy, lambda made: labelled(made, 0.0)),
+    "labels turned around": (turned, lambda made: labelled(made, 1.0)),
+    "sign of a critic": (wasserstein, lambda made: made.mean()),
+}
+OPPOSED: dict[str, Losses] = {
+    "label of the real ones": (cross_entropy, lambda made: labelled(made, 1.0)),
+    "saturating": (cross_entropy, lambda made: -labelled(made, 0.0)),
+    "labels turned around": (turned, lambda made: labelled(made, 0.0)),
+    "critic": (wasserstein, lambda made: -made.mean()),
+    "squares": (squares, lambda made: (made - 1).pow(2).mean()),
+}
+
+
+def run_of_training(losses: Losses, folder: Path) -> flightcheck.Run:
+    torch.manual_seed(0)
+    maker, judge = nn.Linear(3, 2), nn.Sequential(nn.Linear(2, 8), nn.Tanh(), nn.Linear(8, 1))
+    with flightcheck.watch(runs_dir=folder, report=False) as watched:
+        of_judge = torch.optim.SGD(judge.parameters(), lr=0.05)
+        of_maker = torch.optim.SGD(maker.parameters(), lr=0.05)
+        for _ in range(12):
+            made = maker(torch.randn(32, 3))
+            of_judge.zero_grad()
+            losses[0](judge(REAL), judge(made.detach())).backward()
+            of_judge.step()
+            of_maker.zero_grad()
+            losses[1](judge(made)).backward()
+            of_maker.step()
+    assert watched.run is not None
+    return watched.run
+
+
+@pytest.mark.parametrize("name", AGREEING)
+def test_both_push_the_same_way(name: str, tmp_path: Path) -> None:
+    run = run_of_training(AGREEING[name], tmp_path)
+    (pair,) = run.recorded(Opponents)
+    assert (pair.judge_steps, pair.maker_steps) == (7, 6)
+    (finding,) = verdict_of("L19", run).findings
+    assert finding.evidence["steps"] == 6
+    assert finding.location is not None
+    assert "The generator's loss (Linear) pushes the discriminator's outputs (Sequential)" in finding.message
+
+
+@pytest.mark.parametrize("name", OPPOSED)
+def test_opponents(name: str, tmp_path: Path) -> None:
+    run = run_of_training(OPPOSED[name], tmp_path)
+    assert len(run.recorded(Opponents)) == 1
+    assert verdict_of("L19", run).findings == ()
+
+
+def test_an_encoder_and_what_reads_it_are_no_opponents(tmp_path: Path) -> None:
+    """Both follow one loss, by turns."""
+    torch.manual_seed(0)
+    encoder, head = nn.Linear(2, 3), nn.Linear(3, 1)
+    with flightcheck.watch(runs_dir=tmp_path, report=False) as watched:
+        of_each = [torch.optim.SGD(m.parameters(), lr=0.05) for m in (encoder, head)]
+        for step in range(24):
+            of_each[step % 2].zero_grad()
+            labelled(head(encoder(REAL)), 1.0).backward()
+            of_each[step % 2].step()
+    assert watched.run is not None
+    assert verdict_of("L19", watched.run).findings == ()
