@@ -18,9 +18,9 @@ from flightcheck.adapters.torch.features import Features
 from flightcheck.adapters.torch.losses import Losses
 from flightcheck.adapters.torch.numerics import Arithmetic
 from flightcheck.adapters.torch.operations import Operations
+from flightcheck.adapters.torch.opponents import OpposedModels
 from flightcheck.adapters.torch.orders import recorded_orders
 from flightcheck.adapters.torch.phases import Phase
-from flightcheck.adapters.torch.opponents import OpposedModels
 from flightcheck.adapters.torch.watch import Watch, hands_off
 from flightcheck.recording import provenance
 from flightcheck.recording.batches import Batch
