@@ -17,8 +17,6 @@ REST, GRADIENTS, WEIGHTS, OUTPUTS, FULL = range(5)
 """What is looked at in a round: the loss; also calls and gradients; weights and updates; activations; everything."""
 _AIM: Final = 0.85
 """Share of the budget that is spent on purpose: the rest covers what the clock cannot see (caches, other frames)."""
-_FIXED: Final = 4e-6
-"""Seconds per round that our wrappers cost outside of what they measure."""
 _SHORT_STEP: Final = 0.0025
 _SHORT_STEP_COST: Final = 50e-6
 """Steps under 2.5 ms may cost 50 µs whatever the budget says."""
@@ -29,6 +27,9 @@ _MOST_DEBT: Final = 4
 """Full measurements that may be owed; one slow round must not starve the watch for ever."""
 _CLOCK_EVERY: Final = 16
 """Rounds between two looks at the clock of the processor: it takes 2 µs."""
+_LONGEST_REST: Final = 0.04
+"""Seconds for which rounds are rested without asking again: so much a killed run may lose."""
+_MOST_AT_REST: Final = 50
 _COSTS: Final = 9
 _TRIED: Final = (REST,) * 3 + (GRADIENTS,) * 3 + (WEIGHTS,) * 4 + (OUTPUTS,) * 3
 """What the first rounds after the dense ones measure, to learn what it costs."""
@@ -49,6 +50,8 @@ class Budget:
         """Rounds at the start that are measured in full whatever they cost."""
         self.longest_gap = longest_gap
         """Rounds after which one is measured whatever it costs: older statistics say nothing about a layer."""
+        self.unseen = 4e-6
+        """Seconds per round that our wrappers cost outside of what they measure."""
         self.cheap = True
         """The compiled kernel measures all weights in one call: looking at every step can be afforded."""
         self.on_processor = True
@@ -60,12 +63,16 @@ class Budget:
         self.watching_bare = 0.0
         self.watching_cost = 0.0
         self.resting = False
-        """Only the loss is asked for in the next round."""
+        """Only the loss is asked for in the next rounds."""
         self._level = FULL
         self._costs = [deque[float](maxlen=_COSTS) for _ in range(FULL + 1)]
         self._estimates = [0.0] * (FULL + 1)
         self._full = self._outputs = 0.0
         """Seconds saved up for full measurements, and for looks at the activations."""
+        self._for_full = 0.0
+        """What a round adds to the former."""
+        self._booked = 1
+        """Rounds that are booked at once."""
         self._to_try: list[int] = []
         self._alarm = 0
         self._unsampled = 0
@@ -84,25 +91,45 @@ class Budget:
         self._spent_before = self.watch.spent
         self._since = (time.perf_counter(), time.process_time(), self.watch.spent, self.rounds)
 
-    def end_round(self) -> bool:
-        """Book the round that ends, and decide about the next one; True if that one is to be measured in full."""
+    def end_round(self, count: int = 1) -> bool:
+        """Book the round that ends (or so many, all at rest but perhaps the last one), and decide about the next one;
+        True if that one is to be measured in full.
+        """
         now = time.perf_counter()
-        cost = self.watch.spent - self._spent_before + _FIXED
+        cost = (self.watch.spent - self._spent_before) / count + self.unseen
         self._spent_before = self.watch.spent
-        self.rounds += 1
+        self.rounds += count
         level = FULL if self.watch.sampled else self._level
         self.sampled_rounds += level == FULL
-        self._unsampled = 0 if level == FULL else self._unsampled + 1
+        self._unsampled = 0 if level == FULL else self._unsampled + count
         self._note(level, cost)
         dense = self.rounds <= self.dense_steps
         self._read_clocks(now, dense)
         if dense:
             return self._look_at(FULL)
-        self.watching_bare += self._bare
-        self.watching_cost += self._usual(level, cost)
+        self.watching_bare += count * self._bare
+        self.watching_cost += count * self._usual(level, cost)
         for closer in range(level + 1):
-            self.looks[closer] += 1
+            self.looks[closer] += count
+        self._booked = count
         return self._look_at(self._next(level, cost))
+
+    @property
+    def rounds_at_rest(self) -> int:
+        """How many rounds may be rested before `end_round` must be asked again: until something else is due, and not
+        for long, since what they give is not written before.
+        """
+        waits = [
+            _MOST_AT_REST,
+            self.longest_gap - self._unsampled - 1,
+            _TRY_AGAIN - (self.rounds - self.dense_steps - 1) % _TRY_AGAIN,
+        ]
+        if self._bare > 0:
+            waits.append(int(_LONGEST_REST / self._bare))
+        if self._for_full > 0:
+            missing = self._estimates[FULL] - self._estimates[REST] - self._full
+            waits.append(math.ceil(missing / self._for_full))
+        return max(1, min(waits))
 
     # -- what a round is worth ----------------------------------------------------------------------------------
 
@@ -180,10 +207,10 @@ class Budget:
         """Half of what an ordinary round leaves is for each, and for full measurements what the longest gap asks for
         at least; a look is paid from its own part.
         """
-        paid = self._usual(level, cost) - floor
-        for_full = max(spare / 2, min(spare, (full - floor) / self.longest_gap))
-        self._full += for_full
-        self._outputs += spare - for_full
+        paid = self._booked * (self._usual(level, cost) - floor)
+        self._for_full = max(spare / 2, min(spare, (full - floor) / self.longest_gap))
+        self._full += self._booked * self._for_full
+        self._outputs += self._booked * (spare - self._for_full)
         if level == FULL:
             self._full -= paid
         else:

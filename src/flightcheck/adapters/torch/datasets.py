@@ -27,6 +27,8 @@ from flightcheck.adapters.torch.watch import Watch, is_plain_tensor
 from flightcheck.recording.inputs import DatasetInfo
 
 _MOST_SOURCES: Final = 64
+_MOST_COMPARED: Final = 64
+"""Passes whose first batches are compared: later ones of a small dataset would cost more than their steps."""
 _MOST_CLASSES: Final = 1000
 _GENERATORS: Final = (np.random.Generator, np.random.RandomState, random.Random, torch.Generator)
 _DRAWING: Final = {"random", "randint", "uniform", "normal", "choice", "shuffle", "permutation", "rand", "randn"}
@@ -87,7 +89,7 @@ class Datasets:
 
     def first_batch(self, source: int, batch: Any) -> None:
         """A pass over the dataset gave its first batch."""
-        if source not in self._ordered:
+        if source not in self._ordered or self.infos[source].passes_compared >= _MOST_COMPARED:
             return
         tensors = [t for t in _tensors(batch) if is_plain_tensor(t) and t.numel()]
         if len(tensors) < 2 or not tensors[0].is_floating_point() or tensors[1].numel() >= tensors[0].numel():

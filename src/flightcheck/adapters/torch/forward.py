@@ -68,6 +68,10 @@ class Forward:
         self.operations = operations
         self.losses = losses
         self.depth = 0
+        self.calls = 0
+        """Calls of modules, of any depth, since somebody last set this to 0, where they are looked at."""
+        self.unseen = False
+        """A model is being called in a round that is rested: nothing below it is looked at."""
         self.pending: list[Pending] = []
         """Training calls since the last backward."""
         self.phases: dict[int, Phase] = {}
@@ -107,19 +111,27 @@ class Forward:
     def wrap(self, original: Callable[..., Any]) -> Callable[..., Any]:
         """The replacement of ``nn.Module.__call__``."""
         watch, operations, forward = self.watch, self.operations, self
+        compiling, is_grad_enabled = torch.compiler.is_dynamo_compiling, torch.is_grad_enabled
 
         def __call__(self: nn.Module, *args: Any, **kwargs: Any) -> Any:  # noqa: N807
-            if torch.compiler.is_compiling() or not watch.on:
+            if compiling() or forward.unseen or not watch.on:
+                return original(self, *args, **kwargs)
+            if watch.resting and not (forward.depth or forward.phases) and is_grad_enabled():
+                if not (self._modules or self._parameters):
+                    return original(self, *args, **kwargs)
+                if self.training and id(self) in forward.discovery.roots and watch.mine():
+                    forward.batch_passed()  # to a training call of a known model: it is not that of an evaluation
+                    forward.unseen = True
+                    try:
+                        return original(self, *args, **kwargs)
+                    finally:
+                        forward.unseen = False
+            if torch.compiler.is_compiling():
                 return original(self, *args, **kwargs)
             if forward.depth:
                 if not (watch.learning or operations.active or forward.look_at):
                     return original(self, *args, **kwargs)
                 return forward._inner(original, self, args, kwargs)
-            if watch.resting and not forward.phases and torch.is_grad_enabled():
-                if not (self._modules or self._parameters):
-                    return original(self, *args, **kwargs)
-                if self.training and id(self) in forward.discovery.roots and watch.mine():
-                    return forward._rested(original, self, args, kwargs)
             if not watch.mine() or hands_off():
                 return original(self, *args, **kwargs)
             return forward._outer(original, self, args, kwargs)
@@ -129,6 +141,7 @@ class Forward:
     def _inner(self, original: Callable[..., Any], module: nn.Module, args: Any, kwargs: Any) -> Any:
         if not self.watch.mine():
             return original(module, *args, **kwargs)
+        self.calls += 1
         fused = not module.training and isinstance(module, _FUSED)
         resume = fused and self.operations.suspend()
         self.operations.modules.append(module)
@@ -146,16 +159,8 @@ class Forward:
             self.look_at(module, result)
         return result
 
-    def _rested(self, original: Callable[..., Any], module: nn.Module, args: Any, kwargs: Any) -> Any:
-        """A training call of a known model, in a round that is rested: its batch is not that of an evaluation."""
-        self.batch_passed()
-        self.depth = 1
-        try:
-            return original(module, *args, **kwargs)
-        finally:
-            self.depth = 0
-
     def _outer(self, original: Callable[..., Any], module: nn.Module, args: Any, kwargs: Any) -> Any:
+        self.calls += 1
         before = self._before(module, args, kwargs)
         evaluating = not torch.is_grad_enabled() or not module.training
         self.evaluating = not torch.is_grad_enabled() and not module.training

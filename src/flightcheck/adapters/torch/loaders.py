@@ -34,8 +34,8 @@ class Loaders:
         """The loader that gave the latest batch."""
         self.datasets = Datasets(watch)
         self.samplers = Samplers(watch, discovery)
-        self._opened: dict[int, list[int]] = {}
-        """Per iterator: index of the loader's line, number of the dataset, batches given."""
+        self._opened: dict[int, list[Any]] = {}
+        """Per iterator: index of the loader's line, number of the dataset, batches given, batches of a pass."""
         self._fresh = -1
         self.digests = DataDigests(watch, tables)
 
@@ -72,7 +72,8 @@ class Loaders:
         if source >= known:
             self.digests.opened(source, loader.dataset)
         self.samplers.opened(loader, source)
-        self._opened[id(iterator)] = [index, source, 0]
+        length = self.datasets.infos[source].pass_length if source >= 0 else None
+        self._opened[id(iterator)] = [index, source, 0, length]
         info = self.infos[index]
         self._iterators[index] = self._iterators.get(index, 0) + 1
         if info.iterator_location is None:
@@ -90,7 +91,7 @@ class Loaders:
         opened = self._opened.get(id(iterator))
         if opened is None:
             return
-        index, source, given = opened
+        index, source, given, _ = opened
         opened[2] += 1
         self.last = index
         self._fresh = source
@@ -98,6 +99,17 @@ class Loaders:
         self.datasets.fetched(source, opened[2])
         if not given:
             self.datasets.first_batch(source, batch)
+
+    def fetched_more(self, iterator: Any) -> bool:
+        """A batch was taken in the midst of a pass: it is only counted. False for the first and the last one."""
+        opened = self._opened.get(id(iterator))
+        if opened is None or not opened[2] or opened[2] + 1 == opened[3]:
+            return False
+        opened[2] += 1
+        index = self.last = opened[0]
+        self._fresh = opened[1]
+        self._batches[index] += 1
+        return True
 
     def source(self, training: bool) -> int:
         """The number of the dataset that gave a batch since the last call of a model, -1 if none did."""

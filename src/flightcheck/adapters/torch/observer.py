@@ -28,7 +28,7 @@ from flightcheck.adapters.torch.loose_leaves import LooseLeaves
 from flightcheck.adapters.torch.losses import Losses
 from flightcheck.adapters.torch.nonfinite import NonFiniteOrigin
 from flightcheck.adapters.torch.operations import Operations
-from flightcheck.adapters.torch.optimizers import Held, Optimizers, Schedulers
+from flightcheck.adapters.torch.optimizers import Held, Optimizers, Schedulers, rate_of
 from flightcheck.adapters.torch.patches import Patches
 from flightcheck.adapters.torch.planning import Stopping, coverage_of, plan_of
 from flightcheck.adapters.torch.protocol import Protocol
@@ -49,6 +49,10 @@ from flightcheck.recording.store import RunWriter
 
 _MOST_PHASES: Final = 3
 """Learning passes after the first one: a script that builds optimizers for ever must not be learnt for ever."""
+_UNSEEN: Final = 8e-6
+_UNSEEN_CALL: Final = 1e-6
+"""Seconds that our wrappers cost in a round outside of what they measure: together, and for each call of a module. Some
+four times what they take in a loop of their own, since the training has pushed them out of the processor's caches."""
 
 
 def _leave(observer: weakref.ref[TorchObserver]) -> None:
@@ -114,19 +118,19 @@ class TorchObserver:
         self.stopping = stopping
         self.optimizers.appeared = self.learn_again
         self._enough = self.watch.guarded(stopping.now) if stopping is not None else None
-        self.steps = 0
+        self.steps = self.backwards_in_round = 0
         self.regimes: set[str] = set()
         self._main: Held | None = None
-        self._stepped: dict[int, int] = {}
-        self._loss: float | None = None
+        self._stepped: set[int] = set()
+        """Optimizers that stepped in this round."""
+        self.loss: float | None = None
         self._norm: float | None = None
-        self._backward_depth = 0
-        self.backwards_in_round = 0
         self._step_data: dict[int, dict[str, Any]] = {}
         self._last_site = ""
         self._started = time.perf_counter()
         self._saved = 0.0
-        self._rates: dict[int, float] = {}
+        self.rates: dict[int, float] = {}
+        """Learning rates of the steps of this round."""
         self._learn_until = LEARNING_STEPS
         self._relearned = 0
 
@@ -166,8 +170,6 @@ class TorchObserver:
 
     def before_backward(self, tensors: Any) -> tuple[torch.Tensor, list[int] | None, Location | None] | None:
         """``backward`` is called on `tensors`; what `after_backward` is to be told, None for nothing."""
-        if self.watch.resting and self.rested.backward(tensors):
-            return None
         loss = tensors if isinstance(tensors, torch.Tensor) else next(iter(tensors or ()), None)
         if not isinstance(loss, torch.Tensor):
             return None
@@ -202,10 +204,10 @@ class TorchObserver:
         """Read a loss; 0 where that would wait for a GPU."""
         if loss.numel() != 1 or not (loss.is_cpu or self.watch.sampled):
             return 0.0
-        self._loss = float(loss.detach())
+        self.loss = loss.item()
         if self.protocol.scale and loss.grad_fn is not None and "Mul" in loss.grad_fn.name():
-            self._loss /= self.protocol.scale
-        return self._loss
+            self.loss /= self.protocol.scale
+        return self.loss
 
     def _reached(self, loss: torch.Tensor) -> list[int] | None:
         if not self.watch.learning:
@@ -234,7 +236,7 @@ class TorchObserver:
         """``backward`` returned."""
         self.backwards_in_round += 1
         self.resources.backward_done(loss, location)
-        self.protocol.after_backward(location, self._loss, reached, loss.grad_fn is None, self._last_site)
+        self.protocol.after_backward(location, self.loss, reached, loss.grad_fn is None, self._last_site)
         if self.watch.learning:
             for root in self.discovery.roots.values():
                 self.statistics.first_gradient(root.parameter_indices)
@@ -255,9 +257,6 @@ class TorchObserver:
     def before_step(self, optimizer: Any, closure: bool) -> None:
         """An optimizer is about to change its parameters (for a closure: its gradients are made inside)."""
         held = self.optimizers.of(optimizer)
-        if self.watch.resting:
-            self.checkpoints.kept.steps += 1
-            return
         held.depth += 1
         if held.depth > 1:
             return
@@ -270,7 +269,7 @@ class TorchObserver:
             self._norm = norm if nonzero >= 0 else None
             if not math.isfinite(norm):
                 self.budget.alarm()
-                if self._loss is None or math.isfinite(self._loss):
+                if self.loss is None or math.isfinite(self.loss):
                     self.non_finite.gradient_is_not_finite(held, self._last_site, self.protocol.backward_location)
         self._step_data[held.info.index] = self.protocol.before_step(held, nonzero, closure)
         if self.watch.sampled:
@@ -282,22 +281,27 @@ class TorchObserver:
         held.depth = max(0, held.depth - 1)
         if held.depth:
             return
-        self.optimizers.steps_total += 1
-        held.steps += 1
-        self.optimizers.stepped(optimizer, held)
-        self._rates[held.info.index] = max([float(g["lr"]) for g in optimizer.param_groups if "lr" in g], default=0.0)
-        if not self.watch.resting:
-            self._look_at_step(held)
-        if self._main is None or self._main.optimizer() is None:
-            self._main = held
-        count = self._stepped.get(held.info.index, 0) + 1
-        self._stepped[held.info.index] = count
-        if held is self._main or count > 1:
-            self._main = held
-            self._stepped.clear()
+        over = self.count_step(held, optimizer)
+        self._look_at_step(held)
+        if over:
             self.end_round()
-        elif not (self.operations.everything or self.watch.resting):
+        elif not self.operations.everything:
             self.operations.rest()  # until the backward of the next optimizer
+
+    def count_step(self, held: Held, optimizer: Any) -> bool:
+        """Note that an optimizer stepped, and its learning rate. True if the round is over."""
+        index = held.info.index
+        self.optimizers.stepped(optimizer, held)
+        self.rates[index] = rate_of(optimizer)
+        main = self._main
+        if main is None or main.optimizer() is None:
+            main = self._main = held
+        if held is not main and index not in self._stepped:
+            self._stepped.add(index)
+            return False
+        self._main = held
+        self._stepped.clear()
+        return True
 
     def _look_at_step(self, held: Held) -> None:
         close = self.watch.learning or self.watch.sampled or held.step_location is None
@@ -322,8 +326,11 @@ class TorchObserver:
         self.steps += 1
         self.backwards_in_round = 0
         self.budget.cheap = self.statistics.measures.one_pass
+        if self.watch.sampled:
+            self.budget.unseen = _UNSEEN + _UNSEEN_CALL * self.forward.calls
+            self.forward.calls = 0
         self.budget.on_processor = not torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
-        sampled = self.budget.end_round()
+        sampled = self.budget.end_round(self.rested.over())
         self.watch.step += 1
         self.watch.sampled = sampled
         self.rested.decide()
@@ -360,12 +367,13 @@ class TorchObserver:
 
     def _write_round(self) -> None:
         writer, step = self.watch.writer, self.watch.step
-        if self._loss is not None:
-            writer.frame(LOSS, step, [self._loss])
-        if self._rates:
-            row = [self._rates.get(i, NOT_THERE) for i in range(len(self.optimizers.held))]
+        self.rested.write()
+        if self.loss is not None:
+            writer.frame(LOSS, step, [self.loss])
+        if self.rates:
+            row = [self.rates.get(i, NOT_THERE) for i in range(len(self.optimizers.held))]
             writer.frame(LEARNING_RATE, step, row)
-            self._rates.clear()
+            self.rates.clear()
         if self.watch.resting:
             return
         self.activations.disarm()

@@ -79,14 +79,19 @@ class Optimizers:
         self.read: list[tuple[int, Any, Location | None]] = []
         """Of every optimizer state read from a file: how many parameters, first learning rate, and the line."""
 
+    def known(self, optimizer: Any) -> Held | None:
+        """The record of an optimizer that stepped before, as it was left."""
+        held = self._by_id.get(id(optimizer))
+        return held if held is not None and held.optimizer() is optimizer else None
+
     def constructed(self, optimizer: Optimizer) -> None:
         """An optimizer's ``__init__`` is done."""
         self.discovery.constructed(optimizer)
 
     def of(self, optimizer: Optimizer) -> Held:
         """The record of an optimizer; registers it the first time (also those built before we watched)."""
-        known = self._by_id.get(id(optimizer))
-        if known is not None and known.optimizer() is optimizer:
+        known = self.known(optimizer)
+        if known is not None:
             if self.watch.sampled and sum(len(g["params"]) for g in optimizer.param_groups) != known.size:
                 self._describe(optimizer, known)
             return known
@@ -151,7 +156,9 @@ class Optimizers:
         self.watch.writer.put(held.info, held.info.index)
 
     def stepped(self, optimizer: Optimizer, held: Held) -> None:
-        """Notice a state that got smaller: somebody threw a part of it away."""
+        """Count a step, and notice a state that got smaller: somebody threw a part of it away."""
+        self.steps_total += 1
+        held.steps += 1
         held.first_step = self.watch.step if held.first_step < 0 else held.first_step
         held.last_step = self.watch.step
         entries = len(optimizer.state)
@@ -206,6 +213,14 @@ class Optimizers:
             for ref in held.witnesses
             if (p := ref()) is not None and p.grad is not None and p.grad.layout is torch.strided
         }
+
+
+def rate_of(optimizer: Any) -> float:
+    """The largest learning rate of an optimizer's groups, 0 where they have none."""
+    groups = optimizer.param_groups
+    if len(groups) == 1:
+        return float(groups[0].get("lr", 0.0))
+    return max([float(g["lr"]) for g in groups if "lr" in g], default=0.0)
 
 
 def _optimizer_states(read: Any, depth: int = 0) -> list[dict[str, Any]]:

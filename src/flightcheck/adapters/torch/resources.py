@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 import weakref
 from collections import deque
 from typing import Any, Final
@@ -16,6 +15,8 @@ from flightcheck.recording.surroundings import Resources as Record
 
 _FOLLOWED: Final = 256
 _COUNTED_EVERY: Final = 25
+_MARKED_AT_REST: Final = 4
+"""In rounds of which only the loss is read, one graph of so many is marked: a mark takes 6 µs there."""
 _LATEST: Final = 3
 """Rounds whose losses may well be alive: variables of the loop."""
 _KEY: Final = "flightcheck"
@@ -32,7 +33,9 @@ class ResourceUse:
 
     def __init__(self, watch: Watch) -> None:
         self.watch = watch
-        self._marks: deque[weakref.ref[_Mark]] = deque(maxlen=_FOLLOWED)
+        self._marks: deque[tuple[weakref.ref[_Mark], int]] = deque(maxlen=_FOLLOWED)
+        """And for how many graphs each stands: itself, and those before it that were not marked."""
+        self._marked = self._unmarked = 0
         self._graphs = 0
         self._kept = 0
         self._location: Location | None = None
@@ -43,27 +46,32 @@ class ResourceUse:
 
     def backward_done(self, loss: torch.Tensor, location: Location | None) -> None:
         """A backward returned: from now on nobody needs the graph of `loss`."""
+        self._unmarked += 1
+        if self.watch.resting and self._unmarked < _MARKED_AT_REST:
+            return
         node = loss.grad_fn
         if node is None:
+            self._unmarked -= 1
             return
         mark = _Mark()
         metadata: Any = node.metadata
         metadata[_KEY] = mark
-        self._marks.append(weakref.ref(mark))
-        self._graphs += 1
-        if self._graphs % _COUNTED_EVERY == 0:
+        self._marks.append((weakref.ref(mark), self._unmarked))
+        self._graphs += self._unmarked
+        self._unmarked = 0
+        self._marked += 1
+        if self._marked % _COUNTED_EVERY == 0:
             self._count(location)
 
     def _count(self, location: Location | None) -> None:
         older = list(self._marks)[:-_LATEST]
-        kept = sum(mark() is not None for mark in older)
+        kept = sum(graphs for mark, graphs in older if mark() is not None)
         if kept > self._kept:
             self._kept = kept
             self._location = location
 
-    def waited(self, seconds: float) -> None:
-        """A batch was taken from a loader after so long."""
-        now = time.perf_counter()
+    def waited(self, seconds: float, now: float) -> None:
+        """A batch was taken from a loader after so long; `now` is the time on the wall's clock."""
         if not self._first:  # the start of the workers is not told apart from the first batch
             self._first, self._spent_at_first = now, self.watch.spent
             return

@@ -3,14 +3,21 @@
 Beside short steps, noting every call would cost more than the step may. A round is rested from the step before it to
 its own, so the collectors meet whole rounds only. A new optimizer, an evaluation and a loss that is not finite are
 noticed at once; what else is new, in the next round that is not rested.
+
+The budget is asked for several rounds at once, and what they gave is written when they are over. The wrappers come here
+before they go through `Watch.guarded`: everything in this file is of the watched thread only, books its time, and
+raises nothing.
 """
 
 from __future__ import annotations
 
 import math
+from threading import get_ident
 from typing import TYPE_CHECKING, Any
 
 import torch
+
+from flightcheck.recording.signals import LEARNING_RATE, LOSS, NOT_THERE
 
 if TYPE_CHECKING:
     from flightcheck.adapters.torch.observer import TorchObserver
@@ -21,34 +28,126 @@ class Rested:
 
     def __init__(self, observer: TorchObserver) -> None:
         self.observer = observer
+        self.watch = observer.watch
+        self.optimizers = observer.optimizers
+        self._left = 0
+        """Rounds that are rested before the budget is asked again."""
+        self._over = 0
+        """Rounds that were, since it was."""
+        self._noted: list[tuple[int, float | None, dict[int, float]]] = []
+        """Of each of them: its step, loss and learning rates, to be written."""
+
+    # -- whole rounds -------------------------------------------------------------------------------------------
 
     def decide(self) -> None:
-        """The round that begins is rested if the budget asks for it, nothing is learnt, recorded at every step or left
-        over, and no step computes its loss inside.
+        """The rounds that begin are rested if the budget asks for it and nothing speaks against it: something is
+        learnt, recorded at every step or left over, or a step computes its loss inside.
         """
         o = self.observer
         o.watch.resting = o.budget.resting and not (
             o.watch.learning
             or o.watch.records_calls
-            or o.checkpoints.averages.followed
             or o.stopping is not None
-            or o.operations.everything
-            or o.forward.phases
-            or o.forward.pending
+            or self._looks_closer()
             or any(held.closure or held.depth for held in o.optimizers.held)
         )
         if o.watch.resting:
+            self._left = o.budget.rounds_at_rest
             o.operations.suspend()
+
+    def _looks_closer(self) -> Any:
+        """Something goes on that asks for more than the loss: an evaluation, averaged weights."""
+        o = self.observer
+        return o.operations.everything or o.forward.phases or o.forward.pending or o.checkpoints.averages.followed
+
+    def ask_again(self) -> None:
+        """Let the budget decide after this round."""
+        self._left = 0
+
+    def over(self) -> int:
+        """The rounds that the budget has not booked yet: those at rest, and the one that is over now."""
+        rounds, self._over = self._over + 1, 0
+        return rounds
+
+    def write(self) -> None:
+        """Hand over what was noted."""
+        writer, known = self.watch.writer, len(self.optimizers.held)
+        for step, loss, rates in self._noted:
+            if loss is not None:
+                writer.frame(LOSS, step, [loss])
+            if rates:
+                writer.frame(LEARNING_RATE, step, [rates.get(i, NOT_THERE) for i in range(known)])
+        self._noted.clear()
+
+    # -- what happens in them -----------------------------------------------------------------------------------
 
     def backward(self, tensors: Any) -> bool:
         """``backward`` is called. False if that must be looked at after all, and the rest of the round with it."""
-        o = self.observer
-        if not isinstance(tensors, torch.Tensor) or not math.isfinite(o.value(tensors)):
-            o.watch.resting = False
+        o, watch = self.observer, self.watch
+        start = watch.clock()
+        try:
+            if not isinstance(tensors, torch.Tensor) or not math.isfinite(o.value(tensors)):
+                watch.resting = False
+                return False
+            if o.forward.phases or o.forward.pending:
+                o.forward_done()
+            o.resources.backward_done(tensors, o.protocol.backward_location)
+            o.protocol.backwards += 1
+            o.backwards_in_round += 1
+        except Exception as e:
+            watch.resting = False
+            watch.note_error("rested.backward", e)
+        watch.spent += watch.clock() - start
+        return watch.resting
+
+    def before_step(self, optimizer: Any) -> bool:
+        """An optimizer is about to step. False if it is another one than before."""
+        held = self.optimizers.known(optimizer)
+        if held is None or get_ident() != self.watch.thread:
             return False
-        if o.forward.phases or o.forward.pending:
-            o.forward_done()
-        o.resources.backward_done(tensors, o.protocol.backward_location)
-        o.protocol.backwards += 1
-        o.backwards_in_round += 1
+        held.depth += 1
+        return True
+
+    def after_step(self, optimizer: Any) -> bool:
+        """An optimizer stepped. False if it is another one than before."""
+        o, watch = self.observer, self.watch
+        held = self.optimizers.known(optimizer)
+        if held is None or get_ident() != watch.thread:
+            return False
+        held.depth = max(0, held.depth - 1)
+        if held.depth:
+            return True
+        start = watch.clock()
+        try:
+            o.checkpoints.kept.steps += 1
+            if o.count_step(held, optimizer):
+                self._end_round()
+        except Exception as e:
+            watch.note_error("rested.after_step", e)
+        watch.spent += watch.clock() - start
+        return True
+
+    def _end_round(self) -> None:
+        o, watch = self.observer, self.watch
+        if self._left <= 1 or self._looks_closer():
+            o.end_round()
+            return
+        self._left -= 1
+        self._over += 1
+        self._noted.append((watch.step, o.loss, o.rates))
+        o.rates = {}
+        o.steps += 1
+        o.backwards_in_round = 0
+        watch.step += 1
+        o.round_over(o.steps)
+
+    def batch(self, iterator: Any, seconds: float, now: float) -> bool:
+        """A loader gave a batch after so many seconds. False if it must be looked at: the first or last of a pass."""
+        o, watch = self.observer, self.watch
+        try:
+            if get_ident() != watch.thread or not o.loaders.fetched_more(iterator):
+                return False
+            o.resources.waited(seconds, now)
+        except Exception as e:
+            watch.note_error("rested.batch", e)
         return True

@@ -58,7 +58,8 @@ class Watch:
         self.children = 0
         """Processes that the script started, other than the workers of a DataLoader."""
         self._pid = os.getpid()
-        self._thread = get_ident()
+        self.thread = get_ident()
+        """The thread that is watched."""
         self._sequence = 0
         self._nested = 0
 
@@ -66,7 +67,7 @@ class Watch:
         """The caller is the watched process and thread (not a forked worker, whose watch is off; not a replica's
         thread).
         """
-        return self.on and get_ident() == self._thread
+        return self.on and get_ident() == self.thread
 
     @property
     def busy(self) -> bool:
@@ -80,7 +81,7 @@ class Watch:
 
     def note_thread(self) -> None:
         """A backward runs here, perhaps in a thread that is not watched."""
-        if self.on and os.getpid() == self._pid and (thread := get_ident()) != self._thread:
+        if self.on and os.getpid() == self._pid and (thread := get_ident()) != self.thread:
             self.other_threads.add(thread)
 
     def elsewhere(self) -> list[str]:
@@ -102,7 +103,7 @@ class Watch:
 
         @functools.wraps(function)
         def safe(*args: P.args, **kwargs: P.kwargs) -> R | None:
-            if not self.on or get_ident() != self._thread:
+            if not self.on or get_ident() != self.thread:
                 return None
             outermost = not self._nested
             self._nested += 1

@@ -19,17 +19,19 @@ def backward(o: TorchObserver) -> None:
     """``backward`` and ``torch.autograd.grad``."""
     before, after = o.watch.guarded(o.before_backward), o.watch.guarded(o.after_backward)
     differentiated = o.watch.guarded(o.differentiated)
+    watch, rested = o.watch, o.rested
     depth = 0
 
     def backward(original: Any) -> Any:
         @functools.wraps(original)
         def run_backward(tensors: Any, *args: Any, **kwargs: Any) -> Any:
             nonlocal depth
-            if depth or torch.compiler.is_compiling() or not o.watch.mine():
+            if depth or torch.compiler.is_compiling() or not watch.mine():
                 if not torch.compiler.is_compiling():
                     o.watch.note_thread()
                 return original(tensors, *args, **kwargs)
-            seen = before(tensors)
+            rests = watch.resting and rested.backward(tensors)
+            seen = None if rests else before(tensors)
             depth += 1
             try:
                 result = original(tensors, *args, **kwargs)
@@ -37,7 +39,8 @@ def backward(o: TorchObserver) -> None:
                 depth -= 1
             if seen is not None:
                 after(*seen)
-            o.stop_if_enough(before_step=True)
+            if not rests:
+                o.stop_if_enough(before_step=True)
             return result
 
         return run_backward
@@ -75,7 +78,8 @@ def clipping(o: TorchObserver) -> None:
                 if not isinstance(parameters, torch.Tensor):
                     parameters = list(parameters)
                 result = original(parameters, limit, *args, **kwargs)
-                told(parameters, limit, result)
+                if not o.watch.resting:
+                    told(parameters, limit, result)
                 return result
 
             return clip

@@ -111,7 +111,7 @@ def _modes(o: TorchObserver) -> None:
 
 def losses(o: TorchObserver) -> None:
     """The loss functions of `torch.nn.functional`."""
-    told = o.watch.guarded(o.losses.called)
+    told, watch = o.watch.guarded(o.losses.called), o.watch
     nested = 0
 
     def wrap(name: str) -> Any:
@@ -119,14 +119,14 @@ def losses(o: TorchObserver) -> None:
             @functools.wraps(original)
             def loss(*args: Any, **kwargs: Any) -> Any:
                 nonlocal nested
-                if torch.compiler.is_compiling() or not o.watch.mine():
+                if torch.compiler.is_compiling() or not watch.mine():
                     return original(*args, **kwargs)
                 nested += 1
                 try:
                     result = original(*args, **kwargs)
                 finally:
                     nested -= 1
-                if nested or (o.watch.resting and isinstance(result, torch.Tensor) and result.requires_grad):
+                if nested or (watch.resting and isinstance(result, torch.Tensor) and result.requires_grad):
                     return result
                 if not hands_off():
                     told(name, args, kwargs, result)
@@ -150,13 +150,13 @@ def dropout(o: TorchObserver) -> None:
     def note() -> None:
         o.forward.dropout_line = o.lines.here()
 
-    noted = o.watch.guarded(note)
+    noted, forward = o.watch.guarded(note), o.forward
 
     def make(share: str, default: float, position: int, flagged: bool) -> Any:
         def wrap(original: Any) -> Any:
             @functools.wraps(original)
             def dropout(*args: Any, **kwargs: Any) -> Any:
-                if o.forward.evaluating and o.forward.dropout_line is None and not torch.compiler.is_compiling():
+                if forward.evaluating and forward.dropout_line is None and not torch.compiler.is_compiling():
                     p = args[position] if len(args) > position else kwargs.get(share, default)
                     told = flagged and (len(args) > 2 or "training" in kwargs)
                     # A Dropout module that was left in train mode is another fault.

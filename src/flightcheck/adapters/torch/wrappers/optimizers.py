@@ -19,6 +19,7 @@ def optimizers(o: TorchObserver) -> None:
     """Construction, loading and steps of optimizers."""
     before, after = o.watch.guarded(o.before_step), o.watch.guarded(o.after_step)
     constructed = o.watch.guarded(o.optimizers.constructed)
+    watch, rested, compiling = o.watch, o.rested, torch.compiler.is_dynamo_compiling
 
     def construct(original: Any) -> Any:
         @functools.wraps(original)
@@ -44,14 +45,16 @@ def optimizers(o: TorchObserver) -> None:
         return load_state_dict
 
     def pre(optimizer: Optimizer, args: Any, kwargs: Any) -> None:
-        if not torch.compiler.is_compiling():
-            closure = kwargs.get("closure") or (args[1] if len(args) > 1 else None)
-            before(optimizer, callable(closure))
+        if compiling() or (watch.resting and rested.before_step(optimizer)):
+            return
+        closure = kwargs.get("closure") or (args[1] if len(args) > 1 else None)
+        before(optimizer, callable(closure))
 
     def post(optimizer: Optimizer, args: Any, kwargs: Any) -> None:
-        if not torch.compiler.is_compiling():
-            after(optimizer)
-            o.stop_if_enough()
+        if compiling() or (watch.resting and rested.after_step(optimizer)):
+            return
+        after(optimizer)
+        o.stop_if_enough()
 
     o.patches.replace(Optimizer, "__init__", construct)
     o.patches.replace(Optimizer, "zero_grad", lambda f: clearing(o, f))

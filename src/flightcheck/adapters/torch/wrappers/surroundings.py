@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import argparse
 import functools
-import time
 from multiprocessing.process import BaseProcess
+from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -24,16 +24,16 @@ def loaders(o: TorchObserver) -> None:
     constructed = o.watch.guarded(o.discovery.constructed)
 
     def iterated(loader: Any, iterator: Any) -> None:
-        index = o.loaders.iterated(loader, iterator, o.lines.here())
-        o.protocol.record("loader_iter", index, o.lines.here())
+        line = o.lines.here()
+        o.protocol.record("loader_iter", o.loaders.iterated(loader, iterator, line), line)
 
     told = o.watch.guarded(iterated)
 
-    def taken(iterator: Any, batch: Any, seconds: float) -> None:
+    def taken(iterator: Any, batch: Any, seconds: float, now: float) -> None:
         o.loaders.fetched(iterator, batch)
-        o.resources.waited(seconds)
+        o.resources.waited(seconds, now)
 
-    fetched = o.watch.guarded(taken)
+    fetched, watch, rested = o.watch.guarded(taken), o.watch, o.rested
 
     def construct(original: Any) -> Any:
         @functools.wraps(original)
@@ -55,9 +55,11 @@ def loaders(o: TorchObserver) -> None:
     def following(original: Any) -> Any:
         @functools.wraps(original)
         def __next__(self: Any) -> Any:  # noqa: N807
-            started = time.perf_counter()
+            started = perf_counter()
             batch = original(self)
-            fetched(self, batch, time.perf_counter() - started)
+            now = perf_counter()
+            if not (watch.resting and rested.batch(self, now - started, now)):
+                fetched(self, batch, now - started, now)
             return batch
 
         return __next__
