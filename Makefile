@@ -6,7 +6,8 @@
 #   make zoo       how often the diagnosis is right, on trainings with a fault and without (docs/accuracy.md; an hour)
 #   make bench     what watching costs (docs/overhead.md; a quarter of an hour, on a machine that does nothing else)
 #   make page-bench what the report page weighs and how long a browser needs for it (docs/page.md; needs Chromium)
-#   make trainings every check on its small training and the repaired twin (half an hour; a third of them is in make test)
+#   make thorough  the tests of which make test takes a part: every check on its small training and the repaired twin, all
+#                  kinds of training for the same bits, reproduced programs (an hour)
 #   make trackers  sends runs to the real MLflow, W&B, Comet and trackio (docs/trackers.md); installs them (600 MB) into
 #                  .venv-trackers, beside the .venv that the other tests use
 #   make lint      style and types; make format repairs the style
@@ -25,7 +26,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 PYTEST_ARGS ?=
 BENCHMARK_ARGS ?= --jobs 2
 
-.PHONY: demo test trainings bench page-bench lookalikes learning-rates peer-suite zoo trackers lint format docs picture \
+.PHONY: demo test thorough bench page-bench lookalikes learning-rates peer-suite zoo trackers lint format docs picture \
   page-libraries kernel clean
 .DELETE_ON_ERROR:
 
@@ -60,8 +61,9 @@ bench: $(VENV)/.installed
 page-bench: $(VENV)/.installed
 	$(BIN)/python -m benchmarks.page
 
-trainings: $(VENV)/.installed
-	FLIGHTCHECK_ALL_TRAININGS=1 OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 tests/test_trainings.py
+thorough: $(VENV)/.installed
+	FLIGHTCHECK_THOROUGH=1 OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 tests/test_trainings.py \
+	  tests/reproduction/test_programs.py tests/harmless/test_bit_identity.py tests/harmless/test_live.py tests/views
 
 # The large libraries see what is in .venv and do not bring it again: torch stays the one that is pinned.
 TRACKERS := .venv-trackers

@@ -22,6 +22,7 @@ from flightcheck.recording.following import RunFollower
 from flightcheck.recording.run import Run
 from flightcheck.recording.signals import LOSS
 from tests.harmless.processes import ENVIRONMENT, Server, plain, watched
+from tests.thorough import chosen
 
 SCRIPT = str(Path(__file__).parent / "trainings" / "kinds.py")
 TENSORBOARD = importlib.util.find_spec("tensorboard") is not None
@@ -63,7 +64,7 @@ def wait_for(what: Callable[[], bool], seconds: float = 60) -> None:
         time.sleep(0.1)
 
 
-@pytest.mark.parametrize("kind", ["mlp", "gan", "workers", "loader_in_process"])
+@pytest.mark.parametrize("kind", chosen(["mlp", "gan", "workers", "loader_in_process"], ["mlp", "loader_in_process"]))
 def test_the_same_bits(server: Server, tmp_path: Path, kind: str) -> None:
     without = server.run(tmp_path, SCRIPT, kind)
     within = server.run(tmp_path, "-m", "flightcheck", "run", "--quiet", "--select", "T01", *OPTIONS, SCRIPT, kind)
