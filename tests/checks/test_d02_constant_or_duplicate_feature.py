@@ -6,7 +6,9 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+import torch
 
+from flightcheck.adapters.torch.features import alike_blanks, row_hashes
 from flightcheck.recording.inputs import FeatureTable
 from flightcheck.recording.loss_records import LossSite
 from flightcheck.recording.records import Plan
@@ -25,9 +27,11 @@ def run(rows: list[int], *records: Any, target_std: float = 1.0, **changes: Any)
 SAME, OTHERS = [5] * 64, list(range(1, 65))
 
 
-@pytest.mark.parametrize("rows", [SAME, [0] * 64, [5] * 40 + OTHERS[:24]], ids=["all", "blank", "most"])
-def test_one_example_again_and_again(rows: list[int]) -> None:
-    (finding,) = run(rows).findings
+@pytest.mark.parametrize(
+    ("rows", "blanks"), [(SAME, 0), ([0] * 64, 64), ([5] * 40 + OTHERS[:24], 0)], ids=["all", "blank", "most"]
+)
+def test_one_example_again_and_again(rows: list[int], blanks: int) -> None:
+    (finding,) = run(rows, alike_blanks=blanks).findings
     assert finding.severity is None
     assert finding.location == ORIGIN
 
@@ -44,6 +48,14 @@ def test_columns_without_information(changes: dict[str, Any], words: str) -> Non
 def test_different_examples_pass() -> None:
     assert run(OTHERS, TABLE).status == "pass"
     assert run(OTHERS[:40] + SAME[:24]).status == "pass"
+    assert run([0] * 64, alike_blanks=2).status == "pass", "each holds one value, and not all the same"
+
+
+def test_blank_rows_are_alike_if_they_hold_the_same_value() -> None:
+    rows = torch.tensor([0.5, 0.5, 0.25, 0.0])[:, None].expand(4, 9).clone()
+    rows[3, 1] = 1.0
+    assert [r == 0 for r in row_hashes(rows)] == [True, True, True, False]
+    assert alike_blanks(rows) == 2
 
 
 def test_equal_targets_or_few_values_are_inconclusive() -> None:

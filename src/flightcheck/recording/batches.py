@@ -54,6 +54,8 @@ class Batch:
     """Number of the dataset (`DatasetInfo.source`) whose loader was asked for a batch just before, -1 without one."""
     rows: list[int] = field(default_factory=list)
     """Hashes of the first rows of the call's first tensor (at most 256), 0 for a row of one value only."""
+    alike_blanks: int = 0
+    """Of those rows of one value only, how many hold the most frequent of these values."""
     quantiles: list[float] = field(default_factory=list)
     """The 1, 5, 25, 50, 75, 95 and 99 % quantiles of the values of the call's first tensor."""
     feature_means: list[float] = field(default_factory=list)

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import torch
 
-from flightcheck.adapters.torch.features import quantiles, row_hashes, token_facts
+from flightcheck.adapters.torch.features import alike_blanks, quantiles, row_hashes, token_facts
 from flightcheck.adapters.torch.spacing import spacing_facts
 from flightcheck.adapters.torch.watch import is_plain_tensor
 
@@ -86,6 +86,8 @@ def batch_facts(tensor: torch.Tensor, first: bool = False) -> dict[str, Any] | N
         facts |= _features(x, first) | spacing_facts(values)
     if first and not tensor.requires_grad:
         facts["rows"] = row_hashes(tensor)
+        if 0 in facts["rows"]:
+            facts["alike_blanks"] = alike_blanks(tensor)
         facts |= quantiles(x) if tensor.is_floating_point() and not bad else token_facts(tensor)
     return facts
 

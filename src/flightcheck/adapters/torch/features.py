@@ -31,9 +31,7 @@ def row_hashes(tensor: torch.Tensor) -> list[int]:
     """One 64-bit hash for each of the first rows; 0 for a row that holds one value only (blank, padding)."""
     if tensor.dim() < 2 or tensor.shape[0] < 1 or tensor.numel() // tensor.shape[0] < 2:
         return []
-    rows = tensor.detach()[:_HASHED_ROWS].flatten(1)
-    stride = max(1, rows.shape[1] // _HASHED_VALUES)
-    values = rows[:, ::stride][:, :_HASHED_VALUES].to("cpu", torch.float32).numpy() + np.float32(0)  # -0 is 0
+    values = _sampled(tensor)
     bits = values.view(np.uint32).astype(np.uint64)
     with np.errstate(over="ignore"):
         bits = (bits + np.uint64(1)) * _MIX
@@ -41,8 +39,28 @@ def row_hashes(tensor: torch.Tensor) -> list[int]:
         weights = (np.arange(1, values.shape[1] + 1, dtype=np.uint64) * _MIX) ^ (_MIX >> np.uint64(7))
         weights = (weights ^ (weights >> np.uint64(31))) * _MIX | np.uint64(1)
         hashes = (bits * weights).sum(1, dtype=np.uint64)
-    blank = (values == values[:, :1]).all(1)
-    return [int(h) for h in np.where(blank, np.uint64(0), hashes).view(np.int64)]
+    return [int(h) for h in np.where(_blank(values), np.uint64(0), hashes).view(np.int64)]
+
+
+def alike_blanks(tensor: torch.Tensor) -> int:
+    """Of the rows that `row_hashes` calls 0, how many hold the most frequent of their values."""
+    values = _sampled(tensor)
+    _, counts = np.unique(values[_blank(values), 0], return_counts=True)
+    return int(counts.max(initial=0))
+
+
+def _sampled(tensor: torch.Tensor) -> npt.NDArray[np.float32]:
+    """Values of the first rows, shape (rows, values)."""
+    rows = tensor.detach()[:_HASHED_ROWS].flatten(1)
+    stride = max(1, rows.shape[1] // _HASHED_VALUES)
+    sampled: npt.NDArray[np.float32] = rows[:, ::stride][:, :_HASHED_VALUES].to("cpu", torch.float32).numpy()
+    return sampled + np.float32(0)  # -0 is 0
+
+
+def _blank(values: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:
+    """Which rows hold one value only."""
+    blank: npt.NDArray[np.bool_] = (values == values[:, :1]).all(1)
+    return blank
 
 
 def quantiles(x: torch.Tensor) -> dict[str, list[float]]:

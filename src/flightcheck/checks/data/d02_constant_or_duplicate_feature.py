@@ -58,7 +58,7 @@ class ConstantOrDuplicateFeature(Check):
             if len(usable) < self.batches.value:
                 continue
             judged += 1
-            shares = [Counter(b.rows).most_common(1)[0][1] / len(b.rows) for b in usable]
+            shares = [_alike(b) / len(b.rows) for b in usable]
             if float(np.mean([s > self.same.value for s in shares])) >= 0.9:
                 yield Finding(
                     f"In {len(usable)} training batches on average {np.mean(shares):.0%} of the examples are "
@@ -94,3 +94,9 @@ class ConstantOrDuplicateFeature(Check):
             evidence={"constant": table.constant[:20], "duplicates": repeated[:10]},
             severity="info",
         )
+
+
+def _alike(batch: Batch) -> int:
+    """How many examples are one and the same."""
+    counts = Counter(r for r in batch.rows if r)
+    return max(batch.alike_blanks, *counts.values(), 0)
