@@ -22,7 +22,15 @@ from flightcheck.recording.loss_records import LossSite
 from flightcheck.recording.records import Location, RunInfo
 from flightcheck.recording.run import Run
 from flightcheck.recording.signals import GRAD_NORM, LOSS
-from flightcheck.recording.store import APPEND_BUDGET, FILE_NAME, FORMAT, FRAME_BUDGET, RunWriter
+from flightcheck.recording.store import (
+    APPEND_BUDGET,
+    FILE_NAME,
+    FORMAT,
+    FRAME_BUDGET,
+    LEAST_FRAMES,
+    VALUES_BUDGET,
+    RunWriter,
+)
 from tests.harmless.processes import ENVIRONMENT, WATCH
 
 Output = pytest.CaptureFixture[str]
@@ -267,6 +275,19 @@ def test_a_long_series_stays_bounded_and_keeps_its_shape(tmp_path: Path) -> None
     assert np.array_equal(series.steps[-500:], np.arange(steps - 500, steps))
     assert len(run.table(GRAD_NORM)) == 10
     assert (tmp_path / FILE_NAME).stat().st_size < 2_000_000
+
+
+def test_a_wide_series_keeps_fewer_steps(tmp_path: Path) -> None:
+    writer = RunWriter(tmp_path)
+    values = np.ones(VALUES_BUDGET // 100, dtype=np.float32)
+    for step in range(2 * LEAST_FRAMES):
+        writer.frame(GRAD_NORM, step, values)
+        if step % 50 == 0:
+            writer.flush(force=True)
+    writer.close()
+    steps = Run.open(tmp_path).table(GRAD_NORM).steps
+    assert LEAST_FRAMES // 2 <= len(steps) <= LEAST_FRAMES + 50
+    assert (steps[0], steps[-1]) == (0, 2 * LEAST_FRAMES - 1)
 
 
 def test_records_stay_bounded(tmp_path: Path) -> None:

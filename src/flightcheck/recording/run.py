@@ -410,7 +410,10 @@ class Run:
         return next(s for s in self.loss_sites if s.index == call.site)
 
     def module(self, index: int) -> ModuleInfo | None:
-        return next((m for m in self.modules if m.index == index), None)
+        modules = self.modules
+        if 0 <= index < len(modules) and modules[index].index == index:  # as they are recorded
+            return modules[index]
+        return next((m for m in modules if m.index == index), None)
 
     def trained(self, parameter: ParameterInfo) -> bool:
         """The parameter is meant to learn: it wants a gradient and an optimizer that steps holds it."""

@@ -31,6 +31,10 @@ FLUSH_SECONDS: Final = 0.25
 FRAME_BUDGET: Final = 4096
 """Sampled steps kept per signal. Past it old samples are dropped evenly, so a series of any length stays bounded, keeps
 the shape of the whole run, and its last quarter in full."""
+VALUES_BUDGET: Final = 4_000_000
+"""Values kept per signal, which is 16 MB: models of ten thousand tensors keep fewer of their steps."""
+LEAST_FRAMES: Final = 256
+"""Sampled steps kept per signal, however many values each has."""
 APPEND_BUDGET: Final = 20_000
 """Appended records kept per kind: enough for every check, and a bound on the size of an endless run."""
 
@@ -75,6 +79,7 @@ class RunWriter:
         self._frames: dict[tuple[str, int], bytes] = {}
         self._appended: dict[str, int] = {}
         self._frames_kept: dict[str, int] = {}
+        self._widths: dict[str, int] = {}
         self._last_flush = time.monotonic()
         self.failure = ""
         """Why something could not be written; it is said once, when it happens first."""
@@ -135,6 +140,7 @@ class RunWriter:
             "INSERT OR REPLACE INTO record VALUES(?,?,?)", [(k, i, d) for (k, i), d in records.items()]
         )
         self._db.executemany("INSERT OR REPLACE INTO frame VALUES(?,?,?)", [(s, i, v) for (s, i), v in frames.items()])
+        self._widths.update({s: len(v) // 4 for (s, _), v in frames.items()})
         self._thin()
         self._db.execute("COMMIT")
 
@@ -170,10 +176,11 @@ class RunWriter:
 
     def _thin(self) -> None:
         for signal, kept in self._frames_kept.items():
-            if kept <= FRAME_BUDGET:
+            budget = max(LEAST_FRAMES, min(FRAME_BUDGET, VALUES_BUDGET // max(1, self._widths.get(signal, 1))))
+            if kept <= budget:
                 continue
             steps = [r[0] for r in self._db.execute("SELECT step FROM frame WHERE signal=? ORDER BY step", (signal,))]
-            dropped = _superfluous(steps[: -FRAME_BUDGET // 4])
+            dropped = _superfluous(steps[: -budget // 4], budget)
             self._db.executemany("DELETE FROM frame WHERE signal=? AND step=?", [(signal, s) for s in dropped])
             self._frames_kept[signal] = len(steps) - len(dropped)
 
@@ -198,11 +205,11 @@ def _parts(items: list[T]) -> Iterator[list[T]]:
         yield items[start : start + _PART]
 
 
-def _superfluous(steps: list[int]) -> list[int]:
+def _superfluous(steps: list[int], budget: int) -> list[int]:
     """What to drop of a sorted list so that half a budget of evenly distributed steps is left."""
     if len(steps) < 2:
         return []
-    distance = 2 * (steps[-1] - steps[0]) / FRAME_BUDGET
+    distance = 2 * (steps[-1] - steps[0]) / budget
     dropped, kept = [], -math.inf
     for step in steps:
         if step - kept < distance:

@@ -11,6 +11,7 @@ from flightcheck.checks.depth import Floats, before_trouble, improvement, most_c
 from flightcheck.recording.records import Location, ParameterInfo
 from flightcheck.recording.run import Run
 from flightcheck.recording.signals import GRAD_NORM, LEARNING_RATE, UPDATE_NORM, WEIGHT_NORM
+from flightcheck.recording.tables import Table
 
 
 @check(
@@ -53,7 +54,11 @@ class UpdateRatioOutOfRange(Check):
         ]  # fmt: skip
         if not matrices:
             raise NotApplicable("no trained weight matrix")
-        late = {p.index: values for p in matrices if len(values := self._ratios(run, p)) >= self.samples.value}
+        updates, weights = run.table(UPDATE_NORM), run.table(WEIGHT_NORM)
+        limit = before_trouble(run, updates)
+        last = int(updates.steps[limit - 1]) if limit else -1
+        ratios = {p.index: self._ratios(updates, weights, last, p.index) for p in matrices}
+        late = {i: values for i, values in ratios.items() if len(values) >= self.samples.value}
         if not late:
             raise NotEnoughEvidence(f"updates of no matrix were measured in {self.samples.value:.0f} steps")
         medians = {i: float(np.median(values[:, 1])) for i, values in late.items()}
@@ -68,12 +73,9 @@ class UpdateRatioOutOfRange(Check):
         if fast and len(fast) >= self.quarter.value * len(medians):
             yield self._finding(run, fast, medians, "above", self.high.value)
 
-    def _ratios(self, run: Run, p: ParameterInfo) -> Floats:
-        """Rows of (step, ‖ΔW‖/‖W‖) for the last 20 measured steps."""
-        updates, weights = run.table(UPDATE_NORM), run.table(WEIGHT_NORM)
-        limit = before_trouble(run, updates)
-        last = int(updates.steps[limit - 1]) if limit else -1
-        u, w = updates.column(p.index), weights.column(p.index)
+    def _ratios(self, updates: Table, weights: Table, last: int, parameter: int) -> Floats:
+        """Rows of (step, ‖ΔW‖/‖W‖) for the last 20 measured steps up to `last`."""
+        u, w = updates.column(parameter), weights.column(parameter)
         steps, of_u, of_w = np.intersect1d(u.steps, w.steps, return_indices=True)
         update, weight = u.values[of_u], w.values[of_w]
         usable = np.isfinite(update) & np.isfinite(weight) & (weight > 0) & (steps <= last)
