@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import nn
 
 import flightcheck
-from flightcheck.adapters.torch.budget import REST, Budget
+from flightcheck.adapters.torch.budget import OUTPUTS, REST, Budget
 from flightcheck.adapters.torch.watch import LEARNING_STEPS
 from flightcheck.recording.run import Run
 from flightcheck.recording.signals import GRAD_NORM_TOTAL, LOSS
@@ -22,9 +22,13 @@ AT = 130
 Special = Callable[[nn.Module, torch.optim.Optimizer], None]
 
 
-def trained(folder: Path, monkeypatch: pytest.MonkeyPatch, special: Special, wrong: float = 1.0) -> Run:
+def trained(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, special: Special, wrong: float = 1.0, after_rest: int = REST
+) -> Run:
     """A training in which the budget asks for rest whenever it may; at `AT` something happens."""
-    monkeypatch.setattr(Budget, "_next", lambda self, level, cost: 3 if self._alarm else REST)
+    monkeypatch.setattr(
+        Budget, "_next", lambda self, level, cost: OUTPUTS if self._alarm else after_rest if level == REST else REST
+    )
     torch.manual_seed(0)
     model = nn.Sequential(nn.Linear(4, 8), nn.Dropout(0.1), nn.ReLU(), nn.Linear(8, 2))
     with flightcheck.watch(runs_dir=folder, report=False) as seen:
@@ -50,6 +54,11 @@ def test_the_loss_of_every_step_and_no_gradient(tmp_path: Path, monkeypatch: pyt
     assert run.series(LOSS).steps.tolist() == list(range(STEPS))
     assert run.info.steps == STEPS
     assert max(run.series(GRAD_NORM_TOTAL).steps) <= 100
+
+
+def test_the_clock_may_be_exchanged_at_the_end_of_a_rest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = trained(tmp_path, monkeypatch, nothing, after_rest=OUTPUTS)
+    assert 0 < run.info.watching_seconds < run.info.seconds
 
 
 def test_an_evaluation_is_seen_with_its_mode(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -84,7 +84,8 @@ class Rested:
     def backward(self, tensors: Any) -> bool:
         """``backward`` is called. False if that must be looked at after all, and the rest of the round with it."""
         o, watch = self.observer, self.watch
-        start = watch.clock()
+        clock = watch.clock  # which may be exchanged meanwhile
+        start = clock()
         try:
             if not isinstance(tensors, torch.Tensor) or not math.isfinite(o.value(tensors)):
                 watch.resting = False
@@ -97,7 +98,7 @@ class Rested:
         except Exception as e:
             watch.resting = False
             watch.note_error("rested.backward", e)
-        watch.spent += watch.clock() - start
+        watch.spent += clock() - start
         return watch.resting
 
     def before_step(self, optimizer: Any) -> bool:
@@ -117,14 +118,15 @@ class Rested:
         held.depth = max(0, held.depth - 1)
         if held.depth:
             return True
-        start = watch.clock()
+        clock = watch.clock  # which may be exchanged meanwhile
+        start = clock()
         try:
             o.checkpoints.kept.steps += 1
             if o.count_step(held, optimizer):
                 self._end_round()
         except Exception as e:
             watch.note_error("rested.after_step", e)
-        watch.spent += watch.clock() - start
+        watch.spent += clock() - start
         return True
 
     def _end_round(self) -> None:
