@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 from flightcheck.adapters.torch import probes
 from flightcheck.adapters.torch.patching import (
     accumulation,
+    anew,
     batches,
     causal,
     cuts,
@@ -112,6 +113,7 @@ INSTALLERS: Final[dict[str, Callable[[Boundaries, Patch], None]]] = {
     "step": protocol.step,
     "keep-state": protocol.keep_state,
     "add-parameters": steps.add_parameters,
+    "keep-modules": anew.keep_modules,
     "unfreeze": steps.unfreeze,
     "keep-graph": cuts.keep_graph,
     "mask": _mask,
