@@ -50,6 +50,7 @@ KINDS: Final[dict[str, str]] = {
     "``tables``: embeddings alone, with rows of length 1",
     "precision": "``float32``: automatic mixed precision is off; ``master``: the optimizer steps on float32 copies of "
     "weights that are stored in 16 bits",
+    "options": "``moved``: values of an optimizer's options that stand on other options are moved to their own",
     "epsilon": "the optimizer's epsilon: ``1e-8``",
     "zero-grad": "gradients are cleared after each step, and never before it; ``closure``: before each backward in a "
     "closure, and not after it",

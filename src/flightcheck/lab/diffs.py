@@ -89,6 +89,8 @@ def _one(patch: Patch, finding: Finding, run: Run) -> str:
         return f"- {code}\n+ # the same with nn.Parameter(…) around the whole value, in an attribute of the module"
     if patch.kind == "add-parameters" and patch.value and code:
         return f"- {code}\n+ # the same with the parameters of {finding.module}"
+    if patch.kind == "options" and code:
+        return f"- {code}\n+ # the same with {finding.evidence.get('options')} by name"
     if patch.kind == "keep-modules" and code:
         return f"- {code}\n+ # the same with a layer that __init__ makes once, before the optimizer is built"
     if patch.kind == "mode" and "functional dropout" in finding.evidence.get("modes", ()):
