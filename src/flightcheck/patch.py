@@ -50,6 +50,7 @@ KINDS: Final[dict[str, str]] = {
     "``tables``: embeddings alone, with rows of length 1",
     "precision": "``float32``: automatic mixed precision is off; ``master``: the optimizer steps on float32 copies of "
     "weights that are stored in 16 bits",
+    "options": "``moved``: values of an optimizer's options that stand on other options are moved to their own",
     "epsilon": "the optimizer's epsilon: ``1e-8``",
     "zero-grad": "gradients are cleared after each step, and never before it; ``closure``: before each backward in a "
     "closure, and not after it",
@@ -57,6 +58,7 @@ KINDS: Final[dict[str, str]] = {
     "keep-state": "an optimizer that is built anew, or emptied, goes on with the state of before",
     "add-parameters": "the optimizer also holds the parameters of the called models that no optimizer holds; "
     "``instead=1``: that of this number holds them in the place of its own",
+    "keep-modules": "layers that a forward pass constructs are those of its first call, and an optimizer holds them",
     "unfreeze": "the parameters of a module (``model.head``) get gradients, and its model's optimizer holds them",
     "keep-graph": "``detach``, ``data``, ``item`` and copies give the tensor itself, ``sample`` is ``rsample``, "
     "``no_grad`` does nothing; at a line (``train.py:31``) or at all; at a line thresholds and classes are scores",

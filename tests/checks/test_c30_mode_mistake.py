@@ -119,6 +119,15 @@ def test_functional_dropout_that_stays_on_fails_at_its_line() -> None:
     assert verdict_of("C30", run_of(*network(3), *forwards("tttttttt"), right, steps=100)).status == "skipped"
 
 
+def test_dropout_that_the_model_does_not_hold_fails_at_its_line_but_for_repeated_inputs() -> None:
+    wrong = replace(EVALUATION, modes={}, training_flag=False, functional_dropout=line(33), unheld_dropout=True)
+    (finding,) = verdict_of("C30", run_of(*network(3), *forwards("tttttttt"), wrong, steps=100)).findings
+    assert finding.location == line(33)
+    assert "does not hold" in finding.message and "__init__" in finding.fix
+    drawn = replace(wrong, same_input=True)
+    assert verdict_of("C30", run_of(*network(3), *forwards("tttttttt"), drawn, steps=100)).status == "skipped"
+
+
 def test_eval_belongs_before_the_loop_that_calls_a_function_for_each_batch() -> None:
     looped = replace(EVALUATION, loop_location=line(90))
     (finding,) = verdict(*forwards("tttttttttttt"), looped).findings

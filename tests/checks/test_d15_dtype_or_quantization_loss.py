@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -81,6 +82,37 @@ def test_regression_targets_cut_to_integers_are_a_warning() -> None:
     assert finding.location == SITE.location
     counts = losses([0.5] * 8, target_dtype="int64", target_min=0, target_max=40, target_distinct=30)
     assert verdict_of("D15", run_of(SITE, LINEAR, *batches(8), *counts)).status == "pass"
+
+
+def targets(code: str, **facts: Any) -> Verdict:
+    """Of a model that is given ids, which have nothing to lose themselves."""
+    site = replace(SITE, target_origin=Location("train.py", 46, "", code))
+    given = {"target_dtype": "int64", "target_min": -3, "target_max": 4, "target_distinct": 7} | facts
+    return verdict_of("D15", run_of(site, *batches(8, first_module="embedding"), *losses([0.5] * 8, **given)))
+
+
+def test_targets_are_judged_whatever_the_model_is_given() -> None:
+    (finding,) = targets("return kinds, edge, y.long()").findings
+    assert (finding.patch, finding.location) == (
+        "source:fractions:train.py:46",
+        Location("train.py", 46, "", "return kinds, edge, y.long()"),
+    )
+    assert targets("y = torch.tensor((a - mean) / std).int()", target_dtype="int32").status == "fail"
+
+
+def test_whole_numbers_in_float_fail_where_their_line_divides_and_cuts() -> None:
+    floats = {"target_dtype": "float32", "target_integral": True}
+    assert targets("target = ((price - mu) / sigma).astype(np.int64)", **floats).status == "fail"
+    assert targets("target = (price - mu) / sigma", **floats).status == "skipped"
+    fractions = {"target_dtype": "float32", "target_integral": False}
+    assert targets("target = ((price - mu) / sigma).astype(np.int64)", **fractions).status == "skipped"
+    pixels = {"target_min": 0, "target_max": 1, "target_distinct": 2}
+    assert targets("y = (grey / 255).astype(np.uint8)", **floats, **pixels).status == "fail"
+
+
+def test_outcomes_of_games_that_a_line_collects_are_silent() -> None:
+    outcomes = {"target_min": -1, "target_max": 1, "target_distinct": 3}
+    assert targets("won = torch.tensor([g.winner for g in games])", **outcomes).status == "skipped"
 
 
 def test_ids_are_skipped() -> None:

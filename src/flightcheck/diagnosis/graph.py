@@ -127,6 +127,7 @@ CAUSES: Final[tuple[Cause, ...]] = (
     _row("P09", "C11"),
     _row("P13", "L15 C05 C07 C11 C13 P02 S01" + _FLAT),
     _row("P14", "P02 C11 C12" + _FLAT),
+    _row("P37", "P02 P01 P13 P14 L15 C11 C12 C13 S01" + _FLAT),
     _row("P17", "P02 C11 C12" + _FLAT),
     _row("P18", "P17 P02 C08 C11 P33"),
     _row("P19", "C12 P33"),

@@ -89,8 +89,14 @@ def _one(patch: Patch, finding: Finding, run: Run) -> str:
         return f"- {code}\n+ # the same with nn.Parameter(…) around the whole value, in an attribute of the module"
     if patch.kind == "add-parameters" and patch.value and code:
         return f"- {code}\n+ # the same with the parameters of {finding.module}"
+    if patch.kind == "options" and code:
+        return f"- {code}\n+ # the same with {finding.evidence.get('options')} by name"
+    if patch.kind == "keep-modules" and code:
+        return f"- {code}\n+ # the same with a layer that __init__ makes once, before the optimizer is built"
     if patch.kind == "mode" and "functional dropout" in finding.evidence.get("modes", ()):
         return "+ training=self.training  # in the call of dropout"
+    if patch.kind == "mode" and "unheld dropout" in finding.evidence.get("modes", ()):
+        return "+ self.drop = nn.Dropout(p)  # once, in __init__, and here self.drop(...)"
     if str(patch) == "mask:causal":
         return f"- {code}\n+ # the same with a causal mask: nn.Transformer.generate_square_subsequent_mask(length)"
     if patch.kind == "mask":

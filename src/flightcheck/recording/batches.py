@@ -94,8 +94,10 @@ class Evaluation:
     training_flag: bool = False
     """``root.training`` at the first call."""
     functional_dropout: Location | None = None
-    """A line that called dropout as a function, without a word on whether it is to be on, although the root was in eval
-    mode. (``training=True`` in the call is a word: Monte-Carlo dropout.)"""
+    """A line whose dropout was on although the root was in eval mode: called as a function, without a word on whether
+    it is to be on (``training=True`` in the call is a word: Monte-Carlo dropout), or in a module that is no root's."""
+    unheld_dropout: bool = False
+    """That line's dropout is in a module that the root does not hold: made anew in its forward pass, or in a list."""
     loop_location: Location | None = None
     """The line that goes round, where `location` stands in a function that is called for each batch."""
 

@@ -105,6 +105,8 @@ class ModuleInfo:
     """Mode when first seen in a training step."""
     trainable: bool = False
     """Has parameters of its own (or below, for containers) that require gradients."""
+    made_in_call: bool = False
+    """Constructed while its root ran, and held by no attribute of the module that calls it."""
 
 
 @dataclass(frozen=True)

@@ -52,6 +52,8 @@ _WORDS = {
     "step": "the optimizer steps after each backward",
     "keep-state": "the optimizer keeps its state",
     "add-parameters": "the optimizer holds all parameters of the model",
+    "options:moved": "each value on its own option of the optimizer",
+    "keep-modules": "one layer for all calls, held by the optimizer",
     "mode:eval": "evaluation in eval mode",
     "batchnorm:momentum=0.1": "BatchNorm's momentum 0.1",
     "mode:batchnorm": "BatchNorm in train mode",

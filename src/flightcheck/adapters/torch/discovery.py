@@ -31,6 +31,8 @@ class Built:
     location: Location | None
     sequence: int
     step: int
+    in_call: bool = False
+    """While a model ran."""
 
 
 @dataclass
@@ -86,11 +88,11 @@ class Discovery:
 
     # -- modules ------------------------------------------------------------------------------------------------
 
-    def constructed(self, thing: Any) -> None:
+    def constructed(self, thing: Any, *, in_call: bool = False) -> None:
         """An ``__init__`` of ours runs: note the line. The first note of an object stands."""
         if thing not in self.built:
             location = self.watch.lines.construction(thing)
-            self.built[thing] = Built(location, self.watch.next_sequence(), self.watch.step)
+            self.built[thing] = Built(location, self.watch.next_sequence(), self.watch.step, in_call)
 
     def load(self, module: nn.Module, state: Any) -> None:
         """``load_state_dict`` put the values of `state` into a module: of none, if no name fits."""
@@ -203,14 +205,23 @@ class Discovery:
         held = next((h for c in reversed(callers) for h in held_by(c, module, root.module())), None)
         path = held.path if held is not None else type(module).__name__
         line = held.line(self.watch.lines) if held is not None else None
+        built = self.built.get(module)
         for inner, child in module.named_modules():
             self._register_module(root, child, f"{path}.{inner}" if inner else path)
+            if held is None and built is not None and built.in_call:
+                self._made_anew(child)
         for name, parameter in module.named_parameters():
             owner = _submodule(module, name.rpartition(".")[0])
             index = self._register_parameter(parameter, f"{root.info.name}.{path}.{name}", owner)
             root.parameter_indices.append(index)
             if line is not None:
                 self.update_parameter(index, location=line)
+
+    def _made_anew(self, module: nn.Module) -> None:
+        index = self.module_index(module)
+        if index is not None:
+            self.modules[index] = dataclasses.replace(self.modules[index], made_in_call=True)
+            self.watch.writer.put(self.modules[index], index)
 
     def files(self) -> set[str]:
         """Files of the script's own in which the models' forward passes are written, and their calls."""

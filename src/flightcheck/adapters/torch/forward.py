@@ -102,7 +102,8 @@ class Forward:
         self.evaluating = False
         """The outermost call that runs now is of a model in eval mode, without gradients."""
         self.dropout_line: Location | None = None
-        """Where that call used dropout as a function, switched on."""
+        """Where that call used dropout that is on: as a function, or in a module that the model does not hold."""
+        self.dropout_unheld = False
         self._before = watch.guarded(self._look)
         self._after = watch.guarded(self._classify)
 
@@ -335,7 +336,8 @@ class Forward:
             if self.evaluations < 3:
                 self.operations.resume_everything()
         phase.called([t for _, ref in self.last_inputs if (t := ref()) is not None], self.watch.lines)
-        phase.functional_dropout = phase.functional_dropout or self.dropout_line
+        if phase.functional_dropout is None:
+            phase.functional_dropout, phase.unheld_dropout = self.dropout_line, self.dropout_unheld
         self.dropout_line = None
 
     def _compared(self, one: Any, other: Any) -> None:

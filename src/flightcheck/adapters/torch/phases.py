@@ -35,6 +35,7 @@ class Phase:
     repeated: bool = False
     first_metrics: int = 0
     functional_dropout: Location | None = None
+    unheld_dropout: bool = False
     ways: list[list[Location]] = field(default_factory=list)
     """The lines on the stack of the first two calls, innermost first."""
 
@@ -71,5 +72,6 @@ class Phase:
             grad_enabled=self.grad_enabled,
             training_flag=self.training_flag,
             functional_dropout=self.functional_dropout,
+            unheld_dropout=self.unheld_dropout,
             held_by_optimizer=held,
         )

@@ -26,10 +26,11 @@ class ModeMistake(Check):
     ## What it checks
     (a) Steps whose forward passes all ran in eval mode after earlier ones ran in train mode, or after an evaluation:
     nobody called `model.train()` again. (b) Evaluations that compute losses or metrics without gradient while
-    dropout or batch normalization are in train mode. (c) Dropout called as a function without the mode, so that it
-    stays on in eval mode, and statements such as ``model.eval`` without a call. (d) Batch normalization that is in eval
-    mode in all training steps that were seen, with the statistics of its construction (mean 0, variance 1, no batch
-    counted), in a model that was not loaded.
+    dropout or batch normalization are in train mode. (c) Dropout that `model.eval()` does not reach, so that it stays
+    on: called as a function without the mode, or in a module that the model does not hold (``nn.Dropout(p)(x)`` in the
+    forward pass, a module in a plain list); and statements such as ``model.eval`` without a call. (d) Batch
+    normalization that is in eval mode in all training steps that were seen, with the statistics of its construction
+    (mean 0, variance 1, no batch counted), in a model that was not loaded.
     ## Why it matters
     Without `train()` dropout is off and batch statistics freeze for the rest of training. Without `eval()` the
     measured quality is that of a randomly thinned network, and validation data leaks into the running statistics.
@@ -71,7 +72,7 @@ class ModeMistake(Check):
             else:
                 yield from self._never_normalizes(run, root)
         found = list(self._evaluation(run, roots))
-        yield from found or self._uncalled(run)
+        yield from found or (() if functional else self._uncalled(run))
 
     def _training(self, run: Run, root: int, forwards: list[Call], loaded: bool) -> Finding | None:
         by_step: dict[int, list[Call]] = {}
@@ -154,7 +155,6 @@ class ModeMistake(Check):
     def _evaluation(self, run: Run, roots: list[int]) -> Iterator[Finding]:
         if run.in_regime("gan", "reinforcement"):
             return
-        yield from self._functional(run)
         total = max(run.info.steps, 1)
         for root in sorted({e.root for e in run.evaluations}):
             phases = [e for e in run.evaluations if e.root == root]
@@ -194,19 +194,25 @@ class ModeMistake(Check):
                 )
 
     def _functional(self, run: Run) -> Iterator[Finding]:
-        """Dropout called as a function that stays on in eval mode."""
+        """Dropout that stays on in eval mode, because nothing tells it of the mode."""
         for line in dict.fromkeys(e.functional_dropout for e in run.evaluations):
             if line is None:
                 continue
             phases = [e for e in run.evaluations if e.functional_dropout == line]
+            unheld = phases[0].unheld_dropout
+            if unheld and any(e.same_input for e in phases):
+                continue  # Monte-Carlo dropout
+            why = "is in a module that the model does not hold, so that eval() does not reach it:"
+            why = why if unheld else "is called as a function and stays on in eval mode:"
             yield Finding(
-                f"Dropout in {where(line)} is called as a function and stays on in eval mode: "
-                f"{len(phases)} evaluations gave random results.",
+                f"Dropout in {where(line)} {why} {_evaluations(len(phases))} gave random results.",
                 location=line,
-                evidence={"evaluations": len(phases), "modes": ["functional dropout"]},
+                evidence={"evaluations": len(phases), "modes": ["unheld dropout" if unheld else "functional dropout"]},
                 onset_step=phases[0].step,
                 patch="mode:eval",
-                fix="Pass training=self.training (to attention: dropout_p=p if self.training else 0.0).",
+                fix="Make the module once, in __init__, as an attribute (self.drop = nn.Dropout(p)) or in a ModuleList."
+                if unheld
+                else "Pass training=self.training (to attention: dropout_p=p if self.training else 0.0).",
             )
 
 
@@ -222,3 +228,7 @@ def _first_run(wrong: list[bool], length: int) -> int | None:
         if all(wrong[i : i + length]):
             return i
     return None
+
+
+def _evaluations(count: int) -> str:
+    return "1 evaluation" if count == 1 else f"{count} evaluations"

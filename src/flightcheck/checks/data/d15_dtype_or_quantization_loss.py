@@ -17,6 +17,8 @@ from flightcheck.recording.records import Location
 from flightcheck.recording.run import Run
 
 _INTEGER = re.compile(r"\b(u?int\d*|long|byte|short|uint8|LongTensor|IntTensor|ByteTensor|int_)\b")
+_CONVERTS = re.compile(r"/|\.(long|int|short|char|astype)\(|\.(to|type)\([^)]*(int|long|short)|\bint\(")
+"""What may take fractions from a target; outcomes of games and ratings are whole from the start."""
 _DIVISION = re.compile(r"/")
 _CUT = "is written into an array of whole numbers"
 _FLOOR = re.compile(r"//")
@@ -36,8 +38,9 @@ class DtypeOrQuantizationLoss(Check):
     ## What it checks
     Inputs of a linear, convolutional or recurrent first layer that are all zero in every batch; that never exceed
     1/255 (divided by 255 twice); or that hold at most 3 different values although the line that computes them divides
-    and converts to whole numbers (`//`, `.long()`, `uint8`). Also regression targets that are integer tensors with a
-    handful of values around 0 (warn). Also whole numbers around 0, almost all of them 0 (in most examples all), that
+    and converts to whole numbers (`//`, `.long()`, `uint8`). Also regression targets of
+    integer type with a handful of values around 0, whose line divides or converts, or with few values of a line that
+    does both (warn). Also whole numbers around 0, almost all of them 0 (in most examples all), that
     a line writes, divided, into the elements of an array that was made with the type of another (`zeros_like`) or with
     an integer type. Also a float32 input, of any layer, whose neighbouring numbers lie more than 0.001 of its standard
     deviation apart, odd multiples of that spacing as often as even ones: more digits were there before (a warning where
@@ -52,6 +55,7 @@ class DtypeOrQuantizationLoss(Check):
     ## Source
     Integer division truncates; UMLAUT "input not floating", TheDeepChecker "double normalization".
     ## Known false alarms
+    Outcomes of games (-1, 0, 1) and ratings that a line only collects are silent.
     Binary images and one-hot inputs are not flagged: their lines do not divide. Times on a grid of quarter days, or
     coordinates on one of half metres, that float32 just holds.
     """
@@ -89,10 +93,13 @@ class DtypeOrQuantizationLoss(Check):
                 )
         rounded = rounded_inputs(run, round(self.batches.value))
         yield from (self._rounded(r) for r in rounded)
-        yield from self._targets(run)
-        if not checked and not rounded:
+        targets = list(self._targets(run))
+        yield from targets
+        if rounded or targets:
+            return
+        if not checked:
             raise NotApplicable("no model whose first layer weighs plain numbers")
-        if too_few == checked and not rounded:
+        if too_few == checked:
             raise NotEnoughEvidence(f"fewer than {self.batches.value:.0f} observed batches")
 
     def _reason(self, batches: list[Batch], fed_otherwise: bool) -> str:
@@ -105,11 +112,7 @@ class DtypeOrQuantizationLoss(Check):
         if cut_in_buffer(batches):
             return f"hold only {distinct} different values ({low:g} to {high:g}), because what is divided {_CUT}"
         line = line_of(batches[0])
-        code = re.sub(r"\[[^][]*\]", "", line.code if line else "").split("#")[0]
-        truncates = "%" not in code and (
-            _FLOOR.search(code) or (_DIVISION.search(code) and _INTEGER.search(re.sub(r"^.*?/", "", code, count=1)))
-        )
-        if distinct <= self.distinct.value and truncates:
+        if distinct <= self.distinct.value and (_divides_whole(line) or _FLOOR.search(_code(line))):
             return (
                 f"hold only {distinct} different values ({low:g} to {high:g}), because the line divides and keeps "
                 "whole numbers only"
@@ -119,19 +122,23 @@ class DtypeOrQuantizationLoss(Check):
     def _targets(self, run: Run) -> Iterator[Finding]:
         for site in run.loss_sites:
             calls: list[LossCall] = [c for c in run.training_calls(*REGRESSION) if c.site == site.index]
-            if len(calls) < self.batches.value or not all(c.target_dtype.startswith(("int", "uint")) for c in calls):
+            whole = all(c.target_dtype.startswith(("int", "uint")) for c in calls)
+            written = _divides_whole(site.target_origin) and all(c.target_integral for c in calls)
+            if len(calls) < self.batches.value or not (whole or written):
                 continue
             low, high = min(c.target_min for c in calls), max(c.target_max for c in calls)
             values = float(np.max([c.target_distinct or 99 for c in calls]))
             around_zero = low < 0 < high and high - low <= 8 and 3 <= values <= 9
-            if around_zero or low == high:
+            converted = site.target_origin is None or bool(_CONVERTS.search(_code(site.target_origin)))
+            if (around_zero and converted) or (low == high and whole) or (written and values <= self.distinct.value):
                 yield Finding(
-                    f"The targets of {site.function} are {calls[0].target_dtype} with {values:.0f} different values "
-                    f"({low:g} to {high:g}): their fractions were cut off.",
+                    f"The targets of {site.function} are {'' if whole else 'whole numbers in '}{calls[0].target_dtype} "
+                    f"with {values:.0f} different values ({low:g} to {high:g}): their fractions were cut off.",
                     location=site.target_origin or site.location,
                     evidence={"dtype": calls[0].target_dtype, "distinct": values},
                     severity="warn",
-                    fix="Keep the targets as float: y.float(), not y.long().",
+                    fix="Keep the targets as float: y.float(), not y.long() or astype(int).",
+                    patch=_kept(site.target_origin),
                 )
 
     def _rounded(self, found: Rounded) -> Finding:
@@ -150,6 +157,18 @@ class DtypeOrQuantizationLoss(Check):
 
     def _name(self, run: Run, root: int) -> str:
         return next((r.name or r.type for r in run.roots if r.index == root), "the model")
+
+
+def _code(line: Location | None) -> str:
+    """The statement without its indices, in which whole numbers are right, and its comment; none with a modulo."""
+    code = re.sub(r"\[[^][]*\]", "", line.code if line else "").split("#")[0]
+    return "" if "%" in code else code
+
+
+def _divides_whole(line: Location | None) -> bool:
+    """The line divides and then converts to whole numbers."""
+    code = _code(line)
+    return bool(_DIVISION.search(code) and _INTEGER.search(re.sub(r"^.*?/", "", code, count=1)))
 
 
 def _kept(line: Location | None) -> str:

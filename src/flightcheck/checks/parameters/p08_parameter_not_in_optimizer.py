@@ -40,7 +40,7 @@ class ParameterNotInOptimizer(Check):
     Parameters of the called models with `requires_grad`, in the graph of the loss, in the groups of no optimizer.
     The same of tensors that no module registers: an `nn.Parameter` that was changed before it became an attribute
     (`nn.Parameter(x).unsqueeze(0)`), or a tensor with `requires_grad` in an attribute, list or dict of a module, if the
-    loss reached the same one in at least 4 rounds.
+    loss reached the same one in at least 4 rounds. Layers that a forward pass constructs: each call has new ones.
     ## Why it matters
     Gradients are computed for them and thrown away; that part of the model stays as it was initialized.
     ## How to fix
@@ -72,14 +72,25 @@ class ParameterNotInOptimizer(Check):
         orphans = [p for p in run.parameters if p.module < 0 and p.optimizers and not p.gradients_nonzero]
         loose = [p for p in run.parameters if p.module < 0 and p.in_graph and p.requires_grad and not p.optimizers]
         missing: dict[int, list[ParameterInfo]] = defaultdict(list)
+        anew: dict[Location | None, list[ParameterInfo]] = defaultdict(list)
         for p in ours:
             if p.requires_grad and p.in_graph and not p.optimizers and not self._moves(run, p):
                 module = run.module(p.module)
-                missing[module.root if module else -1].append(p)
+                if module and module.made_in_call:
+                    anew[module.location].append(p)
+                else:
+                    missing[module.root if module else -1].append(p)
         if orphans:
             return  # the optimizer holds other tensors in their place: P10
         if loose and (p := loose[0]):
             yield self._loose(loose, p.location or stepping[0].location)
+        for line, parameters in anew.items():
+            found = [m.path for i in {p.module for p in parameters} if (m := run.module(i))]
+            if len(found) > len(set(found)):
+                yield self._anew(run, line, parameters)
+            else:  # made once, in the first call, and kept somewhere
+                module = run.module(parameters[0].module)
+                missing[module.root if module else -1] += parameters
         for root, parameters in missing.items():
             yield self._finding(run, next((r for r in run.roots if r.index == root), None), parameters, stepping)
 
@@ -96,6 +107,23 @@ class ParameterNotInOptimizer(Check):
             parameters=tuple(p.index for p in loose),
             fix="Assign the nn.Parameter itself to an attribute (nothing computed from it, such as .unsqueeze(0) or "
             ".to(device)), several in nn.ParameterList, layers in nn.ModuleList.",
+        )
+
+    @staticmethod
+    def _anew(run: Run, line: Location | None, parameters: list[ParameterInfo]) -> Finding:
+        """What a forward pass constructs: each call has weights of its own, and there is nothing to hold."""
+        modules = [m for i in sorted({p.module for p in parameters}) if (m := run.module(i))]
+        path, kind = modules[0].path, modules[0].type
+        return Finding(
+            f"{kind} is made anew in each forward pass: {len(modules)} of them were seen. The loss reaches them, but "
+            "no optimizer holds them: each is thrown away with its first values.",
+            location=line,
+            module=path,
+            evidence={"parameters": len(parameters), "modules": [path], "made_anew": len(modules)},
+            parameters=tuple(p.index for p in parameters),
+            fix=f"Construct it once, in __init__, as an attribute of the module (self.layer = {kind}(…)), before the "
+            "optimizer is built.",
+            patch="keep-modules",
         )
 
     def _finding(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import sys
+from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -31,7 +32,7 @@ def modules(o: TorchObserver) -> None:
         def __init__(self: nn.Module, *args: Any, **kwargs: Any) -> None:  # noqa: N807
             original(self, *args, **kwargs)
             if not torch.compiler.is_compiling():
-                note(self)
+                note(self, in_call=o.forward.depth > 0)
                 if isinstance(self, (nn.Linear, nn.modules.conv._ConvNd, nn.RNNBase, nn.Embedding)):
                     built = o.discovery.built.get(self)
                     o.randomness.model_built(built.location if built else None)
@@ -143,12 +144,17 @@ def losses(o: TorchObserver) -> None:
 
 
 def dropout(o: TorchObserver) -> None:
-    """Dropout called as a function knows nothing of ``eval()``: is it on while a model is evaluated?"""
+    """Dropout that ``eval()`` does not reach: called as a function, or in a module that the model does not hold (made
+    anew in its forward pass, or kept in a plain list). Is it on while a model is evaluated?
+    """
     kinds: list[Any] = [k for k in vars(nn.modules.dropout).values() if isinstance(k, type) and "forward" in vars(k)]
     own = {k.forward.__code__ for k in kinds}
 
-    def note() -> None:
-        o.forward.dropout_line = o.lines.here()
+    def note(caller: FrameType, told: bool) -> None:
+        unheld = _unheld(caller, o.operations.modules)
+        # A Dropout module of the model's own that was left in train mode is another fault.
+        if unheld or not (told or caller.f_code in own):
+            o.forward.dropout_line, o.forward.dropout_unheld = o.lines.here(), unheld
 
     noted, forward = o.watch.guarded(note), o.forward
 
@@ -159,9 +165,9 @@ def dropout(o: TorchObserver) -> None:
                 if forward.evaluating and forward.dropout_line is None and not torch.compiler.is_compiling():
                     p = args[position] if len(args) > position else kwargs.get(share, default)
                     told = flagged and (len(args) > 2 or "training" in kwargs)
-                    # A Dropout module that was left in train mode is another fault.
-                    if p > 0 and not told and sys._getframe(1).f_code not in own:
-                        noted()
+                    on = not told or (args[2] if len(args) > 2 else kwargs["training"])
+                    if p > 0 and on:
+                        noted(sys._getframe(1), told)
                 return original(*args, **kwargs)
 
             return dropout
@@ -171,6 +177,13 @@ def dropout(o: TorchObserver) -> None:
     for name in ("dropout", "dropout1d", "dropout2d", "dropout3d", "alpha_dropout", "feature_alpha_dropout"):
         o.patches.replace(F, name, make("p", 0.5, 1, True))
     o.patches.replace(F, "scaled_dot_product_attention", make("dropout_p", 0.0, 4, False))
+
+
+def _unheld(caller: FrameType, running: list[nn.Module]) -> bool:
+    """The method that calls dropout is that of a module which the model that runs does not hold."""
+    first = caller.f_code.co_varnames[:1] if caller.f_code.co_argcount else ()
+    module = caller.f_locals.get(first[0]) if first else None
+    return isinstance(module, nn.Module) and bool(running) and all(m is not module for m in running[0].modules())
 
 
 def compilation(o: TorchObserver) -> None:
