@@ -26,7 +26,7 @@ LOGIT_LOSSES = ("binary_cross_entropy_with_logits", "multilabel_soft_margin_loss
     fix="Compare predictions and labels of one shape, and cut probabilities at 0.5 but logits at 0.",
 )
 class MetricWrong(Check):
-    """The accuracy is counted over all pairs of predictions and labels, by cutting logits at 0.5, or of other examples.
+    """The accuracy is counted over all pairs, by cutting logits at 0.5, or against the labels of other examples.
 
     ## What it checks
     Lines outside the model that compare tensors: `==` between shapes such as (N, 1) and (N,), which broadcasts to

@@ -21,8 +21,8 @@ _LOWER: Final = re.compile(
 )
 _LOSSES: Final = re.compile(r"cross_entropy|_loss$|_loss_|_error$")
 _SAME: Final = words(
-    "mean sum item float double cpu detach numpy tolist round to type astype long int nanmean average fmean squeeze all "
-    "stack cat tensor as_tensor array asarray"
+    "mean sum item float double cpu detach numpy tolist round to type astype long int nanmean average fmean "
+    "squeeze all stack cat tensor as_tensor array asarray"
 )
 """Calls after which more is more, as before."""
 MORE, LESS, UNKNOWN = 1, -1, 0
