@@ -80,6 +80,8 @@ KINDS: Final[dict[str, str]] = {
     "``late``: at its first call a model gets what was loaded before into it, into another model of its class, or into "
     "its state's dictionary only",
     "metric": "the comparison at a line: ``align:train.py:31`` (by elements) or ``cut:train.py:31`` (logits at 0)",
+    "visits": "evaluations visit the examples of shuffled loaders in the ``stored`` order, or each batch with its rows "
+    "``turned`` round; all random numbers are drawn as before",
     "source": "a statement of the script is written anew, by a rule at a line: ``transform:train.py:31`` (not fitted "
     "again), ``unordered`` (its order left as it is), ``order`` with ``same-order`` (two orders made one), ``rows`` "
     "(slices of rows in random order), ``fractions`` (whole numbers are not forced)",

@@ -15,7 +15,12 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 import flightcheck
 from flightcheck.recording.averages import WeightAverage
-from flightcheck.recording.provenance.averages import rebound_average, unused_update, updates
+from flightcheck.recording.provenance.averages import (
+    rebound_average,
+    unused_copying,
+    unused_update,
+    updates,
+)
 from flightcheck.recording.records import Location, Plan
 from flightcheck.testing import run_of, verdict_of
 
@@ -174,3 +179,60 @@ def test_lines_that_change_nothing(tmp_path: Path) -> None:
     )
     assert rebound_average(str(file)) is None
     assert unused_update(str(file)) is None
+
+
+METHOD = """
+class Agent:
+    def __init__(self):
+        self.online = Net()
+        self.target_net = Net()
+        self.target_net.load_state_dict(self.online.state_dict())
+
+    def refresh(self):
+        self.target_net.load_state_dict(self.online.state_dict())
+"""
+FUNCTION = """
+def follow(lagged, critic):
+    for p, q in zip(lagged.parameters(), critic.parameters()):
+        p.data.copy_(q.data)
+
+critic = Critic()
+critic_lagged = copy.deepcopy(critic)
+"""
+LOADED, COPIED = "self.target_net.load_state_dict(self.online.state_dict())", "critic_lagged = copy.deepcopy(critic)"
+
+
+@pytest.mark.parametrize(
+    ("source", "made", "line"),
+    [
+        (METHOD, LOADED, 8),
+        (FUNCTION, COPIED, 2),
+        (METHOD.replace("class Agent:", "class Agent(nn.Module):"), LOADED, 8),
+        (METHOD.replace("class Agent:", "class Agent(Callback):"), LOADED, None),
+        (METHOD + "agent.refresh()", LOADED, None),
+        (METHOD + "getattr(agent, 'refresh')()", LOADED, None),
+        (FUNCTION + "hooks = [follow]", COPIED, None),
+        (FUNCTION, "reference = copy.deepcopy(critic)", None),
+        (FUNCTION.replace("lagged", "critic_best").replace("critic_best, critic", "critic, best"), COPIED, None),
+    ],
+)
+def test_copying_that_nothing_calls(tmp_path: Path, source: str, made: str, line: int | None) -> None:
+    file = tmp_path / "agents.py"
+    file.write_text(source)
+    assert unused_copying(str(file), made) == (None if line is None else (str(file), line))
+
+
+def test_another_file_may_call_it(tmp_path: Path) -> None:
+    file, other = tmp_path / "agents.py", tmp_path / "train.py"
+    file.write_text(METHOD)
+    other.write_text("agent.refresh()")
+    assert unused_copying(str(file), LOADED) is not None
+    assert unused_copying(str(file), LOADED, [str(other)]) is None, "it is of this training"
+    other.write_text("from agents import Agent\nAgent().refresh()")
+    assert unused_copying(str(file), LOADED) is None
+
+
+def test_a_target_network_is_told_how_to_follow() -> None:
+    still = WeightAverage(0, LINE, rounds=100, used="training", idle_update=Location("train.py", 9))
+    (finding,) = verdict_of("P27", run_of(still, steps=100)).findings
+    assert finding.fix.startswith("Call it") and finding.location == Location("train.py", 9)

@@ -11,8 +11,11 @@ import torch
 from torch import nn
 
 import flightcheck
+from flightcheck.checks.tracking.t09_metric_wrong import IN_STORED_ORDER
+from flightcheck.recording.experiments import Experiment
+from flightcheck.recording.inputs import DatasetInfo
 from flightcheck.recording.loss_records import LossCall, LossSite
-from flightcheck.recording.records import Location
+from flightcheck.recording.records import LoaderInfo, Location
 from flightcheck.recording.surroundings import Comparison
 from flightcheck.testing import run_of, verdict_of
 
@@ -91,3 +94,26 @@ def test_what_is_recorded(tmp_path: Path) -> None:
     assert recorded(tmp_path, lambda out, y: (out.squeeze(1).sigmoid() > 0.5) == y) == "pass"
     assert recorded(tmp_path, lambda out, y: (out.squeeze(1) > 0).float() == y) == "pass"
     assert recorded(tmp_path, scaled) == "pass"
+
+
+SHUFFLED = DatasetInfo(0, 0, examples=300, sampler="RandomSampler", evaluated=True, passes=2)
+PROOF = Experiment("T09", IN_STORED_ORDER, status="confirmed", metric="printed test acc", before=0.33, after=0.91)
+
+
+def test_a_number_that_depends_on_the_order_fails() -> None:
+    loader = LoaderInfo(0, LINE, 10, 32, True, 300)
+    (finding,) = verdict_of("T09", run_of(SHUFFLED, loader, PROOF, replace(PAIRS, left_shape=[64]), steps=9)).findings
+    assert finding.location == LINE and "0.33, but 0.91" in finding.message
+
+
+@pytest.mark.parametrize(
+    ("seen", "tried"),
+    [
+        (SHUFFLED, replace(PROOF, status="inconclusive")),
+        (replace(SHUFFLED, passes=0), PROOF),
+        (replace(SHUFFLED, evaluated=False), PROOF),
+        (replace(SHUFFLED, sampler="SequentialSampler"), PROOF),
+    ],
+)
+def test_a_shuffled_evaluation_alone_passes(seen: DatasetInfo, tried: Experiment) -> None:
+    assert verdict_of("T09", run_of(seen, tried, replace(PAIRS, left_shape=[64]), steps=9)).status == "pass"

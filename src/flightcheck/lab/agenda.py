@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
@@ -10,7 +9,7 @@ from typing import Final
 from flightcheck.checks.base import CheckInfo, Finding
 from flightcheck.lab.diffs import diff_of
 from flightcheck.lab.experiments import STEPS, Lab
-from flightcheck.lab.metrics import try_metric
+from flightcheck.lab.metrics import LONGEST, steps_of_evaluations, try_metric
 from flightcheck.lab.printed import ANSWERED, PRINTED, RETURNED
 from flightcheck.lab.questions import questions, tenth, tenth_of_error, who_sees_whom
 from flightcheck.lab.statistics import MORE_SEEDS, holm
@@ -31,7 +30,6 @@ _OF_WIRING: Final = ("C02", "L17", "P08", "P10", "P11", "P12")
 """Facts about who learns at all: where no loss tells, the share of parameters that move does."""
 _OTHER_TARGETS: Final = {"targets:unshift"}
 """Patches that ask for something else: a lower error speaks for them, a higher one does not speak against them."""
-_LONGEST: Final = 400
 _UNBLOCKED_STEPS: Final = 200
 """Steps in which an output that another term held at a constant begins to learn: a VAE's first 60 show nothing yet."""
 _EPISODES: Final = 2000
@@ -161,7 +159,7 @@ def _fixes(lab: Lab, run: Run, tested: Sequence[Candidate], reason: str) -> Iter
                 yield Experiment(candidate.info.code, _text(patches), reason=reason)
                 break
             if {p.kind for p in patches} == {"metric"}:
-                tried = try_metric(lab, candidate.info.code, patches, max(STEPS, _steps_of_evaluations(run)))
+                tried = try_metric(lab, candidate.info.code, patches, max(STEPS, steps_of_evaluations(run)))
                 yield replace(tried, diff=diff_of(patches, candidate.finding, run))
                 continue
             experiment = _fix(lab, run, candidate, patches)
@@ -225,23 +223,23 @@ def adjusted(experiments: Sequence[Experiment], alpha: float) -> list[Experiment
 
 def _fix(lab: Lab, run: Run, candidate: Candidate, patches: list[Patch]) -> Experiment:
     kinds = {p.kind for p in patches}
-    steps, evaluates = max(STEPS, min(_LONGEST, int(1.5 * candidate.finding.onset_step) + 20)), False
+    steps, evaluates = max(STEPS, min(LONGEST, int(1.5 * candidate.finding.onset_step) + 20)), False
     metrics: tuple[str, ...] = ("error", "loss")
     margin = tenth if candidate.info.code == "P01" and kinds == {"lr"} else None
     if kinds == {"term"}:  # what it held at a constant must begin to learn, which takes longer than to get better
         steps, margin = max(steps, _UNBLOCKED_STEPS), tenth_of_error
     if any(p.judged_by_evaluations for p in patches):
         metrics, evaluates = ("evaluation", "answers", PRINTED), True
-        steps = max(steps, _steps_of_evaluations(run))
+        steps = max(steps, steps_of_evaluations(run))
     elif any(p.judged_by_numbers_of_the_script for p in patches):
-        metrics, evaluates, steps = (ANSWERED,), True, max(steps, _steps_of_evaluations(run))
+        metrics, evaluates, steps = (ANSWERED,), True, max(steps, steps_of_evaluations(run))
     elif kinds & {"clamp", "precision", "unscale-first"} or candidate.info.code == "L21":
         metrics = ("loss",)  # L21: without its gradient, the term is in the loss and not in the error
     elif any(p.changes_the_loss or p.scored for p in patches) and "align-shapes" not in kinds:
         same = all(p.value == "negate" or not p.changes_the_loss for p in patches)
         metrics = ("error", PRINTED if same else ANSWERED)
         if run.in_regime("own-loss"):  # no loss that has an error: then an evaluation must be seen
-            steps, evaluates = max(steps, _steps_of_evaluations(run)), True
+            steps, evaluates = max(steps, steps_of_evaluations(run)), True
     experiment = Experiment(candidate.info.code, _text(patches))
     asks_for_another = experiment.patch in _OTHER_TARGETS
     for length in (steps, _LONGER * steps):
@@ -250,7 +248,7 @@ def _fix(lab: Lab, run: Run, candidate: Candidate, patches: list[Patch]) -> Expe
             candidate.info.code,
             patches,
             metrics=metrics,
-            steps=_LONGEST if experiment.reason.endswith(NO_PLACE) else min(length, _LONGEST),
+            steps=LONGEST if experiment.reason.endswith(NO_PLACE) else min(length, LONGEST),
             evaluates=evaluates,
             margin=margin,
         )
@@ -280,14 +278,6 @@ def _unmoved(e: Experiment) -> bool:
     if e.metric.startswith(PRINTED) or e.start is None or e.before is None or e.after is None or not e.starts:
         return False
     return min(e.before, e.after) > (1 - _MOVED) * e.start
-
-
-def _steps_of_evaluations(run: Run) -> int:
-    """Steps that hold four evaluations, as far as the watched run tells; at most `_LONGEST`."""
-    at = [e.step for e in run.evaluations]
-    later = [b - a for a, b in itertools.pairwise(at) if b > a]
-    between = later[0] if later else (at[0] if at else STEPS)
-    return min(_LONGEST, (at[0] if at else 0) + 3 * max(between, 1) + 2)
 
 
 def _text(patches: list[Patch]) -> str:

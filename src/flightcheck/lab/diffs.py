@@ -153,6 +153,8 @@ def _of_values(patch: Patch, finding: Finding, line: Location | None, code: str)
             if patch.value.startswith("align")
             else _replaced(line, cut)
         )
+    if patch.kind == "visits":
+        return _replaced(line, with_option(code, "shuffle", "False")) or f"- {code}\n+ # the same, shuffle=False"
     if patch.kind == "source":
         return _rewritten(patch, finding)
     if patch.kind == "load":

@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
 import numpy as np
 
-from flightcheck.lab.experiments import Lab
+from flightcheck.checks.tracking.t09_metric_wrong import IN_STORED_ORDER
+from flightcheck.lab.experiments import STEPS, Lab
 from flightcheck.lab.printed import PRINTED, printed_name, printed_series
-from flightcheck.lab.trials import Trial
+from flightcheck.lab.trials import Floats, Trained, Trial
 from flightcheck.patch import Patch
 from flightcheck.recording.experiments import Experiment
+from flightcheck.recording.printed import direction, rank_as_evaluation
+from flightcheck.recording.run import Run
+
+LONGEST: Final = 400
+"""Steps of a trial, at most."""
+_CLEARLY: Final = 0.1
+"""Of the larger number: what the right order must gain. Pairs at random have the error of a guess."""
+_ABOVE_CHANCE: Final = 3.0
+"""Times what another order at random changes."""
+_ROUNDING: Final = 1e-4
+"""Of the number: sums in another order differ by less."""
 
 SAME_TRAINING: Final = "the same training, step by step"
 
@@ -50,3 +63,78 @@ def try_metric(lab: Lab, question: str, patches: Sequence[Patch], steps: int) ->
     if np.array_equal(before[:shared], after[:shared]):
         return replace(told, status="inconclusive", reason="the number is the same")
     return replace(told, status="confirmed", reason=SAME_TRAINING)
+
+
+def try_order(lab: Lab, run: Run) -> Experiment:
+    """Does a number of the evaluations depend on the order in which a shuffled loader gives the examples?
+
+    Three trainings with equal losses: as it is; with evaluations in the stored order; and with the rows of each batch
+    turned round. Confirmed if the number is clearly better in the stored order, and another one with the rows turned:
+    a number of whole batches (pairs within a batch, means of batches) is not, whichever examples stand together.
+    """
+    stored = Patch.parse(IN_STORED_ORDER)
+    steps = max(STEPS, steps_of_evaluations(run))
+    told = Experiment("T09", IN_STORED_ORDER, steps=steps)
+    trials: list[Trained] = []
+    for patches in ((), (stored,), (Patch("visits", "turned"),)):
+        trials.append(lab.run(Trial(patches, 0, steps, True)))
+        told = replace(told, seconds=told.seconds + trials[-1].seconds)
+        if trials[-1].failure:
+            return replace(told, reason=trials[-1].failure)
+        if not np.array_equal(trials[0].series("loss"), trials[-1].series("loss")):
+            return replace(told, status="inconclusive", reason="the trainings are not the same")
+        if len(trials) == 2 and not _gains(*trials):
+            return replace(told, status="inconclusive", reason="no number is clearly better in the stored order")
+    for name in _gains(*trials[:2]):
+        before, after, turned = _side_by_side(trials, name)
+        moved = np.abs(before - turned)
+        if moved.max() > _ROUNDING * np.abs(before).max() and _gain(before, after, name) > _ABOVE_CHANCE * moved.mean():
+            return _confirmed(told, name, float(before[-1]), float(after[-1]))
+    return replace(told, status="inconclusive", reason="the numbers do not depend on the order within a batch")
+
+
+def _confirmed(told: Experiment, name: str, before: float, after: float) -> Experiment:
+    return replace(
+        told,
+        status="confirmed",
+        reason=SAME_TRAINING,
+        metric=f"{PRINTED} {name}",
+        before=before,
+        after=after,
+        seeds=1,
+        befores=[before],
+        afters=[after],
+    )
+
+
+def _gains(one: Trained, other: Trained) -> list[str]:
+    """Numbers of evaluations that are clearly better in the other training, the largest gain first."""
+    printed = one.run.printed if one.run is not None else []
+    names = {n.name for n in printed} - {n.name for n in printed if not rank_as_evaluation(n.name, n.evaluated)}
+    found: dict[str, float] = {}
+    for name in names:
+        before, after = _side_by_side([one, other], name)
+        size = max(np.abs(before).mean(), np.abs(after).mean()) if len(before) else 0.0
+        if size and (gain := _gain(before, after, name)) > _CLEARLY * size:
+            found[name] = gain / size
+    return sorted(found, key=lambda name: (-found[name], name))
+
+
+def _gain(before: Floats, after: Floats, name: str) -> float:
+    """By how much the number is better, in its own unit and on average over the evaluations."""
+    return direction(name) * float((after - before).mean())
+
+
+def _side_by_side(trials: Sequence[Trained], name: str) -> list[Floats]:
+    """The number in each training, as often as all of them printed it."""
+    series = [printed_series(t, name) for t in trials]
+    shared = min(map(len, series))
+    return [s[:shared] for s in series]
+
+
+def steps_of_evaluations(run: Run) -> int:
+    """Steps that hold four evaluations, as far as the watched run tells; at most `LONGEST`."""
+    at = [e.step for e in run.evaluations]
+    later = [b - a for a, b in itertools.pairwise(at) if b > a]
+    between = later[0] if later else (at[0] if at else STEPS)
+    return min(LONGEST, (at[0] if at else 0) + 3 * max(between, 1) + 2)

@@ -64,6 +64,7 @@ _WORDS = {
     "load:match": "the checkpoint's names matched to the model's",
     "load:late": "the loaded weights in the model at its first call",
     "draws": "one draw for the target and for the input",
+    "visits:stored": "evaluation examples visited in the stored order",
     "place": "the position encoding cut along time",
     "mask:causal": "a causal mask in every attention, judged by sequences that end before the token",
     "mask": "the mask of the attention inverted",

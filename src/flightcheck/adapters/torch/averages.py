@@ -231,6 +231,8 @@ class Averages:
         for index, copy in enumerate(self.followed):
             if not copy.moved:
                 continue
+            still = not (copy.updates or copy.other) and 2 * len(copy.used) > copy.rounds
+            own = idle or (self._unused_copying(copy, files) if still else None)
             gaps = sorted(b - a for a, b in zip(copy.at, copy.at[1:]))
             record = WeightAverage(
                 index=index,
@@ -248,13 +250,18 @@ class Averages:
                 stalled=sum(copy.stalled) / len(copy.stalled) if copy.stalled else None,
                 used="" if not copy.used else "training" if 2 * len(copy.used) > copy.rounds else "evaluation",
                 update_location=place,
-                idle_update=self.watch.lines.of(*idle) if idle is not None else None,
+                idle_update=self.watch.lines.of(*own) if own is not None else None,
                 rebound=rebound is not None,
             )
             self.watch.writer.put(record, index)
         for i, (where, count) in enumerate(self._shared.items()):
             shared = WeightAverage(index=_MOST_FOLLOWED + i, location=where, updates=count, shares_memory=True)
             self.watch.writer.put(shared, shared.index)
+
+    def _unused_copying(self, copy: _Copy, files: set[str]) -> tuple[str, int] | None:
+        """Of a model that is called in the training steps: what would bring it up to date, and is never called."""
+        made = copy.line.code if copy.line is not None else ""
+        return next(filter(None, (source.unused_copying(file, made, files) for file in sorted(files))), None)
 
 
 def _same_memory(one: torch.Tensor, other: torch.Tensor) -> bool:

@@ -28,10 +28,12 @@ class EmaOrAveragingWrong(Check):
     much is left of the values with which it began.
 
     Reported are: an average that lies in the memory of the weights; one that never changes, where the line that is to
-    update it changes a mere name or stands in a function that nothing calls; one that keeps most of its first values
+    update it changes a mere name or stands in a function that nothing calls (of a target network, which is called in
+    the training steps: also a function that copies the weights into it); one that keeps most of its first values
     through the whole planned training; one that is kept in 16 bits, so that its updates are lost in rounding.
     ## Why it matters
     What is evaluated or saved in the end is the average: weights of the beginning, or the last ones under another name.
+    From a target network that stands still nothing is learned beyond one step: its values are those of random weights.
     ## How to fix
     `slow.lerp_(fast, 1 - decay)` in place, under `no_grad`, after each step, on a `deepcopy` or on clones in float32;
     a decay that rises from small values, or a smaller one, where steps are few.
@@ -103,6 +105,8 @@ class EmaOrAveragingWrong(Check):
             evidence={"rounds": average.rounds, "rebound": average.rebound},
             fix="slow.mul_(decay).add_(fast, alpha=1 - decay), in place and under no_grad."
             if average.rebound
+            else "Call it once in so many steps: a target network follows the one that learns."
+            if average.used == "training"
             else "Update the average after each optimizer.step().",
         )
 

@@ -25,8 +25,9 @@ class BestNotKept(Check):
     A `state_dict()` that is kept where a metric is better than before, without a copy: its tensors are the weights that
     go on training, so that loading or saving it in the end gives those of the last step (seen by the memory they lie
     in); likewise `best_model = model`. The comparison by which a model is kept: the wrong way round for its metric, by
-    the metric's name and by the losses of the evaluations; or one that its first value never lets be true. In a
-    finished training: whether the best evaluation was long ago, and no state was taken then.
+    the metric's name, by what computes it (a share of equal elements is an accuracy, whatever its name) and by the
+    losses of the evaluations; or one that its first value never lets be true. In a finished training: whether the best
+    evaluation was long ago, and no state was taken then.
     ## Why it matters
     The test result is that of another model than the one that was chosen, and early stopping stops in vain.
     ## How to fix
@@ -36,8 +37,8 @@ class BestNotKept(Check):
     PyTorch's notes on saving the best model ("best_model_state will keep getting updated"); SageMaker Debugger,
     Overtraining.
     ## Known false alarms
-    A state that is saved in a file at once is a copy. Names of metrics that say nothing (`score`, `value`) are not
-    judged by their names, nor are those of the worst case.
+    A state that is saved in a file at once is a copy. Metrics whose names say nothing (`score`, `value`) are judged
+    where all ways to their computation agree; those of the worst case are not.
     """
 
     evaluations = Param(8, "evaluations: fewer say little of where the best one lies")

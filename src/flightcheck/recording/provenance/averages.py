@@ -3,8 +3,17 @@
 from __future__ import annotations
 
 import ast
+import re
+from collections.abc import Collection, Iterator
+from pathlib import Path
+from typing import Final
 
 from flightcheck.recording.provenance.source import Source, last_name, line_of, read_source
+from flightcheck.recording.provenance.vocabulary import words
+
+_OF_ALL_MODELS: Final = words("self net network model q p param params parameters data state dict torch nn")
+"""Words that do not tell one model from another."""
+_MOST_FILES: Final = 50
 
 
 def rebound_average(file: str) -> tuple[str, int] | None:
@@ -60,6 +69,79 @@ def unused_update(file: str) -> tuple[str, int] | None:
         return None
     except Exception:  # as above
         return None
+
+
+def unused_copying(file: str, made: str, files: Collection[str] = ()) -> tuple[str, int] | None:
+    """The line of a function that copies weights into a second model, where nothing names that function.
+
+    Args:
+        file: where it may be defined. Python files beside it, or in the folder above, that import it may name it, too.
+        made: the code of the line that made the second model's weights; the copying must be into what it names.
+        files: others of the training, which may name it.
+    """
+    try:
+        source = read_source(file)
+        if source is None:
+            return None
+        own = _own_words(made)
+        for name, functions in source.functions.items():
+            copying = [f for f in functions if any(_words(into) & own for into in _copied_into(f))]
+            if copying and len(functions) == 1 and not _may_be_called(source, name, copying[0], files):
+                return file, line_of(copying[0])
+        return None
+    except Exception:  # as above
+        return None
+
+
+def _copied_into(function: ast.AST) -> Iterator[str]:
+    """What is given the weights of something else: ``target.load_state_dict(net.state_dict())``, ``p.copy_(q)``."""
+    for node in ast.walk(function):
+        if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and len(node.args) == 1):
+            continue
+        given, held = node.args[0], ast.unparse(node.func.value)
+        if node.func.attr == "load_state_dict":
+            taken = isinstance(given, ast.Call) and isinstance(given.func, ast.Attribute) and given.func
+            if taken and taken.attr == "state_dict" and ast.unparse(taken.value) != held:
+                yield held
+        elif node.func.attr in ("copy_", "lerp_") or _updates(node):
+            yield held
+            yield from _gone_through(function, held.partition(".")[0])
+
+
+def _gone_through(function: ast.AST, name: str) -> Iterator[str]:
+    """``target.parameters()`` of ``for p, q in zip(target.parameters(), net.parameters())``, for ``p``."""
+    for loop in ast.walk(function):
+        if isinstance(loop, ast.For) and isinstance(loop.target, ast.Tuple) and isinstance(loop.iter, ast.Call):
+            for target, given in zip(loop.target.elts, loop.iter.args):
+                if isinstance(target, ast.Name) and target.id == name:
+                    yield ast.unparse(given)
+
+
+def _own_words(made: str) -> set[str]:
+    """The words in the name of a copy that its origin does not have: ``target`` of ``target_net = copy(net)``."""
+    into, *of = re.split(r"(?<![=!<>])=(?!=)|\.load_state_dict\(", made)
+    return _words(into) - _words(" ".join(of))
+
+
+def _words(code: str) -> set[str]:
+    return set(re.findall(r"[a-z]+", code.lower())) - _OF_ALL_MODELS
+
+
+def _may_be_called(source: Source, name: str, function: ast.AST, files: Collection[str]) -> bool:
+    """Something names the function, or a framework may know it by its name."""
+    owner = source.owner(function)
+    bases = {last_name(b) for b in owner.bases} if owner is not None else set()
+    if name.startswith("__") or not bases <= {"Module", "object"} or name in ("forward", "reset_parameters"):
+        return True
+    for node in ast.walk(source.tree):
+        if name in (getattr(node, "attr", ""), getattr(node, "id", ""), getattr(node, "value", "")):
+            return True
+    here = Path(source.path).resolve()
+    known = {Path(file).resolve() for file in files}
+    beside = [p for place in (here.parent, here.parent.parent) for p in sorted(place.glob("*.py"))[:_MOST_FILES]]
+    word, own = (re.compile(rf"\b{re.escape(text)}\b") for text in (name, here.stem))
+    others = {p: p.read_text("utf-8", "replace") for p in {*known, *beside} - {here}}
+    return any(word.search(text) and (p in known or own.search(text)) for p, text in others.items())
 
 
 def updates(file: str) -> list[tuple[str, int]]:

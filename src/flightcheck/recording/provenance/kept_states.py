@@ -8,6 +8,7 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
+from flightcheck.recording.provenance.better import meaning_of, which_is_better
 from flightcheck.recording.provenance.source import (
     Source,
     constant_of,
@@ -18,13 +19,6 @@ from flightcheck.recording.provenance.source import (
 )
 
 _ORDERS: Final = (ast.Lt, ast.LtE, ast.Gt, ast.GtE)
-_HIGHER: Final = re.compile(
-    r"(?:^|_)(?:acc|accs|accuracy|f1|auc|auroc|iou|miou|dice|precision|recall|bleu|rouge|r2|psnr|ssim|ndcg|mrr|top1|kappa"
-    r"|correct|hits|reward)(?:_|$)"
-)
-_LOWER: Final = re.compile(
-    r"(?:^|_)(?:loss|losses|err|error|errors|mse|mae|rmse|mape|ppl|perplexity|nll|wer|cer|brier|crps|rmsle|logloss)(?:_|$)"
-)
 _WORST: Final = re.compile(r"worst|lowest|highest|min|max", re.IGNORECASE)
 _LARGE: Final = 1e4
 
@@ -201,27 +195,52 @@ def keepings(file: str) -> list[Keeping]:
 
 
 def _keeping(source: Source, node: ast.If) -> Keeping | None:
-    test = node.test
-    if not (isinstance(test, ast.Compare) and len(test.ops) == 1 and isinstance(test.ops[0], _ORDERS)):
-        return None
-    left, right = ast.unparse(test.left), ast.unparse(test.comparators[0])
-    greater = isinstance(test.ops[0], ast.Gt | ast.GtE)
-    assigned = [
-        (ast.unparse(t), ast.unparse(v))
-        for s in node.body if isinstance(s, ast.Assign) and len(s.targets) == 1
-        for t, v in _pairs(s.targets[0], s.value)
-    ]  # fmt: skip
-    if (right, left) in assigned:
-        metric, best, higher = left, right, greater
-    elif (left, right) in assigned:
-        metric, best, higher = right, left, not greater
-    else:
-        return None
-    if not any(map(_keeps_model, (c for s in node.body for c in ast.walk(s)))):
-        return None
-    return Keeping(
-        line_of(node), end_of(node.body[-1]), metric, best, higher, _meaning(metric, best), _initial(source, node, best)
-    )
+    compared = [c for c in _conditions(node.test) if len(c.ops) == 1 and isinstance(c.ops[0], _ORDERS)]
+    for kept, turned in ((node.body, False), (node.orelse, True)):
+        if turned and (not isinstance(node.test, ast.Compare) or (len(kept) == 1 and isinstance(kept[0], ast.If))):
+            continue
+        if not any(_keeps_model(c) or _keeps_below(source, c) for s in kept for c in ast.walk(s)):
+            continue
+        assigned = [
+            (ast.unparse(t), ast.unparse(v))
+            for s in kept if isinstance(s, ast.Assign) and len(s.targets) == 1
+            for t, v in _pairs(s.targets[0], s.value)
+        ]  # fmt: skip
+        for test in compared:
+            sides = test.left, test.comparators[0]
+            for place, metric in enumerate(map(_without_margin, sides)):
+                best = ast.unparse(_without_margin(sides[1 - place]))
+                if (best, ast.unparse(metric)) in assigned:
+                    higher = isinstance(test.ops[0], ast.Gt | ast.GtE) is (place == 0)
+                    return Keeping(
+                        line_of(node),
+                        end_of(kept[-1]),
+                        ast.unparse(metric),
+                        best,
+                        higher is not turned,
+                        _what_is_better(source, metric, best),
+                        _initial(source, node, best),
+                    )
+    return None
+
+
+def _conditions(test: ast.expr) -> list[ast.Compare]:
+    """``score < best``, also in ``best is None or score < best``."""
+    parts = test.values if isinstance(test, ast.BoolOp) else [test]
+    return [p for p in parts if isinstance(p, ast.Compare)]
+
+
+def _without_margin(side: ast.expr) -> ast.expr:
+    """``best`` of ``best - min_delta`` and of ``best * 0.99``."""
+    plain = isinstance(side, ast.BinOp) and isinstance(side.left, ast.Name | ast.Attribute)
+    return side.left if isinstance(side, ast.BinOp) and plain else side
+
+
+def _what_is_better(source: Source, metric: ast.expr, best: str) -> str:
+    """What the names say; where they say nothing, what the metric is computed by."""
+    name = ast.unparse(metric)
+    told = _meaning(name, best)
+    return which_is_better(source, metric) if not told and _is_open(name, best) else told
 
 
 def _pairs(target: ast.AST, value: ast.AST) -> list[tuple[ast.AST, ast.AST]]:
@@ -240,15 +259,29 @@ def _keeps_model(node: ast.AST) -> bool:
     )
 
 
+def _keeps_below(source: Source, node: ast.AST) -> bool:
+    """A function of the script's own that keeps a model is called."""
+    if not isinstance(node, ast.Call):
+        return False
+    own = source.functions.get(last_name(node.func), [])
+    return len(own) == 1 and any(map(_keeps_model, ast.walk(own[0])))
+
+
 def _meaning(metric: str, best: str) -> str:
     if not re.fullmatch(r"[\w.]+|[\w.]+\[['\"]\w+['\"]\]", metric) or _WORST.search(best):
         return ""
-    said = set()
-    for name in (metric, best):
-        word = re.split(r"[^\w]+", name.rstrip("'\"]"))[-1].lower()
-        said |= {"higher"} if _HIGHER.search(word) else set()
-        said |= {"lower"} if _LOWER.search(word) else set()
+    said = _said(metric, best)
     return said.pop() if len(said) == 1 else ""
+
+
+def _is_open(metric: str, best: str) -> bool:
+    """The names say nothing, and do not tell that the worst is looked for."""
+    return not _said(metric, best) and not _WORST.search(best) and not _WORST.search(metric)
+
+
+def _said(metric: str, best: str) -> set[str]:
+    names = (re.split(r"[^\w]+", name.rstrip("'\"]"))[-1] for name in (metric, best))
+    return {said for name in names for said in meaning_of(name)}
 
 
 def _initial(source: Source, node: ast.If, best: str) -> float | None:

@@ -135,6 +135,7 @@ INSTALLERS: Final[dict[str, Callable[[Boundaries, Patch], None]]] = {
     "metric": metrics.metric,
     "place": places.place,
     "draws": draws.one_draw,
+    "visits": samplers.visits,
 }
 
 

@@ -1,4 +1,4 @@
-"""Patches of what samplers draw."""
+"""Patches of what samplers draw, and of the order in which it is visited."""
 
 from __future__ import annotations
 
@@ -6,7 +6,15 @@ import functools
 from typing import Any, Final
 
 import torch
-from torch.utils.data import DataLoader, Subset, TensorDataset, WeightedRandomSampler
+from torch.utils.data import (
+    BatchSampler,
+    DataLoader,
+    RandomSampler,
+    Subset,
+    SubsetRandomSampler,
+    TensorDataset,
+    WeightedRandomSampler,
+)
 
 from flightcheck.adapters.torch.datasets import length_of
 from flightcheck.adapters.torch.patching.boundaries import Boundaries
@@ -38,6 +46,63 @@ def sampler(b: Boundaries, patch: Patch) -> None:
         return __iter__
 
     b.observer.patches.replace(DataLoader, "__iter__", make)
+
+
+def visits(b: Boundaries, patch: Patch) -> None:
+    """Evaluations visit the examples of shuffled loaders in another order, and every random number is drawn as before.
+
+    ``stored``: that of the data set. ``turned``: each batch has the same examples, the last one first; where batches
+    hold one example, the pass does.
+
+    Raises:
+        ValueError: the value is neither.
+    """
+    if patch.value not in ("stored", "turned"):
+        raise ValueError(f"visits: stored or turned wanted, but got {patch.value!r}")
+
+    def evaluating(sampler: Any) -> bool:
+        if not b.observer.watch.mine() or not _is_permutation(sampler):
+            return False
+        models = [m for r in b.observer.discovery.roots.values() if r.train_calls and (m := r.module()) is not None]
+        return not torch.is_grad_enabled() or (bool(models) and not any(m.training for m in models))
+
+    def stored(original: Any) -> Any:
+        def __iter__(self: Any) -> Any:  # noqa: N807
+            if not evaluating(self):
+                yield from original(self)
+                return
+            b.acted(patch)
+            kept = self.indices if type(self) is SubsetRandomSampler else range(len(self))
+            for i, _ in enumerate(original(self)):  # which draws what it draws, when it draws it
+                yield kept[i]
+
+        return functools.wraps(original)(__iter__)
+
+    def turned(original: Any) -> Any:
+        def __iter__(self: Any) -> Any:  # noqa: N807
+            if not evaluating(self.sampler):
+                yield from original(self)
+                return
+            b.acted(patch)
+            if self.batch_size == 1:
+                yield from list(original(self))[::-1]
+            else:
+                yield from (batch[::-1] for batch in original(self))
+
+        return functools.wraps(original)(__iter__)
+
+    if patch.value == "turned":
+        b.observer.patches.replace(BatchSampler, "__iter__", turned)
+        return
+    for kind in (RandomSampler, SubsetRandomSampler):
+        b.observer.patches.replace(kind, "__iter__", stored)
+
+
+def _is_permutation(sampler: Any) -> bool:
+    """A pass visits each example once."""
+    if type(sampler) is RandomSampler:
+        return not sampler.replacement and sampler.num_samples == len(sampler.data_source)
+    return type(sampler) is SubsetRandomSampler
 
 
 def _labels(dataset: Any, rows: int) -> torch.Tensor | None:
