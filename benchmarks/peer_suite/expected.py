@@ -13,7 +13,7 @@ EXPECTED = {
     "f05_vanishing": ({"C07", "C09"}, "nn.Sigmoid()]"),
     "f06_mse_broadcast": ({"L07"}, "loss = loss_fn(out, y)"),
     "f07_unnormalised": ({"D03"}, "/ 16.0 * 255"),
-    "f08_shuffled_labels": ({"D07"}, "perm = torch.randperm"),
+    "f08_shuffled_labels": ({"D07"}, "X = X[perm]"),
     "f09_eval_in_train_mode": ({"C30"}, "out = model(x)"),
     "f09b_train_in_eval_mode": ({"C30"}, "out = model(x)"),
     "f10_log0_nan": ({"C14"}, "torch.log(p)"),

@@ -129,6 +129,7 @@ def start(folder: Path) -> Started:
     process = subprocess.Popen(
         [sys.executable, "-m", "flightcheck", "run", "--live", "train.py"],
         cwd=folder, env={**ENVIRONMENT, "TERM": "xterm"}, stdin=slave, stdout=slave, stderr=slave, start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's background jobs ignore it
     )  # fmt: skip
     os.set_blocking(master, False)
     os.close(slave)

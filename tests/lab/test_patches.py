@@ -14,7 +14,7 @@ from flightcheck.patch import KINDS, Patch
 from tests.lab.made import CLASSES, FEATURES, Loop, equal, mlp, patched
 
 TEXTS = [p.read_text(encoding="utf-8") for p in sorted(Path(__file__).parents[1].rglob("test_*.py"))]
-SOURCES = "".join(text for text in TEXTS if "patched(tmp_path" in text)
+SOURCES = "".join(text for text in TEXTS if "patched(tmp_path" in text or "patched(folder" in text)
 
 
 def test_every_kind_is_installed_and_tested() -> None:

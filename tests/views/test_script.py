@@ -79,13 +79,13 @@ def data_in(page: Path) -> Any:
     return json.loads(text)
 
 
-KINDS = [
+FILMED = [
     "mlp", "cnn", "lstm", "transformer", "gan", "amp", "lbfgs", "checkpointing", "manual_sgd", "workers", "functional",
     "tied",
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("kind", chosen(KINDS, ["cnn", "transformer", "gan", "manual_sgd", "tied"]))
+@pytest.mark.parametrize("kind", chosen(FILMED, ["cnn", "transformer", "gan", "manual_sgd", "tied"]))
 def test_a_filmed_script_computes_the_same_bits(server: Server, tmp_path: Path, kind: str) -> None:
     without = server.run(tmp_path, KINDS, kind)
     within = server.run(

@@ -37,7 +37,8 @@ def drop(b: Boundaries, patch: Patch) -> None:
             b.acted(patch)
             return again
         result = function(*given[0], **given[1])
-        if not isinstance(result, torch.Tensor) or not given[0] or name.endswith("_"):
+        in_place = name.endswith("_") and not name.endswith("__")
+        if not isinstance(result, torch.Tensor) or not given[0] or in_place:
             return result
         if name in names:
             dropped.add(result, given[0][0])
