@@ -197,3 +197,30 @@ def test_without_the_kernel_weights_wait_for_the_budget(monkeypatch: pytest.Monk
     assert training.share <= 0.021
     assert not training.watch.every_step
     assert training.budget.cadence()["weights"] > 3
+
+
+def test_rounds_booked_together_are_few_short_and_cost_no_look(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is noted in a rest is written at its end, so that may not be far; and the longest gap stays the longest."""
+    training = Training(
+        monkeypatch, 0.02, step=0.9 * MILLI, costs=Costs(rest=20 * MICRO, gradients=90 * MICRO), longest_gap=70
+    )
+    training.run(200)
+    budget, rested, since_full, gaps = training.budget, [], 0, []
+    for _ in range(3000):
+        count = budget.rounds_at_rest if budget.resting else 1
+        level = FULL if training.watch.sampled else REST
+        since_full += count
+        if level == FULL:
+            gaps.append(since_full)
+            since_full = 0
+        rested += [count] if budget.resting else []
+        cost = training.costs.of(training.watch)
+        training.watch.spent += count * cost
+        training.wall += count * (training.step + cost)
+        training.processor += count * (training.step + cost)
+        training.watch.sampled = budget.end_round(count)
+    assert max(rested) > 10, "or nothing is won"
+    assert max(rested) * training.step <= 0.04
+    assert len(gaps) > 20
+    assert max(gaps[1:]) <= 70
+    assert budget.rounds == sum(rested) + 200 + 3000 - len(rested)

@@ -61,6 +61,23 @@ def test_the_clock_may_be_exchanged_at_the_end_of_a_rest(tmp_path: Path, monkeyp
     assert 0 < run.info.watching_seconds < run.info.seconds
 
 
+def test_a_step_inside_a_step_is_one_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = torch.optim.SGD
+
+    class Twice(plain):  # type: ignore[misc, valid-type]
+        @torch.no_grad()
+        def step(self, closure=None):  # type: ignore[no-untyped-def]
+            inside.append(plain.step(self))
+            return inside[-1]
+
+    inside: list[object] = []
+    monkeypatch.setattr(torch.optim, "SGD", Twice)
+    run = trained(tmp_path, monkeypatch, nothing)
+    assert len(inside) == run.info.steps == STEPS
+    assert [o.steps for o in run.optimizers] == [STEPS]
+    assert run.series(LOSS).steps.tolist() == list(range(STEPS))
+
+
 def test_an_evaluation_is_seen_with_its_mode(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def evaluate(model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
         model.eval()

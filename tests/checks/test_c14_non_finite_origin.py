@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
+import pytest
+import torch
+
+from flightcheck.adapters.torch.graph import origin_of_non_finite
 from flightcheck.recording.records import Call, NonFinite, Plan
 from flightcheck.recording.signals import LOSS
 from flightcheck.testing import run_of, verdict_of
@@ -22,6 +27,25 @@ def test_the_first_origin_is_named_with_its_line_and_inputs() -> None:
     assert finding.onset_step == 12
     assert "Log" in finding.message and "3 zeros" in finding.message
     assert "logarithm" in finding.fix
+
+
+@pytest.mark.parametrize(
+    ("made", "words", "fix"),
+    [
+        (lambda x: x.sqrt(), "the square root of a negative number, its finite results lie from 1 to 2", "clamp"),
+        (lambda x: (x.relu() * 1.0).rsqrt(), "1/0, its finite results lie from 0.5 to 1", "epsilon"),
+        (lambda x: x.log(), "the logarithm of 0 or less, of values from -1 to 4", "Clamp"),
+    ],
+)
+def test_what_was_kept_of_an_operation_is_told_as_what_it_is(made: Any, words: str, fix: str) -> None:
+    x = torch.tensor([1.0, -1.0, 4.0], requires_grad=True)
+    found = origin_of_non_finite(made(x).sum())
+    assert found is not None
+    node, reason, values = found
+    origin = NonFinite(0, "loss", "", node.name(), line(30), {"reason": reason, **values})
+    (finding,) = verdict_of("C14", run_of(origin, series={LOSS: BROKEN})).findings
+    assert words in finding.message
+    assert fix in finding.fix
 
 
 def test_what_the_data_brought_is_filled_and_nothing_is_clamped() -> None:

@@ -131,14 +131,24 @@ def watch(
         filming.attach if filming is not None else None,
     )
     live.end()
-    own = (result.exit_code or 1) if result.script_failed else 0
     if not first:
-        return own
-    stderr = open_stderr()
+        return _own_status(result)
     views = _save_views(filming, result, script or args.module) if filming is not None else ""
+    tried = surroundings.script(script, args.module, script_arguments) if surroundings is not None else None
+    return _conclude(args, result, mode, tried, views)
+
+
+def _own_status(result: SessionResult) -> int:
+    """The exit status of a script that failed, 0 for any other."""
+    return (result.exit_code or 1) if result.script_failed else 0
+
+
+def _conclude(args: argparse.Namespace, result: SessionResult, mode: str, tried: Script | None, views: str) -> int:
+    """Experiments with the script `tried`, if any, then the report; returns the exit status."""
+    own, stderr = _own_status(result), open_stderr()
     try:
-        if surroundings is not None:
-            _experiment(args, result, surroundings.script(script, args.module, script_arguments), stderr)
+        if tried is not None:
+            _experiment(args, result, tried, stderr)
         status = _report(args, result, mode, stderr)
         if views:
             print(views, file=stderr)

@@ -153,6 +153,11 @@ def _of_values(patch: Patch, finding: Finding, line: Location | None, code: str)
             if patch.value.startswith("align")
             else _replaced(line, cut)
         )
+    return _of_what_was_found(patch, finding, line, code)
+
+
+def _of_what_was_found(patch: Patch, finding: Finding, line: Location | None, code: str) -> str:
+    """The rest of `_of_values`."""
     if patch.kind == "visits":
         return _replaced(line, with_option(code, "shuffle", "False")) or f"- {code}\n+ # the same, shuffle=False"
     if patch.kind == "source":

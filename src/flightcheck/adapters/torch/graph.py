@@ -147,18 +147,19 @@ def _violation(node: Any) -> tuple[str, dict[str, Any]] | None:
         return ("the logarithm of 0 or less", _range(given))
     result = _saved(node, "result")
     if name in ("Sqrt", "Rsqrt") and result is not None and not _finite(result):
-        return ("the square root of a negative number or 1/0", _range(result))
+        negative = bool(torch.isnan(result).any())
+        return ("the square root of a negative number" if negative else "1/0", _range(result, of_result=True))
     divisor = _saved(node, "other") if name == "Div" else None
     if divisor is not None and bool((divisor == 0).any()):
         return ("a division by 0", _range(divisor))
     if name == "Reciprocal" and result is not None and not _finite(result):
-        return ("a division by 0", _range(result))
+        return ("a division by 0", _range(result, of_result=True))
     if name == "Exp" and result is not None and not _finite(result):
-        return ("the exponential of a large number", _range(result))
+        return ("the exponential of a large number", _range(result, of_result=True))
     if name == "Pow" and given is not None and _finite(given) and result is not None and not _finite(result):
         return ("a power of 0 or of a negative number", _range(given))
     if result is not None and not _finite(result):
-        return ("a result that is not finite", _range(result))
+        return ("a result that is not finite", _range(result, of_result=True))
     return None
 
 
@@ -166,12 +167,13 @@ def _finite(tensor: torch.Tensor) -> bool:
     return math.isfinite(float(tensor.detach().double().sum()))
 
 
-def _range(tensor: torch.Tensor) -> dict[str, Any]:
+def _range(tensor: torch.Tensor, *, of_result: bool = False) -> dict[str, Any]:
     values = tensor.detach().flatten()
     finite = values[torch.isfinite(values)].float()
     return {
         "minimum": float(finite.min()) if finite.numel() else None,
         "maximum": float(finite.max()) if finite.numel() else None,
+        "of_result": of_result,
         "zeros": int((values == 0).sum()),
         "nonfinite": int(values.numel() - finite.numel()),
         "dtype": str(tensor.dtype).removeprefix("torch."),

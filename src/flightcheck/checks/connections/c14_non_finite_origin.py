@@ -81,13 +81,18 @@ def _finding(origin: NonFinite, broken: list[int]) -> Finding:
     text = f"The first NaN or infinity arose in step {origin.step} in the {origin.where} {origin.name}".rstrip()
     text += f": {detail['reason']}" if detail.get("reason") else f", made by {name}" if name else ""
     if detail.get("minimum") is not None and detail.get("maximum") is not None:  # None: no value was finite
-        text += f", of values from {detail['minimum']:.3g} to {detail['maximum']:.3g}"
+        what = "its finite results lie" if detail.get("of_result") else "of values"
+        text += f", {what} from {detail['minimum']:.3g} to {detail['maximum']:.3g}"
     if detail.get("zeros"):
         text += f" with {detail['zeros']} zeros"
     lower = name.lower()
     fix = next(
         (advice for word, advice in PATTERNS if word in lower and not (word == "log" and "softmax" in lower)), ""
     )
+    if detail.get("reason") == "the square root of a negative number":
+        fix = (
+            "Keep what goes into the square root at 0 or above: clamp it, or make it positive by a square or softplus."
+        )
     if max(abs(float(detail.get(k) or 0.0)) for k in ("minimum", "maximum")) > 1e30:
         fix = "The values grew without limit: clip the gradient norm, or lower the learning rate."
     if origin.where in ("input", "target"):
