@@ -24,9 +24,10 @@ QUIET_LOAD: Final = 0.5
 """Load average before the measurement, above which the machine is called busy."""
 
 
-def verdict(measured: Measured) -> str:
-    """What the ratio of processor time says of the two percent."""
-    ratio, nothing = measured.processor[WATCHED], measured.processor[NOTHING]
+def verdict(measured: Measured, device: str = "cpu") -> str:
+    """What the ratio of processor time says of the two percent; where a graphics card computes, that of the wall's."""
+    ratios = measured.processor if device == "cpu" else measured.wall
+    ratio, nothing = ratios[WATCHED], ratios[NOTHING]
     if nothing.low < 1 - NOISE or nothing.high > 1 + NOISE:
         return "not resolved"
     return "yes" if ratio.high < CLAIM else "no" if ratio.low > CLAIM else "not resolved"
@@ -41,17 +42,20 @@ def _often(distance: float) -> str:
     return "every step" if distance < 1.05 else f"every {distance:.1f}"
 
 
-def page(results: list[Measured], load: tuple[float, float], budget: float) -> str:
+def page(results: list[Measured], load: tuple[float, float], budget: float, device: str = "cpu") -> str:
     """The page."""
+    card = f"{_card()}, " if device != "cpu" else ""
+    command = "`make bench`" if device == "cpu" else f"`python -m benchmarks.overhead --device {device}`"
+    time_of = "processor time" if device == "cpu" else "the wall's time"
     busy = load[0] > QUIET_LOAD
     lines = [
         "# What watching costs",
         "",
-        "Made by `make bench`: the same training with and without `flightcheck run`'s observer, in turns, in one",
+        f"Made by {command}: the same training with and without `flightcheck run`'s observer, in turns, in one",
         'process. Percent more time than without it, with the 95 % interval of the median; "nothing" compares blocks',
-        f"without it to each other. A claim (at most 2 % of processor time) needs that within ±{100 * NOISE:g} %.",
+        f"without it to each other. A claim (at most 2 % of {time_of}) needs that within ±{100 * NOISE:g} %.",
         "",
-        f"- {_processor()}, {os.cpu_count()} cores, {platform.system()}, Python {platform.python_version()}, "
+        f"- {card}{_processor()}, {os.cpu_count()} cores, {platform.system()}, Python {platform.python_version()}, "
         f"PyTorch {_torch()}; budget {100 * budget:g} %; {datetime.date.today():%Y-%m-%d}",
         f"- load average before and after: {load[0]:.1f} and {load[1]:.1f}"
         + (": **the machine was busy with other programs, so none of these times supports a claim**" if busy else ""),
@@ -60,10 +64,11 @@ def page(results: list[Measured], load: tuple[float, float], budget: float) -> s
         "| --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
     for m in results:
+        nothing = (m.wall if card else m.processor)[NOTHING]
         lines.append(
             f"| {m.workload} | {m.threads} | {1000 * m.step:.2f} | {_percent(m.processor[WATCHED])} "
-            f"| {_percent(m.wall[WATCHED])} | {_percent(m.processor[NOTHING])} | {100 * m.own:.1f} "
-            f"| {'not resolved' if busy else verdict(m)} |"
+            f"| {_percent(m.wall[WATCHED])} | {_percent(nothing)} | {100 * m.own:.1f} "
+            f"| {'not resolved' if busy else verdict(m, device)} |"
         )
     lines += [
         "",
@@ -104,6 +109,12 @@ def _processor() -> str:
     return platform.processor() or platform.machine()
 
 
+def _card() -> str:
+    import torch
+
+    return str(torch.cuda.get_device_name())
+
+
 def _torch() -> str:
     import torch
 
@@ -118,22 +129,26 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=20)
     parser.add_argument("--seconds", type=float, default=1.0, help="of a block")
     parser.add_argument("--budget", type=float, default=0.02)
-    parser.add_argument("--out", type=Path, default=PAGE)
+    parser.add_argument("--device", default="cpu", help="cpu or cuda")
+    parser.add_argument("--out", type=Path, default=None)
     given = parser.parse_args()
+    out = given.out or (PAGE if given.device == "cpu" else PAGE.with_name("overhead-gpu.md"))
     before = os.getloadavg()[0]
     results = []
     for name in given.workloads.split(","):
         for threads in map(int, given.threads.split(",")):
             numbers = map(str, (threads, given.rounds, given.seconds, given.budget))
-            command = [sys.executable, "-m", "benchmarks.overhead.measuring", name, *numbers]
+            command = [sys.executable, "-m", "benchmarks.overhead.measuring", name, *numbers, given.device]
             environment = {**os.environ, "OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
             done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
             if done.returncode:
                 print(done.stderr, file=sys.stderr)
                 return 1
             results.append(result(json.loads(done.stdout)))
-            print(name, threads, _percent(results[-1].processor[WATCHED]), verdict(results[-1]), file=sys.stderr)
-    given.out.write_text(page(results, (before, os.getloadavg()[0]), given.budget), encoding="utf-8")
+            print(
+                name, threads, _percent(results[-1].wall[WATCHED]), verdict(results[-1], given.device), file=sys.stderr
+            )
+    out.write_text(page(results, (before, os.getloadavg()[0]), given.budget, given.device), encoding="utf-8")
     return 0
 
 

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 from benchmarks.overhead.watching import Watching, hooks, operations, ordinary, parameters_in_bytes, python_calls
-from benchmarks.overhead.workloads import WORKLOADS, Workload
+from benchmarks.overhead.workloads import ON_CARD, WORKLOADS, Workload
 
 BARE, WATCHED, NOTHING = "bare", "watched", "bare again"
 _RESAMPLED: Final = 4000
@@ -47,7 +47,7 @@ class Measured:
     steps: int
     """Per block."""
     step: float
-    """Median seconds of processor time of a step without watching."""
+    """Median seconds of a step without watching, of processor time (on a graphics card: of the wall's)."""
     wall: dict[str, Ratio] = field(default_factory=dict)
     processor: dict[str, Ratio] = field(default_factory=dict)
     own: float = 0.0
@@ -72,10 +72,18 @@ def ratio_of(ratios: list[float], seed: int = 0) -> Ratio:
 def block(step: Callable[[], None], steps: int) -> tuple[float, float]:
     """Seconds of so many steps: on the wall's clock, and on the processor's."""
     step()  # what was switched is warm again
+    _settled()
     wall, processor = time.perf_counter(), time.process_time()
     for _ in range(steps):
         step()
+    _settled()
     return time.perf_counter() - wall, time.process_time() - processor
+
+
+def _settled() -> None:
+    """Wait for the graphics card, if one is used."""
+    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+        torch.cuda.synchronize()
 
 
 def counted(watching: Watching, work: Workload, bare_operations: int) -> dict[str, int | None]:
@@ -95,12 +103,13 @@ def _during(watching: Watching, step: Callable[[], None]) -> int:
     return watching.native_calls - before
 
 
-def measure(name: str, threads: int, rounds: int, seconds: float, budget: float) -> Measured:
+def measure(name: str, threads: int, rounds: int, seconds: float, budget: float, *, device: str = "cpu") -> Measured:
     """Measure a workload in this process."""
     torch.set_num_threads(threads)
     torch.manual_seed(0)
     random.seed(0)
-    work = WORKLOADS[name]()
+    with torch.device(device):
+        work = {**WORKLOADS, **ON_CARD}[name]()
     for _ in range(5):
         work.step()
     bare_operations = operations(work.step)
@@ -125,6 +134,7 @@ def _blocks(found: Measured, watching: Watching, work: Workload, first: float) -
     walls: dict[str, list[float]] = {WATCHED: [], NOTHING: []}
     processors: dict[str, list[float]] = {WATCHED: [], NOTHING: []}
     watch = watching.observer.watch
+    clock = 0 if torch.cuda.is_initialized() else 1  # type: ignore[no-untyped-call]
     bare: list[float] = []
     own, watched_steps = 0.0, 0
     looks = watching.looks()
@@ -142,7 +152,7 @@ def _blocks(found: Measured, watching: Watching, work: Workload, first: float) -
             after = block(work.step, found.steps)
             walls[design].append(2 * taken[0] / (before[0] + after[0]))
             processors[design].append(2 * taken[1] / (before[1] + after[1]))
-            bare.append(after[1] / found.steps)
+            bare.append(after[clock] / found.steps)
             before = after
     found.step = statistics.median(bare)
     found.wall = {d: ratio_of(r) for d, r in walls.items()}
@@ -162,4 +172,6 @@ def result(data: dict[str, Any]) -> Measured:
 
 
 if __name__ == "__main__":
-    print(json.dumps(asdict(measure(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), *map(float, sys.argv[4:6])))))
+    _name, _threads, _rounds, _seconds, _budget, _device = sys.argv[1:]
+    _found = measure(_name, int(_threads), int(_rounds), float(_seconds), float(_budget), device=_device)
+    print(json.dumps(asdict(_found)))

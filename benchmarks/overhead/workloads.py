@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Final
 
 import torch
 from torch import nn
@@ -85,7 +86,7 @@ class _GPT(nn.Module):
         self.norm, self.head = nn.LayerNorm(width), nn.Linear(width, words)
 
     def forward(self, ids: torch.Tensor) -> torch.Tensor:
-        x = self.word(ids) + self.place(torch.arange(ids.shape[1]))
+        x = self.word(ids) + self.place(torch.arange(ids.shape[1], device=ids.device))
         for block in self.blocks:
             x = block(x)
         logits: torch.Tensor = self.head(self.norm(x))
@@ -120,4 +121,15 @@ def lstm() -> Workload:
     return Workload("lstm", "2 layers of 128, 32 steps, batch 32, Adam", model, step)
 
 
+def large() -> Workload:
+    """A graphics card at work: steps that it, and not the processor, takes the time for."""
+    model = _GPT(words=1024, length=256, width=768, layers=12)
+    ids = torch.randint(0, 1024, (512, 257))
+    optimizer = torch.optim.AdamW(model.parameters(), 3e-4)
+    step = _steps(model, optimizer, ids[:, :-1], ids[:, 1:], 16)
+    return Workload("large", "12 layers, width 768, 256 tokens, batch 16, AdamW", model, step)
+
+
+ON_CARD: Final = {"large": large}
+"""Workloads that are too much for a processor."""
 WORKLOADS: dict[str, Callable[[], Workload]] = {"mlp": mlp, "cnn": cnn, "gpt": gpt, "lstm": lstm}

@@ -5,6 +5,7 @@ No forward hooks: a hook lies on the user's module, travels with its copies, and
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
@@ -12,6 +13,7 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
+from flightcheck.adapters.torch.arrivals import Arrivals, lies_on_card
 from flightcheck.adapters.torch.batches import first_tensor
 from flightcheck.adapters.torch.batchnorms import BatchNorms
 from flightcheck.adapters.torch.discovery import Discovery
@@ -20,7 +22,7 @@ from flightcheck.adapters.torch.forward import Forward
 from flightcheck.adapters.torch.kinds import ONE_SIDED, SATURATING
 from flightcheck.adapters.torch.native.library import load
 from flightcheck.adapters.torch.native.outputs import Outputs
-from flightcheck.adapters.torch.watch import Watch, hands_off, is_plain_tensor
+from flightcheck.adapters.torch.watch import Watch, hands_off, is_plain_tensor, recorded
 from flightcheck.recording.signals import (
     ACTIVATION_DEAD,
     ACTIVATION_GRAD,
@@ -43,7 +45,9 @@ _SIGNALS: Final = (ACTIVATION_RMS, ACTIVATION_SPREAD, ACTIVATION_DEAD, ACTIVATIO
 class Activations:
     """Statistics of module outputs on sampled rounds."""
 
-    def __init__(self, watch: Watch, discovery: Discovery, forward: Forward, batchnorms: BatchNorms) -> None:
+    def __init__(
+        self, watch: Watch, discovery: Discovery, forward: Forward, batchnorms: BatchNorms, arrivals: Arrivals
+    ) -> None:
         self.watch = watch
         self.discovery = discovery
         self.forward = forward
@@ -51,7 +55,10 @@ class Activations:
         self.seen: set[int] = set()
         self._leaves: set[int] = set()
         self._told = watch.guarded(self._look)
+        self.arrivals = arrivals
         self._values: dict[Signal, dict[int, Any]] = {s: {} for s in _SIGNALS}
+        self._on_card: list[tuple[int, torch.Tensor, int]] = []
+        """Of this round: layers whose units' firing lies on a graphics card, and of how many examples."""
         self._last_fired: dict[int, npt.NDArray[np.int64]] = {}
         self._examples: dict[int, int] = {}
         self.armed_rounds = 0
@@ -71,20 +78,52 @@ class Activations:
         if self.forward.look_at is None:
             return
         self.forward.look_at = None
-        width = len(self.discovery.modules)
-        for signal, values in self._values.items():
-            if values:
-                row = [NOT_THERE] * width
-                for index, value in values.items():
-                    number = float(value)
-                    row[index] = number
-                self.watch.writer.frame(signal, self.watch.step, row)
-                values.clear()
+        values, self._values = self._values, {s: {} for s in _SIGNALS}
+        fired, self._on_card = self._on_card, []
+        late = [
+            (s, i, v) for s, of_signal in values.items() for i, v in of_signal.items() if isinstance(v, torch.Tensor)
+        ]
+        if late and lies_on_card(late[0][2]):
+            # One copy for all of them: each would make the graphics card wait.
+            scalars = torch.stack([v.detach().float().reshape(()) for _, _, v in late])
+            packed = torch.cat([scalars, *(f.float() for _, f, _ in fired)])
+            places = [(signal, index) for signal, index, _ in late]
+            take = partial(self._arrived, self.watch.step, values, places, [(i, len(f), n) for i, f, n in fired])
+            if self.watch.may_wait:
+                take(packed.cpu().numpy())
+            else:
+                self.arrivals.send(packed, take)
+        else:
+            self._write(self.watch.step, values)
         self.spreads.write()
+
+    def _arrived(
+        self, step: int, values: dict[Signal, dict[int, Any]], places: list[tuple[Signal, int]],
+        fired: list[tuple[int, int, int]], numbers: npt.NDArray[np.float32],
+    ) -> None:  # fmt: skip
+        """The numbers of a round are there: those at `places`, then what fired, unit by unit."""
+        for (signal, index), number in zip(places, numbers.tolist()):
+            values[signal][index] = number
+        start = len(places)
+        for index, units, examples in fired:
+            dead = self._fired(index, numbers[start : start + units] > 0, examples)
+            start += units
+            if dead is not None:
+                values[ACTIVATION_DEAD][index] = dead
+        self._write(step, values)
+
+    def _write(self, step: int, values: dict[Signal, dict[int, Any]]) -> None:
+        width = len(self.discovery.modules)
+        for signal, of_signal in values.items():
+            if of_signal:
+                row = [NOT_THERE] * width
+                for index, value in of_signal.items():
+                    row[index] = float(value)
+                self.watch.writer.frame(signal, step, row)
 
     def _look(self, module: nn.Module, output: Any) -> None:
         index = self.discovery.module_index(module)
-        if index is None or index not in self._leaves or not torch.is_grad_enabled() or hands_off():
+        if index is None or index not in self._leaves or not torch.is_grad_enabled() or hands_off() or recorded():
             return
         tensor = first_tensor(output)
         if tensor is None or not tensor.requires_grad or not is_plain_tensor(tensor):
@@ -99,7 +138,7 @@ class Activations:
             self._measure(index, module, self._rows(tensor.detach()))
             if self.spreads.due():
                 self.spreads.look(OUTPUT_SPREAD, [(index, tensor)])
-        values = self._values[ACTIVATION_GRAD]
+        values = self._values[ACTIVATION_GRAD]  # this round's: a gradient that comes later is not written
         note = self.watch.guarded(lambda g: values.__setitem__(index, self.outputs.rms(self._rows(g.detach()))))
 
         def gradient(g: torch.Tensor) -> None:
@@ -125,14 +164,19 @@ class Activations:
         self._values[ACTIVATION_RMS][index] = seen.rms
         if seen.spread is not None:
             self._values[ACTIVATION_SPREAD][index] = seen.spread
-        if seen.fired is not None:
-            self._fired(index, seen.fired, x.numel() // x.shape[dim])
+        if isinstance(seen.fired, torch.Tensor):
+            self._on_card.append((index, seen.fired, x.numel() // x.shape[dim]))
+        elif seen.fired is not None:
+            dead = self._fired(index, seen.fired, x.numel() // x.shape[dim])
+            if dead is not None:
+                self._values[ACTIVATION_DEAD][index] = dead
         elif activation in SATURATING and activation in ("Sigmoid", "Tanh"):
             y = x if info.kind == "activation" else getattr(torch, activation.lower())(x)
             derivative = y * (1 - y) * 4 if activation == "Sigmoid" else 1 - y * y
             self._values[ACTIVATION_SATURATED][index] = (derivative < 0.01).float().mean()
 
-    def _fired(self, index: int, fired: npt.NDArray[np.bool_], examples: int) -> None:
+    def _fired(self, index: int, fired: npt.NDArray[np.bool_], examples: int) -> float | None:
+        """The share of a layer's units that are silent, as far as enough examples were seen to say it."""
         before = self._examples.get(index, 0)
         now = before + examples
         self._examples[index] = now
@@ -142,9 +186,8 @@ class Activations:
         last = np.where(fired, now, last)
         self._last_fired[index] = last
         if before == 0 and now >= _FIRST_LOOK:
-            self._values[ACTIVATION_DEAD][index] = float((~fired).mean())
-        elif now >= _ENOUGH:
-            self._values[ACTIVATION_DEAD][index] = float((now - last >= _ENOUGH).mean())
+            return float((~fired).mean())
+        return float((now - last >= _ENOUGH).mean()) if now >= _ENOUGH else None
 
     def _is_channel_first(self, x: torch.Tensor) -> bool:
         return x.dim() == 3 and any(m.type == "Conv1d" for m in self.discovery.modules.values())

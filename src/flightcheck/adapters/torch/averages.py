@@ -159,7 +159,7 @@ class Averages:
             return
         for copy in self.followed:
             fast, slow = copy.fast() if copy.fast is not None else None, copy.slow()
-            if fast is None or slow is None or not (slow.is_cpu or self.watch.sampled):
+            if fast is None or slow is None or not (slow.is_cpu or (self.watch.sampled and self.watch.may_wait)):
                 continue
             if self.discovery.parameter_index(fast) in held.indices:
                 self._follow(copy, fast, slow)

@@ -66,6 +66,8 @@ class Budget:
         """Only the loss is asked for in the next rounds."""
         self._level = FULL
         self._costs = [deque[float](maxlen=_COSTS) for _ in range(FULL + 1)]
+        self._on_device = [0.0] * (FULL + 1)
+        """Seconds that a graphics card takes for a look of each level, which no clock of the processor sees."""
         self._estimates = [0.0] * (FULL + 1)
         self._full = self._outputs = 0.0
         """Seconds saved up for full measurements, and for looks at the activations."""
@@ -86,6 +88,11 @@ class Budget:
         """Something is wrong: look at the next rounds closely."""
         self._alarm = _DENSE_AFTER_ALARM
 
+    def took_on_device(self, level: int, seconds: float) -> None:
+        """A graphics card took so long for a look. It may have had nothing else to do: the cost is an upper bound."""
+        known = self._on_device[level]
+        self._on_device[level] = seconds if not known else known + (seconds - known) / _COSTS
+
     def back(self) -> None:
         """Watching goes on after a time that was no training of ours."""
         self._spent_before = self.watch.spent
@@ -96,15 +103,16 @@ class Budget:
         True if that one is to be measured in full.
         """
         now = time.perf_counter()
-        cost = (self.watch.spent - self._spent_before) / count + self.unseen
+        level = FULL if self.watch.sampled else self._level
+        cost = (self.watch.spent - self._spent_before) / count + self.unseen + self._on_device[level]
         self._spent_before = self.watch.spent
         self.rounds += count
-        level = FULL if self.watch.sampled else self._level
         self.sampled_rounds += level == FULL
         self._unsampled = 0 if level == FULL else self._unsampled + count
         self._note(level, cost)
         dense = self.rounds <= self.dense_steps
         self._read_clocks(now, dense)
+        self.watch.may_wait = dense or self._alarm > 0
         if dense:
             return self._look_at(FULL)
         self.watching_bare += count * self._bare
@@ -229,7 +237,7 @@ class Budget:
 
     def _look_at(self, level: int) -> bool:
         watch = self.watch
-        self._level = level
+        self._level = watch.level = level
         watch.weights = level >= WEIGHTS
         watch.outputs = level >= OUTPUTS
         precise = level >= OUTPUTS or self._to_try or self._bare >= _LONG_STEP

@@ -61,6 +61,8 @@ class Distributions:
         samples = [(i, _sample(t)) for i, t in new if is_plain_tensor(t) and t.is_floating_point() and t.numel() > 1]
         if not samples:
             return
+        if not self._watch.reads(samples[0][1]):
+            return
         # One copy for all of them: each would make a graphics card wait.
         values = torch.cat([s for _, s in samples]).cpu().numpy()
         start = 0

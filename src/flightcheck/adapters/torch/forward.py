@@ -237,6 +237,8 @@ class Forward:
         source = self.source_of(training)
         if source < 0 and inputs:
             self.operations.tables.fed(inputs[0][1], training)
+        if training and inputs and not self.watch.reads(inputs[0][1]):
+            return
         if not self._is_recorded(root, location, training, source):
             return
         if inputs:

@@ -158,6 +158,8 @@ class Losses:
         seen = self._observed[index]
         if seen >= _MOST_CALLS or not (seen < _DENSE_CALLS or self.watch.sampled):
             return False
+        if given.requires_grad and not self.watch.reads(given):
+            return False
         return bool(is_plain_tensor(given) and is_plain_tensor(target) and given.numel() and target.numel())
 
     def _site(self, function: str, location: Location | None) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
+import operator
 import os
 import sys
 import time
@@ -16,12 +17,14 @@ import torch
 
 from flightcheck.adapters.torch import saving, wrappers
 from flightcheck.adapters.torch.activations import Activations
+from flightcheck.adapters.torch.arrivals import Arrivals, lies_on_card
 from flightcheck.adapters.torch.batchnorms import BatchNorms
 from flightcheck.adapters.torch.budget import Budget
 from flightcheck.adapters.torch.checkpoints import Checkpoints
 from flightcheck.adapters.torch.discovery import Discovery
 from flightcheck.adapters.torch.forward import Forward
 from flightcheck.adapters.torch.graph import NodeLines, leaves_of
+from flightcheck.adapters.torch.late_losses import LateLosses
 from flightcheck.adapters.torch.loaders import Loaders
 from flightcheck.adapters.torch.logged import Logged
 from flightcheck.adapters.torch.loose_leaves import LooseLeaves
@@ -42,11 +45,12 @@ from flightcheck.adapters.torch.source_lines import SourceLines
 from flightcheck.adapters.torch.statistics import Statistics
 from flightcheck.adapters.torch.stored_updates import StoredUpdates
 from flightcheck.adapters.torch.system_use import SystemUse
-from flightcheck.adapters.torch.watch import LEARNING_STEPS, Watch
+from flightcheck.adapters.torch.watch import LEARNING_STEPS, Watch, recorded
 from flightcheck.recording.records import Location
 from flightcheck.recording.signals import LEARNING_RATE, LOSS, NOT_THERE
 from flightcheck.recording.store import RunWriter
 
+on_host = operator.attrgetter("is_cpu")
 _MOST_PHASES: Final = 3
 """Learning passes after the first one: a script that builds optimizers for ever must not be learnt for ever."""
 _UNSEEN: Final = 8e-6
@@ -96,7 +100,9 @@ class TorchObserver:
         """The line of the last operation that made a value on which backward was called."""
         self.forward = Forward(watch, self.discovery, self.operations, self.losses)
         self.batchnorms = BatchNorms(watch, self.discovery)
-        self.activations = Activations(watch, self.discovery, self.forward, self.batchnorms)
+        self.arrivals = Arrivals()
+        self.late_losses = LateLosses(self.arrivals, writer)
+        self.activations = Activations(watch, self.discovery, self.forward, self.batchnorms, self.arrivals)
         self.optimizers = Optimizers(watch, self.discovery)
         self.schedulers = Schedulers(watch, self.discovery, self.optimizers)
         self.loaders = Loaders(watch, self.discovery, self.operations.tables)
@@ -104,9 +110,9 @@ class TorchObserver:
         self.losses.scored = self.forward.answers.scored
         self.losses.answered = self._answered
         self.protocol = Protocol(watch, self.discovery, self.optimizers)
-        self.statistics = Statistics(watch, self.discovery)
+        self.statistics = Statistics(watch, self.discovery, self.arrivals)
         self.stored_updates = StoredUpdates(watch, self.discovery)
-        self.moments = MomentLooks(watch, self.discovery)
+        self.moments = MomentLooks(watch, self.discovery, self.arrivals)
         self.resources, self.system = ResourceUse(watch), SystemUse(watch)
         self.replicas = Replicas(watch, self.discovery, *rank)
         self.randomness = Randomness(watch)
@@ -114,6 +120,7 @@ class TorchObserver:
         self.node_lines = NodeLines()
         self.non_finite = NonFiniteOrigin(watch, self.discovery, self.forward, self.operations, self.node_lines)
         self.budget = Budget(watch, budget, dense_steps, longest_gap)
+        self.arrivals.alarm = self.budget.alarm
         self.rested = Rested(self)
         self.stopping = stopping
         self.optimizers.appeared = self.learn_again
@@ -126,13 +133,10 @@ class TorchObserver:
         self.loss: float | None = None
         self._norm: float | None = None
         self._step_data: dict[int, dict[str, Any]] = {}
-        self._last_site = ""
-        self._started = time.perf_counter()
-        self._saved = 0.0
+        self._last_site, self._started, self._saved = "", time.perf_counter(), 0.0
         self.rates: dict[int, float] = {}
         """Learning rates of the steps of this round."""
-        self._learn_until = LEARNING_STEPS
-        self._relearned = 0
+        self._learn_until, self._relearned = LEARNING_STEPS, 0
 
     # -- life ---------------------------------------------------------------------------------------------------
 
@@ -201,13 +205,18 @@ class TorchObserver:
             self.protocol.record("forward", call.root.info.index, call.location, **call.data)
 
     def value(self, loss: torch.Tensor) -> float:
-        """Read a loss; 0 where that would wait for a GPU."""
-        if loss.numel() != 1 or not (loss.is_cpu or self.watch.sampled):
+        """Read a loss; 0 where that would wait for a GPU: such a loss is written when it has arrived."""
+        if loss.numel() != 1 or loss.is_meta:
             return 0.0
-        self.loss = loss.item()
-        if self.protocol.scale and loss.grad_fn is not None and "Mul" in loss.grad_fn.name():
-            self.loss /= self.protocol.scale
-        return self.loss
+        scaled = self.protocol.scale and loss.grad_fn is not None and "Mul" in loss.grad_fn.name()
+        divisor = self.protocol.scale if scaled and self.protocol.scale else 1.0
+        if on_host(loss) or self.watch.reads(loss):
+            self.loss = loss.item() / divisor
+            return self.loss
+        self.loss = None
+        if lies_on_card(loss) and not recorded():
+            self.late_losses.note(loss, self.watch.step, divisor)
+        return 0.0
 
     def _reached(self, loss: torch.Tensor) -> list[int] | None:
         if not self.watch.learning:
@@ -320,6 +329,9 @@ class TorchObserver:
 
     def end_round(self) -> None:
         """One round of training is over: write it, decide about the next one."""
+        self.late_losses.round_over()
+        for level, seconds in self.arrivals.collect():
+            self.budget.took_on_device(level, seconds)
         self._write_round()
         if not self.watch.resting:
             self.operations.end_round()
@@ -370,6 +382,7 @@ class TorchObserver:
         self.rested.write()
         if self.loss is not None:
             writer.frame(LOSS, step, [self.loss])
+            self.loss = None
         if self.rates:
             row = [self.rates.get(i, NOT_THERE) for i in range(len(self.optimizers.held))]
             writer.frame(LEARNING_RATE, step, row)
@@ -394,8 +407,11 @@ class TorchObserver:
 
     def _finish(self) -> None:
         self.forward.training_resumes()
+        self.late_losses.send()
+        self.arrivals.collect(wait=True)
         if self.backwards_in_round:
             self._write_round()
+        self.statistics.write(None)
         saving.save_all(self)
 
     def _save_records(self) -> None:

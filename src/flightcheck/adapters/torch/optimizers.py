@@ -32,6 +32,8 @@ class Held:
     """A few small parameters whose gradients stand for all."""
     cleared: bool = True
     """The gradients were None or zero at some time since the previous step."""
+    was_clear: bool = True
+    """What was found when the gradients were last looked at: on a graphics card that is not done in every round."""
     pending: bool = False
     """A backward made gradients that no step has used yet."""
     backwards: int = 0
@@ -189,11 +191,12 @@ class Optimizers:
             address = held.addresses.get(id(parameter)) if not in_step else None
             if gradient.layout is not torch.strided or (address is not None and address != gradient.data_ptr()):
                 continue
-            if gradient.is_cpu or self.watch.sampled:
-                if bool(torch.count_nonzero(gradient.detach())):
-                    return False
-            else:
+            if not (gradient.is_cpu or (self.watch.sampled and self.watch.may_wait)):
+                return held.was_clear
+            if bool(torch.count_nonzero(gradient.detach())):
+                held.was_clear = False
                 return False
+            held.was_clear = True
         return True
 
     def evaluations(self, held: Held) -> int | None:

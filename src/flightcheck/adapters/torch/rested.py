@@ -137,7 +137,7 @@ class Rested:
         self._left -= 1
         self._over += 1
         self._noted.append((watch.step, o.loss, o.rates))
-        o.rates = {}
+        o.loss, o.rates = None, {}
         o.steps += 1
         o.backwards_in_round = 0
         watch.step += 1

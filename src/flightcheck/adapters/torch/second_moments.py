@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, Final
 
+import numpy.typing as npt
 import torch
 from torch.optim import Optimizer
 
+from flightcheck.adapters.torch.arrivals import Arrivals
 from flightcheck.adapters.torch.discovery import Discovery
 from flightcheck.adapters.torch.optimizers import Held
 from flightcheck.adapters.torch.watch import Watch
@@ -24,8 +27,9 @@ _DOMINATES: Final = 10.0
 class MomentLooks:
     """Looks at the state of Adam and its kin."""
 
-    def __init__(self, watch: Watch, discovery: Discovery) -> None:
+    def __init__(self, watch: Watch, discovery: Discovery, arrivals: Arrivals) -> None:
         self.watch = watch
+        self.arrivals = arrivals
         self.discovery = discovery
         self._told: dict[int, SecondMoments] = {}
         self._next: dict[int, int] = {}
@@ -52,19 +56,30 @@ class MomentLooks:
             return
         flat = squares.detach().reshape(-1)
         flat = flat[:: max(1, flat.numel() // _SAMPLE) | 1][: 2 * _SAMPLE].float()
-        flat = flat[flat > 0]  # rows of an embedding that were never used
-        if not flat.numel():
-            return
         count, betas = state.get("step"), group.get("betas")
         if betas is not None and count is not None:
-            flat = flat / (1 - float(betas[1]) ** float(count))
+            steps = float(count) if not isinstance(count, torch.Tensor) or count.is_cpu else held.steps
+            flat = flat / (1 - float(betas[1]) ** steps)
         epsilon = float(group["eps"])
-        share = float((flat.sqrt() < _DOMINATES * epsilon).float().mean())
+        used = flat > 0  # rows of an embedding may never be
+        counts = torch.stack([used.sum(), (used & (flat.sqrt() < _DOMINATES * epsilon)).sum()])
         known = self._told.setdefault(index, SecondMoments(index, held.info.index, epsilon, elements=parameter.numel()))
-        known.dominated.append(round(share, 4))
-        known.steps.append(held.steps)
+        take = partial(_note, known, held.steps)
+        if self.watch.reads(counts):
+            take(counts.cpu().numpy())
+        else:
+            self.arrivals.send(counts, take)
 
     def save(self) -> None:
         """Write the records."""
         for index, record in self._told.items():
-            self.watch.writer.put(record, index)
+            if record.steps:
+                self.watch.writer.put(record, index)
+
+
+def _note(known: SecondMoments, steps: int, counts: npt.NDArray[Any]) -> None:
+    """Of so many elements that are used, epsilon dominates so many."""
+    used, dominated = counts.tolist()
+    if used:
+        known.dominated.append(round(dominated / used, 4))
+        known.steps.append(steps)

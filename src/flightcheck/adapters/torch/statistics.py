@@ -5,19 +5,22 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
+from flightcheck.adapters.torch.arrivals import Arrivals, begin, lies_on_card
 from flightcheck.adapters.torch.batches import digest_of
 from flightcheck.adapters.torch.discovery import Discovery
 from flightcheck.adapters.torch.distributions import Distributions
 from flightcheck.adapters.torch.native.library import TALLIES, load
-from flightcheck.adapters.torch.native.measures import Look, Measures
+from flightcheck.adapters.torch.native.measures import ABSENT, Look, Measures
+from flightcheck.adapters.torch.native.on_device import Launched, OnDevice
 from flightcheck.adapters.torch.optimizers import Held
-from flightcheck.adapters.torch.watch import Watch
+from flightcheck.adapters.torch.watch import Watch, recorded
 from flightcheck.recording.signals import (
     GRAD_NORM,
     GRAD_NORM_TOTAL,
@@ -71,14 +74,17 @@ class _Steps:
     step: int = -1
     versions: list[int | None] = field(default_factory=list)
     """The round of its last step and the versions of the parameters after it, where the next look is to compare."""
+    on_device: OnDevice | None = None
+    """Where the parameters lie on a graphics card."""
 
 
 class Statistics:
     """What the gradients, weights and updates of a round were."""
 
-    def __init__(self, watch: Watch, discovery: Discovery) -> None:
+    def __init__(self, watch: Watch, discovery: Discovery, arrivals: Arrivals | None = None) -> None:
         self.watch = watch
         self.discovery = discovery
+        self.arrivals = arrivals or Arrivals()
         kernel, self.without_kernel = load()
         self.measures = Measures(kernel)
         self.spreads = Distributions(watch)
@@ -115,14 +121,16 @@ class Statistics:
         if last >= 0 and weights:
             now = _versions(parameters)
             compared = [v is not None and v == new for v, new in zip(steps.versions, now)]
+        if self.spreads.due():
+            self._spread(indices, parameters)
+        steps.copied = weights
+        if _lie_on_card(parameters):
+            return self._look_on_card(steps, parameters, compared, gradients=gradients, weights=weights, last=last)
         look = self.measures.look(
             steps.look, indices, parameters, gradients=gradients, weights=weights, compared=compared
         )
         width = len(self.discovery.parameters)
-        if self.spreads.due():
-            self._spread(indices, parameters)
         if weights:
-            steps.copied = True
             self._series[WEIGHT_NORM].set(watch.step, steps.place, look.norms[1], width)
             if compared:
                 self._series[UPDATE_NORM].set(last, steps.place, look.norms[2], width)
@@ -152,10 +160,66 @@ class Statistics:
             steps.step, steps.versions = self.watch.step, _versions(parameters)
             return
         all_of_them = [True] * len(parameters)
+        if _lie_on_card(parameters):
+            step = self.watch.step
+            self._look_on_card(steps, parameters, all_of_them, gradients=False, weights=True, last=step, copy=False)
+            return
         look = self.measures.look(
             steps.look, steps.indices, parameters, gradients=False, weights=True, compared=all_of_them, copy=False
         )
         self._series[UPDATE_NORM].set(self.watch.step, steps.place, look.norms[2], len(self.discovery.parameters))
+
+    # -- on a graphics card -------------------------------------------------------------------------------------
+
+    def _look_on_card(
+        self, steps: _Steps, parameters: Sequence[torch.Tensor | None], compared: Sequence[bool],
+        *, gradients: bool, weights: bool, last: int, copy: bool = True,
+    ) -> tuple[int, float]:  # fmt: skip
+        """Launch a look; what it finds is written when it has arrived, at once only in a round that may wait. `last` is
+        the round whose step moved the weights from their copies.
+        """
+        if recorded():
+            return -1, 0.0
+        steps.on_device = steps.on_device or OnDevice()
+        self.measures.one_pass = steps.on_device.triton
+        began = begin(next(p.device for p in parameters if p is not None))
+        launched = steps.on_device.look(
+            steps.indices, parameters, gradients=gradients, weights=weights, compared=compared, copy=copy
+        )
+        if launched is None:
+            return (0, 0.0) if gradients else (-1, 0.0)
+        rounds = (self.watch.step if gradients else -1, self.watch.step if weights and copy else -1, last)
+        if self.watch.may_wait:
+            return self._arrived(steps, launched, rounds, launched.packed.cpu().numpy())
+        take = partial(self._arrived_late, steps, launched, rounds)
+        self.arrivals.send(launched.packed, take, began, self.watch.level)
+        return -1, 0.0
+
+    def _arrived(
+        self, steps: _Steps, launched: Launched, rounds: tuple[int, int, int], values: Row
+    ) -> tuple[int, float]:
+        """Note what a look found of the gradients, weights and updates of these rounds (-1: it was not asked): how many
+        gradients are not zero, and their total norm.
+        """
+        squares = launched.squares(values)
+        there = squares != ABSENT
+        norms = np.where(there, np.sqrt(np.maximum(squares, 0.0)), NOT_THERE).astype(np.float32)
+        moves = there & (squares != 0.0)
+        steps.look.tallies += np.stack([there[0], moves[0], there[2], moves[2]])
+        for row, signal, step in zip(range(3), (GRAD_NORM, WEIGHT_NORM, UPDATE_NORM), rounds):
+            if step >= 0 and (there[row].any() or signal is not UPDATE_NORM):
+                self._series[signal].set(step, steps.place, norms[row], len(self.discovery.parameters))
+        if rounds[0] < 0:
+            return -1, 0.0
+        steps.gradient_looks += 1
+        return int(moves[0].sum()), math.sqrt(float(squares[0][there[0]].sum()))
+
+    def _arrived_late(self, steps: _Steps, launched: Launched, rounds: tuple[int, int, int], values: Row) -> None:
+        _, norm = self._arrived(steps, launched, rounds, values)
+        if rounds[0] >= 0:
+            self.watch.writer.frame(GRAD_NORM_TOTAL, rounds[0], [norm])
+            if not math.isfinite(norm):
+                self.arrivals.alarm()
 
     def _of(self, held: Held) -> _Steps:
         known = self._steps.get(held.info.index)
@@ -177,6 +241,8 @@ class Statistics:
         there = [(i, p) for i, p in zip(foreign, parameters) if p is not None]
         if not there:
             return
+        if not self.watch.reads(there[0][1]):
+            return
         foreign = [i for i, _ in there]
         look = self.measures.look(
             Look(len(foreign)), foreign, [p for _, p in there], gradients=True, weights=True, copy=False
@@ -196,7 +262,7 @@ class Statistics:
             for changed in series.changed:
                 self.watch.writer.frame(signal, changed, series.rows[changed])
             series.changed.clear()
-            for old in [s for s in series.rows if s < step - _KEPT_ROUNDS or signal is not UPDATE_NORM]:
+            for old in [s for s in series.rows if s < step - _KEPT_ROUNDS]:
                 del series.rows[old]
         self.spreads.write()
         if total is not None:
@@ -263,6 +329,14 @@ class Statistics:
             if gradient is None or gradient.layout is not torch.strided or not bool(torch.count_nonzero(gradient)):
                 continue
             self.discovery.update_parameter(index, gradient_duplicate_rows=duplicate_rows(gradient.detach()))
+
+
+def _lie_on_card(parameters: Sequence[torch.Tensor | None]) -> bool:
+    """All of them lie on one graphics card."""
+    for first in parameters:
+        if first is not None:
+            return lies_on_card(first) and all(p is None or p.device == first.device for p in parameters)
+    return False
 
 
 def _versions(parameters: Sequence[torch.Tensor | None]) -> list[int | None]:

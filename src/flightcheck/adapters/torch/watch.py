@@ -7,10 +7,13 @@ import os
 import time
 from collections.abc import Callable
 from threading import get_ident
-from typing import Any, Final, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
 
 from flightcheck.adapters.torch.source_lines import SourceLines
 from flightcheck.recording.store import RunWriter
+
+if TYPE_CHECKING:
+    import torch
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -46,6 +49,10 @@ class Watch:
         """Rows of an activation that are looked at in rounds that are not sampled."""
         self.every_step = False
         """They are measured in every round, so that one look before a step also tells what the last one did."""
+        self.may_wait = True
+        """A look at a graphics card may wait for it in this round; else its numbers are read when they arrive."""
+        self.level = 0
+        """How closely this round is looked at (`budget`)."""
         self.on = True
         self.compiled = False
         self.spent = 0.0
@@ -78,6 +85,10 @@ class Watch:
     def records_calls(self) -> bool:
         """Calls of this round are recorded."""
         return self.sampled or self.step < _DENSE_ROUNDS
+
+    def reads(self, tensor: torch.Tensor) -> bool:
+        """The numbers of a tensor may be looked at now: nobody waits for a graphics card, or it is a round to do so."""
+        return tensor.is_cpu or (self.may_wait and not recorded())
 
     def note_thread(self) -> None:
         """A backward runs here, perhaps in a thread that is not watched."""
@@ -130,6 +141,13 @@ class Watch:
             traceback.print_exc()
         if len(self.errors) >= ERRORS_TOLERATED:
             self.on = False
+
+
+def recorded() -> bool:
+    """What is asked of a graphics card now becomes part of a CUDA graph: replayed for ever, or its recording fails."""
+    import torch
+
+    return torch.cuda.is_initialized() and torch.cuda.is_current_stream_capturing()  # type: ignore[no-untyped-call]
 
 
 def hands_off() -> bool:

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from flightcheck.adapters.torch.arrivals import lies_on_card
 from flightcheck.adapters.torch.native.library import Kernel
 from flightcheck.adapters.torch.native.measures import SQUARES, TYPES, readable
 
@@ -21,12 +22,12 @@ _UNITS: Final = 4096
 
 @dataclass(frozen=True)
 class Seen:
-    """What an output was."""
+    """What an output was. Of one on a graphics card these are tensors there: whoever reads one waits for it."""
 
-    rms: float
-    spread: float | None
+    rms: float | torch.Tensor
+    spread: float | torch.Tensor | None
     """Mean over its elements of the standard deviation over examples; None for a single example."""
-    fired: npt.NDArray[np.bool_] | None
+    fired: npt.NDArray[np.bool_] | torch.Tensor | None
     """Per unit, whether any of its numbers is positive; None if that was not asked."""
 
 
@@ -61,12 +62,12 @@ class Outputs:
         fired = highest[:count] > 0 if count else None
         return Seen(math.sqrt(self._out[SQUARES] / x.numel()), self._out[5] if few else None, fired)
 
-    def rms(self, x: torch.Tensor) -> float:
-        """Root mean square of a gradient."""
+    def rms(self, x: torch.Tensor) -> float | torch.Tensor:
+        """Root mean square of a gradient; of one on a graphics card a tensor there."""
         if not x.numel() or x.layout is not torch.strided:
             return 0.0
         if self.kernel is None or not readable(x):
-            return _rms(x)
+            return _rms(x) if lies_on_card(x) else float(_rms(x))
         room = self._room if len(self._room) else np.zeros(1, dtype=np.float32)
         at = room.ctypes.data
         self.kernel.output(TYPES[x.dtype], x.data_ptr(), 1, x.numel(), 0, 1, 0, 0, at, at, self._out.buffer_info()[0])
@@ -79,15 +80,19 @@ def _by_torch(x: torch.Tensor, units: int) -> Seen:
         rows = x[:_ROWS].flatten(1)
         if rows.shape[1] > _UNITS:
             rows = rows[:, :: rows.shape[1] // _UNITS + 1]
-        spread = float(rows.float().std(0).mean())
+        spread = rows.float().std(0).mean()
     fired = None
     if units > 0:
         by_unit = x.transpose(0, units).reshape(x.shape[units], -1)
-        fired = (by_unit > 0).any(1).cpu().numpy()
-    return Seen(_rms(x), spread, fired)
+        fired = (by_unit > 0).any(1)
+    if lies_on_card(x):
+        return Seen(_rms(x), spread, fired)
+    return Seen(
+        float(_rms(x)), spread if spread is None else float(spread), fired if fired is None else fired.cpu().numpy()
+    )
 
 
-def _rms(x: torch.Tensor) -> float:
+def _rms(x: torch.Tensor) -> torch.Tensor:
     values = x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
-    norm: float = float(torch.linalg.vector_norm(values))
+    norm: torch.Tensor = torch.linalg.vector_norm(values)
     return norm / math.sqrt(max(1, values.numel()))
