@@ -14,7 +14,8 @@ from flightcheck.options import DEFAULT_RUNS_DIR, WatchOptions
 from flightcheck.recording.experiments import NO_TIME
 from flightcheck.recording.run import Run
 from flightcheck.recording.store import RunWriter
-from flightcheck.session import close_run, final_info, first_info, in_words, install_patches, new_run_folder
+from flightcheck.run_info import close_run, final_info, first_info, in_words
+from flightcheck.session import install_patches, new_run_folder
 
 if TYPE_CHECKING:
     from flightcheck.adapters.torch.training import Ingredients

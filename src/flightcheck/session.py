@@ -8,13 +8,14 @@ import functools
 import importlib.util
 import os
 import secrets
-import shlex
 import sys
 import tempfile
 import time
+import traceback
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, TextIO
 
 from flightcheck.errors import RunFileError, UsageError
@@ -22,12 +23,11 @@ from flightcheck.launch import run_as_main, show
 from flightcheck.options import DEFAULT_BUDGET, DEFAULT_RUNS_DIR, SessionResult, WatchOptions
 from flightcheck.patch import Patch
 from flightcheck.recording.experiments import Probe, TrialInfo
-from flightcheck.recording.ranks import launch_of, other_ranks
-from flightcheck.recording.records import RunInfo
+from flightcheck.recording.records import Location, RunInfo
 from flightcheck.recording.run import Run
 from flightcheck.recording.starting_point import RandomStates
 from flightcheck.recording.store import RunWriter
-from flightcheck.redaction import redacted, redacted_text
+from flightcheck.run_info import close_run, compare_ranks, final_info, first_info, in_words, number_in_environment
 from flightcheck.tracking.copies import Code, user_files
 from flightcheck.tracking.environment import environment_of
 from flightcheck.tracking.starting_point import code_at_hand, starting_point
@@ -202,7 +202,6 @@ def watch_into(
 
     `attach` is given the observer before the script starts.
     """
-    from flightcheck.adapters.torch import TorchObserver
     from flightcheck.adapters.torch.machine import machine
 
     writer = RunWriter(folder)
@@ -215,28 +214,16 @@ def watch_into(
             writer.put(record)
         code.save(writer)
     writer.flush(force=True)
-    for told in options.run_begins:
-        told(folder)
-    observer = TorchObserver(
-        writer,
-        script_folder=str(Path(options.script).resolve().parent) if options.script else str(Path.cwd()),
-        budget=options.budget,
-        dense_steps=_DENSE_STEPS[options.mode],
-        longest_gap=_LONGEST_GAP[options.mode],
-        stopping=_stopping(options),
-        rank=(info.rank, info.ranks),
-    )
-    if options.replay is not None:
-        observer.randomness.replayed = [int(e) for e in options.replay.entropies]
+    try:
+        for told in options.run_begins:
+            told(folder)
+        observer, trial = _observer(writer, options, info, attach)
+    except Exception as e:
+        if options.mode == "trial":
+            raise
+        return _unwatched(folder, options, writer, info, e)
     process, started = os.getpid(), time.perf_counter()
-    observer.install()
-    if attach is not None:
-        attach(observer)
-    if options.mode != "trial":  # trials read along in their own way
-        observer.logged.install(observer.patches)
-        observer.system.begin()
-    trial = install_patches(observer, options) if options.mode == "trial" else None
-    ended = _run(options, observer)
+    ended = _run(options, observer.error_location)
     if os.getpid() != process:  # a child that the script forked is over: it has no part in the run
         raise SystemExit(ended.get("exit_code", 0))
     seconds = time.perf_counter() - started
@@ -253,7 +240,52 @@ def watch_into(
     return SessionResult(folder, int(ended.get("exit_code", 0)), failed, writer.failure)
 
 
-def _run(options: WatchOptions, observer: TorchObserver) -> dict[str, Any]:
+def _observer(
+    writer: RunWriter, options: WatchOptions, info: RunInfo, attach: Callable[[TorchObserver], None] | None
+) -> tuple[TorchObserver, Callable[[], list[Any]] | None]:
+    """An observer with every hook in place; of a trial also what tells at its end what was changed and measured."""
+    from flightcheck.adapters.torch import TorchObserver
+
+    observer = TorchObserver(
+        writer,
+        script_folder=str(Path(options.script).resolve().parent) if options.script else str(Path.cwd()),
+        budget=options.budget,
+        dense_steps=_DENSE_STEPS[options.mode],
+        longest_gap=_LONGEST_GAP[options.mode],
+        stopping=_stopping(options),
+        rank=(info.rank, info.ranks),
+    )
+    if options.replay is not None:
+        observer.randomness.replayed = [int(e) for e in options.replay.entropies]
+    try:
+        observer.install()
+        if attach is not None:
+            attach(observer)
+        if options.mode != "trial":  # trials read along in their own way
+            observer.logged.install(observer.patches)
+            observer.system.begin()
+        return observer, install_patches(observer, options) if options.mode == "trial" else None
+    except Exception:
+        observer.close()
+        raise
+
+
+def _unwatched(
+    folder: Path, options: WatchOptions, writer: RunWriter, info: RunInfo, fault: Exception
+) -> SessionResult:
+    """The training is worth more than its observation: the script runs as if we were not there."""
+    why = f"not watched, by a fault of ours ({in_words(fault)})"
+    print(f"flightcheck: {why}; the script runs on its own", file=sys.stderr, flush=True)
+    if os.environ.get("FLIGHTCHECK_DEBUG"):
+        traceback.print_exception(fault)
+    ended = _run(options, lambda _: None)
+    _flush_output()
+    close_run(writer, dataclasses.replace(info, **ended))
+    failed = ended["ended"] in ("exception", "interrupted") or (ended["ended"] == "exit" and ended["exit_code"] != 0)
+    return SessionResult(folder, int(ended.get("exit_code", 0)), failed, writer.failure)
+
+
+def _run(options: WatchOptions, error_location: Callable[[TracebackType | None], Location | None]) -> dict[str, Any]:
     """Run the script to its end; how it ended, as fields of `RunInfo`."""
     from flightcheck.adapters.torch import StopTraining
 
@@ -266,7 +298,7 @@ def _run(options: WatchOptions, observer: TorchObserver) -> dict[str, Any]:
     except SystemExit as e:
         return {"ended": "exit", "exit_code": _exit_code(e)}
     except BaseException as e:
-        where = observer.error_location(e.__traceback__)
+        where = error_location(e.__traceback__)
         show(e, _PACKAGE)
         return {"ended": "exception", "exit_code": 1, "error": in_words(e), "error_location": where}
     return {"ended": "finished"}
@@ -299,40 +331,6 @@ def install_patches(observer: TorchObserver, options: WatchOptions) -> Callable[
     return told
 
 
-def first_info(options: WatchOptions, folder: Path) -> RunInfo:
-    """What is known of a run when it begins."""
-    import torch
-
-    launch, launcher = launch_of(os.environ)
-    target = ["-m", options.module] if options.module else [options.script or ""]
-    return RunInfo(
-        id=folder.name,
-        command=shlex.join([*target, *redacted(options.arguments)]),
-        script=options.script or options.module or "",
-        started=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        framework=f"torch {torch.__version__}",
-        mode=options.mode,
-        rank=number_in_environment("RANK", 0),
-        ranks=number_in_environment("WORLD_SIZE", 1),
-        launch=launch,
-        launcher=launcher,
-    )
-
-
-def final_info(info: RunInfo, observer: TorchObserver, seconds: float, ended: dict[str, Any]) -> RunInfo:
-    """What is known of a run when it is over."""
-    return dataclasses.replace(
-        info,
-        steps=observer.steps,
-        backwards=observer.protocol.backwards + observer.protocol.grads_called,
-        evaluations=len(observer.forward.evaluation_steps),
-        seconds=seconds,
-        watching_seconds=observer.watch.spent,
-        overhead=observer.budget.overhead,
-        **ended,
-    )
-
-
 def _stopping(options: WatchOptions) -> Any:
     from flightcheck.adapters.torch.planning import Stopping
 
@@ -348,14 +346,6 @@ def _stopping(options: WatchOptions) -> Any:
     )
 
 
-def number_in_environment(name: str, default: int) -> int:
-    """A number that a launcher of distributed trainings sets, such as RANK."""
-    try:
-        return int(os.environ.get(name) or default)
-    except ValueError:
-        return default
-
-
 def _flush_output() -> None:
     """What the script printed comes before our report, also where both go to one file."""
     for stream in (sys.stdout, sys.stderr):
@@ -363,33 +353,6 @@ def _flush_output() -> None:
             stream.flush()
         except (OSError, ValueError, AttributeError):  # closed by the script, or a broken pipe
             pass
-
-
-def compare_ranks(writer: RunWriter, info: RunInfo, observer: TorchObserver) -> None:
-    """Put what the other ranks recorded of their parameters into the run of the first one, which reports."""
-    digests = observer.replicas.digests
-    if info.rank or info.ranks < 2 or digests is None:
-        return
-    with suppress(Exception):  # other runs may be unreadable: then nothing is compared
-        for other in other_ranks(writer.path.parent, info, digests.steps):
-            writer.put(other, other.rank)
-
-
-def close_run(writer: RunWriter, info: RunInfo) -> None:
-    """Write the last of a run; what the writer cannot do it has said."""
-    try:
-        writer.put(info)
-        writer.close()
-    except Exception as e:  # a record that cannot be written as text: no reason to fail the training
-        print(f"flightcheck: the end of the run could not be recorded ({type(e).__name__}: {e})", file=sys.stderr)
-
-
-def in_words(e: BaseException) -> str:
-    """An exception as one line, without what looks like a secret."""
-    try:
-        return redacted_text(f"{type(e).__name__}: {e}")
-    except Exception:
-        return f"{type(e).__name__}: (its text cannot be made)"
 
 
 def _exit_code(e: SystemExit) -> int:

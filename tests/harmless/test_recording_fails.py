@@ -231,7 +231,7 @@ def test_killed_at_any_step(script: Path) -> None:
         process.stdout.readline()
         time.sleep(seconds)
         os.set_blocking(process.stdout.fileno(), False)
-        printed = process.stdout.read().decode() if seconds else ""
+        printed = (process.stdout.read() or b"").decode()
         time.sleep(1.0)
         process.send_signal(signal.SIGKILL)
         process.wait(30)
@@ -243,7 +243,7 @@ def test_killed_at_any_step(script: Path) -> None:
         assert [(s, v) for s, v in shown if recorded.get(int(s)) != float.fromhex(v)] == []
         assert run.info.ended == "running"
     assert (kept / "run.sqlite").read_bytes() == before
-    assert sorted(s["ended"] for s in all_runs(script / ".flightcheck/runs")) == ["finished", "running", "running"]
+    assert sorted(s["ended"] for s in all_runs(script / ".flightcheck/runs")) == ["finished", "killed", "killed"]
 
 
 def test_many_at_once_lose_nothing(script: Path) -> None:
@@ -265,3 +265,40 @@ def test_many_at_once_lose_nothing(script: Path) -> None:
     assert [r.info.steps for r in opened] == [200] * 3
     assert len({r.series(LOSS).values.tobytes() for r in opened}) == 1
     assert listed == len(all_runs(script / ".flightcheck/runs")) == 3
+
+
+# -- a fault of ours --------------------------------------------------------------------------------------------------
+
+BROKEN = """
+import sys
+from flightcheck.adapters.torch import TorchObserver
+def install(self):
+    raise TypeError("takes 5 positional arguments")
+TorchObserver.install = install
+from flightcheck.cli.main import main
+sys.exit(main())
+"""
+
+
+@pytest.mark.parametrize("mode", ["run", "check"])
+def test_a_fault_at_our_start_leaves_the_training_alone(script: Path, mode: str) -> None:
+    wanted = plain(script, "train.py", "20", "0")
+    done = plain(script, "-c", BROKEN, mode, "train.py", "20", "0")
+    assert done.out == wanted.out
+    assert done.code == (0 if mode == "run" else 2), "a check that saw no training says so"
+    assert "fault of ours (TypeError: takes 5 positional arguments); the script runs on its own" in done.err
+    assert "Traceback" not in done.err
+
+
+def test_a_killed_run_is_not_called_running(script: Path) -> None:
+    process = subprocess.Popen(
+        [*WATCH, "run", "train.py", "100000", "0.01"], cwd=script, env=ENVIRONMENT, stdout=subprocess.PIPE,
+    )  # fmt: skip
+    assert process.stdout is not None
+    process.stdout.readline()
+    store = script / ".flightcheck/runs"
+    assert [r["ended"] for r in all_runs(store)] == ["running"]
+    process.kill()
+    process.wait()
+    process.stdout.close()
+    assert [r["ended"] for r in all_runs(store)] == ["killed"]

@@ -18,7 +18,8 @@ from flightcheck.options import WatchOptions
 from flightcheck.patch import Patch
 from flightcheck.recording.run import Run
 from flightcheck.recording.store import RunWriter
-from flightcheck.session import close_run, final_info, first_info, install_patches
+from flightcheck.run_info import close_run, final_info, first_info
+from flightcheck.session import install_patches
 
 FEATURES, CLASSES, ROWS = 5, 3, 6
 

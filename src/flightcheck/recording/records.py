@@ -65,6 +65,8 @@ class RunInfo:
     launch: str = ""
     """What these have in common (`flightcheck.recording.ranks.launch_of`); empty for a single process."""
     launcher: str = ""
+    process: str = ""
+    """Which process writes the run (`flightcheck.recording.liveness`)."""
 
 
 @dataclass(frozen=True)

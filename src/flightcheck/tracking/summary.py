@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from flightcheck.errors import RunFileError
+from flightcheck.recording.liveness import is_dead
 from flightcheck.tracking.locking import alone
 
 if TYPE_CHECKING:
@@ -152,10 +153,11 @@ def _from_run_file(folder: Path) -> Summary | None:
         finally:
             db.close()
         info = json.loads(row[0]) if row else {}
-        if (
-            info.get("ended") == "running" and last is not None
-        ):  # not yet over, or killed: the loss tells how far it came
-            info["steps"] = last + 1
+        if info.get("ended") == "running":
+            if last is not None:  # not yet over, or killed: the loss tells how far it came
+                info["steps"] = last + 1
+            if is_dead(str(info.get("process") or "")):
+                info["ended"] = "killed"
     except (sqlite3.Error, ValueError, OSError):
         return None
     plain = {name: info.get(name) for name in _PLAIN if info.get(name) is not None}

@@ -20,7 +20,7 @@ PAD, MAXLEN = len(LETTERS), 44
 def dish():
     words = random.sample(list(PARTS), random.randint(2, 4))
     name = " ".join(words)
-    if random.random() < 0.4:  # kitchens write by hand: a letter is missing
+    if random.random() < 0.4:  # kitchens write by hand: one leaves a letter out
         k = random.randrange(len(name))
         name = name[:k] + name[k + 1 :]
     inside = torch.zeros(len(ALLERGENS))

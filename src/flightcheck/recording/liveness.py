@@ -1,0 +1,41 @@
+"""Does the process that writes a run still live? Asked on the machine that it ran on; elsewhere nobody can say."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import socket
+from pathlib import Path
+
+
+def this_process() -> str:
+    """A name of this process: a hash of the machine's name, the number, and when it began (numbers are used again)."""
+    return f"{_machine()}:{os.getpid()}:{_began(os.getpid())}"
+
+
+def is_dead(process: str) -> bool:
+    """A process of this name ran on this machine and is gone. False where that cannot be known."""
+    machine, _, rest = process.partition(":")
+    number, _, began = rest.partition(":")
+    if machine != _machine() or not number.isdigit():
+        return False
+    try:
+        os.kill(int(number), 0)
+    except ProcessLookupError:
+        return True
+    except OSError:  # it lives, and belongs to somebody else
+        pass
+    now = _began(int(number))
+    return bool(began and now and began != now)
+
+
+def _machine() -> str:
+    return hashlib.blake2b(socket.gethostname().encode(errors="replace"), digest_size=8).hexdigest()
+
+
+def _began(process: int) -> str:
+    """Clock ticks after the start of the machine (proc(5), field 22 of ``stat``); empty where there is no such file."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[19]
+    except (OSError, IndexError):
+        return ""
