@@ -37,6 +37,15 @@ def test_everything_after_the_script_is_the_scripts(session: FakeSession) -> Non
     assert options.runs_dir == Path(".flightcheck/runs")
 
 
+def test_our_options_behind_a_script_that_does_not_know_them_are_told(session: FakeSession, capsys: Output) -> None:
+    Path("train.py").write_text("import argparse\nparser = argparse.ArgumentParser()\nparser.add_argument('--steps')\n")
+    main(["check", "--lab-budget", "0", "train.py", "--steps", "3", "--lab-budget=0", "--mine"])
+    said = capsys.readouterr().err
+    assert "--lab-budget stands behind train.py, so it went to the script" in said
+    assert "--steps stands" not in said
+    assert "--mine stands" not in said
+
+
 def test_a_module_and_its_arguments(session: FakeSession) -> None:
     Path("pkg").mkdir()
     Path("pkg/__init__.py").write_text("raise RuntimeError('imported before the run')\n")

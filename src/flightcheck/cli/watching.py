@@ -68,6 +68,7 @@ def parse(
         UsageError: a wrong option, or no script.
     """
     takes_value = {name for o in options if o.nargs != 0 for name in o.option_strings}
+    parser.set_defaults(own_options=frozenset(n for o in options for n in o.option_strings if n.startswith("--")))
     end = 0
     while end < len(arguments):
         word = arguments[end]
@@ -173,6 +174,7 @@ def _tested_input(args: argparse.Namespace, script_arguments: list[str]) -> tupl
     else:
         script, *script_arguments = script_arguments
         require_script(script)
+        _say_misplaced(args.own_options, script, script_arguments)
     if args.json == "-" and args.sarif == "-":
         raise UsageError("--json and --sarif cannot both go to stdout; give one of them a file")
     for option in ("json", "sarif"):
@@ -181,6 +183,19 @@ def _tested_input(args: argparse.Namespace, script_arguments: list[str]) -> tupl
             _require_file(Path(file), f"--{option}")
             setattr(args, option, str(Path(file).absolute()))  # the script may change the folder
     return script, script_arguments
+
+
+def _say_misplaced(own: frozenset[str], script: str, arguments: list[str]) -> None:
+    """An option of ours behind the script goes to the script; where that does not know it, this is said."""
+    given = [a for a in arguments if a.partition("=")[0] in own]
+    if not given or not Path(script).is_file():
+        return
+    text = Path(script).read_text(encoding="utf-8", errors="replace")
+    for option in given:
+        name = option.partition("=")[0]
+        if name not in text and name.lstrip("-").replace("-", "_") not in text:
+            print(f"flightcheck: {name} stands behind {script}, so it went to the script; ours stand before it",
+                  file=sys.stderr)  # fmt: skip
 
 
 def _filming(steps: int | None) -> Filming:
