@@ -93,3 +93,26 @@ def test_what_goes_on_learning_or_is_frozen_passes(tmp_path: Path) -> None:
     assert tuned(tmp_path, detached=False) == []
     assert tuned(tmp_path, detached=True, own_group=False) == []
     assert tuned(tmp_path, detached=False, frozen=True) == []
+
+
+class Table(nn.Module):
+    """Rows of an embedding, read past its forward."""
+
+    def __init__(self, through_data: bool) -> None:
+        super().__init__()
+        self.rows, self.head = nn.Embedding(5, 4), nn.Linear(4, 4)
+        self.through_data = through_data
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        rows = self.rows.weight.data if self.through_data else self.rows.weight
+        read: torch.Tensor = self.head(rows[x.argmax(1)])
+        return read
+
+
+def test_a_weight_that_is_read_by_its_data(tmp_path: Path) -> None:
+    for through_data in (True, False):
+        with flightcheck.watch(runs_dir=tmp_path, report=False) as watched:
+            model = Table(through_data)
+            train(model, torch.optim.Adam(model.parameters(), 0.01), 12)
+        cut = [(f.module, f.evidence["cut"]) for f in found(watched)]
+        assert cut == ([("Table.rows", "data")] if through_data else [])

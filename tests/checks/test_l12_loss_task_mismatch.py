@@ -21,6 +21,8 @@ ROWS = replace(IDS, target_shape=[64, 10], target_dtype="float32", target_min=0,
                target_row_sum_error=0.0, target_binary=True)  # fmt: skip
 NUMBERS = replace(ROWS, target_min=-2.1, target_max=2.6, target_mean=0.0, target_row_sum_error=6.0,
                   target_binary=False, target_integral=False)  # fmt: skip
+COMPETING = replace(ROWS, input_op="SoftmaxBackward0", input_min=0.01, input_max=0.9, row_sum_error=1e-7,
+                    target_mean=0.24, target_row_sum_error=3.0)  # fmt: skip
 ONE_SOFTMAX = replace(ROWS, input_shape=[64, 1], input_min=1.0, input_max=1.0, input_op="SoftmaxBackward0")
 
 
@@ -44,6 +46,7 @@ def judge(call: LossCall, function: str = "cross_entropy", n: int = 8, *more: ob
         (NUMBERS, "cross_entropy", "loss:mse_loss"),
         (NUMBERS, "binary_cross_entropy_with_logits", "loss:mse_loss"),
         (replace(ROWS, input_shape=[64], target_shape=[64], target_mean=0.5), "cross_entropy", "loss:several"),
+        (COMPETING, "binary_cross_entropy", "loss:bce_with_logits + drop-module:softmax"),
         (ONE_SOFTMAX, "binary_cross_entropy", "loss:bce_with_logits + drop-module:softmax"),
         (ONE_SOFTMAX, "mse_loss", "drop-module:softmax"),
     ],
@@ -58,6 +61,8 @@ def test_pairs_that_cannot_work_fail(call: LossCall, function: str, patch: str) 
 @pytest.mark.parametrize(
     ("call", "function"),
     [
+        (replace(COMPETING, target_mean=0.1, target_row_sum_error=0.0), "binary_cross_entropy"),
+        (replace(COMPETING, input_op="SigmoidBackward0", row_sum_error=0.8), "binary_cross_entropy"),
         (IDS, "cross_entropy"),
         (ROWS, "cross_entropy"),  # one-hot
         (replace(ROWS, target_mean=0.06, target_row_sum_error=1.0), "cross_entropy"),  # one-hot with void pixels

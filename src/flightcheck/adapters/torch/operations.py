@@ -318,8 +318,10 @@ class Operations(TorchFunctionMode):
         if not tensors or not torch.is_grad_enabled():
             return
         if tensors[0].grad_fn is None:  # of a parameter: an optimizer or an initialization, and no cut unless a loss
-            index = self.discovery.parameter_index(tensors[0])  # is made of it
-            if index is not None:
+            index = self.discovery.parameter_index(tensors[0])  # or an output is made of it
+            if index is not None and self.modules and self.modules[0].training:
+                self.note_cut(operation, tensors[:1], result=result)
+            elif index is not None:
                 self.loose.left(operation, self.watch.lines.here(), {index}, result)
             return
         if tensors[0].numel() == 1 and tensors[0].grad_fn is not None and "SubBackward" in tensors[0].grad_fn.name():

@@ -139,7 +139,7 @@ def _harmless(run: Run, group: list[ParameterInfo], live: list[ParameterInfo], c
     """Why the gradient is missing on purpose or without harm, empty if it is not."""
     modules = _modules(run, group)
     called = [m for m in modules if m.order >= 0]
-    if modules and not called:
+    if modules and not called and cut is None:
         return "It was never called in training."
     if called and not any(m.training for m in called):
         loaded = any(r.loaded for r in run.roots if r.index == called[0].root)

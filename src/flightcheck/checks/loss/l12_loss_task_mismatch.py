@@ -28,7 +28,8 @@ class LossTaskMismatch(Check):
     ## What it checks
     Per observed loss call, pairs that cannot work: softmax or cross-entropy over a single output (constant), sigmoid
     before cross-entropy (logits limited to [0, 1]), cross-entropy with multi-hot rows or with real-valued targets,
-    real-valued targets in binary cross-entropy, and a regression loss on class ids.
+    softmax before binary cross-entropy with rows of several labels, real-valued targets in binary
+    cross-entropy, and a regression loss on class ids.
     ## Why it matters
     Such a pair trains without an error message, but the loss has a high floor, no gradient, or another optimum than
     the task.
@@ -45,6 +46,7 @@ class LossTaskMismatch(Check):
     calls = Param(3, "the pair is a structural fact; three calls rule out a special first batch")
     margin = Param(0.35, "smoothed or noisy labels leave [0, 1] by less, standardized or raw numbers by more")
     multi_hot = Param(1.05, "mean number of labels per row: one-hot and void rows give at most 1")
+    row_sum = Param(1e-3, "float32 softmax rows sum to 1 within 1e-6, bfloat16 ones within about 4e-3/C per element")
     classes = Param(50, "beyond so many values, whole numbers are counts rather than class ids")
     uniform = Param(0.15, "class ids fill 0…K−1 evenly; counts and ages do not")
 
@@ -119,11 +121,28 @@ class LossTaskMismatch(Check):
                 "softmax",
                 "Use sigmoid for a single output (best inside BCEWithLogitsLoss).",
             )
+        if name == "binary_cross_entropy" and self._competing(c, activation):
+            labels = c.target_mean * c.classes
+            return (
+                f"The outputs of each row sum to 1 (a softmax), but the targets hold {labels:.2f} labels a row on average "
+                f"(up to {(c.target_row_sum_error or 0) + 1:.0f}): the labels of one example compete, and at most one "
+                "output can exceed 0.5.",
+                "softmax",
+                "Use sigmoid for several labels per example (best inside BCEWithLogitsLoss).",
+            )
         if name in BINARY and outside and not c.target_integral:
             shares = c.target_min >= 0
             scale = "Divide the targets by the largest value they can have, or use" if shares else "Use"
             return f"{name} expects targets in [0, 1] but received {numbers}.", "", f"{scale} MSELoss for real numbers."
         return None
+
+    def _competing(self, c: LossCall, activation: str) -> bool:
+        """A softmax gives one distribution, and the targets of a row are several labels."""
+        error = c.target_row_sum_error
+        if error is None or not c.target_binary or c.target_shape != c.input_shape or c.classes < 2:
+            return False
+        rows = (c.row_sum_error is not None and c.row_sum_error <= self.row_sum.value) or activation == "softmax"
+        return rows and self._several(c, error)
 
     def _other_loss(self, site: LossSite, c: LossCall) -> str:
         """Numbers under any other loss; labels that exclude one another under a cross-entropy, and do not."""
@@ -143,14 +162,18 @@ class LossTaskMismatch(Check):
         if outside and error > self.margin.value:
             message = f"CrossEntropyLoss received {numbers} as class probabilities."
             return message, "", "Use MSELoss for real numbers, class ids or rows that sum to 1 for classes."
-        labels = c.target_mean * c.classes
-        if c.target_binary and (labels > self.multi_hot.value or error > 1.5):
+        if c.target_binary and self._several(c, error):
+            labels = c.target_mean * c.classes
             message = (
                 f"CrossEntropyLoss received rows with {labels:.2f} labels on average (up to {error + 1:.0f}): softmax "
                 "lets the labels of one example compete."
             )
             return message, "", "Use BCEWithLogitsLoss for several labels per example."
         return None
+
+    def _several(self, c: LossCall, error: float) -> bool:
+        """Rows of zeros and ones that hold more than one label."""
+        return c.target_mean * c.classes > self.multi_hot.value or error > 1.5
 
     def _class_ids(self, run: Run, site: LossSite, here: list[LossCall]) -> Finding | None:
         """A regression loss on whole numbers 0…K−1 that occur about equally often."""
