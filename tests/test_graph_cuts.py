@@ -114,5 +114,5 @@ def test_a_weight_that_is_read_by_its_data(tmp_path: Path) -> None:
         with flightcheck.watch(runs_dir=tmp_path, report=False) as watched:
             model = Table(through_data)
             train(model, torch.optim.Adam(model.parameters(), 0.01), 12)
-        cut = [(f.module, f.evidence["cut"]) for f in found(watched)]
+        cut = [(f.finding.module, f.finding.evidence["cut"]) for f in found(watched)]
         assert cut == ([("Table.rows", "data")] if through_data else [])

@@ -94,6 +94,9 @@ def test_what_is_recorded(tmp_path: Path) -> None:
     assert recorded(tmp_path, lambda out, y: (out.squeeze(1).sigmoid() > 0.5) == y) == "pass"
     assert recorded(tmp_path, lambda out, y: (out.squeeze(1) > 0).float() == y) == "pass"
     assert recorded(tmp_path, scaled) == "pass"
+    assert recorded(tmp_path, lambda out, y: torch.round(out.squeeze(1)) == y) == "fail"
+    assert recorded(tmp_path, lambda out, y: out.squeeze(1).sigmoid().round() == y) == "pass"
+    assert recorded(tmp_path, lambda out, y: torch.round(out, decimals=2)) == "pass"
 
 
 SHUFFLED = DatasetInfo(0, 0, examples=300, sampler="RandomSampler", evaluated=True, passes=2)

@@ -14,7 +14,9 @@ from flightcheck.recording.surroundings import Comparison
 COMPARISONS: Final = {
     "eq": "==", "__eq__": "==", "ne": "!=", "__ne__": "!=", "gt": ">", "__gt__": ">", "greater": ">", "ge": ">=",
     "__ge__": ">=", "greater_equal": ">=", "lt": "<", "__lt__": "<", "less": "<", "le": "<=", "__le__": "<=",
+    "round": "round",
 }  # fmt: skip
+"""Rounding is one, too: of a probability with a half."""
 _MOST_LINES: Final = 64
 _MOST_CALLS: Final = 8
 """Calls of a line whose ranges are looked at."""
@@ -47,6 +49,8 @@ class Metrics:
 
     def compared(self, name: str, args: Any, line: Location | None) -> None:
         """A comparison was computed at the user's line."""
+        if name == "round":
+            args = (args[0], 0.5) if len(args) == 1 else ()  # to so many decimals: for a print
         if len(args) < 2 or not _readable(args[0]):
             return
         key = (COMPARISONS[name], line)

@@ -231,7 +231,7 @@ class Operations(TorchFunctionMode):
             self.metrics += 1  # an error computed by hand
         if name in NORMALIZATIONS:
             self.softmaxes.look(name, args, kwargs, result, bool(self.modules))
-        if name in COMPARISONS and not self.modules:
+        if name in COMPARISONS and not self.modules and not kwargs:
             self.comparisons.compared(name, args, self.watch.lines.here())
         self.loose.look(name, args, result)
         self.agents.look(name, args, result)

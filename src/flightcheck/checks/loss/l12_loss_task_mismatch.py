@@ -124,7 +124,7 @@ class LossTaskMismatch(Check):
         if name == "binary_cross_entropy" and self._competing(c, activation):
             labels = c.target_mean * c.classes
             return (
-                f"The outputs of each row sum to 1 (a softmax), but the targets hold {labels:.2f} labels a row on average "
+                f"The outputs of each row sum to 1 (a softmax), but targets hold {labels:.2f} labels a row on average "
                 f"(up to {(c.target_row_sum_error or 0) + 1:.0f}): the labels of one example compete, and at most one "
                 "output can exceed 0.5.",
                 "softmax",

@@ -30,7 +30,8 @@ class MetricWrong(Check):
 
     ## What it checks
     Lines outside the model that compare tensors: `==` between shapes such as (N, 1) and (N,), which broadcasts to
-    N x N; and a threshold of 0.5 on the very output of a model whose loss takes logits, where that leaves [0, 1].
+    N x N; and a threshold of 0.5 (or rounding) on the very output of a model whose loss takes logits, where that leaves
+    [0, 1].
     And an evaluation that takes whole passes over a shuffled loader, where a trial shows that its number depends on the
     order: the same training, whose evaluations visit the examples in the stored order, prints a clearly better one.
     Predictions in the order of the loader are then compared with targets in that of the data.
@@ -99,16 +100,21 @@ class MetricWrong(Check):
         if not self.lowest.value <= threshold <= self.highest.value or (low >= 0 and high <= 1):
             return
         size = math.prod(comparison.left_shape[1:])
-        if all(math.prod(c.input_shape[1:]) != size for c in run.training_calls(*LOGIT_LOSSES)):
+        rounds = comparison.operation == "round"
+        losses = ("binary_cross_entropy_with_logits",) if rounds else LOGIT_LOSSES
+        if all(math.prod(c.input_shape[1:]) != size for c in run.training_calls(*losses)):
             return
+        cut = "round" if rounds else f"{comparison.operation} {threshold:g}"
         sure = 1 / (1 + math.exp(-threshold))
         yield Finding(
-            f"'{comparison.operation} {threshold:g}' cuts the model's output, which reaches from {low:.3g} to "
+            f"'{cut}' cuts the model's output, which reaches from {low:.3g} to "
             f"{high:.3g}: these are logits, and {threshold:g} is a probability of {sure:.0%}.",
             location=comparison.location,
             evidence={"threshold": threshold, "minimum": low, "maximum": high},
             onset_step=comparison.step,
-            fix="Cut the logits at 0, or their sigmoid at 0.5.",
+            fix="Round their sigmoid, or ask for logits > 0."
+            if rounds
+            else "Cut the logits at 0, or their sigmoid at 0.5.",
             patch=_at(comparison, "cut"),
         )
 

@@ -24,9 +24,12 @@ def metric(b: Boundaries, patch: Patch) -> None:
 
     def operation(function: Any, name: str, given: Arguments) -> Any:
         args, kwargs = given
-        if name in COMPARISONS and len(args) > 1 and isinstance(args[0], torch.Tensor):
+        if name in COMPARISONS and args and isinstance(args[0], torch.Tensor):
             at = b.observer.lines.here()
             if at is not None and (at.line, Path(at.file).name) == (int(line), file):
+                if name == "round":
+                    b.acted(patch)
+                    return (args[0] > 0).to(args[0].dtype)
                 changed = _aligned(*args[:2]) if how == "align" else _cut_at_zero(*args[:2])
                 if changed is not None:
                     b.acted(patch)
@@ -36,7 +39,7 @@ def metric(b: Boundaries, patch: Patch) -> None:
     b.at_operations(operation)
 
 
-def _aligned(left: torch.Tensor, right: Any) -> tuple[Any, Any] | None:
+def _aligned(left: torch.Tensor, right: Any = None) -> tuple[Any, Any] | None:
     """Both in the shape of the one with fewer axes."""
     if not isinstance(right, torch.Tensor) or left.shape == right.shape or left.numel() != right.numel():
         return None
@@ -44,5 +47,5 @@ def _aligned(left: torch.Tensor, right: Any) -> tuple[Any, Any] | None:
     return left.reshape(shape), right.reshape(shape)
 
 
-def _cut_at_zero(left: torch.Tensor, right: Any) -> tuple[Any, Any] | None:
+def _cut_at_zero(left: torch.Tensor, right: Any = None) -> tuple[Any, Any] | None:
     return (left, 0.0) if isinstance(right, float) and right else None
