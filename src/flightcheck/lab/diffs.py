@@ -148,11 +148,8 @@ def _of_values(patch: Patch, finding: Finding, line: Location | None, code: str)
         return _replaced(line, cut) or f"- {code}\n+ # the same, cut by the length: [: x.size(1)].transpose(0, 1)"
     if patch.kind == "metric":
         cut = re.sub(r"([<>]=?\s*)(0?\.\d+)", r"\g<1>0.0", code)
-        cut = re.sub(
-            r"\bround\((\w+)\)",
-            r"round(torch.sigmoid(\1))",
-            re.sub(r"\b(?!torch\b)(\w+)\.round\(\)", r"\1.sigmoid().round()", cut),
-        )
+        cut = re.sub(r"\b(?!torch\b)(\w+)\.round\(\)", r"\1.sigmoid().round()", cut)
+        cut = re.sub(r"\bround\((\w+)\)", r"round(torch.sigmoid(\1))", cut)
         return (
             f"- {code}\n+ # the same with both in one shape"
             if patch.value.startswith("align")
