@@ -135,3 +135,14 @@ def test_eval_belongs_before_the_loop_that_calls_a_function_for_each_batch() -> 
     assert "train.py:90" in finding.fix
     (finding,) = verdict(*forwards("tttttttttttt"), EVALUATION).findings
     assert finding.location == line(80)
+
+
+def test_an_evaluation_that_goes_back_to_train_mode_fails() -> None:
+    evaluation = replace(EVALUATION, modes={"dropout": "eval"}, training_flag=False, calls=4, flipped=3)
+    modes = [Call(101, 10, "eval_mode", 0, line(78)), Call(102, 10, "train_mode", 0, line(82)),
+             Call(109, 10, "train_mode", 0, line(60))]  # fmt: skip
+    (finding,) = verdict(*forwards("tttttttttt"), *modes, evaluation).findings
+    assert finding.location == line(82)
+    assert "3 of 4 passes" in finding.message
+    for silent in ({"flipped": 0}, {"same_input": True}, {"losses": 0}):
+        assert verdict(*forwards("tttttttttt"), *modes, replace(evaluation, **silent)).status == "pass"

@@ -97,6 +97,8 @@ def _one(patch: Patch, finding: Finding, run: Run) -> str:
         return "+ training=self.training  # in the call of dropout"
     if patch.kind == "mode" and "unheld dropout" in finding.evidence.get("modes", ()):
         return "+ self.drop = nn.Dropout(p)  # once, in __init__, and here self.drop(...)"
+    if patch.kind == "mode" and "flipped" in finding.evidence.get("modes", ()):
+        return f"- {code}\n+ # the same line, behind the loop over the batches"
     if str(patch) == "mask:causal":
         return f"- {code}\n+ # the same with a causal mask: nn.Transformer.generate_square_subsequent_mask(length)"
     if patch.kind == "mask":

@@ -98,6 +98,8 @@ class Evaluation:
     it is to be on (``training=True`` in the call is a word: Monte-Carlo dropout), or in a module that is no root's."""
     unheld_dropout: bool = False
     """That line's dropout is in a module that the root does not hold: made anew in its forward pass, or in a list."""
+    flipped: int = 0
+    """Calls of the same line in train mode, after a first one in eval mode."""
     loop_location: Location | None = None
     """The line that goes round, where `location` stands in a function that is called for each batch."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 from collections.abc import Iterator
 from typing import Any, Final
@@ -114,6 +115,10 @@ def _features(x: torch.Tensor, each: bool) -> dict[str, Any]:
     return facts
 
 
+_KEY: Final = 48
+"""Values by which a batch is known again."""
+
+
 def batch_key(tensor: torch.Tensor | None) -> Any:
     """A cheap identity of a tensor's values."""
     if tensor is None or not tensor.numel():
@@ -123,7 +128,13 @@ def batch_key(tensor: torch.Tensor | None) -> Any:
     if not is_plain_tensor(tensor):
         return id(tensor)
     flat = tensor.detach().reshape(-1)
-    return tuple(tensor.shape), flat[:: max(1, flat.numel() // 16)][:16].tolist() if tensor.is_cpu else id(tensor)
+    return tuple(tensor.shape), flat[_places(flat.numel()).to(flat.device)].tolist()
+
+
+@functools.lru_cache(maxsize=64)
+def _places(elements: int) -> torch.Tensor:
+    """Where to look: steps of the golden ratio, which meet all columns of a matrix; even steps may meet only one."""
+    return torch.tensor([int(i * 0.6180339887498949 % 1.0 * elements) for i in range(_KEY)])
 
 
 def first_tensor(value: Any, depth: int = 0) -> torch.Tensor | None:

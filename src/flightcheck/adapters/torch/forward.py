@@ -337,7 +337,8 @@ class Forward:
             self.evaluated(root)
             if self.evaluations < 3:
                 self.operations.resume_everything()
-        phase.called([t for _, ref in self.last_inputs if (t := ref()) is not None], self.watch.lines)
+        given = [t for _, ref in self.last_inputs if (t := ref()) is not None]
+        phase.called(given, self.watch.lines, location, module.training)
         if phase.functional_dropout is None:
             phase.functional_dropout, phase.unheld_dropout = self.dropout_line, self.dropout_unheld
         self.dropout_line = None

@@ -33,15 +33,18 @@ class Phase:
     calls: int = 0
     digests: set[str] = field(default_factory=set)
     repeated: bool = False
+    flipped: int = 0
+    """Calls of the first one's line in train mode, where that was in eval mode."""
     first_metrics: int = 0
     functional_dropout: Location | None = None
     unheld_dropout: bool = False
     ways: list[list[Location]] = field(default_factory=list)
     """The lines on the stack of the first two calls, innermost first."""
 
-    def called(self, inputs: list[torch.Tensor], lines: SourceLines) -> None:
-        """The root is called with these."""
+    def called(self, inputs: list[torch.Tensor], lines: SourceLines, location: Location | None, training: bool) -> None:
+        """The root is called with these, at a line, in train mode or not."""
         self.calls += 1
+        self.flipped += training and not self.training_flag and location == self.location
         if self.calls <= _COMPARED_CALLS:
             digest = ",".join(str(batch_key(t)) for t in inputs)
             self.repeated |= digest in self.digests
@@ -71,6 +74,7 @@ class Phase:
             same_input=self.repeated,
             grad_enabled=self.grad_enabled,
             training_flag=self.training_flag,
+            flipped=self.flipped,
             functional_dropout=self.functional_dropout,
             unheld_dropout=self.unheld_dropout,
             held_by_optimizer=held,

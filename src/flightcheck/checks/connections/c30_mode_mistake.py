@@ -26,11 +26,11 @@ class ModeMistake(Check):
     ## What it checks
     (a) Steps whose forward passes all ran in eval mode after earlier ones ran in train mode, or after an evaluation:
     nobody called `model.train()` again. (b) Evaluations that compute losses or metrics without gradient while
-    dropout or batch normalization are in train mode. (c) Dropout that `model.eval()` does not reach, so that it stays
-    on: called as a function without the mode, or in a module that the model does not hold (``nn.Dropout(p)(x)`` in the
-    forward pass, a module in a plain list); and statements such as ``model.eval`` without a call. (d) Batch
-    normalization that is in eval mode in all training steps that were seen, with the statistics of its construction
-    (mean 0, variance 1, no batch counted), in a model that was not loaded.
+    dropout or batch normalization are in train mode, or go back to it before they are over. (c) Dropout that
+    `model.eval()` does not reach, so that it stays on: called as a function without the mode, or in a module that the
+    model does not hold (``nn.Dropout(p)(x)`` in the forward pass, a module in a plain list); and statements such as
+    ``model.eval`` without a call. (d) Batch normalization that is in eval mode in all training steps that were
+    seen, with the statistics of its construction (mean 0, variance 1, no batch counted), in a model that was not loaded.
     ## Why it matters
     Without `train()` dropout is off and batch statistics freeze for the rest of training. Without `eval()` the
     measured quality is that of a randomly thinned network, and validation data leaks into the running statistics.
@@ -71,7 +71,7 @@ class ModeMistake(Check):
                 yield finding
             else:
                 yield from self._never_normalizes(run, root)
-        found = list(self._evaluation(run, roots))
+        found = list(self._inside(run)) or list(self._evaluation(run, roots))
         yield from found or (() if functional else self._uncalled(run))
 
     def _training(self, run: Run, root: int, forwards: list[Call], loaded: bool) -> Finding | None:
@@ -178,6 +178,26 @@ class ModeMistake(Check):
                 patch="mode:eval",
                 fix=f"Call eval() before the evaluation in {where(at)}, and train() after it.",
             )
+
+    @staticmethod
+    def _inside(run: Run) -> Iterator[Finding]:
+        """Evaluations that begin in eval mode, and go on in train mode: ``train()`` stands in their loop."""
+        flipped = [e for e in run.evaluations if e.flipped and (e.losses or e.metrics) and not e.same_input]
+        if run.in_regime("gan", "reinforcement") or not flipped:
+            return
+        first = flipped[0]
+        modes = [c for c in run.calls if c.step == first.step and c.subject in (first.root, -1)]
+        eval_seq = next((c.seq for c in modes if c.kind == "eval_mode"), -1)
+        line = next((c.location for c in modes if c.kind == "train_mode" and c.seq > eval_seq), None)
+        yield Finding(
+            f"{_evaluations(len(flipped))} went from eval to train mode half-way ({first.flipped} of {first.calls} "
+            f"passes of the first): train() in {where(line)} belongs behind the loop in {where(first.location)}.",
+            location=line or first.location,
+            evidence={"evaluations": len(flipped), "passes": first.flipped, "of": first.calls, "modes": ["flipped"]},
+            onset_step=first.step,
+            patch="mode:eval",
+            fix=f"Move train() in {where(line)} out of the loop, behind the evaluation.",
+        )
 
     @staticmethod
     def _uncalled(run: Run) -> Iterator[Finding]:
