@@ -394,6 +394,7 @@ class TorchObserver:
 
     def _finish(self) -> None:
         self.forward.training_resumes()
+        self.rested.write()
         if self.backwards_in_round:
             self._write_round()
         saving.save_all(self)
