@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from flightcheck.errors import RunFileError
+from flightcheck.recording.opening import reading
 from flightcheck.tracking.locking import alone
 
 if TYPE_CHECKING:
@@ -145,12 +146,9 @@ def read_json(file: Path) -> dict[str, Any] | None:
 
 def _from_run_file(folder: Path) -> Summary | None:
     try:
-        db = sqlite3.connect(f"file:{(folder / RUN_FILE).resolve()}?mode=ro", uri=True)
-        try:
+        with reading(folder / RUN_FILE) as db:
             row = db.execute("SELECT data FROM record WHERE kind='RunInfo' ORDER BY idx LIMIT 1").fetchone()
             last = db.execute("SELECT MAX(step) FROM frame WHERE signal='loss'").fetchone()[0]
-        finally:
-            db.close()
         info = json.loads(row[0]) if row else {}
         if (
             info.get("ended") == "running" and last is not None
