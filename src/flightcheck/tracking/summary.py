@@ -95,6 +95,8 @@ def read_summary(folder: Path) -> Summary | None:
     found = read_json(folder / SUMMARY_FILE)
     if found is None or not isinstance(found.get("id"), str):
         found = _from_run_file(folder)
+    elif found.get("ended") == "running":
+        found = _gone_on(found, _from_run_file(folder))
     if found is not None:
         labels = read_labels(folder)
         found |= {"tags": labels["tags"], "note": labels["note"]}
@@ -142,6 +144,16 @@ def read_json(file: Path) -> dict[str, Any] | None:
     except (OSError, ValueError):
         return None
     return found if isinstance(found, dict) else None
+
+
+def _gone_on(found: Summary, now: Summary | None) -> Summary:
+    """A summary that was written while the run went on, for somebody who looked at it then: how it went is not known
+    any more.
+    """
+    if now is None or (now.get("ended") == "running" and (now.get("steps") or 0) <= (found.get("steps") or 0)):
+        return found
+    unknown = dict.fromkeys(("loss", "evaluation_loss", "best_evaluation_loss", "severity"))
+    return found | unknown | {"metrics": {}, "roots": []} | now
 
 
 def _from_run_file(folder: Path) -> Summary | None:
