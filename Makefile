@@ -65,7 +65,8 @@ thorough: $(VENV)/.installed
 	FLIGHTCHECK_THOROUGH=1 OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 tests/test_trainings.py \
 	  tests/reproduction/test_programs.py tests/harmless/test_bit_identity.py tests/harmless/test_live.py tests/views
 
-# The large libraries see what is in .venv and do not bring it again: torch stays the one that is pinned.
+# The large libraries see what is in .venv and do not bring it again: torch stays the one that is pinned. Only Pillow is
+# another one, beside it: trackio has not followed to 13 yet.
 TRACKERS := .venv-trackers
 trackers: $(TRACKERS)/.installed
 	OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(TRACKERS)/bin/python -m pytest tests/trackers $(PYTEST_ARGS)
@@ -75,7 +76,7 @@ $(TRACKERS)/.installed: requirements-trackers.txt $(VENV)/.installed
 	@echo "import site; site.addsitedir('$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')')" \
 	  > "$$($(TRACKERS)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/venv.pth"
 	$(TRACKERS)/bin/python -m pip --disable-pip-version-check --quiet install \
-	  --constraint requirements.txt --requirement requirements-trackers.txt
+	  --constraint <(grep -v '^pillow==' requirements.txt) --requirement requirements-trackers.txt
 	@touch $@
 
 lint: $(VENV)/.installed

@@ -56,6 +56,12 @@ def test_the_loss_of_every_step_and_no_gradient(tmp_path: Path, monkeypatch: pyt
     assert max(run.series(GRAD_NORM_TOTAL).steps) <= 100
 
 
+def test_the_losses_of_a_training_that_ends_within_a_rest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Budget, "rounds_at_rest", 23)
+    run = trained(tmp_path, monkeypatch, nothing)
+    assert run.series(LOSS).steps.tolist() == list(range(STEPS))
+
+
 def test_the_clock_may_be_exchanged_at_the_end_of_a_rest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run = trained(tmp_path, monkeypatch, nothing, after_rest=OUTPUTS)
     assert 0 < run.info.watching_seconds < run.info.seconds

@@ -54,7 +54,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.parent != Path(__file__).parent:
             continue
-        library = LIBRARIES[item.path.stem.removeprefix("test_")]
+        library = LIBRARIES[item.path.stem.split("_")[1]]
         if importlib.util.find_spec(library) is None:
             reason = f"{library} is not installed here (600 MB with the other trackers); 'make trackers' tests it"
             item.add_marker(pytest.mark.skip(reason=reason))

@@ -28,8 +28,9 @@ def free_port() -> int:
 class Server:
     """A tracking server of its own, which can be stopped and started again."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, workers: int = 1) -> None:
         self.folder = folder
+        self.workers = workers
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._process: subprocess.Popen[bytes] | None = None
@@ -38,7 +39,7 @@ class Server:
         with (self.folder / "server.log").open("ab") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(self.port), "--workers",
-                 "1", "--backend-store-uri", f"sqlite:///{self.folder}/store.db", "--artifacts-destination",
+                 str(self.workers), "--backend-store-uri", f"sqlite:///{self.folder}/store.db", "--artifacts-destination",
                  str(self.folder / "artifacts")],
                 stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True, cwd=self.folder,
                 env={**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true"},

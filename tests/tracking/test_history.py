@@ -14,10 +14,15 @@ from typing import Any
 import pytest
 
 from flightcheck.cli.main import main
+from flightcheck.diagnosis.engine import diagnose
 from flightcheck.errors import UsageError
+from flightcheck.recording.records import RunInfo
+from flightcheck.recording.run import Run
+from flightcheck.recording.signals import LOSS
+from flightcheck.recording.store import RunWriter
 from flightcheck.tracking import history
 from flightcheck.tracking.query import parse, select, sorted_by
-from flightcheck.tracking.summary import SUMMARY_FILE, read_summary, write_json, write_labels
+from flightcheck.tracking.summary import SUMMARY_FILE, read_summary, write_json, write_labels, write_summary
 from tests.cli.made import PROBABILITIES, write_run
 
 
@@ -129,10 +134,11 @@ def test_a_copied_run_goes_by_the_name_of_its_folder(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("content", [b"", b"no database", b"SQLite format 3\0" + b"\0" * 400])
 def test_a_damaged_index_costs_nothing_but_time(tmp_path: Path, content: bytes) -> None:
-    folder_of(tmp_path, RUNS[0])
+    os.utime(folder_of(tmp_path, RUNS[0]), (0, 0))
     (tmp_path / history.INDEX_FILE).write_bytes(content)
-    assert len(history.all_runs(tmp_path)) == 1
-    assert len(history.all_runs(tmp_path)) == 1
+    for _ in range(3):
+        assert len(history.all_runs(tmp_path)) == 1
+    assert list(history._indexed(tmp_path)) == ["r1"], "it was made anew"
 
 
 def test_no_folder_no_runs(tmp_path: Path) -> None:
@@ -178,3 +184,24 @@ def test_ten_thousand_runs_in_half_a_second(tmp_path: Path) -> None:
     filtered, some = seconds("--where", "lr<1e-3 and finding=L03", "--sort", "loss")
     assert 1000 < len(some) < 4000
     assert max(took, filtered) < 0.5, (took, filtered)
+
+
+def test_a_summary_of_somebody_who_looked_while_the_run_went_on(tmp_path: Path) -> None:
+    """The run was killed later: how far it came is told, and not what was found until that look."""
+    writer = RunWriter(tmp_path / "r")
+    writer.put(RunInfo("r", "train.py", "train.py"))
+    for step in range(10):
+        writer.frame(LOSS, step, [1.0])
+    writer.flush(force=True)
+    run = Run.open(tmp_path / "r")
+    write_summary(run, diagnose(run, []))
+    (looked,) = history.all_runs(tmp_path)
+    assert (looked["ended"], looked["steps"], looked["loss"], looked["findings"]) == ("running", 10, 1.0, [])
+    for step in range(10, 30):
+        writer.frame(LOSS, step, [0.5])
+    writer.flush(force=True)
+    (later,) = history.all_runs(tmp_path)
+    assert (later["ended"], later["steps"], later["loss"], later["findings"]) == ("running", 30, None, None)
+    writer.put(RunInfo("r", "train.py", "train.py", steps=30, ended="finished"))
+    writer.close()
+    assert history.all_runs(tmp_path)[0]["ended"] == "finished"

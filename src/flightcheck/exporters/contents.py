@@ -15,6 +15,7 @@ from flightcheck.checks.registry import run_checks
 from flightcheck.diagnosis.engine import DiagnosedFinding, Diagnosis, diagnose
 from flightcheck.exporters.base import Contents, DataSource, Param, plain
 from flightcheck.exporters.reader import RunReader
+from flightcheck.recording.opening import reading
 from flightcheck.recording.records import Location
 from flightcheck.recording.run import Run
 from flightcheck.recording.store import FILE_NAME
@@ -192,10 +193,7 @@ def _code_name(path: str) -> str:
 
 def _copy_of_run_file(file: Path, target: Path) -> Path:
     """One whole file, also of a run that was killed and has left a write-ahead log."""
-    with (
-        closing(sqlite3.connect(f"file:{file.resolve()}?mode=ro", uri=True)) as source,
-        closing(sqlite3.connect(target)) as copy,
-    ):
+    with reading(file) as source, closing(sqlite3.connect(target)) as copy:
         source.backup(copy)
     return target
 

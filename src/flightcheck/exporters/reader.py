@@ -11,6 +11,7 @@ import json
 import re
 import sqlite3
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -20,6 +21,7 @@ import numpy as np
 from flightcheck.errors import RunFileError
 from flightcheck.exporters.base import Heading
 from flightcheck.recording.metrics import PREFIX
+from flightcheck.recording.opening import reading
 from flightcheck.recording.signals import (
     CPU_USE,
     GPU_MEMORY,
@@ -128,27 +130,13 @@ class RunReader:
         found: dict[str, Any] = json.loads(row[0])
         return found
 
-    def _opened(self) -> _Opened:
-        return _Opened(self._file)
-
-
-class _Opened:
-    """A connection that only reads, and is closed at the end of the block."""
-
-    def __init__(self, file: Path) -> None:
-        self._file = file
-
-    def __enter__(self) -> sqlite3.Connection:
+    @contextmanager
+    def _opened(self) -> Iterator[sqlite3.Connection]:
         try:
-            self._db = sqlite3.connect(f"file:{self._file.resolve()}?mode=ro", uri=True, timeout=2)
+            with reading(self._file, timeout=2) as db:
+                yield db
         except sqlite3.Error as e:
             raise RunFileError(f"{self._file}: cannot be read ({e})") from e
-        return self._db
-
-    def __exit__(self, _type: object, error: BaseException | None, _traceback: object) -> None:
-        self._db.close()
-        if isinstance(error, sqlite3.Error):
-            raise RunFileError(f"{self._file}: cannot be read ({error})") from error
 
 
 def _curve(db: sqlite3.Connection, signal: Signal, after: int, before: int, *, most: int) -> Iterator[Row]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import sqlite3
+from functools import cached_property
 from pathlib import Path
 from typing import Final
 
 from flightcheck.recording import store
+from flightcheck.recording.disks import on_network_disk
 from flightcheck.recording.run import Run
 
 REWRITTEN: Final = 16
@@ -18,8 +20,8 @@ MOST_KEPT: Final = 2 * store.FRAME_BUDGET
 class RunFollower:
     """Follows one run, from another process than the one that trains.
 
-    The folder need not be there yet. Reading is `readable` only where the file has a write-ahead log: there a reader
-    never makes the writer wait.
+    The folder need not be there yet. Reading is `readable` only where a reader never makes the writer wait: where the
+    file has a write-ahead log, or lies on a network disk.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -35,10 +37,14 @@ class RunFollower:
         self._seen = seen
         return changed
 
+    @cached_property
+    def _shared(self) -> bool:
+        return on_network_disk(self.file.parent)
+
     @property
     def readable(self) -> bool:
-        """Reading now costs the writer nothing. False on disks where SQLite has no write-ahead log."""
-        return self._log.exists()
+        """Reading now costs the writer nothing. False on disks of this machine where SQLite has no write-ahead log."""
+        return self._log.exists() or self._shared
 
     def series(self) -> Run:
         """The series alone, read as far as they are new: cheap."""

@@ -4,6 +4,10 @@ Tables: ``meta`` (format version), ``record`` (frozen records as JSON), ``frame`
 vector per signal and sampled step). Writes are grouped in transactions of at most `FLUSH_SECONDS`,
 so a killed run loses at most that much. Where writing fails (a disk that is full), what was written stays, the rest is
 held and tried again with growing pauses, and the training goes on: no error leaves `RunWriter.flush`.
+
+On a disk of this machine the file has a write-ahead log, with which readers and the writer never wait for each other.
+It needs memory that all of them share, which machines do not: on a network disk the file is written with a rollback
+journal, and a writer that meets a reader does not wait but writes later.
 """
 
 from __future__ import annotations
@@ -23,6 +27,8 @@ import numpy as np
 import numpy.typing as npt
 
 from flightcheck.errors import RunFileError
+from flightcheck.recording.disks import on_network_disk
+from flightcheck.recording.opening import reading
 from flightcheck.recording.signals import SIGNALS, Signal
 
 FORMAT: Final = 1
@@ -41,6 +47,12 @@ APPEND_BUDGET: Final = 20_000
 MOST_PENDING: Final = 50_000
 """Frames that are held while nothing can be written; later ones are dropped. Some tens of megabytes."""
 _LONGEST_PAUSE: Final = 60.0
+_SHARE: Final = 0.01
+"""Share of the time that writing may take on a network disk, which may answer slowly: there pauses are longer,"""
+_LONGEST_REST: Final = 10.0
+"""and this is the longest, which is what a killed run may lose there."""
+_LAST_SECONDS: Final = 5.0
+"""Longest wait for a reader when all that is left is written."""
 _PART: Final = 64
 T = TypeVar("T")
 
@@ -68,11 +80,8 @@ class RunWriter:
         self.path = folder / FILE_NAME
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            self._db = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False)
-            self.journal = self._db.execute("PRAGMA journal_mode=WAL").fetchone()[0]
-            self._db.execute("PRAGMA synchronous=NORMAL")
-            self._db.executescript(_SCHEMA)
-            self._db.execute("INSERT OR REPLACE INTO meta VALUES('format', ?)", (str(FORMAT),))
+            self._shared = on_network_disk(folder)
+            self._db = self._begun()
         except (OSError, sqlite3.Error) as e:
             raise RunFileError(f"{self.path}: cannot be written ({e})") from e
         self._records: dict[tuple[str, int], str] = {}
@@ -84,6 +93,14 @@ class RunWriter:
         self.failure = ""
         """Why something could not be written; it is said once, when it happens first."""
         self._pause = FLUSH_SECONDS
+
+    def _begun(self) -> sqlite3.Connection:
+        try:
+            return _connection(self.path, "TRUNCATE" if self._shared else "WAL")
+        except sqlite3.OperationalError:
+            if not self._shared:
+                raise
+            return _connection(self.path, "TRUNCATE", locks=False)  # it has none; nobody else writes this file
 
     def put(self, record: Any, index: int = 0) -> None:
         """Store a record under its kind and index; a later one with the same index replaces it."""
@@ -124,13 +141,17 @@ class RunWriter:
             return
         try:
             self._commit(self._records, self._frames)
-        except (sqlite3.Error, OSError):
+        except (sqlite3.Error, OSError) as first:
+            if self._shared and _is_read(first):
+                self._roll_back()
+                return
             try:
                 self._commit_in_parts()
             except (sqlite3.Error, OSError) as e:
                 self._failed(e)
                 return
-        self._pause = FLUSH_SECONDS
+        took = time.monotonic() - now
+        self._pause = min(max(FLUSH_SECONDS, took / _SHARE), _LONGEST_REST) if self._shared else FLUSH_SECONDS
         self._records.clear()
         self._frames.clear()
 
@@ -187,6 +208,7 @@ class RunWriter:
     def close(self) -> None:
         """Commit and close; the file is then a single one, which can be read where nothing can be written."""
         try:
+            self._db.execute(f"PRAGMA busy_timeout={1000 * _LAST_SECONDS:.0f}")
             self.flush(force=True)
             if self._records or self._frames:
                 _UNWRITTEN[self.path.absolute()] = (self._records, self._frames)
@@ -198,6 +220,27 @@ class RunWriter:
         finally:
             with suppress(sqlite3.Error, OSError):
                 self._db.close()
+
+
+def _connection(file: Path, journal: str, *, locks: bool = True) -> sqlite3.Connection:
+    """A run file to be written. With a write-ahead log (``WAL``) only a second writer would make us wait."""
+    name = str(file) if locks else f"{file.absolute().as_uri()}?nolock=1"
+    wait = _LAST_SECONDS if journal == "WAL" else 0.0
+    db = sqlite3.connect(name, uri=not locks, isolation_level=None, check_same_thread=False, timeout=wait)
+    try:
+        db.execute(f"PRAGMA journal_mode={journal}")
+        db.execute(f"PRAGMA synchronous={'NORMAL' if journal == 'WAL' else 'OFF'}")
+        db.executescript(_SCHEMA)
+        db.execute("INSERT OR REPLACE INTO meta VALUES('format', ?)", (str(FORMAT),))
+    except BaseException:
+        db.close()
+        raise
+    return db
+
+
+def _is_read(error: Exception) -> bool:
+    """Somebody reads the file at this moment, and has it locked."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY
 
 
 def _parts(items: list[T]) -> Iterator[list[T]]:
@@ -242,16 +285,13 @@ def read(
     frames: dict[str, Frame] = {}
     damage: list[str] = []
     try:
-        db = sqlite3.connect(f"file:{file.resolve()}?mode=ro", uri=True)
-        try:
+        with reading(file) as db:
             version = db.execute("SELECT value FROM meta WHERE key='format'").fetchone()
             if version is None or int(version[0]) > FORMAT:
                 wrote = "without a version" if version is None else f"of format {version[0]}"
                 raise RunFileError(f"{file}: run file {wrote}; this Flightcheck reads format {FORMAT}: upgrade it")
             _read_records(db, records, damage)
             _read_frames(db, frames, damage, known or {})
-        finally:
-            db.close()
     except (sqlite3.Error, ValueError) as e:
         raise RunFileError(f"{file}: damaged, or not a run file ({e}); nothing could be read from it") from e
     _add_unwritten(file, records, frames)
@@ -265,11 +305,8 @@ def read_frames(file: Path, known: dict[str, Frame]) -> dict[str, Frame]:
         sqlite3.Error: it cannot be read at this moment.
     """
     frames: dict[str, Frame] = {}
-    db = sqlite3.connect(f"file:{file.resolve()}?mode=ro", uri=True)
-    try:
+    with reading(file) as db:
         _read_frames(db, frames, [], known)
-    finally:
-        db.close()
     return frames
 
 

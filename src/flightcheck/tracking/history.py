@@ -9,7 +9,7 @@ import os
 import sqlite3
 import time
 from collections.abc import Iterable
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -77,21 +77,24 @@ def _indexed(folder: Path) -> dict[str, tuple[int, str]]:
 
 def _store(folder: Path, fresh: dict[str, tuple[int, Summary]], gone: Iterable[str]) -> None:
     """Put what was read into the index; where that is not possible it is read again the next time."""
-    with suppress(sqlite3.Error, OSError):
-        db = sqlite3.connect(folder / INDEX_FILE, timeout=1)
+    with suppress(sqlite3.Error, OSError), closing(sqlite3.connect(folder / INDEX_FILE, timeout=1)) as db:
         try:
-            with db:
-                if db.execute("PRAGMA user_version").fetchone()[0] != _FORMAT:
-                    db.execute("DROP TABLE IF EXISTS run")
-                    db.execute(f"PRAGMA user_version={_FORMAT}")
-                db.execute(
-                    "CREATE TABLE IF NOT EXISTS run(id TEXT PRIMARY KEY, stamp INTEGER, data TEXT) WITHOUT ROWID"
-                )
-                rows = [(n, stamp, json.dumps(data, separators=(",", ":"))) for n, (stamp, data) in fresh.items()]
-                db.executemany("INSERT OR REPLACE INTO run VALUES(?,?,?)", rows)
-                db.executemany("DELETE FROM run WHERE id=?", [(n,) for n in gone])
-        finally:
-            db.close()
+            _write(db, fresh, gone)
+        except sqlite3.OperationalError:  # another process writes it, or nothing can be written
+            raise
+        except sqlite3.DatabaseError:  # damaged: on a network disk another machine may have written at the same moment
+            (folder / INDEX_FILE).unlink()
+
+
+def _write(db: sqlite3.Connection, fresh: dict[str, tuple[int, Summary]], gone: Iterable[str]) -> None:
+    with db:
+        if db.execute("PRAGMA user_version").fetchone()[0] != _FORMAT:
+            db.execute("DROP TABLE IF EXISTS run")
+            db.execute(f"PRAGMA user_version={_FORMAT}")
+        db.execute("CREATE TABLE IF NOT EXISTS run(id TEXT PRIMARY KEY, stamp INTEGER, data TEXT) WITHOUT ROWID")
+        rows = [(n, stamp, json.dumps(data, separators=(",", ":"))) for n, (stamp, data) in fresh.items()]
+        db.executemany("INSERT OR REPLACE INTO run VALUES(?,?,?)", rows)
+        db.executemany("DELETE FROM run WHERE id=?", [(n,) for n in gone])
 
 
 # -- the fields of a summary ----------------------------------------------------------------------------------------

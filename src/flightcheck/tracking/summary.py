@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from flightcheck.errors import RunFileError
 from flightcheck.recording.liveness import is_dead
+from flightcheck.recording.opening import reading
 from flightcheck.tracking.locking import alone
 
 if TYPE_CHECKING:
@@ -95,6 +96,8 @@ def read_summary(folder: Path) -> Summary | None:
     found = read_json(folder / SUMMARY_FILE)
     if found is None or not isinstance(found.get("id"), str):
         found = _from_run_file(folder)
+    elif found.get("ended") == "running":
+        found = _gone_on(found, _from_run_file(folder))
     if found is not None:
         labels = read_labels(folder)
         found |= {"tags": labels["tags"], "note": labels["note"]}
@@ -144,14 +147,21 @@ def read_json(file: Path) -> dict[str, Any] | None:
     return found if isinstance(found, dict) else None
 
 
+def _gone_on(found: Summary, now: Summary | None) -> Summary:
+    """A summary that was written while the run went on, for somebody who looked at it then: how it went is not known
+    any more.
+    """
+    if now is None or (now.get("ended") == "running" and (now.get("steps") or 0) <= (found.get("steps") or 0)):
+        return found
+    unknown = dict.fromkeys(("loss", "evaluation_loss", "best_evaluation_loss", "severity"))
+    return found | unknown | {"metrics": {}, "roots": []} | now
+
+
 def _from_run_file(folder: Path) -> Summary | None:
     try:
-        db = sqlite3.connect(f"file:{(folder / RUN_FILE).resolve()}?mode=ro", uri=True)
-        try:
+        with reading(folder / RUN_FILE) as db:
             row = db.execute("SELECT data FROM record WHERE kind='RunInfo' ORDER BY idx LIMIT 1").fetchone()
             last = db.execute("SELECT MAX(step) FROM frame WHERE signal='loss'").fetchone()[0]
-        finally:
-            db.close()
         info = json.loads(row[0]) if row else {}
         if info.get("ended") == "running":
             if last is not None:  # not yet over, or killed: the loss tells how far it came

@@ -409,6 +409,7 @@ class TorchObserver:
         self.forward.training_resumes()
         self.late_losses.send()
         self.arrivals.collect(wait=True)
+        self.rested.write()
         if self.backwards_in_round:
             self._write_round()
         self.statistics.write(None)
