@@ -227,7 +227,8 @@ class Discovery:
         """Files of the script's own in which the models' forward passes are written, and their calls."""
         found = {r.call_location.file for r in self.roots.values() if r.call_location is not None}
         for root in self.roots.values():
-            for kind in {type(m) for m in (root.module() or nn.Module()).modules()}:
+            model = root.module()  # whose truth is its length, which a compiled one refuses to tell
+            for kind in {type(m) for m in model.modules()} if model is not None else ():
                 code = getattr(getattr(kind, "forward", None), "__code__", None)
                 if code is not None and self.watch.lines.is_user(code.co_filename):
                     found.add(code.co_filename)

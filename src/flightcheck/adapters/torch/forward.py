@@ -74,6 +74,8 @@ class Forward:
         """A model is being called in a round that is rested: nothing below it is looked at."""
         self.pending: list[Pending] = []
         """Training calls since the last backward."""
+        self.recomputed: set[int] = set()
+        """Parameters (indices) of modules that were called where no graph is kept, since the last backward."""
         self.phases: dict[int, Phase] = {}
         self.evaluations = 0
         self.evaluation_steps: list[int] = []
@@ -117,7 +119,8 @@ class Forward:
         def __call__(self: nn.Module, *args: Any, **kwargs: Any) -> Any:  # noqa: N807
             if compiling() or forward.unseen or not watch.on:
                 return original(self, *args, **kwargs)
-            if watch.resting and not (forward.depth or forward.phases) and is_grad_enabled():
+            trains = is_grad_enabled() or watch.checkpointed
+            if watch.resting and not (forward.depth or forward.phases) and trains:
                 if not (self._modules or self._parameters):
                     return original(self, *args, **kwargs)
                 if self.training and id(self) in forward.discovery.roots and watch.mine():
@@ -146,7 +149,7 @@ class Forward:
         fused = not module.training and isinstance(module, _FUSED)
         resume = fused and self.operations.suspend()
         self.operations.modules.append(module)
-        self.operations.with_grad.append(torch.is_grad_enabled())
+        self.operations.with_grad.append(self._with_grad())
         try:
             result = original(module, *args, **kwargs)
         finally:
@@ -163,12 +166,13 @@ class Forward:
     def _outer(self, original: Callable[..., Any], module: nn.Module, args: Any, kwargs: Any) -> Any:
         self.calls += 1
         before = self._before(module, args, kwargs)
-        evaluating = not torch.is_grad_enabled() or not module.training
-        self.evaluating = not torch.is_grad_enabled() and not module.training
+        grad = self._with_grad()
+        evaluating = not grad or not module.training
+        self.evaluating = not grad and not module.training
         resume = evaluating and self.operations.suspend()
         self.depth = 1
         self.operations.modules.append(module)
-        self.operations.with_grad.append(torch.is_grad_enabled())
+        self.operations.with_grad.append(grad)
         try:
             result = original(module, *args, **kwargs)
         finally:
@@ -182,11 +186,14 @@ class Forward:
             self.look_at(module, result)
         if before is not None:
             self._after(before, module, result)
-            if resume and self.watch.learning and not torch.is_grad_enabled():
+            if resume and self.watch.learning and not grad:
                 self.watch.guarded(self.operations.loose.left)(
                     "no_grad", before[2], before[0].parameter_indices, result
                 )
         return result
+
+    def _with_grad(self) -> bool:
+        return torch.is_grad_enabled() or self.watch.checkpointed
 
     # -- learning: what lies inside -----------------------------------------------------------------------------
 
@@ -199,7 +206,9 @@ class Forward:
             output = first_tensor(result)
             if output is None or index is None:
                 return
-            if output.grad_fn is not None:
+            if self.watch.checkpointed:
+                self._recomputes(module)
+            elif output.grad_fn is not None:
                 self.operations.owners.setdefault(output.grad_fn, index)
                 self.flows.returned(index, result)
             elif not torch.is_grad_enabled() and self.operations.with_grad[-1]:
@@ -210,6 +219,11 @@ class Forward:
         except Exception as e:
             self.watch.note_error("forward", e)
 
+    def _recomputes(self, module: nn.Module) -> None:
+        """The backward will call this module again: the loss reaches its parameters, and its graph does not tell."""
+        known = (self.discovery.parameter_index(p) for p in module.parameters(recurse=False))
+        self.recomputed.update(i for i in known if i is not None)
+
     # -- the outermost call -------------------------------------------------------------------------------------
 
     def _look(self, module: nn.Module, args: Any, kwargs: Any) -> tuple[Root, dict[str, Any], Location | None] | None:
@@ -217,7 +231,7 @@ class Forward:
             return None
         self.called(module)
         root = self.discovery.root_of(module)
-        grad = torch.is_grad_enabled()
+        grad = self._with_grad()
         close = self.watch.learning or self.watch.sampled or not grad or root.call_location is None
         location = self.watch.lines.here() if close else root.call_location
         data: dict[str, Any] = {"training": module.training, "grad": grad}
@@ -308,8 +322,10 @@ class Forward:
         if output is not None:
             self.operations.comparisons.returned(output)
             self.opposed.called(root.info.index, [ref() for _, ref in self.last_inputs], output)
-        with_graph = output is not None and output.requires_grad
+        with_graph = output is not None and (output.requires_grad or self.watch.checkpointed)
         if with_graph and output is not None:
+            if self.watch.checkpointed and self.watch.learning:
+                self._recomputes(module)
             index = self.discovery.module_index(module)
             if index is not None and output.grad_fn is not None and self.watch.learning:
                 self.operations.owners.setdefault(output.grad_fn, index)

@@ -215,6 +215,8 @@ class TorchObserver:
         self.discovery.refresh_roots()
         leaves = leaves_of(loss)
         reached = {i for leaf in leaves if (i := self.discovery.parameter_index(leaf)) is not None}
+        reached |= self.forward.recomputed
+        self.forward.recomputed.clear()
         self.loose.reached(loss, leaves, self.operations.lines)
         self.operations.draws.reached(loss, self.operations.lines, self.discovery.parameter_index)
         self.operations.softmaxes.reached(loss)

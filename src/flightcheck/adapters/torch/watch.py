@@ -48,6 +48,8 @@ class Watch:
         """They are measured in every round, so that one look before a step also tells what the last one did."""
         self.on = True
         self.compiled = False
+        self.checkpointed = False
+        """A forward pass runs without a graph, and again with one inside the backward: reentrant checkpointing."""
         self.spent = 0.0
         """Seconds in our own code since the start."""
         self.clock: Callable[[], float] = time.perf_counter
