@@ -19,7 +19,7 @@ from torch.optim import Optimizer
 
 from flightcheck.adapters.torch.discovery import Discovery
 from flightcheck.adapters.torch.graph import behind_views, leaves_of, nodes_of
-from flightcheck.adapters.torch.watch import Watch
+from flightcheck.adapters.torch.watch import Watch, is_plain_tensor
 from flightcheck.recording import provenance
 from flightcheck.recording.records import Location
 
@@ -160,6 +160,8 @@ def _tensors_in(value: Any, depth: int = 0) -> Iterator[torch.Tensor]:
 
 
 def _values(t: torch.Tensor) -> tuple[float, float]:
+    if not is_plain_tensor(t):
+        return 0.0, 0.0
     values = t.detach().double()
     return float(values.sum()), float(values.square().sum())
 

@@ -12,6 +12,7 @@ from flightcheck.adapters.torch.forward import Forward
 from flightcheck.adapters.torch.graph import NodeLines, origin_of_non_finite
 from flightcheck.adapters.torch.operations import Operations
 from flightcheck.adapters.torch.optimizers import Held
+from flightcheck.adapters.torch.shards import at_hand
 from flightcheck.adapters.torch.watch import Watch, is_plain_tensor
 from flightcheck.recording.records import Location, NonFinite
 
@@ -94,4 +95,5 @@ class NonFiniteOrigin:
 
 
 def _finite(tensor: torch.Tensor) -> bool:
-    return math.isfinite(float(tensor.detach().double().sum()))
+    part = at_hand(tensor)
+    return part is None or math.isfinite(float(part.detach().double().sum()))

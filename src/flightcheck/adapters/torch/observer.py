@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import torch
 
-from flightcheck.adapters.torch import saving, wrappers
+from flightcheck.adapters.torch import saving, shards, wrappers
 from flightcheck.adapters.torch.activations import Activations
 from flightcheck.adapters.torch.batchnorms import BatchNorms
 from flightcheck.adapters.torch.budget import Budget
@@ -202,7 +202,7 @@ class TorchObserver:
 
     def value(self, loss: torch.Tensor) -> float:
         """Read a loss; 0 where that would wait for a GPU."""
-        if loss.numel() != 1 or not (loss.is_cpu or self.watch.sampled):
+        if loss.numel() != 1 or not (loss.is_cpu or self.watch.sampled) or shards.is_shard(loss):
             return 0.0
         self.loss = loss.item()
         if self.protocol.scale and loss.grad_fn is not None and "Mul" in loss.grad_fn.name():
@@ -212,6 +212,7 @@ class TorchObserver:
     def _reached(self, loss: torch.Tensor) -> list[int] | None:
         if not self.watch.learning:
             return None
+        self.watch.guarded(shards.note_wholes)(self.discovery)
         self.discovery.refresh_roots()
         leaves = leaves_of(loss)
         reached = {i for leaf in leaves if (i := self.discovery.parameter_index(leaf)) is not None}

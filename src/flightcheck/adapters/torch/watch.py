@@ -149,8 +149,10 @@ def hands_off() -> bool:
 
 
 def is_plain_tensor(value: Any) -> bool:
-    """A dense, real, strided tensor whose numbers can be read."""
+    """A dense, real, strided tensor whose numbers can be read, without asking other processes for theirs."""
     import torch
+
+    from flightcheck.adapters.torch.shards import given_back, is_shard
 
     return (
         isinstance(value, torch.Tensor)
@@ -159,4 +161,6 @@ def is_plain_tensor(value: Any) -> bool:
         and value.device.type != "meta"
         and not value.is_complex()
         and not value.is_quantized
+        and not is_shard(value)
+        and not given_back(value)
     )

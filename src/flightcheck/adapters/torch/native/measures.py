@@ -16,6 +16,7 @@ import numpy as np
 import torch
 
 from flightcheck.adapters.torch.native.library import BFLOAT16, COLUMNS, FLOAT16, FLOAT32, FLOAT64, TALLIES, Kernel
+from flightcheck.adapters.torch.shards import at_hand
 
 TYPES: Final = {torch.float32: FLOAT32, torch.bfloat16: BFLOAT16, torch.float16: FLOAT16, torch.float64: FLOAT64}
 _READ: Final = (torch.nn.Parameter, torch.Tensor)
@@ -101,6 +102,8 @@ class Measures:
         compare = compared or [False] * len(indices)
         for k, parameter in enumerate(parameters):
             gradient = parameter.grad if parameter is not None and gradients else None
+            if type(parameter) not in _READ or self.kernel is None:  # the kernel minds missing memory itself
+                parameter, gradient = at_hand(parameter), at_hand(gradient)  # noqa: PLW2901
             table += self._place(k, GRADIENT, gradient, left)
             weight = parameter if weights and parameter is not None and _has_norm(parameter) else None
             if weight is None:

@@ -9,6 +9,8 @@ import torch
 from torch import nn
 from torch.optim import Optimizer
 
+from flightcheck.adapters.torch.shards import is_shard
+
 if TYPE_CHECKING:
     from torch.amp.grad_scaler import GradScaler
 
@@ -63,7 +65,8 @@ def clipping(o: TorchObserver) -> None:
     """Clipping of gradients."""
 
     def by_norm(parameters: Any, max_norm: Any, result: Any) -> None:
-        norm = float(result) if isinstance(result, torch.Tensor) and (result.is_cpu or o.watch.sampled) else None
+        known = isinstance(result, torch.Tensor) and (result.is_cpu or o.watch.sampled) and not is_shard(result)
+        norm = float(result) if known else None
         o.protocol.clipped(parameters, norm, float(max_norm), o.lines.here())
 
     def by_value(parameters: Any, limit: Any, result: Any) -> None:
