@@ -69,7 +69,7 @@ class StopTraining(BaseException):
 class TorchObserver:
     """Watches every PyTorch training of this process from `install` to `close`."""
 
-    round_over: Callable[[int], None] = staticmethod(lambda steps: None)
+    round_over: Callable[[int], None] | None = None
     """Told after every round how many there were; gradients still lie where they were."""
 
     def __init__(
@@ -202,7 +202,9 @@ class TorchObserver:
 
     def value(self, loss: torch.Tensor) -> float:
         """Read a loss; 0 where that would wait for a GPU."""
-        if loss.numel() != 1 or not (loss.is_cpu or self.watch.sampled) or shards.is_shard(loss):
+        if loss.numel() != 1 or not (loss.is_cpu or self.watch.sampled):
+            return 0.0
+        if type(loss) is not torch.Tensor and shards.is_shard(loss):
             return 0.0
         self.loss = loss.item()
         if self.protocol.scale and loss.grad_fn is not None and "Mul" in loss.grad_fn.name():
@@ -353,7 +355,8 @@ class TorchObserver:
                 self.watch.writer.put(plan_of(self))
                 self.watch.writer.put(coverage_of(self))
         self.watch.writer.flush()
-        self.round_over(self.steps)
+        if self.round_over is not None:
+            self.round_over(self.steps)
 
     def learn_again(self) -> None:
         """Another optimizer begins to step long after the first: another phase of the training has begun."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from threading import get_ident
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -28,7 +29,7 @@ def backward(o: TorchObserver) -> None:
         @functools.wraps(original)
         def run_backward(tensors: Any, *args: Any, **kwargs: Any) -> Any:
             nonlocal depth
-            if depth or torch.compiler.is_compiling() or not watch.mine():
+            if depth or torch.compiler.is_compiling() or not watch.on or get_ident() != watch.thread:
                 if not torch.compiler.is_compiling():
                     o.watch.note_thread()
                 return original(tensors, *args, **kwargs)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import sys
+from threading import get_ident
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
@@ -120,7 +121,7 @@ def losses(o: TorchObserver) -> None:
             @functools.wraps(original)
             def loss(*args: Any, **kwargs: Any) -> Any:
                 nonlocal nested
-                if torch.compiler.is_compiling() or not watch.mine():
+                if torch.compiler.is_compiling() or not watch.on or get_ident() != watch.thread:
                     return original(*args, **kwargs)
                 nested += 1
                 try:
