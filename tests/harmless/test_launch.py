@@ -475,8 +475,12 @@ def work(rank, world):
 
 
 def together(folder: Path, command: list[str], ranks: Sequence[int | None]) -> list[Done]:
-    """Run a command in several processes that find each other. Gloo itself does not always: then once more."""
-    for attempt in range(5):
+    """Run a command in several processes that find each other. Gloo itself does not always: then once more.
+
+    Most of the time goes into imports: of torch, and then of its compiler, by the constructor of
+    `DistributedDataParallel`. On a busy machine that takes 30 seconds, which is no reason to begin again.
+    """
+    for attempt in range(3):
         meeting = {"MEETING": f"{attempt}-{time.monotonic_ns()}", "WORLD_SIZE": "2"}
         started = [
             subprocess.Popen(
@@ -486,7 +490,7 @@ def together(folder: Path, command: list[str], ranks: Sequence[int | None]) -> l
             for rank in ranks
         ]  # fmt: skip
         try:
-            ends = [p.communicate(timeout=45) for p in started]
+            ends = [p.communicate(timeout=90) for p in started]
         except subprocess.TimeoutExpired:
             for process in started:
                 with suppress(ProcessLookupError):

@@ -89,6 +89,12 @@ def test_nothing_found_is_one_quiet_line() -> None:
     )
 
 
+def test_a_cost_below_nothing_is_an_error_of_ours_and_not_free_of_charge() -> None:
+    told = printed(*HEALTHY, overhead=-0.2)
+    assert "cost unknown: -20.0 % was measured, which is an error of Flightcheck" in " ".join(told.split())
+    assert "cost 0.0 %" in printed(*HEALTHY, overhead=0.0)
+
+
 def test_nothing_decided_is_not_called_healthy() -> None:
     assert printed(undecided("D07", "1 of 8 batches"), steps=1, evaluations=0).startswith(
         "? flightcheck: nothing could be decided in 1 step and 0 evaluations · 0 checks passed, 1 inconclusive"

@@ -14,6 +14,7 @@ from flightcheck.checks.base import SECTIONS, Severity, Status, effective_severi
 from flightcheck.diagnosis.engine import DiagnosedFinding, Diagnosis, explains_crash
 from flightcheck.recording.records import Location
 from flightcheck.recording.run import Run
+from flightcheck.report.cost import cost_in_words
 from flightcheck.report.experiments import left_out, tried_in_words
 from flightcheck.report.json import relative
 
@@ -251,8 +252,8 @@ def _often(distance: float) -> str:
 
 
 def _cost(run: Run) -> Iterator[str]:
-    if run.info.overhead is not None:
-        yield f"cost {max(run.info.overhead, 0.0) * 100:.1f} %"
+    if cost := cost_in_words(run.info.overhead):
+        yield f"cost {cost}"
 
 
 def _tried(run: Run) -> Iterator[str]:

@@ -123,10 +123,13 @@ class Activations:
 
     def _look(self, module: nn.Module, output: Any) -> None:
         index = self.discovery.module_index(module)
-        if index is None or index not in self._leaves or not torch.is_grad_enabled() or hands_off() or recorded():
+        repeated = self.watch.checkpointed  # without a graph here; in the repetition hands are off
+        if index is None or index not in self._leaves or not (torch.is_grad_enabled() or repeated):
+            return
+        if hands_off() or recorded():
             return
         tensor = first_tensor(output)
-        if tensor is None or not tensor.requires_grad or not is_plain_tensor(tensor):
+        if tensor is None or not (tensor.requires_grad or repeated) or not is_plain_tensor(tensor):
             return
         if not tensor.numel() or not tensor.is_floating_point():
             return
@@ -138,6 +141,8 @@ class Activations:
             self._measure(index, module, self._rows(tensor.detach()))
             if self.spreads.due():
                 self.spreads.look(OUTPUT_SPREAD, [(index, tensor)])
+        if repeated:
+            return
         values = self._values[ACTIVATION_GRAD]  # this round's: a gradient that comes later is not written
         note = self.watch.guarded(lambda g: values.__setitem__(index, self.outputs.rms(self._rows(g.detach()))))
 

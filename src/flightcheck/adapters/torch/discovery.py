@@ -19,6 +19,7 @@ from flightcheck.adapters.torch.addresses import Addresses
 from flightcheck.adapters.torch.identity import ByIdentity
 from flightcheck.adapters.torch.kinds import module_kind, module_settings, parameter_role
 from flightcheck.adapters.torch.plain_lists import held_by
+from flightcheck.adapters.torch.shards import is_shard
 from flightcheck.adapters.torch.watch import Watch
 from flightcheck.recording import provenance
 from flightcheck.recording.records import Call, Location, ModuleInfo, OptimizerInfo, ParameterInfo, RootInfo
@@ -73,6 +74,8 @@ class Discovery:
         self.roots: dict[int, Root] = {}
         self.modules: dict[int, ModuleInfo] = {}
         self.parameters: list[ParameterInfo] = []
+        self.sharded = False
+        """Parameters are spread over processes."""
         self.parameter_refs: list[weakref.ref[torch.Tensor]] = []
         self.counts: list[Counts] = []
         self._module_index: dict[int, tuple[weakref.ref[nn.Module], int]] = {}
@@ -227,7 +230,8 @@ class Discovery:
         """Files of the script's own in which the models' forward passes are written, and their calls."""
         found = {r.call_location.file for r in self.roots.values() if r.call_location is not None}
         for root in self.roots.values():
-            for kind in {type(m) for m in (root.module() or nn.Module()).modules()}:
+            model = root.module()  # whose truth is its length, which a compiled one refuses to tell
+            for kind in {type(m) for m in model.modules()} if model is not None else ():
                 code = getattr(getattr(kind, "forward", None), "__code__", None)
                 if code is not None and self.watch.lines.is_user(code.co_filename):
                     found.add(code.co_filename)
@@ -284,6 +288,10 @@ class Discovery:
         known = self._parameter_index.get(id(parameter))
         return known[1] if known is not None and known[0]() is parameter else None
 
+    def same_parameter(self, tensor: torch.Tensor, index: int) -> None:
+        """A tensor stands for a known parameter."""
+        self._parameter_index[id(tensor)] = (weakref.ref(tensor), index)
+
     def _register_parameter(self, parameter: torch.Tensor, name: str, owner: nn.Module | None) -> int:
         index = self.parameter_index(parameter)
         module = self.module_index(owner) if owner is not None else None
@@ -297,6 +305,7 @@ class Discovery:
         index = len(self.parameters)
         self._parameter_index[id(parameter)] = (weakref.ref(parameter), index)
         self.parameter_refs.append(weakref.ref(parameter))
+        self.sharded |= is_shard(parameter)
         self.counts.append(Counts())
         self.parameters.append(
             ParameterInfo(

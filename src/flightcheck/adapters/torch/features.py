@@ -99,6 +99,8 @@ class Features:
         self.watch = watch
         self._rows: dict[tuple[int, str], list[Values]] = {}
         self._targets: dict[tuple[int, str], list[Values | None]] = {}
+        self._left: dict[tuple[int, str], int] = {}
+        """Rows that are still to be kept."""
         self._sites: dict[tuple[int, str], int] = {}
         self._latest: tuple[int, str] | None = None
         self.ranks = Ranks(watch)
@@ -119,11 +121,12 @@ class Features:
             or not is_plain_tensor(tensor)
         ):
             return
-        left = _TABLE_ROWS - sum(len(r) for r in known)
+        left = self._left.setdefault(key, _TABLE_ROWS)
         if left <= 0 or (known and known[0].shape[1] != tensor.shape[1]):
             return
         self._rows[key] = known
         known.append(tensor.detach()[:left].to("cpu", torch.float64, copy=True).numpy())
+        self._left[key] = left - len(known[-1])
         self._targets.setdefault(key, []).append(None)
         self._latest = key
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
+from threading import get_ident
 from typing import Any, Final, TypeAlias
 
 import torch
@@ -74,6 +75,8 @@ class Forward:
         """A model is being called in a round that is rested: nothing below it is looked at."""
         self.pending: list[Pending] = []
         """Training calls since the last backward."""
+        self.recomputed: set[int] = set()
+        """Parameters (indices) of modules that were called where no graph is kept, since the last backward."""
         self.phases: dict[int, Phase] = {}
         self.evaluations = 0
         self.evaluation_steps: list[int] = []
@@ -81,6 +84,7 @@ class Forward:
         self._recorded: dict[tuple[Any, ...], int] = {}
         losses.last_inputs = lambda: self.last_inputs
         self._origins: dict[Location, _Origin] = {}
+        self._first_kinds: dict[int, str] = {}
         self.features = Features(watch)
         self.answers = Answers(watch)
         self.flows = DataFlows(watch, discovery, operations)
@@ -105,6 +109,7 @@ class Forward:
         """Where that call used dropout that is on: as a function, or in a module that the model does not hold."""
         self.dropout_unheld = False
         self._before = watch.guarded(self._look)
+        self._noted = watch.guarded(self._note_inner)
         self._after = watch.guarded(self._classify)
 
     # -- the wrapper --------------------------------------------------------------------------------------------
@@ -117,10 +122,11 @@ class Forward:
         def __call__(self: nn.Module, *args: Any, **kwargs: Any) -> Any:  # noqa: N807
             if compiling() or forward.unseen or not watch.on:
                 return original(self, *args, **kwargs)
-            if watch.resting and not (forward.depth or forward.phases) and is_grad_enabled():
+            at_rest = watch.resting and not (forward.depth or forward.phases)
+            if at_rest and (is_grad_enabled() or watch.checkpointed):
                 if not (self._modules or self._parameters):
                     return original(self, *args, **kwargs)
-                if self.training and id(self) in forward.discovery.roots and watch.mine():
+                if self.training and id(self) in forward.discovery.roots and get_ident() == watch.thread:
                     forward.batch_passed()  # to a training call of a known model: it is not that of an evaluation
                     forward.unseen = True
                     try:
@@ -146,7 +152,7 @@ class Forward:
         fused = not module.training and isinstance(module, _FUSED)
         resume = fused and self.operations.suspend()
         self.operations.modules.append(module)
-        self.operations.with_grad.append(torch.is_grad_enabled())
+        self.operations.with_grad.append(torch.is_grad_enabled() or self.watch.checkpointed)
         try:
             result = original(module, *args, **kwargs)
         finally:
@@ -155,7 +161,7 @@ class Forward:
             if resume:
                 self.operations.resume()
         if self.watch.learning:
-            self._note_inner(module, result)
+            self._noted(module, result)
         if self.look_at is not None:
             self.look_at(module, result)
         return result
@@ -163,12 +169,13 @@ class Forward:
     def _outer(self, original: Callable[..., Any], module: nn.Module, args: Any, kwargs: Any) -> Any:
         self.calls += 1
         before = self._before(module, args, kwargs)
-        evaluating = not torch.is_grad_enabled() or not module.training
-        self.evaluating = not torch.is_grad_enabled() and not module.training
+        grad = self._with_grad()
+        evaluating = not grad or not module.training
+        self.evaluating = not grad and not module.training
         resume = evaluating and self.operations.suspend()
         self.depth = 1
         self.operations.modules.append(module)
-        self.operations.with_grad.append(torch.is_grad_enabled())
+        self.operations.with_grad.append(grad)
         try:
             result = original(module, *args, **kwargs)
         finally:
@@ -182,33 +189,40 @@ class Forward:
             self.look_at(module, result)
         if before is not None:
             self._after(before, module, result)
-            if resume and self.watch.learning and not torch.is_grad_enabled():
+            if resume and self.watch.learning and not grad:
                 self.watch.guarded(self.operations.loose.left)(
                     "no_grad", before[2], before[0].parameter_indices, result
                 )
         return result
 
+    def _with_grad(self) -> bool:
+        return torch.is_grad_enabled() or self.watch.checkpointed
+
     # -- learning: what lies inside -----------------------------------------------------------------------------
 
     def _note_inner(self, module: nn.Module, result: Any) -> None:
-        try:
-            if self.discovery.module_index(module) is None and next(module.parameters(), None) is not None:
-                self.discovery.unregistered(module, self.operations.modules)
-            self.discovery.first_call(module)
-            index = self.discovery.module_index(module)
-            output = first_tensor(result)
-            if output is None or index is None:
-                return
-            if output.grad_fn is not None:
-                self.operations.owners.setdefault(output.grad_fn, index)
-                self.flows.returned(index, result)
-            elif not torch.is_grad_enabled() and self.operations.with_grad[-1]:
-                # the outermost module of a no_grad block inside a call that has gradients
-                own = [p for p in module.parameters() if p.requires_grad]
-                if own and self.operations.modules[0].training:
-                    self.operations.note_cut("no_grad", own, self.discovery.modules[index].path)
-        except Exception as e:
-            self.watch.note_error("forward", e)
+        if self.discovery.module_index(module) is None and next(module.parameters(), None) is not None:
+            self.discovery.unregistered(module, self.operations.modules)
+        self.discovery.first_call(module)
+        index = self.discovery.module_index(module)
+        output = first_tensor(result)
+        if output is None or index is None:
+            return
+        if self.watch.checkpointed:
+            self._recomputes(module)
+        elif output.grad_fn is not None:
+            self.operations.owners.setdefault(output.grad_fn, index)
+            self.flows.returned(index, result)
+        elif not torch.is_grad_enabled() and self.operations.with_grad[-1]:
+            # the outermost module of a no_grad block inside a call that has gradients
+            own = [p for p in module.parameters() if p.requires_grad]
+            if own and self.operations.modules[0].training:
+                self.operations.note_cut("no_grad", own, self.discovery.modules[index].path)
+
+    def _recomputes(self, module: nn.Module) -> None:
+        """The backward will call this module again: the loss reaches its parameters, and its graph does not tell."""
+        known = (self.discovery.parameter_index(p) for p in module.parameters(recurse=False))
+        self.recomputed.update(i for i in known if i is not None)
 
     # -- the outermost call -------------------------------------------------------------------------------------
 
@@ -217,7 +231,7 @@ class Forward:
             return None
         self.called(module)
         root = self.discovery.root_of(module)
-        grad = torch.is_grad_enabled()
+        grad = self._with_grad()
         close = self.watch.learning or self.watch.sampled or not grad or root.call_location is None
         location = self.watch.lines.here() if close else root.call_location
         data: dict[str, Any] = {"training": module.training, "grad": grad}
@@ -246,7 +260,7 @@ class Forward:
         if training and inputs:
             self.features.fed(root.info.index, *inputs[0])
         origin, order, orders, buffer = self._origin(location)
-        first = next((m.kind for m in self._in_call_order(root) if m.trainable and m.leaf), "")
+        first = self._first_kind(root)
         for i, (name, tensor) in enumerate(inputs):
             facts = batch_facts(tensor, first=i == 0)
             if facts is not None:
@@ -297,10 +311,15 @@ class Forward:
             self._origins[location] = (values, order, orders, self.watch.lines.of(*made) if made is not None else None)
         return self._origins[location]
 
-    def _in_call_order(self, root: Root) -> list[Any]:
-        mine = [m for m in self.discovery.modules.values() if m.root == root.info.index]
-        called = [m for m in mine if m.order >= 0]
-        return sorted(called, key=lambda m: m.order) if called else mine
+    def _first_kind(self, root: Root) -> str:
+        """The kind of the first layer that is called. The order is known when it was learnt."""
+        known = self._first_kinds.get(root.info.index)
+        if known is None or self.watch.learning:
+            mine = [m for m in self.discovery.modules.values() if m.root == root.info.index]
+            called = sorted((m for m in mine if m.order >= 0), key=lambda m: m.order) or mine
+            known = next((m.kind for m in called if m.trainable and m.leaf), "")
+            self._first_kinds[root.info.index] = known
+        return known
 
     def _classify(self, before: tuple[Root, dict[str, Any], Location | None], module: nn.Module, result: Any) -> None:
         root, data, location = before
@@ -310,8 +329,10 @@ class Forward:
         if output is not None:
             self.operations.comparisons.returned(output)
             self.opposed.called(root.info.index, [ref() for _, ref in self.last_inputs], output)
-        with_graph = output is not None and output.requires_grad
+        with_graph = output is not None and (output.requires_grad or self.watch.checkpointed)
         if with_graph and output is not None:
+            if self.watch.checkpointed and self.watch.learning:
+                self._recomputes(module)
             index = self.discovery.module_index(module)
             if index is not None and output.grad_fn is not None and self.watch.learning:
                 self.operations.owners.setdefault(output.grad_fn, index)

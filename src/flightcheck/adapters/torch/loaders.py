@@ -100,10 +100,14 @@ class Loaders:
         if not given:
             self.datasets.first_batch(source, batch)
 
-    def fetched_more(self, iterator: Any) -> bool:
-        """A batch was taken in the midst of a pass: it is only counted. False for the first and the last one."""
+    def fetched_more(self, iterator: Any) -> bool | None:
+        """A batch was taken in the midst of a pass: it is only counted. False for the first and the last one, None
+        for one of a pass that is not known.
+        """
         opened = self._opened.get(id(iterator))
-        if opened is None or not opened[2] or opened[2] + 1 == opened[3]:
+        if opened is None:
+            return None
+        if not opened[2] or opened[2] + 1 == opened[3]:
             return False
         opened[2] += 1
         index = self.last = opened[0]

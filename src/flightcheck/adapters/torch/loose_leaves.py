@@ -19,7 +19,8 @@ from torch.optim import Optimizer
 
 from flightcheck.adapters.torch.discovery import Discovery
 from flightcheck.adapters.torch.graph import behind_views, leaves_of, nodes_of
-from flightcheck.adapters.torch.watch import Watch
+from flightcheck.adapters.torch.pieces import pieces
+from flightcheck.adapters.torch.watch import Watch, is_plain_tensor
 from flightcheck.recording import provenance
 from flightcheck.recording.records import Location
 
@@ -160,8 +161,13 @@ def _tensors_in(value: Any, depth: int = 0) -> Iterator[torch.Tensor]:
 
 
 def _values(t: torch.Tensor) -> tuple[float, float]:
-    values = t.detach().double()
-    return float(values.sum()), float(values.square().sum())
+    if not is_plain_tensor(t):
+        return 0.0, 0.0
+    total = squares = 0.0
+    for piece in pieces(t.detach()):
+        values = piece.double()
+        total, squares = total + float(values.sum()), squares + float(values.square().sum())
+    return total, squares
 
 
 def _line(t: torch.Tensor, loss: torch.Tensor, lines: dict[Any, Location]) -> Location | None:

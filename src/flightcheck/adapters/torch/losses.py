@@ -122,7 +122,8 @@ class Losses:
         target = args[at] if len(args) > at else kwargs.get("target", kwargs.get("targets"))
         if not (isinstance(given, torch.Tensor) and isinstance(target, torch.Tensor)):
             return
-        training = torch.is_grad_enabled() and isinstance(result, torch.Tensor) and result.requires_grad
+        with_graph = torch.is_grad_enabled() and isinstance(result, torch.Tensor) and result.requires_grad
+        training = with_graph or self.watch.checkpointed
         index = self._site_of_call(function, self.watch.lines.here(), args, kwargs)
         counts = self._counts[index]
         if not training:
@@ -134,7 +135,7 @@ class Losses:
                 self.scored(given, target)
             return
         counts[0] += 1
-        if self.watch.learning:
+        if self.watch.learning and with_graph:
             self.operations.terms.result_of(index, result)
         if self._is_observed(index, given, target):
             self._observe(index, _Call(given, given.grad_fn, target, _mean(result), list(result.shape)))

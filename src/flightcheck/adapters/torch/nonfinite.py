@@ -12,6 +12,8 @@ from flightcheck.adapters.torch.forward import Forward
 from flightcheck.adapters.torch.graph import NodeLines, origin_of_non_finite
 from flightcheck.adapters.torch.operations import Operations
 from flightcheck.adapters.torch.optimizers import Held
+from flightcheck.adapters.torch.pieces import pieces
+from flightcheck.adapters.torch.shards import at_hand
 from flightcheck.adapters.torch.watch import Watch, is_plain_tensor
 from flightcheck.recording.records import Location, NonFinite
 
@@ -94,4 +96,7 @@ class NonFiniteOrigin:
 
 
 def _finite(tensor: torch.Tensor) -> bool:
-    return math.isfinite(float(tensor.detach().double().sum()))
+    part = at_hand(tensor)
+    if part is None or part.layout is not torch.strided:
+        return part is None or math.isfinite(float(part.detach().double().sum()))
+    return all(math.isfinite(float(p.double().sum())) for p in pieces(part.detach()))

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import torch
 
-from flightcheck.adapters.torch import saving, wrappers
+from flightcheck.adapters.torch import saving, shards, wrappers
 from flightcheck.adapters.torch.activations import Activations
 from flightcheck.adapters.torch.arrivals import Arrivals, lies_on_card
 from flightcheck.adapters.torch.batchnorms import BatchNorms
@@ -73,7 +73,7 @@ class StopTraining(BaseException):
 class TorchObserver:
     """Watches every PyTorch training of this process from `install` to `close`."""
 
-    round_over: Callable[[int], None] = staticmethod(lambda steps: None)
+    round_over: Callable[[int], None] | None = None
     """Told after every round how many there were; gradients still lie where they were."""
 
     def __init__(
@@ -208,6 +208,8 @@ class TorchObserver:
         """Read a loss; 0 where that would wait for a GPU: such a loss is written when it has arrived."""
         if loss.numel() != 1 or loss.is_meta:
             return 0.0
+        if type(loss) is not torch.Tensor and shards.is_shard(loss):
+            return 0.0
         scaled = self.protocol.scale and loss.grad_fn is not None and "Mul" in loss.grad_fn.name()
         divisor = self.protocol.scale if scaled and self.protocol.scale else 1.0
         if on_host(loss) or self.watch.reads(loss):
@@ -221,9 +223,12 @@ class TorchObserver:
     def _reached(self, loss: torch.Tensor) -> list[int] | None:
         if not self.watch.learning:
             return None
+        self.watch.guarded(shards.note_wholes)(self.discovery)
         self.discovery.refresh_roots()
         leaves = leaves_of(loss)
         reached = {i for leaf in leaves if (i := self.discovery.parameter_index(leaf)) is not None}
+        reached |= self.forward.recomputed
+        self.forward.recomputed.clear()
         self.loose.reached(loss, leaves, self.operations.lines)
         self.operations.draws.reached(loss, self.operations.lines, self.discovery.parameter_index)
         self.operations.softmaxes.reached(loss)
@@ -362,7 +367,8 @@ class TorchObserver:
                 self.watch.writer.put(plan_of(self))
                 self.watch.writer.put(coverage_of(self))
         self.watch.writer.flush()
-        self.round_over(self.steps)
+        if self.round_over is not None:
+            self.round_over(self.steps)
 
     def learn_again(self) -> None:
         """Another optimizer begins to step long after the first: another phase of the training has begun."""

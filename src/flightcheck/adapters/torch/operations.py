@@ -125,7 +125,7 @@ class Operations(TorchFunctionMode):
     def resume(self) -> None:
         """Start looking."""
         if not self.active and not self.watch.compiled:
-            self.active = self._looked = True
+            self.active = self._looked = self.watch.function_mode = True
             stack = modes()
             bottom = 1 if stack and isinstance(stack[0], DeviceContext) else 0  # which insists on its place
             arrange([*stack[:bottom], self, *stack[bottom:]])
@@ -148,7 +148,7 @@ class Operations(TorchFunctionMode):
         """Stop looking; False if we did not look, or are inside a call that we look at and cannot be taken off now."""
         if not self.active or self not in (stack := modes()):
             return False
-        self.active = False
+        self.active = self.watch.function_mode = False
         arrange([m for m in stack if m is not self])
         return True
 

@@ -14,6 +14,7 @@ import torch
 from torch.optim import Optimizer
 
 from flightcheck.adapters.torch.discovery import Discovery
+from flightcheck.adapters.torch.shards import at_hand
 from flightcheck.adapters.torch.watch import Watch
 from flightcheck.recording.records import Location, OptimizerInfo, SchedulerInfo
 
@@ -185,7 +186,7 @@ class Optimizers:
         """Every witness has no gradient, or zeros, or (outside of a step) another tensor than at the last one."""
         for ref in held.witnesses:
             parameter = ref()
-            gradient = parameter.grad if parameter is not None else None
+            gradient = at_hand(parameter.grad) if parameter is not None else None
             if parameter is None or gradient is None:
                 continue
             address = held.addresses.get(id(parameter)) if not in_step else None

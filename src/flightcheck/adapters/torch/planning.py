@@ -118,6 +118,8 @@ def coverage_of(observer: TorchObserver) -> Coverage:
         blind.append("activations: the model was compiled, so hooks do not fire")
     elif leaves and not seen and observer.steps:
         blind.append("activations: no hook fired in a sampled step")
+    if observer.discovery.sharded:
+        blind.append("parameters: they are spread over processes; of each, the part that this one holds is measured")
     blind += observer.watch.elsewhere()
     if observer.watch.errors:
         blind.append(f"{len(observer.watch.errors)} errors of Flightcheck itself, first: {observer.watch.errors[0]}")

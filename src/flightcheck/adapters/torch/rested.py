@@ -21,6 +21,7 @@ from flightcheck.recording.signals import LEARNING_RATE, LOSS, NOT_THERE
 
 if TYPE_CHECKING:
     from flightcheck.adapters.torch.observer import TorchObserver
+    from flightcheck.adapters.torch.optimizers import Held
 
 
 class Rested:
@@ -34,6 +35,8 @@ class Rested:
         """Rounds that are rested before the budget is asked again."""
         self._over = 0
         """Rounds that were, since it was."""
+        self._stepping: Held | None = None
+        """The optimizer that stepped last."""
         self._noted: list[tuple[int, float | None, dict[int, float]]] = []
         """Of each of them: its step, loss and learning rates, to be written."""
 
@@ -107,12 +110,15 @@ class Rested:
         if held is None or get_ident() != self.watch.thread:
             return False
         held.depth += 1
+        self._stepping = held
         return True
 
     def after_step(self, optimizer: Any) -> bool:
         """An optimizer stepped. False if it is another one than before."""
         o, watch = self.observer, self.watch
-        held = self.optimizers.known(optimizer)
+        held = self._stepping
+        if held is None or held.optimizer() is not optimizer:
+            held = self.optimizers.known(optimizer)
         if held is None or get_ident() != watch.thread:
             return False
         held.depth = max(0, held.depth - 1)
@@ -141,14 +147,18 @@ class Rested:
         o.steps += 1
         o.backwards_in_round = 0
         watch.step += 1
-        o.round_over(o.steps)
+        if o.round_over is not None:
+            o.round_over(o.steps)
 
     def batch(self, iterator: Any, seconds: float, now: float) -> bool:
         """A loader gave a batch after so many seconds. False if it must be looked at: the first or last of a pass."""
         o, watch = self.observer, self.watch
         try:
-            if get_ident() != watch.thread or not o.loaders.fetched_more(iterator):
+            if get_ident() != watch.thread:
                 return False
+            known = o.loaders.fetched_more(iterator)
+            if not known:
+                return known is None  # its pass began before we watched
             o.resources.waited(seconds, now)
         except Exception as e:
             watch.note_error("rested.batch", e)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from flightcheck.adapters.torch import optimizer_lines
@@ -12,29 +13,36 @@ if TYPE_CHECKING:
 
 
 def save_all(o: TorchObserver) -> None:
-    """Write everything; the script is over."""
-    o.loaders.settle(o.discovery.files())
-    save_records(o, final=True)
-    o.randomness.save()
-    o.checkpoints.save()
-    sites = {s.index: s.location for s in o.losses.sites}
-    o.watch.guarded(o.losses.alignment.save)(o.discovery.files(), sites)
-    o.stored_updates.save()
-    o.moments.save()
-    o.batchnorms.save()
-    o.resources.save()
-    o.replicas.save()
-    o.watch.guarded(o.settings.save)()
-    o.watch.guarded(o.forward.arithmetic.save)()
-    o.operations.save()
-    o.forward.features.save()
-    o.forward.flows.save()
-    o.forward.opposed.save()
-    o.watch.writer.put(plan_of(o))
+    """Write everything; the script is over. What one part cannot write costs none of the others theirs."""
+    parts: list[Callable[[], None]] = [
+        lambda: o.loaders.settle(o.discovery.files()),
+        lambda: save_records(o, final=True),
+        o.randomness.save,
+        o.checkpoints.save,
+        lambda: o.losses.alignment.save(o.discovery.files(), {s.index: s.location for s in o.losses.sites}),
+        o.stored_updates.save,
+        o.moments.save,
+        o.batchnorms.save,
+        o.resources.save,
+        o.replicas.save,
+        o.settings.save,
+        o.forward.arithmetic.save,
+        o.operations.save,
+        o.forward.features.save,
+        o.forward.flows.save,
+        o.forward.opposed.save,
+        lambda: o.watch.writer.put(plan_of(o)),
+        lambda: _uncalled(o),
+    ]
+    for part in parts:
+        o.watch.guarded(part)()
+    o.watch.writer.put(coverage_of(o))  # last: it tells what failed
+    o.watch.writer.flush(force=True)
+
+
+def _uncalled(o: TorchObserver) -> None:
     for i, named in enumerate(uncalled_of(o)):
         o.watch.writer.put(named, i)
-    o.watch.writer.put(coverage_of(o))
-    o.watch.writer.flush(force=True)
 
 
 def save_records(o: TorchObserver, final: bool = False) -> None:

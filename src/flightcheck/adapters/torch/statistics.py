@@ -20,6 +20,7 @@ from flightcheck.adapters.torch.native.library import TALLIES, load
 from flightcheck.adapters.torch.native.measures import ABSENT, Look, Measures
 from flightcheck.adapters.torch.native.on_device import Launched, OnDevice
 from flightcheck.adapters.torch.optimizers import Held
+from flightcheck.adapters.torch.shards import at_hand
 from flightcheck.adapters.torch.watch import Watch, recorded
 from flightcheck.recording.signals import (
     GRAD_NORM,
@@ -293,7 +294,9 @@ class Statistics:
             if parameter is None or not parameter.is_floating_point() or parameter.layout is not torch.strided:
                 continue
             self._looked.add(index)
-            values = parameter.detach()
+            if (part := at_hand(parameter)) is None:
+                continue
+            values = part.detach()
             info = self.discovery.parameters[index]
             written = self.discovery.writes.get(parameter)
             low, high = (float(v) for v in torch.aminmax(values)) if values.numel() else (0.0, 0.0)
@@ -325,7 +328,7 @@ class Statistics:
             parameter = self.discovery.parameter_refs[index]()
             if info.gradient_duplicate_rows is not None or info.role != "matrix" or parameter is None:
                 continue
-            gradient = parameter.grad
+            gradient = at_hand(parameter.grad)
             if gradient is None or gradient.layout is not torch.strided or not bool(torch.count_nonzero(gradient)):
                 continue
             self.discovery.update_parameter(index, gradient_duplicate_rows=duplicate_rows(gradient.detach()))

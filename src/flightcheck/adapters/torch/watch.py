@@ -9,6 +9,8 @@ from collections.abc import Callable
 from threading import get_ident
 from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
 
+from torch._C import DisableTorchFunction
+
 from flightcheck.adapters.torch.source_lines import SourceLines
 from flightcheck.recording.store import RunWriter
 
@@ -54,7 +56,11 @@ class Watch:
         self.level = 0
         """How closely this round is looked at (`budget`)."""
         self.on = True
+        self.function_mode = False
+        """Our function mode is on PyTorch's stack: every operation passes through Python."""
         self.compiled = False
+        self.checkpointed = False
+        """A forward pass runs without a graph, and again with one inside the backward: reentrant checkpointing."""
         self.spent = 0.0
         """Seconds in our own code since the start."""
         self.clock: Callable[[], float] = time.perf_counter
@@ -121,6 +127,9 @@ class Watch:
             clock = self.clock
             start = clock()
             try:
+                if outermost and self.function_mode:
+                    with DisableTorchFunction():  # what we ask of a tensor is not the script's: let it not pass there
+                        return function(*args, **kwargs)
                 return function(*args, **kwargs)
             except Exception as e:
                 self.note_error(function.__qualname__, e)
@@ -165,14 +174,20 @@ def hands_off() -> bool:
 
 
 def is_plain_tensor(value: Any) -> bool:
-    """A dense, real, strided tensor whose numbers can be read."""
+    """A dense, real, strided tensor whose numbers can be read, without asking other processes for theirs."""
     import torch
 
-    return (
+    if not (
         isinstance(value, torch.Tensor)
         and value.layout is torch.strided
         and not value.is_nested
         and value.device.type != "meta"
         and not value.is_complex()
         and not value.is_quantized
-    )
+        and not hasattr(value, "_local_tensor")  # `shards.is_shard`, and below `given_back`, without their calls
+    ):
+        return False
+    try:
+        return value.untyped_storage().size() > 0 or not value.numel()
+    except NotImplementedError:  # it stands for many, inside of vmap
+        return False

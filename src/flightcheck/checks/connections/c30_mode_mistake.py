@@ -30,7 +30,8 @@ class ModeMistake(Check):
     `model.eval()` does not reach, so that it stays on: called as a function without the mode, or in a module that the
     model does not hold (``nn.Dropout(p)(x)`` in the forward pass, a module in a plain list); and statements such as
     ``model.eval`` without a call. (d) Batch normalization that is in eval mode in all training steps that were
-    seen, with the statistics of its construction (mean 0, variance 1, no batch counted), in a model that was not loaded.
+    seen, with the statistics of its construction (mean 0, variance 1, no batch counted), in a model that was not
+    loaded.
     ## Why it matters
     Without `train()` dropout is off and batch statistics freeze for the rest of training. Without `eval()` the
     measured quality is that of a randomly thinned network, and validation data leaks into the running statistics.

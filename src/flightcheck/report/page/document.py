@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from flightcheck.diagnosis.engine import Diagnosis, explains_crash
 from flightcheck.recording.run import Run
+from flightcheck.report.cost import cost_in_words
 from flightcheck.report.json import relative
 from flightcheck.report.page.charts import Charts, chart_data, charts_of, over_layers, over_time
 from flightcheck.report.page.checklist import checklist
@@ -227,8 +228,8 @@ def _cost_and_coverage(run: Run) -> Html:
         often = "at every step" if c.every < 1.5 else f"about every {round(c.every)} steps"
         facts.append(("Observed", f"{c.modules_seen} of {count(c.modules, 'module')}, {often}"))
         facts.append(("Measured in full", f"{count(c.sampled_steps, 'step')} of {c.steps:,}"))
-    if info.overhead is not None:
-        facts.append(("Cost of watching", f"{max(info.overhead, 0.0) * 100:.1f} % of the training's time"))
+    if cost := cost_in_words(info.overhead):
+        facts.append(("Cost of watching", f"{cost} of the training's time" if cost.endswith("%") else cost))
     facts.append(("Time", f"{info.seconds:.1f} s, of which {info.watching_seconds:.1f} s in Flightcheck"))
     if run.experiments:
         facts.append(("Experiments", f"{sum(e.seconds for e in run.experiments):.0f} s"))

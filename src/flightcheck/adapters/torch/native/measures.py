@@ -16,6 +16,8 @@ import numpy as np
 import torch
 
 from flightcheck.adapters.torch.native.library import BFLOAT16, COLUMNS, FLOAT16, FLOAT32, FLOAT64, TALLIES, Kernel
+from flightcheck.adapters.torch.pieces import pieces
+from flightcheck.adapters.torch.shards import at_hand
 
 TYPES: Final = {torch.float32: FLOAT32, torch.bfloat16: BFLOAT16, torch.float16: FLOAT16, torch.float64: FLOAT64}
 _READ: Final = (torch.nn.Parameter, torch.Tensor)
@@ -101,6 +103,8 @@ class Measures:
         compare = compared or [False] * len(indices)
         for k, parameter in enumerate(parameters):
             gradient = parameter.grad if parameter is not None and gradients else None
+            if type(parameter) not in _READ or self.kernel is None:  # the kernel minds missing memory itself
+                parameter, gradient = at_hand(parameter), at_hand(gradient)  # noqa: PLW2901
             table += self._place(k, GRADIENT, gradient, left)
             weight = parameter if weights and parameter is not None and _has_norm(parameter) else None
             if weight is None:
@@ -243,7 +247,10 @@ def squares_of(tensors: Sequence[torch.Tensor]) -> list[float]:
     for k, (tensor, norm) in enumerate(zip(tensors, norms)):
         if (norm < _FINE[0] or norm > _FINE[1]) and tensor.numel() and tensor.dtype is not torch.float64:
             # The squares of its elements leave the range of float32, or some are not finite.
-            norms[k] = float(_values(tensor).double().norm()) if not tensor.is_complex() else norm
+            values = _values(tensor)
+            norms[k] = (
+                math.hypot(*(float(p.double().norm()) for p in pieces(values))) if not values.is_complex() else norm
+            )
     return [norm * norm for norm in norms]
 
 

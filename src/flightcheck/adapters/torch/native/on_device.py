@@ -25,10 +25,12 @@ from flightcheck.adapters.torch.native.measures import (
     dense,
     sample_of,
 )  # fmt: skip
+from flightcheck.adapters.torch.shards import at_hand
 
 ROOM: Final = 16
 """Numbers in a row of the kernel's results: fifteen, rounded up to a power of two."""
 _TYPES: Final = {torch.float32: "float32", torch.bfloat16: "bfloat16", torch.float16: "float16"}
+_OWN: Final = (torch.Tensor, torch.nn.Parameter)
 _WHOLE: Final = 1_000_000
 """Elements up to which a weight is always copied whole to see how far it moves."""
 _MOST_COPIED: Final = 2**30
@@ -89,11 +91,12 @@ class OnDevice:
         for k, parameter in enumerate(parameters):
             if parameter is None:
                 continue
-            gradient = parameter.grad if gradients else None
+            gradient = at_hand(parameter.grad) if gradients else None
             if gradient is not None:
                 plan.norm_of(GRADIENT, k, gradient)
-            if weights and parameter.layout is torch.strided and parameter.is_floating_point() and parameter.numel():
-                plan.weight(k, indices[k], parameter.detach(), bool(compared) and compared[k], copy)
+            weight = at_hand(parameter.detach()) if weights and parameter.layout is torch.strided else None
+            if weight is not None and weight.is_floating_point() and weight.numel():
+                plan.weight(k, indices[k], weight, bool(compared) and compared[k], copy)
         launched = plan.launch(len(parameters))
         self._again = _Again.of(plan, launched, parameters, asked)
         return launched
@@ -178,7 +181,7 @@ class _Again:
         """None where the next look is another one: copies were just made, or something is not the kernel's."""
         if launched is None or len(plan.rows) != 1 or plan.singles or plan.kept or plan.copies or plan.fresh:
             return None
-        if any(p is None for p in parameters):
+        if any(type(p) not in _OWN for p in parameters):  # one is gone, or spread over processes
             return None
         ((dtype, rows),) = plan.rows.items()
         there = [p for p in parameters if p is not None]
@@ -296,11 +299,7 @@ class _Plan:
         rows.append(row)
 
     def _readable(self, tensor: torch.Tensor) -> bool:
-        if (
-            not self.measures.triton
-            or tensor.dtype not in _TYPES
-            or type(tensor) not in (torch.Tensor, torch.nn.Parameter)
-        ):
+        if not self.measures.triton or tensor.dtype not in _TYPES or type(tensor) not in _OWN:
             return False
         if tensor.layout is not torch.strided or not (tensor.is_contiguous() or dense(tensor)) or not tensor.numel():
             return False

@@ -9,7 +9,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from flightcheck.adapters.torch import warning_lines
-from flightcheck.adapters.torch.wrappers import collectives, gradients, models, optimizers, states, surroundings
+from flightcheck.adapters.torch.wrappers import (
+    checkpointing,
+    collectives,
+    gradients,
+    models,
+    optimizers,
+    states,
+    surroundings,
+)
 
 if TYPE_CHECKING:
     from flightcheck.adapters.torch.observer import TorchObserver
@@ -20,7 +28,7 @@ def install(observer: TorchObserver) -> None:
     for wrap in (
         models.modules, models.losses, gradients.backward, optimizers.optimizers, optimizers.schedulers,
         gradients.clipping, gradients.scaler, surroundings.loaders, models.compilation, surroundings.files,
-        models.dropout, surroundings.processes, collectives.collectives,
+        models.dropout, checkpointing.checkpointing, surroundings.processes, collectives.collectives,
         surroundings.arguments, states.state_dicts, states.copies,
     ):  # fmt: skip
         wrap(observer)

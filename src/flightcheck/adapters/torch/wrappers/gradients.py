@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import functools
+from threading import get_ident
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
 from torch.optim import Optimizer
+
+from flightcheck.adapters.torch.shards import is_shard
 
 if TYPE_CHECKING:
     from torch.amp.grad_scaler import GradScaler
@@ -26,7 +29,7 @@ def backward(o: TorchObserver) -> None:
         @functools.wraps(original)
         def run_backward(tensors: Any, *args: Any, **kwargs: Any) -> Any:
             nonlocal depth
-            if depth or torch.compiler.is_compiling() or not watch.mine():
+            if depth or torch.compiler.is_compiling() or not watch.on or get_ident() != watch.thread:
                 if not torch.compiler.is_compiling():
                     o.watch.note_thread()
                 return original(tensors, *args, **kwargs)
@@ -63,7 +66,8 @@ def clipping(o: TorchObserver) -> None:
     """Clipping of gradients."""
 
     def by_norm(parameters: Any, max_norm: Any, result: Any) -> None:
-        norm = float(result) if isinstance(result, torch.Tensor) and (result.is_cpu or o.watch.sampled) else None
+        known = isinstance(result, torch.Tensor) and (result.is_cpu or o.watch.sampled) and not is_shard(result)
+        norm = float(result) if known else None
         o.protocol.clipped(parameters, norm, float(max_norm), o.lines.here())
 
     def by_value(parameters: Any, limit: Any, result: Any) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import sys
+from threading import get_ident
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
@@ -120,14 +121,15 @@ def losses(o: TorchObserver) -> None:
             @functools.wraps(original)
             def loss(*args: Any, **kwargs: Any) -> Any:
                 nonlocal nested
-                if torch.compiler.is_compiling() or not watch.mine():
+                if torch.compiler.is_compiling() or not watch.on or get_ident() != watch.thread:
                     return original(*args, **kwargs)
                 nested += 1
                 try:
                     result = original(*args, **kwargs)
                 finally:
                     nested -= 1
-                if nested or (watch.resting and isinstance(result, torch.Tensor) and result.requires_grad):
+                if nested or (watch.resting and isinstance(result, torch.Tensor)
+                              and (result.requires_grad or watch.checkpointed)):  # fmt: skip
                     return result
                 if not hands_off():
                     told(name, args, kwargs, result)
@@ -195,6 +197,8 @@ def compilation(o: TorchObserver) -> None:
         o.activations.disarm()
 
     told = o.watch.guarded(tell)
+    if _compiled_before():
+        told()
 
     def make(original: Any) -> Any:
         @functools.wraps(original)
@@ -206,3 +210,12 @@ def compilation(o: TorchObserver) -> None:
 
     o.patches.replace(torch, "compile", make)
     o.patches.replace(nn.Module, "compile", make)
+
+
+def _compiled_before() -> bool:
+    """Something was compiled in this process before it is watched. It will be compiled again, with what is on the
+    stack of function modes then: our mode is none that can be compiled.
+    """
+    frames = sys.modules.get("torch._dynamo.eval_frame")
+    backends = dict(getattr(frames, "cached_backends", {}))  # and a None for each function that must not be compiled
+    return any(callable(b) for b in backends.values())
