@@ -18,7 +18,8 @@ KINDS: Final[dict[str, str]] = {
     "regularization": "``off``: weight decay, dropout and label smoothing are zero; or one of them by name",
     "freeze-batch": "the first rows of the first batch (``8``), again and again, tiled to the shape of each batch",
     "shuffle": "loaders that read a data set in its order read it in a random one, anew in each pass; with ``others`` "
-    "the error on batches of another order judges, and no evaluation",
+    "the error on batches of another order judges, and no evaluation; ``together``: loaders of as many examples give "
+    "them in one order",
     "sampler": "``examples``: a weighted sampler with too few weights has one for each example: that of its class, or "
     "where no labels are known, all the same",
     "inputs": "``zero``, ``permute`` (rows across the batch), ``standardize`` (with the first batches' statistics), "
@@ -135,7 +136,7 @@ class Patch:
     @property
     def judged_by_evaluations(self) -> bool:
         """The training loss cannot tell: it is low on examples of one class at a time, or nothing of it changes."""
-        of_order = self.kind == "shuffle" and self.value != "others"
+        of_order = self.kind == "shuffle" and self.value not in ("others", "together")
         of_modes = self.kind == "mode" and self.value != "batchnorm"  # which makes other training steps
         of_source = self.kind == "source" and self.value.startswith(("rows:", "transform:"))
         return (

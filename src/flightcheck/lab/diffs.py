@@ -28,6 +28,7 @@ _ADDED: Final[dict[str, str]] = {
     "zero-grad": "optimizer.zero_grad()  # before loss.backward(), or after optimizer.step()",
     "zero-grad:closure": "optimizer.zero_grad()  # the first line of the closure",
     "step": "optimizer.step()  # after loss.backward()",
+    "shuffle:together": "DataLoader(TensorDataset(inputs, targets), shuffle=True)  # one loader of pairs, not two",
     "shuffle": "shuffle=True  # in the DataLoader of the training examples",
     "align-shapes": "prediction = prediction.reshape(target.shape)  # before the two are compared",
     "inputs:standardize": "x = (x - train_mean) / train_std  # per feature, with the training set's statistics",
@@ -97,6 +98,8 @@ def _one(patch: Patch, finding: Finding, run: Run) -> str:
         return "+ training=self.training  # in the call of dropout"
     if patch.kind == "mode" and "unheld dropout" in finding.evidence.get("modes", ()):
         return "+ self.drop = nn.Dropout(p)  # once, in __init__, and here self.drop(...)"
+    if str(patch) == "shuffle:together" and finding.evidence["one_loader"]:
+        return f"- {code}\n+ # the same with inputs and targets of one batch: for x, y in loader"
     if str(patch) == "mask:causal":
         return f"- {code}\n+ # the same with a causal mask: nn.Transformer.generate_square_subsequent_mask(length)"
     if patch.kind == "mask":

@@ -16,6 +16,7 @@ METRICS = {
 _WORDS = {
     "inputs:zero": "inputs zeroed",
     "inputs:permute": "inputs permuted across the batch",
+    "shuffle:together": "inputs and targets drawn in one order",
     "shuffle": "training examples shuffled",
     "inputs:standardize": "inputs standardized",
     "targets:standardize": "targets standardized",
