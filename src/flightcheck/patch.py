@@ -58,7 +58,7 @@ KINDS: Final[dict[str, str]] = {
     "step": "the optimizer of this number (``1``), which never steps, steps after each backward for it",
     "keep-state": "an optimizer that is built anew, or emptied, goes on with the state of before",
     "add-parameters": "the optimizer also holds the parameters of the called models that no optimizer holds; "
-    "``instead=1``: that of this number holds them in the place of its own",
+    "``instead=1``: that of this number holds them in the place of its own; ``thawed``: as soon as they get a gradient",
     "keep-modules": "layers that a forward pass constructs are those of its first call, and an optimizer holds them",
     "unfreeze": "the parameters of a module (``model.head``) get gradients, and its model's optimizer holds them",
     "keep-graph": "``detach``, ``data``, ``item`` and copies give the tensor itself, ``sample`` is ``rsample``, "

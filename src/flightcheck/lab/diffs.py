@@ -88,6 +88,8 @@ def _one(patch: Patch, finding: Finding, run: Run) -> str:
         return f"- {code}"
     if patch.kind == "add-parameters" and "unregistered" in finding.evidence and code:
         return f"- {code}\n+ # the same with nn.Parameter(…) around the whole value, in an attribute of the module"
+    if str(patch) == "add-parameters:thawed":
+        return "+ optimizer.add_param_group({'params': [...]})  # where they are thawed"
     if patch.kind == "add-parameters" and patch.value and code:
         return f"- {code}\n+ # the same with the parameters of {finding.module}"
     if patch.kind == "options" and code:

@@ -52,6 +52,7 @@ _WORDS = {
     "zero-grad:closure": "gradients cleared before each backward of the closure",
     "step": "the optimizer steps after each backward",
     "keep-state": "the optimizer keeps its state",
+    "add-parameters:thawed": "what is thawed goes into the optimizer",
     "add-parameters": "the optimizer holds all parameters of the model",
     "options:moved": "each value on its own option of the optimizer",
     "keep-modules": "one layer for all calls, held by the optimizer",

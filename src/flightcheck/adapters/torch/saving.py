@@ -19,6 +19,7 @@ def save_all(o: TorchObserver) -> None:
     o.checkpoints.save()
     sites = {s.index: s.location for s in o.losses.sites}
     o.watch.guarded(o.losses.alignment.save)(o.discovery.files(), sites)
+    o.watch.guarded(o.thawed.save)()
     o.stored_updates.save()
     o.moments.save()
     o.batchnorms.save()
