@@ -35,8 +35,9 @@ KINDS: Final[dict[str, str]] = {
     "insert-norm": "the outputs of hidden layers are normalized over their features: ``layer``",
     "loss": "another loss function: ``cross_entropy``, ``bce_with_logits``, ``mse_loss``, ``several`` (each output "
     "is a yes or no); ``log_softmax``: a divergence is given log-probabilities; another reduction: ``mean``; "
-    "``negate``; ``transpose``: the last axis of the prediction is that of the classes; ``ignore=0``: targets of this "
-    "id do not count; or ``balanced=90,10``: classes are weighted by the inverse of these counts",
+    "``negate``; ``roles``: of pairs and triplets, near and far change places; ``transpose``: the last axis of the "
+    "prediction is that of the classes; ``ignore=0``: targets of this id do not count; "
+    "or ``balanced=90,10``: classes are weighted by the inverse of these counts",
     "head": "the last layer has as many outputs as there are classes (``10``), under a cross-entropy",
     "place": "a slice of a position encoding that was cut by the batch is cut by time: at a line (``train.py:31``)",
     "draws": "of random numbers drawn at two lines of a step, those drawn last are those drawn first: "

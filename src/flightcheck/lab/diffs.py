@@ -86,6 +86,9 @@ def _one(patch: Patch, finding: Finding, run: Run) -> str:
         return f"- {code}\n+ # the same line {'after' if '.step(' in code else 'before'} loss.backward()"
     if str(patch) == "mode:batchnorm" and finding.evidence.get("eval_line") and code:
         return f"- {code}"
+    if str(patch) == "loss:roles" and code:
+        exchanged = "positive and negative" if finding.evidence["triplets"] else "the signs of the target"
+        return f"- {code}\n+ # the same with {exchanged} exchanged"
     if patch.kind == "add-parameters" and "unregistered" in finding.evidence and code:
         return f"- {code}\n+ # the same with nn.Parameter(…) around the whole value, in an attribute of the module"
     if str(patch) == "add-parameters:thawed":

@@ -75,6 +75,7 @@ _WORDS = {
 
 
 _RULES = {
+    "loss:roles": "near and far exchanged",
     "loss:negate": "steps in the other direction",
     "loss:transpose": "the classes brought to the loss's axis",
     "loss:several": "a yes or no for each output",
