@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
-from torch.utils.data import DataLoader, TensorDataset
+from torch.utils.data import BatchSampler, DataLoader, RandomSampler, TensorDataset
 
 import flightcheck
+from flightcheck.adapters.torch.separate_orders import Orders
 from flightcheck.lab.diffs import diff_of
 from flightcheck.patch import Patch
 from flightcheck.recording.separate_orders import SeparateOrders
@@ -160,3 +162,34 @@ def test_one_order_for_both(pairs: Callable[[], Pairs], tmp_path: Path) -> None:
     for x, y in seen:
         x = x * 0.3 + 0.5 if pairs is one_shuffled else x
         assert torch.allclose(x.flip(1), y, atol=1e-5)
+
+
+class Given:
+    """As much of a loader's iterator as is looked at."""
+
+    def __init__(self, dataset: Any, shuffled: Any) -> None:
+        self._dataset = dataset
+        self._index_sampler = BatchSampler(shuffled(dataset), 4, drop_last=False)
+
+
+def test_what_workers_drew_while_nobody_looked_is_not_known() -> None:
+    watch: Any = SimpleNamespace(learning=True, lines=SimpleNamespace(here=lambda: None), writer=None)
+    orders, tensors = Orders(watch), (torch.rand(4, 2), torch.rand(4, 2))
+    one, other = (Given(TensorDataset(t), RandomSampler) for t in tensors)
+
+    def compare(drawn: tuple[list[int], list[int]]) -> int:
+        for iterator, tensor, index in zip((one, other), tensors, drawn, strict=True):
+            orders.drawn(iterator, index)
+            orders.fetched(iterator, (tensor,), None)
+        output = tensors[0] * 2
+        orders.look("mul", (tensors[0], 2), {}, output)
+        orders.compared(0, output, tensors[1])
+        return orders._sites[0].apart if 0 in orders._sites else 0
+
+    compare(([0, 1, 2, 3], [0, 1, 2, 3]))  # the first batch comes before there is a second loader
+    assert compare(([0, 1, 2, 3], [0, 1, 2, 3])) == 0
+    assert compare(([0, 1, 2, 3], [3, 1, 2, 0])) == 1
+    watch.learning = False
+    orders.drawn(one, [1, 2, 3, 0])
+    watch.learning = True
+    assert compare(([0, 1, 2, 3], [3, 1, 2, 0])) == 1
