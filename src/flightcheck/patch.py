@@ -18,7 +18,8 @@ KINDS: Final[dict[str, str]] = {
     "regularization": "``off``: weight decay, dropout and label smoothing are zero; or one of them by name",
     "freeze-batch": "the first rows of the first batch (``8``), again and again, tiled to the shape of each batch",
     "shuffle": "loaders that read a data set in its order read it in a random one, anew in each pass; with ``others`` "
-    "the error on batches of another order judges, and no evaluation",
+    "the error on batches of another order judges, and no evaluation; ``together``: loaders of as many examples give "
+    "them in one order",
     "sampler": "``examples``: a weighted sampler with too few weights has one for each example: that of its class, or "
     "where no labels are known, all the same",
     "inputs": "``zero``, ``permute`` (rows across the batch), ``standardize`` (with the first batches' statistics), "
@@ -34,8 +35,9 @@ KINDS: Final[dict[str, str]] = {
     "insert-norm": "the outputs of hidden layers are normalized over their features: ``layer``",
     "loss": "another loss function: ``cross_entropy``, ``bce_with_logits``, ``mse_loss``, ``several`` (each output "
     "is a yes or no); ``log_softmax``: a divergence is given log-probabilities; another reduction: ``mean``; "
-    "``negate``; ``transpose``: the last axis of the prediction is that of the classes; ``ignore=0``: targets of this "
-    "id do not count; or ``balanced=90,10``: classes are weighted by the inverse of these counts",
+    "``negate``; ``roles``: of pairs and triplets, near and far change places; ``transpose``: the last axis of the "
+    "prediction is that of the classes; ``ignore=0``: targets of this id do not count; "
+    "or ``balanced=90,10``: classes are weighted by the inverse of these counts",
     "head": "the last layer has as many outputs as there are classes (``10``), under a cross-entropy",
     "place": "a slice of a position encoding that was cut by the batch is cut by time: at a line (``train.py:31``)",
     "draws": "of random numbers drawn at two lines of a step, those drawn last are those drawn first: "
@@ -57,7 +59,7 @@ KINDS: Final[dict[str, str]] = {
     "step": "the optimizer of this number (``1``), which never steps, steps after each backward for it",
     "keep-state": "an optimizer that is built anew, or emptied, goes on with the state of before",
     "add-parameters": "the optimizer also holds the parameters of the called models that no optimizer holds; "
-    "``instead=1``: that of this number holds them in the place of its own",
+    "``instead=1``: that of this number holds them in the place of its own; ``thawed``: as soon as they get a gradient",
     "keep-modules": "layers that a forward pass constructs are those of its first call, and an optimizer holds them",
     "unfreeze": "the parameters of a module (``model.head``) get gradients, and its model's optimizer holds them",
     "keep-graph": "``detach``, ``data``, ``item`` and copies give the tensor itself, ``sample`` is ``rsample``, "
@@ -135,7 +137,7 @@ class Patch:
     @property
     def judged_by_evaluations(self) -> bool:
         """The training loss cannot tell: it is low on examples of one class at a time, or nothing of it changes."""
-        of_order = self.kind == "shuffle" and self.value != "others"
+        of_order = self.kind == "shuffle" and self.value not in ("others", "together")
         of_modes = self.kind == "mode" and self.value != "batchnorm"  # which makes other training steps
         of_source = self.kind == "source" and self.value.startswith(("rows:", "transform:"))
         return (

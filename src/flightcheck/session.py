@@ -342,6 +342,7 @@ def _stopping(options: WatchOptions) -> Any:
         steps=options.steps or sys.maxsize,
         seconds=options.seconds or float("inf"),
         sources=functools.partial(user_files, script, Path.cwd()) if waits else list,
+        waits_for_thaws=options.mode == "check",
         in_step=number_in_environment("WORLD_SIZE", 1) > 1 or options.replay is not None,
     )
 

@@ -14,6 +14,7 @@ from flightcheck.recording.batches import OrderUse
 from flightcheck.recording.fresh_targets import FreshTarget
 from flightcheck.recording.loss_records import LossSite
 from flightcheck.recording.records import Location, Plan
+from flightcheck.recording.separate_orders import SeparateOrders
 from flightcheck.testing import run_of, verdict_of
 from tests.checks._batches import LINEAR, batches
 from tests.checks._experiments import all_without_inputs, fit, neighbours, untested, without_inputs
@@ -181,3 +182,22 @@ def test_a_target_that_is_a_draw_of_its_own_needs_no_experiment() -> None:
 def test_a_draw_now_and_then_is_no_proof(seen: FreshTarget) -> None:
     assert verdict(seen).status == "inconclusive"
     assert verdict(FreshTarget(0, DRAWN, 8, 8), regimes=("gan",)).status == "skipped"
+
+
+ONE, OTHER = Location("train.py", 16), Location("train.py", 17)
+PARTED = SeparateOrders(0, 8, 8, ONE, OTHER, LINE, 1400, one_loader=False, same_places=0.001)
+
+
+def test_two_loaders_that_shuffle_by_themselves_need_no_experiment() -> None:
+    (finding,) = verdict(PARTED).findings
+    assert (finding.location, finding.severity, finding.patch) == (OTHER, None, "shuffle:together")
+    assert "lines 16 and 17" in finding.message
+    (finding,) = verdict(replace(PARTED, targets=ONE, one_loader=True)).findings
+    assert finding.location == LINE
+    assert finding.fix == "Take inputs and targets from one batch."
+
+
+@pytest.mark.parametrize("changes", [{"apart": 7}, {"calls": 3, "apart": 3}, {"same_places": 0.6}])
+def test_batches_that_meet_now_and_then_are_no_proof(changes: dict[str, Any]) -> None:
+    assert verdict(replace(PARTED, **changes)).status == "inconclusive"
+    assert verdict(PARTED, regimes=("gan",)).status == "skipped"

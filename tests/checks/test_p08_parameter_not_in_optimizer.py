@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from flightcheck.recording.records import Location, ModuleInfo, OptimizerInfo, ParameterInfo, RootInfo
 from flightcheck.recording.signals import WEIGHT_NORM
+from flightcheck.recording.thawed import Thawed
 from flightcheck.testing import run_of, verdict_of
 
 OPTIMIZER_LINE, HEAD_LINE = (
@@ -128,3 +129,13 @@ def test_an_optimizer_that_was_given_another_models_parameters_is_the_line() -> 
     ]
     (finding,) = verdict_of("P08", run_of(one, other, *records)).findings
     assert finding.location == other.location
+
+
+def test_a_thaw_that_no_optimizer_heard_of() -> None:
+    """The table of this run says nothing: an optimizer of an earlier phase held the parameter."""
+    seen = Thawed(0, 40, looks=3, parameters=[1])
+    run = run_of(*BASE, replace(FREE, optimizers=[1]), seen)
+    (finding,) = verdict_of("P08", run).findings
+    assert (finding.location, finding.module, finding.onset_step) == (OPTIMIZER_LINE, "model.head", 40)
+    assert finding.patch == "add-parameters:thawed"
+    assert verdict_of("P08", run_of(*BASE, replace(FREE, optimizers=[1]), replace(seen, looks=2))).status == "pass"

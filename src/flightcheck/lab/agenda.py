@@ -32,6 +32,8 @@ _OTHER_TARGETS: Final = {"targets:unshift"}
 """Patches that ask for something else: a lower error speaks for them, a higher one does not speak against them."""
 _UNBLOCKED_STEPS: Final = 200
 """Steps in which an output that another term held at a constant begins to learn: a VAE's first 60 show nothing yet."""
+_AFTER_THAW: Final = 150
+"""Steps after a thaw in which what was thawed begins to help."""
 _EPISODES: Final = 2000
 """Steps in which an agent plays some dozens of episodes: scripts print their return seldom."""
 _LONGER: Final = 4
@@ -177,7 +179,7 @@ def _judged_by_wiring(run: Run, candidate: Candidate, patches: list[Patch], reas
     """A fact about who learns, where no loss tells. Two optimizers over the same parameters were meant for two players:
     what one of them learns is the other one's loss.
     """
-    if any(p.kind == "add-parameters" and p.value for p in patches):
+    if any(p.kind == "add-parameters" and p.value.startswith("instead") for p in patches):
         return not reason or _without_measure(run)
     return bool(reason) and candidate.info.code in _OF_WIRING and _without_measure(run)
 
@@ -223,7 +225,10 @@ def adjusted(experiments: Sequence[Experiment], alpha: float) -> list[Experiment
 
 def _fix(lab: Lab, run: Run, candidate: Candidate, patches: list[Patch]) -> Experiment:
     kinds = {p.kind for p in patches}
-    steps, evaluates = max(STEPS, min(LONGEST, int(1.5 * candidate.finding.onset_step) + 20)), False
+    onset, longest = candidate.finding.onset_step, LONGEST
+    if any(str(p) == "add-parameters:thawed" for p in patches):  # before, both trainings are the same
+        longest = max(LONGEST, onset + _AFTER_THAW)
+    steps, evaluates = max(STEPS, min(longest, int(1.5 * onset) + 20)), False
     metrics: tuple[str, ...] = ("error", "loss")
     margin = tenth if candidate.info.code == "P01" and kinds == {"lr"} else None
     if kinds == {"term"}:  # what it held at a constant must begin to learn, which takes longer than to get better
@@ -248,7 +253,7 @@ def _fix(lab: Lab, run: Run, candidate: Candidate, patches: list[Patch]) -> Expe
             candidate.info.code,
             patches,
             metrics=metrics,
-            steps=LONGEST if experiment.reason.endswith(NO_PLACE) else min(length, LONGEST),
+            steps=longest if experiment.reason.endswith(NO_PLACE) else min(length, longest),
             evaluates=evaluates,
             margin=margin,
         )

@@ -28,6 +28,7 @@ _ADDED: Final[dict[str, str]] = {
     "zero-grad": "optimizer.zero_grad()  # before loss.backward(), or after optimizer.step()",
     "zero-grad:closure": "optimizer.zero_grad()  # the first line of the closure",
     "step": "optimizer.step()  # after loss.backward()",
+    "shuffle:together": "DataLoader(TensorDataset(inputs, targets), shuffle=True)  # one loader of pairs, not two",
     "shuffle": "shuffle=True  # in the DataLoader of the training examples",
     "align-shapes": "prediction = prediction.reshape(target.shape)  # before the two are compared",
     "inputs:standardize": "x = (x - train_mean) / train_std  # per feature, with the training set's statistics",
@@ -85,8 +86,13 @@ def _one(patch: Patch, finding: Finding, run: Run) -> str:
         return f"- {code}\n+ # the same line {'after' if '.step(' in code else 'before'} loss.backward()"
     if str(patch) == "mode:batchnorm" and finding.evidence.get("eval_line") and code:
         return f"- {code}"
+    if str(patch) == "loss:roles" and code:
+        exchanged = "positive and negative" if finding.evidence["triplets"] else "the signs of the target"
+        return f"- {code}\n+ # the same with {exchanged} exchanged"
     if patch.kind == "add-parameters" and "unregistered" in finding.evidence and code:
         return f"- {code}\n+ # the same with nn.Parameter(…) around the whole value, in an attribute of the module"
+    if str(patch) == "add-parameters:thawed":
+        return "+ optimizer.add_param_group({'params': [...]})  # where they are thawed"
     if patch.kind == "add-parameters" and patch.value and code:
         return f"- {code}\n+ # the same with the parameters of {finding.module}"
     if patch.kind == "options" and code:
@@ -99,6 +105,8 @@ def _one(patch: Patch, finding: Finding, run: Run) -> str:
         return "+ self.drop = nn.Dropout(p)  # once, in __init__, and here self.drop(...)"
     if patch.kind == "mode" and "flipped" in finding.evidence.get("modes", ()):
         return f"- {code}\n+ # the same line, behind the loop over the batches"
+    if str(patch) == "shuffle:together" and finding.evidence["one_loader"]:
+        return f"- {code}\n+ # the same with inputs and targets of one batch: for x, y in loader"
     if str(patch) == "mask:causal":
         return f"- {code}\n+ # the same with a causal mask: nn.Transformer.generate_square_subsequent_mask(length)"
     if patch.kind == "mask":

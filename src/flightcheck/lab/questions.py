@@ -18,6 +18,7 @@ from flightcheck.checks.connections.c23_rnn_state_misuse import (
     read_through_padding,
 )
 from flightcheck.checks.connections.c25_train_eval_gap import depends_on_mode
+from flightcheck.checks.loss._pairs import ROLES, stuck_pairs
 from flightcheck.checks.loss.l13_loss_terms_unbalanced import has_several_terms
 from flightcheck.checks.parameters.p11_freezing_mistake import frozen_at_random, meant_to_be_random
 from flightcheck.checks.parameters.p14_adam_epsilon_dominates import dominated
@@ -52,6 +53,11 @@ def questions(lab: Lab, run: Run, asked: set[str]) -> Iterator[Experiment]:
         ordered = try_order(lab, run)
         yield ordered
         if ordered.status == "confirmed":
+            return
+    if "L08" not in asked and stuck_pairs(run):
+        exchanged = lab.try_patch("L08", [Patch.parse(ROLES)], steps=_SHORT_STEPS, margin=_half, refute=False)
+        yield exchanged
+        if exchanged.status == "confirmed":
             return
     for code, patch, diff in _suspicions(run):
         if code not in asked:
@@ -231,6 +237,12 @@ def _fivefold(pair: Pair) -> float:
 def _twofold(pair: Pair) -> float:
     """P20: twice as much: nobody rounds away half of the progress on purpose, as one may limit the size of steps."""
     return _times(pair, 2)
+
+
+def _half(pair: Pair) -> float:
+    """L08: half of the loss goes."""
+    before, _ = pair.blocks()
+    return 0.5 * abs(float(before.mean()))
 
 
 def _quarter(pair: Pair) -> float:

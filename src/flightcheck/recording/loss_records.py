@@ -18,7 +18,8 @@ class LossSite:
     location: Location | None
     settings: dict[str, Any] = field(default_factory=dict)
     """reduction, ignore_index, label_smoothing, weighted, weight_ratio, class_weights, handmade, log_input,
-    log_target."""
+    log_target; of losses of pairs and triplets ``margin``; of triplets ``as_given``: positive and negative are what a
+    model returned, whole or in slices, and not rows that were picked from it."""
     train_calls: int = 0
     eval_calls: int = 0
     input_location: Location | None = None

@@ -16,6 +16,7 @@ METRICS = {
 _WORDS = {
     "inputs:zero": "inputs zeroed",
     "inputs:permute": "inputs permuted across the batch",
+    "shuffle:together": "inputs and targets drawn in one order",
     "shuffle": "training examples shuffled",
     "inputs:standardize": "inputs standardized",
     "targets:standardize": "targets standardized",
@@ -51,6 +52,7 @@ _WORDS = {
     "zero-grad:closure": "gradients cleared before each backward of the closure",
     "step": "the optimizer steps after each backward",
     "keep-state": "the optimizer keeps its state",
+    "add-parameters:thawed": "what is thawed goes into the optimizer",
     "add-parameters": "the optimizer holds all parameters of the model",
     "options:moved": "each value on its own option of the optimizer",
     "keep-modules": "one layer for all calls, held by the optimizer",
@@ -73,6 +75,7 @@ _WORDS = {
 
 
 _RULES = {
+    "loss:roles": "near and far exchanged",
     "loss:negate": "steps in the other direction",
     "loss:transpose": "the classes brought to the loss's axis",
     "loss:several": "a yes or no for each output",

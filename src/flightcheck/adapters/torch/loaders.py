@@ -100,6 +100,10 @@ class Loaders:
         if not given:
             self.datasets.first_batch(source, batch)
 
+    def latest_location(self) -> Location | None:
+        """The line that constructed the loader of the latest batch."""
+        return self.infos[self.last].location if self.last is not None else None
+
     def fetched_more(self, iterator: Any) -> bool | None:
         """A batch was taken in the midst of a pass: it is only counted. False for the first and the last one, None
         for one of a pass that is not known.

@@ -18,6 +18,7 @@ from flightcheck.adapters.torch.linear_stacks import linear_stack
 from flightcheck.adapters.torch.operations import Operations
 from flightcheck.adapters.torch.orders import recorded_orders
 from flightcheck.adapters.torch.padding import padded_target
+from flightcheck.adapters.torch.pairs import pair_settings
 from flightcheck.adapters.torch.shifts import shift_of
 from flightcheck.adapters.torch.spreads import relative_spread
 from flightcheck.adapters.torch.watch import Watch, is_plain_tensor
@@ -174,9 +175,8 @@ class Losses:
         if index == len(self.sites):
             settings = {k: kwargs[k] for k in _OPTIONS if isinstance(kwargs.get(k), (bool, int, float, str))}
             weight = args[2] if len(args) > 2 else kwargs.get("weight")
-            settings["weighted"] = isinstance(weight, torch.Tensor) or isinstance(
-                kwargs.get("pos_weight"), torch.Tensor
-            )
+            settings |= pair_settings(function, args, kwargs, self.operations.owners)
+            settings["weighted"] = any(isinstance(w, torch.Tensor) for w in (weight, kwargs.get("pos_weight")))
             given = kwargs.get("pos_weight", weight)
             if function in _WITH_CLASSES or "pos_weight" in kwargs:
                 settings["weight_ratio"] = _ratio(given)
@@ -232,6 +232,7 @@ class Losses:
         self.answered(index, target)
         self.alignment.observed(index, target, self.last_inputs())
         self.operations.reshapes.compared(index, given, target)
+        self.operations.orders.compared(index, given, target)
         function = self.sites[index].function
         if self._observed[index] <= _AXES_CALLS and (axis := _class_axis(function, given)) is not None:
             self._padding(index, target)

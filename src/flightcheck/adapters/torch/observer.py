@@ -45,6 +45,7 @@ from flightcheck.adapters.torch.source_lines import SourceLines
 from flightcheck.adapters.torch.statistics import Statistics
 from flightcheck.adapters.torch.stored_updates import StoredUpdates
 from flightcheck.adapters.torch.system_use import SystemUse
+from flightcheck.adapters.torch.thawed import ThawedParameters
 from flightcheck.adapters.torch.watch import LEARNING_STEPS, Watch, recorded
 from flightcheck.recording.records import Location
 from flightcheck.recording.signals import LEARNING_RATE, LOSS, NOT_THERE
@@ -113,6 +114,7 @@ class TorchObserver:
         self.statistics = Statistics(watch, self.discovery, self.arrivals)
         self.stored_updates = StoredUpdates(watch, self.discovery)
         self.moments = MomentLooks(watch, self.discovery, self.arrivals)
+        self.thawed = ThawedParameters(watch, self.optimizers)
         self.resources, self.system = ResourceUse(watch), SystemUse(watch)
         self.replicas = Replicas(watch, self.discovery, *rank)
         self.randomness = Randomness(watch)
@@ -251,12 +253,13 @@ class TorchObserver:
         self.backwards_in_round += 1
         self.resources.backward_done(loss, location)
         self.protocol.after_backward(location, self.loss, reached, loss.grad_fn is None, self._last_site)
-        if self.watch.learning:
-            for root in self.discovery.roots.values():
+        for root in self.discovery.roots.values():
+            if self.watch.learning:
                 self.statistics.first_gradient(root.parameter_indices)
-        if self.watch.sampled:
-            for root in self.discovery.roots.values():
+            if self.watch.sampled:
                 self.statistics.foreign_gradients(root.parameter_indices)
+        if self.watch.sampled:
+            self.thawed.look()
 
     def differentiated(self, inputs: Any = ()) -> None:
         """``torch.autograd.grad`` was called."""
@@ -406,7 +409,7 @@ class TorchObserver:
         """
         if self._enough is None or not self.watch.mine() or (before_step and self.optimizers.steps_total):
             return
-        if self._enough(self.steps, self.forward.evaluation_steps):
+        if self._enough(self.steps, self.forward.evaluation_steps, lambda: self.thawed.awaited(self.lines.stack)):
             raise StopTraining
 
     # -- the end ------------------------------------------------------------------------------------------------

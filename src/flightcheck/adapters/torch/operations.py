@@ -36,6 +36,7 @@ from flightcheck.adapters.torch.random_draws import RandomDraws
 from flightcheck.adapters.torch.repeated_softmaxes import NORMALIZATIONS, RepeatedSoftmaxes
 from flightcheck.adapters.torch.reshapes import LOOKED_AT as LAYOUT_OPERATIONS
 from flightcheck.adapters.torch.reshapes import Reshapes
+from flightcheck.adapters.torch.separate_orders import Orders
 from flightcheck.adapters.torch.shifts import CutIds, Embedded
 from flightcheck.adapters.torch.state_cuts import CELLS, StateCuts
 from flightcheck.adapters.torch.terms import LossTerms
@@ -103,7 +104,7 @@ class Operations(TorchFunctionMode):
         self.padded = PaddedOutputs()
         self.padded_reads = PaddedReads(self.padded)
         self.state_cuts = StateCuts(watch)
-        self.draws, self.fresh = RandomDraws(watch), FreshTargets(watch)
+        self.draws, self.fresh, self.orders = RandomDraws(watch), FreshTargets(watch), Orders(watch)
         self.softmaxes = RepeatedSoftmaxes(watch, self.lines, self.owners)
         self.padding_values: set[int] = set()
         """Whole numbers that ``pad_sequence`` filled rows up with."""
@@ -162,17 +163,11 @@ class Operations(TorchFunctionMode):
         self.parts.clear()
         self.embedded.clear()
         self.padded.forget()
-        self.terms.end_round()
-        self.loose.end_round()
-        self.agents.end_round()
-        self.masks.end_round()
-        self.by_hand.end_round()
-        self.reshapes.end_round()
-        self.tables.end_round()
-        self.state_cuts.end_round()
-        self.draws.end_round()
-        self.softmaxes.end_round()
-        self.fresh.end_round()
+        for part in (
+            self.terms, self.loose, self.agents, self.masks, self.by_hand, self.reshapes, self.tables, self.state_cuts,
+            self.draws, self.softmaxes, self.fresh, self.orders,
+        ):  # fmt: skip
+            part.end_round()
 
     # -- looking ------------------------------------------------------------------------------------------------
 
@@ -202,6 +197,7 @@ class Operations(TorchFunctionMode):
             return
         if self.watch.learning:
             self.fresh.look(name, args, kwargs, result)
+            self.orders.look(name, args, kwargs, result)
         if name in LAYOUT_OPERATIONS:
             self.reshapes.look(name, func, args, result, bool(self.modules))
         if name == "__get__":
@@ -382,6 +378,7 @@ class Operations(TorchFunctionMode):
         self.draws.save()
         self.softmaxes.save()
         self.fresh.save()
+        self.orders.save()
         for i, read in enumerate(self.padded_reads.records()):
             self.watch.writer.put(read, i)
         for i, cut in enumerate(self._cuts.values()):

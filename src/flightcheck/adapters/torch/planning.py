@@ -26,28 +26,32 @@ _SIGNS_OF_EVALUATION: Final = {"eval", "no_grad", "inference_mode", "evaluate", 
 
 @dataclass
 class Stopping:
-    """Stops a check after enough steps and one evaluation, or when its time is over."""
+    """Stops a check after enough steps, one evaluation and the thaws that are announced, or when its time is over."""
 
     steps: int
     seconds: float
     sources: Callable[[], list[str]] = list
     """Files of the user's code that may hold an evaluation."""
+    waits_for_thaws: bool = False
+    """Frozen parameters that the source is still to thaw are waited for."""
     in_step: bool = False
     """Several processes train together: only the number of steps may decide, or they would wait for each other."""
     started: float = field(default_factory=time.monotonic)
     _evaluates: bool | None = None
 
-    def now(self, steps: int, evaluation_steps: list[int]) -> bool:
-        """Enough was seen after so many steps and these evaluations."""
+    def now(self, steps: int, evaluation_steps: list[int], awaited: Callable[[], bool] = lambda: False) -> bool:
+        """Enough was seen after so many steps and these evaluations; `awaited` tells whether a thaw is to come."""
         if self.in_step:
             return steps >= self.steps
         if time.monotonic() - self.started > self.seconds and steps >= 1:
             return True
         if steps < self.steps:
             return False
-        if not evaluation_steps:
-            return not self.evaluates
-        return steps >= evaluation_steps[0] + _AFTER_EVALUATION
+        if evaluation_steps:
+            evaluated = steps >= evaluation_steps[0] + _AFTER_EVALUATION
+        else:
+            evaluated = not self.evaluates
+        return evaluated and not (self.waits_for_thaws and awaited())
 
     @property
     def evaluates(self) -> bool:

@@ -20,6 +20,7 @@ def save_all(o: TorchObserver) -> None:
         o.randomness.save,
         o.checkpoints.save,
         lambda: o.losses.alignment.save(o.discovery.files(), {s.index: s.location for s in o.losses.sites}),
+        o.thawed.save,
         o.stored_updates.save,
         o.moments.save,
         o.batchnorms.save,

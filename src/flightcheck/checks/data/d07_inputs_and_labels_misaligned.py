@@ -16,6 +16,7 @@ from flightcheck.recording.batches import OrderUse
 from flightcheck.recording.fresh_targets import FreshTarget
 from flightcheck.recording.records import Location
 from flightcheck.recording.run import Run
+from flightcheck.recording.separate_orders import SeparateOrders
 
 
 @check(
@@ -33,6 +34,9 @@ class InputsAndLabelsMisaligned(Check):
     In the first steps, where the targets come from: numbers of `torch.randn` and its like that are drawn anew for each
     call of the loss, and that nothing but the loss is given, tell nothing of any input. This is so in all calls of that
     loss, eight or more, while the model's inputs hold more than a draw of their own.
+    And two loaders beside each other: the prediction was made of one loader's examples alone, the target is what the
+    other one gave, both hold as many examples, and the samplers of the two drew different ones. This is so in all calls
+    of that loss.
     Else three witnesses together. (a) A training with inputs permuted across the batch ends as the real one does, after
     80 and after 300 steps (S02); or it ends hardly worse, while on examples that the model was not trained on yet their
     own labels save less than 2 % of the loss against those of others (upper 99 % limit): the rest is memory. (b) The
@@ -42,9 +46,11 @@ class InputsAndLabelsMisaligned(Check):
     correlation with the mean of the five nearest lies under 0.15. If labels shifted by some rows agree far better, the
     offset is named.
     ## Why it matters
-    One array was shuffled, sorted or filtered and the other was not. The training loss still falls, by memory.
+    One array was shuffled, sorted or filtered and the other was not, or each by itself. The training loss still falls,
+    by memory, or to the mean of the targets.
     ## How to fix
-    Use the same index for inputs and labels. In a diffusion model, add the very noise that is the target.
+    Use the same index for inputs and labels, one dataset that gives both, one loader. In a diffusion model, add the
+    very noise that is the target.
     ## Source
     CS231n; catalogue D07; shift scan and limits ours.
     ## Known false alarms
@@ -53,6 +59,8 @@ class InputsAndLabelsMisaligned(Check):
     proves it. A draw as the target of one loss beside others may be meant (outputs drawn towards a prior): information.
     """
 
+    loaders = Param(4, "calls of the loss between two loaders: one could begin before the other, by a fault of a step")
+    places = Param(0.5, "two random orders share one place in each pass; sorted ones with gaps share more")
     draws = Param(8, "calls of the loss whose target is a draw of its own: all rounds that are looked at so closely")
 
     examples = Param(
@@ -66,6 +74,14 @@ class InputsAndLabelsMisaligned(Check):
     def __call__(self, run: Run) -> Iterator[Finding]:
         if run.in_regime("gan", "reinforcement"):
             raise NotApplicable("there are no labels in this kind of training")
+        parted = [
+            o
+            for o in run.recorded(SeparateOrders)
+            if o.apart == o.calls >= self.loaders.value and o.same_places < self.places.value
+        ]
+        if parted:
+            yield from (self._of_two_loaders(run, o) for o in parted[:1])
+            return
         drawn = [t for t in run.recorded(FreshTarget) if t.fresh == t.calls >= self.draws.value]
         if drawn:
             yield from (self._of_a_draw(run, t) for t in drawn)
@@ -119,6 +135,29 @@ class InputsAndLabelsMisaligned(Check):
             evidence={"agreement": share, "chance": chance, "upper": upper, "offset": offset if proved else None},
             severity=None if proved else "warn",
             patch=self._paired(run),
+        )
+
+    @staticmethod
+    def _of_two_loaders(run: Run, orders: SeparateOrders) -> Finding:
+        site = next(s for s in run.loss_sites if s.index == orders.site)
+        lines = sorted({at.line for at in (orders.inputs, orders.targets) if at is not None})
+        named = f" (line{'s' * (len(lines) > 1)} {' and '.join(map(str, lines))})" if lines else ""
+        other = "another batch" if orders.one_loader else "another loader"
+        return Finding(
+            f"{site.function} compares what the model made of one loader's batch with a target of {other}{named}, in "
+            f"an order of its own: of {orders.examples} examples both gave the same one at {orders.same_places:.0%} of "
+            f"the places in {orders.apart} of {orders.calls} calls. The input that a target belongs to is elsewhere.",
+            location=orders.taken if orders.one_loader else orders.targets,
+            evidence={
+                "calls": orders.calls,
+                "same_places": orders.same_places,
+                "one_loader": orders.one_loader,
+            },
+            fix="Take inputs and targets from one batch."
+            if orders.one_loader
+            else "Give both to one dataset, and that to one loader: for x, y in DataLoader(TensorDataset(inputs, "
+            "targets), shuffle=True).",
+            patch="shuffle:together",
         )
 
     @staticmethod

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 
 from flightcheck.checks.base import Check, Finding, NotApplicable, NotEnoughEvidence, Param, check
+from flightcheck.checks.loss._pairs import ROLES, TRIPLETS, stuck_pairs
 from flightcheck.checks.loss._prediction import by_site
 from flightcheck.patch import unit_range
 from flightcheck.recording.loss_records import LossCall, LossSite
@@ -32,7 +33,9 @@ class TargetInvalid(Check):
     Class ids within 0…C−1 (PyTorch stops otherwise). Targets of binary cross-entropy within [0, 1] (of probabilities
     PyTorch stops others): masks of 0 and 255, labels −1/+1 and class ids above 1 are caught. Targets −1/+1 for losses
     that expect signs, no negative counts for `poisson_nll_loss`, no negative probabilities for `kl_div`; prediction and
-    target not swapped.
+    target not swapped. And pairs that are to be near and those that are to be far in each other's place
+    (`triplet_margin_loss`, `cosine_embedding_loss`, `hinge_embedding_loss`): where the loss is no smaller than that of
+    one distance for all pairs after 60 steps, and a trial with the two exchanged halves it in each of three seeds.
     ## Why it matters
     The loss is still a number, often a negative one, and pushes the outputs towards infinity or ignores a class.
     ## How to fix
@@ -40,7 +43,9 @@ class TargetInvalid(Check):
     ## Source
     Contracts of PyTorch's losses; AutoTrainer's "improper loss".
     ## Known false alarms
-    Noisy labels of GANs such as 0.7…1.2 are within the margin. Real-valued targets in binary cross-entropy are L12.
+    Triplets that are chosen by the distances of the model (hard negatives) are left out: their loss stays at the margin
+    for long. Noisy labels of GANs such as 0.7…1.2 are within the margin. Real-valued targets in binary cross-entropy
+    are L12.
     """
 
     margin = Param(0.35, "noisy label smoothing goes to about 1.2; a wrong coding misses [0, 1] by 1 or more")
@@ -52,6 +57,7 @@ class TargetInvalid(Check):
         if crash:
             yield crash
             return
+        yield from self._exchanged(run)
         calls = [c for c in run.loss_calls if c.training or c.target_requires_grad]
         if not calls:
             raise NotApplicable("no loss function of the framework was called in training")
@@ -83,6 +89,26 @@ class TargetInvalid(Check):
         if not findings and doubt:
             raise NotEnoughEvidence(doubt)
         yield from findings
+
+    @staticmethod
+    def _exchanged(run: Run) -> Iterator[Finding]:
+        """What is to be near and what is to be far, where a trial showed it."""
+        proof = [e for e in run.experiments if (e.question, e.patch, e.status) == ("L08", ROLES, "confirmed")]
+        for stuck in stuck_pairs(run)[:1] if proof else ():
+            triplets = stuck.site.function == TRIPLETS
+            what = "positive and negative" if triplets else "the two signs of the target"
+            before, after, steps = proof[0].before or 0.0, proof[0].after or 0.0, proof[0].steps
+            yield Finding(
+                f"{stuck.site.function} is {stuck.value:.3g} in step {stuck.step}, and {stuck.constant:.3g} if all "
+                f"distances were equal; with {what} exchanged it is {after:.3g} and not {before:.3g} after {steps} "
+                "steps: what belongs together is pushed apart.",
+                location=stuck.site.location,
+                evidence={"value": stuck.value, "constant": stuck.constant, "exchanged": after, "triplets": triplets},
+                fix="Give the loss anchor, positive, negative in this order."
+                if triplets
+                else "Give pairs that belong together the target 1, others -1.",
+                patch=ROLES,
+            )
 
     def _problem(self, site: LossSite, c: LossCall) -> tuple[str, str] | None:
         name, low, high = site.function, c.target_min, c.target_max

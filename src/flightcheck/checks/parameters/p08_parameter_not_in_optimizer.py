@@ -13,6 +13,7 @@ from flightcheck.checks.base import Check, Finding, NotApplicable, NotEnoughEvid
 from flightcheck.recording.records import Location, OptimizerInfo, ParameterInfo, RootInfo
 from flightcheck.recording.run import Run
 from flightcheck.recording.signals import WEIGHT_NORM
+from flightcheck.recording.thawed import Thawed
 
 _PART: Final = re.compile(r"parameters\(\)\s*\)+\s*\[|\bislice\(")
 """A part of what a model's parameters() gives."""
@@ -41,6 +42,8 @@ class ParameterNotInOptimizer(Check):
     The same of tensors that no module registers: an `nn.Parameter` that was changed before it became an attribute
     (`nn.Parameter(x).unsqueeze(0)`), or a tensor with `requires_grad` in an attribute, list or dict of a module, if the
     loss reached the same one in at least 4 rounds. Layers that a forward pass constructs: each call has new ones.
+    Parameters that were frozen when the latest optimizer began to step, were thawed since, and are held by no optimizer
+    that still steps. `check` goes on for them beyond its steps, while the source has a thaw to come.
     ## Why it matters
     Gradients are computed for them and thrown away; that part of the model stays as it was initialized.
     ## How to fix
@@ -56,6 +59,7 @@ class ParameterNotInOptimizer(Check):
     reads are left out.
     """
 
+    looks = Param(3, "steps after the thaw: an optimizer that is built anew for it steps in the same round")
     moved = Param(1e-6, "relative change of a weight's norm that is more than float32 rounding")
 
     def __call__(self, run: Run) -> Iterator[Finding]:
@@ -64,6 +68,10 @@ class ParameterNotInOptimizer(Check):
             raise NotApplicable("no optimizer: parameters are updated by hand, if at all")
         if not stepping:
             raise NotEnoughEvidence("no optimizer stepped in the watched steps")
+        thawed = [t for t in run.recorded(Thawed) if t.looks >= self.looks.value]
+        if thawed:
+            yield self._thawed(run, thawed[0])
+            return
         ours = [p for p in run.parameters if p.module >= 0]
         if not ours:
             raise NotEnoughEvidence("no parameter of a called model was recorded")
@@ -107,6 +115,26 @@ class ParameterNotInOptimizer(Check):
             parameters=tuple(p.index for p in loose),
             fix="Assign the nn.Parameter itself to an attribute (nothing computed from it, such as .unsqueeze(0) or "
             ".to(device)), several in nn.ParameterList, layers in nn.ModuleList.",
+        )
+
+    @staticmethod
+    def _thawed(run: Run, thawed: Thawed) -> Finding:
+        """Frozen when the optimizer was built, and learning is what the script wants of them since."""
+        optimizer = next(o for o in run.optimizers if o.index == thawed.optimizer)
+        missing = [p for p in run.parameters if p.index in set(thawed.parameters)]
+        place = _common(sorted({m.path for p in missing if (m := run.module(p.module))})) or "the model"
+        return Finding(
+            f"{len(missing)} parameter{'s' if len(missing) > 1 else ''} of {place} were frozen when {optimizer.type} "
+            f"began to step and have been thawed: from step {thawed.step} on they get gradients, but no optimizer that "
+            "still steps holds them, and they keep their values.",
+            location=optimizer.location,
+            module=place,
+            evidence={"parameters": len(missing), "values": sum(p.numel for p in missing), "thawed": thawed.step},
+            onset_step=thawed.step,
+            parameters=tuple(thawed.parameters),
+            fix="Hand them over where they are thawed: optimizer.add_param_group({'params': …}); or give "
+            f"{optimizer.type} all parameters from the start (it leaves out those without a gradient).",
+            patch="add-parameters:thawed",
         )
 
     @staticmethod

@@ -64,6 +64,10 @@ def _inputs(boundaries: Boundaries, patch: Patch) -> None:
         batches.inputs(boundaries, patch)
 
 
+def _shuffle(boundaries: Boundaries, patch: Patch) -> None:
+    (samplers.together if patch.value == "together" else batches.shuffle)(boundaries, patch)
+
+
 def _targets(boundaries: Boundaries, patch: Patch) -> None:
     by_name = {"unit": targets.unit, "signs": targets.signs, "shift-1": targets.shift, "finite": targets.finite}
     by_name["unshift"] = by_name["next"] = shifts.unshift
@@ -71,7 +75,7 @@ def _targets(boundaries: Boundaries, patch: Patch) -> None:
 
 
 def _loss(boundaries: Boundaries, patch: Patch) -> None:
-    by_name = {"ignore": targets.ignore, "balanced": targets.balanced}
+    by_name = {"ignore": targets.ignore, "balanced": targets.balanced, "roles": targets.roles}
     by_name.get(patch.value.partition("=")[0], losses.swap)(boundaries, patch)
 
 
@@ -94,7 +98,7 @@ INSTALLERS: Final[dict[str, Callable[[Boundaries, Patch], None]]] = {
     "clip": steps.clip,
     "regularization": modules.regularization,
     "freeze-batch": batches.freeze,
-    "shuffle": batches.shuffle,
+    "shuffle": _shuffle,
     "sampler": samplers.sampler,
     "inputs": _inputs,
     "targets": _targets,

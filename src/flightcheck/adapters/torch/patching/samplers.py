@@ -10,6 +10,7 @@ from torch.utils.data import (
     BatchSampler,
     DataLoader,
     RandomSampler,
+    SequentialSampler,
     Subset,
     SubsetRandomSampler,
     TensorDataset,
@@ -46,6 +47,34 @@ def sampler(b: Boundaries, patch: Patch) -> None:
         return __iter__
 
     b.observer.patches.replace(DataLoader, "__iter__", make)
+
+
+def together(b: Boundaries, patch: Patch) -> None:
+    """``shuffle:together``: passes over as many examples that begin in one round have the order of the first of them.
+
+    All draw what they drew before.
+    """
+    orders: dict[int, list[int]] = {}
+    rounds = [-1]
+
+    def make(original: Any) -> Any:
+        def __iter__(self: Any) -> Any:  # noqa: N807
+            if not b.observer.watch.mine() or not (_is_permutation(self) or type(self) is SequentialSampler):
+                yield from original(self)
+                return
+            own = list(original(self))
+            if rounds != [b.observer.watch.step]:
+                rounds[:] = [b.observer.watch.step]
+                orders.clear()
+            order = orders.setdefault(len(own), own)
+            if order is not own:
+                b.acted(patch)
+            yield from order
+
+        return functools.wraps(original)(__iter__)
+
+    for kind in (RandomSampler, SequentialSampler):
+        b.observer.patches.replace(kind, "__iter__", make)
 
 
 def visits(b: Boundaries, patch: Patch) -> None:

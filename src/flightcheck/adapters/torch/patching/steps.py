@@ -156,10 +156,13 @@ def add_parameters(b: Boundaries, patch: Patch) -> None:
     have a gradient; they join its first group. Layers that are called but not registered
     in their model (in a plain list, say) are among them, and so are tensors that want a gradient and that an update
     reaches: no copies of them are used. ``add-parameters:instead=1``: the optimizer of that number holds them in the
-    place of its own.
+    place of its own. ``add-parameters:thawed``: at every step, and optimizers that step no more hold nothing.
     """
     rounds: dict[int, int] = {}
     rule, _, number = patch.value.partition("=")
+    if rule == "thawed":
+        _add_thawed(b, patch)
+        return
 
     def before(optimizer: Optimizer) -> None:
         seen = rounds[id(optimizer)] = rounds.get(id(optimizer), 0) + 1
@@ -178,6 +181,25 @@ def add_parameters(b: Boundaries, patch: Patch) -> None:
         # No group of their own: a scheduler has as many learning rates as there were groups.
         optimizer.param_groups[0]["params"].extend(missing.values())
         b.acted(patch)
+
+    b.around_step(before)
+
+
+def _add_thawed(b: Boundaries, patch: Patch) -> None:
+    def before(optimizer: Optimizer) -> None:
+        stepping = [h for h in b.observer.optimizers.held if h.steps and h.optimizer() is not None]
+        latest = max((h.first_step for h in stepping), default=0)
+        still = [optimizer, *(h.optimizer() for h in stepping if h.last_step >= latest)]
+        held = {id(p) for o in still if o is not None for g in o.param_groups for p in g["params"]}
+        mine = {id(p) for g in optimizer.param_groups for p in g["params"]}
+        for root in b.observer.discovery.roots.values():
+            known = list(module.parameters()) if (module := root.module()) is not None else []
+            missing = [p for p in known if p.requires_grad and p.grad is not None and id(p) not in held]
+            if missing and not mine.isdisjoint(map(id, known)):
+                for p in missing:
+                    p.grad = None  # the script's zero_grad did not reach what earlier rounds left there
+                optimizer.param_groups[0]["params"].extend(missing)
+                b.acted(patch)
 
     b.around_step(before)
 

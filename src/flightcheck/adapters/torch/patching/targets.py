@@ -84,6 +84,26 @@ def with_signs(given: Arguments) -> Arguments:
     return args, {**kwargs, "target": 2 * kwargs["target"] - 1}
 
 
+def roles(b: Boundaries, patch: Patch) -> None:
+    """``loss:roles``: the positive of a triplet is its negative; targets 1 and -1 of pairs have the other sign."""
+
+    def around(call: Any, name: str, given: Arguments) -> Any:
+        args, kwargs = given
+        at = {"triplet_margin_loss": 1, "cosine_embedding_loss": 2, "hinge_embedding_loss": 1}.get(name)
+        if at is None:
+            return call(*args, **kwargs)
+        b.acted(patch)
+        if name == "triplet_margin_loss":
+            three = dict(zip(("anchor", "positive", "negative"), args)) | kwargs
+            three["positive"], three["negative"] = three["negative"], three["positive"]
+            return call(three.pop("anchor"), three.pop("positive"), three.pop("negative"), *args[3:], **three)
+        if len(args) > at:
+            return call(*args[:at], -args[at], *args[at + 1 :], **kwargs)
+        return call(*args, **{**kwargs, "target": -kwargs["target"]})
+
+    b.at_loss(around)
+
+
 def shift(b: Boundaries, patch: Patch) -> None:
     """``targets:shift-1``: class ids are lowered by one. An id 0 is not touched up: the loss may say what it is."""
 

@@ -31,9 +31,11 @@ def loaders(o: TorchObserver) -> None:
 
     def taken(iterator: Any, batch: Any, seconds: float, now: float) -> None:
         o.loaders.fetched(iterator, batch)
+        o.operations.orders.fetched(iterator, batch, o.loaders.latest_location())
         o.resources.waited(seconds, now)
 
     fetched, watch, rested = o.watch.guarded(taken), o.watch, o.rested
+    drawn = o.watch.guarded(o.operations.orders.drawn)
 
     def construct(original: Any) -> Any:
         @functools.wraps(original)
@@ -64,10 +66,20 @@ def loaders(o: TorchObserver) -> None:
 
         return __next__
 
+    def numbers(original: Any) -> Any:
+        @functools.wraps(original)
+        def _next_index(self: Any) -> Any:
+            index = original(self)
+            drawn(self, index)
+            return index
+
+        return _next_index
+
     for built in (DataLoader, *CONSTRUCTED):
         o.patches.replace(built, "__init__", construct)
     o.patches.replace(DataLoader, "__iter__", iterate)
     o.patches.replace(_BaseDataLoaderIter, "__next__", following)
+    o.patches.replace(_BaseDataLoaderIter, "_next_index", numbers)
 
 
 def files(o: TorchObserver) -> None:
