@@ -26,7 +26,8 @@ _UNSEEN: Final = {
 }  # fmt: skip
 _TRAINED: Final = {"train", "training", "tr", "trn", "fit", "batch", "running"}
 _NUMBER: Final = re.compile(r"[-+]?(?:\d+\.\d*|\.\d+|\d+)(?:[eE][-+]?\d+)?(?![\w.])")
-_WORD: Final = re.compile(r"[A-Za-z]+\d*")
+_WORD: Final = re.compile(r"(?:(?<!\S)-)?[A-Za-z]+\d*")
+"""With the minus of a measure that is negated: ``-elbo``."""
 _LONGEST_NAME: Final = 40
 
 
@@ -58,16 +59,17 @@ def numbers_in(line: str) -> list[tuple[str, float]]:
 
 
 def _words(name: str) -> list[str]:
-    return [word.rstrip("0123456789") for word in name.split()]
+    return [word.rstrip("0123456789").lstrip("-") for word in name.split()]
 
 
 def direction(name: str) -> int:
     """1: more is better; -1: less is better; 0: the name does not tell. The last word that tells decides."""
-    for word in reversed(_words(name)):
+    for word, written in zip(reversed(_words(name)), reversed(name.split())):
+        turned = -1 if written.startswith("-") else 1
         if word in _LOWER:
-            return -1
+            return -turned
         if word in _HIGHER or word in _RETURNS:
-            return 1
+            return turned
     return 0
 
 
