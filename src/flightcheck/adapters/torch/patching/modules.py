@@ -182,8 +182,10 @@ def batchnorm(b: Boundaries, patch: Patch) -> None:
     wanted = float(patch.value.partition("=")[2] or 0.1)
 
     def around(call: Any, module: nn.Module, given: Arguments) -> Any:
-        before = module.momentum if isinstance(module, _BatchNorm) and module.training else None
-        if before is None or not (before >= NEWEST_BATCH or 0.0 < before < wanted):
+        if not isinstance(module, _BatchNorm) or not module.training:
+            return call(*given[0], **given[1])
+        before = module.momentum or 0.0  # None: an average over all batches, which starts with none
+        if not (before >= NEWEST_BATCH or 0.0 < before < wanted):
             return call(*given[0], **given[1])
         b.acted(patch)
         module.momentum = wanted
