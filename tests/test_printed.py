@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from flightcheck.recording.printed import direction, is_return, numbers_in, rank_as_evaluation
+from flightcheck.recording.printed import direction, is_of_samples, is_return, numbers_in, rank_as_evaluation
 
 
 @pytest.mark.parametrize(
@@ -31,6 +31,8 @@ def test_which_way_is_better() -> None:
     assert direction("test rmse") == direction("rel pixel err") == direction("accuracy loss") == -1
     assert direction("held out -elbo") == -1 and direction("-loss") == direction("elbo") == 1
     assert direction("epoch") == direction("lr") == 0
+    assert direction("arrive at the quay") == 1 and is_return("reached")
+    assert is_of_samples("sliced distance") and not is_of_samples("d acc") and direction("fid") == -1
     assert is_return("greedy return") and not is_return("acc")
 
 

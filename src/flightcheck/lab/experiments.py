@@ -12,7 +12,7 @@ import numpy as np
 
 from flightcheck.checks.registry import run_checks
 from flightcheck.lab import statistics
-from flightcheck.lab.printed import ANSWERED, PRINTED, RETURNED, Scale, printed_name, printed_series
+from flightcheck.lab.printed import ALL_PRINTED, PRINTED, RETURNED, Scale, printed_name, printed_series
 from flightcheck.lab.statistics import Comparison, Pair, compare
 from flightcheck.lab.trials import Floats, Runner, Trained, Trial
 from flightcheck.patch import Patch
@@ -186,7 +186,7 @@ def _pairs(beside: Sequence[tuple[Trained, Trained]], metrics: Sequence[str]) ->
         raise _UntestedError(failure)
     for metric in metrics:
         pairs = []
-        if metric in (PRINTED, ANSWERED, RETURNED):
+        if metric in ALL_PRINTED:
             name = printed_name([t for both in beside for t in both], metric)
             series = [[printed_series(t, name) for t in both] for both in beside]
             scale = Scale.of(name, [values for both in series for values in both])

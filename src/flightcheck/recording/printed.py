@@ -14,12 +14,17 @@ _HIGHER: Final = {
     "likelihood", "elbo", "success", "found", "solved",
 }  # fmt: skip
 """Words of measures of which more is better; digits are left out: F1, R2."""
-_RETURNS: Final = {"return", "returns", "reward", "rewards", "score", "success", "solved", "found", "wins", "won"}
-"""Words of what an agent gets."""
+_RETURNS: Final = {
+    "return", "returns", "reward", "rewards", "score", "success", "solved", "found", "wins", "won", "reached",
+    "reaches", "arrive", "arrives", "arrived", "arrivals",
+}  # fmt: skip
+"""Words of what an agent gets, or of how often it gets there."""
 _LOWER: Final = {
     "loss", "error", "err", "errors", "mse", "rmse", "mae", "mape", "nll", "ppl", "perplexity", "wer", "cer", "ece",
-    "bce", "ce", "bpc", "deviance", "distance", "fid", "smape", "rmsle",
+    "bce", "ce", "bpc", "deviance", "distance", "fid", "smape", "rmsle", "kid", "mmd", "emd",
 }  # fmt: skip
+_OF_SAMPLES: Final = {"distance", "fid", "kid", "mmd", "emd"}
+"""Words of how far what a model draws lies from the data."""
 _UNSEEN: Final = {
     "test", "val", "valid", "validation", "held", "heldout", "holdout", "out", "eval", "evaluation", "dev", "unseen",
     "tst", "oos", "greedy", "new",
@@ -76,6 +81,11 @@ def direction(name: str) -> int:
 def is_return(name: str) -> bool:
     """What an agent got in its episodes."""
     return not _RETURNS.isdisjoint(_words(name))
+
+
+def is_of_samples(name: str) -> bool:
+    """How far what a model draws lies from the data."""
+    return not _OF_SAMPLES.isdisjoint(_words(name))
 
 
 def is_of_unseen(name: str) -> bool:
