@@ -87,7 +87,8 @@ KINDS: Final[dict[str, str]] = {
     "``turned`` round; all random numbers are drawn as before",
     "source": "a statement of the script is written anew, by a rule at a line: ``transform:train.py:31`` (not fitted "
     "again), ``unordered`` (its order left as it is), ``order`` with ``same-order`` (two orders made one), ``rows`` "
-    "(slices of rows in random order), ``fractions`` (whole numbers are not forced)",
+    "(slices of rows in random order), ``fractions`` (whole numbers are not forced), ``copied`` (a state that is kept "
+    "is a copy), ``turned`` (an ``if`` compares the other way round)",
     "score": "nothing is changed, the error is another one: with targets of ``unit=0,255`` or ``signs``, without those "
     "of an id (``ignore=0``), ``balanced``: the mean over the classes, ``others``: of batches of its own, which train "
     "nothing, ``numbers``: squared, over the variance, ``prefix``: of the next token where a sequence ends before it, "

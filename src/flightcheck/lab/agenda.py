@@ -9,6 +9,7 @@ from typing import Final
 from flightcheck.checks.base import CheckInfo, Finding
 from flightcheck.lab.diffs import diff_of
 from flightcheck.lab.experiments import STEPS, Lab
+from flightcheck.lab.kept import try_kept
 from flightcheck.lab.metrics import LONGEST, steps_of_evaluations, try_metric
 from flightcheck.lab.printed import ANSWERED, DRAWN, PRINTED, RETURNED
 from flightcheck.lab.questions import questions, tenth, tenth_of_error, who_sees_whom
@@ -30,6 +31,8 @@ _OF_SIGNAL: Final = ("C05", "C06", "C07", "C08")
 """What bad initial weights look like: if other weights mend it, C09 asks whether they were bad."""
 _OF_WIRING: Final = ("C02", "L17", "P08", "P10", "P11", "P12")
 """Facts about who learns at all: where no loss tells, the share of parameters that move does."""
+_OF_KEEPING: Final = ("copied:", "turned:")
+"""Statements that keep a model: what is evaluated at the end alone tells of them."""
 _OTHER_TARGETS: Final = {"targets:unshift"}
 """Patches that ask for something else: a lower error speaks for them, a higher one does not speak against them."""
 _UNBLOCKED_STEPS: Final = 200
@@ -165,6 +168,11 @@ def _fixes(lab: Lab, run: Run, tested: Sequence[Candidate], reason: str) -> Iter
                 break
             if {p.kind for p in patches} == {"metric"}:
                 tried = try_metric(lab, candidate.info.code, patches, max(STEPS, steps_of_evaluations(run)))
+                yield replace(tried, diff=diff_of(patches, candidate.finding, run))
+                continue
+            if any(p.kind == "source" and p.value.startswith(_OF_KEEPING) for p in patches):
+                meaning = str(candidate.finding.evidence.get("meaning", ""))
+                tried = try_kept(lab, run, candidate.info.code, patches, meaning)
                 yield replace(tried, diff=diff_of(patches, candidate.finding, run))
                 continue
             experiment = _fix(lab, run, candidate, patches)

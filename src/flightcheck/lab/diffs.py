@@ -20,7 +20,7 @@ from flightcheck.lab.source_edits import (
 )
 from flightcheck.patch import Patch
 from flightcheck.recording.records import Location
-from flightcheck.recording.rewriting import statement_at
+from flightcheck.recording.rewriting import HELPER, statement_at
 from flightcheck.recording.run import Run
 
 _NUMBER: Final = re.compile(r"(?<![\w.])(\d+\.?\d*(?:[eE][-+]?\d+)?|\.\d+(?:[eE][-+]?\d+)?)(?![\w.])")
@@ -233,7 +233,12 @@ def _rewritten(patch: Patch, finding: Finding) -> str:
         )
     if rule == "rows":
         return f"- {code}\n+ # with rows = torch.randperm(n)[start:end] in the place of [start:end], anew in each epoch"
+    if rule == "turned":
+        other = {"<": ">", ">": "<"}
+        turned = re.sub(r"[<>]", lambda m: other[m[0]], code, count=1)
+        return f"- {code}\n+ {turned}  # beginning with the other infinity"
     new = statement_at("".join(linecache.getlines(at.file)), rule, line) if at is not None else ""
+    new = new.replace(f"{HELPER}.deepcopy(", "copy.deepcopy(")
     return f"- {code}" + (f"\n+ {new}" if new not in ("", "pass") else "")
 
 

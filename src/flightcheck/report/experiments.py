@@ -90,6 +90,8 @@ _SOURCES = {
     "same-order": "inputs and labels in the same random order",
     "rows": "training examples in random order",
     "fractions": "whole numbers not forced",
+    "copied": "the best weights kept as a copy",
+    "turned": "the model kept by the other comparison",
 }
 
 
