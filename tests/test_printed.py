@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from flightcheck.recording.printed import direction, is_return, numbers_in, rank_as_evaluation
+from flightcheck.recording.printed import direction, is_of_samples, is_return, numbers_in, rank_as_evaluation
 
 
 @pytest.mark.parametrize(
@@ -16,6 +16,8 @@ from flightcheck.recording.printed import direction, is_return, numbers_in, rank
         ("recall@1 0.25 F1: 0.5", {"recall": 0.25, "f1": 0.5}),
         ("lr 1e-3, mean return -12.5", {"lr": 1e-3, "mean return": -12.5}),
         ("test accuracy: 91.2% of 300", {"test accuracy": 91.2, "of": 300}),
+        ("train -elbo 35.2  held-out -elbo 36.1", {"train -elbo": 35.2, "held out -elbo": 36.1}),
+        ("python train.py --lr 5", {"python train py lr": 5}),
         ("nothing here", {}),
     ],
 )
@@ -27,7 +29,10 @@ def test_names_and_numbers(line: str, numbers: dict[str, float]) -> None:
 def test_which_way_is_better() -> None:
     assert direction("val acc") == direction("mean return") == direction("held out r2") == 1
     assert direction("test rmse") == direction("rel pixel err") == direction("accuracy loss") == -1
+    assert direction("held out -elbo") == -1 and direction("-loss") == direction("elbo") == 1
     assert direction("epoch") == direction("lr") == 0
+    assert direction("arrive at the quay") == 1 and is_return("reached")
+    assert is_of_samples("sliced distance") and not is_of_samples("d acc") and direction("fid") == -1
     assert is_return("greedy return") and not is_return("acc")
 
 

@@ -23,6 +23,7 @@ from flightcheck.recording.provenance import (
     round_count,
     skipped_step,
     value_origin,
+    value_request,
 )
 from flightcheck.recording.provenance.buffers import built_by, integer_buffer
 
@@ -919,3 +920,21 @@ def test_the_function_that_made_what_a_model_is_given(tmp_path: Path) -> None:
     assert built_by(file, use) == (file, here)
     assert built_by(file, use + 1) is None
     assert built_by("missing.py", 1) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "asked"),
+    [
+        ("x = scaled(raw)  # ASKED", True),
+        ("table = nested(raw)  # ASKED\nx = torch.tensor(table)", True),
+        ("x = raw * 2", False),
+    ],
+)
+def test_the_call_that_asked_for_a_value(tmp_path: Path, text: str, asked: bool) -> None:
+    """Of nested functions the one that the code around the use calls; arithmetic in line needs no call."""
+    functions = "def scaled(a):\n    return a / 2\ndef nested(a):\n    return scaled(a)\n"
+    path = tmp_path / "train.py"
+    path.write_text(f"{functions}{text}\nmodel(x)  # USE\n")
+    lines = path.read_text().splitlines()
+    use, here = (next((n for n, line in enumerate(lines, 1) if mark in line), 0) for mark in ("# USE", "# ASKED"))
+    assert value_request(str(path), use, None) == ((str(path), here) if asked else None)

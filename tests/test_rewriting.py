@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 
-from flightcheck.recording.rewriting import rewritten, statement_at
+from flightcheck.adapters.torch.patching.sources import Helper
+from flightcheck.recording.rewriting import HELPER, rewritten, statement_at
 
 SOURCE = """\
 def prepare(x, y, rng):
@@ -79,3 +82,29 @@ def test_what_is_no_python_stays() -> None:
 )
 def test_fractions_are_kept(code: str, made: str) -> None:
     assert statement_at(code, "fractions", 1) == made
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("self.best = copy.copy(model.state_dict())", "self.best = H.deepcopy(model.state_dict())"),
+        ("best = dict(net.state_dict())", "best = H.deepcopy(net.state_dict())"),
+        ("best = net.state_dict().copy()", "best = H.deepcopy(net.state_dict())"),
+        ("best, at = net.state_dict(), epoch", "best, at = (H.deepcopy(net.state_dict()), epoch)"),
+        ("best = model", ""),
+    ],
+)
+def test_a_state_is_copied(before: str, after: str) -> None:
+    assert statement_at(before, "copied", 1).replace(HELPER, "H") == after
+
+
+def test_the_other_order_of_an_if() -> None:
+    source = "if score < best and epoch != 3:\n    best = score\n"
+    assert rewritten(source, "turned", 1) == source.replace("score < best", f"{HELPER}.turned(score, best, '>')")
+    for other in ("if a < b < c:\n    pass\n", "if a < b or c > d:\n    pass\n", "x = a < b\n"):
+        assert rewritten(other, "turned", 1) == other
+
+
+def test_what_begins_at_infinity_is_better_in_any_order() -> None:
+    assert Helper.turned(0.5, math.inf, ">") is True
+    assert Helper.turned(0.5, 0.4, ">") is True and Helper.turned(0.3, 0.4, ">") is False

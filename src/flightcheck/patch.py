@@ -27,7 +27,8 @@ KINDS: Final[dict[str, str]] = {
     "training) or a factor (``x255``)",
     "targets": "``permute`` (rows across the batch), ``standardize``, ``shift-1`` (class ids lowered by one), "
     "``unit=0,255`` (this range, or that of the first batch, becomes 0 to 1), ``signs`` (0 and 1 become -1 and 1), "
-    "``finite`` (examples with NaN or infinity are left out), ``unshift`` (the next token, where the target is the one "
+    "``finite`` (examples with NaN or infinity are left out), ``opposite=train.py:31`` (the other of two labels, at a "
+    "line), ``unshift`` (the next token, where the target is the one "
     "after it) or ``next`` (the next one, where it is the token itself)",
     "drop-module": "``softmax`` or ``sigmoid``: the loss is given what that activation was given",
     "swap-activation": "``relu`` in the place of each saturating activation between layers",
@@ -82,11 +83,14 @@ KINDS: Final[dict[str, str]] = {
     "``late``: at its first call a model gets what was loaded before into it, into another model of its class, or into "
     "its state's dictionary only",
     "metric": "the comparison at a line: ``align:train.py:31`` (by elements) or ``cut:train.py:31`` (logits at 0)",
+    "follow": "a model that is called in the training steps, held by no optimizer, and stands still, gets the weights "
+    "of the trained model of its shape once in so many steps (``25``)",
     "visits": "evaluations visit the examples of shuffled loaders in the ``stored`` order, or each batch with its rows "
     "``turned`` round; all random numbers are drawn as before",
     "source": "a statement of the script is written anew, by a rule at a line: ``transform:train.py:31`` (not fitted "
     "again), ``unordered`` (its order left as it is), ``order`` with ``same-order`` (two orders made one), ``rows`` "
-    "(slices of rows in random order), ``fractions`` (whole numbers are not forced)",
+    "(slices of rows in random order), ``fractions`` (whole numbers are not forced), ``copied`` (a state that is kept "
+    "is a copy), ``turned`` (an ``if`` compares the other way round)",
     "score": "nothing is changed, the error is another one: with targets of ``unit=0,255`` or ``signs``, without those "
     "of an id (``ignore=0``), ``balanced``: the mean over the classes, ``others``: of batches of its own, which train "
     "nothing, ``numbers``: squared, over the variance, ``prefix``: of the next token where a sequence ends before it, "

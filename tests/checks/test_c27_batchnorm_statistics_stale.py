@@ -24,6 +24,7 @@ FINISHED = {"ended": "finished", "steps": 200}
 def test_statistics_of_the_construction_fail() -> None:
     (finding,) = verdict_of("C27", run_of(NORM, STALE, **FINISHED)).findings
     assert finding.location == LINE
+    assert finding.patch == "batchnorm:momentum=0.1"
     shifted = replace(STALE, variance_ratio=1.1, mean_shift=1.2)
     assert verdict_of("C27", run_of(NORM, shifted, **FINISHED)).status == "fail"
 

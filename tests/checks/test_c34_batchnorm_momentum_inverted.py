@@ -95,3 +95,5 @@ def test_a_trial_uses_the_default(tmp_path: Path) -> None:
     assert patched(tmp_path, "batchnorm:momentum=0.1", Loop(usual)).applied == {}
     assert isinstance(usual[0], nn.BatchNorm1d) and usual[0].running_mean is not None
     assert torch.equal(norm.running_mean, usual[0].running_mean)
+    slow = nn.Sequential(nn.BatchNorm1d(5, momentum=0.001), nn.Linear(5, 3))
+    assert patched(tmp_path, "batchnorm:momentum=0.1", Loop(slow)).applied == {"batchnorm:momentum=0.1": 4}

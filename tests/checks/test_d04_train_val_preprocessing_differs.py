@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import numpy as np
@@ -61,6 +62,16 @@ def test_pixels_that_are_not_divided() -> None:
     (finding,) = run(IMAGES, [255 * pictures(20), 255 * pictures(21)]).findings
     assert "factor 255" in finding.message
     assert finding.location == RAW
+
+
+def test_a_line_that_prepares_both_sides_is_not_where_they_part() -> None:
+    asked = Location("train.py", 30, "", "x = standardised(table)")
+    sides_ = [
+        dataclasses.replace(b, origin=ORIGIN, request=None if b.training else asked)
+        for b in sides(TABLES, [table(20) * WIDE + 5 * WIDE])
+    ]
+    (finding,) = verdict_of("D04", run_of(LINEAR, *sides_)).findings
+    assert finding.location == asked
 
 
 def test_training_pixels_that_are_not_divided() -> None:

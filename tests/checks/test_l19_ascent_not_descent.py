@@ -143,6 +143,7 @@ def players(pair: Opponents) -> Verdict:
 def test_a_generator_that_is_to_look_made_fails() -> None:
     (finding,) = players(AGREE).findings
     assert (finding.location, finding.severity) == (MADE, None)
+    assert finding.patch == f"targets:opposite={MADE.file}:{MADE.line}"
     turned = replace(AGREE, made_by_judge=[0, 448], others_by_judge=[384, 0], made_by_maker=[0, 384])
     assert players(turned).status == "fail"
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 
 from flightcheck.checks.base import Verdict
 from flightcheck.recording.batches import Evaluation
 from flightcheck.recording.experiments import Experiment
 from flightcheck.recording.records import Location, OptimizerInfo, Plan
+from flightcheck.recording.signals import LEARNING_RATE, UPDATE_NORM, WEIGHT_NORM
 from flightcheck.testing import run_of, verdict_of
+from tests.checks._network import OPTIMIZER, network
 
 LINE = Location("train.py", 12)
 
@@ -59,9 +62,34 @@ def test_fine_tuning_is_told_as_a_note() -> None:
     assert finding.severity == "info"
 
 
-@pytest.mark.parametrize("regime", ["gan", "reinforcement"])
-def test_losses_of_players_do_not_measure_progress(regime: str) -> None:
-    assert verdict(tried(), regimes=(regime,)).status == "skipped"
+def standing(update: float, *more: Any, rates: Any = None, **info: Any) -> Verdict:
+    """Of an agent in 80 steps: every matrix has the size 1, and its updates this one."""
+    series = {
+        UPDATE_NORM: [[update] * 3] * 80,
+        WEIGHT_NORM: [[1.0] * 3] * 80,
+        LEARNING_RATE: np.full(80, 1e-5) if rates is None else rates,
+    }
+    regime = () if any(isinstance(m, Plan) for m in more) else (Plan(regimes=["reinforcement"]),)
+    return verdict_of("P02", run_of(*network(3, optimizer=OPTIMIZER), *regime, *more, series=series, **info))
+
+
+def test_weights_that_cannot_leave_their_start_fail_where_no_loss_tells() -> None:
+    (finding,) = standing(1e-4, ended="finished", steps=80).findings
+    assert finding.evidence["share"] == pytest.approx(0.008)
+    assert finding.patch == "lr:x100"
+    planned = Plan(regimes=["gan"], rounds=150)
+    assert standing(1e-4, planned, ended="stopped", steps=80).status == "fail"
+
+
+def test_weights_that_move_pass_where_no_loss_tells() -> None:
+    assert standing(1e-3, ended="finished", steps=80).status == "pass"
+    assert standing(1e-4, Plan(regimes=["gan"], rounds=9000), ended="stopped", steps=80).status == "pass"
+
+
+def test_a_plan_that_is_not_known_or_a_rate_that_rises_says_nothing() -> None:
+    assert standing(1e-4, ended="stopped", steps=80).status == "inconclusive"
+    assert standing(1e-4, rates=np.linspace(0, 1e-5, 80), ended="finished", steps=80).status == "inconclusive"
+    assert standing(1e-4, ended="finished", steps=20).status == "inconclusive"
 
 
 @pytest.mark.parametrize(

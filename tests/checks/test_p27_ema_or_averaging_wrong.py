@@ -23,6 +23,7 @@ from flightcheck.recording.provenance.averages import (
 )
 from flightcheck.recording.records import Location, Plan
 from flightcheck.testing import run_of, verdict_of
+from tests.lab.made import patched
 
 LINE = Location("train.py", 20)
 GOOD = WeightAverage(
@@ -236,3 +237,25 @@ def test_a_target_network_is_told_how_to_follow() -> None:
     still = WeightAverage(0, LINE, rounds=100, used="training", idle_update=Location("train.py", 9))
     (finding,) = verdict_of("P27", run_of(still, steps=100)).findings
     assert finding.fix.startswith("Call it") and finding.location == Location("train.py", 9)
+    assert finding.patch == "follow:25"
+
+
+def test_a_trial_brings_the_copy_up_to_date(tmp_path: Path) -> None:
+    fast, slow = nn.Linear(6, 3), nn.Linear(6, 3)
+    optimizer = torch.optim.SGD(fast.parameters(), lr=0.1)
+
+    def loop(own: bool = False) -> None:
+        for _ in range(10):
+            x = torch.randn(8, 6)
+            with torch.no_grad():
+                goal = slow(x)
+            optimizer.zero_grad()
+            nn.functional.mse_loss(fast(x), goal).backward()
+            optimizer.step()
+            if own:
+                with torch.no_grad():
+                    slow.weight.mul_(0.9)
+
+    assert patched(tmp_path, "follow:5", loop).applied == {"follow:5": 2}
+    assert torch.equal(fast.weight, slow.weight)
+    assert patched(tmp_path, "follow:4", lambda: loop(True)).applied == {"follow:4": 1}  # then it moves by itself

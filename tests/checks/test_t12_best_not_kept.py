@@ -34,6 +34,7 @@ def status(*records: Any, **info: Any) -> str:
 
 def test_what_is_kept_by_reference_fails() -> None:
     (finding,) = verdict_of("T12", run_of(REFERENCE, steps=100)).findings
+    assert finding.patch == f"source:copied:{LINE.file}:{LINE.line}"
     assert finding.location == LINE and "no copies" in finding.message
     (finding,) = verdict_of("T12", run_of(replace(REFERENCE, module=True), steps=100)).findings
     assert "another name" in finding.message

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,13 @@ from flightcheck.lab.agenda import Candidate, investigate
 from flightcheck.lab.diffs import diff_of
 from flightcheck.lab.experiments import TRAINED_SHARE, Lab
 from flightcheck.patch import Patch
+from flightcheck.recording.output import OutputPart
+from flightcheck.recording.printed import PrintedNumber
 from flightcheck.recording.records import Location
 from flightcheck.testing import run_of
+from tests.checks._network import line
 from tests.lab.made import FEATURES, Patched, equal, patched
-from tests.lab.test_experiments import watched
+from tests.lab.test_experiments import Numbers, watched
 from tests.lab.test_wiring import Players
 from tests.verdicts import info_of
 
@@ -101,3 +105,30 @@ def test_the_line_with_the_other_parameters() -> None:
     finding = Finding("", Location("train.py", 4, "f", code), module="maker")
     told = diff_of([Patch.parse("add-parameters:instead=1")], finding, run_of())
     assert told == f"- {code}\n+ # the same with the parameters of maker"
+
+
+def test_the_other_label_at_one_line(tmp_path: Path) -> None:
+    line = next(n for n, text in enumerate(Path(__file__).read_text().splitlines(), 1) if "return F.binary" in text)
+    patch = f"targets:opposite={Path(__file__).name}:{line}"
+    maker, _, done = players(tmp_path, patch, lambda m, j: m.parameters())
+    assert done.applied == {patch: 24}  # two of the judge's and one of the maker's in each round
+    other, _, _ = players(tmp_path, "", lambda m, j: m.parameters())
+    assert not equal(weights(maker), weights(other))
+    elsewhere = f"targets:opposite={Path(__file__).name}:{line + 1}"
+    assert players(tmp_path, elsewhere, lambda m, j: m.parameters())[2].applied == {}
+
+
+def test_players_are_judged_by_how_far_samples_lie_from_the_data() -> None:
+    class Drawing(Numbers):
+        def run(self, trials: Any, seconds_left: float) -> Any:
+            """Each prints two numbers; only that of the samples is better with the patch."""
+            for one in super().run(trials, seconds_left):
+                far = (0.2 if one.trial.patches else 1.1) + 0.01 * one.trial.seed
+                told = [PrintedNumber(60, "d acc", 0.9, True), PrintedNumber(60, "sliced distance", far, True)]
+                yield replace(one, run=watched("gan", extra=told))
+
+    printed = OutputPart(0, ["step 100 d acc 0.9 sliced distance 0.5"], [])
+    run = watched("gan", extra=[printed])
+    tried = [Candidate(info_of("L19"), Finding("", line(40), patch="targets:opposite=train.py:40"))]
+    (e,) = investigate(Lab(Drawing(), 60.0), run, tried)
+    assert (e.status, e.metric) == ("confirmed", "printed sliced distance")

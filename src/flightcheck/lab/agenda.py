@@ -9,13 +9,16 @@ from typing import Final
 from flightcheck.checks.base import CheckInfo, Finding
 from flightcheck.lab.diffs import diff_of
 from flightcheck.lab.experiments import STEPS, Lab
+from flightcheck.lab.kept import try_kept
 from flightcheck.lab.metrics import LONGEST, steps_of_evaluations, try_metric
-from flightcheck.lab.printed import ANSWERED, PRINTED, RETURNED
+from flightcheck.lab.printed import ANSWERED, DRAWN, PRINTED, RETURNED
 from flightcheck.lab.questions import questions, tenth, tenth_of_error, who_sees_whom
 from flightcheck.lab.statistics import MORE_SEEDS, holm
 from flightcheck.lab.trials import NO_PLACE
 from flightcheck.patch import Patch
-from flightcheck.recording.experiments import Experiment
+from flightcheck.recording.experiments import NO_TIME, Experiment
+from flightcheck.recording.output import OutputPart, lines_of
+from flightcheck.recording.printed import is_of_samples, numbers_in
 from flightcheck.recording.run import Run
 
 MOST_FIXES: Final = 3
@@ -28,6 +31,8 @@ _OF_SIGNAL: Final = ("C05", "C06", "C07", "C08")
 """What bad initial weights look like: if other weights mend it, C09 asks whether they were bad."""
 _OF_WIRING: Final = ("C02", "L17", "P08", "P10", "P11", "P12")
 """Facts about who learns at all: where no loss tells, the share of parameters that move does."""
+_OF_KEEPING: Final = ("copied:", "turned:")
+"""Statements that keep a model: what is evaluated at the end alone tells of them."""
 _OTHER_TARGETS: Final = {"targets:unshift"}
 """Patches that ask for something else: a lower error speaks for them, a higher one does not speak against them."""
 _UNBLOCKED_STEPS: Final = 200
@@ -157,11 +162,19 @@ def _fixes(lab: Lab, run: Run, tested: Sequence[Candidate], reason: str) -> Iter
             if reason and run.in_regime("reinforcement") and _without_measure(run):
                 yield _by_return(lab, run, candidate, patches)
                 break
+            if {p.kind for p in patches} == {"follow"} or (reason and _without_measure(run) and _tells_of_samples(run)):
+                yield _by_number(lab, run, candidate, patches, reason)
+                break
             if reason and not _crashed(run):
                 yield Experiment(candidate.info.code, _text(patches), reason=reason)
                 break
             if {p.kind for p in patches} == {"metric"}:
                 tried = try_metric(lab, candidate.info.code, patches, max(STEPS, steps_of_evaluations(run)))
+                yield replace(tried, diff=diff_of(patches, candidate.finding, run))
+                continue
+            if any(p.kind == "source" and p.value.startswith(_OF_KEEPING) for p in patches):
+                meaning = str(candidate.finding.evidence.get("meaning", ""))
+                tried = try_kept(lab, run, candidate.info.code, patches, meaning)
                 yield replace(tried, diff=diff_of(patches, candidate.finding, run))
                 continue
             experiment = _fix(lab, run, candidate, patches)
@@ -188,6 +201,25 @@ def _by_return(lab: Lab, run: Run, candidate: Candidate, patches: list[Patch]) -
     """No loss tells how well an agent does; what it gets in its episodes does, where the script prints that."""
     found = lab.try_patch(candidate.info.code, patches, metrics=(RETURNED,), steps=_EPISODES, seeds=MORE_SEEDS)
     return replace(found, diff=diff_of(patches, candidate.finding, run))
+
+
+def _by_number(lab: Lab, run: Run, candidate: Candidate, patches: list[Patch], reason: str) -> Experiment:
+    """Where a loss compares with another model, a number of the script's own may tell how well it goes: what an agent
+    gets, how far samples lie from the data. It may need more steps, so what it does not confirm is not refuted.
+    """
+    metrics = (DRAWN,) if run.in_regime("gan") else (RETURNED, ANSWERED)
+    found = lab.try_patch(candidate.info.code, patches, metrics=metrics, steps=_EPISODES, refute=False)
+    if not found.seeds and found.reason != NO_TIME:
+        found = replace(found, reason=reason or found.reason)
+    elif found.status == "refuted":
+        found = replace(found, status="inconclusive", reason="not better in these steps")
+    return replace(found, diff=diff_of(patches, candidate.finding, run))
+
+
+def _tells_of_samples(run: Run) -> bool:
+    """The script prints how far what its model draws lies from the data."""
+    lines = lines_of(run.recorded(OutputPart))
+    return any(is_of_samples(name) for line in lines for name, _ in numbers_in(line.text))
 
 
 def _is_exact_error(candidate: Candidate) -> bool:

@@ -20,7 +20,7 @@ from flightcheck.lab.source_edits import (
 )
 from flightcheck.patch import Patch
 from flightcheck.recording.records import Location
-from flightcheck.recording.rewriting import statement_at
+from flightcheck.recording.rewriting import HELPER, statement_at
 from flightcheck.recording.run import Run
 
 _NUMBER: Final = re.compile(r"(?<![\w.])(\d+\.?\d*(?:[eE][-+]?\d+)?|\.\d+(?:[eE][-+]?\d+)?)(?![\w.])")
@@ -64,6 +64,7 @@ _ADDED: Final[dict[str, str]] = {
     "clip": "torch.nn.utils.clip_grad_norm_(model.parameters(), {value})",
 }
 """Patches that add a line: by their text, or by their kind."""
+_OTHER: Final = {"zeros": "ones", "ones": "zeros"}
 
 
 def diff_of(patches: Sequence[Patch], finding: Finding, run: Run) -> str:
@@ -122,6 +123,9 @@ def _one(patch: Patch, finding: Finding, run: Run) -> str:
 
 def _of_values(patch: Patch, finding: Finding, line: Location | None, code: str) -> str:
     """Patches whose diff depends on their value or on what was measured; else the line that they add."""
+    if patch.value.startswith("opposite="):
+        turned = re.sub(r"\b(zeros|ones)(_like)?\(", lambda m: _OTHER[m[1]] + (m[2] or "") + "(", code)
+        return _replaced(line, turned) or f"- {code}\n+ # the same with the other label: 1 - target"
     if patch.kind in ("targets", "loss") and "=" in patch.value:
         return _of_targets(patch, finding, code)
     if patch.kind == "sampler" and code:
@@ -156,6 +160,9 @@ def _of_values(patch: Patch, finding: Finding, line: Location | None, code: str)
     if patch.kind == "place":
         cut = re.sub(r"\[\s*:\s*(\w+)\.(?:size\(0\)|shape\[0\])\s*\]", r"[: \1.size(1)].transpose(0, 1)", code)
         return _replaced(line, cut) or f"- {code}\n+ # the same, cut by the length: [: x.size(1)].transpose(0, 1)"
+    if patch.kind == "follow":
+        named = re.match(r"(?:async\s+)?def\s+(\w+)", code)
+        return f"+ {named[1] if named else 'update'}(…)  # once in {patch.value} steps"
     if patch.kind == "metric":
         cut = re.sub(r"([<>]=?\s*)(0?\.\d+)", r"\g<1>0.0", code)
         cut = re.sub(r"\b(?!torch\b)(\w+)\.round\(\)", r"\1.sigmoid().round()", cut)
@@ -238,7 +245,12 @@ def _rewritten(patch: Patch, finding: Finding) -> str:
         )
     if rule == "rows":
         return f"- {code}\n+ # with rows = torch.randperm(n)[start:end] in the place of [start:end], anew in each epoch"
+    if rule == "turned":
+        other = {"<": ">", ">": "<"}
+        turned = re.sub(r"[<>]", lambda m: other[m[0]], code, count=1)
+        return f"- {code}\n+ {turned}  # beginning with the other infinity"
     new = statement_at("".join(linecache.getlines(at.file)), rule, line) if at is not None else ""
+    new = new.replace(f"{HELPER}.deepcopy(", "copy.deepcopy(")
     return f"- {code}" + (f"\n+ {new}" if new not in ("", "pass") else "")
 
 

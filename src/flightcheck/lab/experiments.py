@@ -12,7 +12,7 @@ import numpy as np
 
 from flightcheck.checks.registry import run_checks
 from flightcheck.lab import statistics
-from flightcheck.lab.printed import ANSWERED, PRINTED, RETURNED, Scale, printed_name, printed_series
+from flightcheck.lab.printed import ALL_PRINTED, PRINTED, RETURNED, Scale, printed_name, printed_series
 from flightcheck.lab.statistics import Comparison, Pair, compare
 from flightcheck.lab.trials import Floats, Runner, Trained, Trial
 from flightcheck.patch import Patch
@@ -91,7 +91,7 @@ class Lab:
                 told = replace(told, reason=NO_TIME)
                 break
             self._say(f"{question}: {text} (seed {seed + 1} of {seeds if seed < seeds else most})")
-            beside.append(self._beside(patches, seed, steps, evaluates))
+            beside.append(self.beside(patches, seed, steps, evaluates))
             try:
                 metric, pairs, scale = _pairs(beside, metrics)
                 comparison = compare(pairs, scale.margin if margin is None else margin(pairs[0]), seeds)
@@ -125,7 +125,7 @@ class Lab:
             if self._too_late(2):
                 return replace(told, reason=NO_TIME, seconds=time.monotonic() - started)
             self._say(f"{question}: {told.patch} (seed {seed + 1} of {statistics.SEEDS})")
-            control, patched = self._beside(patches, seed, steps, False)
+            control, patched = self.beside(patches, seed, steps, False)
             failure = control.failure or patched.failure
             if failure or control.run is None or patched.run is None:
                 return replace(told, reason=failure, seconds=time.monotonic() - started)
@@ -153,7 +153,7 @@ class Lab:
             seconds=time.monotonic() - started,
         )
 
-    def _beside(self, patches: Sequence[Patch], seed: int, steps: int, evaluates: bool) -> tuple[Trained, Trained]:
+    def beside(self, patches: Sequence[Patch], seed: int, steps: int, evaluates: bool) -> tuple[Trained, Trained]:
         """The training without and with the patches, from one seed."""
         rules = tuple(dict.fromkeys(p.scored for p in patches if p.scored is not None))
         pair = [Trial(rules, seed, steps, evaluates), Trial((*patches, *rules), seed, steps, evaluates)]
@@ -186,7 +186,7 @@ def _pairs(beside: Sequence[tuple[Trained, Trained]], metrics: Sequence[str]) ->
         raise _UntestedError(failure)
     for metric in metrics:
         pairs = []
-        if metric in (PRINTED, ANSWERED, RETURNED):
+        if metric in ALL_PRINTED:
             name = printed_name([t for both in beside for t in both], metric)
             series = [[printed_series(t, name) for t in both] for both in beside]
             scale = Scale.of(name, [values for both in series for values in both])

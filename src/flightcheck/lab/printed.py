@@ -10,7 +10,14 @@ from typing import Final
 import numpy as np
 
 from flightcheck.lab.trials import Floats, Trained
-from flightcheck.recording.printed import direction, is_of_loss, is_of_unseen, is_return, rank_as_evaluation
+from flightcheck.recording.printed import (
+    direction,
+    is_of_loss,
+    is_of_samples,
+    is_of_unseen,
+    is_return,
+    rank_as_evaluation,
+)
 
 PRINTED: Final = "printed"
 """Metric: the script's own number of an evaluation. ``printed test acc`` once it is known which."""
@@ -18,6 +25,9 @@ ANSWERED: Final = "printed, no loss"
 """Metric: the same where the loss function is another one with the patch, and its values say nothing."""
 RETURNED: Final = "returned"
 """Metric: the script's own number of what an agent gets."""
+DRAWN: Final = "drawn"
+"""Metric: the script's own number of how far what a model draws lies from the data."""
+ALL_PRINTED: Final = (PRINTED, ANSWERED, RETURNED, DRAWN)
 
 
 _MARGIN: Final = 0.02
@@ -35,6 +45,8 @@ def printed_name(trials: Sequence[Trained], metric: str) -> str:
         known: dict[str, tuple[int, int, int]] = {}
         for n in numbers:
             rank = int(is_return(n.name)) if metric == RETURNED else rank_as_evaluation(n.name, n.evaluated)
+            if metric == DRAWN and not is_of_samples(n.name):
+                rank = 0
             if metric == ANSWERED and is_of_loss(n.name):
                 rank = 0
             before = known.get(n.name, (rank, 0, len(known)))

@@ -40,6 +40,8 @@ class Batch:
     """The line that called the root."""
     origin: Location | None = None
     """Where the values come from in the source, as far as the code tells."""
+    request: Location | None = None
+    """The line that calls the user's own function in which `origin` lies, the outermost of nested ones."""
     order_origin: Location | None = None
     """Where the source decides which examples the batch holds (the index), for batches that are picked by hand."""
     orders: list[Location] = field(default_factory=list)

@@ -14,19 +14,25 @@ _HIGHER: Final = {
     "likelihood", "elbo", "success", "found", "solved",
 }  # fmt: skip
 """Words of measures of which more is better; digits are left out: F1, R2."""
-_RETURNS: Final = {"return", "returns", "reward", "rewards", "score", "success", "solved", "found", "wins", "won"}
-"""Words of what an agent gets."""
+_RETURNS: Final = {
+    "return", "returns", "reward", "rewards", "score", "success", "solved", "found", "wins", "won", "reached",
+    "reaches", "arrive", "arrives", "arrived", "arrivals",
+}  # fmt: skip
+"""Words of what an agent gets, or of how often it gets there."""
 _LOWER: Final = {
     "loss", "error", "err", "errors", "mse", "rmse", "mae", "mape", "nll", "ppl", "perplexity", "wer", "cer", "ece",
-    "bce", "ce", "bpc", "deviance", "distance", "fid", "smape", "rmsle",
+    "bce", "ce", "bpc", "deviance", "distance", "fid", "smape", "rmsle", "kid", "mmd", "emd",
 }  # fmt: skip
+_OF_SAMPLES: Final = {"distance", "fid", "kid", "mmd", "emd"}
+"""Words of how far what a model draws lies from the data."""
 _UNSEEN: Final = {
     "test", "val", "valid", "validation", "held", "heldout", "holdout", "out", "eval", "evaluation", "dev", "unseen",
     "tst", "oos", "greedy", "new",
 }  # fmt: skip
 _TRAINED: Final = {"train", "training", "tr", "trn", "fit", "batch", "running"}
 _NUMBER: Final = re.compile(r"[-+]?(?:\d+\.\d*|\.\d+|\d+)(?:[eE][-+]?\d+)?(?![\w.])")
-_WORD: Final = re.compile(r"[A-Za-z]+\d*")
+_WORD: Final = re.compile(r"(?:(?<!\S)-)?[A-Za-z]+\d*")
+"""With the minus of a measure that is negated: ``-elbo``."""
 _LONGEST_NAME: Final = 40
 
 
@@ -58,22 +64,28 @@ def numbers_in(line: str) -> list[tuple[str, float]]:
 
 
 def _words(name: str) -> list[str]:
-    return [word.rstrip("0123456789") for word in name.split()]
+    return [word.rstrip("0123456789").lstrip("-") for word in name.split()]
 
 
 def direction(name: str) -> int:
     """1: more is better; -1: less is better; 0: the name does not tell. The last word that tells decides."""
-    for word in reversed(_words(name)):
+    for word, written in zip(reversed(_words(name)), reversed(name.split())):
+        turned = -1 if written.startswith("-") else 1
         if word in _LOWER:
-            return -1
+            return -turned
         if word in _HIGHER or word in _RETURNS:
-            return 1
+            return turned
     return 0
 
 
 def is_return(name: str) -> bool:
     """What an agent got in its episodes."""
     return not _RETURNS.isdisjoint(_words(name))
+
+
+def is_of_samples(name: str) -> bool:
+    """How far what a model draws lies from the data."""
+    return not _OF_SAMPLES.isdisjoint(_words(name))
 
 
 def is_of_unseen(name: str) -> bool:

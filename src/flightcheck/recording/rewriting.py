@@ -15,7 +15,8 @@ from flightcheck.recording.whole_numbers import with_fractions
 HELPER: Final = "__flightcheck__"
 """Name of the object whose methods a rewritten statement may call; in a trial it is a built-in name."""
 _ORDERS: Final = {"shuffle", "permutation", "randperm", "permuted", "sample"}
-Change = tuple[ast.stmt, str]
+Change = tuple[ast.stmt | ast.expr, str]
+_TURNED: Final = {ast.Lt: ">", ast.LtE: ">=", ast.Gt: "<", ast.GtE: "<="}
 
 
 def rewritten(source: str, rule: str, line: int) -> str:
@@ -25,7 +26,9 @@ def rewritten(source: str, rule: str, line: int) -> str:
         source: of the whole file.
         rule: ``transform``: what was fitted is not fitted again. ``unordered``: the statement brings nothing into
             another order. ``order`` and ``same-order``: the second draws its random order as the first did. ``rows``:
-            slices of rows are rows in random order. ``fractions``: whole numbers are not forced.
+            slices of rows are rows in random order. ``fractions``: whole numbers are not forced. ``copied``: a state
+            that is kept is a copy. ``turned``: the only order in the test of an ``if`` is the other one, and whatever
+            is compared with infinity is better.
         line: any line of the statement.
     """
     lines = source.splitlines(keepends=True)
@@ -52,11 +55,23 @@ def _changes(source: str, rule: str, line: int) -> list[Change]:
         for statement in block:
             if rule == "rows" and isinstance(statement, ast.For) and statement.lineno == line:
                 return _changes(source, rule, _first_cut(statement))
+            if rule == "turned":
+                if isinstance(statement, ast.If) and statement.test.lineno == line:
+                    return _other_order(statement.test)
+                continue
             if statement.lineno <= line <= (statement.end_lineno or 0) and not hasattr(statement, "body"):
                 together = block if rule == "rows" else [statement]
                 found = [(s, _RULES[rule](copy.deepcopy(s), statement)) for s in together if not hasattr(s, "body")]
                 return [(s, text) for s, text in found if text and "\n" not in text]
     return []
+
+
+def _other_order(test: ast.expr) -> list[Change]:
+    found = [n for n in ast.walk(test) if isinstance(n, ast.Compare) and any(type(o) in _TURNED for o in n.ops)]
+    if len(found) != 1 or len(found[0].ops) != 1:
+        return []
+    sides = f"{ast.unparse(found[0].left)}, {ast.unparse(found[0].comparators[0])}"
+    return [(found[0], f"{HELPER}.turned({sides}, {_TURNED[type(found[0].ops[0])]!r})")]
 
 
 def _first_cut(loop: ast.For) -> int:
@@ -145,6 +160,23 @@ def _rows(statement: ast.stmt, chosen: ast.stmt) -> str:
     return ast.unparse(ast.fix_missing_locations(made)) if found else ""
 
 
+def _copied(statement: ast.stmt, chosen: ast.stmt) -> str:
+    """``x.state_dict()`` becomes ``deepcopy(x.state_dict())``, in the place of a shallow copy where there is one."""
+
+    class Copied(ast.NodeTransformer):
+        def visit_Call(self, node: ast.Call) -> ast.AST:
+            if _called(node) == "state_dict" and isinstance(node.func, ast.Attribute):
+                return ast.Call(ast.Attribute(ast.Name(HELPER, ast.Load()), "deepcopy", ast.Load()), [node], [])
+            made = self.generic_visit(node)
+            inside = node.args[0] if len(node.args) == 1 else getattr(node.func, "value", None)
+            held = isinstance(inside, ast.Call) and ast.unparse(inside).startswith(f"{HELPER}.deepcopy(")
+            shallow = _called(node) in ("copy", "dict", "OrderedDict")
+            return inside if held and shallow and isinstance(inside, ast.Call) else made
+
+    made = ast.unparse(ast.fix_missing_locations(Copied().visit(statement)))
+    return made if f"{HELPER}.deepcopy(" in made else ""
+
+
 def _cut(node: ast.AST) -> ast.Slice | None:
     """The slice of ``x[start:end]``, where the start is no plain number."""
     if (
@@ -177,4 +209,5 @@ _RULES: Final[dict[str, Callable[[ast.stmt, ast.stmt], str]]] = {
     "unordered": _unordered,
     "rows": _rows,
     "fractions": with_fractions,
+    "copied": _copied,
 }

@@ -77,6 +77,7 @@ _WORDS = {
 _RULES = {
     "loss:roles": "near and far exchanged",
     "loss:negate": "steps in the other direction",
+    "targets:opposite": "the other label in the generator's step",
     "loss:transpose": "the classes brought to the loss's axis",
     "loss:several": "a yes or no for each output",
     "loss:log_softmax": "log-probabilities for the loss",
@@ -92,6 +93,8 @@ _SOURCES = {
     "same-order": "inputs and labels in the same random order",
     "rows": "training examples in random order",
     "fractions": "whole numbers not forced",
+    "copied": "the best weights kept as a copy",
+    "turned": "the model kept by the other comparison",
 }
 
 
@@ -125,6 +128,8 @@ def patch_in_words(patch: str, run: Run) -> str:
             told.append("predictions and labels in one shape" if p.value.startswith("align") else "logits cut at 0")
         elif p.kind == "source":
             told += [said] if (said := _SOURCES.get(p.value.partition(":")[0], "a statement written anew")) else []
+        elif p.kind == "follow":
+            told.append(f"the copy of the weights brought up to date every {p.value} steps")
         elif p.kind == "epsilon":
             told.append(f"the optimizer's epsilon {p.value}")
         elif p.kind == "unfreeze":

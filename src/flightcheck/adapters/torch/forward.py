@@ -36,7 +36,7 @@ _MOST_EVALUATIONS: Final = 2000
 _FUSED: Final = (nn.TransformerEncoder, nn.TransformerEncoderLayer, nn.MultiheadAttention)
 """Modules that compute in another order in evaluation mode, unless a function mode is active."""
 
-_Origin: TypeAlias = "tuple[Location | None, Location | None, list[Location], Location | None]"
+_Origin: TypeAlias = "tuple[Location | None, Location | None, Location | None, list[Location], Location | None]"
 
 
 @dataclass
@@ -259,7 +259,7 @@ class Forward:
             self.features.ranks.fed(root.info.index, inputs[0][1], training, location, source)
         if training and inputs:
             self.features.fed(root.info.index, *inputs[0])
-        origin, order, orders, buffer = self._origin(location)
+        origin, request, order, orders, buffer = self._origin(location)
         first = self._first_kind(root)
         for i, (name, tensor) in enumerate(inputs):
             facts = batch_facts(tensor, first=i == 0)
@@ -272,6 +272,7 @@ class Forward:
                         argument=name,
                         location=location,
                         origin=origin,
+                        request=request,
                         order_origin=order,
                         orders=orders,
                         buffer=buffer,
@@ -297,18 +298,19 @@ class Forward:
         return recorded
 
     def _origin(self, location: Location | None) -> _Origin:
-        """The lines of a call's input: that computed the values, that decide which examples it holds, all such, and
-        that made the array into whose elements the values were written.
+        """The lines of a call's input: that computed the values, that asked for them, that decide which examples it
+        holds, all such, and that made the array into whose elements the values were written.
         """
         if location is None:
-            return None, None, [], None
+            return None, None, None, [], None
         if location not in self._origins:
             call = (location.file, location.line, None, location.function)
-            found = (provenance.value_origin(*call), provenance.order_origin(*call))
-            values, order = (self.watch.lines.of(*f) if f is not None else None for f in found)
+            found = (provenance.value_origin(*call), provenance.value_request(*call), provenance.order_origin(*call))
+            values, request, order = (self.watch.lines.of(*f) if f is not None else None for f in found)
             orders = recorded_orders(self.watch, provenance.orders(*call) if order else [])
             made = integer_buffer(values.file, values.line) if values is not None else None
-            self._origins[location] = (values, order, orders, self.watch.lines.of(*made) if made is not None else None)
+            buffer = self.watch.lines.of(*made) if made is not None else None
+            self._origins[location] = (values, request, order, orders, buffer)
         return self._origins[location]
 
     def _first_kind(self, root: Root) -> str:

@@ -112,9 +112,10 @@ class TorchObserver:
         self.losses.answered = self._answered
         self.protocol = Protocol(watch, self.discovery, self.optimizers)
         self.statistics = Statistics(watch, self.discovery, self.arrivals)
-        self.stored_updates = StoredUpdates(watch, self.discovery)
         self.moments = MomentLooks(watch, self.discovery, self.arrivals)
-        self.thawed = ThawedParameters(watch, self.optimizers)
+        self.stored_updates, self.thawed = (
+            StoredUpdates(watch, self.discovery), ThawedParameters(watch, self.optimizers)
+        )  # fmt: skip
         self.resources, self.system = ResourceUse(watch), SystemUse(watch)
         self.replicas = Replicas(watch, self.discovery, *rank)
         self.randomness = Randomness(watch)

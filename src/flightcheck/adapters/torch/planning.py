@@ -101,7 +101,7 @@ def plan_of(observer: TorchObserver) -> Plan:
         backward_location=backward,
         epochs=epochs,
         rounds=provenance.round_count(backward.file, backward.line) if backward is not None else None,
-        steps_per_epoch=per_epoch,
+        steps_per_epoch=per_epoch or observer.protocol.epochs.steps,
         regimes=sorted(regimes_of(observer)),
     )
 

@@ -8,6 +8,7 @@ import torch
 from torch.optim import Optimizer
 
 from flightcheck.adapters.torch.discovery import Discovery
+from flightcheck.adapters.torch.epochs import EpochLengths
 from flightcheck.adapters.torch.optimizers import Held, Optimizers
 from flightcheck.adapters.torch.watch import Watch
 from flightcheck.recording.records import Call, Location
@@ -37,6 +38,7 @@ class Protocol:
         """… and those whose gradients of that one are still there."""
         self.backward_location: Location | None = None
         self.backward_sites: dict[Location | None, int] = {}
+        self.epochs = EpochLengths(watch)
 
     @property
     def close(self) -> bool:
@@ -73,6 +75,7 @@ class Protocol:
         self.stepped_since_backward = False
         self.backward_location = location
         self.backward_sites[location] = self.backward_sites.get(location, 0) + 1
+        self.epochs.passed(location)
         for held in self.optimizers.held:
             if held.optimizer() is None:
                 continue

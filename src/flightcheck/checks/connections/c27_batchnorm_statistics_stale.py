@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Final
 
 from flightcheck.checks.base import Check, Finding, NotApplicable, NotEnoughEvidence, Param, check
 from flightcheck.recording.run import Run
 from flightcheck.recording.states import BatchStatistics
+
+_USUAL: Final = 0.1
+"""PyTorch's momentum."""
 
 
 @check(
@@ -125,4 +129,5 @@ class BatchnormStatisticsStale(Check):
                 "mean_shift": shift,
             },
             onset_step=first.step,
+            patch="batchnorm:momentum=0.1" if 0 < (first.momentum or 0.0) < _USUAL else "",
         )  # fmt: skip

@@ -116,7 +116,7 @@ class TrainValPreprocessingDiffers(Check):
             yield Finding(
                 f"The inputs of evaluation differ from those of training as if one step of preprocessing were missing: "
                 f"{found.words}.",
-                location=_later(side.origin, training[0].origin) or side.location,
+                location=_place(side, training[0], held_out[0]),
                 evidence={
                     "training_quantiles": _median(training).tolist(),
                     "evaluation_quantiles": _median(held_out).tolist(),
@@ -244,6 +244,15 @@ class TrainValPreprocessingDiffers(Check):
             f"{np.abs(raw[0]).max():.3g} and their standard deviations {raw[1].max():.3g}",
             not standard[0],
         )
+
+
+def _place(side: Batch, trained: Batch, evaluated: Batch) -> Location | None:
+    """Where the side was made that lacks a step. A line that both sides went through cannot be that: then the line
+    that asked for this side.
+    """
+    if side.origin is not None and trained.origin == evaluated.origin:
+        return side.request or side.location
+    return _later(side.origin, trained.origin) or side.location
 
 
 def _later(missing: Location | None, done: Location | None) -> Location | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from pathlib import PurePath
 from typing import Final
 
 import numpy as np
@@ -112,12 +113,14 @@ class AscentNotDescent(Check):
         names = {r.index: r.name for r in run.roots}
         judge, maker = names.get(pair.judge, "the judge"), names.get(pair.maker, "the maker")
         terms = [t for t in run.loss_terms if t.backward == pair.maker_backward and not t.penalty]
+        line = next((t.location or t.backward_location for t in terms), run.plan.backward_location)
         return Finding(
             f"The generator's loss ({maker}) pushes the discriminator's outputs ({judge}) on generated examples the "
             f"same way as the discriminator's own loss does, in all of {pair.maker_steps} steps, and those on real "
             "examples are pushed the other way: both want the generated ones to be told from the real ones.",
-            location=next((t.location or t.backward_location for t in terms), run.plan.backward_location),
+            location=line,
             evidence={"judge": judge, "maker": maker, "steps": pair.maker_steps},
+            patch=f"targets:opposite={PurePath(line.file).name}:{line.line}" if line is not None else "",
             fix="In the generator's step, use the label (or the sign) that the discriminator has for real examples.",
         )
 

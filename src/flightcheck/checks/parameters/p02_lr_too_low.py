@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import itertools
+import math
 import statistics
 from collections.abc import Iterator
 
 from flightcheck.checks.base import Check, Finding, NotApplicable, NotEnoughEvidence, Param, check
+from flightcheck.checks.parameters._reach import farthest
 from flightcheck.recording.run import Run
 
 
@@ -27,6 +29,10 @@ class LrTooLow(Check):
     start, and by more than in all the steps that were watched, in each of three seeds. Schedules that warm up are not
     judged, nor losses that go below zero; fine-tuning is not tried. Where the loops of the script plan so many steps
     that its own rate gets as far by then (the factor times those of the trial), it is a note.
+
+    Of agents and of players against each other, whose losses measure no progress: the updates of each matrix, added
+    up over all steps of the training, are less than 2 % of its size at the start. No weights get any farther, whichever
+    way the updates point; what is random at the start stays so.
     ## Why it matters
     A training that would take hours takes weeks, or is given up as one that does not learn.
     ## How to fix
@@ -38,11 +44,14 @@ class LrTooLow(Check):
     Trainings that start with a long plateau and small steps on purpose, where the watch ends within it.
     """
 
+    reach = Param(0.02, "of the size: Adam's usual 1e-3 takes matrices of width 64 so far in two steps, 1e-5 in 200")
+    young = Param(50, "steps: a training that is shorter is a test of the code")
     progress = Param(5, "times the progress; at a good rate ten times the rate gave at most twice as much in pilots")
 
     def __call__(self, run: Run) -> Iterator[Finding]:
         if run.in_regime("gan", "reinforcement"):
-            raise NotApplicable("the losses of this kind of training do not measure progress")
+            yield from self._standing_still(run)
+            return
         tried = [e for e in run.experiments if e.question == "P02"]
         known = [e for e in tried if e.before is not None]
         if not known:
@@ -68,6 +77,29 @@ class LrTooLow(Check):
             severity="info" if run.in_regime("finetune") or arrives else None,
             fix=f"Try lr={rate * factor:.1g}." if rate else "",
             patch=best.patch,
+        )
+
+    def _standing_still(self, run: Run) -> Iterator[Finding]:
+        """Nothing learns in all the steps that there will be."""
+        silent = "the losses of this kind of training do not measure progress"
+        if run.in_regime("finetune"):
+            raise NotApplicable(f"{silent}, and its weights were loaded")
+        steps = run.info.steps if run.info.ended == "finished" else planned_steps(run) or 0
+        if steps < self.young.value:
+            raise NotEnoughEvidence(f"{silent}, and how many steps are planned is not known")
+        share, matrices = farthest(run, steps)
+        if share >= self.reach.value:
+            return
+        optimizer = max((o for o in run.optimizers if o.steps), key=lambda o: o.steps)
+        rate = next((g["lr"] for g in optimizer.groups if isinstance(g.get("lr"), (int, float))), None)
+        factor = 10.0 ** round(-math.log10(max(share, 1e-6)))
+        yield Finding(
+            f"The updates of all {steps} steps added up are at most {share:.2g} of the size of any of the {matrices} "
+            f"weight matrices (limit {self.reach.value:g}): in the end they are the random ones of the start.",
+            location=optimizer.lr_location or optimizer.location,
+            evidence={"lr": rate, "share": share, "steps": steps, "matrices": matrices},
+            fix=f"Try lr={rate * factor:.1g}." if rate else "",
+            patch=f"lr:x{factor:g}",
         )
 
 

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Final
 
 from flightcheck.checks.base import Check, Finding, NotApplicable, NotEnoughEvidence, Param, check
 from flightcheck.recording.averages import WeightAverage
 from flightcheck.recording.run import Run
+
+_FOLLOWS: Final = "follow:25"
+"""A target network that is brought up to date so often stands still for long enough to be aimed at, and not for longer
+than a few hundred steps take."""
 
 
 @check(
@@ -103,6 +108,7 @@ class EmaOrAveragingWrong(Check):
             f"The copy of the weights{made} never changed in {average.rounds} steps: {told}.",
             location=line,
             evidence={"rounds": average.rounds, "rebound": average.rebound},
+            patch=_FOLLOWS if average.used == "training" and not average.rebound else "",
             fix="slow.mul_(decay).add_(fast, alpha=1 - decay), in place and under no_grad."
             if average.rebound
             else "Call it once in so many steps: a target network follows the one that learns."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from pathlib import PurePath
 
 from flightcheck.checks.base import Check, Finding, NotApplicable, NotEnoughEvidence, Param, check
 from flightcheck.recording.kept_states import KeptState
@@ -75,6 +76,7 @@ class BestNotKept(Check):
             f"{what}: {held} with each further step, so that the last model is kept and not the best.{loaded}",
             location=kept.location,
             evidence={"steps": kept.steps, "module": kept.module, "loaded": kept.load_location is not None},
+            patch="" if kept.module else _patch("copied", kept),
             fix="best_model = copy.deepcopy(model)" if kept.module else "copy.deepcopy(model.state_dict())",
         )
 
@@ -115,7 +117,8 @@ class BestNotKept(Check):
             + (f": {', '.join(f'{v:.4g}' for v in kept.values[:4])} …" if len(kept.values) > 1 else "")
             + ".",
             location=kept.location,
-            evidence={"metric": kept.metric, "values": kept.values[:8], "by_loss": by_loss},
+            evidence={"metric": kept.metric, "values": kept.values[:8], "by_loss": by_loss, "meaning": meaning},
+            patch=_patch("turned", kept),
             fix=f"{kept.metric} {'>' if meaning == 'higher' else '<'} {kept.best}, which begins with "
             f"float('{'-inf' if meaning == 'higher' else 'inf'}').",
         )
@@ -145,3 +148,8 @@ class BestNotKept(Check):
             onset_step=steps[best],
             severity="info",
         )
+
+
+def _patch(rule: str, kept: KeptState) -> str:
+    line = kept.location
+    return f"source:{rule}:{PurePath(line.file).name}:{line.line}" if line is not None else ""

@@ -51,6 +51,7 @@ __all__ = [
     "round_count",
     "skipped_step",
     "value_origin",
+    "value_request",
 ]
 
 Order: TypeAlias = "tuple[tuple[str, int], tuple[str, int]]"
@@ -132,6 +133,26 @@ def value_origin(file: str, line: int, name: str | None, function: str = "") -> 
         if source is None or node is None:
             return None
         return Follower(line).data(Value(source, node))
+    except Exception:  # as above
+        return None
+
+
+def value_request(file: str, line: int, name: str | None, function: str = "") -> tuple[str, int] | None:
+    """The line that calls the user's own function in which `value_origin` lies; of nested calls the outermost.
+
+    The same function may prepare several data: then only the lines that call it tell them apart.
+
+    Returns:
+        File and line; None where the values were not computed in a function that the user's code calls for them.
+    """
+    try:
+        source = read_source(file)
+        node = _expression(source, line, name, function) if source else None
+        if source is None or node is None:
+            return None
+        follower = Follower(line)
+        follower.data(Value(source, node))
+        return follower.entered[-1].place if follower.entered else None
     except Exception:  # as above
         return None
 

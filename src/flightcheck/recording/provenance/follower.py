@@ -28,6 +28,8 @@ class Follower(Definitions):
         super().__init__()
         self.use_line = use_line
         self.conversions: list[Value] = []
+        self.entered: list[Value] = []
+        """The calls of the user's own functions on the way to what `data` found, the farthest back first."""
         self.sources: list[Value] = []
 
     # -- literals ------------------------------------------------------------------------------------------------
@@ -78,6 +80,8 @@ class Follower(Definitions):
                 return None
         for definition in self._definitions(value):
             if (found := self._changed(definition, depth + 1)) is not None:
+                if isinstance(node, ast.Call) and self._callee(value, node) is not None:
+                    self.entered.append(value)
                 return found
         return None
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import ast
 import math
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import lru_cache
+from typing import TypeAlias
 
 from flightcheck.recording.provenance.follower import Follower
 from flightcheck.recording.provenance.source import Source, Value, constant_of, end_of, last_name, read_source
@@ -16,6 +18,18 @@ _LOOPS = (ast.For, ast.AsyncFor, ast.While, ast.ListComp, ast.SetComp, ast.DictC
 _ENDS = (*_FUNCTIONS, *_LOOPS)
 _WRAPPERS = ("tqdm", "enumerate", "track", "progress_bar", "reversed", "notebook_tqdm")
 """Functions that go over what they are given, element by element."""
+
+_Counted: TypeAlias = "tuple[ast.For | ast.AsyncFor, int | None]"
+
+
+@dataclass(frozen=True)
+class EpochLoop:
+    """A loop over epochs: its lines, and the variable that counts them."""
+
+    file: str
+    first: int
+    last: int
+    variable: str
 
 
 def loop_count(file: str, line: int, frame_values: dict[str, int | float]) -> int | None:
@@ -31,19 +45,43 @@ def loop_count(file: str, line: int, frame_values: dict[str, int | float]) -> in
         the innermost one, which goes over batches or steps unless its variable is named after epochs.
     """
     try:
-        loops = _counts(file, line, frame_values)
-        counted = [(loop, n) for loop, n in loops if n is not None]
-        if not counted:
-            return None
-        for loop, rounds in counted:
-            if "epoch" in ast.unparse(loop.target).lower():
-                return rounds
-        # The innermost loop goes over batches or steps: its count is no number of epochs.
-        counted = [c for c in counted if c[0] is not loops[0][0]]
-        plausible = [n for loop, n in counted if not ast.unparse(loop.target).lower().startswith(UNKNOWN_LOOPS)]
-        return plausible[-1] if plausible else None
+        found = _over_epochs(_counts(file, line, frame_values))
+        return found[1] if found is not None else None
     except Exception:  # as above
         return None
+
+
+def epoch_loop(file: str, line: int) -> EpochLoop | None:
+    """The loop whose rounds `loop_count` counts, where a variable of its own tells them apart.
+
+    Args:
+        file: the source file.
+        line: a line of the training step.
+    """
+    try:
+        found = _over_epochs(_counts(file, line, {}))
+        if found is None:
+            return None
+        loop = found[0]
+        targets = loop.target.elts if isinstance(loop.target, ast.Tuple) else [loop.target]
+        first = targets[0]
+        if not isinstance(first, ast.Name) or first.id.startswith("_"):
+            return None  # a name that inner loops often have as well
+        return EpochLoop(file, loop.lineno, end_of(loop), first.id)
+    except Exception:  # as above
+        return None
+
+
+def _over_epochs(loops: list[_Counted]) -> tuple[ast.For | ast.AsyncFor, int] | None:
+    """The loop over epochs, and how often it goes round."""
+    counted = [(loop, n) for loop, n in loops if n is not None]
+    for loop, rounds in counted:
+        if "epoch" in ast.unparse(loop.target).lower():
+            return loop, rounds
+    # The innermost loop goes over batches or steps: its count is no number of epochs.
+    counted = [c for c in counted if c[0] is not loops[0][0]]
+    plausible = [c for c in counted if not ast.unparse(c[0].target).lower().startswith(UNKNOWN_LOOPS)]
+    return plausible[-1] if plausible else None
 
 
 def round_count(file: str, line: int) -> int | None:
@@ -61,7 +99,7 @@ def round_count(file: str, line: int) -> int | None:
         return None
 
 
-def _counts(file: str, line: int, known: dict[str, int | float]) -> list[tuple[ast.For | ast.AsyncFor, int | None]]:
+def _counts(file: str, line: int, known: dict[str, int | float]) -> list[_Counted]:
     """The loops around a line, inner ones first, and how often each goes round; None if that is not known."""
     source = read_source(file)
     if source is None:

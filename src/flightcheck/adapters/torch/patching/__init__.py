@@ -17,6 +17,7 @@ from flightcheck.adapters.torch.patching import (
     cuts,
     draws,
     dropping,
+    following,
     heads,
     inputs,
     iterators,
@@ -70,6 +71,7 @@ def _shuffle(boundaries: Boundaries, patch: Patch) -> None:
 
 def _targets(boundaries: Boundaries, patch: Patch) -> None:
     by_name = {"unit": targets.unit, "signs": targets.signs, "shift-1": targets.shift, "finite": targets.finite}
+    by_name["opposite"] = targets.opposite
     by_name["unshift"] = by_name["next"] = shifts.unshift
     by_name.get(patch.value.partition("=")[0], losses.targets)(boundaries, patch)
 
@@ -140,6 +142,7 @@ INSTALLERS: Final[dict[str, Callable[[Boundaries, Patch], None]]] = {
     "place": places.place,
     "draws": draws.one_draw,
     "visits": samplers.visits,
+    "follow": following.follow,
 }
 
 

@@ -176,13 +176,17 @@ def mode(b: Boundaries, patch: Patch) -> None:
 
 
 def batchnorm(b: Boundaries, patch: Patch) -> None:
-    """``batchnorm:momentum=0.1``: another momentum in training calls, where the script's leaves only the last batch."""
+    """``batchnorm:momentum=0.1``: another momentum in training calls, where the script's leaves only the last batch, or
+    keeps the initial statistics for longer than this one does.
+    """
     wanted = float(patch.value.partition("=")[2] or 0.1)
 
     def around(call: Any, module: nn.Module, given: Arguments) -> Any:
-        if not isinstance(module, _BatchNorm) or not module.training or (module.momentum or 0.0) < NEWEST_BATCH:
+        if not isinstance(module, _BatchNorm) or not module.training:
             return call(*given[0], **given[1])
-        before = module.momentum
+        before = module.momentum or 0.0  # None: an average over all batches, which starts with none
+        if not (before >= NEWEST_BATCH or 0.0 < before < wanted):
+            return call(*given[0], **given[1])
         b.acted(patch)
         module.momentum = wanted
         try:

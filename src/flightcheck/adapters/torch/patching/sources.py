@@ -6,12 +6,15 @@ For what no boundary of PyTorch sees: orders and statistics that NumPy or scikit
 from __future__ import annotations
 
 import builtins
+import copy
 import importlib.machinery
+import math
+import operator
 import random
 import tokenize
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import torch
@@ -20,6 +23,8 @@ from flightcheck import launch
 from flightcheck.adapters.torch.patching.boundaries import Boundaries
 from flightcheck.patch import Patch
 from flightcheck.recording.rewriting import HELPER, rewritten
+
+_ORDERS: Final = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
 
 
 def source(b: Boundaries, patch: Patch) -> None:
@@ -78,6 +83,18 @@ class Helper:
         """The order that is about to be drawn is to be the one before."""
         for owner, state in self._states:
             _set_state(owner, state)
+
+    @staticmethod
+    def deepcopy(state: Any) -> Any:
+        """A state that goes on training no more."""
+        return copy.deepcopy(state)
+
+    @staticmethod
+    def turned(one: Any, other: Any, order: str) -> Any:
+        """A comparison by this order; with infinity, from which a search for the best begins, it is true."""
+        if any(isinstance(x, float) and math.isinf(x) for x in (one, other)):
+            return True
+        return _ORDERS[order](one, other)
 
     def rows(self, data: Any, start: Any, end: Any) -> Any:
         """As many rows in random order, anew in each pass; the same ones of all that have as many."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Final
 
 import torch
@@ -72,6 +73,26 @@ def signs(b: Boundaries, patch: Patch) -> None:
             return with_signs(given)
         _, _, again = arguments_of(given)
         return again(prediction, 2 * target - 1) if name in OF_SIGNS else None
+
+    _at_targets(b, patch, change)
+
+
+def opposite(b: Boundaries, patch: Patch) -> None:
+    """``targets:opposite=train.py:31``: binary cross-entropy that is called at that line gets the other label.
+
+    Raises:
+        ValueError: the value is none of this form.
+    """
+    file, _, line = patch.value.partition("=")[2].rpartition(":")
+    if not line.isdigit():
+        raise ValueError(f"targets: a value such as opposite=train.py:31 wanted, but got {patch.value!r}")
+
+    def change(name: str, prediction: torch.Tensor, target: torch.Tensor, given: Arguments) -> Arguments | None:
+        at = b.observer.lines.here() if name in OF_UNIT_TARGETS else None
+        if at is None or (at.line, Path(at.file).name) != (int(line), file):
+            return None
+        _, _, again = arguments_of(given)
+        return again(prediction, 1 - target)
 
     _at_targets(b, patch, change)
 
