@@ -14,6 +14,7 @@ from flightcheck.checks.base import SECTIONS, Severity, Status, effective_severi
 from flightcheck.diagnosis.engine import DiagnosedFinding, Diagnosis, explains_crash
 from flightcheck.recording.records import Location
 from flightcheck.recording.run import Run
+from flightcheck.report.course import held_against_guess, loss_sentence, own_numbers_sentence
 from flightcheck.report.experiments import left_out, tried_in_words
 from flightcheck.report.json import relative
 
@@ -107,6 +108,8 @@ def print_report(
         _print_hanging("", "", Text(_summary(run, diagnosis, hint), "dim"), console)
     else:
         console.print(_all_quiet(run, diagnosis, hint), soft_wrap=True)
+        if course := " ".join(filter(None, (loss_sentence(run), own_numbers_sentence(run)))):
+            _print_hanging("  ", "", Text(plain(course), "dim"), console)
     for late in left_out(run):
         _print_hanging("", "", Text(plain(late), "dim"), console)
     if everything or loud:
@@ -212,6 +215,8 @@ def _all_quiet(run: Run, diagnosis: Diagnosis, hint: str) -> Text:
     rest = (_checks(diagnosis, hint), *([_count(blind, "blind spot")] if blind else ()), *_cost(run), *_tried(run))
     if any(v.status in ("pass", "fail") for v in diagnosis.verdicts):
         sign, result = ("✓", "green"), "nothing found"
+        if held := held_against_guess(run):
+            sign, result = ("?", "yellow"), f"nothing found, but the loss is {held} than a constant guess,"
     else:  # silence without a single answer is not health
         sign, result = ("?", "yellow"), "nothing could be decided"
     return Text.assemble(sign, f" flightcheck: {result} in {_seen(run)} · {' · '.join(rest)}")

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from flightcheck.diagnosis.engine import Diagnosis, explains_crash
 from flightcheck.recording.run import Run
+from flightcheck.report.course import held_against_guess, loss_sentence, own_numbers_sentence
 from flightcheck.report.json import relative
 from flightcheck.report.page.charts import Charts, chart_data, charts_of, over_layers, over_time
 from flightcheck.report.page.checklist import checklist
@@ -23,6 +24,7 @@ __all__ = ["page"]
 
 SCRIPTS: Final = ("vendor.min.js", "draw.js", "heatmap.js", "ridges.js", "graph.js", "page.js")
 """In the order in which they run."""
+_COURSE: Final = (loss_sentence, own_numbers_sentence)
 LIVE_SCRIPT: Final = "live.js"
 """Only in a page that is served: it asks for what is new."""
 
@@ -125,7 +127,7 @@ def _diagnosis(run: Run, diagnosis: Diagnosis, live: bool) -> Html:
     ended = _ending(run, diagnosis, live)
     return element(
         "section",
-        element("h1", _verdict(run, diagnosis, live), class_=_look(diagnosis)),
+        element("h1", _verdict(run, diagnosis, live), class_=_look(run, diagnosis)),
         *ended,
         *root_causes(run, diagnosis),
         id="diagnosis",
@@ -145,7 +147,8 @@ def _verdict(run: Run, diagnosis: Diagnosis, live: bool) -> str:
     if loud:
         return "Findings, but no root cause"
     if any(v.status in ("pass", "fail") for v in diagnosis.verdicts):
-        return "Nothing found"
+        held = held_against_guess(run)
+        return f"Nothing found, but the loss is {held} than a constant guess" if held else "Nothing found"
     return "Nothing could be decided"
 
 
@@ -158,13 +161,14 @@ def _verdict_so_far(run: Run, diagnosis: Diagnosis) -> str:
     return f"{said} so far"
 
 
-def _look(diagnosis: Diagnosis) -> str:
+def _look(run: Run, diagnosis: Diagnosis) -> str:
     """The verdict is a small line over cards, and large where it stands alone."""
     if diagnosis.roots:
         return "verdict"
     quiet = not any(f.severity != "info" for f in diagnosis.findings)
     answered = any(v.status in ("pass", "fail") for v in diagnosis.verdicts)
-    return "verdict alone good" if quiet and answered else "verdict alone"
+    good = quiet and answered and not held_against_guess(run)
+    return "verdict alone good" if good else "verdict alone"
 
 
 def _ending(run: Run, diagnosis: Diagnosis, live: bool) -> list[Html]:
@@ -193,13 +197,21 @@ def _ending(run: Run, diagnosis: Diagnosis, live: bool) -> list[Html]:
     elif nothing_trained(run):
         told.append(element("p", theirs(sentence(nothing_trained_sentence(run))), class_="summary"))
     elif not diagnosis.roots:
-        passed = sum(v.status == "pass" for v in diagnosis.verdicts)
-        open_ = sum(v.status == "inconclusive" for v in diagnosis.verdicts)
-        seen = f"{count(info.steps, 'step')} and {count(info.evaluations, 'evaluation')}"
-        told.append(
-            element("p", f"{count(passed, 'check')} passed, {open_} could not decide, in {seen}.", class_="summary")
-        )
+        told += _what_quiet_rests_on(run, diagnosis)
     return told
+
+
+def _what_quiet_rests_on(run: Run, diagnosis: Diagnosis) -> list[Html]:
+    """How the training went, how many checks answered, and which could not."""
+    info = run.info
+    course = [element("p", theirs(said), class_="course") for s in _COURSE if (said := s(run))]
+    passed = sum(v.status == "pass" for v in diagnosis.verdicts)
+    open_ = [v for v in diagnosis.verdicts if v.status == "inconclusive"]
+    seen = f"{count(info.steps, 'step')} and {count(info.evaluations, 'evaluation')}"
+    said = f"{count(passed, 'check')} passed, {len(open_)} could not decide, in {seen}."
+    links: list[Html | str] = [element("a", v.info.name, href=f"#check-{v.info.code}") for v in open_]
+    undecided = element("p", "Not decided: ", *_between(links, ", "), ".", class_="quiet") if open_ else None
+    return [*course, element("p", said, class_="summary"), *([undecided] if undecided is not None else [])]
 
 
 def _contents(charts: Charts, run: Run, diagnosis: Diagnosis, modules: bool) -> Html:

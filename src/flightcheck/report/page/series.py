@@ -255,6 +255,27 @@ def evaluation_curve(run: Run) -> Curve | None:
     return Curve("evaluation", [s for s, _ in found], [v for _, v in found]) if found else None
 
 
+def own_curves(run: Run) -> list[tuple[Curve, bool]]:
+    """The script's own numbers of which there are several, each with whether the script gave the steps itself.
+
+    What only counts, such as the number of the epoch, is left out.
+    """
+    found = []
+    for m in run.metrics:
+        if m.signal not in run.frames:
+            continue
+        series = run.series(Signal(m.signal, "step", "", ""))
+        curve = Curve(m.name, series.steps.tolist(), series.values.tolist())
+        if len(set(curve.steps)) > 1 and not counts(curve):
+            found.append((curve, m.own_steps))
+    return found
+
+
+def counts(curve: Curve) -> bool:
+    """A counter: from each point to the next one up by one."""
+    return bool(np.array_equal(np.diff(curve.values), np.ones(len(curve.values) - 1)))
+
+
 def rate_curves(run: Run) -> list[Curve]:
     """The learning rate of each optimizer, where it changes."""
     table = _table(run, LEARNING_RATE)

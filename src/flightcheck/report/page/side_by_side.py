@@ -11,8 +11,7 @@ import numpy as np
 
 from flightcheck.recording.outcomes import evaluation_losses
 from flightcheck.recording.run import Run
-from flightcheck.recording.signals import Signal
-from flightcheck.report.page.series import Curve, loss_curve, rate_curves
+from flightcheck.report.page.series import Curve, loss_curve, own_curves, rate_curves
 
 MOST_POINTS: Final = 400
 """Of one run in one chart. More are narrower than a pixel, and noise hides what lies behind it."""
@@ -94,23 +93,12 @@ def _to_the_end(curve: Curve, run: Run) -> Curve:
 
 def _own(runs: Sequence[tuple[str, Run]]) -> Iterator[Overlay]:
     """The scripts' own numbers of which there are several under one name, in the order of the first run."""
-    by_name: dict[str, dict[str, list[tuple[int, float]]]] = {}
+    by_name: dict[str, dict[str, Curve]] = {}
     for letter, run in runs:
-        for m in run.metrics:
-            if m.signal in run.frames:
-                series = run.series(Signal(m.signal, "step", "", ""))
-                by_name.setdefault(m.name, {}).setdefault(
-                    letter, list(zip(series.steps.tolist(), series.values.tolist()))
-                )
-    several = {n: {r: f for r, f in by.items() if len({s for s, _ in f}) > 1} for n, by in by_name.items()}
-    shown = [(n, by) for n, by in several.items() if len(by) > 1 and not _counts(by)]
-    for name, by in shown[:MOST_METRICS]:
-        yield Overlay(f"The script's {name}", {r: in_blocks(_curve(name, found)) for r, found in by.items()})
-
-
-def _counts(by_run: dict[str, list[tuple[int, float]]]) -> bool:
-    """A counter, such as the number of the epoch: the same steps up by one in every run."""
-    return all(np.array_equal(np.diff([v for _, v in found]), np.ones(len(found) - 1)) for found in by_run.values())
+        for curve, _ in own_curves(run):
+            by_name.setdefault(curve.name, {}).setdefault(letter, curve)
+    for name, by in [(n, by) for n, by in by_name.items() if len(by) > 1][:MOST_METRICS]:
+        yield Overlay(f"The script's {name}", {r: in_blocks(c) for r, c in by.items()})
 
 
 def in_blocks(curve: Curve) -> Curve:

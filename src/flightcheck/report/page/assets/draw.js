@@ -86,13 +86,24 @@ const flightcheck = (() => {
     return caption;
   }
 
-  function curves(figure, { lines, dots = [], label, description, stroke, height, step = false }) {
-    const { plot, line, dot, gridY, axisX, axisY, ruleX, tip, pointerX } = vendor;
+  // The mean over the points around each, a fifteenth of them on either side; where one of them is no number, none.
+  function smoothed(curve) {
+    const reach = Math.max(1, Math.floor(curve.values.length / 30));
+    const values = curve.values.map((_, i) => {
+      const around = curve.values.slice(Math.max(0, i - reach), i + reach + 1).map((v) => v ?? NaN);
+      return around.reduce((a, b) => a + b, 0) / around.length;
+    });
+    return { ...curve, name: "mean of the steps around", values };
+  }
+
+  function curves(figure, options) {
+    const { lines, dots = [], label, description, stroke, height, step = false, thick = [], guess = null } = options;
+    const { plot, line, dot, gridY, axisX, axisY, ruleX, ruleY, tip, pointerX } = vendor;
     const width = figure.clientWidth - 24;
     const all = lines.flatMap(points);
     const values = all.map((p) => p.value);
     const broken = all.find((p) => !Number.isFinite(p.value));
-    const type = scaleOf([...values, ...dots.map((d) => d.value)]);
+    const type = scaleOf([...values, ...dots.map((d) => d.value), ...(guess === null ? [] : [guess])]);
     const title = (p) => `step ${p.step.toLocaleString("en")}\n${p.name}: ${short(p.value)}`;
     const chart = plot({
       width, height, marginLeft: LEFT, marginRight: RIGHT, marginTop: 28, marginBottom: 34,
@@ -104,9 +115,12 @@ const flightcheck = (() => {
         axisX({ label: "step", tickFormat: (d) => d.toLocaleString("en"), ticks: ticks(width) }),
         axisY({ label, tickFormat: short, ticks: height < 150 ? 3 : 5 }),
         ...findingMarks(width),
+        ...(guess === null ? [] : [ruleY([guess], { stroke: color("ink"), strokeDasharray: "2 4", strokeWidth: 1.4 })]),
         ...(broken ? [ruleX([broken.step], { stroke: color("red"), strokeWidth: 2 })] : []),
         ...lines.map((l, i) =>
-          line(points(l), { x: "step", y: "value", stroke: stroke[i], strokeWidth: 1.8, curve: step ? "step-after" : "linear" })),
+          line(points(l), { x: "step", y: "value", stroke: stroke[i], curve: step ? "step-after" : "linear",
+            strokeWidth: thick.length ? 0.9 : 1.8, strokeOpacity: thick.length ? 0.55 : 1 })),
+        ...thick.map((l, i) => line(points(l), { x: "step", y: "value", stroke: stroke[i], strokeWidth: 2.6 })),
         dot(dots, { x: "step", y: "value", fill: color("amber"), r: 4 }),
         tip([...all.filter((p) => Number.isFinite(p.value)), ...dots], pointerX({ x: "step", y: "value", title })),
       ],
@@ -122,14 +136,47 @@ const flightcheck = (() => {
     for (const part of chart.querySelectorAll("g[aria-label]")) part.removeAttribute("aria-label");
   }
 
+  const FEW = 40; // points that need no mean over them
+
+  // The script's own numbers: one small chart for each.
+  function own(figure) {
+    const { plot, line, dot, gridY, axisX, axisY, tip, pointerX } = vendor;
+    const room = figure.clientWidth - 24;
+    const width = room > 700 && data.own.length > 1 ? Math.floor((room - 16) / 2) : room;
+    figure.replaceChildren(...data.own.map((curve) => {
+      const there = points(curve).filter((p) => Number.isFinite(p.value));
+      const type = scaleOf(there.map((p) => p.value));
+      const mark = { x: "step", y: "value" };
+      const chart = plot({
+        width, height: 150, marginLeft: 52, marginRight: 14, marginTop: 26, marginBottom: 34,
+        ...(curve.apart ? {} : { x: { domain: domain() } }), y: { type, label: null, nice: type === "linear" },
+        style: { background: "transparent", fontSize: "12px", "--plot-background": color("card") },
+        ariaLabel: `${curve.name} over the steps; the numbers stand in the table below.`,
+        marks: [
+          gridY({ strokeOpacity: 0.12 }),
+          axisX({ label: curve.apart ? "step that the script gave" : "step", ticks: 5, tickFormat: (d) => d.toLocaleString("en") }),
+          axisY({ label: curve.name.slice(0, 40), ticks: 3, tickFormat: short }),
+          line(there, { ...mark, stroke: color("blue"), strokeWidth: 1.8 }),
+          dot(there.length > FEW ? [] : there, { ...mark, fill: color("blue"), r: 2.2 }),
+          tip(there, pointerX({ ...mark, title: (p) => `step ${p.step.toLocaleString("en")}\n${short(p.value)}` })),
+        ],
+      });
+      asImage(chart);
+      return chart;
+    }));
+  }
+
   const PALETTE = ["blue", "amber", "green", "red", "grey"];
 
   function loss(figure) {
     const dots = data.evaluation ? points(data.evaluation) : [];
     const stroke = [color("blue")];
     const description = "Training loss over the steps; the numbers stand in the table below.";
-    const broken = curves(figure, { lines: [data.loss], dots, label: "loss", description, stroke });
-    const parts = [["training", color("blue")]];
+    const thick = data.loss.values.length > FEW ? [smoothed(data.loss)] : [];
+    const guess = data.guess;
+    const broken = curves(figure, { lines: [data.loss], dots, label: "loss", description, stroke, thick, guess });
+    const parts = [[thick.length ? "training: each step, and the mean around it" : "training", color("blue")]];
+    if (guess !== null) parts.push([`a constant guess: ${short(guess)}`, color("ink")]);
     if (dots.length) parts.push(["evaluation", color("amber")]);
     if (broken) parts.push([`not finite from step ${broken.step}`, color("red")]);
     figure.append(key(parts));
@@ -186,5 +233,5 @@ const flightcheck = (() => {
     figure.replaceChildren(chart, key([[asItIs, color("red")], ["with the change", color("green")]]));
   }
 
-  return { data, LEFT, RIGHT, SEVERITY, color, short, domain, ticks, readableMarks, scaleOf, asImage, loss, rate, use, trial, key };
+  return { data, LEFT, RIGHT, SEVERITY, color, short, domain, ticks, readableMarks, scaleOf, asImage, loss, own, rate, use, trial, key };
 })();
