@@ -69,7 +69,7 @@ def chart_data(charts: Charts, run: Run, diagnosis: Diagnosis, made: list[Node])
         "rates": [_curve(c) for c in charts.rates],
         "use": [_curve(c) for c in use_curves(run)],
         "ridges": ridge_data(charts.ridges),
-        "maps": [m.data() for m in charts.maps],
+        "maps": [m.data() for m in charts.maps if not m.empty],
         "marks": [
             {"step": m.step, "code": m.code, "severity": m.severity, "root": m.root, "modules": m.modules}
             for m in charts.marks
@@ -174,13 +174,20 @@ def over_layers(charts: Charts) -> Html | None:
         element("h2", "Layers over time", id="layers"),
         element(
             "p",
-            "Rows are layers in the order of their first call, the input's side on top; the horizontal axis is the ",
-            "step, as above. With the arrow keys or the pointer each cell tells its number.",
+            "Rows are layers in the order in which the first step called them, the input's side on top, a container ",
+            "before what it holds; the horizontal axis is the step, as above. Where the ground is grey, nothing was ",
+            "measured. With the arrow keys or the pointer each cell tells its number.",
             class_="quiet",
         ),
-        *(_map(m) for m in charts.maps),
+        *(_map(m) for m in charts.maps if not m.empty),
+        *(_nothing_in(m) for m in charts.maps if m.empty),
         *over_time_ridges(charts.ridges),
     )
+
+
+def _nothing_in(m: Map) -> Html:
+    there = f"in any of {count(len(m.labels), 'layer')} at {count(len(m.steps), 'measured step')}"
+    return element("p", element("strong", m.quantity.title), f": none, {there}.", class_="quiet")
 
 
 def _map(m: Map) -> Html:
