@@ -106,7 +106,8 @@ def network(run: Run, diagnosis: Diagnosis, made: list[Node], charts: list[Map])
         element("h2", "The network", id="network"),
         element(
             "p",
-            f"Each module with what was found there. {in_words(drawn)}",
+            f"Each module with what was found there. {in_words(drawn)} Blocks that repeat are closed at first: choose "
+            "one to open it. An arrow is left out where others lead the same way, as around a residual block.",
             class_="quiet",
         ),
         element(
