@@ -18,7 +18,15 @@ from flightcheck.report.course import held_against_guess, loss_sentence, own_num
 from flightcheck.report.experiments import left_out, tried_in_words
 from flightcheck.report.json import relative
 
-__all__ = ["console_for", "nothing_trained", "nothing_trained_sentence", "plain", "print_block", "print_report"]
+__all__ = [
+    "console_for",
+    "nothing_trained",
+    "nothing_trained_sentence",
+    "observed",
+    "plain",
+    "print_block",
+    "print_report",
+]
 
 WIDEST: Final = 110
 """Columns: longer lines are hard to read."""
@@ -241,14 +249,18 @@ def _seen(run: Run) -> str:
 
 
 def _coverage(run: Run) -> Iterator[str]:
+    if run.coverage.modules:
+        yield observed(run)
+
+
+def observed(run: Run) -> str:
+    """How many modules were looked at, and how often once the dense looks of the beginning were over."""
     c = run.coverage
-    if c.modules:
-        seen = f"observed {c.modules_seen} of {_count(c.modules, 'module')}"
-        often = {name: _often(c.cadence[name]) for name in ("gradients", "weights", "activations") if name in c.cadence}
-        if len(set(often.values())) < 2:
-            yield f"{seen}, {next(iter(often.values()), _often(c.every))}"
-        else:
-            yield f"{seen}, " + ", ".join(f"{name} {how}" for name, how in often.items())
+    seen = f"observed {c.modules_seen} of {_count(c.modules, 'module')}"
+    often = {name: _often(c.cadence[name]) for name in ("gradients", "weights", "activations") if name in c.cadence}
+    if len(set(often.values())) < 2:
+        return f"{seen}, {next(iter(often.values()), _often(c.every))}"
+    return f"{seen}, " + ", ".join(f"{name} {how}" for name, how in often.items())
 
 
 def _often(distance: float) -> str:

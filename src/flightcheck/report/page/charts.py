@@ -13,7 +13,6 @@ from flightcheck.recording.experiments import Experiment
 from flightcheck.recording.run import Run
 from flightcheck.report.course import Guess, constant_guess
 from flightcheck.report.experiments import metric_in_words
-from flightcheck.report.page.machine import use_curves
 from flightcheck.report.page.marks import Mark, marks
 from flightcheck.report.page.markup import Child, Html, count, element, number, shortened, table, theirs
 from flightcheck.report.page.network import Node, arrows_data, network_data
@@ -67,7 +66,6 @@ def chart_data(charts: Charts, run: Run, diagnosis: Diagnosis, made: list[Node])
         "guess": _number(charts.guess.value) if charts.guess else None,
         "own": [{**(_curve(c) or {}), "apart": apart} for c, apart in charts.own],
         "rates": [_curve(c) for c in charts.rates],
-        "use": [_curve(c) for c in use_curves(run)],
         "ridges": ridge_data(charts.ridges),
         "maps": [m.data() for m in charts.maps if not m.empty],
         "marks": [

@@ -17,7 +17,7 @@ from flightcheck.report.page.markup import Html, count, element, joined, theirs
 from flightcheck.report.page.network import Node, network, nodes
 from flightcheck.report.page.output import printed
 from flightcheck.report.page.self_contained import footer, head, scripted
-from flightcheck.report.terminal import nothing_trained, nothing_trained_sentence
+from flightcheck.report.terminal import nothing_trained, nothing_trained_sentence, observed
 from flightcheck.version import version
 
 __all__ = ["page"]
@@ -85,9 +85,9 @@ def _sections(run: Run, diagnosis: Diagnosis, charts: Charts, made: list[Node], 
         over_time(charts),
         over_layers(charts),
         network(run, diagnosis, made, charts.maps),
-        machine(run),
         printed(run),
         checklist(diagnosis),
+        machine(run),
         _cost_and_coverage(run),
     ]
     return [_diagnosis(run, diagnosis, live), _contents(charts, run, diagnosis, bool(made)), *parts]
@@ -223,9 +223,9 @@ def _contents(charts: Charts, run: Run, diagnosis: Diagnosis, modules: bool) -> 
         ("training", "Training over time", charts.loss is not None),
         ("layers", "Layers over time", bool(charts.maps or charts.ridges)),
         ("network", "The network", modules),
-        ("machine", "Use of the machine", run.system_use is not None),
         ("output", "What the script printed", bool(run.output)),
         ("checklist", "The checklist", True),
+        ("machine", "Use of the machine", run.system_use is not None),
         ("cost", "Cost and coverage", True),
     ]
     links = [element("li", element("a", name, href=f"#{address}")) for address, name, there in entries if there]
@@ -236,12 +236,16 @@ def _cost_and_coverage(run: Run) -> Html:
     c, info = run.coverage, run.info
     facts: list[tuple[str, str | Html]] = []
     if c.modules:
-        often = "at every step" if c.every < 1.5 else f"about every {round(c.every)} steps"
-        facts.append(("Observed", f"{c.modules_seen} of {count(c.modules, 'module')}, {often}"))
+        facts.append(("Observed", observed(run).removeprefix("observed ")))
         facts.append(("Measured in full", f"{count(c.sampled_steps, 'step')} of {c.steps:,}"))
     if info.overhead is not None:
-        facts.append(("Cost of watching", f"{max(info.overhead, 0.0) * 100:.1f} % of the training's time"))
-    facts.append(("Time", f"{info.seconds:.1f} s, of which {info.watching_seconds:.1f} s in Flightcheck"))
+        cost = f"{max(info.overhead, 0.0) * 100:.1f} % of the training's time at each step that was watched"
+        facts.append(
+            ("Cost of watching", f"{cost}; the first steps, which are measured in full to learn it, are apart")
+        )
+        facts.append(("Time", f"{info.seconds:.1f} s"))
+    else:  # too short to tell what a step costs
+        facts.append(("Time", f"{info.seconds:.1f} s, of which {info.watching_seconds:.1f} s in Flightcheck"))
     if run.experiments:
         facts.append(("Experiments", f"{sum(e.seconds for e in run.experiments):.0f} s"))
     facts.append(("Run", theirs(info.id)))

@@ -118,7 +118,7 @@ const flightcheck = (() => {
         ...(guess === null ? [] : [ruleY([guess], { stroke: color("ink"), strokeDasharray: "2 4", strokeWidth: 1.4 })]),
         ...(broken ? [ruleX([broken.step], { stroke: color("red"), strokeWidth: 2 })] : []),
         ...lines.map((l, i) =>
-          line(points(l), { x: "step", y: "value", stroke: stroke[i], curve: step ? "step-after" : "linear",
+          line(points(l), { className: "each", x: "step", y: "value", stroke: stroke[i], curve: step ? "step-after" : "linear",
             strokeWidth: thick.length ? 0.9 : 1.8, strokeOpacity: thick.length ? 0.55 : 1 })),
         ...thick.map((l, i) => line(points(l), { x: "step", y: "value", stroke: stroke[i], strokeWidth: 2.6 })),
         dot(dots, { x: "step", y: "value", fill: color("amber"), r: 4 }),
@@ -191,12 +191,6 @@ const flightcheck = (() => {
     figure.append(key(lines.map((r, i) => [r.name, stroke[i]])));
   }
 
-  function use(figure) {
-    const used = data.use[Number(figure.dataset.place)];
-    const description = `${used.name} over the steps; the numbers stand in the table below.`;
-    curves(figure, { lines: [used], label: used.name, description, stroke: [color("blue")], height: 130 });
-  }
-
   function trial(figure) {
     const { plot, line, gridY, axisX, axisY } = vendor;
     const { control, patched, steps, metric } = data.trials[figure.dataset.name];
@@ -212,9 +206,10 @@ const flightcheck = (() => {
       const there = all.map((values) => values[i] ?? NaN);
       return { step: (i / Math.max(1, all[0].length - 1)) * steps, value: there.reduce((a, b) => a + b, 0) / there.length };
     });
-    const lines = (seeds, all, name) => [
+    // Where both run side by side, the wide line below is still seen.
+    const lines = (seeds, all, name, width) => [
       line(seeds, { x: "step", y: "value", z: "seed", stroke: color(name), strokeWidth: 1, strokeOpacity: 0.4 }),
-      line(mean(all), { x: "step", y: "value", stroke: color(name), strokeWidth: 2.4 }),
+      line(mean(all), { x: "step", y: "value", stroke: color(name), strokeWidth: width }),
     ];
     const chart = plot({
       width: Math.max(240, figure.clientWidth), height: 160, marginLeft: 46, marginBottom: 30, marginTop: 22,
@@ -224,7 +219,7 @@ const flightcheck = (() => {
       marks: [
         gridY({ strokeOpacity: 0.12 }), axisX({ label: "step of the trial", ticks: 5 }),
         axisY({ label: metric || null, ticks: 4, tickFormat: short }),
-        ...lines(before, control, "red"), ...lines(after, patched, "green"),
+        ...lines(before, control, "red", 5), ...lines(after, patched, "green", 2),
       ],
     });
     asImage(chart);
@@ -233,5 +228,5 @@ const flightcheck = (() => {
     figure.replaceChildren(chart, key([[asItIs, color("red")], ["with the change", color("green")]]));
   }
 
-  return { data, LEFT, RIGHT, SEVERITY, color, short, domain, ticks, readableMarks, scaleOf, asImage, loss, own, rate, use, trial, key };
+  return { data, LEFT, RIGHT, SEVERITY, color, short, domain, ticks, readableMarks, scaleOf, asImage, loss, own, rate, trial, key };
 })();
