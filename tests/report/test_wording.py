@@ -54,6 +54,7 @@ def test_what_is_missing_is_told_in_words() -> None:
     [
         (-1.0, -0.7, "worse, as it should be"),
         (-0.1, 0.2, "no clear difference"),
+        (-0.015, -0.0014, "no clear difference"),
         (0.01, 0.2, "better, but not by enough"),
     ],
 )

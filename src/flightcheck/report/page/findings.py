@@ -286,7 +286,7 @@ def _refuted(f: DiagnosedFinding, run: Run) -> Html:
 def _outcome(e: Experiment) -> Html | str:
     """Proved and refuted fixes as such; of everything else what the numbers say, without the word of a verdict."""
     if e.low is not None and e.high is not None and e.status not in ("confirmed", "untested"):
-        if e.high < 0:
+        if e.high < -e.margin:
             return "worse, as it should be"
         if e.purpose == "fix" and e.status == "inconclusive":
             return "no clear difference" if e.low <= 0 else "better, but not by enough to count"
@@ -331,6 +331,6 @@ def experiments(run: Run) -> Html | None:
             "p",
             "The same training with one thing changed, beside itself without the change, from the same seeds: " + told,
         ),
-        table([head[i] for i in used], [[row[i] for i in used] for row in rows], caption="Experiments"),
+        table([head[i] for i in used], [[row[i] for i in used] for row in rows], caption="Experiments", class_="tried"),
         *(element("p", theirs(late), class_="quiet") for late in left_out(run)),
     )
