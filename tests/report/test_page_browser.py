@@ -13,8 +13,6 @@ import numpy as np
 import pytest
 
 from flightcheck.diagnosis import Diagnosis, diagnose
-from flightcheck.recording.data_flow import DataFlow
-from flightcheck.recording.records import ModuleInfo
 from flightcheck.recording.run import Run
 from flightcheck.report.page.comparison import comparison_page
 from flightcheck.report.page.document import page
@@ -245,26 +243,6 @@ def test_modules_are_drawn_with_their_health_and_chosen(opened: Any) -> None:
     tab.tab.locator(".node").last.click()
     tab.tab.locator("#module a").first.click()
     assert tab.ask("location.hash") == "#finding-L03-0"
-
-
-def test_blocks_that_repeat_are_closed_and_a_residual_stream_is_one_chain(opened: Any) -> None:
-    run = training(layers=1)
-    names = ["Net.input", *(f"Net.blocks.{b}.{part}" for b in range(3) for part in ("norm", "mlp")), "Net.head"]
-    blocks = ["Net.blocks", *(f"Net.blocks.{b}" for b in range(3))]
-    made = [ModuleInfo(0, "Net", "Net", "container", 0, leaf=False, order=99)]
-    made += [ModuleInfo(1 + i, n, "Layer", "other", 0, order=i) for i, n in enumerate(names)]
-    made += [ModuleInfo(20 + i, n, "Block", "container", 0, leaf=False, order=20 + i) for i, n in enumerate(blocks)]
-    # Each sum of the stream reaches all that comes later; within a block there is one way.
-    stream = [1, 3, 5, 7]
-    edges = [[a, b] for a in stream for b in (2, 4, 6, 8) if b > a] + [[2, 3], [4, 5], [6, 7]]
-    run.records["ModuleInfo"] = made
-    run.records["DataFlow"] = [DataFlow(edges)]
-    tab = opened((run, diagnose(run, HEALTHY)))
-    assert tab.tab.locator(".node").count() == 5
-    assert tab.tab.locator(".edge").count() == 4
-    tab.tab.locator(".node[aria-expanded=false]").first.click()
-    assert (tab.tab.locator(".node").count(), tab.tab.locator(".edge").count()) == (6, 5)
-    assert tab.ask("document.querySelector('#graph').scrollWidth <= document.querySelector('#graph').clientWidth")
 
 
 def test_it_is_read_without_javascript(opened: Any) -> None:

@@ -15,6 +15,15 @@ const flightcheck = (() => {
     return size >= 1e-3 && size < 1e5 ? String(Number(value.toPrecision(3))) : value.toExponential(1);
   }
 
+  // The same with as many digits as it takes to tell the ticks of an axis apart: 1.015 and 1.02.
+  function shortWithin(values) {
+    const finite = values.filter(Number.isFinite);
+    const [low, high] = [Math.min(...finite), Math.max(...finite)];
+    const digits = Math.ceil(Math.log10(Math.max(Math.abs(low), Math.abs(high)) / (high - low)) + 2);
+    if (!(high > low) || digits <= 3) return short;
+    return (v) => (Math.abs(v) >= 1e-3 && Math.abs(v) < 1e5 ? String(Number(v.toPrecision(Math.min(digits, 9)))) : short(v));
+  }
+
   // The domain of all steps: one empty step at the end, so that the last one has a width.
   const domain = () => [0, Math.max(1, data.steps)];
 
@@ -113,7 +122,7 @@ const flightcheck = (() => {
       marks: [
         gridY({ strokeOpacity: 0.12 }),
         axisX({ label: "step", tickFormat: (d) => d.toLocaleString("en"), ticks: ticks(width) }),
-        axisY({ label, tickFormat: short, ticks: height < 150 ? 3 : 5 }),
+        axisY({ label, tickFormat: shortWithin(values), ticks: height < 150 ? 3 : 5 }),
         ...findingMarks(width),
         ...(guess === null ? [] : [ruleY([guess], { stroke: color("ink"), strokeDasharray: "2 4", strokeWidth: 1.4 })]),
         ...(broken ? [ruleX([broken.step], { stroke: color("red"), strokeWidth: 2 })] : []),
@@ -155,7 +164,7 @@ const flightcheck = (() => {
         marks: [
           gridY({ strokeOpacity: 0.12 }),
           axisX({ label: curve.apart ? "step that the script gave" : "step", ticks: 5, tickFormat: (d) => d.toLocaleString("en") }),
-          axisY({ label: curve.name.slice(0, 40), ticks: 3, tickFormat: short }),
+          axisY({ label: curve.name.slice(0, 40), ticks: 3, tickFormat: shortWithin(there.map((p) => p.value)) }),
           line(there, { ...mark, stroke: color("blue"), strokeWidth: 1.8 }),
           dot(there.length > FEW ? [] : there, { ...mark, fill: color("blue"), r: 2.2 }),
           tip(there, pointerX({ ...mark, title: (p) => `step ${p.step.toLocaleString("en")}\n${short(p.value)}` })),
