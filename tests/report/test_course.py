@@ -16,6 +16,7 @@ from flightcheck.recording.records import Coverage, OptimizerInfo
 from flightcheck.recording.run import Run
 from flightcheck.recording.signals import LOSS, Signal
 from flightcheck.report.course import constant_guess, held_against_guess, loss_sentence, own_numbers_sentence
+from flightcheck.report.notebook import Report
 from flightcheck.report.page.document import page
 from flightcheck.report.terminal import console_for, print_report
 from flightcheck.testing import run_of
@@ -72,6 +73,19 @@ def test_a_good_training_is_told_from_a_dead_one() -> None:
 
 def test_what_could_not_be_decided_is_named() -> None:
     assert "3 evaluations.Not decided: inputs-and-labels-misaligned." in told(classified(0.1))[0]
+
+
+def test_a_damaged_run_has_a_page_all_the_same() -> None:
+    run = classified(0.1)
+    run.records["LossSite"] = []
+    run.frames["metric/log/test_acc"] = (run.frames["metric/log/test_acc"][0][:0], [])
+    assert constant_guess(run) is None
+    assert "Loss 1.94" in told(run)[0]
+
+
+def test_a_notebook_does_not_praise_a_dead_training() -> None:
+    run = classified(math.log(2) * 1.1)
+    assert "? nothing found, but the loss is no better" in Report(run, diagnose(run, HEALTHY))._repr_html_()
 
 
 def test_without_a_loss_nothing_is_said() -> None:

@@ -37,6 +37,8 @@ def constant_guess(run: Run) -> Guess | None:
         base = baseline(run, FEWEST)
     except (NotApplicable, NotEnoughEvidence):
         return None
+    except (StopIteration, ValueError, ArithmeticError):  # records of a damaged run are missing
+        return None
     return Guess(base.value * base.scale, base.name)
 
 

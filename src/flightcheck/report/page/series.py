@@ -297,7 +297,7 @@ def own_curves(run: Run) -> list[tuple[Curve, bool]]:
     """
     found = []
     for m in run.metrics:
-        if m.signal not in run.frames:
+        if m.signal not in run.frames or not len(run.frames[m.signal][0]):
             continue
         series = run.series(Signal(m.signal, "step", "", ""))
         curve = Curve(m.name, series.steps.tolist(), series.values.tolist())
