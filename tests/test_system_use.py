@@ -146,7 +146,7 @@ def test_the_page_shows_the_highest_also_between_two_looks() -> None:
     part = text[text.index('<h2 id="machine">') :].partition("</section>")[0]
     assert "1,234 s of processor time" in part
     assert "8 processors were there" in part
-    assert part.count("data-chart") == 2
+    assert "data-chart" not in part  # a table is enough
     row = part[part.index('<th scope="row">Memory (MiB)') :].partition("</tr>")[0]
     assert row.count("<td>") == 4
     assert "<td>350</td><td>812</td><td>400</td>" in row

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 def first_info(options: WatchOptions, folder: Path) -> RunInfo:
     """What is known of a run when it begins."""
-    import torch
+    from flightcheck.adapters.torch.machine import framework
 
     launch, launcher = launch_of(os.environ)
     target = ["-m", options.module] if options.module else [options.script or ""]
@@ -33,7 +33,7 @@ def first_info(options: WatchOptions, folder: Path) -> RunInfo:
         command=shlex.join([*target, *redacted(options.arguments)]),
         script=options.script or options.module or "",
         started=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        framework=f"torch {torch.__version__}",
+        framework=framework(),
         mode=options.mode,
         rank=number_in_environment("RANK", 0),
         ranks=number_in_environment("WORLD_SIZE", 1),

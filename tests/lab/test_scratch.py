@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from flightcheck.lab import scratch
+from flightcheck.lab.processes import _at_home
 from flightcheck.lab.scratch import Scratch
 
 
@@ -35,6 +36,18 @@ def test_small_files_are_copied_and_large_ones_linked(project: Path, monkeypatch
     made.close()
     assert not made.root.exists()
     assert (project / "weights.bin").stat().st_size == 101
+
+
+def test_a_file_of_a_copy_is_known_by_the_path_of_its_original(project: Path) -> None:
+    made = Scratch(project)
+    for copy in (made.make(), made.make()):
+        assert made.home(str(copy / "pkg/inner.py")) == str(project / "pkg/inner.py")
+    assert made.home(str(project / "train.py")) == str(project / "train.py")
+    assert made.home("attention") == "attention"
+    found = {"moved": 0.1, "at": {"file": str(copy / "train.py"), "line": 30}, "all": [str(copy / "train.py")]}
+    home = str(project / "train.py")
+    assert _at_home(found, made) == {"moved": 0.1, "at": {"file": home, "line": 30}, "all": [home]}
+    made.close()
 
 
 def test_after_so_many_bytes_or_files_the_rest_is_linked(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:

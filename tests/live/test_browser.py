@@ -119,8 +119,7 @@ class Opened:
 
     def points(self) -> int:
         found: int = self.tab.evaluate("""() => {
-            const path = document.querySelector('[data-chart=loss] path[stroke-width="1.8"]') ||
-                document.querySelector('[data-chart=loss] g[stroke-width="1.8"] path');
+            const path = document.querySelector('[data-chart=loss] g.each path');
             return path.getAttribute("d").split("L").length;
         }""")
         return found

@@ -5,13 +5,24 @@ from __future__ import annotations
 import json
 import math
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from flightcheck.recording.run import Run
 from flightcheck.report.page.comparison import comparison_page
 from flightcheck.report.page.series import Curve
-from flightcheck.report.page.side_by_side import MOST_POINTS, Axis, axes, deciding, in_blocks, overlays, ranks
+from flightcheck.report.page.side_by_side import (
+    MOST_POINTS,
+    Axis,
+    axes,
+    deciding,
+    in_blocks,
+    overlays,
+    ranks,
+    width_of_blocks,
+)
 from flightcheck.testing import run_of
 from tests.report.compared import compared, hostile_page, page_of, trained
 from tests.report.paged import HOSTILE, Reader
@@ -80,18 +91,40 @@ def test_the_curves_of_all_runs() -> None:
     )
     assert charts["Evaluation loss"].lines["B"].steps == [500, 1000]
     assert charts["Training loss"].means
-    assert len(charts["Training loss"].lines["C"].steps) == MOST_POINTS
+    assert 100 < len(charts["Training loss"].lines["C"].steps) <= MOST_POINTS
     assert "The script's epoch" not in charts, "a counter is no measure"
 
 
 def test_a_long_curve_keeps_its_mean_and_shows_where_it_broke() -> None:
     values = np.sin(np.arange(10_000.0))
-    short = in_blocks(Curve("loss", list(range(10_000)), values.tolist()))
-    assert np.mean(short.values) == pytest.approx(values.mean(), abs=1e-9)
+    whole = Curve("loss", list(range(10_000)), values.tolist())
+    width = width_of_blocks([whole])
+    assert width == 67
+    short = in_blocks(whole, width)
+    assert len(short.steps) == MOST_POINTS
+    assert np.mean(short.values) == pytest.approx(values.mean(), abs=0.01)
     values[7_000] = math.nan
-    broken = in_blocks(Curve("loss", list(range(10_000)), values.tolist()))
+    broken = in_blocks(Curve("loss", list(range(10_000)), values.tolist()), width)
     (where,) = np.flatnonzero(np.isnan(broken.values))
-    assert broken.steps[where] == pytest.approx(7_000, abs=25)
+    assert broken.steps[where] == pytest.approx(7_000, abs=34)
+
+
+def test_runs_of_unlike_length_have_the_same_blocks() -> None:
+    def noisy(steps: int) -> Run:
+        run = trained(0)
+        values = np.random.default_rng(0).normal(1, 0.3, steps)
+        run.frames["loss"] = (np.arange(steps), [np.float32([v]) for v in values])
+        run.records["RunInfo"] = [replace(run.info, steps=steps, ended="stopped" if steps < 500 else "finished")]
+        run.__dict__.pop("info", None)
+        return run
+
+    found, runs = compared(noisy(600), noisy(140))
+    lines = overlays(runs)[0].lines
+    assert lines["A"].steps[: len(lines["B"].steps)] == lines["B"].steps
+    assert (
+        "Nothing that was recorded differs, save how long they went: A finished after 600 steps, "
+        "B was stopped after 140 steps."
+    ) in words(comparison_page(found, runs))
 
 
 def test_axes_are_what_differs_then_how_it_went() -> None:

@@ -130,8 +130,7 @@ def test_the_loss_is_drawn_as_it_was(opened: Any) -> None:
     run, diagnosis = broken()
     tab = opened((run, diagnosis))
     points = tab.ask("""() => {
-        const path = document.querySelector('[data-chart=loss] path[stroke-width="1.8"]') ||
-            document.querySelector('[data-chart=loss] g[stroke-width="1.8"] path');
+        const path = document.querySelector('[data-chart=loss] g.each path');
         return path.getAttribute("d").slice(1).split("L").map(p => p.split(",").map(Number));
     }""")
     x, y = np.array(points).T

@@ -143,7 +143,7 @@ def _print(comparison: Comparison, compared: list[Recorded], everything: bool) -
         say(f"{c.name}  {info.id}  {info.command}  ({info.steps} steps, {info.ended})")
     console.print()
     say(
-        "What differs, what could matter first:" if comparison.differences else "Nothing that was recorded differs.",
+        "What differs, what could matter first:" if comparison.differences else comparison.nothing_differs(),
         "bold",
     )
     for line, style in _differences(comparison, everything):

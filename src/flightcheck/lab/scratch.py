@@ -38,12 +38,24 @@ class Scratch:
         self._bytes = self._files = 0
         self._fill(source, target)
 
+    def _from_outermost(self) -> list[Path]:
+        """The folders that a copy stands for, from the outermost to the original itself."""
+        original = self.original.absolute()
+        return [*list(original.parents)[:_LEVELS][::-1], original]
+
+    def home(self, path: str) -> str:
+        """The path of the original of a file in a copy; other paths, and other texts, as they are."""
+        try:
+            inner = Path(path).relative_to(self.root)
+        except ValueError:
+            return path
+        return str(self._from_outermost()[0].joinpath(*inner.parts[1:])) if len(inner.parts) > 1 else path
+
     def _surrounded(self, outermost: Path) -> Path:
         """An empty folder whose neighbours are those of the original, as links: for scripts that read ``../data``."""
         here = outermost
         here.mkdir()
-        original = self.original.absolute()
-        path = [*list(original.parents)[:_LEVELS][::-1], original]
+        path = self._from_outermost()
         for parent, inner in itertools.pairwise(path):
             for entry in _entries(parent)[:MOST_NEIGHBOURS]:
                 if entry.name != inner.name and entry.name not in _LEFT_OUT:

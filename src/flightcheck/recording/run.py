@@ -391,7 +391,7 @@ class Run:
         """
         steps, rows = self.frames.get(signal.name, (np.empty(0, np.int64), []))
         if len(steps) < at_least:
-            raise NotEnoughEvidence(f"{signal.name}: {len(steps)} of {at_least} samples")
+            raise NotEnoughEvidence(f"{signal.in_words}: {len(steps)} of {at_least} measurements")
         width = max((len(r) for r in rows), default=0)
         values = np.full((len(rows), max(width, 1)), np.nan)
         recorded = np.zeros_like(values, dtype=bool)

@@ -27,6 +27,18 @@ class Signal:
     unit: str
     description: str
 
+    @property
+    def in_words(self) -> str:
+        """Its name for readers."""
+        return _IN_WORDS.get(self.name, self.name.replace("_", " ").rpartition("/")[2])
+
+
+_IN_WORDS: Final = {
+    "lr": "learning rate", "grad_norm": "gradient norm", "grad_norm_total": "gradient norm over all parameters",
+    "weight_norm": "weight norm", "update_norm": "size of the update", "activation_rms": "size of the outputs",
+    "activation_spread": "spread of the outputs over the batch", "activation_dead": "dead units",
+    "activation_grad": "gradient at the outputs", "activation_saturated": "saturated outputs",
+}  # fmt: skip
 
 LOSS = Signal("loss", "step", "loss", "value on which backward was called, last backward of the step")
 ERROR = Signal(

@@ -8,6 +8,7 @@ from typing import Final
 
 from flightcheck.diagnosis.engine import DiagnosedFinding, Diagnosis
 from flightcheck.recording.run import Run
+from flightcheck.report.course import held_against_guess
 from flightcheck.report.experiments import tried_in_words
 from flightcheck.report.json import relative
 from flightcheck.report.page.document import page
@@ -43,7 +44,12 @@ class Report:
         if nothing_trained(self.run):
             facts = nothing_trained_sentence(self.run)
         elif not loud:
-            facts = f"✓ nothing found in {facts}"
+            held = held_against_guess(self.run)
+            facts = (
+                f"? nothing found, but the loss is {held} than a constant guess, in {facts}"
+                if held
+                else (f"✓ nothing found in {facts}")
+            )
         return element("div", *(_finding(f, self) for f in loud), element("p", theirs(facts), style="margin:.3em 0"))
 
 

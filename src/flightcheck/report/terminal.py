@@ -15,10 +15,19 @@ from flightcheck.diagnosis.engine import DiagnosedFinding, Diagnosis, explains_c
 from flightcheck.recording.records import Location
 from flightcheck.recording.run import Run
 from flightcheck.report.cost import cost_in_words
+from flightcheck.report.course import held_against_guess, loss_sentence, own_numbers_sentence
 from flightcheck.report.experiments import left_out, tried_in_words
 from flightcheck.report.json import relative
 
-__all__ = ["console_for", "nothing_trained", "nothing_trained_sentence", "plain", "print_block", "print_report"]
+__all__ = [
+    "console_for",
+    "nothing_trained",
+    "nothing_trained_sentence",
+    "observed",
+    "plain",
+    "print_block",
+    "print_report",
+]
 
 WIDEST: Final = 110
 """Columns: longer lines are hard to read."""
@@ -108,6 +117,8 @@ def print_report(
         _print_hanging("", "", Text(_summary(run, diagnosis, hint), "dim"), console)
     else:
         console.print(_all_quiet(run, diagnosis, hint), soft_wrap=True)
+        if course := " ".join(filter(None, (loss_sentence(run), own_numbers_sentence(run)))):
+            _print_hanging("  ", "", Text(plain(course), "dim"), console)
     for late in left_out(run):
         _print_hanging("", "", Text(plain(late), "dim"), console)
     if everything or loud:
@@ -213,6 +224,8 @@ def _all_quiet(run: Run, diagnosis: Diagnosis, hint: str) -> Text:
     rest = (_checks(diagnosis, hint), *([_count(blind, "blind spot")] if blind else ()), *_cost(run), *_tried(run))
     if any(v.status in ("pass", "fail") for v in diagnosis.verdicts):
         sign, result = ("✓", "green"), "nothing found"
+        if held := held_against_guess(run):
+            sign, result = ("?", "yellow"), f"nothing found, but the loss is {held} than a constant guess,"
     else:  # silence without a single answer is not health
         sign, result = ("?", "yellow"), "nothing could be decided"
     return Text.assemble(sign, f" flightcheck: {result} in {_seen(run)} · {' · '.join(rest)}")
@@ -237,14 +250,18 @@ def _seen(run: Run) -> str:
 
 
 def _coverage(run: Run) -> Iterator[str]:
+    if run.coverage.modules:
+        yield observed(run)
+
+
+def observed(run: Run) -> str:
+    """How many modules were looked at, and how often once the dense looks of the beginning were over."""
     c = run.coverage
-    if c.modules:
-        seen = f"observed {c.modules_seen} of {_count(c.modules, 'module')}"
-        often = {name: _often(c.cadence[name]) for name in ("gradients", "weights", "activations") if name in c.cadence}
-        if len(set(often.values())) < 2:
-            yield f"{seen}, {next(iter(often.values()), _often(c.every))}"
-        else:
-            yield f"{seen}, " + ", ".join(f"{name} {how}" for name, how in often.items())
+    seen = f"observed {c.modules_seen} of {_count(c.modules, 'module')}"
+    often = {name: _often(c.cadence[name]) for name in ("gradients", "weights", "activations") if name in c.cadence}
+    if len(set(often.values())) < 2:
+        return f"{seen}, {next(iter(often.values()), _often(c.every))}"
+    return f"{seen}, " + ", ".join(f"{name} {how}" for name, how in often.items())
 
 
 def _often(distance: float) -> str:

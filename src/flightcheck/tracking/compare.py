@@ -22,6 +22,13 @@ from flightcheck.tracking.values import Value, configuration, used_packages, val
 
 SCHEMA: Final = "flightcheck.comparison/1"
 NOTHING: Final = "—"
+_ENDED: Final = {
+    "stopped": "was stopped",
+    "interrupted": "was interrupted",
+    "exception": "ended with an exception",
+    "running": "had not ended",
+    "exit": "exited",
+}
 _ORDER: Final = ("data", "code", "package", "value", "option", "arithmetic", "seed", "unlikely")
 """Kinds of differences, those first that make results incomparable or explain them best."""
 
@@ -90,6 +97,14 @@ class Comparison:
     findings: list[FoundIn]
     verdicts: list[tuple[str, Verdict]]
     """Of the checks that compare, with the names of the two runs."""
+
+    def nothing_differs(self) -> str:
+        """One sentence for runs that differ in nothing that is recorded, save perhaps in how long they went."""
+        told = "Nothing that was recorded differs"
+        if len({c.steps for c in self.courses}) < 2:
+            return f"{told}."
+        ends = ", ".join(f"{c.name} {_ENDED.get(c.ended, c.ended)} after {c.steps:,} steps" for c in self.courses)
+        return f"{told}, save how long they went: {ends}."
 
 
 def compare(compared: Sequence[Recorded], repetitions: dict[str, list[Run]] | None = None) -> Comparison:
@@ -288,6 +303,7 @@ def comparison_json(comparison: Comparison) -> dict[str, Any]:
         "schema": SCHEMA,
         "runs": [_finite(vars(c)) for c in comparison.courses],
         "differences": [vars(d) for d in comparison.differences],
+        "nothing_differs": comparison.nothing_differs(),
         "same": comparison.same,
         "unknown": comparison.unknown,
         "curves": [_finite(vars(p)) | {"sentence": p.in_words()} for p in comparison.partings],

@@ -55,3 +55,8 @@ def _driver() -> str:
         found = re.search(r"\b\d+\.\d+(\.\d+)?\b", Path("/proc/driver/nvidia/version").read_text())
         return found.group() if found is not None else ""
     return ""
+
+
+def framework() -> str:
+    """Name and version of the framework."""
+    return f"torch {torch.__version__}"

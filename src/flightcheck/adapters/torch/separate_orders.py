@@ -87,15 +87,22 @@ class Orders:
         self._at: dict[int, _Origin] = {}
         """Address of the memory → whose examples lie there: a loss by hand keeps its prediction without the graph."""
         self._sites: dict[int, _Site] = {}
+        self.following = False
+        """Some iterator's draws are known."""
 
     def drawn(self, iterator: Any, index: Any) -> None:
         """A loader's iterator drew the numbers of its next batch."""
-        if not self.watch.learning and iterator not in self._drawn:
+        if not self.watch.learning:  # what is drawn from now on is not followed: no batch is known any more
+            for known in self._drawn.values():
+                known.whole = False
+                known.waiting.clear()
+            self.following = False
             return
         known = self._drawn.setdefault(iterator, _Drawn())
         usual = isinstance(index, list) and all(type(i) is int for i in index)
-        known.whole &= self.watch.learning and usual and len(known.waiting) < _MOST_DRAWN
+        known.whole &= usual and len(known.waiting) < _MOST_DRAWN
         if known.whole:
+            self.following = True
             known.waiting.append(index)
         else:
             known.waiting.clear()

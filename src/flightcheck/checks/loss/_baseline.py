@@ -33,6 +33,8 @@ class Baseline:
     losses: Floats
     """The loss of every sampled step, on the scale of the loss function."""
     steps: list[int]
+    scale: float = 1.0
+    """The recorded loss over the value of the loss function."""
 
     @property
     def late(self) -> list[LossCall]:
@@ -68,7 +70,8 @@ def baseline(run: Run, at_least: int) -> Baseline:
         raise NotEnoughEvidence("too few finite losses")
     scale = _scale({int(s): float(v) for s, v in zip(series.steps, series.values)}, calls)
     value, name = constant_loss(site.function, calls)
-    return Baseline(site, calls, value, name, series.values[finite] / scale, [int(s) for s in series.steps[finite]])
+    steps = [int(s) for s in series.steps[finite]]
+    return Baseline(site, calls, value, name, series.values[finite] / scale, steps, scale)
 
 
 def _scale(recorded: dict[int, float], calls: Sequence[LossCall]) -> float:

@@ -42,7 +42,8 @@ class RegularizerBlocksFit(Check):
         tried = [e for e in run.experiments if e.question == "S05"]
         known = [e for e in tried if e.before is not None]
         if not known:
-            raise NotEnoughEvidence(tried[0].reason if tried else "not asked: it moves, or has no regularization")
+            untried = "not tried: the loss falls, or there is no regularization to leave out"
+            raise NotEnoughEvidence(tried[0].reason if tried else untried)
         for e in known:
             if e.status == "confirmed" and e.before is not None and e.after is not None and e.start is not None:
                 what = e.patch.removeprefix("regularization:").replace("_", " ")

@@ -11,16 +11,27 @@ import numpy as np
 from flightcheck.diagnosis.engine import Diagnosis
 from flightcheck.recording.experiments import Experiment
 from flightcheck.recording.run import Run
+from flightcheck.report.course import Guess, constant_guess
 from flightcheck.report.experiments import metric_in_words
-from flightcheck.report.page.machine import use_curves
 from flightcheck.report.page.marks import Mark, marks
 from flightcheck.report.page.markup import Child, Html, count, element, number, shortened, table, theirs
 from flightcheck.report.page.network import Node, arrows_data, network_data
 from flightcheck.report.page.ridges import Ridges, over_time_ridges, ridge_data, ridges
-from flightcheck.report.page.series import Curve, Map, evaluation_curve, loss_curve, maps, rate_curves, thinned
+from flightcheck.report.page.series import (
+    Curve,
+    Map,
+    evaluation_curve,
+    loss_curve,
+    maps,
+    own_curves,
+    rate_curves,
+    thinned,
+)
 
 MOST_TABLE_ROWS: Final = 16
 MOST_LAYER_ROWS: Final = 60
+MOST_OWN: Final = 8
+"""Charts of the script's own numbers."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +40,10 @@ class Charts:
 
     loss: Curve | None
     evaluation: Curve | None
+    guess: Guess | None
+    """What a constant guess would score."""
+    own: list[tuple[Curve, bool]]
+    """The script's own numbers; True where it gave the steps itself."""
     rates: list[Curve]
     maps: list[Map]
     marks: list[Mark]
@@ -38,7 +53,7 @@ class Charts:
 def charts_of(run: Run, diagnosis: Diagnosis) -> Charts:
     """Collect everything that is drawn."""
     marked = marks(run, diagnosis)
-    curves = loss_curve(run), evaluation_curve(run), rate_curves(run)
+    curves = loss_curve(run), evaluation_curve(run), constant_guess(run), own_curves(run)[:MOST_OWN], rate_curves(run)
     return Charts(*curves, maps(run), marked, ridges(run, marked))
 
 
@@ -48,10 +63,11 @@ def chart_data(charts: Charts, run: Run, diagnosis: Diagnosis, made: list[Node])
         "steps": run.info.steps or run.info.backwards,
         "loss": _curve(charts.loss),
         "evaluation": _curve(charts.evaluation),
+        "guess": _number(charts.guess.value) if charts.guess else None,
+        "own": [{**(_curve(c) or {}), "apart": apart} for c, apart in charts.own],
         "rates": [_curve(c) for c in charts.rates],
-        "use": [_curve(c) for c in use_curves(run)],
         "ridges": ridge_data(charts.ridges),
-        "maps": [m.data() for m in charts.maps],
+        "maps": [m.data() for m in charts.maps if not m.empty],
         "marks": [
             {"step": m.step, "code": m.code, "severity": m.severity, "root": m.root, "modules": m.modules}
             for m in charts.marks
@@ -86,12 +102,14 @@ def over_time(charts: Charts) -> Html | None:
     """Loss and learning rate over the steps."""
     if charts.loss is None:
         return None
+    own = element("figure", class_="chart own", data_chart="own", hidden=True)
     return element(
         "section",
         element("h2", "Training over time", id="training"),
         element("h3", "Loss"),
         _loss_sentence(charts.loss),
         element("figure", class_="chart", data_chart="loss", hidden=True),
+        *([element("h3", "The script's own numbers"), own, _own_numbers(charts.own)] if charts.own else []),
         *([element("h3", "Learning rate")] if charts.rates else []),
         *([element("figure", class_="chart", data_chart="rate", hidden=True)] if charts.rates else []),
         _numbers(charts),
@@ -131,6 +149,20 @@ def _numbers(charts: Charts) -> Html:
     )
 
 
+def _own_numbers(own: list[tuple[Curve, bool]]) -> Html:
+    rows: list[list[Child]] = []
+    for curve, _ in own:
+        finite = [v for v in curve.values if math.isfinite(v)]
+        told = [curve.values[0], min(finite, default=None), max(finite, default=None), curve.values[-1]]
+        rows.append([theirs(shortened(curve.name)), *map(number, told), f"{curve.steps[-1]:,}", str(len(curve.steps))])
+    head = ["Printed or logged", "First", "Lowest", "Highest", "Last", "At step", "Numbers"]
+    return element(
+        "details",
+        element("summary", "The script's own numbers as a table"),
+        table(head, rows, caption="The script's own numbers", class_="numbers"),
+    )
+
+
 def over_layers(charts: Charts) -> Html | None:
     """The heat maps."""
     if not charts.maps and charts.ridges is None:
@@ -140,13 +172,20 @@ def over_layers(charts: Charts) -> Html | None:
         element("h2", "Layers over time", id="layers"),
         element(
             "p",
-            "Rows are layers in the order of their first call, the input's side on top; the horizontal axis is the ",
-            "step, as above. With the arrow keys or the pointer each cell tells its number.",
+            "Rows are layers in the order in which the first step called them, the input's side on top, a container ",
+            "before what it holds; the horizontal axis is the step, as above. Where the ground is grey, nothing was ",
+            "measured. With the arrow keys or the pointer each cell tells its number.",
             class_="quiet",
         ),
-        *(_map(m) for m in charts.maps),
+        *(_map(m) for m in charts.maps if not m.empty),
+        *(_nothing_in(m) for m in charts.maps if m.empty),
         *over_time_ridges(charts.ridges),
     )
+
+
+def _nothing_in(m: Map) -> Html:
+    there = f"in any of {count(len(m.labels), 'layer')} at {count(len(m.steps), 'measured step')}"
+    return element("p", element("strong", m.quantity.title), f": none, {there}.", class_="quiet")
 
 
 def _map(m: Map) -> Html:

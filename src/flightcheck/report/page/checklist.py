@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Final
 
 from flightcheck.checks.base import SECTIONS, Status, Verdict, effective_severity
 from flightcheck.diagnosis.engine import Diagnosis
 from flightcheck.report.page.findings import identifier
-from flightcheck.report.page.markup import Child, Html, count, element, prose, theirs
+from flightcheck.report.page.markup import Child, Html, count, element, joined, prose, theirs
 
 _WORD: Final[dict[Status, tuple[str, str]]] = {
     "fail": ("✗", "failed"),
@@ -32,7 +33,7 @@ def checklist(diagnosis: Diagnosis) -> Html:
         element(
             "p",
             "Inconclusive means that too little was seen to decide; skipped, that there is nothing to look at. ",
-            "Neither is a pass. Beside a passed check stands the fault that it looks for.",
+            "Neither is a pass.",
             class_="quiet",
         ),
         *parts,
@@ -40,12 +41,8 @@ def checklist(diagnosis: Diagnosis) -> Html:
 
 
 def _section(letter: str, name: str, verdicts: list[Verdict], diagnosis: Diagnosis) -> Html:
-    tally = []
-    for status in _ORDER:
-        amount = sum(v.status == status for v in verdicts)
-        if amount:
-            sign, word = _WORD[status]
-            tally.append(element("span", f"{sign} {amount} {word}", class_=f"tally {status}"))
+    looks = Counter(_look(v) for v in sorted(verdicts, key=lambda v: _ORDER.index(v.status)))
+    tally = [element("span", f"{sign} {n} {word}", class_=f"tally {kind}") for (sign, word, kind), n in looks.items()]
     rows = [_row(v, diagnosis) for v in sorted(verdicts, key=lambda v: (_ORDER.index(v.status), v.info.code))]
     return element(
         "div",
@@ -55,11 +52,24 @@ def _section(letter: str, name: str, verdicts: list[Verdict], diagnosis: Diagnos
     )
 
 
-def _row(v: Verdict, diagnosis: Diagnosis) -> Html:
-    sign, word = _WORD[v.status]
-    kind: str = v.status
+def _look(v: Verdict) -> tuple[str, str, str]:
+    """Sign, word and style; a check that failed with advice alone is noted."""
     if v.findings and all(effective_severity(v.info, f) == "info" for f in v.findings):
-        sign, word, kind = "i", "noted", "noted"
+        return "i", "noted", "noted"
+    return (*_WORD[v.status], v.status)
+
+
+def _reason(v: Verdict) -> Html:
+    """Why it stands so; a check that failed tells its fault, one that passed tells which fault was not seen."""
+    if v.reason:
+        return theirs(v.reason, 300)
+    if v.status == "pass":
+        return joined(["Not seen: ", prose(v.info.summary)])
+    return prose(v.info.summary)
+
+
+def _row(v: Verdict, diagnosis: Diagnosis) -> Html:
+    sign, word, kind = _look(v)
     found = next((f for f in diagnosis.findings if f.code == v.info.code), None)
     name: Child = v.info.name
     if found is not None:
@@ -70,6 +80,6 @@ def _row(v: Verdict, diagnosis: Diagnosis) -> Html:
         element("code", v.info.code, class_="code"),
         element("span", name, class_="name"),
         element("span", word, class_=f"word {kind}"),
-        element("span", theirs(v.reason, 300) if v.reason else prose(v.info.summary), class_="reason"),
+        element("span", _reason(v), class_="reason"),
         id=f"check-{v.info.code}",
     )

@@ -98,9 +98,9 @@ def _differences(comparison: dict[str, Any], letters: Sequence[str]) -> Html:
     unlikely = [d for d in comparison["differences"] if d["kind"] == "unlikely"]
     told: list[Child] = [_difference(d, letters, first=d is found[0]) for d in found]
     if not comparison["differences"]:
-        told.append(element("p", "Nothing that was recorded differs."))
+        told.append(element("p", comparison["nothing_differs"]))
     elif not found:
-        told.append(element("p", "Nothing that could matter differs."))
+        told.append(element("p", comparison["nothing_differs"].replace("was recorded", "could matter")))
     if unlikely:
         folded = [_difference(d, letters) for d in unlikely]
         told.append(element("details", element("summary", f"Hardly matters: {len(unlikely)}"), *folded))

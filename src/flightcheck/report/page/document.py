@@ -7,6 +7,7 @@ from typing import Any, Final
 from flightcheck.diagnosis.engine import Diagnosis, explains_crash
 from flightcheck.recording.run import Run
 from flightcheck.report.cost import cost_in_words
+from flightcheck.report.course import held_against_guess, loss_sentence, own_numbers_sentence
 from flightcheck.report.json import relative
 from flightcheck.report.page.charts import Charts, chart_data, charts_of, over_layers, over_time
 from flightcheck.report.page.checklist import checklist
@@ -17,13 +18,14 @@ from flightcheck.report.page.markup import Html, count, element, joined, theirs
 from flightcheck.report.page.network import Node, network, nodes
 from flightcheck.report.page.output import printed
 from flightcheck.report.page.self_contained import footer, head, scripted
-from flightcheck.report.terminal import nothing_trained, nothing_trained_sentence
+from flightcheck.report.terminal import nothing_trained, nothing_trained_sentence, observed
 from flightcheck.version import version
 
 __all__ = ["page"]
 
 SCRIPTS: Final = ("vendor.min.js", "draw.js", "heatmap.js", "ridges.js", "graph.js", "page.js")
 """In the order in which they run."""
+_COURSE: Final = (loss_sentence, own_numbers_sentence)
 LIVE_SCRIPT: Final = "live.js"
 """Only in a page that is served: it asks for what is new."""
 
@@ -84,9 +86,9 @@ def _sections(run: Run, diagnosis: Diagnosis, charts: Charts, made: list[Node], 
         over_time(charts),
         over_layers(charts),
         network(run, diagnosis, made, charts.maps),
-        machine(run),
         printed(run),
         checklist(diagnosis),
+        machine(run),
         _cost_and_coverage(run),
     ]
     return [_diagnosis(run, diagnosis, live), _contents(charts, run, diagnosis, bool(made)), *parts]
@@ -126,7 +128,7 @@ def _diagnosis(run: Run, diagnosis: Diagnosis, live: bool) -> Html:
     ended = _ending(run, diagnosis, live)
     return element(
         "section",
-        element("h1", _verdict(run, diagnosis, live), class_=_look(diagnosis)),
+        element("h1", _verdict(run, diagnosis, live), class_=_look(run, diagnosis)),
         *ended,
         *root_causes(run, diagnosis),
         id="diagnosis",
@@ -146,7 +148,8 @@ def _verdict(run: Run, diagnosis: Diagnosis, live: bool) -> str:
     if loud:
         return "Findings, but no root cause"
     if any(v.status in ("pass", "fail") for v in diagnosis.verdicts):
-        return "Nothing found"
+        held = held_against_guess(run)
+        return f"Nothing found, but the loss is {held} than a constant guess" if held else "Nothing found"
     return "Nothing could be decided"
 
 
@@ -159,13 +162,14 @@ def _verdict_so_far(run: Run, diagnosis: Diagnosis) -> str:
     return f"{said} so far"
 
 
-def _look(diagnosis: Diagnosis) -> str:
+def _look(run: Run, diagnosis: Diagnosis) -> str:
     """The verdict is a small line over cards, and large where it stands alone."""
     if diagnosis.roots:
         return "verdict"
     quiet = not any(f.severity != "info" for f in diagnosis.findings)
     answered = any(v.status in ("pass", "fail") for v in diagnosis.verdicts)
-    return "verdict alone good" if quiet and answered else "verdict alone"
+    good = quiet and answered and not held_against_guess(run)
+    return "verdict alone good" if good else "verdict alone"
 
 
 def _ending(run: Run, diagnosis: Diagnosis, live: bool) -> list[Html]:
@@ -194,13 +198,21 @@ def _ending(run: Run, diagnosis: Diagnosis, live: bool) -> list[Html]:
     elif nothing_trained(run):
         told.append(element("p", theirs(sentence(nothing_trained_sentence(run))), class_="summary"))
     elif not diagnosis.roots:
-        passed = sum(v.status == "pass" for v in diagnosis.verdicts)
-        open_ = sum(v.status == "inconclusive" for v in diagnosis.verdicts)
-        seen = f"{count(info.steps, 'step')} and {count(info.evaluations, 'evaluation')}"
-        told.append(
-            element("p", f"{count(passed, 'check')} passed, {open_} could not decide, in {seen}.", class_="summary")
-        )
+        told += _what_quiet_rests_on(run, diagnosis)
     return told
+
+
+def _what_quiet_rests_on(run: Run, diagnosis: Diagnosis) -> list[Html]:
+    """How the training went, how many checks answered, and which could not."""
+    info = run.info
+    course = [element("p", theirs(said), class_="course") for s in _COURSE if (said := s(run))]
+    passed = sum(v.status == "pass" for v in diagnosis.verdicts)
+    open_ = [v for v in diagnosis.verdicts if v.status == "inconclusive"]
+    seen = f"{count(info.steps, 'step')} and {count(info.evaluations, 'evaluation')}"
+    said = f"{count(passed, 'check')} passed, {len(open_)} could not decide, in {seen}."
+    links: list[Html | str] = [element("a", v.info.name, href=f"#check-{v.info.code}") for v in open_]
+    undecided = element("p", "Not decided: ", *_between(links, ", "), ".", class_="quiet") if open_ else None
+    return [*course, element("p", said, class_="summary"), *([undecided] if undecided is not None else [])]
 
 
 def _contents(charts: Charts, run: Run, diagnosis: Diagnosis, modules: bool) -> Html:
@@ -212,9 +224,9 @@ def _contents(charts: Charts, run: Run, diagnosis: Diagnosis, modules: bool) -> 
         ("training", "Training over time", charts.loss is not None),
         ("layers", "Layers over time", bool(charts.maps or charts.ridges)),
         ("network", "The network", modules),
-        ("machine", "Use of the machine", run.system_use is not None),
         ("output", "What the script printed", bool(run.output)),
         ("checklist", "The checklist", True),
+        ("machine", "Use of the machine", run.system_use is not None),
         ("cost", "Cost and coverage", True),
     ]
     links = [element("li", element("a", name, href=f"#{address}")) for address, name, there in entries if there]
@@ -225,12 +237,14 @@ def _cost_and_coverage(run: Run) -> Html:
     c, info = run.coverage, run.info
     facts: list[tuple[str, str | Html]] = []
     if c.modules:
-        often = "at every step" if c.every < 1.5 else f"about every {round(c.every)} steps"
-        facts.append(("Observed", f"{c.modules_seen} of {count(c.modules, 'module')}, {often}"))
+        facts.append(("Observed", observed(run).removeprefix("observed ")))
         facts.append(("Measured in full", f"{count(c.sampled_steps, 'step')} of {c.steps:,}"))
     if cost := cost_in_words(info.overhead):
-        facts.append(("Cost of watching", f"{cost} of the training's time" if cost.endswith("%") else cost))
-    facts.append(("Time", f"{info.seconds:.1f} s, of which {info.watching_seconds:.1f} s in Flightcheck"))
+        told = f"{cost} of the training's time at each step that was watched" if cost.endswith("%") else cost
+        told += "; the first steps, which are measured in full to learn it, are apart"
+        facts += [("Cost of watching", told), ("Time", f"{info.seconds:.1f} s")]
+    else:  # too short to tell what a step costs
+        facts.append(("Time", f"{info.seconds:.1f} s, of which {info.watching_seconds:.1f} s in Flightcheck"))
     if run.experiments:
         facts.append(("Experiments", f"{sum(e.seconds for e in run.experiments):.0f} s"))
     facts.append(("Run", theirs(info.id)))

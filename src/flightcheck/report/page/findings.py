@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from typing import Final
 
@@ -12,6 +13,7 @@ from flightcheck.recording.run import Run
 from flightcheck.report.experiments import left_out, metric_in_words, patch_in_words, tried_in_words
 from flightcheck.report.page.excerpt import code_around, place
 from flightcheck.report.page.markup import (
+    Child,
     Html,
     count,
     documentation,
@@ -145,13 +147,14 @@ def _trial(e: Experiment, run: Run, f: DiagnosedFinding) -> list[Html | None]:
 
 
 def _before_after(e: Experiment) -> Html:
-    metric = metric_in_words(e.metric)
+    metric, proved = metric_in_words(e.metric), e.status == "confirmed"  # colours only where something became better
     told = [
         element("span", metric, class_="metric"),
         " ",
-        element("span", number(e.before), class_="before"),
+        element("span", number(e.before), class_="before" if proved else None),
         " → ",
-        element("span", number(e.after), class_="after"),
+        element("span", number(e.after), class_="after" if proved else None),
+        element("span", f" {_change(e)}", class_="metric"),
     ]
     details = f"{count(e.seeds, 'seed')} × {count(e.steps, 'step')}"
     if e.low is not None and e.high is not None:
@@ -168,6 +171,14 @@ def _before_after(e: Experiment) -> Html:
             element("p", details, ".", [" ", theirs(sentence(why))] if why else None, class_="quiet"),
         ]
     )
+
+
+def _change(e: Experiment) -> str:
+    """How much less or more of the metric that is, in percent of what it was; a small one is told as small."""
+    if not e.before or e.after is None or not math.isfinite(share := (e.after - e.before) / abs(e.before)):
+        return ""
+    percent = f"{abs(share):.1%}" if abs(share) < 0.095 else f"{abs(share):.0%}"
+    return f"({percent.replace('%', ' %')} {'less' if share < 0 else 'more'})" if abs(share) >= 5e-4 else "(no change)"
 
 
 def sentence(text: str) -> str:
@@ -272,24 +283,44 @@ def _refuted(f: DiagnosedFinding, run: Run) -> Html:
     )
 
 
+def _outcome(e: Experiment) -> Html | str:
+    """Proved and refuted fixes as such; of everything else what the numbers say, without the word of a verdict."""
+    if e.low is not None and e.high is not None and e.status not in ("confirmed", "untested"):
+        if e.high < -e.margin:
+            return "worse, as it should be"
+        if e.purpose == "fix" and e.status == "inconclusive":
+            return "no clear difference" if e.low <= 0 else "better, but not by enough to count"
+    return element("span", e.status, class_=f"pill {e.status}") if e.purpose == "fix" else "measured"
+
+
 def experiments(run: Run) -> Html | None:
     """Everything that was tried, in the order in which it was."""
     if not run.experiments:
         return None
-    rows = [
+    rows: list[list[Child]] = [
         [
             theirs(patch_in_words(e.patch, run)),
             element("code", e.question),
-            element("span", e.status, class_=f"pill {e.status}") if e.purpose == "fix" else "measured",
+            _outcome(e),
             metric_in_words(e.metric) or "–",
             f"{number(e.before)} → {number(e.after)}" if e.after is not None else "–",
             f"{number(e.low)} … {number(e.high)}" if e.low is not None else "–",
             f"{e.seeds} × {e.steps}" if e.seeds else "–",
-            theirs(e.reason, 200),
+            theirs(e.reason, 200) if e.reason else "–",
         ]
         for e in run.experiments
     ]
-    head = ["Change", "For", "Outcome", "Metric", "Before → after", "Better by (95 %)", "Seeds × steps", "Reason"]
+    head: list[Child] = [
+        "Change",
+        "For",
+        "Outcome",
+        "Metric",
+        "Before → after",
+        "Better by (95 %)",
+        "Seeds × steps",
+        "Reason",
+    ]
+    used = [i for i in range(len(head)) if any(row[i] != "–" for row in rows)]
     done = sum(e.status != "untested" for e in run.experiments)
     told = f"{count(done, 'experiment')} in {sum(e.seconds for e in run.experiments):.0f} s"
     told += f", {len(run.experiments) - done} not tried." if done < len(run.experiments) else "."
@@ -300,6 +331,6 @@ def experiments(run: Run) -> Html | None:
             "p",
             "The same training with one thing changed, beside itself without the change, from the same seeds: " + told,
         ),
-        table(head, rows, caption="Experiments"),
+        table([head[i] for i in used], [[row[i] for i in used] for row in rows], caption="Experiments", class_="tried"),
         *(element("p", theirs(late), class_="quiet") for late in left_out(run)),
     )

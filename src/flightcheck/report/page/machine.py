@@ -1,4 +1,4 @@
-"""What the training used of its machine: processors and memory over the steps."""
+"""What the training used of its machine: processors and memory, as a small table."""
 
 from __future__ import annotations
 
@@ -41,15 +41,6 @@ def machine(run: Run) -> Html | None:
         "section",
         element("h2", "Use of the machine", id="machine"),
         element("p", sentence),
-        *(
-            part
-            for i, c in enumerate(curves)
-            if len(c.steps) > 1
-            for part in (
-                element("h3", c.name),
-                element("figure", class_="chart", data_chart="use", data_place=i, hidden=True),
-            )
-        ),
         table(["", "Median", "Highest", "Last", "Looks"], rows, caption="Use of the machine", class_="numbers"),
     )
 

@@ -73,7 +73,7 @@ def prose(text: str) -> Html:
 def documentation(text: str) -> Html:
     """The documentation of a check: headings, paragraphs and lists."""
     blocks: list[Html] = []
-    for block in re.split(r"\n\s*\n", re.sub(r"(?m)^(## .+)$", r"\1\n", text)):
+    for block in re.split(r"\n\s*\n", re.sub(r"(?m)^(## .+)$", r"\n\1\n", text)):
         lines = block.strip().splitlines()
         if not lines:
             continue

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+import numpy as np
+
 from flightcheck.checks.base import SEVERITIES
 from flightcheck.diagnosis.engine import DiagnosedFinding, Diagnosis
 from flightcheck.recording.records import ModuleInfo
@@ -104,7 +106,8 @@ def network(run: Run, diagnosis: Diagnosis, made: list[Node], charts: list[Map])
         element("h2", "The network", id="network"),
         element(
             "p",
-            f"Each module with what was found there. {in_words(drawn)}",
+            f"Each module with what was found there. {in_words(drawn)} Blocks that repeat are closed at first: choose "
+            "one to open it. An arrow is left out where others lead the same way, as around a residual block.",
             class_="quiet",
         ),
         element(
@@ -136,20 +139,31 @@ def _feeds(drawn: list[Arrow], made: list[Node]) -> dict[int, list[str]]:
     return found
 
 
-def _last(m: Map) -> dict[int, float]:
+@dataclass(frozen=True)
+class Last:
+    """The last number of a module in a map."""
+
+    value: float
+    step: int
+    over: bool
+    """Later there was none, although it was looked for."""
+
+
+def _last(m: Map) -> dict[int, Last]:
     """Of each module the last number in a map."""
     found = {}
     for column, index in enumerate(m.modules):
-        there = ~m.missing[:, column]
-        if index >= 0 and there.any():
-            found[index] = float(m.values[there, column][-1])
+        there = np.flatnonzero(~m.missing[:, column])
+        if index >= 0 and len(there):
+            at = int(there[-1])
+            found[index] = Last(float(m.values[at, column]), int(m.steps[at]), at < len(m.steps) - 1)
     return found
 
 
 def _module(
     n: Node,
     parameters: int,
-    last: dict[str, dict[int, float]],
+    last: dict[str, dict[int, Last]],
     diagnosis: Diagnosis,
     feeds: dict[int, list[str]],
 ) -> Html:
@@ -169,10 +183,11 @@ def _module(
         named = [[", " if i else "", theirs(t, 60)] for i, t in enumerate(takers[:MOST_TAKERS])]
         facts.append(("Hands its values to", joined([*named, more])))
     for quantity in QUANTITIES:
-        value = last.get(quantity.name, {}).get(m.index)
-        if value is not None:
-            said = f"{value:.1%}" if quantity.kind == "share" else number(value)
-            facts.append((f"{quantity.title}, last", said))
+        seen = last.get(quantity.name, {}).get(m.index)
+        if seen is not None:
+            said = f"{seen.value:.1%}" if quantity.kind == "share" else number(seen.value)
+            since = ", none since" if seen.over else ""
+            facts.append((quantity.title, f"{said} at step {seen.step:,}{since}"))
     links = [
         element("li", element("a", f"{f.code} {title(f).lower()}", href=f"#{identifier(f, diagnosis)}"))
         for f in n.findings

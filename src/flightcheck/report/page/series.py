@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import math
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -56,8 +57,8 @@ GRADIENT: Final = Quantity(
 )  # fmt: skip
 RATIO: Final = Quantity(
     "ratio", "Update / weight", "ratio",
-    "How far one step moves the weights, relative to their size. Near 0.001 is usual; blue layers hardly move, "
-    "red ones are thrown about.",
+    "How far one step moves the weights, relative to their size. Near 0.001 is usual; blue layers hardly move "
+    "(0.00001 and less), red ones are thrown about (0.1 and more).",
 )  # fmt: skip
 ACTIVATION: Final = Quantity(
     "activation", "Activation scale", "scale",
@@ -75,7 +76,7 @@ QUANTITIES: Final = (GRADIENT, RATIO, ACTIVATION, DEAD, SATURATED)
 
 @dataclass(frozen=True)
 class Map:
-    """One heat map: rows are layers in the order of their first call, columns are sampled steps."""
+    """One heat map: rows are layers from the input to the output, columns are sampled steps."""
 
     quantity: Quantity
     labels: list[str]
@@ -85,6 +86,16 @@ class Map:
     values: Array
     """NaN where `missing`, and where the number itself became NaN."""
     missing: npt.NDArray[np.bool_]
+
+    @property
+    def empty(self) -> bool:
+        """A share that is exactly 0 wherever it was measured: nothing to look at."""
+        return self.quantity.kind == "share" and not np.any(self.values[~self.missing])
+
+    @property
+    def reach(self) -> int:
+        """For how many steps the last measurement stands: as many as lie at most between two of them."""
+        return int(np.diff(self.steps).max()) if len(self.steps) > 1 else 1
 
     def thinned(self, columns: int | None) -> Map:
         """The same with at most so many columns, chosen evenly."""
@@ -104,6 +115,7 @@ class Map:
             "labels": self.labels,
             "modules": self.modules,
             "steps": self.steps.tolist(),
+            "until": int(self.steps[-1]) + self.reach if len(self.steps) else 0,
             "packed": base64.b64encode(packed).decode("ascii"),
         }
 
@@ -125,9 +137,32 @@ def codes_of(values: Array, missing: npt.NDArray[np.bool_], kind: str) -> npt.ND
     return codes
 
 
+def from_input_to_output(modules: list[ModuleInfo]) -> list[ModuleInfo]:
+    """Modules in the order in which the first step called them; a container stands before what it holds. What was not
+    called itself stands right behind the layer that holds it and uses its weights; else at the end.
+    """
+    first: dict[tuple[int, str], int] = {}
+    containers = set()
+    for m in modules:
+        path = m.path
+        while m.order >= 0 and path:
+            first[m.root, path] = min(m.order, first.get((m.root, path), m.order))
+            path = path.rpartition(".")[0]
+            containers.add((m.root, path))
+
+    def place(m: ModuleInfo) -> tuple[int, float, int, int]:
+        path = m.path
+        while (m.root, path) not in first and "." in path:
+            path = path.rpartition(".")[0]
+        used = path == m.path or (m.root, path) not in containers
+        return m.root, first.get((m.root, path), math.inf) if used else math.inf, m.path.count("."), m.index
+
+    return sorted(modules, key=place)
+
+
 def maps(run: Run, columns: int | None = MOST_COLUMNS) -> list[Map]:
     """All heat maps for which something was recorded, each with at most so many of the sampled steps."""
-    modules = sorted(run.modules, key=lambda m: (m.order < 0, m.order, m.index))
+    modules = from_input_to_output(run.modules)
     made = [
         _by_layer(run, modules, GRADIENT, _gradients(run)),
         ratios(run),
@@ -140,7 +175,7 @@ def maps(run: Run, columns: int | None = MOST_COLUMNS) -> list[Map]:
 
 def ratios(run: Run) -> Map | None:
     """How far each step moved each layer's weights, relative to their size."""
-    modules = sorted(run.modules, key=lambda m: (m.order < 0, m.order, m.index))
+    modules = from_input_to_output(run.modules)
     return _by_layer(run, modules, RATIO, _ratios(run))
 
 
@@ -253,6 +288,27 @@ def evaluation_curve(run: Run) -> Curve | None:
     """The loss of each evaluation that computed one."""
     found = [(e.step, e.loss_value) for e in run.evaluations if e.loss_value is not None]
     return Curve("evaluation", [s for s, _ in found], [v for _, v in found]) if found else None
+
+
+def own_curves(run: Run) -> list[tuple[Curve, bool]]:
+    """The script's own numbers of which there are several, each with whether the script gave the steps itself.
+
+    What only counts, such as the number of the epoch, is left out.
+    """
+    found = []
+    for m in run.metrics:
+        if m.signal not in run.frames or not len(run.frames[m.signal][0]):
+            continue
+        series = run.series(Signal(m.signal, "step", "", ""))
+        curve = Curve(m.name, series.steps.tolist(), series.values.tolist())
+        if len(set(curve.steps)) > 1 and not counts(curve):
+            found.append((curve, m.own_steps))
+    return found
+
+
+def counts(curve: Curve) -> bool:
+    """A counter: from each point to the next one up by one."""
+    return bool(np.array_equal(np.diff(curve.values), np.ones(len(curve.values) - 1)))
 
 
 def rate_curves(run: Run) -> list[Curve]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -11,10 +11,9 @@ import numpy as np
 
 from flightcheck.recording.outcomes import evaluation_losses
 from flightcheck.recording.run import Run
-from flightcheck.recording.signals import Signal
-from flightcheck.report.page.series import Curve, loss_curve, rate_curves
+from flightcheck.report.page.series import Curve, loss_curve, own_curves, rate_curves
 
-MOST_POINTS: Final = 400
+MOST_POINTS: Final = 150
 """Of one run in one chart. More are narrower than a pixel, and noise hides what lies behind it."""
 MOST_AXES: Final = 12
 MOST_METRICS: Final = 4
@@ -69,12 +68,12 @@ def overlays(runs: Sequence[tuple[str, Run]]) -> list[Overlay]:
     loss = {name: curve for name, run in runs if (curve := loss_curve(run)) is not None}
     evaluated = {name: _curve(name, found) for name, run in runs if (found := evaluation_losses(run))}
     rates = {name: curves[0] for name, run in runs if len(curves := rate_curves(run)) == 1}
-    meant = any(len(c.steps) > MOST_POINTS for c in loss.values())
+    width = width_of_blocks(loss.values())
     rates = {n: _to_the_end(rates[n], run) for n, run in runs if n in rates}
     if len({(*c.steps, *c.values) for c in rates.values()}) < 2:
         rates = {}  # the same everywhere
     made = [
-        Overlay("Training loss", {n: in_blocks(c) for n, c in loss.items()}, means=meant),
+        Overlay("Training loss", {n: in_blocks(c, width) for n, c in loss.items()}, means=width > 1),
         Overlay("Evaluation loss", evaluated),
         *_own(runs),
         Overlay("Learning rate", rates, steps=True),
@@ -94,34 +93,30 @@ def _to_the_end(curve: Curve, run: Run) -> Curve:
 
 def _own(runs: Sequence[tuple[str, Run]]) -> Iterator[Overlay]:
     """The scripts' own numbers of which there are several under one name, in the order of the first run."""
-    by_name: dict[str, dict[str, list[tuple[int, float]]]] = {}
+    by_name: dict[str, dict[str, Curve]] = {}
     for letter, run in runs:
-        for m in run.metrics:
-            if m.signal in run.frames:
-                series = run.series(Signal(m.signal, "step", "", ""))
-                by_name.setdefault(m.name, {}).setdefault(
-                    letter, list(zip(series.steps.tolist(), series.values.tolist()))
-                )
-    several = {n: {r: f for r, f in by.items() if len({s for s, _ in f}) > 1} for n, by in by_name.items()}
-    shown = [(n, by) for n, by in several.items() if len(by) > 1 and not _counts(by)]
-    for name, by in shown[:MOST_METRICS]:
-        yield Overlay(f"The script's {name}", {r: in_blocks(_curve(name, found)) for r, found in by.items()})
+        for curve, _ in own_curves(run):
+            by_name.setdefault(curve.name, {}).setdefault(letter, curve)
+    for name, by in [(n, by) for n, by in by_name.items() if len(by) > 1][:MOST_METRICS]:
+        width = width_of_blocks(by.values())
+        yield Overlay(f"The script's {name}", {r: in_blocks(c, width) for r, c in by.items()}, means=width > 1)
 
 
-def _counts(by_run: dict[str, list[tuple[int, float]]]) -> bool:
-    """A counter, such as the number of the epoch: the same steps up by one in every run."""
-    return all(np.array_equal(np.diff([v for _, v in found]), np.ones(len(found) - 1)) for found in by_run.values())
-
-
-def in_blocks(curve: Curve) -> Curve:
-    """A long curve as the means of blocks of samples, each at the step of its middle; one that holds something that is
-    not finite is not finite.
+def in_blocks(curve: Curve, width: int) -> Curve:
+    """The means of blocks of so many steps, each at the step of its middle; one that holds something that is not finite
+    is not finite. Runs that are compared have the same blocks, so that none looks noisier than another.
     """
-    if len(curve.steps) <= MOST_POINTS:
+    if width <= 1:
         return curve
-    steps = np.array_split(np.array(curve.steps), MOST_POINTS)
-    values = np.array_split(np.array(curve.values), MOST_POINTS)
-    return Curve(curve.name, [int(b[len(b) // 2]) for b in steps], [float(b.mean()) for b in values])
+    steps, values = np.array(curve.steps), np.array(curve.values)
+    starts = np.flatnonzero(np.diff(steps // width, prepend=-1))
+    blocks = list(zip(np.split(steps, starts[1:]), np.split(values, starts[1:])))
+    return Curve(curve.name, [int(s[len(s) // 2]) for s, _ in blocks], [float(v.mean()) for _, v in blocks])
+
+
+def width_of_blocks(curves: Iterable[Curve]) -> int:
+    """Steps in a block, so that the longest curve has at most `MOST_POINTS`; 1 where all are short."""
+    return max((math.ceil((c.steps[-1] + 1) / MOST_POINTS) for c in curves if len(c.steps) > MOST_POINTS), default=1)
 
 
 # -- axes -----------------------------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 
 from flightcheck.report.json import relative
-from flightcheck.report.page.markup import Html, count, element, number, theirs
+from flightcheck.report.page.markup import Html, count, element, joined, number, theirs
 from flightcheck.report.page.self_contained import footer, head, scripted
 from flightcheck.report.view import sections
 from flightcheck.report.view.charts import embedding, gradient_flow
@@ -51,6 +51,8 @@ def page(views: Views, source: str = "") -> str:
             ),
             element(
                 "main",
+                element("h1", "Inside the network", class_="verdict alone"),
+                element("p", _title(views, source, len(steps)), class_="summary"),
                 element("nav", element("ul", *links), aria_label="Parts of the page", class_="contents"),
                 *(made for _, _, made in parts),
             ),
@@ -59,6 +61,16 @@ def page(views: Views, source: str = "") -> str:
         ),
         lang="en",
     )
+
+
+def _title(views: Views, source: str, snapshots: int) -> Html:
+    """One sentence: what is shown here, of what, and when."""
+    model = [theirs(views.name, 80), *([" of ", theirs(relative(source), 200)] if source else [])]
+    when = f" at {snapshots} points of its training" if snapshots > 1 else ""
+    what = (
+        f": what each layer answers, learns and looks at, for {count(len(views.input), 'example')} of one batch{when}."
+    )
+    return joined([*model, what])
 
 
 def _film(views: Views) -> Html:
@@ -94,7 +106,7 @@ def _film(views: Views) -> Html:
     )
     return element(
         "section",
-        element("h1", "The network at work", id="film"),
+        element("h2", "The network at work", id="film"),
         element(
             "p",
             f"What each layer answers to one example, in evaluation mode. {told} "

@@ -13,6 +13,7 @@ from flightcheck.report.view.examples import caption, example, flat, token_strip
 from flightcheck.report.view.pictures import Scale, as_colours, drawn, laid_out, picture, png_of_colours
 from flightcheck.report.view.terminal import name_of, shape_of
 from flightcheck.views import attribution
+from flightcheck.views.activations import Cells
 from flightcheck.views.frames import Views
 
 _MOST_MAPS: Final = 24
@@ -21,12 +22,17 @@ _PIXELS: Final = 1_200_000
 _BESIDE: Final = 260
 
 
+def _lying(sheet: Cells) -> Cells:
+    """A tall sheet on its side: a row of the table stays low, and the picture wide enough to see."""
+    return sheet.T if sheet.shape[0] > 1.5 * sheet.shape[1] else sheet
+
+
 def layer_table(views: Views) -> Html:
     """Each called module in a row, with what it answers now."""
     rows = []
     for x in views.structure.layers:
         answer = views.last.activations.get(x.path)
-        shown = drawn(laid_out(answer), f"answer of {name_of(x)}", most=64) if answer is not None else None
+        shown = drawn(_lying(laid_out(answer)), f"answer of {name_of(x)}", most=64) if answer is not None else None
         frozen = f"{x.parameters:,}" if x.parameters else ""
         rows.append(
             [theirs(name_of(x), 120), theirs(x.type, 60), shape_of(x), frozen, f"{x.macs:,}" if x.macs else "",

@@ -35,7 +35,8 @@ def loaders(o: TorchObserver) -> None:
         o.resources.waited(seconds, now)
 
     fetched, watch, rested = o.watch.guarded(taken), o.watch, o.rested
-    drawn = o.watch.guarded(o.operations.orders.drawn)
+    orders = o.operations.orders
+    drawn = o.watch.guarded(orders.drawn)
 
     def construct(original: Any) -> Any:
         @functools.wraps(original)
@@ -70,7 +71,8 @@ def loaders(o: TorchObserver) -> None:
         @functools.wraps(original)
         def _next_index(self: Any) -> Any:
             index = original(self)
-            drawn(self, index)
+            if watch.learning or orders.following:
+                drawn(self, index)
             return index
 
         return _next_index

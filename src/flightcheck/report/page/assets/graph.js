@@ -8,7 +8,9 @@
     critical: "critical finding", error: "faulty", warn: "warning", info: "note", quiet: "nothing found", unseen: "not called",
   };
   const WORST = ["critical", "error", "warn", "info", "quiet", "unseen"];
+  const FAULTS = ["critical", "error", "warn"];
   const WIDTH = 230;
+  const SMALLEST = 0.6; // of its size, to which the drawing shrinks so that it fits; what is wider is scrolled
   const HEIGHT = 40;
   const LABEL = 14; // room for a container's name above its modules
   const NS = "http://www.w3.org/2000/svg";
@@ -61,7 +63,14 @@
     return Math.min(...everythingIn(m).filter((x) => x.order >= 0).map((x) => x.order), Infinity);
   }
 
-  // Opens level by level while the nodes fit; what holds a fault first.
+  // One of several containers of the same type in the same place, such as the blocks of a transformer.
+  function repeated(m) {
+    const beside = m.parent === null ? tops : (modules.get(m.parent)?.children ?? []);
+    return m.children.length > 0 && beside.filter((x) => x.type === m.type && x.children.length).length > 1;
+  }
+
+  // Opens level by level while the nodes fit; what holds a fault first. Blocks that are repeated stay closed, save those
+  // that hold one.
   function openAtFirst() {
     let shown = tops.length;
     let level = tops;
@@ -70,6 +79,7 @@
       const next = [];
       for (const m of ranked) {
         const called = m.children.some((c) => Number.isFinite(order(c))); // else only the container itself was
+        if (repeated(m) && !FAULTS.includes(worst(m))) continue;
         if (!called || shown - 1 + m.children.length > MOST) continue;
         opened.add(m.index);
         shown += m.children.length - 1;
@@ -103,7 +113,26 @@
       const key = `${from} ${to}`;
       found.set(key, { from, to, known: Boolean(known) || Boolean(found.get(key)?.known) });
     }
-    return [...found.values()].filter((a) => a.known || !found.get(`${a.to} ${a.from}`));
+    return withoutDetours([...found.values()].filter((a) => a.known || !found.get(`${a.to} ${a.from}`)));
+  }
+
+  // A residual stream hands each value on to everything that comes later. An arrow is left out where others lead the same
+  // way forward: by one module between two of the same container, by any number where it enters or leaves one.
+  function withoutDetours(arrows) {
+    const forward = (a) => order(modules.get(a.from)) < order(modules.get(a.to));
+    const next = new Map();
+    for (const a of arrows) if (forward(a)) next.set(a.from, [...(next.get(a.from) ?? []), a.to]);
+    const after = (at) => next.get(at) ?? [];
+    const reaches = new Map();
+    function reached(at) {
+      if (!reaches.has(at)) reaches.set(at, new Set(after(at).flatMap((x) => [x, ...reached(x)])));
+      return reaches.get(at);
+    }
+    return arrows.filter(({ from, to, ...a }) => {
+      if (!forward({ from, to, ...a })) return true;
+      const beside = modules.get(from).parent === modules.get(to).parent;
+      return !after(from).some((x) => x !== to && (beside ? after(x).includes(to) : reached(x).has(to)));
+    });
   }
 
   function laidOut() {
@@ -221,24 +250,28 @@
     }
     for (const m of nodes) svg.append(drawnNode(m, graph.node(String(m.index))));
     const box = document.getElementById("graph");
+    const size = Math.min(1, Math.max(SMALLEST, (box.clientWidth - 2) / width));
+    svg.setAttribute("width", width * size);
+    svg.setAttribute("height", height * size);
     const [top, left] = [box.scrollTop, box.scrollLeft];
     box.replaceChildren(svg);
     box.scrollTo(left, top);
     tell();
     if (focus) svg.querySelector(`[data-module="${chosen}"]`)?.focus();
-    return { graph, nodes };
+    return { graph, nodes, size };
   }
 
   function network() {
     if (!opened.size) openAtFirst();
     const nodes = tops.flatMap(visible);
     if (chosen === null) chosen = nodes.reduce((a, b) => (WORST.indexOf(worst(b)) < WORST.indexOf(worst(a)) ? b : a)).index;
-    const { graph } = draw();
+    const { graph, size } = draw();
     const place = graph.hasNode(String(chosen)) ? graph.node(String(chosen)) : null;
     const box = document.getElementById("graph");
     if (!place) return;
     const into = (at, size, room) => (at + room > size ? at - size / 2 : 0);
-    box.scrollTo(into(place.x, box.clientWidth, WIDTH / 2 + 8), into(place.y, box.clientHeight, HEIGHT));
+    const room = size * (WIDTH / 2 + 8);
+    box.scrollTo(into(place.x * size, box.clientWidth, room), into(place.y * size, box.clientHeight, HEIGHT));
   }
 
   Object.assign(flightcheck, { network, readModules });

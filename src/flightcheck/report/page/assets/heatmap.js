@@ -31,7 +31,7 @@
   function rangeOf(cells, kind) {
     if (kind === "share") return [FIRST, FIRST + PER_SHARE];
     const around = (decade) => FIRST + (decade - LOWEST_DECADE) * PER_DECADE;
-    if (kind === "ratio") return [around(-6), around(0)];
+    if (kind === "ratio") return [around(-5), around(-1)];
     const counts = new Uint32Array(65536);
     let total = 0;
     for (const c of cells) if (c >= FIRST) { counts[c] += 1; total += 1; }
@@ -76,7 +76,7 @@
     return palette;
   }
 
-  // The column that holds a step: a measurement stands until the next one.
+  // The column that holds a step: a measurement stands until the next one, the last one for the widest distance of two.
   function columnAt(steps, step) {
     let low = 0, high = steps.length;
     while (low < high) {
@@ -93,8 +93,10 @@
     const pixels = new Uint32Array(image.data.buffer);
     const rows = map.labels.length, columns = map.steps.length;
     const [first, last] = flightcheck.domain();
-    const column = Int32Array.from({ length: width }, (_, x) =>
-      columnAt(map.steps, first + ((x + 0.5) / width) * (last - first)));
+    const column = Int32Array.from({ length: width }, (_, x) => {
+      const step = first + ((x + 0.5) / width) * (last - first);
+      return step < map.until ? columnAt(map.steps, step) : -1; // what comes after the last measurement is not known
+    });
     let painted = -1;
     for (let y = 0; y < height; y += 1) {
       const row = Math.min(rows - 1, Math.floor((y * rows) / height));
@@ -108,6 +110,13 @@
     context.putImageData(image, 0, 0);
   }
 
+  // The model's own name, where all layers begin with it, only takes room; its own row keeps it.
+  function shortLabels(labels) {
+    const model = labels[0].split(".")[0];
+    if (!labels.every((l) => l === model || l.startsWith(`${model}.`))) return labels;
+    return labels.map((l) => (l === model ? `${model} itself` : l.slice(model.length + 1)));
+  }
+
   function overlay(map, width, height, rowHeight) {
     const { select, scaleLinear, axisBottom } = vendor;
     const svg = select(document.createElementNS("http://www.w3.org/2000/svg", "svg"))
@@ -117,9 +126,7 @@
       .call(axisBottom(x).ticks(flightcheck.ticks(width)).tickSizeOuter(0).tickFormat((d) => d.toLocaleString("en")));
     const bySeverity = new Map();
     for (const mark of data.marks) for (const m of mark.modules) if (!bySeverity.has(m)) bySeverity.set(m, mark);
-    // The model's own name, where all layers begin with it, only takes room.
-    const model = map.labels[0].split(".")[0] + ".";
-    const labels = map.labels.every((l) => l.startsWith(model)) ? map.labels.map((l) => l.slice(model.length)) : map.labels;
+    const labels = shortLabels(map.labels);
     const every = Math.max(1, Math.ceil(12 / rowHeight));
     labels.forEach((label, row) => {
       const mark = bySeverity.get(map.modules[row]);
@@ -155,7 +162,7 @@
     if (map.kind === "ratio") scale.append(Object.assign(document.createElement("span"), { textContent: "(middle 0.001)" }));
     caption.append(scale);
     const fills = { ...special(), [MISSING]: color("soft") };
-    const absent = map.name === "gradient" ? "no gradient" : "not measured";
+    const absent = map.name === "gradient" ? "no gradient, or not measured" : "not measured";
     const blocks = [["exactly 0", ZERO], ["not finite", NAN], [absent, MISSING]];
     for (const [name, code] of map.kind === "share" ? blocks.slice(1) : blocks) {
       const item = document.createElement("span");
@@ -179,14 +186,15 @@
       const code = cells[row * columns + column];
       reading.textContent = `${map.labels[row]} · step ${map.steps[column].toLocaleString("en")} · ${inWords(code, map.kind)}`;
       const start = x(map.steps[column]);
-      const end = column + 1 < columns ? x(map.steps[column + 1]) : x(last);
+      const end = x(column + 1 < columns ? map.steps[column + 1] : Math.min(last, map.until));
       svg.select(".cursor").attr("visibility", "visible").attr("x", start).attr("y", TOP + row * rowHeight)
         .attr("width", Math.max(2, end - start)).attr("height", Math.max(2, rowHeight));
     };
     canvas.addEventListener("pointermove", (e) => {
       const row = Math.floor(e.offsetY / rowHeight);
-      const column = columnAt(map.steps, first + (e.offsetX / width) * (last - first));
-      if (row >= 0 && row < rows && column >= 0) show(row, column);
+      const step = first + (e.offsetX / width) * (last - first);
+      const column = columnAt(map.steps, step);
+      if (row >= 0 && row < rows && column >= 0 && step < map.until) show(row, column);
     });
     canvas.addEventListener("focus", () => { reading.setAttribute("aria-live", "polite"); show(...(at ?? [0, 0])); });
     canvas.addEventListener("blur", () => reading.setAttribute("aria-live", "off"));
