@@ -103,3 +103,24 @@ def test_the_root_of_all_files(monkeypatch: pytest.MonkeyPatch) -> None:
     made = Scratch(Path("/"))
     assert made.make().is_dir()
     made.close()
+
+
+def test_what_a_trial_tells_names_the_users_own_files(project: Path) -> None:
+    made = Scratch(project)
+    copy = made.make()
+    neighbour = copy.parent / "other" / "data.csv"
+    told = {"at": {"file": str(copy / "train.py"), "line": 3}, "texts": [f"No such file: '{neighbour}'", 7], "no": None}
+    assert made.in_original(told) == {
+        "at": {"file": str(project / "train.py"), "line": 3},
+        "texts": [f"No such file: '{project.parent / 'other' / 'data.csv'}'", 7],
+        "no": None,
+    }
+    assert made.in_original(f"cd {copy}") == f"cd {project}"
+    assert made.in_original(str(made.root) + "-other/1/train.py") == str(made.root) + "-other/1/train.py"
+    made.close()
+
+
+def test_a_folder_at_the_top(tmp_path: Path) -> None:
+    made = Scratch(Path("/somewhere"))
+    assert made.in_original(str(made.root / "4" / "somewhere" / "train.py")) == "/somewhere/train.py"
+    made.close()
