@@ -919,3 +919,9 @@ def test_the_function_that_made_what_a_model_is_given(tmp_path: Path) -> None:
     assert built_by(file, use) == (file, here)
     assert built_by(file, use + 1) is None
     assert built_by("missing.py", 1) is None
+
+
+def test_the_rows_of_what_is_computed_with_numbers(tmp_path: Path) -> None:
+    file = tmp_path / "train.py"
+    file.write_text("x = x[np.random.permutation(9)] / 16\nz = 2 * -(x - m) - 1\nout = model(z)\n")
+    assert [made[1] for made, _ in orders(str(file), 3, None)] == [1]

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from flightcheck.checks.base import Finding
+from flightcheck.lab.one_order import with_one_order
 from flightcheck.lab.source_edits import (
     at_their_ends,
     is_expression,
@@ -20,7 +21,7 @@ from flightcheck.lab.source_edits import (
 )
 from flightcheck.patch import Patch
 from flightcheck.recording.records import Location
-from flightcheck.recording.rewriting import statement_at
+from flightcheck.recording.rewriting import shuffled_beside, statement_at
 from flightcheck.recording.run import Run
 
 _NUMBER: Final = re.compile(r"(?<![\w.])(\d+\.?\d*(?:[eE][-+]?\d+)?|\.\d+(?:[eE][-+]?\d+)?)(?![\w.])")
@@ -67,6 +68,10 @@ _ADDED: Final[dict[str, str]] = {
 
 def diff_of(patches: Sequence[Patch], finding: Finding, run: Run) -> str:
     """Lines with ``-`` and ``+`` for all patches together; empty for what has no simple form."""
+    rules = [p.value.split(":")[0] for p in patches if p.kind == "source"]
+    if rules == ["order", "same-order"] and finding.location is not None:
+        lines = [int(p.value.rpartition(":")[2]) for p in patches]
+        return with_one_order("".join(linecache.getlines(finding.location.file)), *lines)
     return "\n".join(filter(None, (_one(p, finding, run) for p in patches)))
 
 
@@ -220,14 +225,14 @@ def _rewritten(patch: Patch, finding: Finding) -> str:
     rule, _, place = patch.value.partition(":")
     at, line = finding.location, int(place.rpartition(":")[2])
     code = linecache.getline(at.file, line).strip() if at is not None else ""
-    if rule in ("order", "same-order"):
-        return f"- {code}" + (
-            "\n+ # both with one order: order = rng.permutation(n); x[order], y[order]" * (rule != "order")
-        )
     if rule == "rows":
         return f"- {code}\n+ # with rows = torch.randperm(n)[start:end] in the place of [start:end], anew in each epoch"
-    new = statement_at("".join(linecache.getlines(at.file)), rule, line) if at is not None else ""
-    return f"- {code}" + (f"\n+ {new}" if new not in ("", "pass") else "")
+    source = "".join(linecache.getlines(at.file)) if at is not None else ""
+    if rule == "unordered" and shuffled_beside(source, line):
+        return ""
+    new = statement_at(source, rule, line)
+    left, _, right = new.partition(" = ")
+    return f"- {code}" + (f"\n+ {new}" if new not in ("", "pass") and left != right else "")
 
 
 def _of_targets(patch: Patch, finding: Finding, code: str) -> str:
