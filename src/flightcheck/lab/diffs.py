@@ -15,7 +15,9 @@ from flightcheck.lab.source_edits import (
     one_apart,
     shifted_once,
     with_axes_moved,
+    with_causal_mask,
     with_clamped,
+    with_one_shape,
     with_option,
     without_call,
 )
@@ -102,6 +104,10 @@ def _one(patch: Patch, finding: Finding, run: Run) -> str:
         return "+ training=self.training  # in the call of dropout"
     if patch.kind == "mode" and "unheld dropout" in finding.evidence.get("modes", ()):
         return "+ self.drop = nn.Dropout(p)  # once, in __init__, and here self.drop(...)"
+    if patch.kind == "align-shapes" and (aligned := with_one_shape(code, finding.fix)) != code:
+        return _replaced(line, aligned)
+    if str(patch) == "mask:causal" and (causal := with_causal_mask(code)) != code:
+        return _replaced(line, causal)
     if str(patch) == "mask:causal":
         return f"- {code}\n+ # the same with a causal mask: nn.Transformer.generate_square_subsequent_mask(length)"
     if patch.kind == "mask":

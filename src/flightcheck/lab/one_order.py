@@ -17,7 +17,8 @@ def with_one_order(source: str, first: int, second: int) -> str:
 
     Args:
         source: of the whole file.
-        first, second: lines of the statements, in either order.
+        first: line of one statement.
+        second: line of the other one, before it or behind it.
     """
     try:
         tree = ast.parse(source)
