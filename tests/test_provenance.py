@@ -938,3 +938,9 @@ def test_the_call_that_asked_for_a_value(tmp_path: Path, text: str, asked: bool)
     lines = path.read_text().splitlines()
     use, here = (next((n for n, line in enumerate(lines, 1) if mark in line), 0) for mark in ("# USE", "# ASKED"))
     assert value_request(str(path), use, None) == ((str(path), here) if asked else None)
+
+
+def test_the_rows_of_what_is_computed_with_numbers(tmp_path: Path) -> None:
+    file = tmp_path / "train.py"
+    file.write_text("x = x[np.random.permutation(9)] / 16\nz = 2 * -(x - m) - 1\nout = model(z)\n")
+    assert [made[1] for made, _ in orders(str(file), 3, None)] == [1]

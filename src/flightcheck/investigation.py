@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import ModuleType
 from typing import Final
@@ -16,6 +16,7 @@ from flightcheck.diagnosis.graph import SYMPTOMS
 from flightcheck.lab.agenda import Candidate, adjusted, investigate
 from flightcheck.lab.experiments import Lab
 from flightcheck.lab.processes import Script, ScriptRunner
+from flightcheck.lab.script_code import of_the_script, sources_of
 from flightcheck.lab.statistics import ALPHA
 from flightcheck.lab.trials import Runner
 from flightcheck.recording.experiments import Experiment
@@ -59,13 +60,15 @@ def experiment(
         say: told what is being tried.
     """
     found: list[Experiment] = []
+    sources = sources_of(run)
 
     def diagnosed_again(so_far: Sequence[Experiment]) -> list[Candidate]:
         run.records["Experiment"] = adjusted(so_far, ALPHA)
         return candidates(judged(run))
 
     try:
-        found.extend(investigate(Lab(runner, seconds, say), run, candidates(diagnosis), diagnosed_again))
+        for tried in investigate(Lab(runner, seconds, say), run, candidates(diagnosis), diagnosed_again):
+            found.append(replace(tried, diff=of_the_script(tried.diff, sources)))
     finally:  # what was found until an interrupt counts
         runner.close()
         _record(run, found)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from flightcheck.recording.run import Run
+from flightcheck.recording.signals import GRAD_NORM, LEARNING_RATE, UPDATE_NORM
 from flightcheck.testing import run_of, verdict_of
 from tests.checks._network import OPTIMIZER, line, network, with_parameters
 
@@ -37,3 +39,24 @@ def test_a_group_frozen_by_its_learning_rate_passes() -> None:
     assert verdict_of("C12", run_of(*records)).status == "pass"
     alone = replace(OPTIMIZER, groups=[{"lr": 0.0, "parameters": 3}], parameters=[0, 1, 2])
     assert verdict_of("C12", run_of(*network(3, optimizer=alone, updates_nonzero=0))).status == "fail"
+
+
+def standing(still: int = 12, gradient: float = -1.0, rate: float = 0.1) -> Run:
+    """20 steps in which all three weights move, then so many in which none does."""
+    phases = [([0.1] * 3, [1.0] * 3, [0.1])] * 20 + [([0.0] * 3, [gradient] * 3, [rate])] * still
+    updates, gradients, rates = (list(rows) for rows in zip(*phases, strict=True))
+    return run_of(*network(3), series={UPDATE_NORM: updates, GRAD_NORM: gradients, LEARNING_RATE: rates})
+
+
+def test_nothing_moves_any_more() -> None:
+    (finding,) = verdict_of("C12", standing()).findings
+    assert finding.onset_step == 20 and "no gradient" in finding.message
+    (finding,) = verdict_of("C12", standing(gradient=0.5)).findings
+    assert "not zero" in finding.message
+    assert verdict_of("C12", standing(still=9)).status == "pass"
+
+
+def test_a_standstill_that_is_explained_is_neither_found_nor_passed() -> None:
+    for run in (standing(rate=1e-5), standing(gradient=0.0), standing(gradient=float("inf"))):
+        verdict = verdict_of("C12", run)
+        assert verdict.status == "inconclusive" and "nothing has moved since step 20" in verdict.reason

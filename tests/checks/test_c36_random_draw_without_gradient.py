@@ -31,5 +31,7 @@ def test_frozen_parameters_and_single_passes_are_silent() -> None:
 
 
 def test_skipped_and_inconclusive() -> None:
+    told = verdict_of("C36", run_of(SGD, WEIGHT, replace(DRAW, rounds=1), steps=1))
+    assert (told.status, told.reason) == ("inconclusive", "a draw without a gradient was seen in 1 of 3 rounds")
     assert verdict_of("C36", run_of(SGD, WEIGHT, DRAW, Plan(regimes=["reinforcement"]))).status == "skipped"
     assert verdict_of("C36", run_of(SGD)).status == "inconclusive"

@@ -90,7 +90,14 @@ def test_inputs_that_are_worth_something_pass() -> None:
 
 
 def test_a_model_that_cannot_fit_is_broken_in_another_way() -> None:
-    assert verdict(*all_without_inputs(), fit(0.7), fit(0.5, "Adam(0.003)"), neighbours()).status == "pass"
+    told = verdict(*all_without_inputs(), fit(0.7), fit(0.5, "Adam(0.003)"), neighbours())
+    assert told.status == "inconclusive" and "S01" in told.reason
+
+
+def test_few_examples_are_no_pass() -> None:
+    slight = [*all_without_inputs(0.05), fit(0.01)]
+    told = verdict(*slight, neighbours(examples=450))
+    assert (told.status, told.reason) == ("inconclusive", "450 of 500 examples")
 
 
 @pytest.mark.parametrize(

@@ -60,6 +60,11 @@ def test_what_needs_no_gradient_passes(change: dict[str, Any]) -> None:
     assert verdict(replace(LOOSE, **change)).status == "pass"
 
 
+def test_so_few_rounds_are_no_pass() -> None:
+    told = verdict_of("L21", run_of(*PARAMETERS, OPTIMIZER, TERM, replace(LOOSE, rounds=2), steps=2))
+    assert (told.status, told.reason) == ("inconclusive", "a term without a gradient was seen in 2 of 3 rounds")
+
+
 def test_players_are_skipped_and_unseen_losses_inconclusive() -> None:
     assert verdict(LOOSE, Plan(regimes=["gan"])).status == "skipped"
     assert verdict_of("L21", run_of(*PARAMETERS, OPTIMIZER)).status == "inconclusive"

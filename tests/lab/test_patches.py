@@ -216,6 +216,23 @@ def test_a_second_optimizer_gets_what_it_lacks(tmp_path: Path) -> None:
     assert done.applied == {"add-parameters": 1}
 
 
+def test_a_layer_that_is_replaced_later_is_added_when_it_comes(tmp_path: Path) -> None:
+    model = mlp()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+
+    def loop() -> None:
+        for step in range(40):
+            if step == 30:
+                model[2] = nn.Linear(8, CLASSES)
+            optimizer.zero_grad()
+            nn.functional.cross_entropy(model(torch.randn(6, FEATURES)), torch.arange(6) % CLASSES).backward()
+            optimizer.step()
+
+    done = patched(tmp_path, "add-parameters", loop)
+    assert done.applied == {"add-parameters": 1} and not done.errors
+    assert {id(p) for p in model.parameters()} <= {id(p) for p in optimizer.param_groups[0]["params"]}
+
+
 def test_parameters_that_no_optimizer_holds_are_added(tmp_path: Path) -> None:
     loop = Loop(parameters=lambda m: m[2].parameters())
     done = patched(tmp_path, "add-parameters", loop)

@@ -41,9 +41,9 @@ def test_small_files_are_copied_and_large_ones_linked(project: Path, monkeypatch
 def test_a_file_of_a_copy_is_known_by_the_path_of_its_original(project: Path) -> None:
     made = Scratch(project)
     for copy in (made.make(), made.make()):
-        assert made.home(str(copy / "pkg/inner.py")) == str(project / "pkg/inner.py")
-    assert made.home(str(project / "train.py")) == str(project / "train.py")
-    assert made.home("attention") == "attention"
+        assert made.in_original(str(copy / "pkg/inner.py")) == str(project / "pkg/inner.py")
+    assert made.in_original(str(project / "train.py")) == str(project / "train.py")
+    assert made.in_original("attention") == "attention"
     found = {"moved": 0.1, "at": {"file": str(copy / "train.py"), "line": 30}, "all": [str(copy / "train.py")]}
     home = str(project / "train.py")
     assert _at_home(found, made) == {"moved": 0.1, "at": {"file": home, "line": 30}, "all": [home]}
@@ -115,4 +115,25 @@ def test_the_root_of_all_files(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Scratch, "_fill", lambda *_: None)
     made = Scratch(Path("/"))
     assert made.make().is_dir()
+    made.close()
+
+
+def test_what_a_trial_tells_names_the_users_own_files(project: Path) -> None:
+    made = Scratch(project)
+    copy = made.make()
+    neighbour = copy.parent / "other" / "data.csv"
+    told = {"at": {"file": str(copy / "train.py"), "line": 3}, "texts": [f"No such file: '{neighbour}'", 7], "no": None}
+    assert made.in_original(told) == {
+        "at": {"file": str(project / "train.py"), "line": 3},
+        "texts": [f"No such file: '{project.parent / 'other' / 'data.csv'}'", 7],
+        "no": None,
+    }
+    assert made.in_original(f"cd {copy}") == f"cd {project}"
+    assert made.in_original(str(made.root) + "-other/1/train.py") == str(made.root) + "-other/1/train.py"
+    made.close()
+
+
+def test_a_folder_at_the_top(tmp_path: Path) -> None:
+    made = Scratch(Path("/somewhere"))
+    assert made.in_original(str(made.root / "4" / "somewhere" / "train.py")) == "/somewhere/train.py"
     made.close()

@@ -8,19 +8,22 @@ from collections.abc import Sequence
 from typing import Final
 
 from flightcheck.checks.base import Finding
+from flightcheck.lab.one_order import with_one_order
 from flightcheck.lab.source_edits import (
     at_their_ends,
     is_expression,
     one_apart,
     shifted_once,
     with_axes_moved,
+    with_causal_mask,
     with_clamped,
+    with_one_shape,
     with_option,
     without_call,
 )
 from flightcheck.patch import Patch
 from flightcheck.recording.records import Location
-from flightcheck.recording.rewriting import HELPER, statement_at
+from flightcheck.recording.rewriting import HELPER, shuffled_beside, statement_at
 from flightcheck.recording.run import Run
 
 _NUMBER: Final = re.compile(r"(?<![\w.])(\d+\.?\d*(?:[eE][-+]?\d+)?|\.\d+(?:[eE][-+]?\d+)?)(?![\w.])")
@@ -69,6 +72,10 @@ _OTHER: Final = {"zeros": "ones", "ones": "zeros"}
 
 def diff_of(patches: Sequence[Patch], finding: Finding, run: Run) -> str:
     """Lines with ``-`` and ``+`` for all patches together; empty for what has no simple form."""
+    rules = [p.value.split(":")[0] for p in patches if p.kind == "source"]
+    if rules == ["order", "same-order"] and finding.location is not None:
+        lines = [int(p.value.rpartition(":")[2]) for p in patches]
+        return with_one_order("".join(linecache.getlines(finding.location.file)), *lines)
     return "\n".join(filter(None, (_one(p, finding, run) for p in patches)))
 
 
@@ -108,6 +115,10 @@ def _one(patch: Patch, finding: Finding, run: Run) -> str:
         return f"- {code}\n+ # the same line, behind the loop over the batches"
     if str(patch) == "shuffle:together" and finding.evidence["one_loader"]:
         return f"- {code}\n+ # the same with inputs and targets of one batch: for x, y in loader"
+    if patch.kind == "align-shapes" and (aligned := with_one_shape(code, finding.fix)) != code:
+        return _replaced(line, aligned)
+    if str(patch) == "mask:causal" and (causal := with_causal_mask(code)) != code:
+        return _replaced(line, causal)
     if str(patch) == "mask:causal":
         return f"- {code}\n+ # the same with a causal mask: nn.Transformer.generate_square_subsequent_mask(length)"
     if patch.kind == "mask":
@@ -239,19 +250,18 @@ def _rewritten(patch: Patch, finding: Finding) -> str:
     rule, _, place = patch.value.partition(":")
     at, line = finding.location, int(place.rpartition(":")[2])
     code = linecache.getline(at.file, line).strip() if at is not None else ""
-    if rule in ("order", "same-order"):
-        return f"- {code}" + (
-            "\n+ # both with one order: order = rng.permutation(n); x[order], y[order]" * (rule != "order")
-        )
     if rule == "rows":
         return f"- {code}\n+ # with rows = torch.randperm(n)[start:end] in the place of [start:end], anew in each epoch"
     if rule == "turned":
         other = {"<": ">", ">": "<"}
         turned = re.sub(r"[<>]", lambda m: other[m[0]], code, count=1)
         return f"- {code}\n+ {turned}  # beginning with the other infinity"
-    new = statement_at("".join(linecache.getlines(at.file)), rule, line) if at is not None else ""
-    new = new.replace(f"{HELPER}.deepcopy(", "copy.deepcopy(")
-    return f"- {code}" + (f"\n+ {new}" if new not in ("", "pass") else "")
+    source = "".join(linecache.getlines(at.file)) if at is not None else ""
+    if rule == "unordered" and shuffled_beside(source, line):
+        return ""
+    new = statement_at(source, rule, line).replace(f"{HELPER}.deepcopy(", "copy.deepcopy(")
+    left, _, right = new.partition(" = ")
+    return f"- {code}" + (f"\n+ {new}" if new not in ("", "pass") and left != right else "")
 
 
 def _of_targets(patch: Patch, finding: Finding, code: str) -> str:

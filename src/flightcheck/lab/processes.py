@@ -9,14 +9,15 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 from flightcheck.errors import FlightcheckError
 from flightcheck.lab.scratch import Scratch
 from flightcheck.lab.trials import Trained, Trial
-from flightcheck.recording.experiments import NO_TIME
+from flightcheck.recording.experiments import NO_TIME, Probe, TrialInfo
+from flightcheck.recording.records import RunInfo, from_data, to_data
 from flightcheck.recording.run import Run
 
 _GRACE: Final = 5.0
@@ -73,7 +74,7 @@ class ScriptRunner:
                     answer = self._answer(until - time.monotonic() + 2 * _GRACE)
                     trial, folder, started = running.pop(int(answer["id"]))
                     seconds = time.monotonic() - started
-                    self._known[trial] = _trained(trial, folder, answer["status"], seconds, self._scratch)
+                    self._known[trial] = self._trained(trial, folder, answer["status"], seconds)
         except (OSError, ValueError, KeyError) as e:  # the server is gone: what it ran says nothing
             self._stop()
             for trial in (*waiting, *(t for t, _, _ in running.values())):
@@ -151,22 +152,14 @@ class ScriptRunner:
         answer: dict[str, Any] = json.loads(line)
         return answer
 
-
-def _trained(trial: Trial, folder: Path, status: str, seconds: float, scratch: Scratch | None) -> Trained:
-    try:
-        run = Run.open(folder)
-    except FlightcheckError as e:
-        why = "took too long" if status == "timeout" else "ended at once"
-        return Trained(trial, None, f"the trial {why} ({e})", seconds)
-    if scratch is not None:
-        run.records["Probe"] = [replace(p, result=_at_home(p.result, scratch)) for p in run.probes]
-    return Trained.of(trial, run, seconds)
-
-
-def _at_home(result: Any, scratch: Scratch) -> Any:
-    """What a trial measured, with the paths of the user's own files in the place of those of their copies."""
-    if isinstance(result, dict):
-        return {k: _at_home(v, scratch) for k, v in result.items()}
-    if isinstance(result, list):
-        return [_at_home(v, scratch) for v in result]
-    return scratch.home(result) if isinstance(result, str) else result
+    def _trained(self, trial: Trial, folder: Path, status: str, seconds: float) -> Trained:
+        try:
+            run = Run.open(folder)
+        except FlightcheckError as e:
+            why = "took too long" if status == "timeout" else "ended at once"
+            return Trained(trial, None, f"the trial {why} ({e})", seconds)
+        if self._scratch is not None:  # what is told of a trial reaches the report
+            for kind in (Probe, TrialInfo, RunInfo):
+                told = run.recorded(kind)
+                run.records[kind.__name__] = [from_data(kind, self._scratch.in_original(to_data(r))) for r in told]
+        return Trained.of(trial, run, seconds)

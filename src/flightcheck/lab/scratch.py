@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import itertools
 import os
+import re
 import shutil
 import tempfile
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 LARGEST_FILE: Final = 4 * 2**20
 LARGEST_COPY: Final = 64 * 2**20
@@ -38,24 +39,30 @@ class Scratch:
         self._bytes = self._files = 0
         self._fill(source, target)
 
-    def _from_outermost(self) -> list[Path]:
-        """The folders that a copy stands for, from the outermost to the original itself."""
+    def in_original(self, told: Any) -> Any:
+        """What a trial tells, with the user's own paths in the place of those of its copies.
+
+        Args:
+            told: texts, in lists and dictionaries; anything else stays as it is.
+        """
+        if isinstance(told, str):
+            roots = "|".join(re.escape(str(root)) for root in {self.root, self.root.resolve()})
+            outermost = str(self._path()[0]).rstrip(os.sep)
+            return re.sub(rf"(?:{roots})/\d+(?=/|\b)", lambda _: outermost, told)
+        if isinstance(told, dict):
+            return {k: self.in_original(v) for k, v in told.items()}
+        return [self.in_original(v) for v in told] if isinstance(told, list) else told
+
+    def _path(self) -> list[Path]:
+        """The original and the folders around it that a copy has, too; the outermost first."""
         original = self.original.absolute()
         return [*list(original.parents)[:_LEVELS][::-1], original]
-
-    def home(self, path: str) -> str:
-        """The path of the original of a file in a copy; other paths, and other texts, as they are."""
-        try:
-            inner = Path(path).relative_to(self.root)
-        except ValueError:
-            return path
-        return str(self._from_outermost()[0].joinpath(*inner.parts[1:])) if len(inner.parts) > 1 else path
 
     def _surrounded(self, outermost: Path) -> Path:
         """An empty folder whose neighbours are those of the original, as links: for scripts that read ``../data``."""
         here = outermost
         here.mkdir()
-        path = self._from_outermost()
+        path = self._path()
         for parent, inner in itertools.pairwise(path):
             for entry in _entries(parent)[:MOST_NEIGHBOURS]:
                 if entry.name != inner.name and entry.name not in _LEFT_OUT:

@@ -23,6 +23,12 @@ _FUNCTIONS_OF: Final = frozenset({"torch", "F", "functional", "special", "self",
 """Owners of functions and of modules: what is called is given as the first argument. Any other owner is the tensor."""
 
 
+_PLACES: Final = (ast.Name, ast.Attribute, ast.Subscript)
+_OF_A_LOSS: Final = 2
+_OF_ATTENTION: Final = 3
+"""Positional arguments."""
+
+
 def without_call(line: str, name: str) -> str:
     """The line without an activation.
 
@@ -204,6 +210,48 @@ def _clamped(text: str, node: ast.expr, eps: str) -> str:
 
 def _plain(name: str) -> str:
     return name.replace("_", "").lower()
+
+
+def parsed_line(line: str) -> ast.AST | None:
+    """The syntax of a line, which may be a part of a longer statement; None for what is no code."""
+    tree = _parsed(line)
+    return tree.root if tree is not None else None
+
+
+def with_one_shape(line: str, advised: str = "") -> str:
+    """The line with prediction and target in one shape, where it holds one call of exactly these two.
+
+    Args:
+        line: one line of code, without its indentation.
+        advised: the advice in words. What it begins with (``target.squeeze(-1)``) is what the line gets; else the
+            prediction gets the shape of the target.
+    """
+    tree = _parsed(line)
+    pairs = (
+        [] if tree is None else [c.args for c, _ in _calls(tree.root) if len(c.args) == _OF_A_LOSS and not c.keywords]
+    )
+    if tree is None or len(pairs) != 1 or not all(isinstance(a, _PLACES) for a in pairs[0][1:]):
+        return line
+    prediction, target = pairs[0]
+    if not isinstance(prediction, (*_PLACES, ast.Call)):
+        return line
+    if squeezed := re.match(r"(prediction|target)(\.squeeze\(-?\d+\))", advised):
+        which = prediction if squeezed[1] == "prediction" else target
+        return tree.replaced(which, tree.text(which) + squeezed[2])
+    return tree.replaced(prediction, f"{tree.text(prediction)}.reshape({tree.text(target)}.shape)")
+
+
+def with_causal_mask(line: str) -> str:
+    """The line with ``is_causal=True``, where it calls PyTorch's own attention without any mask."""
+    tree = _parsed(line)
+    calls = [] if tree is None else [c for c, _ in _calls(tree.root) if _called(c) == "scaled_dot_product_attention"]
+    if tree is None or len(calls) != 1 or len(calls[0].args) != _OF_ATTENTION or _masked(calls[0]):
+        return line
+    return tree.replaced(calls[0], f"{tree.text(calls[0])[:-1].rstrip(', ')}, is_causal=True)")
+
+
+def _masked(call: ast.Call) -> bool:
+    return any(k.arg in ("attn_mask", "is_causal", None) for k in call.keywords)
 
 
 def is_expression(code: str) -> bool:

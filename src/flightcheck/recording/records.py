@@ -176,6 +176,10 @@ class ParameterInfo:
     """Hash of a sample of a matrix's values before its first update; empty for constant ones and vectors."""
     shares_memory_with: int = -1
     """Another parameter whose values lie in the same memory, although it is another object."""
+    joined: int = 0
+    """The round in which it was first seen."""
+    left: int = -1
+    """The round in which it was seen that the model does not hold it any more; -1 while a model does."""
 
 
 @dataclass(frozen=True)

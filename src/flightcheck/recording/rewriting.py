@@ -51,7 +51,7 @@ def _changes(source: str, rule: str, line: int) -> list[Change]:
         tree = ast.parse(source)
     except (SyntaxError, ValueError):
         return []
-    for block in _blocks(tree):
+    for block in blocks(tree):
         for statement in block:
             if rule == "rows" and isinstance(statement, ast.For) and statement.lineno == line:
                 return _changes(source, rule, _first_cut(statement))
@@ -74,6 +74,30 @@ def _other_order(test: ast.expr) -> list[Change]:
     return [(found[0], f"{HELPER}.turned({sides}, {_TURNED[type(found[0].ops[0])]!r})")]
 
 
+def shuffled_beside(source: str, line: int) -> bool:
+    """Another statement of the block draws an order, too: without that of this line alone, it would part the two."""
+    try:
+        tree = ast.parse(source)
+    except (SyntaxError, ValueError):
+        return False
+    for block in blocks(tree):
+        if any(s.lineno <= line <= (s.end_lineno or 0) and not hasattr(s, "body") for s in block):
+            return any(_shuffles(s) for s in block if not s.lineno <= line <= (s.end_lineno or 0))
+    return False
+
+
+def _shuffles(statement: ast.stmt) -> bool:
+    """It draws an order and puts something into it: ``y[permutation(n)]``, ``y = permutation(y)``, ``shuffle(y)``."""
+    if hasattr(statement, "body"):
+        return False
+    if isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Call):
+        return _draws(statement.value) and called(statement.value) == "shuffle"
+    if any(isinstance(n, ast.Subscript) and _draws(n.slice) for n in ast.walk(statement)):
+        return True
+    targets = {ast.unparse(t) for t in getattr(statement, "targets", ())}
+    return any(ast.unparse(c.args[0]) in targets for c in drawing_calls(statement) if c.args)
+
+
 def _first_cut(loop: ast.For) -> int:
     """The line in which a loop over the starts of batches cuts the first rows; 0 without one."""
     names = {n.id for n in ast.walk(loop.target) if isinstance(n, ast.Name)}
@@ -81,7 +105,8 @@ def _first_cut(loop: ast.For) -> int:
     return min((n.lineno for n in cuts if isinstance(n, ast.Subscript)), default=0)
 
 
-def _blocks(tree: ast.Module) -> Iterator[list[ast.stmt]]:
+def blocks(tree: ast.Module) -> Iterator[list[ast.stmt]]:
+    """Statements that follow each other: bodies of modules, functions, loops, branches."""
     for node in ast.walk(tree):
         for _, value in ast.iter_fields(node):
             if isinstance(value, list) and value and isinstance(value[0], ast.stmt):
@@ -90,7 +115,7 @@ def _blocks(tree: ast.Module) -> Iterator[list[ast.stmt]]:
 
 def _transform(statement: ast.stmt, chosen: ast.stmt) -> str:
     """``scaler.fit_transform(x)`` becomes ``scaler.transform(x)``, where the scaler has a name."""
-    calls = [c for c in _calls(statement) if _called(c) == "fit_transform" and isinstance(c.func, ast.Attribute)]
+    calls = [c for c in _calls(statement) if called(c) == "fit_transform" and isinstance(c.func, ast.Attribute)]
     for call in calls:
         assert isinstance(call.func, ast.Attribute)
         if not isinstance(call.func.value, (ast.Name, ast.Attribute)):
@@ -109,7 +134,7 @@ def _same_order(statement: ast.stmt, chosen: ast.stmt) -> str:
 
 def _drawing(statement: ast.stmt, how: str) -> str:
     """The statement, after the helper was told the objects that may draw its random numbers."""
-    if not any(_called(c) in _ORDERS for c in _calls(statement)):
+    if not any(called(c) in _ORDERS for c in _calls(statement)):
         return ""
     names = sorted({n.id for n in ast.walk(statement) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)})
     return f"{HELPER}.{how}({', '.join(names)}); {ast.unparse(statement)}"
@@ -118,7 +143,7 @@ def _drawing(statement: ast.stmt, how: str) -> str:
 def _unordered(statement: ast.stmt, chosen: ast.stmt) -> str:
     """``x[order]`` and ``permutation(x)`` become ``x``, ``shuffle(x)`` in place becomes ``pass``."""
     if isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Call):
-        return "pass" if _called(statement.value) in _ORDERS else ""
+        return "pass" if called(statement.value) in _ORDERS else ""
     found = 0
 
     class Plain(ast.NodeTransformer):
@@ -131,7 +156,7 @@ def _unordered(statement: ast.stmt, chosen: ast.stmt) -> str:
 
         def visit_Call(self, node: ast.Call) -> ast.AST:
             nonlocal found
-            if _draws(node) and len(node.args) == 1 and _called(node) in ("shuffle", "permutation", "permuted"):
+            if _draws(node) and len(node.args) == 1 and called(node) in ("shuffle", "permutation", "permuted"):
                 found += 1
                 return node.args[0]
             return self.generic_visit(node)
@@ -165,12 +190,12 @@ def _copied(statement: ast.stmt, chosen: ast.stmt) -> str:
 
     class Copied(ast.NodeTransformer):
         def visit_Call(self, node: ast.Call) -> ast.AST:
-            if _called(node) == "state_dict" and isinstance(node.func, ast.Attribute):
+            if called(node) == "state_dict" and isinstance(node.func, ast.Attribute):
                 return ast.Call(ast.Attribute(ast.Name(HELPER, ast.Load()), "deepcopy", ast.Load()), [node], [])
             made = self.generic_visit(node)
             inside = node.args[0] if len(node.args) == 1 else getattr(node.func, "value", None)
             held = isinstance(inside, ast.Call) and ast.unparse(inside).startswith(f"{HELPER}.deepcopy(")
-            shallow = _called(node) in ("copy", "dict", "OrderedDict")
+            shallow = called(node) in ("copy", "dict", "OrderedDict")
             return inside if held and shallow and isinstance(inside, ast.Call) else made
 
     made = ast.unparse(ast.fix_missing_locations(Copied().visit(statement)))
@@ -190,15 +215,21 @@ def _cut(node: ast.AST) -> ast.Slice | None:
     return cut if moves and cut.upper is not None and cut.step is None else None
 
 
+def drawing_calls(statement: ast.stmt) -> list[ast.Call]:
+    """The calls of a statement that draw an order, or put something into one."""
+    return [c for c in _calls(statement) if _draws(c)]
+
+
 def _draws(node: ast.AST) -> bool:
-    return isinstance(node, ast.Call) and _called(node) in _ORDERS
+    return isinstance(node, ast.Call) and called(node) in _ORDERS
 
 
 def _calls(statement: ast.AST) -> Iterator[ast.Call]:
     return (n for n in ast.walk(statement) if isinstance(n, ast.Call))
 
 
-def _called(call: ast.Call) -> str:
+def called(call: ast.Call) -> str:
+    """The last name of what is called."""
     return call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
 
 

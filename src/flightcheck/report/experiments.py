@@ -88,7 +88,7 @@ _RULES = {
 """Patches whose value begins so, whatever follows it."""
 _SOURCES = {
     "transform": "evaluation inputs transformed by what was fitted to the training",
-    "unordered": "inputs and labels in the order in which they came",
+    "unordered": "without the order that only one of inputs and labels was put in",
     "order": "",  # its companion says it
     "same-order": "inputs and labels in the same random order",
     "rows": "training examples in random order",

@@ -320,6 +320,7 @@ class Discovery:
                 location=self._line_of(name, owner, module),
                 dtype=str(parameter.dtype).removeprefix("torch."),
                 numel=parameter.numel(),
+                joined=self.watch.step,
             )
         )
         return index

@@ -39,6 +39,7 @@ from flightcheck.adapters.torch.randomness import Randomness
 from flightcheck.adapters.torch.replicas import Replicas
 from flightcheck.adapters.torch.resources import ResourceUse
 from flightcheck.adapters.torch.rested import Rested
+from flightcheck.adapters.torch.restructuring import Restructuring
 from flightcheck.adapters.torch.second_moments import MomentLooks
 from flightcheck.adapters.torch.settings import Settings
 from flightcheck.adapters.torch.source_lines import SourceLines
@@ -124,7 +125,7 @@ class TorchObserver:
         self.non_finite = NonFiniteOrigin(watch, self.discovery, self.forward, self.operations, self.node_lines)
         self.budget = Budget(watch, budget, dense_steps, longest_gap)
         self.arrivals.alarm = self.budget.alarm
-        self.rested = Rested(self)
+        self.rested, self.structure = Rested(self), Restructuring(watch, self.discovery)
         self.stopping = stopping
         self.optimizers.appeared = self.learn_again
         self._enough = self.watch.guarded(stopping.now) if stopping is not None else None
@@ -190,6 +191,9 @@ class TorchObserver:
         if close:
             self._last_site = str(location)
         self.forward_done()
+        if not self.watch.learning and self.structure.changed():
+            self.learn_again()
+            self.budget.alarm()
         self.loaders.trained()
         self.protocol.before_backward()
         self.operations.by_hand.enter(loss)
@@ -201,7 +205,9 @@ class TorchObserver:
 
     def forward_done(self) -> None:
         """Note the calls of models since the last backward: they were training."""
+        self.structure.due |= bool(self.forward.phases)
         for call in self.forward.training_resumes():
+            self.structure.trained(call.root)
             call.root.train_calls += 1
             call.root.call_location = call.root.call_location or call.location
             self.loose.care(*(ref() for _, ref in call.inputs))
@@ -228,6 +234,7 @@ class TorchObserver:
             return None
         self.watch.guarded(shards.note_wholes)(self.discovery)
         self.discovery.refresh_roots()
+        self.structure.learn()
         leaves = leaves_of(loss)
         reached = {i for leaf in leaves if (i := self.discovery.parameter_index(leaf)) is not None}
         reached |= self.forward.recomputed
@@ -375,7 +382,7 @@ class TorchObserver:
             self.round_over(self.steps)
 
     def learn_again(self) -> None:
-        """Another optimizer begins to step long after the first: another phase of the training has begun."""
+        """Another phase of the training has begun: another optimizer steps long after the first, or a model changed."""
         self.watch.resting = False
         if not self.watch.learning and self._relearned < _MOST_PHASES:
             self._relearned += 1

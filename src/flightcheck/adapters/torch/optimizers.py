@@ -95,7 +95,7 @@ class Optimizers:
         """The record of an optimizer; registers it the first time (also those built before we watched)."""
         known = self.known(optimizer)
         if known is not None:
-            if self.watch.sampled and sum(len(g["params"]) for g in optimizer.param_groups) != known.size:
+            if (self.watch.sampled or self.watch.learning) and self._holds_others(optimizer, known):
                 self._describe(optimizer, known)
             return known
         built = self.discovery.built.get(optimizer)
@@ -130,6 +130,14 @@ class Optimizers:
         if self.steps_total and mine.intersection(first.indices):
             first.info = dataclasses.replace(first.info, state_restarts=first.info.state_restarts + 1)
             self.save(first)
+
+    def _holds_others(self, optimizer: Optimizer, held: Held) -> bool:
+        """Its parameters are not those that were described: a group was added, or others were put in their place."""
+        size = sum(len(g["params"]) for g in optimizer.param_groups)
+        if size != held.size or not self.watch.learning:
+            return size != held.size
+        mine = set(held.indices)
+        return any(self.discovery.parameter_index(p) not in mine for g in optimizer.param_groups for p in g["params"])
 
     def _describe(self, optimizer: Optimizer, held: Held) -> None:
         parameters = [p for g in optimizer.param_groups for p in g["params"]]

@@ -59,9 +59,15 @@ class Rested:
             o.operations.suspend()
 
     def _looks_closer(self) -> Any:
-        """Something goes on that asks for more than the loss: an evaluation, averaged weights."""
+        """Something goes on that asks for more than the loss: an evaluation, averaged weights, perhaps a new layer."""
         o = self.observer
-        return o.operations.everything or o.forward.phases or o.forward.pending or o.checkpoints.averages.followed
+        return (
+            o.structure.due
+            or o.operations.everything
+            or o.forward.phases
+            or o.forward.pending
+            or o.checkpoints.averages.followed
+        )
 
     def ask_again(self) -> None:
         """Let the budget decide after this round."""

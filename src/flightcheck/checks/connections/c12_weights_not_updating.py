@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import numpy as np
+
 from flightcheck.checks.base import Check, Finding, NotApplicable, NotEnoughEvidence, Param, check
 from flightcheck.checks.depth import common_path, most_common
 from flightcheck.recording.records import ParameterInfo
 from flightcheck.recording.run import Run
+from flightcheck.recording.signals import GRAD_NORM, LEARNING_RATE, NOT_THERE, UPDATE_NORM
 
 
 @check(
@@ -23,7 +26,8 @@ class WeightsNotUpdating(Check):
 
     ## What it checks
     In at least 5 steps of an optimizer that holds the tensor its gradient was not zero, and the tensor was
-    bit-identical before and after every compared step.
+    bit-identical before and after every compared step. Or all tensors of all optimizers moved before and are
+    bit-identical in each of the last 10 compared steps: no gradient reaches them any more, or one does.
     ## Why it matters
     What does not change does not learn. A symptom with an exact cause: learning rate 0, updates below the precision of
     the weights, weights overwritten or restored, an optimizer that was handed other tensors.
@@ -33,10 +37,13 @@ class WeightsNotUpdating(Check):
     mltest, torcheck, SageMaker UnchangedTensor.
     ## Known false alarms
     Biases and gains are left out (a bias before a normalization has a gradient of rounding noise), and parameter groups
-    whose learning rate is 0 while other groups learn.
+    whose learning rate is 0 while other groups learn. A standstill at the end that a learning rate of nearly 0 or
+    gradients of exactly 0 (all margins kept) explain is no finding, and no pass.
     """
 
     steps = Param(5, "a warm-up may start at learning rate 0, a loss scaler may skip the first steps")
+    standstill = Param(10, "steps without any move: a loss scaler skips fewer in a row, and those are not compared")
+    rate = Param(1e-3, "share of the largest learning rate below which rounding may undo every step")
 
     def __call__(self, run: Run) -> Iterator[Finding]:
         trained = [p for p in run.parameters if run.trained(p) and p.role in ("matrix", "embedding")]
@@ -54,6 +61,7 @@ class WeightsNotUpdating(Check):
             )
         still = [p for p in seen if p.updates_nonzero == 0]
         if not still:
+            yield from self._standstill(run)
             return
         modules = [m for p in still if (m := run.module(p.module)) is not None]
         holders = {o for p in still for o in p.optimizers}
@@ -66,6 +74,58 @@ class WeightsNotUpdating(Check):
             evidence={"still": len(still), "of": len(seen)},
             parameters=tuple(p.index for p in still),
         )
+
+    def _standstill(self, run: Run) -> Iterator[Finding]:
+        """What moved before, and moves no more: nothing that any optimizer holds."""
+        count = int(self.standstill.value)
+        trained = [p for p in run.parameters if run.trained(p)]
+        try:
+            updates = run.table(UPDATE_NORM, count + 1)
+        except NotEnoughEvidence:
+            return
+        columns = [p.index for p in trained if p.index < updates.values.shape[1]]
+        moves = np.where(updates.recorded, updates.values, NOT_THERE)[:, columns]
+        compared = (moves != NOT_THERE).any(axis=1)
+        steps, moved = updates.steps[compared], ((moves != NOT_THERE) & (moves != 0)).any(axis=1)[compared]
+        last = int(np.flatnonzero(moved)[-1]) if moved.any() else -1
+        since = len(steps) - 1 - last
+        if last < 0 or since < count:
+            return
+        start = int(steps[last + 1])
+        self._explained(run, start, columns)
+        stepping = [o for o in run.optimizers if o.steps]
+        reached = _gradients(run, start, columns)
+        yield Finding(
+            f"Since step {start} nothing that an optimizer holds has moved: {len(columns)} tensors were bit-identical "
+            f"after each of {since} compared steps, "
+            + ("although their gradients were not zero." if reached else "and no gradient reaches any of them."),
+            location=most_common(o.step_location or o.location for o in stepping),
+            evidence={"still": len(columns), "of": len(columns), "since": start},
+            onset_step=start,
+            parameters=tuple(columns),
+        )
+
+    def _explained(self, run: Run, start: int, columns: list[int]) -> None:
+        """Raise `NotEnoughEvidence` where a learning rate or gradients of 0 let everything stand still."""
+        rates = run.table(LEARNING_RATE, 1)
+        late = rates.values[rates.steps >= start]
+        largest = float(np.nanmax(rates.values, initial=0.0))
+        if not late.size or float(np.nanmax(late)) <= self.rate.value * largest:
+            raise NotEnoughEvidence(f"nothing has moved since step {start}: the learning rate is (nearly) 0")
+        gradients = run.table(GRAD_NORM, 1)
+        there = [c for c in columns if c < gradients.values.shape[1]]
+        after = gradients.values[gradients.steps >= start][:, there]
+        if after.size and bool((after == 0).any()) and not bool((after > 0).any()):
+            raise NotEnoughEvidence(f"nothing has moved since step {start}: all gradients are exactly 0")
+        if not after.size or bool((~np.isfinite(after[after != NOT_THERE])).any()):
+            raise NotEnoughEvidence(f"nothing has moved since step {start}; whether there were gradients is not known")
+
+
+def _gradients(run: Run, start: int, columns: list[int]) -> bool:
+    """A gradient of these parameters was not zero after this step."""
+    gradients = run.table(GRAD_NORM, 1)
+    there = [c for c in columns if c < gradients.values.shape[1]]
+    return bool((gradients.values[gradients.steps >= start][:, there] > 0).any())
 
 
 def _frozen_by_rate(run: Run) -> set[int]:

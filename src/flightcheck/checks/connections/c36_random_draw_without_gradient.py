@@ -45,10 +45,16 @@ class RandomDrawWithoutGradient(Check):
         if not run.parameters:
             raise NotEnoughEvidence("no parameter was seen")
         trained = {p.index for p in run.parameters if run.trained(p)}
+        few, decided = 0, False
         for draw in run.recorded(RandomDraw):
             behind = trained.intersection(draw.parameters)
             if behind and draw.rounds >= self.rounds.value:
                 yield self._finding(run, draw, behind)
+                decided = True
+            elif behind:
+                few = max(few, draw.rounds)
+        if few and not decided and 0 < run.info.steps < self.rounds.value:
+            raise NotEnoughEvidence(f"a draw without a gradient was seen in {few} of {self.rounds.value:.0f} rounds")
 
     @staticmethod
     def _finding(run: Run, draw: RandomDraw, behind: set[int]) -> Finding:

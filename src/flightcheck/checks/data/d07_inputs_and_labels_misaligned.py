@@ -95,16 +95,16 @@ class InputsAndLabelsMisaligned(Check):
         if len(without) < 3 or not fits:
             raise NotEnoughEvidence("inputs make no difference so far; it was not tried for longer")
         if all((e.after or 0.0) > 0.05 * (e.start or 1.0) for e in fits):
-            return  # the model itself is broken: S01
+            raise NotEnoughEvidence("the model cannot learn 8 examples by heart, whatever their labels (S01)")
         found = run.probe("neighbours").result
+        n, chance, classes = int(found["examples"]), float(found["chance"]), int(found["classes"])
+        if n < self.examples.value:
+            raise NotEnoughEvidence(f"{n} of {self.examples.value:.0f} examples")
+        if classes == 1:
+            raise NotEnoughEvidence("all examples have one label")
         nothing_before = float(found.get("new_gain", 1.0)) < self.gain.value
         if not (inputs_do_not_matter(without) or nothing_before):
             return
-        n, chance, classes = int(found["examples"]), float(found["chance"]), int(found["classes"])
-        if n < self.examples.value or classes == 1:
-            raise NotEnoughEvidence(
-                f"{n} different examples with {classes} classes; {self.examples.value:.0f} are needed"
-            )
         share = found["hits"] / n if classes else float(found["agreement"])
         upper, limit = (
             (self._upper_share(int(found["hits"]), n), chance + self.above.value)

@@ -58,6 +58,9 @@ class LabelMappingDiffers(Check):
         counts = np.array(latest.counts)
         moved = self._moved(counts)
         if not moved:
+            most = int(counts.sum(axis=1).max(initial=0))
+            if most < self.examples.value:
+                raise NotEnoughEvidence(f"{most} of {self.examples.value:.0f} examples of a class in an evaluation")
             return
         pairs = ", ".join(f"{a} as {b}" for a, b in sorted(moved.items())[:4])
         right = float(np.trace(counts) / counts.sum())

@@ -58,12 +58,14 @@ class MeanOverUnequalItems(Check):
 
     def __call__(self, run: Run) -> Iterator[Finding]:
         sites = [s for s in run.loss_sites if s.train_calls and s.settings.get("reduction", "mean") == "mean"]
-        found = False
+        found = few = judged = False
         for site in sites:
             steps = self._steps(run, site.index)
             found |= bool(steps)
             if len(steps) < self.steps.value:
+                few |= bool(steps)
                 continue
+            judged = True
             variation = float(np.median([s.variation for s in steps]))
             if variation < self.variation.value:
                 continue
@@ -79,6 +81,8 @@ class MeanOverUnequalItems(Check):
                 onset_step=0,
                 severity=severity,
             )
+        if few and not judged:
+            raise NotEnoughEvidence(f"several means were added up in fewer than {self.steps.value:.0f} steps")
         if not found:
             if any(t.site >= 0 for t in run.loss_terms):
                 raise NotApplicable("no step adds up several means of the same loss")

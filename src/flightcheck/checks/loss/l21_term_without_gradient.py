@@ -49,11 +49,17 @@ class TermWithoutGradient(Check):
         if not run.loss_terms:
             raise NotEnoughEvidence("the terms of the loss were not seen")
         trained = {p.index for p in run.parameters if run.trained(p)}
+        few, decided = 0, False
         for term in run.loose_terms:
             behind = [i for i in term.parameters if i in trained]
             values = [v for v in term.values if math.isfinite(v)]
             if behind and term.rounds >= self.rounds.value and len(set(values)) > 1 and any(values):
                 yield self._finding(run, term, behind)
+                decided = True
+            elif behind and term.rounds < self.rounds.value:
+                few = max(few, term.rounds)
+        if few and not decided and 0 < run.info.steps < self.rounds.value:
+            raise NotEnoughEvidence(f"a term without a gradient was seen in {few} of {self.rounds.value:.0f} rounds")
 
     @staticmethod
     def _finding(run: Run, term: LooseTerm, behind: list[int]) -> Finding:

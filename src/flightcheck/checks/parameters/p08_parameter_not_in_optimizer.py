@@ -10,6 +10,7 @@ from typing import Final
 import numpy as np
 
 from flightcheck.checks.base import Check, Finding, NotApplicable, NotEnoughEvidence, Param, Severity, check
+from flightcheck.checks.parameters._replaced import replaced_in
 from flightcheck.recording.records import Location, OptimizerInfo, ParameterInfo, RootInfo
 from flightcheck.recording.run import Run
 from flightcheck.recording.signals import WEIGHT_NORM
@@ -81,8 +82,10 @@ class ParameterNotInOptimizer(Check):
         loose = [p for p in run.parameters if p.module < 0 and p.in_graph and p.requires_grad and not p.optimizers]
         missing: dict[int, list[ParameterInfo]] = defaultdict(list)
         anew: dict[Location | None, list[ParameterInfo]] = defaultdict(list)
-        for p in ours:
-            if p.requires_grad and p.in_graph and not p.optimizers and not self._moves(run, p):
+        unheld = [p for p in ours if p.requires_grad and p.in_graph and not p.optimizers]
+        successors = {p.index for o in stepping for p in replaced_in(run, o, unheld)[1]}
+        for p in unheld:
+            if p.index not in successors and not self._moves(run, p):  # of a replaced layer: P10
                 module = run.module(p.module)
                 if module and module.made_in_call:
                     anew[module.location].append(p)

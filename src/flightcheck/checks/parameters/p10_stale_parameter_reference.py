@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from flightcheck.checks.base import Check, Finding, NotApplicable, NotEnoughEvidence, Param, check
+from flightcheck.checks.parameters._replaced import replaced_in
 from flightcheck.recording.records import Location, OptimizerInfo, ParameterInfo
 from flightcheck.recording.run import Run
 from flightcheck.recording.signals import WEIGHT_NORM
@@ -26,7 +27,8 @@ class StaleParameterReference(Check):
 
     ## What it checks
     Both differences of two sets: parameters in a stepping optimizer that belong to no called model and never get a
-    gradient, and parameters of called models that the loss reaches and no optimizer holds.
+    gradient (or that the model no longer holds: its head was replaced while the training went on), and parameters of
+    called models that the loss reaches and no optimizer holds.
     ## Why it matters
     The optimizer steps over tensors nobody uses. The model, or the replaced layer, never changes, and no error is
     raised.
@@ -36,10 +38,12 @@ class StaleParameterReference(Check):
     TrainCheck ("flat loss", huggingface/accelerate issue 2665): optimizer built before the model was wrapped.
     ## Known false alarms
     Master copies of the weights and flattened parameters get gradients, and the model follows them: both are seen
-    (non-zero gradients of the held tensors, moving weights of the model) and not reported.
+    (non-zero gradients of the held tensors, moving weights of the model) and not reported. A layer that was replaced
+    while training goes on, and whose successor an optimizer gets in the next steps, is none.
     """
 
     checks = Param(3, "a tensor without gradient in a few steps is unused, in one step perhaps just not drawn")
+    rounds = Param(5, "steps after a layer was replaced: its successor may be added to the optimizer a little later")
 
     def __call__(self, run: Run) -> Iterator[Finding]:
         stepping = [o for o in run.optimizers if o.steps]
@@ -51,6 +55,12 @@ class StaleParameterReference(Check):
             raise NotEnoughEvidence("no parameter of a called model was recorded")
         missing = [p for p in run.parameters if self._unheld(run, p)]
         for optimizer in stepping:
+            replaced, late = replaced_in(run, optimizer, missing)
+            if late:
+                if run.info.steps - max(p.joined for p in late) < self.rounds.value:
+                    raise NotEnoughEvidence("the training ended soon after a layer was replaced")
+                yield self._finding(run, optimizer, replaced, late)
+                return
             orphans = [
                 p for p in run.parameters if p.module < 0 and p.requires_grad and optimizer.index in p.optimizers
             ]
@@ -79,7 +89,8 @@ class StaleParameterReference(Check):
         modules = [m for p in missing if (m := run.module(p.module))]
         roots = sorted({m.root for m in modules})
         root = next((r for r in run.roots if roots and r.index == roots[0]), None)
-        held = [p for p in run.parameters if optimizer.index in p.optimizers and p.module >= 0]
+        replaced = max(p.left for p in orphans)
+        held = [p for p in run.parameters if optimizer.index in p.optimizers and p.module >= 0 and p.left < 0]
         paths = sorted({m.path for m in modules})
         location: Location | None = optimizer.location
         if held:  # a part was replaced, the rest is the model that the optimizer was built from
@@ -89,8 +100,9 @@ class StaleParameterReference(Check):
             place = root.name if root else "the model"
             if root and root.constructed_seq > optimizer.constructed_seq and root.location:
                 location = root.location
+        since = f"Since step {replaced}, " if replaced >= 0 else ""
         return Finding(
-            f"{optimizer.type} holds {len(orphans)} tensors that no model called in training has, while "
+            f"{since}{optimizer.type} holds {len(orphans)} tensors that no model called in training has, while "
             f"{len(missing)} parameters of {place} are in no optimizer: it was built before "
             f"{'they were replaced' if held else 'this model existed'}, and its steps change nothing there.",
             location=location,
@@ -101,6 +113,7 @@ class StaleParameterReference(Check):
                 "modules": paths[:8],
                 "optimizer_line": str(optimizer.location),
             },
+            onset_step=max(replaced, 0),
             parameters=tuple(p.index for p in missing),
             fix=f"Construct {optimizer.type} after this line, from the final model.",
         )

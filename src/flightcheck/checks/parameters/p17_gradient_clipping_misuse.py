@@ -11,6 +11,7 @@ from flightcheck.checks.base import Check, Finding, NotApplicable, NotEnoughEvid
 from flightcheck.recording.records import Call, Location
 from flightcheck.recording.run import Run
 from flightcheck.recording.signals import LOSS, UPDATE_NORM, WEIGHT_NORM
+from flightcheck.recording.tables import Floats
 
 
 @check(
@@ -58,9 +59,14 @@ class GradientClippingMisuse(Check):
             by_line[call.location].append(call)
         if all(len(calls) < self.calls.value for calls in by_line.values()):
             raise NotEnoughEvidence(f"{len(clips)} observed clipping calls")
-        for location, calls in by_line.items():
-            if len(calls) >= self.calls.value:
-                yield from self._line(run, location, calls)
+        judged = {at: calls for at, calls in by_line.items() if len(calls) >= self.calls.value}
+        found = [f for at, calls in judged.items() for f in self._line(run, at, calls)]
+        yield from found
+        few = min((n for calls in judged.values() if _strangles(calls) and (n := len(_ratios(calls)))), default=None)
+        if not found and few is not None and few < self.steps.value:
+            raise NotEnoughEvidence(
+                f"nearly every gradient is clipped, in {few} of {self.steps.value:.0f} steps so far"
+            )
 
     def _line(self, run: Run, location: Location | None, calls: list[Call]) -> Iterator[Finding]:
         n, enough = len(calls), self.always.value * len(calls)
@@ -109,7 +115,7 @@ class GradientClippingMisuse(Check):
 
     def _strangled(self, run: Run, location: Location | None, calls: list[Call]) -> Iterator[Finding]:
         known = _known(calls)
-        ratios = np.array([n / m for n, m in known if np.isfinite(n) and m > 0])
+        ratios = _ratios(calls)
         if len(ratios) < self.steps.value or not _strangles(calls):
             return
         factor = float(np.median(ratios))
@@ -147,6 +153,11 @@ class GradientClippingMisuse(Check):
         )
 
 
+def _ratios(calls: list[Call]) -> Floats:
+    """The norm of each clipped gradient over its limit."""
+    return np.array([n / m for n, m in _known(calls) if np.isfinite(n) and m > 0])
+
+
 def clips_hard(run: Run) -> bool:
     """Somewhere the limit of the norm, and not the gradient, sets the length of nearly every step."""
     by_line: dict[Location | None, list[Call]] = defaultdict(list)
@@ -157,7 +168,7 @@ def clips_hard(run: Run) -> bool:
 
 
 def _strangles(calls: list[Call]) -> bool:
-    ratios = np.array([n / m for n, m in _known(calls) if np.isfinite(n) and m > 0])
+    ratios = _ratios(calls)
     limits = GradientClippingMisuse
     if len(ratios) < limits.calls.value or any(c.data.get("scaled") for c in calls):
         return False

@@ -155,10 +155,18 @@ class Follower(Definitions):
             yield from self.orders(definition, depth + 1)
 
     def _rows_from(self, value: Value) -> list[Value]:
-        """Where the rows of a value come from; a `where` takes each element from one tensor or the other."""
+        """Where the rows of a value come from; a `where` takes each element from one tensor or the other, and what is
+        computed with a number or with statistics (``(x - mean) / 16``) or by a scaler has the rows of what is given.
+        """
         node = value.node
+        if isinstance(node, ast.UnaryOp):
+            return [value.of(node.operand)]
+        if isinstance(node, ast.BinOp):
+            return [value.of(node.right if constant_of(node.left) is not None else node.left)]
         if isinstance(node, ast.Call) and last_name(node.func) == "where" and len(node.args) == _OF_WHERE:
             return [value.of(argument) for argument in node.args[1:]]
+        if isinstance(node, ast.Call) and last_name(node.func) in ("transform", "fit_transform") and node.args:
+            return [value.of(node.args[0])]
         return list(self._definitions(value))
 
     def _index(self, value: Value, depth: int) -> Value | None:

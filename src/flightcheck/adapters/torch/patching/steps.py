@@ -166,12 +166,13 @@ def add_parameters(b: Boundaries, patch: Patch) -> None:
 
     def before(optimizer: Optimizer) -> None:
         seen = rounds[id(optimizer)] = rounds.get(id(optimizer), 0) + 1
-        if seen > _FIRST_STEPS:
+        late = seen > _FIRST_STEPS
+        if late and rule:
             return
         known = _numbered(b, optimizer, int(number)) if rule else None
         if rule and known is None:
             return
-        missing = _missing(b, optimizer)
+        missing = {i: p for i, p in _missing(b, optimizer).items() if not late or _came_later(b, p)}
         if not missing:
             return
         if known is not None:
@@ -202,6 +203,12 @@ def _add_thawed(b: Boundaries, patch: Patch) -> None:
                 b.acted(patch)
 
     b.around_step(before)
+
+
+def _came_later(b: Boundaries, parameter: torch.Tensor) -> bool:
+    """It joined its model while the training went on: a layer was replaced."""
+    index = b.observer.discovery.parameter_index(parameter)
+    return index is not None and b.observer.discovery.parameters[index].joined > 0
 
 
 def _missing(b: Boundaries, optimizer: Optimizer) -> dict[int, torch.Tensor]:

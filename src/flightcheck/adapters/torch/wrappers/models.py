@@ -34,6 +34,7 @@ def modules(o: TorchObserver) -> None:
             original(self, *args, **kwargs)
             if not torch.compiler.is_compiling():
                 note(self, in_call=o.forward.depth > 0)
+                o.structure.constructed()
                 if isinstance(self, (nn.Linear, nn.modules.conv._ConvNd, nn.RNNBase, nn.Embedding)):
                     built = o.discovery.built.get(self)
                     o.randomness.model_built(built.location if built else None)
