@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from flightcheck.lab import scratch
-from flightcheck.lab.processes import _at_home
 from flightcheck.lab.scratch import Scratch
 
 
@@ -46,7 +45,7 @@ def test_a_file_of_a_copy_is_known_by_the_path_of_its_original(project: Path) ->
     assert made.in_original("attention") == "attention"
     found = {"moved": 0.1, "at": {"file": str(copy / "train.py"), "line": 30}, "all": [str(copy / "train.py")]}
     home = str(project / "train.py")
-    assert _at_home(found, made) == {"moved": 0.1, "at": {"file": home, "line": 30}, "all": [home]}
+    assert made.in_original(found) == {"moved": 0.1, "at": {"file": home, "line": 30}, "all": [home]}
     made.close()
 
 
