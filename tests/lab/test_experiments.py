@@ -317,6 +317,13 @@ def test_fine_tuning_and_warm_up_are_meant_to_be_slow() -> None:
     assert sizes(Numbers(control=2.25), held_back(rates=rising)) == SIZES[:1]
 
 
+def test_after_a_warm_up_a_larger_rate_is_tried_for_long() -> None:
+    run = held_back(rates=[*(1e-4 * i for i in range(20)), *[2e-3] * 100])
+    assert [(p, n) for p, n, _ in faster(Numbers({"lr:x10": 0.3, "lr:x100": 3.0}, control=2.25), run)] == [
+        ("lr:x10", 300)
+    ]
+
+
 def test_a_smaller_rate_that_helps_most_seeds_is_tried_for_longer() -> None:
     def slower(runner: Numbers) -> list[tuple[int, str]]:
         return [(e.steps, e.status) for e in questions(runner, run=held_back()) if e.question == "P01"]

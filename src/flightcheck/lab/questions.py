@@ -130,7 +130,8 @@ def _steps_of_another_size(lab: Lab, run: Run, asked: set[str]) -> Iterator[Expe
                 return
             if not _promises(slower):
                 break
-    if run.in_regime("finetune") or _warms_up(run):
+    warm_up = _warm_up(run)
+    if run.in_regime("finetune") or warm_up is None:
         return
     held_back = {
         "P17": (Patch("clip", "off"), clips_hard(run), _fivefold),
@@ -143,14 +144,14 @@ def _steps_of_another_size(lab: Lab, run: Run, asked: set[str]) -> Iterator[Expe
             yield freed
             if freed.status == "confirmed":
                 return
-    yield from _faster(lab, run)
+    yield from _faster(lab, run, _LONG_STEPS if warm_up else _SHORT_STEPS)
 
 
-def _faster(lab: Lab, run: Run) -> Iterator[Experiment]:
+def _faster(lab: Lab, run: Run, first: int) -> Iterator[Experiment]:
     """P02: ten times the learning rate, a hundred times; and for longer, if one is better and not yet by enough."""
     promising = None
     for factor in ("x10", "x100"):
-        faster = lab.try_patch("P02", [Patch("lr", factor)], steps=_SHORT_STEPS, margin=_further(run), refute=False)
+        faster = lab.try_patch("P02", [Patch("lr", factor)], steps=first, margin=_further(run), refute=False)
         yield faster
         if faster.status == "confirmed":
             return
@@ -158,7 +159,7 @@ def _faster(lab: Lab, run: Run) -> Iterator[Experiment]:
             break
         if faster.low > 0:
             promising = factor
-    if promising:
+    if promising and first < _LONG_STEPS:
         yield lab.try_patch("P02", [Patch("lr", promising)], steps=_LONG_STEPS, margin=_further(run), refute=False)
 
 
@@ -277,11 +278,17 @@ def _reached(run: Run) -> float:
     return max((first - last) / abs(first), 0.0) if math.isfinite(last) and first else 0.0
 
 
-def _warms_up(run: Run) -> bool:
-    """The schedule raises the learning rate far beyond that of the first steps."""
+def _warm_up(run: Run) -> int | None:
+    """Rounds in which the schedule raises the learning rate far beyond that of the first steps; None if it still does,
+    or did through more than a third of what was watched: a larger rate would always win then.
+    """
     try:
         rates = run.table(LEARNING_RATE, 2).values
     except NotEnoughEvidence:
-        return True
+        return None
     early = rates[:_SHORT_STEPS].max(initial=0.0)
-    return bool(rates.max(initial=0.0) > 1.5 * early or rates[:5].max(initial=0.0) < 0.5 * early)
+    if not (rates.max(initial=0.0) > 1.5 * early or rates[:5].max(initial=0.0) < 0.5 * early):
+        return 0
+    highest = rates.max(axis=1)
+    peak = int((highest >= 0.99 * highest.max()).argmax())
+    return peak if 3 * peak <= len(highest) else None

@@ -189,7 +189,7 @@ def _permute(fed: dict[Any, Any], size: int | None) -> tuple[Any, bool]:
     order: dict[int, torch.Tensor] = {}
 
     def permute(t: torch.Tensor) -> torch.Tensor:
-        if not _is_data(t) or t.dtype is torch.bool:
+        if not _is_data(t) or t.dtype is torch.bool or _falls(t):
             return t
         dim = 1 if t.dim() > 2 and size == t.shape[1] != t.shape[0] else 0
         n = t.shape[dim]
@@ -204,6 +204,13 @@ def _permute(fed: dict[Any, Any], size: int | None) -> tuple[Any, bool]:
 
     changed = map_tensors(fed, permute)
     return changed, bool(order)
+
+
+def _falls(t: torch.Tensor) -> bool:
+    """Whole numbers from the largest to the smallest: lengths of sequences, and packing them asks for that order."""
+    if t.dim() != 1 or t.is_floating_point() or len(t) < 2:
+        return False
+    return bool((t[:-1] >= t[1:]).all()) and bool(t[0] > t[-1])
 
 
 class _Standardize:
