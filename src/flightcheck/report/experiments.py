@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from flightcheck.patch import Patch
 from flightcheck.recording.experiments import NO_TIME, Experiment
+from flightcheck.recording.rates import highest_rate
 from flightcheck.recording.run import Run
 
 METRICS = {
@@ -165,7 +166,7 @@ def _with_value(patch: Patch) -> str:
 
 def _learning_rate(patch: Patch, run: Run) -> str:
     main = max((o for o in run.optimizers if o.steps), key=lambda o: o.steps, default=None)
-    old = next((g["lr"] for g in (main.groups if main else []) if isinstance(g.get("lr"), (int, float))), None)
+    old = highest_rate(run, main) if main is not None else None
     if old is None or not patch.value.startswith("x"):
         return f"learning rate {patch.value}"
     return f"learning rate {old:g} → {old * float(patch.value[1:]):g}"

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from flightcheck.checks.base import Check, Finding, NotApplicable, NotEnoughEvidence, Param, check
+from flightcheck.recording.rates import highest_rate
 from flightcheck.recording.records import OptimizerInfo
 from flightcheck.recording.run import Run
 from flightcheck.recording.signals import ACTIVATION_DEAD, ACTIVATION_SATURATED, LOSS, UPDATE_NORM, WEIGHT_NORM
@@ -84,7 +85,7 @@ class LrTooHigh(Check):
         if _refuted(run) and not harm[1]:
             return
         what, severe, onset = harm
-        rate = next((g["lr"] for g in optimizer.groups if isinstance(g.get("lr"), (int, float))), None)
+        rate = highest_rate(run, optimizer)
         yield Finding(
             f"The first steps of {optimizer.type}{f' (lr={rate:g})' if rate is not None else ''} changed the weights "
             f"by {self._percent(third)} of their norm (limit {self._percent(limit)}), and {what}.",
@@ -101,7 +102,7 @@ class LrTooHigh(Check):
         e = next((e for e in run.experiments if (e.question, e.status) == ("P01", "confirmed")), None)
         if e is None or e.start is None or e.before is None or e.after is None:
             return
-        rate = next((g["lr"] for g in optimizer.groups if isinstance(g.get("lr"), (int, float))), None)
+        rate = highest_rate(run, optimizer)
         factor = float(e.patch.removeprefix("lr:x"))
         yield Finding(
             f"After {e.steps} steps the {e.metric} is {e.before:.3g} (start {e.start:.3g}), and {e.after:.3g} with "

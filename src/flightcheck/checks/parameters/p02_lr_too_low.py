@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 from flightcheck.checks.base import Check, Finding, NotApplicable, NotEnoughEvidence, Param, check
 from flightcheck.checks.parameters._reach import farthest
+from flightcheck.recording.rates import highest_rate
 from flightcheck.recording.run import Run
 
 
@@ -64,7 +65,7 @@ class LrTooLow(Check):
                 "a loss that goes below zero has no scale on which five times the progress means something"
             )
         optimizer = max((o for o in run.optimizers if o.steps), key=lambda o: o.steps)
-        rate = next((g["lr"] for g in optimizer.groups if isinstance(g.get("lr"), (int, float))), None)
+        rate = highest_rate(run, optimizer)
         factor = float(best.patch.removeprefix("lr:x"))
         planned = planned_steps(run)
         arrives = planned is not None and planned >= factor * best.steps
@@ -91,7 +92,7 @@ class LrTooLow(Check):
         if share >= self.reach.value:
             return
         optimizer = max((o for o in run.optimizers if o.steps), key=lambda o: o.steps)
-        rate = next((g["lr"] for g in optimizer.groups if isinstance(g.get("lr"), (int, float))), None)
+        rate = highest_rate(run, optimizer)
         factor = 10.0 ** round(-math.log10(max(share, 1e-6)))
         yield Finding(
             f"The updates of all {steps} steps added up are at most {share:.2g} of the size of any of the {matrices} "

@@ -38,8 +38,10 @@ def freeze(b: Boundaries, patch: Patch) -> None:
         if first.shape[1:] != tensor.shape[1:] or not len(first):
             return tensor
         b.acted(patch)
-        times = -(-len(tensor) // len(first))
-        return first.repeat(times, *[1] * (tensor.dim() - 1))[: len(tensor)].clone()
+        here = torch.arange(len(tensor), device=first.device)
+        if len(tensor) > len(first):  # each several times in a row, so that what was sorted stays sorted
+            here = here * len(first) // len(tensor)
+        return first[here]
 
     def batch(value: Any) -> Any:
         loaded.append(True)
