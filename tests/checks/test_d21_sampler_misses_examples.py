@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
+import torch
+
+import flightcheck
 from flightcheck.recording.records import LoaderInfo, Location
+from flightcheck.recording.row_slices import RowSlices
 from flightcheck.recording.samplers import SamplerInfo
 from flightcheck.testing import run_of, verdict_of
 from tests.checks._datasets import train_set, val_set
@@ -62,3 +67,32 @@ def test_a_weight_per_example_passes() -> None:
 def test_nothing_trained_is_inconclusive_and_no_loader_is_skipped() -> None:
     assert verdict_of("D21", run_of(FEW, replace(TRAIN, trained=False))).status == "inconclusive"
     assert verdict_of("D21", run_of()).status == "skipped"
+
+
+SLICED = RowSlices(0, 1600, 40, 40, 0, 39, 1, 300, 260, Location("train.py", 45))
+
+
+def test_batches_that_begin_one_row_after_another_fail() -> None:
+    (finding,) = verdict_of("D21", run_of(SLICED, steps=300)).findings
+    assert finding.location == SLICED.location and "only 79 are" in finding.message
+    for other in ({"gap": 40}, {"last": 1500}, {"since_new": 20}, {"starts": 4}, {"calls": 39, "since_new": 39}):
+        assert verdict_of("D21", run_of(replace(SLICED, **other), steps=300)).status != "fail"
+
+
+def test_what_is_recorded_of_slices(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    x, y = torch.randn(400, 3), torch.randn(400, 1)
+    for size, beginnings in ((1, 20), (20, 20)):
+        model = torch.nn.Linear(3, 1)
+        with flightcheck.watch(runs_dir=tmp_path, report=False) as watched:
+            optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+            for step in range(60):
+                start = step % beginnings * size
+                loss = torch.nn.functional.mse_loss(model(x[start : start + 20]), y[start : start + 20])
+                optimizer.zero_grad()
+                loss.backward()
+                optimizer.step()
+        assert watched.run is not None
+        (found,) = watched.run.recorded(RowSlices)
+        assert (found.examples, found.rows, found.gap) == (400, 20, size)
+        assert found.location is not None and "x[start : start + 20]" in found.location.code

@@ -249,6 +249,8 @@ class Forward:
         self, root: Root, inputs: list[tuple[str, torch.Tensor]], location: Location | None, training: bool
     ) -> None:
         source = self.source_of(training)
+        if source < 0 and inputs and training:
+            self.operations.slices.fed(root.info.index, inputs[0][1])
         if source < 0 and inputs:
             self.operations.tables.fed(inputs[0][1], training)
         if training and inputs and not self.watch.reads(inputs[0][1]):

@@ -36,6 +36,7 @@ from flightcheck.adapters.torch.random_draws import RandomDraws
 from flightcheck.adapters.torch.repeated_softmaxes import NORMALIZATIONS, RepeatedSoftmaxes
 from flightcheck.adapters.torch.reshapes import LOOKED_AT as LAYOUT_OPERATIONS
 from flightcheck.adapters.torch.reshapes import Reshapes
+from flightcheck.adapters.torch.row_slices import Slices
 from flightcheck.adapters.torch.separate_orders import Orders
 from flightcheck.adapters.torch.shifts import CutIds, Embedded
 from flightcheck.adapters.torch.state_cuts import CELLS, StateCuts
@@ -100,7 +101,7 @@ class Operations(TorchFunctionMode):
         """While somebody asks for it: told the tensors that are filled with random numbers in place."""
         self.looked: Callable[[str, Any, Any, Any], None] = lambda name, args, kwargs, result: None
         """Told every operation that is looked at."""
-        self.embedded, self.cut_ids = Embedded(), CutIds()
+        self.embedded, self.cut_ids, self.slices = Embedded(), CutIds(), Slices(watch)
         self.padded = PaddedOutputs()
         self.padded_reads = PaddedReads(self.padded)
         self.state_cuts = StateCuts(watch)
@@ -259,8 +260,10 @@ class Operations(TorchFunctionMode):
             self.padded_reads.look(name, args, self.watch.step, self.watch.lines.here())
         if name == "embedding":
             self.embedded.note(args, kwargs, result)
-        elif name == "__getitem__" and isinstance(result, torch.Tensor) and not result.is_floating_point():
-            self.cut_ids.note(result, self.watch.lines.here())
+        elif name == "__getitem__" and isinstance(result, torch.Tensor):
+            self.slices.cut(args, result)
+            if not result.is_floating_point():
+                self.cut_ids.note(result, self.watch.lines.here())
         if name == "pad_sequence" and len(self.padding_values) < _MOST_PADDINGS:
             value = args[2] if len(args) > 2 else kwargs.get("padding_value", 0.0)
             if isinstance(value, (int, float)) and float(value).is_integer():
@@ -378,6 +381,7 @@ class Operations(TorchFunctionMode):
         self.draws.save()
         self.softmaxes.save()
         self.fresh.save()
+        self.slices.save()
         self.orders.save()
         for i, read in enumerate(self.padded_reads.records()):
             self.watch.writer.put(read, i)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from flightcheck.checks.base import Check, Finding, NotApplicable, NotEnoughEvidence, Param, check
 from flightcheck.recording.inputs import DatasetInfo
 from flightcheck.recording.records import Location
+from flightcheck.recording.row_slices import RowSlices
 from flightcheck.recording.run import Run
 from flightcheck.recording.samplers import SamplerInfo
 
@@ -26,7 +27,8 @@ class SamplerMissesExamples(Check):
     `WeightedRandomSampler` with fewer weights than the dataset has examples, most often one per class: what comes
     after the last weight is never drawn. Indices of a `Subset` or `SubsetRandomSampler` that are truth values (a mask):
     each is read as the number 0 or 1. Exact facts of attributes; nothing is drawn for it. A pass that draws a small
-    part of the examples is information.
+    part of the examples is information. Batches that the script cuts out of a tensor itself: slices that overlap, begin
+    at the same few rows again and again, and leave out most of the tensor (``x[i : i + size]`` for batch ``i``).
     ## Why it matters
     Nothing fails: batches are full, the loss falls quickly, because a handful of examples is learnt by heart.
     ## How to fix
@@ -42,7 +44,14 @@ class SamplerMissesExamples(Check):
     share = Param(0.5, "weights for most of the examples may be a split of the dataset on purpose")
     drawn = Param(0.1, "short passes over large data are common; below a tenth one may have meant another number")
 
+    calls = Param(40, "slices seen: fewer may be the beginning of a pass")
+    begun = Param(8, "different first rows: fewer may be a handful of chosen windows")
+
     def __call__(self, run: Run) -> Iterator[Finding]:
+        sliced = list(self._slices(run))
+        yield from sliced
+        if sliced:
+            return
         sources = {d.source: d for d in run.datasets}
         trained = [(s, sources[s.source]) for s in run.samplers if s.source in sources and sources[s.source].trained]
         if not trained:
@@ -62,6 +71,21 @@ class SamplerMissesExamples(Check):
                     evidence={"draws": sampler.draws, "examples": examples},
                     severity="info",
                     fix="Say num_samples=len(dataset), if a pass over all of them is meant.",
+                )
+
+    def _slices(self, run: Run) -> Iterator[Finding]:
+        """Batches cut by hand that begin one row after another: the number of the batch taken for its first row."""
+        for s in run.recorded(RowSlices):
+            reached = s.last + s.rows - s.first
+            enough = s.calls >= self.calls.value and s.starts >= self.begun.value and s.since_new >= s.starts
+            if enough and s.gap < s.rows and reached < self.share.value * s.examples:
+                yield Finding(
+                    f"The batches of {s.rows} rows begin at {s.starts} different rows, from {s.first} to {s.last}, as "
+                    f"near as {s.gap} to each other: they overlap, and of {s.examples} examples only {reached} are "
+                    f"ever seen (no new one in the last {s.since_new} of {s.calls} steps).",
+                    location=s.location or next((b.origin for b in run.batches if b.root == s.root), None),
+                    evidence={"rows": s.rows, "starts": s.starts, "gap": s.gap, "examples": s.examples},
+                    fix=f"Begin batch i at row i * {s.rows}: x[i * size : (i + 1) * size].",
                 )
 
     def _too_few(self, run: Run, sampler: SamplerInfo, dataset: DatasetInfo, weights: int, examples: int) -> Finding:
