@@ -107,3 +107,21 @@ def test_inconclusive_and_skipped() -> None:
     assert verdict_of("P11", run_of(ROOT, *MODULES, ADAM, moved, BODY[1])).status == "inconclusive"
     assert verdict_of("P11", run_of(ROOT)).status == "inconclusive"
     assert verdict_of("P11", run_of(ROOT, *MODULES, ADAM, *BODY)).status == "skipped"
+
+
+TABLE = ParameterInfo(5, "model.words.weight", 9, [200, 16], "embedding", False, numel=3200, duplicate_rows=0.6)
+WORDS = ModuleInfo(9, "model.words", "Embedding", "embedding", 0, Location("train.py", 44), order=0)
+HELPED = Experiment("P11", "unfreeze:model.words", status="confirmed", metric="error", before=1.3, after=0.4, steps=300)
+
+
+def test_a_frozen_table_of_equal_rows_is_told_where_training_it_helps() -> None:
+    trained = replace(HEAD, requires_grad=True, optimizers=[0], gradients_seen=9, updates_nonzero=9, in_graph=True)
+    records = [ROOT, *MODULES, WORDS, ADAM, *BODY, trained]
+    (finding,) = verdict_of("P11", run_of(*records, TABLE, HELPED)).findings
+    assert finding.location == WORDS.location and "60 %" in finding.message
+    for silent in (
+        [TABLE],
+        [TABLE, replace(HELPED, status="inconclusive")],
+        [replace(TABLE, duplicate_rows=0.01), HELPED],
+    ):
+        assert verdict_of("P11", run_of(*records, *silent)).status == "pass"

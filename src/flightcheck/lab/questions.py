@@ -20,7 +20,7 @@ from flightcheck.checks.connections.c23_rnn_state_misuse import (
 from flightcheck.checks.connections.c25_train_eval_gap import depends_on_mode
 from flightcheck.checks.loss._pairs import ROLES, stuck_pairs
 from flightcheck.checks.loss.l13_loss_terms_unbalanced import has_several_terms
-from flightcheck.checks.parameters.p11_freezing_mistake import frozen_at_random, meant_to_be_random
+from flightcheck.checks.parameters.p11_freezing_mistake import frozen_at_random, frozen_tables, meant_to_be_random
 from flightcheck.checks.parameters.p14_adam_epsilon_dominates import dominated
 from flightcheck.checks.parameters.p17_gradient_clipping_misuse import clips_hard
 from flightcheck.checks.start.s02_input_ignored_entirely import makes_little_difference
@@ -65,10 +65,11 @@ def questions(lab: Lab, run: Run, asked: set[str]) -> Iterator[Experiment]:
             yield replace(mended, diff=diff)
             if mended.status == "confirmed":
                 return
-    for path, (_, frozen) in frozen_at_random(run).items():
-        if "P11" not in asked and not meant_to_be_random(frozen):
-            unfrozen = [Patch("unfreeze", path)]
-            thawed = lab.try_patch("P11", unfrozen, steps=_SHORT_STEPS, margin=_quarter, refute=False)
+    held = {path: _SHORT_STEPS for path, (_, of) in frozen_at_random(run).items() if not meant_to_be_random(of)}
+    held |= dict.fromkeys(frozen_tables(run), _LONG_STEPS)  # of rows that are rare something is learnt late
+    for path, steps in held.items():
+        if "P11" not in asked:
+            thawed = lab.try_patch("P11", [Patch("unfreeze", path)], steps=steps, margin=_quarter, refute=False)
             yield replace(thawed, diff=f"+ p.requires_grad_(True)  # for each parameter p of {path}")
             if thawed.status == "confirmed":
                 return

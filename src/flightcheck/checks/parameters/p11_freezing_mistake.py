@@ -33,7 +33,8 @@ class FreezingMistake(Check):
     Parameters with `requires_grad=False` that the optimizer still moves without a gradient (momentum, weight decay);
     an output layer that is frozen at random values while layers before it are trained; batch norms of frozen parts
     whose running statistics still move (info); a model that is mostly frozen at random values (info, and a warning
-    where a trial that trains it whole takes a quarter of the error away in each of three seeds).
+    where a trial that trains it whole takes a quarter of the error away in each of three seeds); a frozen table of
+    which a tenth of the rows or more are equal (words without a vector), where such a trial helps as much (warning).
     ## Why it matters
     A frozen random head limits what the model can say; a frozen backbone that drifts is no longer the pretrained one.
     ## How to fix
@@ -61,6 +62,7 @@ class FreezingMistake(Check):
             mine = [p for p in ours if (m := run.module(p.module)) and m.root == root.index]
             if any(run.trained(p) for p in mine):
                 yield from self._random(run, root, mine)
+                yield from self._alike(run, root)
                 yield from self._statistics(run, root, mine)
 
     def _moving(self, run: Run, ours: list[ParameterInfo]) -> Iterator[Finding]:
@@ -116,6 +118,27 @@ class FreezingMistake(Check):
                 return
         yield from self._mostly_random(run, root)
 
+    @staticmethod
+    def _alike(run: Run, root: RootInfo) -> Iterator[Finding]:
+        """A frozen table many rows of which are one and the same, and a trial in which it helps much to train it."""
+        e = next((e for e in run.experiments if (e.question, e.status) == ("P11", "confirmed")), None)
+        for path, p in frozen_tables(run).items():
+            module = run.module(p.module)
+            if e is None or e.before is None or e.after is None or e.patch != f"unfreeze:{path}":
+                continue
+            if module is not None and module.root == root.index:
+                yield Finding(
+                    f"{100 * p.duplicate_rows:.0f} % of the rows of {path}, a frozen table, are equal to others: the "
+                    f"model can never tell apart what they stand for. Trained as well, the {e.metric} after {e.steps} "
+                    f"steps is {e.after:.3g} and not {e.before:.3g}.",
+                    location=p.frozen_location or module.location,
+                    module=path,
+                    evidence={"duplicate_rows": p.duplicate_rows, "shape": p.shape},
+                    parameters=(p.index,),
+                    fix="Train the table, too: Embedding.from_pretrained(…, freeze=False).",
+                    patch=e.patch,
+                )
+
     def _mostly_random(self, run: Run, root: RootInfo) -> Iterator[Finding]:
         """Most of a model stays as it was drawn: a design with random features, unless training them helps by much."""
         found = frozen_at_random(run, self.random.value).get(root.name)
@@ -169,6 +192,16 @@ def frozen_at_random(run: Run, most: float = 0.8) -> dict[str, tuple[float, list
         if frozen and share >= most:
             found[root.name] = (share, frozen)
     return found
+
+
+def frozen_tables(run: Run, least: float = 0.1) -> dict[str, ParameterInfo]:
+    """Frozen embeddings, by their path, this share of whose rows or more are equal to others (a padding row is one)."""
+    return {
+        module.path: p
+        for p in run.parameters
+        if p.role == "embedding" and not p.requires_grad and p.duplicate_rows >= least
+        and not p.constant and (module := run.module(p.module)) is not None and module.order >= 0
+    }  # fmt: skip
 
 
 def meant_to_be_random(frozen: list[ParameterInfo]) -> bool:
