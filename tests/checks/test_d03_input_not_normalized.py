@@ -48,6 +48,13 @@ def test_features_on_very_different_scales() -> None:
     assert "different scales" in finding.message
 
 
+def test_a_table_that_was_scaled_with_one_minimum_and_maximum() -> None:
+    table = {"minimum": 0.0, "maximum": 1.0, "mean": 0.05, "std": 0.2, "feature_mean_max": 0.5, "feature_std_max": 0.11}
+    (finding,) = run(*STUCK, **table, feature_stds=[0.11, 5e-5, 4e-5, 1e-4, 3e-5]).findings
+    assert "hardly vary" in finding.message and finding.severity is None
+    assert run(*STUCK, **table, feature_stds=[0.11, 0.08, 0.002, 1e-4]).status == "pass", "a rare column or two"
+
+
 def test_values_far_too_small() -> None:
     small = {
         "minimum": 0.0,

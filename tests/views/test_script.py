@@ -117,7 +117,7 @@ def test_snapshots_show_the_script_s_own_model_at_these_steps(server: Server, tm
     )
     assert (done.code, done.out) == (0, ""), "it was stopped after three steps"
     assert "Page: v.html" in done.err
-    assert re.search(r"hidden +Linear +N×3 +15 +12 +all", done.err)
+    assert re.search(r"hidden +Linear +N×3 +15 +12", done.err)
     data = data_in(tmp_path / "v.html")
     assert data["steps"] == [0, 1, 2, 3]
     first = torch.load(tmp_path / "before0.pt")

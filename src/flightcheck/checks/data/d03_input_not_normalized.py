@@ -37,9 +37,10 @@ class InputNotNormalized(Check):
     ## What it checks
     Floating-point inputs that reach the first layer as they are, without a normalization layer before it: a feature
     (or the whole input) with a mean or standard deviation above 50; features whose scales differ more than 1000-fold,
-    the larger above 20; or values that are all below 0.02. It warns only if the loss shows harm: it began at more
-    than 3 times the loss of predicting nothing, broke down, or did not get below a constant prediction. Otherwise it
-    informs.
+    the larger above 20; features most of which vary a hundred times less than the widest (scaled by the minimum and
+    maximum of the whole table); or values that are all below 0.02. It warns only if the loss shows harm: it began at
+    more than 3 times the loss of predicting nothing, broke down, or did not get below a constant prediction. Otherwise
+    it informs.
     ## Why it matters
     Activations and gradients of the first layer grow with the inputs: large ones kill units in the first steps, and
     of features on different scales only the largest is learned.
@@ -55,6 +56,8 @@ class InputNotNormalized(Check):
     large = Param(50, "[0, 255] images have 64-125, standardized data 1, [0, 1] images and moderate tables below 20")
     ratio = Param(1e3, "at 1000-fold scale the gradients of two features differ 1e6-fold")
     ratio_large = Param(20, "a rare 0/1 column beside a standardized one is no fault")
+    flat = Param(100, "columns of one scale differ less, and rare 0/1 columns have a tenth of a common one's deviation")
+    few = Param(3, "of two features one is always the flatter one")
     tiny = Param(0.02, "below it no value of the data differs from 0 for a usual initialization")
     batches = Param(3, "one odd batch is no scale")
 
@@ -102,6 +105,12 @@ class InputNotNormalized(Check):
         if large > self.large.value:
             what = f", single features up to {max(widest, farthest):.3g}" if max(widest, farthest) > 2 * std else ""
             return f"values of mean {mean:.3g} and standard deviation {std:.3g}{what} (limit: {self.large.value:.0f})"
+        spreads = np.array(batches[-1].feature_stds or [])
+        if len(spreads) >= self.few.value and 0 < (middle := float(np.median(spreads))) < widest / self.flat.value:
+            return (
+                f"features most of which hardly vary: standard deviations of {middle:.2g} in the middle beside "
+                f"{widest:.3g} (limit: a factor of {self.flat.value:.0f}), as after one minimum and maximum for all"
+            )
         if 0 < size < self.tiny.value:
             return f"values that are never larger than {size:.2g} (limit: {self.tiny.value})"
         return ""

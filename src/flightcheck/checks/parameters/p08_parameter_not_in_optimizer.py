@@ -87,7 +87,8 @@ class ParameterNotInOptimizer(Check):
         for p in unheld:
             if p.index not in successors and not self._moves(run, p):  # of a replaced layer: P10
                 module = run.module(p.module)
-                if module and module.made_in_call:
+                passing = 0 <= p.left <= p.joined + 1  # it joined its model and was gone with the next round
+                if module and (module.made_in_call or passing):
                     anew[module.location].append(p)
                 else:
                     missing[module.root if module else -1].append(p)
