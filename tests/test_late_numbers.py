@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import nn
 
 import flightcheck
-from flightcheck.adapters.torch import activations, observer, statistics
+from flightcheck.adapters.torch import activations, loss_values, observer, statistics
 from flightcheck.adapters.torch.arrivals import Arrivals
 from flightcheck.adapters.torch.budget import FULL, GRADIENTS, OUTPUTS, REST, WEIGHTS, Budget
 from flightcheck.adapters.torch.native import outputs
@@ -63,11 +63,11 @@ class Slow(Arrivals):
 @pytest.fixture
 def card(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every tensor lies on a made-up graphics card, on which Triton is not installed."""
-    for module in (activations, observer, statistics, outputs):
+    for module in (activations, loss_values, statistics, outputs):
         monkeypatch.setattr(module, "lies_on_card", lambda tensor: True)
     monkeypatch.setattr(observer, "Arrivals", Slow)
     monkeypatch.setattr(statistics, "OnDevice", lambda: OnDevice(triton=False))
-    monkeypatch.setattr(observer, "on_host", lambda tensor: False)
+    monkeypatch.setattr(loss_values, "on_host", lambda tensor: False)
     monkeypatch.setattr(Watch, "reads", lambda self, tensor: self.may_wait)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import math
-import operator
 import os
 import sys
 import time
@@ -17,17 +16,17 @@ import torch
 
 from flightcheck.adapters.torch import saving, shards, wrappers
 from flightcheck.adapters.torch.activations import Activations
-from flightcheck.adapters.torch.arrivals import Arrivals, lies_on_card
+from flightcheck.adapters.torch.arrivals import Arrivals
 from flightcheck.adapters.torch.batchnorms import BatchNorms
 from flightcheck.adapters.torch.budget import Budget
 from flightcheck.adapters.torch.checkpoints import Checkpoints
 from flightcheck.adapters.torch.discovery import Discovery
 from flightcheck.adapters.torch.forward import Forward
 from flightcheck.adapters.torch.graph import NodeLines, leaves_of
-from flightcheck.adapters.torch.late_losses import LateLosses
 from flightcheck.adapters.torch.loaders import Loaders
 from flightcheck.adapters.torch.logged import Logged
 from flightcheck.adapters.torch.loose_leaves import LooseLeaves
+from flightcheck.adapters.torch.loss_values import LossValues
 from flightcheck.adapters.torch.losses import Losses
 from flightcheck.adapters.torch.nonfinite import NonFiniteOrigin
 from flightcheck.adapters.torch.operations import Operations
@@ -47,12 +46,11 @@ from flightcheck.adapters.torch.statistics import Statistics
 from flightcheck.adapters.torch.stored_updates import StoredUpdates
 from flightcheck.adapters.torch.system_use import SystemUse
 from flightcheck.adapters.torch.thawed import ThawedParameters
-from flightcheck.adapters.torch.watch import LEARNING_STEPS, Watch, recorded
+from flightcheck.adapters.torch.watch import LEARNING_STEPS, Watch
 from flightcheck.recording.records import Location
 from flightcheck.recording.signals import LEARNING_RATE, LOSS, NOT_THERE
 from flightcheck.recording.store import RunWriter
 
-on_host = operator.attrgetter("is_cpu")
 _MOST_PHASES: Final = 3
 """Learning passes after the first one: a script that builds optimizers for ever must not be learnt for ever."""
 _UNSEEN: Final = 8e-6
@@ -103,7 +101,7 @@ class TorchObserver:
         self.forward = Forward(watch, self.discovery, self.operations, self.losses)
         self.batchnorms = BatchNorms(watch, self.discovery)
         self.arrivals = Arrivals()
-        self.late_losses = LateLosses(self.arrivals, writer)
+        self.loss = LossValues(watch, self.arrivals)
         self.activations = Activations(watch, self.discovery, self.forward, self.batchnorms, self.arrivals)
         self.optimizers = Optimizers(watch, self.discovery)
         self.schedulers = Schedulers(watch, self.discovery, self.optimizers)
@@ -134,7 +132,6 @@ class TorchObserver:
         self._main: Held | None = None
         self._stepped: set[int] = set()
         """Optimizers that stepped in this round."""
-        self.loss: float | None = None
         self._norm: float | None = None
         self._step_data: dict[int, dict[str, Any]] = {}
         self._last_site, self._started, self._saved = "", time.perf_counter(), 0.0
@@ -184,7 +181,7 @@ class TorchObserver:
         if self.optimizers.steps_total == 0 and self.backwards_in_round:
             self.end_round()
         self.replicas.before_backward()
-        value = self.value(loss)
+        value = self.loss.value(loss, self.protocol.scale)
         finite = math.isfinite(value)
         close = self.watch.learning or self.watch.sampled or not finite
         location = self.lines.here() if close else self.protocol.backward_location
@@ -212,22 +209,6 @@ class TorchObserver:
             call.root.call_location = call.root.call_location or call.location
             self.loose.care(*(ref() for _, ref in call.inputs))
             self.protocol.record("forward", call.root.info.index, call.location, **call.data)
-
-    def value(self, loss: torch.Tensor) -> float:
-        """Read a loss; 0 where that would wait for a GPU: such a loss is written when it has arrived."""
-        if loss.numel() != 1 or loss.is_meta:
-            return 0.0
-        if type(loss) is not torch.Tensor and shards.is_shard(loss):
-            return 0.0
-        scaled = self.protocol.scale and loss.grad_fn is not None and "Mul" in loss.grad_fn.name()
-        divisor = self.protocol.scale if scaled and self.protocol.scale else 1.0
-        if on_host(loss) or self.watch.reads(loss):
-            self.loss = loss.item() / divisor
-            return self.loss
-        self.loss = None
-        if lies_on_card(loss) and not recorded():
-            self.late_losses.note(loss, self.watch.step, divisor)
-        return 0.0
 
     def _reached(self, loss: torch.Tensor) -> list[int] | None:
         if not self.watch.learning:
@@ -260,7 +241,7 @@ class TorchObserver:
         """``backward`` returned."""
         self.backwards_in_round += 1
         self.resources.backward_done(loss, location)
-        self.protocol.after_backward(location, self.loss, reached, loss.grad_fn is None, self._last_site)
+        self.protocol.after_backward(location, self.loss.latest, reached, loss.grad_fn is None, self._last_site)
         for root in self.discovery.roots.values():
             if self.watch.learning:
                 self.statistics.first_gradient(root.parameter_indices)
@@ -294,7 +275,7 @@ class TorchObserver:
             self._norm = norm if nonzero >= 0 else None
             if not math.isfinite(norm):
                 self.budget.alarm()
-                if self.loss is None or math.isfinite(self.loss):
+                if self.loss.latest is None or math.isfinite(self.loss.latest):
                     self.non_finite.gradient_is_not_finite(held, self._last_site, self.protocol.backward_location)
         self._step_data[held.info.index] = self.protocol.before_step(held, nonzero, closure)
         if self.watch.sampled:
@@ -345,7 +326,7 @@ class TorchObserver:
 
     def end_round(self) -> None:
         """One round of training is over: write it, decide about the next one."""
-        self.late_losses.round_over()
+        self.loss.late.round_over()
         for level, seconds in self.arrivals.collect():
             self.budget.took_on_device(level, seconds)
         self._write_round()
@@ -397,9 +378,9 @@ class TorchObserver:
     def _write_round(self) -> None:
         writer, step = self.watch.writer, self.watch.step
         self.rested.write()
-        if self.loss is not None:
-            writer.frame(LOSS, step, [self.loss])
-            self.loss = None
+        if self.loss.latest is not None:
+            writer.frame(LOSS, step, [self.loss.latest])
+            self.loss.latest = None
         if self.rates:
             row = [self.rates.get(i, NOT_THERE) for i in range(len(self.optimizers.held))]
             writer.frame(LEARNING_RATE, step, row)
@@ -424,7 +405,7 @@ class TorchObserver:
 
     def _finish(self) -> None:
         self.forward.training_resumes()
-        self.late_losses.send()
+        self.loss.late.send()
         self.arrivals.collect(wait=True)
         self.rested.write()
         if self.backwards_in_round:

@@ -96,7 +96,7 @@ class Rested:
         clock = watch.clock  # which may be exchanged meanwhile
         start = clock()
         try:
-            if not isinstance(tensors, torch.Tensor) or not math.isfinite(o.value(tensors)):
+            if not isinstance(tensors, torch.Tensor) or not math.isfinite(o.loss.value(tensors, o.protocol.scale)):
                 watch.resting = False
                 return False
             if o.forward.phases or o.forward.pending:
@@ -148,8 +148,8 @@ class Rested:
             return
         self._left -= 1
         self._over += 1
-        self._noted.append((watch.step, o.loss, o.rates))
-        o.loss, o.rates = None, {}
+        self._noted.append((watch.step, o.loss.latest, o.rates))
+        o.loss.latest, o.rates = None, {}
         o.steps += 1
         o.backwards_in_round = 0
         watch.step += 1

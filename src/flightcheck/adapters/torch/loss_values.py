@@ -1,21 +1,57 @@
-"""Losses on a graphics card: noted at every step, read when they have arrived. To read one at once would be to wait."""
+"""The value of each loss: read at once, or from a graphics card when it has arrived, since to read there is to wait."""
 
 from __future__ import annotations
 
 import math
+import operator
 from functools import partial
 from typing import Any, Final
 
 import numpy.typing as npt
 import torch
 
-from flightcheck.adapters.torch.arrivals import Arrivals
+from flightcheck.adapters.torch import shards
+from flightcheck.adapters.torch.arrivals import Arrivals, lies_on_card
+from flightcheck.adapters.torch.watch import Watch, recorded
 from flightcheck.recording.signals import LOSS
 from flightcheck.recording.store import RunWriter
 
 _SLOTS: Final = 64
 _SENT_EVERY: Final = 16
 """Rounds whose losses are sent together: so much later one that is not finite may be noticed."""
+
+
+on_host = operator.attrgetter("is_cpu")
+
+
+class LossValues:
+    """The loss of this round, and those that are on their way."""
+
+    def __init__(self, watch: Watch, arrivals: Arrivals) -> None:
+        self.watch = watch
+        self.late = LateLosses(arrivals, watch.writer)
+        self.latest: float | None = None
+        """Of this round, as far as it was read."""
+
+    def value(self, loss: torch.Tensor, scale: float | None) -> float:
+        """Read a loss; 0 where that would wait for a graphics card: such a loss is written when it has arrived.
+
+        Args:
+            loss: on which ``backward`` is called.
+            scale: what a gradient scaler multiplies losses by, if there is one.
+        """
+        if loss.numel() != 1 or loss.is_meta:
+            return 0.0
+        if type(loss) is not torch.Tensor and shards.is_shard(loss):
+            return 0.0
+        divisor = scale if scale and loss.grad_fn is not None and "Mul" in loss.grad_fn.name() else 1.0
+        if on_host(loss) or self.watch.reads(loss):
+            self.latest = loss.item() / divisor
+            return self.latest
+        self.latest = None
+        if lies_on_card(loss) and not recorded():
+            self.late.note(loss, self.watch.step, divisor)
+        return 0.0
 
 
 class LateLosses:
