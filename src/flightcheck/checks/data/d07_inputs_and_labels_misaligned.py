@@ -111,6 +111,10 @@ class InputsAndLabelsMisaligned(Check):
             if classes
             else (self._upper_correlation(share, n), self.related.value)
         )
+        if classes and share <= limit:
+            # Five neighbours of each: two and a half pairs, since each of the two may be among the other's.
+            pairs = int(2.5 * n)
+            upper = min(upper, self._upper_share(round(float(found["agreement"]) * pairs), pairs))
         if upper > limit:
             raise NotEnoughEvidence("neighbours agree on labels: the labels carry information, the training is slow")
         shifts = [float(s) for s in found["shifts"]]
