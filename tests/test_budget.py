@@ -46,7 +46,7 @@ class Training:
         clocks = SimpleNamespace(perf_counter=lambda: self.wall, process_time=lambda: self.processor, thread_time=None)
         monkeypatch.setattr(module, "time", clocks)
         self.watch: Any = SimpleNamespace(
-            spent=0.0, sampled=True, weights=True, outputs=True, norms=True, every_step=False, rows=64
+            spent=0.0, learning=False, sampled=True, weights=True, outputs=True, norms=True, every_step=False, rows=64
         )
         self.budget = Budget(self.watch, share, DENSE, longest_gap)
         self.levels: list[int] = []

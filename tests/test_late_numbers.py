@@ -17,7 +17,7 @@ from flightcheck.adapters.torch import activations, loss_values, observer, stati
 from flightcheck.adapters.torch.arrivals import Arrivals
 from flightcheck.adapters.torch.budget import FULL, GRADIENTS, OUTPUTS, REST, WEIGHTS, Budget
 from flightcheck.adapters.torch.native import outputs
-from flightcheck.adapters.torch.native.on_device import OnDevice
+from flightcheck.adapters.torch.native.on_device import Copies, OnDevice
 from flightcheck.adapters.torch.watch import Watch
 from flightcheck.recording.run import Run
 from flightcheck.recording.signals import (
@@ -48,7 +48,6 @@ class Slow(Arrivals):
     round = 0
 
     def send(self, values: torch.Tensor, take: Any, began: Any = None, level: int = 0) -> None:
-        self.copies += 1
         self.__dict__.setdefault("sent", deque()).append((self.round, values.clone(), take))
 
     def collect(self, wait: bool = False) -> list[tuple[int, float]]:
@@ -66,7 +65,7 @@ def card(monkeypatch: pytest.MonkeyPatch) -> None:
     for module in (activations, loss_values, statistics, outputs):
         monkeypatch.setattr(module, "lies_on_card", lambda tensor: True)
     monkeypatch.setattr(observer, "Arrivals", Slow)
-    monkeypatch.setattr(statistics, "OnDevice", lambda: OnDevice(triton=False))
+    monkeypatch.setattr(statistics, "OnDevice", lambda copies: OnDevice(triton=False, copies=copies))
     monkeypatch.setattr(loss_values, "on_host", lambda tensor: False)
     monkeypatch.setattr(Watch, "reads", lambda self, tensor: self.may_wait)
 
@@ -119,7 +118,7 @@ def test_a_loss_that_is_not_finite_is_noticed_when_it_arrives(
 @pytest.mark.parametrize("triton", [False])
 def test_large_weights_are_followed_by_a_sample(monkeypatch: pytest.MonkeyPatch, triton: bool) -> None:
     looks = OnDevice(triton=triton)
-    looks._room = 0
+    looks.copies.room = 0
     weight = nn.Parameter(torch.randn(1500, 1000))
     assert looks.look([0], [weight], gradients=False, weights=True) is not None
     with torch.no_grad():
@@ -129,4 +128,33 @@ def test_large_weights_are_followed_by_a_sample(monkeypatch: pytest.MonkeyPatch,
     _, of_weight, of_update = seen.squares(seen.packed.numpy())[:, 0]
     assert of_weight == pytest.approx(float((weight.detach() ** 2).sum()), rel=1e-4)
     assert of_update == pytest.approx(0.25 * weight.numel(), rel=1e-4)
-    assert looks._copied < 4 * 200_000
+    assert looks.copies.bytes < 4 * 200_000
+
+
+def test_numbers_that_cannot_be_taken_cost_no_others() -> None:
+    faults: list[str] = []
+    arrivals, taken = Arrivals(), []
+
+    def attempt(where: str, act: Any) -> None:
+        try:
+            act()
+        except ValueError as e:
+            faults.append(f"{where}: {e}")
+
+    def wrong(values: Any) -> None:
+        raise ValueError("no such step")
+
+    arrivals.attempt = attempt
+    arrivals.send(torch.ones(2), wrong)
+    arrivals.send(torch.ones(2), lambda v: taken.append(v.tolist()))
+    assert arrivals.collect() == []
+    assert (faults, taken) == (["arrivals: no such step"], [[1.0, 1.0]])
+
+
+def test_several_optimizers_of_the_same_weights_share_their_copies(monkeypatch: pytest.MonkeyPatch) -> None:
+    copies, weight = Copies(), nn.Parameter(torch.randn(40, 10))
+    for _ in range(3):
+        OnDevice(triton=False, copies=copies).look([0], [weight], gradients=False, weights=True)
+    assert copies.bytes == 4 * 400
+    copies.drop([0, 1])
+    assert copies.bytes == 0

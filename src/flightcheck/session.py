@@ -205,7 +205,36 @@ def watch_into(
     from flightcheck.adapters.torch.machine import machine
 
     writer = RunWriter(folder)
-    info = first_info(options, folder)
+    try:
+        info, code = _begun(writer, options)
+        observer, trial = _observer(writer, options, info, attach)
+    except Exception as e:
+        if options.mode == "trial":
+            raise
+        return _unwatched(folder, options, writer, e)
+    process, started = os.getpid(), time.perf_counter()
+    ended = _run(options, observer.error_location)
+    if os.getpid() != process:  # a child that the script forked is over: it has no part in the run
+        raise SystemExit(ended.get("exit_code", 0))
+    seconds = time.perf_counter() - started
+    _flush_output()
+    observer.close()
+    try:
+        compare_ranks(writer, info, observer)
+        if code is not None:
+            code.save(writer)
+            writer.put(machine())
+        for i, record in enumerate(trial() if trial is not None else ()):
+            writer.put(record, i if isinstance(record, Probe) else 0)
+    except Exception as e:  # how the script ended is told all the same
+        print(f"flightcheck: some of the run was not recorded, by a fault of ours ({in_words(e)})", file=sys.stderr)
+    close_run(writer, final_info(info, observer, seconds, ended))
+    return SessionResult(folder, int(ended.get("exit_code", 0)), _failed(ended), writer.failure)
+
+
+def _begun(writer: RunWriter, options: WatchOptions) -> tuple[RunInfo, Code | None]:
+    """Record what is known before the script starts."""
+    info = first_info(options, writer.path.parent)
     writer.put(info)
     writer.put(environment_of(options.script))
     code = Code(options.script, Path.cwd()) if options.mode in ("check", "run") else None
@@ -214,30 +243,14 @@ def watch_into(
             writer.put(record)
         code.save(writer)
     writer.flush(force=True)
-    try:
-        for told in options.run_begins:
-            told(folder)
-        observer, trial = _observer(writer, options, info, attach)
-    except Exception as e:
-        if options.mode == "trial":
-            raise
-        return _unwatched(folder, options, writer, info, e)
-    process, started = os.getpid(), time.perf_counter()
-    ended = _run(options, observer.error_location)
-    if os.getpid() != process:  # a child that the script forked is over: it has no part in the run
-        raise SystemExit(ended.get("exit_code", 0))
-    seconds = time.perf_counter() - started
-    _flush_output()
-    observer.close()
-    compare_ranks(writer, info, observer)
-    if code is not None:
-        code.save(writer)
-        writer.put(machine())
-    for i, record in enumerate(trial() if trial is not None else ()):
-        writer.put(record, i if isinstance(record, Probe) else 0)
-    close_run(writer, final_info(info, observer, seconds, ended))
-    failed = ended["ended"] in ("exception", "interrupted") or (ended["ended"] == "exit" and ended["exit_code"] != 0)
-    return SessionResult(folder, int(ended.get("exit_code", 0)), failed, writer.failure)
+    for told in options.run_begins:
+        told(writer.path.parent)
+    return info, code
+
+
+def _failed(ended: dict[str, Any]) -> bool:
+    """The script ended by itself, and not as it should."""
+    return ended["ended"] in ("exception", "interrupted") or (ended["ended"] == "exit" and ended["exit_code"] != 0)
 
 
 def _observer(
@@ -270,9 +283,7 @@ def _observer(
         raise
 
 
-def _unwatched(
-    folder: Path, options: WatchOptions, writer: RunWriter, info: RunInfo, fault: Exception
-) -> SessionResult:
+def _unwatched(folder: Path, options: WatchOptions, writer: RunWriter, fault: Exception) -> SessionResult:
     """The training is worth more than its observation: the script runs as if we were not there."""
     why = f"not watched, by a fault of ours ({in_words(fault)})"
     print(f"flightcheck: {why}; the script runs on its own", file=sys.stderr, flush=True)
@@ -280,9 +291,9 @@ def _unwatched(
         traceback.print_exception(fault)
     ended = _run(options, lambda _: None)
     _flush_output()
-    close_run(writer, dataclasses.replace(info, **ended))
-    failed = ended["ended"] in ("exception", "interrupted") or (ended["ended"] == "exit" and ended["exit_code"] != 0)
-    return SessionResult(folder, int(ended.get("exit_code", 0)), failed, writer.failure)
+    script = options.script or options.module or ""
+    close_run(writer, RunInfo(folder.name, script, script, **ended))
+    return SessionResult(folder, int(ended.get("exit_code", 0)), _failed(ended), writer.failure)
 
 
 def _run(options: WatchOptions, error_location: Callable[[TracebackType | None], Location | None]) -> dict[str, Any]:

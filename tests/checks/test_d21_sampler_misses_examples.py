@@ -75,7 +75,14 @@ SLICED = RowSlices(0, 1600, 40, 40, 0, 39, 1, 300, 260, Location("train.py", 45)
 def test_batches_that_begin_one_row_after_another_fail() -> None:
     (finding,) = verdict_of("D21", run_of(SLICED, steps=300)).findings
     assert finding.location == SLICED.location and "only 79 are" in finding.message
-    for other in ({"gap": 40}, {"last": 1500}, {"since_new": 20}, {"starts": 4}, {"calls": 39, "since_new": 39}):
+    for other in (
+        {"gap": 40},
+        {"gap": 10},
+        {"last": 1500},
+        {"since_new": 20},
+        {"starts": 4},
+        {"calls": 39, "since_new": 39},
+    ):
         assert verdict_of("D21", run_of(replace(SLICED, **other), steps=300)).status != "fail"
 
 

@@ -297,7 +297,7 @@ def _reached(run: Run) -> float:
 
 def _warm_up(run: Run) -> int | None:
     """Rounds in which the schedule raises the learning rate far beyond that of the first steps; None if it still does,
-    or did through more than a third of what was watched: a larger rate would always win then.
+    or did through more than a third of what was watched or of a trial: a larger rate would always win then.
     """
     try:
         rates = run.table(LEARNING_RATE, 2).values
@@ -308,4 +308,4 @@ def _warm_up(run: Run) -> int | None:
         return 0
     highest = rates.max(axis=1)
     peak = int((highest >= 0.99 * highest.max()).argmax())
-    return peak if 3 * peak <= len(highest) else None
+    return peak if 3 * peak <= min(len(highest), _LONG_STEPS) else None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import socket
+from contextlib import suppress
 from pathlib import Path
 
 
@@ -30,7 +31,14 @@ def is_dead(process: str) -> bool:
 
 
 def _machine() -> str:
-    return hashlib.blake2b(socket.gethostname().encode(errors="replace"), digest_size=8).hexdigest()
+    names = [socket.gethostname()]
+    with suppress(
+        OSError
+    ):  # machines may share a name, and containers that of their machine: their processes they do not
+        names.append(Path("/etc/machine-id").read_text())
+    with suppress(OSError):
+        names.append(str(Path("/proc/self/ns/pid").readlink()))
+    return hashlib.blake2b("\n".join(names).encode(errors="replace"), digest_size=8).hexdigest()
 
 
 def _began(process: int) -> str:

@@ -5,6 +5,7 @@ No forward hooks: a hook lies on the user's module, travels with its copies, and
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
@@ -40,6 +41,16 @@ three, 95 %)."""
 _FIRST_LOOK: Final = 16
 """Examples that the first look at a layer needs."""
 _SIGNALS: Final = (ACTIVATION_RMS, ACTIVATION_SPREAD, ACTIVATION_DEAD, ACTIVATION_GRAD, ACTIVATION_SATURATED)
+
+
+@dataclass
+class _Round:
+    """Numbers of a round that is over, some of which may still be on their way."""
+
+    step: int
+    values: dict[Signal, dict[int, Any]]
+    waiting: int
+    """Cards from which nothing has come yet."""
 
 
 class Activations:
@@ -78,39 +89,48 @@ class Activations:
         if self.forward.look_at is None:
             return
         self.forward.look_at = None
-        values, self._values = self._values, {s: {} for s in _SIGNALS}
+        # A gradient that comes when the round is over still writes into what it knew.
+        values, self._values = {s: dict(v) for s, v in self._values.items()}, {s: {} for s in _SIGNALS}
         fired, self._on_card = self._on_card, []
-        late = [
-            (s, i, v) for s, of_signal in values.items() for i, v in of_signal.items() if isinstance(v, torch.Tensor)
-        ]
-        if late and lies_on_card(late[0][2]):
-            # One copy for all of them: each would make the graphics card wait.
-            scalars = torch.stack([v.detach().float().reshape(()) for _, _, v in late])
-            packed = torch.cat([scalars, *(f.float() for _, f, _ in fired)])
-            places = [(signal, index) for signal, index, _ in late]
-            take = partial(self._arrived, self.watch.step, values, places, [(i, len(f), n) for i, f, n in fired])
-            if self.watch.may_wait:
-                take(packed.cpu().numpy())
-            else:
-                self.arrivals.send(packed, take)
-        else:
-            self._write(self.watch.step, values)
+        late = [(s, i, v) for s, of in values.items() for i, v in of.items() if isinstance(v, torch.Tensor)]
+        devices = {v.device for _, _, v in late if lies_on_card(v)} | {f.device for _, f, _ in fired}
+        over = _Round(self.watch.step, values, len(devices))
+        for device in devices:
+            here = [x for x in late if x[2].device == device], [x for x in fired if x[1].device == device]
+            self._send(over, *here)
+        if not devices:
+            self._write(over.step, values)
         self.spreads.write()
 
+    def _send(
+        self, over: _Round, late: list[tuple[Signal, int, torch.Tensor]], fired: list[tuple[int, torch.Tensor, int]]
+    ) -> None:
+        """Bring a round's numbers from one card, in one copy: each would make the card wait."""
+        scalars = [torch.stack([v.detach().float().reshape(()) for _, _, v in late])] if late else []
+        packed = torch.cat([*scalars, *(f.float() for _, f, _ in fired)])
+        places = [(signal, index) for signal, index, _ in late]
+        take = partial(self._arrived, over, places, [(i, len(f), n) for i, f, n in fired])
+        if self.watch.may_wait:
+            take(packed.cpu().numpy())
+        else:
+            self.arrivals.send(packed, take)
+
     def _arrived(
-        self, step: int, values: dict[Signal, dict[int, Any]], places: list[tuple[Signal, int]],
-        fired: list[tuple[int, int, int]], numbers: npt.NDArray[np.float32],
+        self, over: _Round, places: list[tuple[Signal, int]], fired: list[tuple[int, int, int]],
+        numbers: npt.NDArray[np.float32],
     ) -> None:  # fmt: skip
         """The numbers of a round are there: those at `places`, then what fired, unit by unit."""
         for (signal, index), number in zip(places, numbers.tolist()):
-            values[signal][index] = number
+            over.values[signal][index] = number
         start = len(places)
         for index, units, examples in fired:
             dead = self._fired(index, numbers[start : start + units] > 0, examples)
             start += units
             if dead is not None:
-                values[ACTIVATION_DEAD][index] = dead
-        self._write(step, values)
+                over.values[ACTIVATION_DEAD][index] = dead
+        over.waiting -= 1
+        if not over.waiting:  # of several cards, the last one
+            self._write(over.step, over.values)
 
     def _write(self, step: int, values: dict[Signal, dict[int, Any]]) -> None:
         width = len(self.discovery.modules)

@@ -36,9 +36,10 @@ class Arrivals:
         self._under_way: deque[_Sent] = deque()
         self.not_sent = 0
         """Copies that were given up because too many were under way."""
-        self.copies = 0
         self.alarm: Callable[[], None] = lambda: None
         """Called by who finds, in what arrived, that something is wrong."""
+        self.attempt: Callable[[str, Callable[[], object]], object] = lambda where, act: act()
+        """Does something, and notes a fault of it."""
 
     def send(self, values: torch.Tensor, take: Taken, began: Any = None, level: int = 0) -> None:
         """Copy a tensor to the host; `take` gets it as an array, in a later `collect`.
@@ -52,14 +53,14 @@ class Arrivals:
         if len(self._under_way) >= _MOST_UNDER_WAY:
             self.not_sent += 1
             return
-        self.copies += 1
         if not values.is_cuda:
             self._under_way.append(_Sent(values.detach().cpu().clone(), take))
             return
-        there = torch.empty(values.shape, dtype=values.dtype, pin_memory=True)
-        there.copy_(values.detach(), non_blocking=True)
-        event = torch.cuda.Event(enable_timing=began is not None)  # type: ignore[no-untyped-call]
-        event.record()
+        with torch.cuda.device(values.device):  # events are of the current device, which need not be that of a model
+            there = torch.empty(values.shape, dtype=values.dtype, pin_memory=True)
+            there.copy_(values.detach(), non_blocking=True)
+            event = torch.cuda.Event(enable_timing=began is not None)  # type: ignore[no-untyped-call]
+            event.record()
         self._under_way.append(_Sent(there, take, event, began, level))
 
     def collect(self, wait: bool = False) -> list[tuple[int, float]]:
@@ -68,26 +69,28 @@ class Arrivals:
         Returns:
             Of each look whose time is known: how close it was, and the seconds that the device took for it.
         """
-        took = []
-        while self._under_way:
-            sent = self._under_way[0]
-            if sent.event is not None and not sent.event.query():
-                if not wait:
-                    break
-                sent.event.synchronize()
-            self._under_way.popleft()
-            if sent.began is not None and sent.event is not None:
-                took.append((sent.level, sent.began.elapsed_time(sent.event) / 1000))
-            sent.take(sent.values.numpy())
+        took: list[tuple[int, float]] = []
+        while self._under_way and (wait or self._under_way[0].event is None or self._under_way[0].event.query()):
+            sent = self._under_way.popleft()
+            self.attempt("arrivals", lambda sent=sent: self._hand_over(sent, took))  # type: ignore[misc]
         return took
+
+    @staticmethod
+    def _hand_over(sent: _Sent, took: list[tuple[int, float]]) -> None:
+        if sent.event is not None:
+            sent.event.synchronize()  # which it is already, but at the end
+            if sent.began is not None:
+                took.append((sent.level, sent.began.elapsed_time(sent.event) / 1000))
+        sent.take(sent.values.numpy())
 
 
 def begin(device: torch.device) -> Any:
     """An event before the first kernel of ours; None where there is no such clock."""
     if device.type != "cuda":
         return None
-    event = torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]
-    event.record()
+    with torch.cuda.device(device):
+        event = torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]
+        event.record()
     return event
 
 

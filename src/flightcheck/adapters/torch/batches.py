@@ -12,7 +12,7 @@ import torch
 
 from flightcheck.adapters.torch.features import alike_blanks, quantiles, row_hashes, token_facts
 from flightcheck.adapters.torch.spacing import spacing_facts
-from flightcheck.adapters.torch.watch import is_plain_tensor
+from flightcheck.adapters.torch.watch import is_plain_tensor, recorded
 
 _SAMPLE: Final = 4096
 """Elements that are hashed and counted: spread evenly over the whole tensor."""
@@ -127,6 +127,8 @@ def batch_key(tensor: torch.Tensor | None) -> Any:
         return tuple(tensor.shape), batch_key(tensor.detach()._values())
     if not is_plain_tensor(tensor):
         return id(tensor)
+    if not tensor.is_cpu and (recorded() or not tensor.is_contiguous()):
+        return tuple(tensor.shape), id(tensor)
     flat = tensor.detach().reshape(-1)
     return tuple(tensor.shape), flat[_places(flat.numel()).to(flat.device)].tolist()
 

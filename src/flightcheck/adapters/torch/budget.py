@@ -112,7 +112,7 @@ class Budget:
         self._note(level, cost)
         dense = self.rounds <= self.dense_steps
         self._read_clocks(now, dense)
-        self.watch.may_wait = dense or self._alarm > 0
+        self.watch.may_wait = dense or self._alarm > 0 or self.watch.learning
         if dense:
             return self._look_at(FULL)
         self.watching_bare += count * self._bare

@@ -7,6 +7,7 @@ import sys
 from types import FrameType
 from typing import Final
 
+from flightcheck.adapters.torch.frames import local
 from flightcheck.adapters.torch.watch import Watch
 from flightcheck.recording.provenance.loops import EpochLoop, epoch_loop
 from flightcheck.recording.records import Location
@@ -59,7 +60,7 @@ def _value(loop: EpochLoop) -> int | None:
         if frame is None:
             return None
         if frame.f_code.co_filename == loop.file and loop.first <= frame.f_lineno <= loop.last:
-            value = frame.f_locals.get(loop.variable)
+            value = local(frame, loop.variable)
             if type(value) is int:
                 return value
         frame = frame.f_back

@@ -22,7 +22,7 @@ from flightcheck.adapters.torch.operations import Operations
 from flightcheck.adapters.torch.opponents import OpposedModels
 from flightcheck.adapters.torch.orders import recorded_orders
 from flightcheck.adapters.torch.phases import Phase
-from flightcheck.adapters.torch.watch import Watch, hands_off
+from flightcheck.adapters.torch.watch import Watch, hands_off, recorded
 from flightcheck.recording import provenance
 from flightcheck.recording.batches import Batch
 from flightcheck.recording.provenance.buffers import integer_buffer
@@ -253,7 +253,7 @@ class Forward:
             self.operations.slices.fed(root.info.index, inputs[0][1])
         if source < 0 and inputs:
             self.operations.tables.fed(inputs[0][1], training)
-        if training and inputs and not self.watch.reads(inputs[0][1]):
+        if inputs and not self.watch.reads(inputs[0][1]) and (training or recorded()):
             return
         if not self._is_recorded(root, location, training, source):
             return

@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from flightcheck.adapters.torch.discovery import Discovery
+from flightcheck.adapters.torch.frames import local
 from flightcheck.adapters.torch.optimizers import Held
 from flightcheck.adapters.torch.watch import Watch, is_plain_tensor
 from flightcheck.recording.kept_states import KeptState
@@ -169,7 +170,7 @@ class KeptStates:
 def _value(frame: FrameType, text: str) -> Any:
     """The value of a name, or of an attribute of one, in a frame; None if it has none that can be read harmlessly."""
     first, *rest = text.split(".")
-    value = frame.f_locals.get(first, frame.f_globals.get(first))
+    value = local(frame, first, frame.f_globals.get(first))
     for name in rest:
         if isinstance(value, type) or not hasattr(type(value), "__dict__"):
             return None

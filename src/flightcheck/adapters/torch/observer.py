@@ -122,7 +122,7 @@ class TorchObserver:
         self.node_lines = NodeLines()
         self.non_finite = NonFiniteOrigin(watch, self.discovery, self.forward, self.operations, self.node_lines)
         self.budget = Budget(watch, budget, dense_steps, longest_gap)
-        self.arrivals.alarm = self.budget.alarm
+        self.arrivals.alarm, self.arrivals.attempt = self.budget.alarm, watch.attempt
         self.rested, self.structure = Rested(self), Restructuring(watch, self.discovery)
         self.stopping = stopping
         self.optimizers.appeared = self.learn_again
@@ -188,8 +188,7 @@ class TorchObserver:
         if close:
             self._last_site = str(location)
         self.forward_done()
-        if not self.watch.learning and self.structure.changed():
-            self.learn_again()
+        if not self.watch.learning and self.structure.changed() and self.learn_again():
             self.budget.alarm()
         self.loaders.trained()
         self.protocol.before_backward()
@@ -362,14 +361,18 @@ class TorchObserver:
         if self.round_over is not None:
             self.round_over(self.steps)
 
-    def learn_again(self) -> None:
-        """Another phase of the training has begun: another optimizer steps long after the first, or a model changed."""
+    def learn_again(self) -> bool:
+        """Another phase of the training has begun: another optimizer steps long after the first, or a model changed.
+        False where it is learnt no more: it changes for ever.
+        """
         self.watch.resting = False
-        if not self.watch.learning and self._relearned < _MOST_PHASES:
-            self._relearned += 1
-            self._learn_until = self.steps + LEARNING_STEPS
-            self.watch.learning = True
-            self.operations.resume_everything()
+        if self.watch.learning or self._relearned >= _MOST_PHASES:
+            return False
+        self._relearned += 1
+        self._learn_until = self.steps + LEARNING_STEPS
+        self.watch.learning = self.watch.may_wait = True
+        self.operations.resume_everything()
+        return True
 
     def keep_learning(self) -> None:
         """Look as closely in every round as in the first ones: for trials, whose time is not the user's."""
@@ -404,13 +407,14 @@ class TorchObserver:
     # -- the end ------------------------------------------------------------------------------------------------
 
     def _finish(self) -> None:
-        self.forward.training_resumes()
-        self.loss.late.send()
-        self.arrivals.collect(wait=True)
-        self.rested.write()
+        attempt = self.watch.attempt
+        attempt("finish", self.forward.training_resumes)
+        attempt("finish", self.loss.late.send)
+        attempt("finish", lambda: self.arrivals.collect(wait=True))
+        attempt("finish", self.rested.write)
         if self.backwards_in_round:
-            self._write_round()
-        self.statistics.write(None)
+            attempt("finish", self._write_round)
+        attempt("finish", lambda: self.statistics.write(None))
         saving.save_all(self)
 
     def _save_records(self) -> None:

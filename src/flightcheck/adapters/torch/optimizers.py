@@ -77,7 +77,7 @@ class Optimizers:
         self.held: list[Held] = []
         self._by_id: dict[int, Held] = {}
         self.steps_total = 0
-        self.appeared: Callable[[], None] = lambda: None
+        self.appeared: Callable[[], object] = lambda: None
         """Called when an optimizer is first seen after training began: another phase of it."""
         self.read: list[tuple[int, Any, Location | None]] = []
         """Of every optimizer state read from a file: how many parameters, first learning rate, and the line."""

@@ -125,6 +125,8 @@ def coverage_of(observer: TorchObserver) -> Coverage:
     if observer.discovery.sharded:
         blind.append("parameters: they are spread over processes; of each, the part that this one holds is measured")
     blind += observer.watch.elsewhere()
+    if observer.arrivals.not_sent:
+        blind.append(f"{observer.arrivals.not_sent} looks at the graphics card, which was too far behind")
     if observer.watch.errors:
         blind.append(f"{len(observer.watch.errors)} errors of Flightcheck itself, first: {observer.watch.errors[0]}")
     watched = observer.budget.rounds

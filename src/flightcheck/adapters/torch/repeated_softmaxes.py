@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import torch
 
+from flightcheck.adapters.torch.frames import local
 from flightcheck.adapters.torch.graph import behind_views, nodes_of
 from flightcheck.adapters.torch.watch import Watch, is_plain_tensor
 from flightcheck.recording.loss_records import RepeatedSoftmax
@@ -90,7 +91,7 @@ def _distribution() -> str:
     while (frame := frame.f_back) is not None:  # type: ignore[assignment]
         here = frame.f_globals.get("__name__", "")
         if here.startswith("torch.distributions."):
-            name = type(frame.f_locals.get("self")).__name__  # the outermost one is the script's
+            name = type(local(frame, "self")).__name__  # the outermost one is the script's
         elif name:
             break
     return name

@@ -22,7 +22,10 @@ _MOST_CUT: Final = 8
 @dataclass
 class _Sliced:
     examples: int
+    """Rows of the tensor that is cut."""
     rows: int
+    of: int = 0
+    """Rows of the whole that it may be a part of."""
     starts: set[int] = field(default_factory=set)
     calls: int = 0
     since_new: int = 0
@@ -37,13 +40,14 @@ class Slices:
     def __init__(self, watch: Watch) -> None:
         self.watch = watch
         self._of: dict[int, _Sliced] = {}
-        self._cut = deque[tuple[weakref.ref[torch.Tensor], Location | None]](maxlen=_MOST_CUT)
+        self._cut = deque[tuple[weakref.ref[torch.Tensor], Location | None, int]](maxlen=_MOST_CUT)
+        """Slices, their lines, and how many rows the tensor has that was cut: it may itself be a part of another."""
 
     def cut(self, args: Any, result: torch.Tensor) -> None:
         """In the learning pass: a tensor was indexed."""
         index = args[1] if len(args) > 1 else None
         if isinstance(index, slice) and result._is_view() and result.is_floating_point():
-            self._cut.append((weakref.ref(result), self.watch.lines.here()))
+            self._cut.append((weakref.ref(result), self.watch.lines.here(), args[0].shape[0]))
 
     def fed(self, root: int, given: torch.Tensor) -> None:
         """A model was called in training with a tensor."""
@@ -57,20 +61,22 @@ class Slices:
                 self._of[root] = _Sliced(0, 0, whole=False)
             return
         if known is None:
-            known = self._of[root] = _Sliced(base.shape[0], given.shape[0])
-        known.whole &= known.examples == base.shape[0]
+            known = self._of[root] = _Sliced(base.shape[0], given.shape[0], of=base.shape[0])
+        known.whole &= known.of == base.shape[0]
         known.rows = max(known.rows, given.shape[0])
         known.calls += 1
         known.since_new += 1
         if place not in known.starts and len(known.starts) < _MOST_STARTS:
             known.starts.add(place)
             known.since_new = 0
-        known.location = next((line for ref, line in self._cut if ref() is given), known.location)
+        for ref, line, rows in self._cut:
+            if ref() is given:
+                known.location, known.examples = line, rows
 
     def save(self) -> None:
         """Write the records."""
         for root, s in self._of.items():
-            if s.whole and len(s.starts) > 1:
+            if s.whole and s.location is not None and len(s.starts) > 1:
                 starts = sorted(s.starts)
                 gap = min(b - a for a, b in itertools.pairwise(starts))
                 record = RowSlices(

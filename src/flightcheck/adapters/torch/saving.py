@@ -36,7 +36,7 @@ def save_all(o: TorchObserver) -> None:
         lambda: _uncalled(o),
     ]
     for part in parts:
-        o.watch.guarded(part)()
+        o.watch.attempt("save", part)
     o.watch.writer.put(coverage_of(o))  # last: it tells what failed
     o.watch.writer.flush(force=True)
 

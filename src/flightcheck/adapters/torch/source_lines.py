@@ -11,6 +11,7 @@ from pathlib import Path
 from types import CodeType, FrameType, TracebackType
 from typing import Any
 
+from flightcheck.adapters.torch.frames import local
 from flightcheck.recording.records import Location
 
 _PACKAGE = str(Path(__file__).resolve().parents[2])
@@ -114,4 +115,4 @@ def _initializes(frame: FrameType, constructed: Any) -> bool:
     code = frame.f_code
     if code.co_name != "__init__" or not code.co_varnames:
         return False
-    return frame.f_locals.get(code.co_varnames[0]) is constructed
+    return local(frame, code.co_varnames[0]) is constructed

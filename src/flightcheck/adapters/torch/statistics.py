@@ -18,7 +18,7 @@ from flightcheck.adapters.torch.discovery import Discovery
 from flightcheck.adapters.torch.distributions import Distributions
 from flightcheck.adapters.torch.native.library import TALLIES, load
 from flightcheck.adapters.torch.native.measures import ABSENT, Look, Measures
-from flightcheck.adapters.torch.native.on_device import Launched, OnDevice
+from flightcheck.adapters.torch.native.on_device import Copies, Launched, OnDevice
 from flightcheck.adapters.torch.optimizers import Held
 from flightcheck.adapters.torch.shards import at_hand
 from flightcheck.adapters.torch.watch import Watch, recorded
@@ -77,6 +77,7 @@ class _Steps:
     """The round of its last step and the versions of the parameters after it, where the next look is to compare."""
     on_device: OnDevice | None = None
     """Where the parameters lie on a graphics card."""
+    held: Held | None = None
 
 
 class Statistics:
@@ -91,6 +92,7 @@ class Statistics:
         self.spreads = Distributions(watch)
         self._series = {GRAD_NORM: _Series(), WEIGHT_NORM: _Series(), UPDATE_NORM: _Series()}
         self._steps: dict[int, _Steps] = {}
+        self._copies: dict[torch.device, Copies] = {}
         self._looked: set[int] = set()
         self._at_address: dict[tuple[int, torch.Size], int] = {}
 
@@ -181,7 +183,8 @@ class Statistics:
         """
         if recorded():
             return -1, 0.0
-        steps.on_device = steps.on_device or OnDevice()
+        if steps.on_device is None:
+            steps.on_device = self._on_device(next(p.device for p in parameters if p is not None))
         self.measures.one_pass = steps.on_device.triton
         began = begin(next(p.device for p in parameters if p is not None))
         launched = steps.on_device.look(
@@ -195,6 +198,15 @@ class Statistics:
         take = partial(self._arrived_late, steps, launched, rounds)
         self.arrivals.send(launched.packed, take, began, self.watch.level)
         return -1, 0.0
+
+    def _on_device(self, device: torch.device) -> OnDevice:
+        """For another optimizer; what is kept of weights and optimizers that are gone is given up."""
+        copies = self._copies.setdefault(device, Copies())
+        copies.drop(i for i, ref in enumerate(self.discovery.parameter_refs) if ref() is None)
+        for other in self._steps.values():
+            if other.held is not None and other.held.optimizer() is None:
+                other.on_device = None
+        return OnDevice(copies=copies)
 
     def _arrived(
         self, steps: _Steps, launched: Launched, rounds: tuple[int, int, int], values: Row
@@ -231,7 +243,7 @@ class Statistics:
             first = indices[0] if indices else 0
             whole = indices == list(range(first, first + len(indices)))
             place = slice(first, first + len(indices)) if whole else indices
-            known = _Steps(indices, place, Look(len(indices)))
+            known = _Steps(indices, place, Look(len(indices)), held=held)
             self._steps[held.info.index] = known
         return known
 

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import torch
 
 from flightcheck.adapters.torch.optimizers import Held, Optimizers
+from flightcheck.adapters.torch.pieces import pieces
+from flightcheck.adapters.torch.shards import at_hand
 from flightcheck.adapters.torch.watch import Watch
 from flightcheck.recording.provenance.thaws import thaw_to_come
 from flightcheck.recording.records import Location
@@ -76,10 +78,12 @@ class ThawedParameters:
         return {i for h in self.optimizers.held if h.steps and h.last_step >= latest.first_step for i in h.indices}
 
     def _thawed(self, index: int, parameter: torch.Tensor) -> None:
-        gradient = parameter.grad
-        if gradient is None or gradient.layout is not torch.strided or not bool(torch.count_nonzero(gradient)):
+        gradient, values = at_hand(parameter.grad), at_hand(parameter.detach())
+        if gradient is None or values is None or not self.watch.reads(values):
             return
-        total = float(parameter.detach().double().sum())
+        if gradient.layout is not torch.strided or not bool(torch.count_nonzero(gradient)):
+            return
+        total = sum(float(piece.double().sum()) for piece in pieces(values))
         seen = self._seen.setdefault(index, _Seen(self.watch.step, total))
         seen.looks += 1
         seen.moved |= total != seen.total

@@ -141,6 +141,13 @@ class Watch:
 
         return safe
 
+    def attempt(self, where: str, act: Callable[[], object]) -> None:
+        """Do something, even where the watch is blind by now; a fault of it is noted."""
+        try:
+            act()
+        except Exception as e:
+            self.note_error(where, e)
+
     def note_error(self, where: str, error: BaseException) -> None:
         """Keep an error of ours for the report; after too many, stop watching."""
         self.errors.append(f"{where}: {type(error).__name__}: {error}")

@@ -78,10 +78,10 @@ class SamplerMissesExamples(Check):
         for s in run.recorded(RowSlices):
             reached = s.last + s.rows - s.first
             enough = s.calls >= self.calls.value and s.starts >= self.begun.value and s.since_new >= s.starts
-            if enough and s.gap < s.rows and reached < self.share.value * s.examples:
+            if enough and s.gap == 1 < s.rows and reached < self.share.value * s.examples:
                 yield Finding(
-                    f"The batches of {s.rows} rows begin at {s.starts} different rows, from {s.first} to {s.last}, as "
-                    f"near as {s.gap} to each other: they overlap, and of {s.examples} examples only {reached} are "
+                    f"The batches of {s.rows} rows begin at {s.starts} different rows, from {s.first} to {s.last}, one "
+                    f"after another: they overlap, and of {s.examples} examples only {reached} are "
                     f"ever seen (no new one in the last {s.since_new} of {s.calls} steps).",
                     location=s.location or next((b.origin for b in run.batches if b.root == s.root), None),
                     evidence={"rows": s.rows, "starts": s.starts, "gap": s.gap, "examples": s.examples},

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import functools
 import importlib.util
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
@@ -66,14 +67,55 @@ class Launched:
         return found
 
 
-class OnDevice:
-    """Measures the parameters of one optimizer, and remembers what their weights were."""
+class Copies:
+    """What the weights on a device were, for all optimizers: several may hold the same, one after another."""
 
-    def __init__(self, triton: bool | None = None) -> None:
+    def __init__(self) -> None:
+        self._of: dict[int, torch.Tensor] = {}
+        self.bytes = 0
+        self.room: int | None = None
+        """Bytes that they may take; known when the first is made."""
+
+    def drop(self, indices: Iterable[int]) -> None:
+        """Forget the copies of weights that are gone."""
+        for index in indices:
+            gone = self._of.pop(index, None)
+            if gone is not None:
+                self.bytes -= gone.numel() * gone.element_size()
+
+    def copy_of(self, index: int, weight: torch.Tensor, wanted: bool) -> tuple[torch.Tensor | None, bool, float]:
+        """The copy of a weight, whether it holds what the weight was, and which share of the weight it stands for."""
+        known = self._of.get(index)
+        sampled = known is not None and known.numel() < weight.numel()
+        like = sample_of(weight) if sampled else weight
+        if known is not None and known.shape == like.shape and known.dtype is like.dtype and (
+            sampled or known.stride() == like.stride()
+        ):  # fmt: skip
+            return known, True, weight.numel() / known.numel()
+        if known is not None:
+            self.bytes -= known.numel() * known.element_size()
+            del self._of[index]
+        if not wanted:
+            return None, False, 1.0
+        if self.room is None:
+            free = torch.cuda.mem_get_info(weight.device)[0] if weight.is_cuda else _MOST_COPIED * _SHARE_OF_FREE
+            self.room = min(_MOST_COPIED, free // _SHARE_OF_FREE)
+        whole = self.bytes + weight.numel() * weight.element_size() <= self.room
+        like = weight if whole or weight.numel() <= _WHOLE else sample_of(weight)
+        made = (
+            torch.empty_like(like) if like is weight else torch.empty(like.shape, dtype=like.dtype, device=like.device)
+        )
+        self._of[index] = made
+        self.bytes += made.numel() * made.element_size()
+        return made, False, weight.numel() / made.numel()
+
+
+class OnDevice:
+    """Measures the parameters of one optimizer."""
+
+    def __init__(self, triton: bool | None = None, copies: Copies | None = None) -> None:
         self.triton = triton_works() if triton is None else triton
-        self._copies: dict[int, torch.Tensor] = {}
-        self._copied = 0
-        self._room: int | None = None
+        self.copies = copies or Copies()
         self._table: tuple[npt.NDArray[np.int64], torch.Tensor] | None = None
         self._layout: tuple[list[int], tuple[torch.Tensor, ...]] | None = None
         self._again: _Again | None = None
@@ -100,34 +142,6 @@ class OnDevice:
         launched = plan.launch(len(parameters))
         self._again = _Again.of(plan, launched, parameters, asked)
         return launched
-
-    # -- copies -------------------------------------------------------------------------------------------------
-
-    def copy_of(self, index: int, weight: torch.Tensor, wanted: bool) -> tuple[torch.Tensor | None, bool, float]:
-        """The copy of a weight, whether it holds what the weight was, and which share of the weight it stands for."""
-        known = self._copies.get(index)
-        sampled = known is not None and known.numel() < weight.numel()
-        like = sample_of(weight) if sampled else weight
-        if known is not None and known.shape == like.shape and known.dtype is like.dtype and (
-            sampled or known.stride() == like.stride()
-        ):  # fmt: skip
-            return known, True, weight.numel() / known.numel()
-        if known is not None:
-            self._copied -= known.numel() * known.element_size()
-            del self._copies[index]
-        if not wanted:
-            return None, False, 1.0
-        if self._room is None:
-            free = torch.cuda.mem_get_info(weight.device)[0] if weight.is_cuda else _MOST_COPIED * _SHARE_OF_FREE
-            self._room = min(_MOST_COPIED, free // _SHARE_OF_FREE)
-        whole = self._copied + weight.numel() * weight.element_size() <= self._room
-        like = weight if whole or weight.numel() <= _WHOLE else sample_of(weight)
-        made = (
-            torch.empty_like(like) if like is weight else torch.empty(like.shape, dtype=like.dtype, device=like.device)
-        )
-        self._copies[index] = made
-        self._copied += made.numel() * made.element_size()
-        return made, False, weight.numel() / made.numel()
 
     # -- what the kernel is told --------------------------------------------------------------------------------
 
@@ -221,7 +235,8 @@ def run_kernel(measures: OnDevice, rows: npt.NDArray[np.int64], type_name: str, 
     table = measures.table(rows, device)
     of_tensor, starts, firsts, room = measures.layout(rows[:, 0].tolist(), device)
     out = torch.empty(len(rows), ROOM, dtype=torch.float64, device=device)
-    triton_kernel.launch(table, of_tensor, starts, firsts, room, out, type_name)
+    with torch.cuda.device(device) if device.type == "cuda" else nullcontext():  # kernels start on the current device
+        triton_kernel.launch(table, of_tensor, starts, firsts, room, out, type_name)
     return out.view(-1)
 
 
@@ -250,7 +265,7 @@ class _Plan:
 
     def weight(self, k: int, index: int, weight: torch.Tensor, compare: bool, copy: bool) -> None:
         """A weight, and how far it is from its copy."""
-        kept, there, share = self.measures.copy_of(index, weight, copy)
+        kept, there, share = self.measures.copies.copy_of(index, weight, copy)
         compare = compare and there
         self.fresh |= kept is not None and not there
         if kept is None:

@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from flightcheck.adapters.torch.frames import local
 from flightcheck.adapters.torch.losses import FUNCTIONS
 from flightcheck.adapters.torch.watch import hands_off
 from flightcheck.adapters.torch.wrappers.clearing import clearing
@@ -185,7 +186,7 @@ def dropout(o: TorchObserver) -> None:
 def _unheld(caller: FrameType, running: list[nn.Module]) -> bool:
     """The method that calls dropout is that of a module which the model that runs does not hold."""
     first = caller.f_code.co_varnames[:1] if caller.f_code.co_argcount else ()
-    module = caller.f_locals.get(first[0]) if first else None
+    module = local(caller, first[0]) if first else None
     return isinstance(module, nn.Module) and bool(running) and all(m is not module for m in running[0].modules())
 
 

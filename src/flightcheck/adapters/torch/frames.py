@@ -1,0 +1,22 @@
+"""Local variables of functions that run: read without keeping them alive."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from types import FrameType
+from typing import Any
+
+
+def local(frame: FrameType, name: str, default: Any = None) -> Any:
+    """The value of a local variable.
+
+    Before Python 3.13 (PEP 667), ``f_locals`` of a function's frame is a copy of all its variables that stays on the
+    frame: batches and models that the function lets go of would live on until it returns. The namespace of a module or
+    class is the real one, and stays as it is.
+    """
+    names = frame.f_locals
+    value = names.get(name, default)
+    if frame.f_code.co_flags & inspect.CO_OPTIMIZED and sys.version_info < (3, 13):
+        names.clear()
+    return value
