@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import torch.nn.functional as F
 from torch import nn
 
 import flightcheck
-from flightcheck.adapters.torch.budget import OUTPUTS, REST, Budget
+from flightcheck.adapters.torch.budget import FULL, OUTPUTS, REST, Budget
 from flightcheck.recording.run import Run
 from flightcheck.testing import verdict_of
 
@@ -150,3 +151,23 @@ def test_opponents_that_take_turns_are_no_new_structure(tmp_path: Path) -> None:
     assert not [p for p in seen.run.parameters if p.left >= 0 or p.joined]
     for code in ("P08", "P10", "C12"):
         assert verdict_of(code, seen.run).status != "fail", code
+
+
+def test_a_model_that_changes_for_ever_is_not_looked_at_closely_for_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Continual learning: a frozen copy of the model is put beside it after each task."""
+    monkeypatch.setattr(Budget, "_next", lambda self, level, cost: FULL if self._alarm else REST)
+    torch.manual_seed(0)
+    model = Net()
+    with flightcheck.watch(runs_dir=tmp_path, report=False) as seen:
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        for step in range(240):
+            if step % 20 == 19:
+                setattr(model, f"old{step}", copy.deepcopy(model.head).requires_grad_(False))
+            optimizer.zero_grad()
+            x = torch.randn(8, 4)
+            F.cross_entropy(model(x), (x.sum(1) > 0).long()).backward()
+            optimizer.step()
+    assert seen.run is not None
+    assert seen.run.coverage.sampled_steps < 120

@@ -32,9 +32,8 @@ def is_dead(process: str) -> bool:
 
 def _machine() -> str:
     names = [socket.gethostname()]
-    with suppress(
-        OSError
-    ):  # machines may share a name, and containers that of their machine: their processes they do not
+    # Machines may share a name, and containers that of their machine: their processes they do not.
+    with suppress(OSError):
         names.append(Path("/etc/machine-id").read_text())
     with suppress(OSError):
         names.append(str(Path("/proc/self/ns/pid").readlink()))
