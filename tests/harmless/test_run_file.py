@@ -312,3 +312,15 @@ def test_numbers_survive(tmp_path: Path) -> None:
     assert run.info.overhead is not None
     assert math.isnan(run.info.overhead)
     assert "é" in run.info.error
+
+
+def test_more_than_is_held_between_two_flushes_is_not_lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("flightcheck.recording.store.MOST_PENDING", 500)
+    monkeypatch.setattr("flightcheck.recording.store.FLUSH_SECONDS", 60.0)
+    writer = RunWriter(tmp_path)
+    writer._last_flush, writer._pause = math.inf, 60.0
+    for step in range(1700):
+        writer.frame(LOSS, step, [float(step)])
+    writer.put(RunInfo("r", "train.py", "train.py", steps=1700))
+    writer.close()
+    assert Run.open(tmp_path).series(LOSS).steps.tolist() == list(range(1700))

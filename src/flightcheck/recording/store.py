@@ -45,7 +45,8 @@ APPEND_BUDGET: Final = 20_000
 """Appended records kept per kind: enough for every check, and a bound on the size of an endless run."""
 
 MOST_PENDING: Final = 50_000
-"""Frames that are held while nothing can be written; later ones are dropped. Some tens of megabytes."""
+"""Frames that are held: then they are written at once, or, while nothing can be, later ones are dropped. Some tens of
+megabytes."""
 _LONGEST_PAUSE: Final = 60.0
 _SHARE: Final = 0.01
 """Share of the time that writing may take on a network disk, which may answer slowly: there pauses are longer,"""
@@ -93,6 +94,8 @@ class RunWriter:
         self.failure = ""
         """Why something could not be written; it is said once, when it happens first."""
         self._pause = FLUSH_SECONDS
+        self._written = True
+        """The last try to write succeeded."""
 
     def _begun(self) -> sqlite3.Connection:
         try:
@@ -120,7 +123,10 @@ class RunWriter:
         """Store the values of a signal at a step (float32; later values for the same step replace earlier ones)."""
         key = (signal.name, step)
         if len(self._frames) >= MOST_PENDING:
-            return
+            if self._written:  # they came faster than the next flush
+                self.flush(force=True)
+            if len(self._frames) >= MOST_PENDING:
+                return
         if key not in self._frames:
             self._frames_kept[signal.name] = self._frames_kept.get(signal.name, 0) + 1
         if isinstance(values, np.ndarray):
@@ -139,6 +145,7 @@ class RunWriter:
         self._last_flush = now
         if not self._records and not self._frames:
             return
+        self._written = False
         try:
             self._commit(self._records, self._frames)
         except (sqlite3.Error, OSError) as first:
@@ -154,6 +161,7 @@ class RunWriter:
         self._pause = min(max(FLUSH_SECONDS, took / _SHARE), _LONGEST_REST) if self._shared else FLUSH_SECONDS
         self._records.clear()
         self._frames.clear()
+        self._written = True
 
     def _commit(self, records: dict[tuple[str, int], str], frames: dict[tuple[str, int], bytes]) -> None:
         self._db.execute("BEGIN")
