@@ -7,10 +7,13 @@ import math
 import statistics
 from collections.abc import Iterator
 
+import numpy as np
+
 from flightcheck.checks.base import Check, Finding, NotApplicable, NotEnoughEvidence, Param, check
 from flightcheck.checks.parameters._reach import farthest
 from flightcheck.recording.rates import highest_rate
 from flightcheck.recording.run import Run
+from flightcheck.recording.signals import LOSS
 
 
 @check(
@@ -68,7 +71,9 @@ class LrTooLow(Check):
         rate = highest_rate(run, optimizer)
         factor = float(best.patch.removeprefix("lr:x"))
         planned = planned_steps(run)
-        arrives = planned is not None and planned >= factor * best.steps
+        arrives = planned is not None and (
+            planned >= factor * best.steps or _arrives(run, planned, best.after / abs(best.start or 1.0))
+        )
         yield Finding(
             f"In {best.steps} steps the {best.metric} falls from {best.start:.3g} to {best.before:.3g}; with "
             f"{factor:g} times the learning rate it falls to {best.after:.3g}, in each of {best.seeds} seeds."
@@ -102,6 +107,20 @@ class LrTooLow(Check):
             fix=f"Try lr={rate * factor:.1g}." if rate else "",
             patch=f"lr:x{factor:g}",
         )
+
+
+def _arrives(run: Run, planned: int, share: float) -> bool:
+    """At the pace of its second half, the watched training gets its loss down to this share of the first one by its
+    planned end; the pace is not drawn out beyond as many steps as were watched.
+    """
+    losses = run.series(LOSS).values if LOSS.name in run.frames else np.zeros(0)
+    n = len(losses)
+    if n < 32 or not losses[0] > 0:
+        return False
+    some = max(5, n // 16)
+    middle, last = float(np.mean(losses[n // 2 - some : n // 2 + some])), float(np.mean(losses[-some:]))
+    more = min(max(planned - n, 0), n)
+    return last - (middle - last) / (n / 2) * more <= share * float(np.median(losses[:5]))
 
 
 def planned_steps(run: Run) -> int | None:
