@@ -38,6 +38,7 @@ from flightcheck.tracking.summary import read_summary
         ("seed: 7, batch_size=32, lr=0.001, step: 100, took: 3.2s, at 12:30:45", []),
         ("http://localhost:8080/1.5 v1.2.3 2026-11-27", []),
         ("weights.shape = (3, 4)", []),
+        ("(Triggered internally at /pytorch/torch/csrc/autograd/python_variable_methods.cpp:822.)", []),
     ],
 )
 def test_a_line(line: str, found: list[tuple[str, float]]) -> None:

@@ -32,6 +32,9 @@ _NAMED: Final = (
 )
 """``name=value``, ``two words: value``, ``'name': value``, and a tensor's or NumPy's own way to be shown."""
 
+_SOURCE_FILE: Final = re.compile(r"\.(?:py|pyx|c|cc|cpp|cu|cuh|h|hpp)$")
+"""A warning's ``file.cpp:822`` is a line, and no measure."""
+
 
 @dataclass(frozen=True)
 class MetricInfo:
@@ -89,7 +92,11 @@ def metrics_in(line: str) -> Iterator[tuple[str, float]]:
         name, text = plain_name(match["name"]), match["value"]
         rest = rest.replace(match.group(), "|", 1)
         whole = text.lstrip("+-").isdigit()
-        if name.rpartition("_")[2] in _COUNTERS or (whole and not direction(name.replace("_", " "))):
+        if (
+            _SOURCE_FILE.search(match["name"])
+            or name.rpartition("_")[2] in _COUNTERS
+            or (whole and not direction(name.replace("_", " ")))
+        ):
             continue
         yield name, float(text)
     for words, value in numbers_in(rest):
