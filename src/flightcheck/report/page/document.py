@@ -23,7 +23,7 @@ from flightcheck.version import version
 
 __all__ = ["page"]
 
-SCRIPTS: Final = ("vendor.min.js", "draw.js", "heatmap.js", "ridges.js", "graph.js", "page.js")
+SCRIPTS: Final = ("vendor.min.js", "draw.js", "heatmap.js", "ridges.js", "arrows.js", "graph.js", "page.js")
 """In the order in which they run."""
 _COURSE: Final = (loss_sentence, own_numbers_sentence)
 LIVE_SCRIPT: Final = "live.js"

@@ -16,7 +16,7 @@ from flightcheck.report.view.graph import graph_data
 from flightcheck.report.view.terminal import name_of
 from flightcheck.views.frames import Views
 
-SCRIPTS: Final = ("vendor.min.js", "film.js")
+SCRIPTS: Final = ("vendor.min.js", "arrows.js", "film.js")
 """In the order in which they run."""
 STYLES: Final = ("page.css", "view.css")
 

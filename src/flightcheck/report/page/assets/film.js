@@ -32,6 +32,7 @@
   }
 
   const cut = (text, most) => (text.length > most ? `${text.slice(0, most - 1)}…` : text);
+  const firstCalled = (x) => Math.min(x, ...layers[x].children.map((c) => firstCalled(c.index))); // layers stand in that order
   const visible = (x) => (opened.has(x.index) && x.children.length ? x.children.flatMap(visible) : [x]);
 
   function short(value) {
@@ -99,10 +100,13 @@
     const place = new Map(); // each layer's visible node: itself, or the closed container that holds it
     const put = (x, node) => { place.set(x.index, node.index); x.children.forEach((c) => put(c, node)); };
     nodes.forEach((x) => put(x, x));
-    for (const [from, to] of data.edges) {
-      const [a, b] = [place.get(from), place.get(to)];
-      if (a !== undefined && b !== undefined && a !== b) graph.setEdge(String(a), String(b));
+    const arrows = new Map();
+    for (const [source, target] of data.edges) {
+      const [from, to] = [place.get(source), place.get(target)];
+      if (from !== undefined && to !== undefined && from !== to) arrows.set(`${from} ${to}`, { from, to });
     }
+    const drawn = withoutDetours([...arrows.values()], firstCalled, (x) => layers[x].parent);
+    for (const { from, to } of drawn) graph.setEdge(String(from), String(to));
     vendor.layout(graph);
     return { graph, nodes, boxes: shown };
   }

@@ -113,26 +113,8 @@
       const key = `${from} ${to}`;
       found.set(key, { from, to, known: Boolean(known) || Boolean(found.get(key)?.known) });
     }
-    return withoutDetours([...found.values()].filter((a) => a.known || !found.get(`${a.to} ${a.from}`)));
-  }
-
-  // A residual stream hands each value on to everything that comes later. An arrow is left out where others lead the same
-  // way forward: by one module between two of the same container, by any number where it enters or leaves one.
-  function withoutDetours(arrows) {
-    const forward = (a) => order(modules.get(a.from)) < order(modules.get(a.to));
-    const next = new Map();
-    for (const a of arrows) if (forward(a)) next.set(a.from, [...(next.get(a.from) ?? []), a.to]);
-    const after = (at) => next.get(at) ?? [];
-    const reaches = new Map();
-    function reached(at) {
-      if (!reaches.has(at)) reaches.set(at, new Set(after(at).flatMap((x) => [x, ...reached(x)])));
-      return reaches.get(at);
-    }
-    return arrows.filter(({ from, to, ...a }) => {
-      if (!forward({ from, to, ...a })) return true;
-      const beside = modules.get(from).parent === modules.get(to).parent;
-      return !after(from).some((x) => x !== to && (beside ? after(x).includes(to) : reached(x).has(to)));
-    });
+    const drawn = [...found.values()].filter((a) => a.known || !found.get(`${a.to} ${a.from}`));
+    return withoutDetours(drawn, (x) => order(modules.get(x)), (x) => modules.get(x).parent);
   }
 
   function laidOut() {
