@@ -5,6 +5,7 @@
 #                  docs/peer-suite.md; the first two take most of an hour)
 #   make zoo       how often the diagnosis is right, on trainings with a fault and without (docs/accuracy.md; an hour)
 #   make bench     what watching costs (docs/overhead.md; a quarter of an hour, on a machine that does nothing else)
+#   make bench-peers the same beside other tools, which it installs (docs/overhead-peers.md; ten minutes)
 #   make page-bench what the report page weighs and how long a browser needs for it (docs/page.md; needs Chromium)
 #   make thorough  the tests of which make test takes a part: every check on its small training and the repaired twin, all
 #                  kinds of training for the same bits, reproduced programs (an hour)
@@ -26,7 +27,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 PYTEST_ARGS ?=
 BENCHMARK_ARGS ?= --jobs 2
 
-.PHONY: demo test thorough bench page-bench lookalikes learning-rates peer-suite zoo trackers lint format docs picture \
+.PHONY: demo test thorough bench bench-peers page-bench lookalikes learning-rates peer-suite zoo trackers lint format docs picture \
   page-libraries kernel clean
 .DELETE_ON_ERROR:
 
@@ -57,6 +58,9 @@ zoo: $(VENV)/.installed
 
 bench: $(VENV)/.installed
 	$(BIN)/python -m benchmarks.overhead
+
+bench-peers: $(VENV)/.installed
+	$(BIN)/python -m benchmarks.overhead.side_by_side
 
 page-bench: $(VENV)/.installed
 	$(BIN)/python -m benchmarks.page

@@ -38,12 +38,16 @@ def check(
     options: tuple[str, ...] = (),
     name: str = "train.py",
     run: Callable[[list[str], Path], Done] = process,
+    *,
+    mode: str = "check",
 ) -> dict[str, Any]:
-    """Check a script; its findings of severity warn or above, the first root cause first, and what it printed."""
+    """Check a script, or `run` it; its findings of severity warn or above, the first root cause first, and what
+    it printed.
+    """
     with tempfile.TemporaryDirectory() as folder:
         script, report = Path(folder) / name, Path(folder) / "report.json"
         script.write_text(text)
-        command = [sys.executable, "-m", "flightcheck", "check", "--runs-dir", f"{folder}/runs", "--json", str(report)]
+        command = [sys.executable, "-m", "flightcheck", mode, "--runs-dir", f"{folder}/runs", "--json", str(report)]
         start = time.monotonic()
         done = run([*command, *options, str(script), *arguments], Path(folder))
         seconds = time.monotonic() - start

@@ -231,11 +231,11 @@ def test_paused_it_is_not_there(watched: tuple[Workload, Watching, int]) -> None
 # -- what the page says -------------------------------------------------------------------------------------------------
 
 
-def measured(watched: list[float], nothing: list[float]) -> Measured:
-    found = Measured("mlp", "a model", 1, len(watched), 100, 0.001)
+def measured(watched: list[float], nothing: list[float], step: float = 0.01) -> Measured:
+    found = Measured("mlp", "a model", 1, len(watched), 100, step)
     found.processor = {WATCHED: ratio_of(watched), NOTHING: ratio_of(nothing)}
     found.wall = dict(found.processor)
-    found.every = {"weights": 1.0, "activations": 7.2, "everything": 90.0}
+    found.every = {"gradients": 1.0, "weights": 1.0, "activations": 7.2, "everything": 90.0}
     found.counts = {"operations": 2, "native": 1, "hooks": 0, "python": 150, "bytes": 1000}
     return found
 
@@ -248,6 +248,12 @@ def test_a_claim_needs_an_interval_below_it_and_a_quiet_control() -> None:
     assert verdict(measured([1.04, 1.05, 1.06] * 7, QUIET)) == "no"
     assert verdict(measured([0.9, 1.0, 1.1] * 7, QUIET)) == "not resolved"
     assert verdict(measured([1.009, 1.01, 1.011] * 7, [0.9, 1.0, 1.1] * 7)) == "not resolved"
+
+
+def test_short_steps_are_judged_by_fifty_microseconds() -> None:
+    assert verdict(measured([1.04, 1.041, 1.042] * 7, QUIET, step=0.001)) == "yes"
+    assert verdict(measured([1.06, 1.061, 1.062] * 7, QUIET, step=0.001)) == "no"
+    assert "| 41 |" in page([measured([1.041] * 21, QUIET, step=0.001)], (0.1, 1.0), 0.02)
 
 
 def test_the_interval_holds_the_median() -> None:

@@ -21,8 +21,8 @@ from benchmarks.overhead.workloads import ON_CARD, WORKLOADS, Workload
 
 BARE, WATCHED, NOTHING = "bare", "watched", "bare again"
 _RESAMPLED: Final = 4000
-_WARM_UP_SECONDS: Final = 2.0
-_WARM_UP_STEPS: Final = 300
+WARM_UP_SECONDS: Final = 2.0
+WARM_UP_STEPS: Final = 300
 
 
 @dataclass(frozen=True)
@@ -119,7 +119,7 @@ def measure(name: str, threads: int, rounds: int, seconds: float, budget: float,
         first = block(work.step, 10)[1]
         started = time.perf_counter()
         warm = 0
-        while time.perf_counter() - started < _WARM_UP_SECONDS or warm < _WARM_UP_STEPS:
+        while time.perf_counter() - started < WARM_UP_SECONDS or warm < WARM_UP_STEPS:
             work.step()
             warm += 1
         counts = counted(watching, work, bare_operations)

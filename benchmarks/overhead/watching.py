@@ -13,20 +13,23 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 import flightcheck
 from flightcheck.adapters.torch import TorchObserver, wrappers
-from flightcheck.adapters.torch.budget import FULL, OUTPUTS, WEIGHTS
+from flightcheck.adapters.torch.budget import FULL, GRADIENTS, OUTPUTS, WEIGHTS
 from flightcheck.recording.store import RunWriter
 
 _PACKAGE = str(Path(flightcheck.__file__).parent)
-DENSE_STEPS, LONGEST_GAP = 10, 100
+DENSE_STEPS, LONGEST_GAP, LONGEST_GAP_SECONDS = 10, 100, 0.25
 """As `flightcheck run` watches."""
 
 
 class Watching:
     """The observer of ``flightcheck run``."""
 
-    def __init__(self, folder: Path, budget: float = 0.02) -> None:
+    def __init__(self, folder: Path, budget: float = 0.02, longest_gap: int = LONGEST_GAP) -> None:
         self.writer = RunWriter(folder)
-        self.observer = TorchObserver(self.writer, budget=budget, dense_steps=DENSE_STEPS, longest_gap=LONGEST_GAP)
+        self.observer = TorchObserver(
+            self.writer, budget=budget, dense_steps=DENSE_STEPS, longest_gap=longest_gap,
+            longest_gap_seconds=LONGEST_GAP_SECONDS if longest_gap == LONGEST_GAP else 0.0,
+        )  # fmt: skip
         self.observer.install()
 
     def pause(self) -> None:
@@ -54,6 +57,7 @@ class Watching:
         done = self.observer.budget
         return {
             "rounds": done.rounds - done.dense_steps,
+            "gradients": done.looks[GRADIENTS],
             "weights": done.looks[WEIGHTS],
             "activations": done.looks[OUTPUTS],
             "everything": done.looks[FULL],

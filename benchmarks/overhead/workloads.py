@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 import torch
@@ -17,26 +17,34 @@ class Workload:
     name: str
     description: str
     model: nn.Module
-    step: Callable[[], None]
+    optimizer: torch.optim.Optimizer
+    inputs: torch.Tensor
+    targets: torch.Tensor
+    batch: int
+    listeners: list[Callable[[torch.Tensor], None]] = field(default_factory=list)
+    """Called with the loss between the gradients and the update, as tools ask scripts to do."""
+    backward: Callable[[torch.Tensor, torch.Tensor], None] | None = None
+    """Takes outputs and targets in place of loss and backward, for a tool that wants to do these itself."""
+    position: int = 0
 
+    def __post_init__(self) -> None:
+        self.loss_function = nn.CrossEntropyLoss()
 
-def _steps(
-    model: nn.Module, optimizer: torch.optim.Optimizer, inputs: torch.Tensor, targets: torch.Tensor, batch: int
-) -> Callable[[], None]:
-    position = 0
-    loss_function = nn.CrossEntropyLoss()
-
-    def step() -> None:
-        nonlocal position
-        start = position % (len(inputs) - batch + 1)
-        position += batch
-        optimizer.zero_grad()
-        outputs = model(inputs[start : start + batch])
-        loss: torch.Tensor = loss_function(outputs.flatten(0, -2), targets[start : start + batch].flatten())
-        loss.backward()  # type: ignore[no-untyped-call]
-        optimizer.step()
-
-    return step
+    def step(self) -> None:
+        """Train on the next batch."""
+        start = self.position % (len(self.inputs) - self.batch + 1)
+        self.position += self.batch
+        self.optimizer.zero_grad()
+        outputs = self.model(self.inputs[start : start + self.batch]).flatten(0, -2)
+        targets = self.targets[start : start + self.batch].flatten()
+        if self.backward is not None:
+            self.backward(outputs, targets)
+        else:
+            loss: torch.Tensor = self.loss_function(outputs, targets)
+            loss.backward()  # type: ignore[no-untyped-call]
+            for listener in self.listeners:
+                listener(loss)
+        self.optimizer.step()
 
 
 def mlp() -> Workload:
@@ -45,7 +53,7 @@ def mlp() -> Workload:
     inputs = torch.randn(4096, 64)
     targets = (inputs @ torch.randn(64, 10)).argmax(1)
     optimizer = torch.optim.Adam(model.parameters(), 1e-3)
-    return Workload("mlp", "64-128-64-10, batch 64, Adam", model, _steps(model, optimizer, inputs, targets, 64))
+    return Workload("mlp", "64-128-64-10, batch 64, Adam", model, optimizer, inputs, targets, 64)
 
 
 def cnn() -> Workload:
@@ -57,8 +65,9 @@ def cnn() -> Workload:
     )  # fmt: skip
     inputs = torch.randn(2048, 1, 28, 28)
     optimizer = torch.optim.SGD(model.parameters(), 1e-2, momentum=0.9)
-    step = _steps(model, optimizer, inputs, (inputs.mean((1, 2, 3)) > 0).long(), 64)
-    return Workload("cnn", "2 convolutions, 28×28, batch 64, SGD with momentum", model, step)
+    targets = (inputs.mean((1, 2, 3)) > 0).long()
+    description = "2 convolutions, 28×28, batch 64, SGD with momentum"
+    return Workload("cnn", description, model, optimizer, inputs, targets, 64)
 
 
 class _Block(nn.Module):
@@ -98,8 +107,8 @@ def gpt() -> Workload:
     model = _GPT(words=256, length=64, width=192, layers=4)
     ids = torch.randint(0, 256, (512, 65))
     optimizer = torch.optim.AdamW(model.parameters(), 3e-4)
-    step = _steps(model, optimizer, ids[:, :-1], ids[:, 1:], 8)
-    return Workload("gpt", "4 layers, width 192, 64 tokens, batch 8, AdamW", model, step)
+    description = "4 layers, width 192, 64 tokens, batch 8, AdamW"
+    return Workload("gpt", description, model, optimizer, ids[:, :-1], ids[:, 1:], 8)
 
 
 class _LSTM(nn.Module):
@@ -117,8 +126,8 @@ def lstm() -> Workload:
     model = _LSTM()
     inputs = torch.randn(1024, 32, 32)
     optimizer = torch.optim.Adam(model.parameters(), 1e-3)
-    step = _steps(model, optimizer, inputs, (inputs.sum((1, 2)) > 0).long(), 32)
-    return Workload("lstm", "2 layers of 128, 32 steps, batch 32, Adam", model, step)
+    targets = (inputs.sum((1, 2)) > 0).long()
+    return Workload("lstm", "2 layers of 128, 32 steps, batch 32, Adam", model, optimizer, inputs, targets, 32)
 
 
 def large() -> Workload:
@@ -126,8 +135,8 @@ def large() -> Workload:
     model = _GPT(words=1024, length=256, width=768, layers=12)
     ids = torch.randint(0, 1024, (512, 257))
     optimizer = torch.optim.AdamW(model.parameters(), 3e-4)
-    step = _steps(model, optimizer, ids[:, :-1], ids[:, 1:], 16)
-    return Workload("large", "12 layers, width 768, 256 tokens, batch 16, AdamW", model, step)
+    description = "12 layers, width 768, 256 tokens, batch 16, AdamW"
+    return Workload("large", description, model, optimizer, ids[:, :-1], ids[:, 1:], 16)
 
 
 ON_CARD: Final = {"large": large}

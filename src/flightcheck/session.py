@@ -43,6 +43,8 @@ _DENSE_STEPS: Final = {"check": 50, "run": 10, "trial": 0, "view": 0}
 """Rounds that are measured in full whatever they cost, before the budget rules."""
 _LONGEST_GAP: Final = {"check": 10, "run": 100, "trial": 5, "view": 100}
 """Rounds after which one is measured in full whatever it costs. A check is thrown away: there, evidence counts more."""
+_LONGEST_GAP_SECONDS: Final = 0.25
+"""In a whole run of short steps, as many of them as take so long: that of a hundred steps of 2.5 ms."""
 
 
 def watch_script(options: WatchOptions, attach: Callable[[TorchObserver], None] | None = None) -> SessionResult:
@@ -265,6 +267,7 @@ def _observer(
         budget=options.budget,
         dense_steps=_DENSE_STEPS[options.mode],
         longest_gap=_LONGEST_GAP[options.mode],
+        longest_gap_seconds=_LONGEST_GAP_SECONDS if options.mode == "run" else 0.0,
         stopping=_stopping(options),
         rank=(info.rank, info.ranks),
     )

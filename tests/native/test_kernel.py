@@ -345,3 +345,93 @@ def test_a_library_that_computes_wrong_numbers(fresh: pytest.MonkeyPatch) -> Non
     kernel, reason = library.load()
     assert kernel is None
     assert "wrong numbers" in reason
+
+
+# -- tables that are used again -----------------------------------------------------------------------------------------
+
+
+def _trained(count: int = 4) -> list[torch.nn.Parameter]:
+    generator = torch.Generator().manual_seed(0)
+    return [
+        parameter(torch.randn(8, k + 1, generator=generator), torch.randn(8, k + 1, generator=generator))
+        for k in range(count)
+    ]
+
+
+def _again(parameters: Sequence[torch.nn.Parameter]) -> None:
+    """What a step leaves: other weights in the same memory, other gradients in another."""
+    for p in parameters:
+        p.data.mul_(1.01)
+        p.grad = torch.randn_like(p)
+
+
+def _norms(measures: Measures, look: Look, parameters: Sequence[torch.Tensor | None]) -> npt.NDArray[np.float32]:
+    measures.look(look, range(len(parameters)), parameters, gradients=True, weights=True, compared=[True] * 4)
+    return look.norms.copy()
+
+
+def _wanted(parameters: Sequence[torch.nn.Parameter], before: Sequence[torch.Tensor]) -> list[list[float]]:
+    gradients = [float(p.grad.norm()) if p.grad is not None else ABSENT for p in parameters]
+    moves = [float((p.detach() - b).norm()) for p, b in zip(parameters, before)]
+    return [gradients, [float(p.detach().norm()) for p in parameters], moves]
+
+
+def _three_looks(change: Any) -> tuple[Look, npt.NDArray[np.float32], list[list[float]]]:
+    """The last of three looks, before which something happens that the table of the second does not know."""
+    measures, look, parameters = Measures(KERNEL), Look(4), _trained()
+    for _ in range(2):
+        _norms(measures, look, parameters)
+        _again(parameters)
+    before = [p.detach().clone() for p in parameters]
+    _norms(measures, look, parameters)
+    assert look.prepared is not None
+    _again(parameters)
+    change(measures, parameters)
+    return look, _norms(measures, look, parameters), _wanted(parameters, before)
+
+
+@needs_kernel
+def test_a_table_is_used_again_with_the_addresses_of_new_gradients() -> None:
+    look, found, wanted = _three_looks(lambda measures, parameters: None)
+    assert look.prepared is not None
+    np.testing.assert_allclose(found, wanted, rtol=1e-5)
+
+
+def _no_gradient(measures: Measures, parameters: list[torch.nn.Parameter]) -> None:
+    parameters[1].grad = None
+
+
+def _other_layout(measures: Measures, parameters: list[torch.nn.Parameter]) -> None:
+    parameters[2].grad = torch.randn(3, 8).t()
+
+
+def _other_memory(measures: Measures, parameters: list[torch.nn.Parameter]) -> None:
+    parameters[3].data = parameters[3].data.clone()
+
+
+def _sparse(measures: Measures, parameters: list[torch.nn.Parameter]) -> None:
+    parameters[0].grad = torch.randn(8, 1).to_sparse()
+
+
+@needs_kernel
+@pytest.mark.parametrize("change", [_no_gradient, _other_layout, _other_memory, _sparse])
+def test_a_table_is_not_used_for_what_has_changed(change: Any) -> None:
+    _, found, wanted = _three_looks(change)
+    if change is _sparse:
+        wanted[0][0] = float(found[0, 0])  # its gradient is measured by PyTorch, as other tests hold
+        assert wanted[0][0] > 0
+    np.testing.assert_allclose(found, wanted, rtol=1e-5)
+
+
+@needs_kernel
+def test_memory_of_a_copy_that_was_given_up_is_not_written_to() -> None:
+    measures, look, parameters = Measures(KERNEL), Look(4), _trained()
+    for _ in range(3):
+        _norms(measures, look, parameters)
+    kept = measures._copies[0].values
+    assert look.prepared is not None
+    measures._drop(0)
+    untouched = kept.copy()
+    _again(parameters)
+    _norms(measures, look, parameters)
+    assert (kept == untouched).all()

@@ -20,6 +20,13 @@ _AIM: Final = 0.85
 _SHORT_STEP: Final = 0.0025
 _SHORT_STEP_COST: Final = 50e-6
 """Steps under 2.5 ms may cost 50 µs whatever the budget says."""
+_HIDDEN: Final = 0.4
+"""Beside such steps, the script's own code gets slower by so much of what ours takes (the caches that held a whole step
+must hold us as well): 0.3 to 0.5 on a small network, by ``python -m benchmarks.overhead``."""
+_HIDDEN_ALWAYS: Final = 12e-6
+"""And by so many seconds a round."""
+_STRETCHED: Final = 4
+"""Times the longest gap that may pass where steps are short."""
 _LONG_STEP: Final = 0.02
 """Steps beside which the dozen looks at the thread's own clock are nothing."""
 _DENSE_AFTER_ALARM: Final = 8
@@ -43,13 +50,17 @@ _DEAR: Final = 8.0
 class Budget:
     """Decides after each round how closely to look at the next one."""
 
-    def __init__(self, watch: Watch, share: float, dense_steps: int, longest_gap: int = 100) -> None:
+    def __init__(
+        self, watch: Watch, share: float, dense_steps: int, longest_gap: int = 100, longest_gap_seconds: float = 0.0
+    ) -> None:
         self.watch = watch
         self.share = share
         self.dense_steps = max(dense_steps, LEARNING_STEPS)
         """Rounds at the start that are measured in full whatever they cost."""
         self.longest_gap = longest_gap
         """Rounds after which one is measured whatever it costs: older statistics say nothing about a layer."""
+        self.longest_gap_seconds = longest_gap_seconds
+        """Of short steps, as many as take so long, but not more than four times the longest gap."""
         self.unseen = 4e-6
         """Seconds per round that our wrappers cost outside of what they measure."""
         self.cheap = True
@@ -105,6 +116,8 @@ class Budget:
         now = time.perf_counter()
         level = FULL if self.watch.sampled else self._level
         cost = (self.watch.spent - self._spent_before) / count + self.unseen + self._on_device[level]
+        if 0 < self._bare < _SHORT_STEP:
+            cost += _HIDDEN * cost + _HIDDEN_ALWAYS
         self._spent_before = self.watch.spent
         self.rounds += count
         self.sampled_rounds += level == FULL
@@ -129,7 +142,7 @@ class Budget:
         """
         waits = [
             _MOST_AT_REST,
-            self.longest_gap - self._unsampled - 1,
+            self._gap - self._unsampled - 1,
             _TRY_AGAIN - (self.rounds - self.dense_steps - 1) % _TRY_AGAIN,
         ]
         if self._bare > 0:
@@ -176,6 +189,14 @@ class Budget:
         return min(cost, 2 * self._estimates[level])
 
     @property
+    def _gap(self) -> int:
+        """The longest gap, in rounds."""
+        if not 0 < self._bare < _SHORT_STEP:
+            return self.longest_gap
+        stretched = min(_STRETCHED * self.longest_gap, int(self.longest_gap_seconds / self._bare))
+        return max(self.longest_gap, stretched)
+
+    @property
     def allowance(self) -> float:
         """Seconds that an average round may cost."""
         return max(self.share * _AIM * self._bare, _SHORT_STEP_COST if self._bare < _SHORT_STEP else 0.0)
@@ -194,7 +215,7 @@ class Budget:
         if self._alarm:
             self._alarm -= 1
             return FULL
-        if self._unsampled + 1 >= self.longest_gap or self._full >= full - floor:
+        if self._unsampled + 1 >= self._gap or self._full >= full - floor:
             return FULL
         if self._to_try:
             self.watch.every_step = self.cheap  # measured as it would be used
@@ -209,14 +230,14 @@ class Budget:
     def _pays(self, level: int) -> bool:
         """So much is measured at every step where that leaves enough for a full measurement now and then."""
         cost, full = self._estimates[level], self._estimates[FULL]
-        return bool(self._costs[level]) and cost + (full - cost) / self.longest_gap <= self.allowance
+        return bool(self._costs[level]) and cost + (full - cost) / self._gap <= self.allowance
 
     def _book(self, level: int, cost: float, floor: float, spare: float, full: float) -> None:
         """Half of what an ordinary round leaves is for each, and for full measurements what the longest gap asks for
         at least; a look is paid from its own part.
         """
         paid = self._booked * (self._usual(level, cost) - floor)
-        self._for_full = max(spare / 2, min(spare, (full - floor) / self.longest_gap))
+        self._for_full = max(spare / 2, min(spare, (full - floor) / self._gap))
         self._full += self._booked * self._for_full
         self._outputs += self._booked * (spare - self._for_full)
         if level == FULL:
@@ -240,7 +261,7 @@ class Budget:
         self._level = watch.level = level
         watch.weights = level >= WEIGHTS
         watch.outputs = level >= OUTPUTS
-        precise = level >= OUTPUTS or self._to_try or self._bare >= _LONG_STEP
+        precise = level == FULL or self._bare >= (_SHORT_STEP if level == OUTPUTS or self._to_try else _LONG_STEP)
         watch.clock = time.thread_time if precise else time.perf_counter
         watch.norms = level >= GRADIENTS
         self.resting = level == REST

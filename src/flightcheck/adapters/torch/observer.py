@@ -84,6 +84,7 @@ class TorchObserver:
         budget: float = 0.02,
         dense_steps: int = 0,
         longest_gap: int = 100,
+        longest_gap_seconds: float = 0.0,
         stopping: Stopping | None = None,
         rank: tuple[int, int] = (0, 1),
     ) -> None:
@@ -121,7 +122,7 @@ class TorchObserver:
         self.settings, self.logged = Settings(watch), Logged(watch)
         self.node_lines = NodeLines()
         self.non_finite = NonFiniteOrigin(watch, self.discovery, self.forward, self.operations, self.node_lines)
-        self.budget = Budget(watch, budget, dense_steps, longest_gap)
+        self.budget = Budget(watch, budget, dense_steps, longest_gap, longest_gap_seconds)
         self.arrivals.alarm, self.arrivals.attempt = self.budget.alarm, watch.attempt
         self.rested, self.structure = Rested(self), Restructuring(watch, self.discovery)
         self.stopping = stopping

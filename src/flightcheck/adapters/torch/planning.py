@@ -6,6 +6,7 @@ import ast
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -71,6 +72,24 @@ def _evaluates(file: str) -> bool:
     return bool(names & _SIGNS_OF_EVALUATION)
 
 
+@dataclass(frozen=True)
+class _Source:
+    """What the script's text says of the loops around a backward."""
+
+    epochs: int | None = None
+    rounds: int | None = None
+    left: tuple[str, int] | None = None
+
+
+@lru_cache(maxsize=64)
+def _source(file: str, line: int) -> _Source:
+    """Read once: the plan is written every few seconds, and the text that runs does not change."""
+    return _Source(provenance.loop_count(file, line, {}), provenance.round_count(file, line), left_in_loop(file, line))
+
+
+_in_every_nth_round = lru_cache(maxsize=64)(provenance.in_every_nth_round)
+
+
 def plan_of(observer: TorchObserver) -> Plan:
     """The plan as far as it is known at the end."""
     roots = [r.info.index for r in observer.discovery.roots.values() if r.train_calls]
@@ -81,26 +100,25 @@ def plan_of(observer: TorchObserver) -> Plan:
     batch_location = trained[0].location if trained else None
     observer.losses.save()
     losses = [s for s in observer.losses.sites if s.train_calls]
-    epochs = provenance.loop_count(backward.file, backward.line, {}) if backward is not None else None
+    source = _source(backward.file, backward.line) if backward is not None else _Source()
     accumulation = round(observer.protocol.backwards / most) if most and len(stepping) == 1 else 1
     steps = [h.step_location for h in stepping if h.step_location is not None]
     per_epoch = trained[0].length if trained else None
     if per_epoch is not None and accumulation > 1:
         per_epoch = -(-per_epoch // accumulation)
-    left = left_in_loop(backward.file, backward.line) if backward is not None else None
     return Plan(
         unit="step" if most else "backward",
         accumulation=max(1, accumulation),
-        counted_steps=any(provenance.in_every_nth_round(s.file, s.line) for s in steps),
-        loop_left=observer.lines.of(*left) if left is not None else None,
+        counted_steps=any(_in_every_nth_round(s.file, s.line) for s in steps),
+        loop_left=observer.lines.of(*source.left) if source.left is not None else None,
         roots=roots,
         loss_sites=[s.index for s in losses],
         batch_source="loader" if trained else "inputs" if roots else "",
         batch_location=batch_location,
         loss_location=losses[0].location if losses else observer.loss_line,
         backward_location=backward,
-        epochs=epochs,
-        rounds=provenance.round_count(backward.file, backward.line) if backward is not None else None,
+        epochs=source.epochs,
+        rounds=source.rounds,
         steps_per_epoch=per_epoch or observer.protocol.epochs.steps,
         regimes=sorted(regimes_of(observer)),
     )

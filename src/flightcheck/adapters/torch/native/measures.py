@@ -37,6 +37,8 @@ SUM, SQUARES, LARGEST, ZEROS, NON_FINITE = range(5)
 ABSENT: Final = -1.0
 GRADIENT, WEIGHT, UPDATE = 0, 5, 10
 """Where the five numbers of each begin in a row."""
+COLUMNS_OF_TABLE: Final = 8
+"""Of gradient and weight: address, elements, type; of the copy: address, and whether to compare with it."""
 
 
 @dataclass
@@ -55,10 +57,51 @@ class Copy:
         return weight.dtype is self.dtype and weight.shape == self.shape and weight.stride() == self.stride
 
 
+class Prepared:
+    """A table for the kernel that holds for as long as the parameters and the layout of their gradients stay what they
+    are: from one look to the next, only the addresses of the gradients differ.
+    """
+
+    def __init__(
+        self, table: list[int], parameters: Sequence[torch.Tensor], gradients: Sequence[torch.Tensor], copies: int
+    ) -> None:
+        self.table = array("q", table)
+        self.place = self.table.buffer_info()[0]
+        self._compared = bool(table[COLUMNS_OF_TABLE - 1])
+        self._parameters = [id(p) for p in parameters]
+        self._addresses = [(p.data_ptr(), p.dtype, p.numel()) for p in parameters]
+        self._layouts = [_layout(g) for g in gradients]
+        self._copies = copies
+
+    def fits(self, parameters: Sequence[torch.Tensor | None], compared: bool, copies: int) -> bool:
+        """It holds for these now, and for so many copies given up; it has the addresses of their gradients."""
+        if (compared, copies) != (self._compared, self._copies) or [id(p) for p in parameters] != self._parameters:
+            return False
+        there = [p for p in parameters if p is not None]
+        gradients = [g for p in there if type(g := p.grad) is torch.Tensor and g.layout is torch.strided]
+        if len(gradients) != len(there) or [_layout(g) for g in gradients] != self._layouts:
+            return False
+        if [(p.data_ptr(), p.dtype, p.numel()) for p in there] != self._addresses:
+            return False
+        self.table[::COLUMNS_OF_TABLE] = array("q", [g.data_ptr() for g in gradients])
+        return True
+
+
+def _all_there(table: Sequence[int], compared: bool) -> bool:
+    """Each parameter has a gradient, a copy, and is compared with it or not as all are: so will the next table."""
+    columns = [table[c::COLUMNS_OF_TABLE] for c in (0, 6, 7)]
+    return all(columns[0]) and all(columns[1]) and all(bool(c) is compared for c in columns[2])
+
+
+def _layout(tensor: torch.Tensor) -> tuple[torch.dtype, bool, tuple[int, ...]]:
+    return tensor.dtype, tensor.is_cpu, tensor.stride()
+
+
 class Look:
     """Room for what is found, for so many parameters. One look after the other is written into it."""
 
     def __init__(self, count: int) -> None:
+        self.prepared: Prepared | None = None
         self.sums = np.zeros((count, COLUMNS))
         """The five sums of gradient, weight and update of each parameter; nothing where there is no such tensor."""
         self.norms = np.zeros((3, count), dtype=np.float32)
@@ -80,6 +123,8 @@ class Measures:
         self._copies: dict[int, Copy] = {}
         self.copied = 0
         """Bytes of the copies that the kernel compares with."""
+        self.given_up = 0
+        """Copies whose memory is no longer ours: tables that name it hold no more."""
         self.one_pass = kernel is not None
         """The kernel did all of the last look: it was one call, and cheap."""
 
@@ -98,6 +143,13 @@ class Measures:
             compared: of which weights to measure how far they are from the copy.
             copy: whether weights that have no copy yet get one.
         """
+        whole = gradients and weights and copy and all(compared)
+        if self.kernel is not None and whole and look.prepared is not None:
+            if look.prepared.fits(parameters, bool(compared), self.given_up):
+                self.kernel.step(len(indices), look.prepared.place, *look.places)
+                self.one_pass = True
+                return look
+            look.prepared = None
         table: list[int] = []
         left: list[tuple[int, int, torch.Tensor]] = []
         compare = compared or [False] * len(indices)
@@ -119,6 +171,10 @@ class Measures:
         if self.kernel is not None and indices:
             packed = array("q", table)
             self.kernel.step(len(indices), packed.buffer_info()[0], *look.places)
+            if whole and not left and _all_there(table, bool(compared)):
+                held = [(p, p.grad) for p in parameters if type(p) in _READ and p is not None and p.grad is not None]
+                if len(held) == len(parameters):
+                    look.prepared = Prepared(table, [p for p, _ in held], [g for _, g in held], self.given_up)
         else:
             look.norms[:] = ABSENT
             look.totals[0] = look.totals[1] = 0.0
@@ -160,6 +216,7 @@ class Measures:
 
     def _drop(self, index: int) -> None:
         gone = self._copies.pop(index)
+        self.given_up += 1
         if isinstance(gone.values, np.ndarray):
             self.copied -= gone.values.nbytes
 
