@@ -48,6 +48,15 @@ def test_a_convolutional_network() -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_values_are_followed_inside_an_observer_whose_tensors_pass_by_no_function_mode(kind: str) -> None:
+    model, batch, _ = case(kind)
+    with torch._C.DisableTorchFunction():
+        made = structure(model, batch)
+    assert made.edges == structure(model, batch).edges
+    assert made.edges or len(made.leaves()) == 1
+
+
 def test_the_receptive_field_is_where_the_gradient_of_one_value_reaches() -> None:
     torch.manual_seed(0)
     model = nn.Sequential(

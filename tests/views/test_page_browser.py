@@ -97,7 +97,8 @@ def test_no_error_no_request_and_every_picture_is_there(opened: Any, kind: str, 
     assert tab.ask("document.images.length") >= len(shown.views.last.activations)
     layers = shown.views.structure.leaves()
     assert tab.ask("document.querySelectorAll('#graph .node').length") == len(layers)
-    assert tab.ask("document.querySelectorAll('#graph .edge').length") == len(shown.views.structure.edges)
+    drawn, known = tab.ask("document.querySelectorAll('#graph .edge').length"), shown.views.structure.edges
+    assert len({b for _, b in known}) <= drawn <= len(known)
     tab.picture(f"views-{kind}-{scheme}")
 
 

@@ -93,7 +93,8 @@ class _Flow(TorchFunctionMode):
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         given = [t for t in tensors_of([args, kwargs]) if t in self.origins]
-        out = func(*args, **kwargs)
+        with torch._C.DisableTorchFunction():  # what the function is made of is not asked for, by no mode
+            out = func(*args, **kwargs)
         if not given:
             return out
         name = getattr(func, "__name__", "").removeprefix("_")
@@ -153,6 +154,7 @@ def _structure_of(model: nn.Module, batch: Batch) -> Structure:
         stack.enter_context(_countable())
         stack.enter_context(torch.no_grad())
         flops = stack.enter_context(FlopCounterMode(display=False))
+        stack.enter_context(torch._C._EnableTorchFunction())  # switched off for all that an observer does in a training
         flow = stack.enter_context(_Flow(tensors_of([batch.args, batch.kwargs])))
         seen.total, seen.flow = flops.get_total_flops, flow
         called(model, batch, seen.behind, seen.ahead)
