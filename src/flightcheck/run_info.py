@@ -53,6 +53,7 @@ def final_info(info: RunInfo, observer: TorchObserver, seconds: float, ended: di
         seconds=seconds,
         watching_seconds=observer.watch.spent,
         overhead=observer.budget.overhead,
+        overhead_seconds=observer.budget.overhead_seconds,
         **ended,
     )
 

@@ -95,6 +95,12 @@ def test_a_cost_below_nothing_is_an_error_of_ours_and_not_free_of_charge() -> No
     assert "cost 0.0 %" in printed(*HEALTHY, overhead=0.0)
 
 
+def test_beside_short_steps_the_cost_is_said_in_microseconds_as_well() -> None:
+    assert "cost 14.2 % (48 µs a step)" in printed(*HEALTHY, overhead=0.142, overhead_seconds=48e-6)
+    assert "a step" not in printed(*HEALTHY, overhead=0.013, overhead_seconds=48e-6)
+    assert "a step" not in printed(*HEALTHY, overhead=0.142, overhead_seconds=5e-3)
+
+
 def test_nothing_decided_is_not_called_healthy() -> None:
     assert printed(undecided("D07", "1 of 8 batches"), steps=1, evaluations=0).startswith(
         "? flightcheck: nothing could be decided in 1 step and 0 evaluations · 0 checks passed, 1 inconclusive"

@@ -56,6 +56,8 @@ class RunInfo:
     """Time spent in our own code during training."""
     overhead: float | None = None
     """Our share of the time of the watching phase, None when it was not long enough to measure."""
+    overhead_seconds: float | None = None
+    """The same in seconds for each step."""
     learning_steps: int = 0
     framework: str = ""
     mode: str = "check"

@@ -31,6 +31,7 @@ def report_json(run: Run, diagnosis: Diagnosis) -> dict[str, Any]:
             "evaluations": info.evaluations,
             "seconds": _value(info.seconds),
             "overhead": _value(info.overhead),
+            "overhead_seconds": _value(info.overhead_seconds),
             "ended": info.ended,
             "exit_code": info.exit_code,
             "error": info.error or None,

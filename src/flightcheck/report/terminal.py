@@ -269,7 +269,7 @@ def _often(distance: float) -> str:
 
 
 def _cost(run: Run) -> Iterator[str]:
-    if cost := cost_in_words(run.info.overhead):
+    if cost := cost_in_words(run.info):
         yield f"cost {cost}"
 
 

@@ -281,3 +281,9 @@ class Budget:
     def overhead(self) -> float | None:
         """Our share of the bare training time in the watching phase; None before half a second of it."""
         return self.watching_cost / self.watching_bare if self.watching_bare > 0.5 else None
+
+    @property
+    def overhead_seconds(self) -> float | None:
+        """What we cost in a round of the watching phase; None where the share is not known."""
+        watched = self.rounds - self.dense_steps
+        return self.watching_cost / watched if watched > 0 and self.overhead is not None else None

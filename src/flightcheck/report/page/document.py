@@ -239,8 +239,8 @@ def _cost_and_coverage(run: Run) -> Html:
     if c.modules:
         facts.append(("Observed", observed(run).removeprefix("observed ")))
         facts.append(("Measured in full", f"{count(c.sampled_steps, 'step')} of {c.steps:,}"))
-    if cost := cost_in_words(info.overhead):
-        told = f"{cost} of the training's time at each step that was watched" if cost.endswith("%") else cost
+    if cost := cost_in_words(info):
+        told = cost if cost.startswith("unknown") else f"{cost} of the training's time at each step that was watched"
         told += "; the first steps, which are measured in full to learn it, are apart"
         facts += [("Cost of watching", told), ("Time", f"{info.seconds:.1f} s")]
     else:  # too short to tell what a step costs
