@@ -23,8 +23,6 @@ _SHORT_STEP_COST: Final = 50e-6
 _HIDDEN: Final = 0.4
 """Beside such steps, the script's own code gets slower by so much of what ours takes (the caches that held a whole step
 must hold us as well): 0.3 to 0.5 on a small network, by ``python -m benchmarks.overhead``."""
-_HIDDEN_ALWAYS: Final = 12e-6
-"""And by so many seconds a round."""
 _STRETCHED: Final = 4
 """Times the longest gap that may pass where steps are short."""
 _LONG_STEP: Final = 0.02
@@ -115,9 +113,8 @@ class Budget:
         """
         now = time.perf_counter()
         level = FULL if self.watch.sampled else self._level
-        cost = (self.watch.spent - self._spent_before) / count + self.unseen + self._on_device[level]
-        if 0 < self._bare < _SHORT_STEP:
-            cost += _HIDDEN * cost + _HIDDEN_ALWAYS
+        hidden = 1 + _HIDDEN if 0 < self._bare < _SHORT_STEP else 1
+        cost = hidden * (self.watch.spent - self._spent_before) / count + self.unseen + self._on_device[level]
         self._spent_before = self.watch.spent
         self.rounds += count
         self.sampled_rounds += level == FULL

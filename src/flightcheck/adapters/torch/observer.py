@@ -337,7 +337,7 @@ class TorchObserver:
         self.budget.cheap = self.statistics.measures.one_pass
         if self.watch.sampled:
             self.budget.unseen = _UNSEEN + _UNSEEN_CALL * self.forward.calls
-            self.forward.calls = 0
+        self.forward.calls = 0  # of this round alone: rounds between two full ones have calls as well
         self.budget.on_processor = not torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
         sampled = self.budget.end_round(self.rested.over())
         self.watch.step += 1
