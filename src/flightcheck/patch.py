@@ -65,6 +65,8 @@ KINDS: Final[dict[str, str]] = {
     "unfreeze": "the parameters of a module (``model.head``) get gradients, and its model's optimizer holds them",
     "keep-graph": "``detach``, ``data``, ``item`` and copies give the tensor itself, ``sample`` is ``rsample``, "
     "``no_grad`` does nothing; at a line (``train.py:31``) or at all; at a line thresholds and classes are scores",
+    "call-instead": "every second call of a module in a forward pass is one of another: ``model.mu>model.logvar``",
+    "residual": "to the outputs of modules of a class (``Block``) their inputs are added, where both have one shape",
     "clamp": "logarithms, roots and divisions are kept away from zero by this much: ``1e-8``",
     "mask": "``invert:attn_mask:train.py:31``: at that line attention sees what that mask blocks, and nothing else; "
     "``causal``: every attention over the tokens sees what came before",
@@ -90,7 +92,8 @@ KINDS: Final[dict[str, str]] = {
     "source": "a statement of the script is written anew, by a rule at a line: ``transform:train.py:31`` (not fitted "
     "again), ``unordered`` (its order left as it is), ``order`` with ``same-order`` (two orders made one), ``rows`` "
     "(slices of rows in random order), ``fractions`` (whole numbers are not forced), ``copied`` (a state that is kept "
-    "is a copy), ``turned`` (an ``if`` compares the other way round)",
+    "is a copy), ``turned`` (an ``if`` compares the other way round), ``separate`` (what a list repeats is made "
+    "anew for each place), ``assigned`` (the result of a call is kept), ``frozen`` (by ``requires_grad_``)",
     "score": "nothing is changed, the error is another one: with targets of ``unit=0,255`` or ``signs``, without those "
     "of an id (``ignore=0``), ``balanced``: the mean over the classes, ``others``: of batches of its own, which train "
     "nothing, ``numbers``: squared, over the variance, ``prefix``: of the next token where a sequence ends before it, "

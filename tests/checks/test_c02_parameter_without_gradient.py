@@ -136,3 +136,12 @@ def test_a_group_of_its_own_that_learnt_only_in_an_earlier_phase_fails() -> None
     # One group for all: what was trained before may be meant to stay.
     together = replace(then, groups=[{"lr": 1e-3, "parameters": 4}])
     assert verdict_of("C02", run_of(*records, first, together, CUT)).status == "pass"
+
+
+def test_gradients_of_zero_are_those_of_a_flat_function_where_there_is_one() -> None:
+    flat = GraphCut("round", line(50), 0, [0, 1, 2])
+    (finding,) = verdict_of("C02", run_of(*network(3, gradients_nonzero=0), LOGGED, flat)).findings
+    assert (finding.location, finding.patch) == (line(50), "keep-graph:train.py:50")
+    assert "round" in finding.message
+    cut_off = verdict_of("C02", run_of(*network(3, **NO_GRADIENT), CUT, flat)).findings
+    assert all(f.evidence["cut"] != "round" for f in cut_off)

@@ -108,3 +108,11 @@ def test_weights_that_are_all_tiny_fail_where_dropout_makes_examples_differ() ->
     assert (finding.location, finding.severity) == (line(33), None)
     assert not found([1e-3, 1e-3, 1e-3, 0.5], FLAT)
     assert not found([1e-3] * 4, FALLING)
+
+
+def test_weights_of_one_sign_warn_where_nothing_is_learned() -> None:
+    records = network(4, one_sign=True, write_location=line(12))
+    (finding,) = verdict([0.3] * 4, 0.3, 0.3, FLAT, records).findings
+    assert (finding.location, finding.evidence["one_sign"]) == (line(12), 4)
+    assert verdict([0.3] * 4, 0.3, 0.3, FALLING, records).status == "pass"
+    assert verdict([0.3] * 4, 0.3, 0.3, FLAT, with_parameters(records, 0, 1, 2, one_sign=False)).status == "pass"

@@ -91,3 +91,12 @@ def test_two_tables_of_zeros_that_are_multiplied_fail() -> None:
     assert finding.location == line(7)
     learning = [replace(t, gradients_nonzero=9) for t in tables]
     assert verdict_of("C10", run_of(adam, *learning)).status == "pass"  # a bias that starts at zero
+
+
+def test_gains_of_zero_that_get_no_gradient_fail_and_those_of_a_branch_pass() -> None:
+    at = line(12)
+    gain = ParameterInfo(9, "net.norm.weight", 0, [32], "gain", optimizers=[0], zero=True, constant=True,
+                         write_location=at, in_graph=True, gradients_seen=20, gradient_checks=20)  # fmt: skip
+    (finding,) = verdict_of("C10", run_of(*network(3), gain)).findings
+    assert (finding.location, finding.evidence["kind"]) == (at, "gains")
+    assert verdict_of("C10", run_of(*network(3), replace(gain, gradients_nonzero=19))).status == "pass"

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from flightcheck.recording.run import Run
-from flightcheck.recording.signals import GRAD_NORM, LEARNING_RATE, UPDATE_NORM
+from flightcheck.recording.signals import GRAD_NORM, LEARNING_RATE, UPDATE_NORM, WEIGHT_NORM
+from flightcheck.recording.wiring import ReboundParameter
 from flightcheck.testing import run_of, verdict_of
 from tests.checks._network import OPTIMIZER, line, network, with_parameters
 
@@ -60,3 +61,14 @@ def test_a_standstill_that_is_explained_is_neither_found_nor_passed() -> None:
     for run in (standing(rate=1e-5), standing(gradient=0.0), standing(gradient=float("inf"))):
         verdict = verdict_of("C12", run)
         assert verdict.status == "inconclusive" and "nothing has moved since step 20" in verdict.reason
+
+
+def test_a_loop_that_moves_names_and_no_parameters_fails_where_it_does() -> None:
+    records = [r for r in network(3, optimizers=[]) if r is not OPTIMIZER]
+    still = {WEIGHT_NORM: [[1.0, 2.0, 3.0]] * 20}
+    renamed = ReboundParameter("param", line(40))
+    (finding,) = verdict_of("C12", run_of(*records, renamed, series=still)).findings
+    assert finding.location == line(40)
+    moving = {WEIGHT_NORM: [[1.0 + 0.1 * i, 2.0, 3.0] for i in range(20)]}
+    assert verdict_of("C12", run_of(*records, renamed, series=moving)).status == "skipped"
+    assert verdict_of("C12", run_of(*records, series=still)).status == "skipped"

@@ -7,6 +7,7 @@ from dataclasses import replace
 from flightcheck.recording.experiments import Experiment
 from flightcheck.recording.records import Location, ModuleInfo, OptimizerInfo, ParameterInfo, RootInfo
 from flightcheck.recording.signals import GRAD_NORM, UPDATE_NORM
+from flightcheck.recording.wiring import UnknownFlag
 from flightcheck.testing import run_of, verdict_of
 
 HEAD_LINE = Location("train.py", 22)
@@ -125,3 +126,12 @@ def test_a_frozen_table_of_equal_rows_is_told_where_training_it_helps() -> None:
         [replace(TABLE, duplicate_rows=0.01), HELPED],
     ):
         assert verdict_of("P11", run_of(*records, *silent)).status == "pass"
+
+
+def test_a_flag_that_freezes_nothing_warns_where_it_is_set() -> None:
+    moving = [replace(p, updates_nonzero=20) for p in BODY]
+    flag = UnknownFlag(0, HEAD_LINE, "require_grad", parameters=[0, 1])
+    (finding,) = verdict_of("P11", run_of(ROOT, *MODULES, ADAM, *moving, flag)).findings
+    assert (finding.location, finding.patch) == (HEAD_LINE, "source:frozen:train.py:22")
+    still = verdict_of("P11", run_of(ROOT, *MODULES, ADAM, *BODY, flag))
+    assert still.status == "skipped"

@@ -345,3 +345,10 @@ def test_other_names_are_recognized_by_their_shapes(tmp_path: Path) -> None:
         script()
     assert watched.run is not None
     assert [s.renamed for s in watched.run.state_loads] == [3]
+
+
+def test_a_whole_checkpoint_in_the_place_of_its_weights_fails() -> None:
+    load = StateLoad(0, Location("train.py", 7), "Net", strict=False, given=0, matrices=3, unfilled=2, nested="model")
+    (finding,) = verdict_of("P26", run_of(load, steps=50)).findings
+    assert "checkpoint['model']" in finding.fix
+    assert verdict_of("P26", run_of(replace(load, unfilled=0), steps=50)).status == "pass"

@@ -124,6 +124,7 @@ CAUSES: Final[tuple[Cause, ...]] = (
     _row("P08", "C12 S01" + _FLAT, "module"),
     _row("P10", "P08 C12 C02 S01" + _FLAT),  # the tensors it holds are not those that stand still
     _row("P11", "C12 C02 S01" + _FLAT, "module"),
+    _row("P11", "C05 C13", when=_severe),
     _row("P09", "C11"),
     _row("P13", "L15 C05 C07 C11 C13 P02 S01" + _FLAT),
     _row("P14", "P02 C11 C12" + _FLAT),
@@ -188,6 +189,9 @@ CAUSES: Final[tuple[Cause, ...]] = (
     _row("C05", "C11 S01 S02" + _FLAT),
     _row("C36", "C02 C12 L13 L15 S01 S02 C13 P02" + _FLAT),
     _row("C15", "C07 S01 S02 C13 P01 P02" + _FLAT),
+    # Another model than the code seems to say
+    *(_row(code, "C02 C07 C09 C11 C13 C15 C25 L21 P01 P02 S01 S02" + _FLAT) for code in ("C37", "C38", "C39")),
+    _row("C37", "P09 P12 P25"),
     _row("C06", "C07 C12", "bwd"),
     _row("C06", "C13 P33"),
     _row("C07", "C09", when=_saturates),

@@ -23,8 +23,9 @@ from flightcheck.lab.source_edits import (
 )
 from flightcheck.patch import Patch
 from flightcheck.recording.records import Location
-from flightcheck.recording.rewriting import HELPER, shuffled_beside, statement_at
+from flightcheck.recording.rewriting import shuffled_beside, statement_at
 from flightcheck.recording.run import Run
+from flightcheck.recording.separating import HELPER
 
 _NUMBER: Final = re.compile(r"(?<![\w.])(\d+\.?\d*(?:[eE][-+]?\d+)?|\.\d+(?:[eE][-+]?\d+)?)(?![\w.])")
 _ADDED: Final[dict[str, str]] = {
@@ -188,6 +189,12 @@ def _of_values(patch: Patch, finding: Finding, line: Location | None, code: str)
 
 def _of_what_was_found(patch: Patch, finding: Finding, line: Location | None, code: str) -> str:
     """The rest of `_of_values`."""
+    if patch.kind == "call-instead" and code:
+        one, other = (str(finding.evidence[k]) for k in ("called", "never"))
+        before, found, after = code.rpartition(f".{one}(")
+        return _replaced(line, f"{before}.{other}({after}") if found else ""
+    if patch.kind == "residual":
+        return f"+ out = out + {finding.evidence['name']}  # before {finding.evidence['class']} returns"
     if patch.kind == "visits":
         return _replaced(line, with_option(code, "shuffle", "False")) or f"- {code}\n+ # the same, shuffle=False"
     if patch.kind == "source":

@@ -109,6 +109,8 @@ class ModuleInfo:
     """Mode when first seen in a training step."""
     trainable: bool = False
     """Has parameters of its own (or below, for containers) that require gradients."""
+    constructed_seq: int = 0
+    """Order of its construction among all modules and optimizers of the process; 0 if it was not seen."""
     made_in_call: bool = False
     """Constructed while its root ran, and held by no attribute of the module that calls it."""
 
@@ -160,6 +162,8 @@ class ParameterInfo:
     constant: bool = False
     zero: bool = False
     """All zero at the first step."""
+    one_sign: bool = False
+    """All elements are above zero, or all below, at the first step."""
     gradient_duplicate_rows: float | None = None
     """Share of output units whose first non-zero gradient equals that of another unit."""
     gradients_seen: int = 0
@@ -286,7 +290,8 @@ class GraphCut:
     """An operation of the user's code that took a tensor out of the graph."""
 
     operation: str
-    """detach, data, numpy, item, tensor, no_grad, integer, comparison, requires_grad."""
+    """detach, data, numpy, item, tensor, Variable, no_grad, integer, comparison, requires_grad; or round: no cut, but a
+    function whose gradient is zero (round, floor, sign …)."""
     location: Location | None
     step: int
     parameters: list[int]

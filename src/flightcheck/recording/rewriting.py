@@ -10,10 +10,9 @@ import copy
 from collections.abc import Callable, Iterator
 from typing import Final
 
+from flightcheck.recording.separating import HELPER, assigned, frozen, separated
 from flightcheck.recording.whole_numbers import with_fractions
 
-HELPER: Final = "__flightcheck__"
-"""Name of the object whose methods a rewritten statement may call; in a trial it is a built-in name."""
 _ORDERS: Final = {"shuffle", "permutation", "randperm", "permuted", "sample"}
 Change = tuple[ast.stmt | ast.expr, str]
 _TURNED: Final = {ast.Lt: ">", ast.LtE: ">=", ast.Gt: "<", ast.GtE: "<="}
@@ -28,7 +27,9 @@ def rewritten(source: str, rule: str, line: int) -> str:
             another order. ``order`` and ``same-order``: the second draws its random order as the first did. ``rows``:
             slices of rows are rows in random order. ``fractions``: whole numbers are not forced. ``copied``: a state
             that is kept is a copy. ``turned``: the only order in the test of an ``if`` is the other one, and whatever
-            is compared with infinity is better.
+            is compared with infinity is better. ``separate``: what a list repeats is made anew for each place.
+            ``assigned``: the result of a call by itself is kept. ``frozen``: ``requires_grad_`` in the place of a name
+            that freezes nothing.
         line: any line of the statement.
     """
     lines = source.splitlines(keepends=True)
@@ -241,4 +242,7 @@ _RULES: Final[dict[str, Callable[[ast.stmt, ast.stmt], str]]] = {
     "rows": _rows,
     "fractions": with_fractions,
     "copied": _copied,
+    "separate": separated,
+    "assigned": assigned,
+    "frozen": frozen,
 }

@@ -69,6 +69,7 @@ from flightcheck.recording.states import (
 from flightcheck.recording.surroundings import Comparison, Environment, Resources, Setting
 from flightcheck.recording.system_use import SystemUse
 from flightcheck.recording.tables import Series, Table
+from flightcheck.recording.wiring import RepeatedModule as _RepeatedModule  # noqa: F401 # so that they can be read
 
 T = TypeVar("T")
 

@@ -44,6 +44,8 @@ class StateLoad:
     """The names were filtered before the call: the line that read the file which held the tensors."""
     step: int = 0
     """Steps that were made before it."""
+    nested: str = ""
+    """The state holds no tensors but for those under this key, which have the names of the module."""
     renamed: int = 0
     """Unfilled matrices, where the matrices of unknown names in the state have just their shapes, in their order."""
 

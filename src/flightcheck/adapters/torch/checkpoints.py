@@ -99,6 +99,7 @@ class Checkpoints:
             given=len(given),
             matched=sum(name in names for name in given),
             matrices=len(before),
+            nested="" if given else _nested(state, names),
             from_file=file,
             step=self.watch.step,
         )
@@ -195,6 +196,15 @@ def renaming(wanted: dict[str, Print], source: dict[str, Print]) -> tuple[str, s
             if best is None or (len(names), -len(strip + add)) > (len(best[2]), -len(best[0] + best[1])):
                 best = strip, add, names
     return best
+
+
+def _nested(state: Mapping[Any, Any], names: set[str]) -> str:
+    """The key of a state within the state, most of whose names are those of the module; empty if there is none."""
+    for key, value in list(state.items())[:16]:
+        held = [k for k, v in value.items() if isinstance(v, torch.Tensor)] if isinstance(value, Mapping) else []
+        if len(held) > 1 and 2 * sum(k in names for k in held) > len(held):
+            return str(key)
+    return ""
 
 
 def _renamed(wanted: dict[str, Print], source: dict[str, Print]) -> int:

@@ -179,7 +179,8 @@ class Discovery:
         if index is None:
             index = len(self.modules)
             self._module_index[id(module)] = (weakref.ref(module), index)
-            location = self.where_built(module)
+            built = self.built.get(module)
+            location = built.location if built else None
             if location is None and "." in path:
                 location = self._nearest_location(root, path)
             self.modules[index] = ModuleInfo(
@@ -193,6 +194,7 @@ class Discovery:
                 settings=module_settings(module),
                 training=module.training,
                 trainable=any(p.requires_grad for p in module.parameters()),
+                constructed_seq=built.sequence if built else 0,
             )
             self.watch.writer.put(self.modules[index], index)
         if leaf:

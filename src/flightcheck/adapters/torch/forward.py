@@ -23,6 +23,7 @@ from flightcheck.adapters.torch.opponents import OpposedModels
 from flightcheck.adapters.torch.orders import recorded_orders
 from flightcheck.adapters.torch.phases import Phase
 from flightcheck.adapters.torch.watch import Watch, hands_off, recorded
+from flightcheck.adapters.torch.wiring import Wiring
 from flightcheck.recording import provenance
 from flightcheck.recording.batches import Batch
 from flightcheck.recording.provenance.buffers import integer_buffer
@@ -87,6 +88,7 @@ class Forward:
         self._first_kinds: dict[int, str] = {}
         self.features = Features(watch)
         self.answers = Answers(watch)
+        self.wiring = Wiring(watch, discovery)
         self.flows = DataFlows(watch, discovery, operations)
         operations.compared = self._compared
         self.source_of: Callable[[bool], int] = lambda training: -1
@@ -187,6 +189,8 @@ class Forward:
                 self.operations.resume()
         if self.look_at is not None:
             self.look_at(module, result)
+        if self.watch.learning:
+            self.wiring.passed(grad and module.training)
         if before is not None:
             self._after(before, module, result)
             if resume and self.watch.learning and not grad:
@@ -205,6 +209,8 @@ class Forward:
             self.discovery.unregistered(module, self.operations.modules)
         self.discovery.first_call(module)
         index = self.discovery.module_index(module)
+        if index is not None:
+            self.wiring.called(index)
         output = first_tensor(result)
         if output is None or index is None:
             return

@@ -20,6 +20,8 @@ VIEWS: Final = {
     "IndexBackward0", "UnbindBackward0", "SplitBackward0", "SqueezeBackward2",
 }  # fmt: skip
 """Nodes that move values and change none."""
+FLAT: Final = ("round", "floor", "ceil", "trunc", "sign", "sgn")
+"""Functions that are flat between their jumps: the gradient through them is zero."""
 UNSAFE_AT_ZERO: Final = (
     "SqrtBackward", "RsqrtBackward", "LinalgVectorNormBackward", "NormBackward", "CdistBackward", "StdBackward",
     "PowBackward", "AcosBackward", "AsinBackward", "Atan2Backward", "XlogyBackward", "LogBackward", "Log2Backward",

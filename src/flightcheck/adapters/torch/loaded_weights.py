@@ -169,7 +169,7 @@ class LoadedWeights:
             self._write(load, "overwritten", drawn, drawn[0].drawn)
 
     def _left_behind(self, load: _Load, held: Held) -> None:
-        """The loaded model is gone, or named nowhere below; another one of its class is trained in its place."""
+        """The loaded model is gone, or named nowhere below; another one of its class is called in its place."""
         line = load.location
         gone = all(m.tensor() is None for m in load.matrices)
         if load.read or not (gone or (line is not None and stored_states.unused_after(line.file, line.line))):
@@ -185,9 +185,13 @@ class LoadedWeights:
                     return
 
     def _in_its_place(self, module: nn.Module, load: _Load, trained: set[int]) -> bool:
+        """Of the same shapes, with weights that no state gave and no other optimizer is to train."""
         own = dict(module.named_parameters())
-        if not any(id(p) in trained for p in own.values()):
-            return False
+        known = [i for p in own.values() if (i := self.discovery.parameter_index(p)) is not None]
+        if not any(id(p) in trained for p in own.values()) and any(
+            self.discovery.parameters[i].optimizers for i in known
+        ):
+            return False  # of an earlier training
         pairs = [(own.get(m.name), m) for m in load.matrices]
         return all(
             p is not None and tuple(p.shape) == m.seen[0] and print_of(p) != m.seen and not self.discovery.was_loaded(p)

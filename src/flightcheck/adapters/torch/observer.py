@@ -230,6 +230,7 @@ class TorchObserver:
             self.statistics.first_look(held.indices)
         for root in self.discovery.roots.values():
             self.statistics.first_look(root.parameter_indices)
+            self.watch.guarded(self.forward.wiring.trained)(root)
         self.forward.flows.follow(loss)
         if loss.grad_fn is not None:
             scaled = self.protocol.scale if "Mul" in loss.grad_fn.name() else None

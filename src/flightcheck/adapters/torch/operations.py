@@ -25,7 +25,7 @@ from flightcheck.adapters.torch.broadcasts import ELEMENTWISE, Broadcasts
 from flightcheck.adapters.torch.data_digests import Tables
 from flightcheck.adapters.torch.discovery import Discovery
 from flightcheck.adapters.torch.fresh_targets import FreshTargets
-from flightcheck.adapters.torch.graph import behind_views, leaves_of
+from flightcheck.adapters.torch.graph import FLAT, behind_views, leaves_of
 from flightcheck.adapters.torch.handmade_losses import OPERATIONS as LOSS_OPERATIONS
 from flightcheck.adapters.torch.handmade_losses import HandmadeLosses
 from flightcheck.adapters.torch.loose_terms import LooseTerms
@@ -47,6 +47,7 @@ from flightcheck.recording.records import GraphCut, Location
 _CUTS: Final = {
     "detach": "detach", "detach_": "detach", "numpy": "numpy", "item": "item", "tolist": "item", "tensor": "tensor",
     "as_tensor": "tensor", "argmax": "integer", "long": "integer", "int": "integer", "__float__": "item",
+    **dict.fromkeys(FLAT, "round"),
     "__array__": "numpy",
 }  # fmt: skip
 _ACTIVATIONS: Final = {
@@ -309,7 +310,10 @@ class Operations(TorchFunctionMode):
     # -- cuts ---------------------------------------------------------------------------------------------------
 
     def _cut(self, operation: str, given: Any, result: Any) -> None:
-        self.state_cuts.cut(given, result, self.watch.lines.here())
+        if operation == "round":
+            result = None  # it stays in the graph, and sends zeros back
+        else:
+            self.state_cuts.cut(given, result, self.watch.lines.here())
         tensors = [given] if isinstance(given, torch.Tensor) else []
         if isinstance(given, (list, tuple)):
             tensors = [t for t in given[:8] if isinstance(t, torch.Tensor)]
@@ -326,6 +330,11 @@ class Operations(TorchFunctionMode):
         if tensors[0].numel() == 1 and tensors[0].grad_fn is not None and "SubBackward" in tensors[0].grad_fn.name():
             result = None  # (value - loss).detach(), added to the loss: another value, the same gradient
         self.note_cut(operation, [leaf for t in tensors for leaf in leaves_of(t, _WALK_LIMIT)], result=result)
+
+    def made_anew(self, given: torch.Tensor, result: torch.Tensor) -> None:
+        """``Variable(given)`` gave a tensor: one that has no history any more?"""
+        if _node_of(given) is not None and _node_of(result) is None:
+            self._cut("Variable", given, result)
 
     def _decided(self, name: str, given: Any) -> None:
         """A threshold or the place of the largest score: what is made of the answer has no gradient."""

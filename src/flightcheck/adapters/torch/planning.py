@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Final
 
 from flightcheck.recording import provenance
 from flightcheck.recording.provenance.left_in_loop import left_in_loop
+from flightcheck.recording.provenance.statements import rebound_parameters
 from flightcheck.recording.provenance.uncalled import uncalled
 from flightcheck.recording.records import Coverage, Plan
 from flightcheck.recording.surroundings import UncalledMethod
+from flightcheck.recording.wiring import ReboundParameter
 
 if TYPE_CHECKING:
     from flightcheck.adapters.torch.observer import TorchObserver
@@ -122,6 +124,12 @@ def plan_of(observer: TorchObserver) -> Plan:
         steps_per_epoch=per_epoch or observer.protocol.epochs.steps,
         regimes=sorted(regimes_of(observer)),
     )
+
+
+def rebound_of(observer: TorchObserver) -> list[ReboundParameter]:
+    """Statements around the backward passes that are to update parameters and only rename them."""
+    files = sorted({s.file for s in observer.protocol.backward_sites if s is not None})
+    return [ReboundParameter(n, observer.lines.of(f, line)) for f in files for n, line in rebound_parameters(f)]
 
 
 def uncalled_of(observer: TorchObserver) -> list[UncalledMethod]:

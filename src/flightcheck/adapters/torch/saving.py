@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from flightcheck.adapters.torch import optimizer_lines
-from flightcheck.adapters.torch.planning import coverage_of, plan_of, uncalled_of
+from flightcheck.adapters.torch.planning import coverage_of, plan_of, rebound_of, uncalled_of
 
 if TYPE_CHECKING:
     from flightcheck.adapters.torch.observer import TorchObserver
@@ -31,6 +31,7 @@ def save_all(o: TorchObserver) -> None:
         o.operations.save,
         o.forward.features.save,
         o.forward.flows.save,
+        o.forward.wiring.save,
         o.forward.opposed.save,
         lambda: o.watch.writer.put(plan_of(o)),
         lambda: _uncalled(o),
@@ -42,6 +43,8 @@ def save_all(o: TorchObserver) -> None:
 
 
 def _uncalled(o: TorchObserver) -> None:
+    for i, rebound in enumerate(rebound_of(o)):
+        o.watch.writer.put(rebound, i)
     for i, named in enumerate(uncalled_of(o)):
         o.watch.writer.put(named, i)
 

@@ -316,6 +316,7 @@ class Statistics:
                 index,
                 constant=low == high,
                 zero=low == high == 0.0,
+                one_sign=low > 0.0 or high < 0.0,
                 duplicate_rows=duplicate_rows(values),
                 write_location=None if written == info.location else written,
                 first_values=digest_of(values) if values.dim() == 2 and low != high and values.itemsize > 1 else "",

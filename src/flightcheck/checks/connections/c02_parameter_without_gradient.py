@@ -10,7 +10,7 @@ from flightcheck.checks.depth import common_path, most_common, where
 from flightcheck.recording.records import GraphCut, ModuleInfo, OptimizerInfo, ParameterInfo
 from flightcheck.recording.run import Run
 
-REPAIRABLE = ("detach", "data", "sample", "no_grad", "tensor", "item", "numpy")
+REPAIRABLE = ("detach", "data", "sample", "no_grad", "tensor", "item", "numpy", "Variable", "round")
 """Cuts that a trial can undo: the operation gives the tensor itself."""
 TWIN_NAMES = {"target", "teacher", "ema", "momentum", "frozen", "old", "shadow", "averaged"}
 
@@ -28,7 +28,8 @@ class ParameterWithoutGradient(Check):
 
     ## What it checks
     In at least 8 steps the gradient of a parameter was None, or zero in every element, although an optimizer that
-    steps holds it. Parameters behind the same cut of the graph are one finding, on the line of the cut. Of parameters
+    steps holds it. Parameters behind the same cut of the graph are one finding, on the line of the cut; so are those
+    behind a function whose gradient is zero (`round`, `floor`, `sign`). Of parameters
     that were trained before with another optimizer, those count that the present one holds in a group of their own.
     ## Why it matters
     The part of the model behind the cut keeps its random values for ever, while the rest learns around it.
@@ -64,7 +65,7 @@ class ParameterWithoutGradient(Check):
         groups: dict[tuple[int, int, bool], list[ParameterInfo]] = {}
         for p in judged:
             owner = run.module(p.module)
-            cut = -1 if p.gradients_seen else _cut_of(run.graph_cuts, p.index, alive)
+            cut = _cut_of(run.graph_cuts, p.index, alive, zero=p.gradients_seen > 0)
             key = (cut, owner.root if owner else -1, p.gradients_seen > 0)
             groups.setdefault(key, []).append(p)
         for (cut, root, zero), group in groups.items():
@@ -81,7 +82,8 @@ class ParameterWithoutGradient(Check):
         what = "zero in every element" if zero else "None"
         message = f"The gradient of {len(group)} parameters of {place} was {what} in {group[0].gradient_checks} of "
         message += f"{group[0].gradient_checks} steps"
-        message += f": {cut.operation} in {where(cut.location)} cuts them off from the loss." if cut else "."
+        how = "is flat between its jumps and sends zeros back to them" if zero else "cuts them off from the loss"
+        message += f": {cut.operation} in {where(cut.location)} {how}." if cut else "."
         harmless = _harmless(run, group, live, cut, zero)
         first = min(modules, key=lambda m: m.order, default=None)
         operation = cut.operation if cut else ""
@@ -125,9 +127,17 @@ def _listed(optimizer: OptimizerInfo) -> bool:
     return False
 
 
-def _cut_of(cuts: list[GraphCut], parameter: int, alive: set[int]) -> int:
-    """The cut that explains a dead parameter, -1 if none: nothing alive lies behind it. The widest is the nearest."""
-    found = [i for i, c in enumerate(cuts) if parameter in c.parameters and not alive.intersection(c.parameters)]
+def _cut_of(cuts: list[GraphCut], parameter: int, alive: set[int], zero: bool) -> int:
+    """The cut that explains a dead parameter, -1 if none: nothing alive lies behind it. The widest is the nearest.
+
+    Gradients of zero come through a function that is flat, missing ones are due to a cut; to the only one that was
+    seen of it, where what is alive lies behind each.
+    """
+    kind = [(i, c) for i, c in enumerate(cuts) if (c.operation == "round") == zero]
+    found = [i for i, c in kind if parameter in c.parameters and not alive.intersection(c.parameters)]
+    if not found and not zero:  # what is alive may lie behind the cut, too, and get its gradient on another way
+        found = [i for i, c in kind if parameter in c.parameters]
+        found = found if len(found) == 1 else []
     return max(found, key=lambda i: (cuts[i].operation != "item", len(cuts[i].parameters), cuts[i].count), default=-1)
 
 

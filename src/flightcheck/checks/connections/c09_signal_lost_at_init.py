@@ -40,7 +40,8 @@ class SignalLostAtInit(Check):
     activation's size, or changes by more than 1000 from the first to the last hidden layer. Warn if it also stays
     lost, or the loss does not fall; info if training got over it. Or: every matrix starts with less than a fiftieth of
     the usual spread 1/√fan-in, and the loss does not fall. Or, where a trial with weights drawn anew learns: the
-    spread of weights is ten times above or below 1/√fan-in.
+    spread of weights is ten times above or below 1/√fan-in. Or: in half of the matrices or more all weights start with
+    one sign, and the loss does not fall.
     ## Why it matters
     Layers after the loss of signal see the same input for every example: they can learn a constant and nothing else.
     The scale over all elements cannot show it, for biases keep that up.
@@ -57,12 +58,13 @@ class SignalLostAtInit(Check):
     change = Param(1e3, "the factor of 8 plain ReLU layers with the default initialization, which still learn")
     unusual = Param(10.0, "times 1/√fan-in or its inverse: usual initializations have 0.5 to 1.4")
     tiny = Param(0.02, "of 1/√fan-in: small on purpose are GPT-2 (0.02 absolute, 0.1 and more) and SIREN (0.05)")
+    many = Param(64, "weights of one sign by chance: once in 2 to the 63rd")
     examples = Param(8, "a spread between fewer examples says little")
     improved = Param(0.02, "a loss that falls by more than 2 % is learning")
     recovered = Param(1e-2, "output that differs by 1 % of its size between examples carries signal again")
 
     def __call__(self, run: Run) -> Iterator[Finding]:
-        found = list(self._proved(run)) or list(self._all_tiny(run))
+        found = list(self._proved(run)) or list(self._all_tiny(run)) or list(self._one_sign(run))
         yield from found or self._measured(run)
 
     def _all_tiny(self, run: Run) -> Iterator[Finding]:
@@ -86,6 +88,31 @@ class SignalLostAtInit(Check):
                 module=common_path(layer.module.path for layer in chosen),
                 evidence={"highest": max(known), "matrices": len(chosen)},
                 parameters=tuple(layer.matrix.index for layer in chosen),
+            )
+
+    def _one_sign(self, run: Run) -> Iterator[Finding]:
+        """Most matrices of a model start with elements of one sign alone, and nothing was learned: all units say the
+        same, and say it louder from layer to layer.
+        """
+        told = set()
+        for root in trained_roots(run):
+            chosen = [layer for layer in layers(run, root) if not layer.matrix.loaded]
+            odd = [
+                x for x in chosen if x.matrix.one_sign and not x.matrix.constant and x.matrix.numel >= self.many.value
+            ]
+            if len(odd) < 2 or 2 * len(odd) < len(chosen) or improvement(run) >= self.improved.value:
+                continue
+            line = written_at(run, (x.module.index for x in odd)) or odd[0].module.location
+            if line in told:
+                continue
+            told.add(line)
+            yield Finding(
+                f"In {len(odd)} of {len(chosen)} matrices all weights start with one and the same sign (drawn around a "
+                "mean far from zero), and the loss has not fallen since: all units of a layer say the same.",
+                location=line,
+                module=common_path(x.module.path for x in odd),
+                evidence={"one_sign": len(odd), "matrices": len(chosen)},
+                parameters=tuple(x.matrix.index for x in odd),
             )
 
     def _proved(self, run: Run) -> Iterator[Finding]:

@@ -26,7 +26,8 @@ class SymmetricInitialization(Check):
     More than 10 % of the units of a hidden matrix have the same weights as another unit before the first step, and the
     same first gradient; or the matrix is constant, or the embedding zero (two tables that are multiplied), and its
     gradient is exactly zero in every step. Or every trained matrix of a model in which layers follow one another
-    starts at zero: whatever gradients then come from biases, no input reaches the output.
+    starts at zero: whatever gradients then come from biases, no input reaches the output. Or the gains of
+    normalizations start at zero and their gradients are exactly zero in every step.
     ## Why it matters
     Units that start equal and are pushed equally stay equal for ever: a layer of 256 is a layer of one.
     ## How to fix
@@ -48,6 +49,9 @@ class SymmetricInitialization(Check):
             for p in run.parameters
             if (p.role == "matrix" or (p.role == "embedding" and p.zero)) and run.trained(p) and p.shape[0] > 1
         ]
+        if closed := list(self._closed(run)):
+            yield from closed
+            return
         if not matrices:
             raise NotApplicable("no trained weight matrix")
         equal = [p for p in matrices if p.zero or p.constant or p.duplicate_rows > self.duplicated.value]
@@ -92,6 +96,25 @@ class SymmetricInitialization(Check):
                 },
                 parameters=tuple(p.index for p in stuck),
             )  # fmt: skip
+
+    def _closed(self, run: Run) -> Iterator[Finding]:
+        """Normalizations whose gains start at zero and get no gradient: behind them stands a ReLU, and all is zero.
+
+        A residual branch that starts so has a gradient: something else than zero comes after it.
+        """
+        gains = [p for p in run.parameters if p.role == "gain" and p.zero and run.trained(p)]
+        shut = [p for p in gains if p.gradient_checks >= self.checks.value and not p.gradients_nonzero]
+        if shut:
+            names = ", ".join(p.name for p in shut[:2]) + (", …" if len(shut) > 2 else "")
+            yield Finding(
+                f"The gains of {len(shut)} normalizations start at zero ({names}), and their gradients are exactly "
+                "zero: nothing of the input passes, and nothing before them learns.",
+                location=most_common(p.write_location for p in shut) or run.location_of(shut[0]),
+                module=common_path(m.path for p in shut if (m := run.module(p.module)) is not None),
+                evidence={"matrices": len(shut), "kind": "gains", "gradient": "zero"},
+                parameters=tuple(p.index for p in shut),
+                fix="Let the gains of normalizations start at one (nn.init.ones_), their biases at zero.",
+            )
 
     @staticmethod
     def _nothing_but_zeros(matrices: list[ParameterInfo], root_of: dict[int, int]) -> dict[int, list[ParameterInfo]]:

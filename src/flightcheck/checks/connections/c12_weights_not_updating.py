@@ -10,7 +10,8 @@ from flightcheck.checks.base import Check, Finding, NotApplicable, NotEnoughEvid
 from flightcheck.checks.depth import common_path, most_common
 from flightcheck.recording.records import ParameterInfo
 from flightcheck.recording.run import Run
-from flightcheck.recording.signals import GRAD_NORM, LEARNING_RATE, NOT_THERE, UPDATE_NORM
+from flightcheck.recording.signals import GRAD_NORM, LEARNING_RATE, NOT_THERE, UPDATE_NORM, WEIGHT_NORM
+from flightcheck.recording.wiring import ReboundParameter
 
 
 @check(
@@ -27,7 +28,8 @@ class WeightsNotUpdating(Check):
     ## What it checks
     In at least 5 steps of an optimizer that holds the tensor its gradient was not zero, and the tensor was
     bit-identical before and after every compared step. Or all tensors of all optimizers moved before and are
-    bit-identical in each of the last 10 compared steps: no gradient reaches them any more, or one does.
+    bit-identical in each of the last 10 compared steps: no gradient reaches them any more, or one does. Or no optimizer
+    steps, the weights stay as they are, and a loop over the parameters ends with `p = p - lr * p.grad`.
     ## Why it matters
     What does not change does not learn. A symptom with an exact cause: learning rate 0, updates below the precision of
     the weights, weights overwritten or restored, an optimizer that was handed other tensors.
@@ -46,6 +48,9 @@ class WeightsNotUpdating(Check):
     rate = Param(1e-3, "share of the largest learning rate below which rounding may undo every step")
 
     def __call__(self, run: Run) -> Iterator[Finding]:
+        if renamed := list(self._renamed(run)):
+            yield from renamed
+            return
         trained = [p for p in run.parameters if run.trained(p) and p.role in ("matrix", "embedding")]
         frozen_by_rate = _frozen_by_rate(run)
         trained = [p for p in trained if p.index not in frozen_by_rate]
@@ -74,6 +79,26 @@ class WeightsNotUpdating(Check):
             evidence={"still": len(still), "of": len(seen)},
             parameters=tuple(p.index for p in still),
         )
+
+    def _renamed(self, run: Run) -> Iterator[Finding]:
+        """Without an optimizer: gradients in every round, and a statement that moves a name and no parameter."""
+        lines = [r.location for r in run.recorded(ReboundParameter)]
+        if not lines or any(o.steps for o in run.optimizers):
+            return
+        reached = [p for p in run.parameters if p.module >= 0 and p.gradients_nonzero >= self.steps.value]
+        if not reached:
+            return
+        norms = run.table(WEIGHT_NORM, int(self.steps.value))
+        columns = [norms.column(p.index).values for p in reached]
+        if all(len(c) >= self.steps.value and float(np.ptp(c)) == 0.0 for c in columns):
+            yield Finding(
+                f"No optimizer steps, and this line gives a name another value, not the parameter: {len(reached)} "
+                f"parameters were the same in each of {min(map(len, columns))} rounds, although they had gradients.",
+                location=lines[0],
+                evidence={"still": len(reached), "of": len(reached)},
+                parameters=tuple(p.index for p in reached),
+                fix="Change the parameter in place under torch.no_grad(): p -= lr * p.grad, or use torch.optim.SGD.",
+            )
 
     def _standstill(self, run: Run) -> Iterator[Finding]:
         """What moved before, and moves no more: nothing that any optimizer holds."""

@@ -111,7 +111,7 @@ class LossNotConnected(Check):
             kind = 0 if cut.operation in BREAKS else _LATER.get(cut.operation, 3)
             return after, -len(cut.parameters), kind, -(at.line if at and same else 0)
 
-        return min((c for c in run.graph_cuts if c.location), key=rank, default=None)
+        return min((c for c in run.graph_cuts if c.location and c.operation != "round"), key=rank, default=None)
 
     @staticmethod
     def _finding(what: str, cut: GraphCut | None, run: Run) -> Finding:
@@ -134,7 +134,7 @@ class LossNotConnected(Check):
         waiting = {p.index: p for p in lost if max(p.gradient_checks, p.update_checks) >= self.checks.value}
         for cut in sorted(run.graph_cuts, key=lambda c: (c.operation == "item", -len(c.parameters), -c.count)):
             behind = [waiting.pop(i) for i in cut.parameters if i in waiting]
-            if not behind or cut.operation == "requires_grad":
+            if not behind or cut.operation in ("requires_grad", "round"):
                 continue
             severity: Severity = "warn" if cut.operation == "no_grad" else "error"
             if self._teacher(run, behind) or (cut.operation == "no_grad" and any(r.loaded for r in run.roots)):

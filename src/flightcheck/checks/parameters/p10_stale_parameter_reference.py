@@ -95,7 +95,9 @@ class StaleParameterReference(Check):
         location: Location | None = optimizer.location
         if held:  # a part was replaced, the rest is the model that the optimizer was built from
             place = paths[0] if len(paths) == 1 else f"{len(paths)} modules ({', '.join(paths[:3])})"
-            location = run.location_of(missing[0]) or location
+            # A layer that is older than the optimizer got other parameters (weight_norm, a new nn.Parameter).
+            older = all(0 < m.constructed_seq < optimizer.constructed_seq for m in modules)
+            location = location if older else run.location_of(missing[0]) or location
         else:
             place = root.name if root else "the model"
             if root and root.constructed_seq > optimizer.constructed_seq and root.location:
@@ -115,5 +117,7 @@ class StaleParameterReference(Check):
             },
             onset_step=max(replaced, 0),
             parameters=tuple(p.index for p in missing),
-            fix=f"Construct {optimizer.type} after this line, from the final model.",
+            fix=f"Construct {optimizer.type} last, from the final model."
+            if location == optimizer.location
+            else f"Construct {optimizer.type} after this line, from the final model.",
         )

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from pathlib import PurePath
 from typing import Final
 
 import numpy as np
 
 from flightcheck.checks.base import Check, Finding, NotApplicable, NotEnoughEvidence, Param, check
-from flightcheck.checks.depth import most_common
+from flightcheck.checks.depth import common_path, most_common
 from flightcheck.recording.records import ParameterInfo, RootInfo
 from flightcheck.recording.run import Run
 from flightcheck.recording.signals import GRAD_NORM, UPDATE_NORM
+from flightcheck.recording.wiring import UnknownFlag
 
 _MEANT: Final = re.compile(r"random|reservoir|echo|fixed|frozen|fourier|hash", re.IGNORECASE)
 """Names of parts that are not to be trained."""
@@ -34,7 +36,8 @@ class FreezingMistake(Check):
     an output layer that is frozen at random values while layers before it are trained; batch norms of frozen parts
     whose running statistics still move (info); a model that is mostly frozen at random values (info, and a warning
     where a trial that trains it whole takes a quarter of the error away in each of three seeds); a frozen table of
-    which a tenth of the rows or more are equal (words without a vector), where such a trial helps as much (warning).
+    which a tenth of the rows or more are equal (words without a vector), where such a trial helps as much (warning). A
+    line that was to freeze and sets an attribute that means nothing (`p.require_grad`, `module.requires_grad`).
     ## Why it matters
     A frozen random head limits what the model can say; a frozen backbone that drifts is no longer the pretrained one.
     ## How to fix
@@ -55,6 +58,9 @@ class FreezingMistake(Check):
         ours = [p for p in run.parameters if p.module >= 0]
         if not ours:
             raise NotEnoughEvidence("no parameter of a called model was recorded")
+        if told := list(self._by_unknown_flags(run)):
+            yield from told
+            return
         if all(p.requires_grad for p in ours):
             raise NotApplicable("nothing is frozen")
         yield from self._moving(run, ours)
@@ -64,6 +70,27 @@ class FreezingMistake(Check):
                 yield from self._random(run, root, mine)
                 yield from self._alike(run, root)
                 yield from self._statistics(run, root, mine)
+
+    @staticmethod
+    def _by_unknown_flags(run: Run) -> Iterator[Finding]:
+        """A line that was to freeze and gives parameters, or a module, an attribute that means nothing to PyTorch."""
+        for flag in run.recorded(UnknownFlag):
+            trained = [p for i in flag.parameters for p in run.parameters if p.index == i and run.trained(p)]
+            moving = [p for p in trained if p.updates_nonzero]
+            if not moving or flag.location is None:
+                continue
+            paths = [m.path for p in moving if (m := run.module(p.module)) is not None]
+            what = "A module has no such flag" if flag.of_module else "Parameters have no such flag"
+            yield Finding(
+                f"{what}: {flag.attribute} = False only adds an attribute, and the {len(moving)} parameters that it "
+                "was to freeze are trained.",
+                location=flag.location,
+                module=common_path(paths),
+                evidence={"attribute": flag.attribute, "parameters": len(moving)},
+                parameters=tuple(p.index for p in moving),
+                fix="requires_grad_(False) on the module, or requires_grad = False on each parameter.",
+                patch=f"source:frozen:{PurePath(flag.location.file).name}:{flag.location.line}",
+            )
 
     def _moving(self, run: Run, ours: list[ParameterInfo]) -> Iterator[Finding]:
         frozen = [p for p in ours if not p.requires_grad and p.optimizers and p.updates_nonzero]

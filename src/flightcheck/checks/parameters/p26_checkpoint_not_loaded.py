@@ -64,6 +64,8 @@ class CheckpointNotLoaded(Check):
         for load in loads:
             if load.misnamed and load.misnamed_share >= self.share.value:
                 yield self._misnamed(load)
+            elif load.nested and 2 * load.unfilled > load.matrices:  # a head may be another one by now
+                yield self._within(load)
             elif load.renamed and load.matched <= self.few.value * load.given and load.whole:
                 yield self._renamed(load)
             elif self._nothing_fits(load) and not self._meant_for_another(load, loads):
@@ -83,6 +85,17 @@ class CheckpointNotLoaded(Check):
     def _meant_for_another(load: StateLoad, loads: list[StateLoad]) -> bool:
         """The same line loads several modules, and fits one of them."""
         return any(o.matched for o in loads if o.location == load.location)
+
+    @staticmethod
+    def _within(load: StateLoad) -> Finding:
+        return Finding(
+            f"All {load.matrices} weight matrices of {load.type} keep their random values: what is loaded is the whole "
+            f"checkpoint, and the weights are its entry {load.nested!r}.",
+            location=load.location,
+            evidence={"given": load.given, "matched": load.matched, "nested": load.nested},
+            onset_step=load.step,
+            fix=f"Load the entry: load_state_dict(checkpoint[{load.nested!r}]), with strict=True.",
+        )
 
     @staticmethod
     def _renamed(load: StateLoad) -> Finding:
@@ -114,8 +127,8 @@ class CheckpointNotLoaded(Check):
             )
         if lost.kind == "left-behind":
             return Finding(
-                f"The {lost.type} that is loaded here is never used: another {lost.type}, built{where}, is trained, "
-                "and starts with random weights.",
+                f"The {lost.type} that is loaded here is never used: another {lost.type}, built{where}, is used, "
+                "and begins with random weights.",
                 location=lost.location,
                 evidence=evidence,
                 onset_step=lost.step,

@@ -68,3 +68,52 @@ def _steps(node: ast.AST, condition: ast.If | None) -> Iterator[ast.If | None]:
             if not any(word in name for word in ("sched", "lr", "env", "prof", "warm")):
                 yield condition
         yield from _steps(child, child if isinstance(child, ast.If) else condition)
+
+
+def flag_writes(file: str, attribute: str) -> list[int]:
+    """The lines that set an attribute of this name to False, of anything but a method's own object."""
+    try:
+        source = read_source(file)
+        return [
+            line_of(n)
+            for n in (ast.walk(source.tree) if source else ())
+            if isinstance(n, ast.Assign) and constant_of(n.value) is False
+            for t in n.targets
+            if isinstance(t, ast.Attribute) and t.attr == attribute and last_name(t.value) not in ("self", "cls")
+        ]
+    except Exception:  # as above
+        return []
+
+
+def rebound_parameters(file: str) -> list[tuple[str, int]]:
+    """Names and lines of statements that give the variable of a loop over parameters another value: ``p = p - lr * g``.
+
+    The parameter itself stays as it is.
+    """
+    try:
+        source = read_source(file)
+        found = []
+        for loop in ast.walk(source.tree) if source else ():
+            if isinstance(loop, ast.For) and _over_parameters(loop.iter):
+                names = {n.id for n in ast.walk(loop.target) if isinstance(n, ast.Name)}
+                for node in ast.walk(loop):
+                    target = node.targets[0] if isinstance(node, ast.Assign) and len(node.targets) == 1 else None
+                    if isinstance(target, ast.Name) and target.id in names and _computes_from(node, target.id):
+                        found.append((target.id, line_of(node)))
+        return found
+    except Exception:  # as above
+        return []
+
+
+def _over_parameters(iterated: ast.expr) -> bool:
+    calls = [n for n in ast.walk(iterated) if isinstance(n, ast.Call)]
+    return any(last_name(c.func) in ("parameters", "named_parameters") for c in calls)
+
+
+def _computes_from(assigned: ast.AST, name: str) -> bool:
+    """``p - lr * p.grad``, ``p - 0.1 * g``: a difference or sum that begins with the parameter."""
+    value = getattr(assigned, "value", None)
+    if not isinstance(value, ast.BinOp) or not isinstance(value.op, ast.Sub | ast.Add):
+        return False
+    left = value.left.value if isinstance(value.left, ast.Attribute) and value.left.attr == "data" else value.left
+    return isinstance(left, ast.Name) and left.id == name

@@ -41,6 +41,7 @@ from flightcheck.adapters.torch.patching import (
     steps,
     targets,
     weights,
+    wiring,
 )
 from flightcheck.adapters.torch.patching.boundaries import Boundaries
 from flightcheck.adapters.torch.patching.printing import Printing
@@ -143,6 +144,8 @@ INSTALLERS: Final[dict[str, Callable[[Boundaries, Patch], None]]] = {
     "draws": draws.one_draw,
     "visits": samplers.visits,
     "follow": following.follow,
+    "call-instead": wiring.call_instead,
+    "residual": wiring.residual,
 }
 
 

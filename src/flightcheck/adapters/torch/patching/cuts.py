@@ -15,6 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch.distributions import Distribution
 
+from flightcheck.adapters.torch.graph import FLAT
 from flightcheck.adapters.torch.patching.arrays import TracedArray, follow_libraries, same_values, traced
 from flightcheck.adapters.torch.patching.boundaries import Arguments, Boundaries
 from flightcheck.adapters.torch.patching.losses import arguments_of
@@ -22,7 +23,7 @@ from flightcheck.patch import Patch
 
 _COPIES: Final = {"tensor", "as_tensor", "asarray", "from_numpy"}
 _DECISIONS: Final = {
-    "gt", "ge", "lt", "le", "__gt__", "__ge__", "__lt__", "__le__", "argmax", "long", "int", "round", "floor", "ceil",
+    "gt", "ge", "lt", "le", "__gt__", "__ge__", "__lt__", "__le__", "argmax", "long", "int", *FLAT,
 }  # fmt: skip
 _EQUALITIES: Final = {"eq", "__eq__", "ne", "__ne__"}
 _KEPT_ARRAYS: Final = 64
@@ -38,6 +39,7 @@ def keep_graph(b: Boundaries, patch: Patch) -> None:
     cut = _Cut(b, patch)
     b.at_operations(cut.operation)
     b.observer.patches.replace(torch, "from_numpy", cut.from_numpy)
+    b.observer.patches.replace(type(torch.autograd.Variable), "__call__", cut.variable)
     for kind in {id(v): v for v in vars(torch.distributions).values()}.values():
         if isinstance(kind, type) and issubclass(kind, Distribution) and "sample" in vars(kind):
             b.observer.patches.replace(kind, "sample", cut.sample)
@@ -173,6 +175,19 @@ class _Cut:
             return original(array) if kept is None else self._instead(kept)
 
         return from_numpy
+
+    def variable(self, original: Any) -> Any:
+        """``Variable(tensor)`` is no operation either."""
+
+        @functools.wraps(original)
+        def __call__(cls: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: N807
+            given = args[0] if args else kwargs.get("data")
+            mine = self.boundaries.observer.watch.mine()
+            if mine and isinstance(given, torch.Tensor) and given.grad_fn is not None and self._here():
+                return self._instead(given)
+            return original(cls, *args, **kwargs)
+
+        return __call__
 
     def sample(self, original: Any) -> Any:
         """Of a distribution."""

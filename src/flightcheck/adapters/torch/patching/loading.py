@@ -60,7 +60,8 @@ def matched(module: nn.Module, source: Mapping[str, Any], given: Mapping[str, An
     """
     known = dict([*module.named_parameters(), *module.named_buffers()])
     missing = {name: t.shape for name, t in known.items() if name not in given}
-    spare = {k: v for k, v in source.items() if isinstance(v, torch.Tensor) and k not in known}
+    bare = not any(isinstance(v, torch.Tensor) for v in given.values())  # the tensors lie one level below
+    spare = {k: v for k, v in source.items() if isinstance(v, torch.Tensor) and (bare or k not in known)}
     best: Tensors = {}
     for strip in _prefixes(spare):
         for add in _prefixes(missing):

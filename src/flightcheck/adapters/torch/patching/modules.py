@@ -79,6 +79,8 @@ def draw(model: nn.Module, how: str) -> None:
             if table is not None and bool(table.detach().any()):
                 table.normal_(0, table.shape[1] ** -0.5)
             continue
+        if "Norm" in type(module).__name__ and how == "default":
+            _open(module)
         if (table is not None and bool(table.detach().any())) or "Norm" in type(module).__name__:
             continue
         reset = getattr(module, "reset_parameters", None)
@@ -95,6 +97,13 @@ def draw(model: nn.Module, how: str) -> None:
                     nn.init.xavier_uniform_(parameter)
             elif parameter.dim() == 1 and isinstance(module, (*_LAYERS, nn.RNNBase)):
                 nn.init.zeros_(parameter)
+
+
+def _open(norm: nn.Module) -> None:
+    """The gains of a normalization that lets nothing through become one."""
+    gain = getattr(norm, "weight", None)
+    if isinstance(gain, torch.Tensor) and not bool(gain.detach().any()):
+        gain.fill_(1.0)
 
 
 def insert_norm(b: Boundaries, patch: Patch) -> None:

@@ -22,7 +22,8 @@ import torch
 from flightcheck import launch
 from flightcheck.adapters.torch.patching.boundaries import Boundaries
 from flightcheck.patch import Patch
-from flightcheck.recording.rewriting import HELPER, rewritten
+from flightcheck.recording.rewriting import rewritten
+from flightcheck.recording.separating import HELPER
 
 _ORDERS: Final = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
 

@@ -17,6 +17,7 @@ from flightcheck.adapters.torch.wrappers import (
     optimizers,
     states,
     surroundings,
+    variables,
 )
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ def install(observer: TorchObserver) -> None:
         models.modules, models.losses, gradients.backward, optimizers.optimizers, optimizers.schedulers,
         gradients.clipping, gradients.scaler, surroundings.loaders, models.compilation, surroundings.files,
         models.dropout, checkpointing.checkpointing, surroundings.processes, collectives.collectives,
-        surroundings.arguments, states.state_dicts, states.copies,
+        surroundings.arguments, states.state_dicts, states.copies, variables.variables,
     ):  # fmt: skip
         wrap(observer)
     warning_lines.install(observer.patches)

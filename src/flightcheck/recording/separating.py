@@ -1,0 +1,78 @@
+"""Statements written anew so that each layer is an object of its own, each result is kept, each parameter is frozen."""
+
+from __future__ import annotations
+
+import ast
+from typing import Final
+
+HELPER: Final = "__flightcheck__"
+"""Name of the object whose methods a rewritten statement may call; in a trial it is a built-in name."""
+
+
+def separated(statement: ast.stmt, chosen: ast.stmt) -> str:
+    """``[make()] * n`` becomes ``[make() for _ in range(n)]``; what is made already is copied for each place."""
+    found = 0
+
+    class Separate(ast.NodeTransformer):
+        def visit_BinOp(self, node: ast.BinOp) -> ast.AST:
+            nonlocal found
+            held = next((s for s in (node.left, node.right) if isinstance(s, ast.List)), None)
+            if held is None or not isinstance(node.op, ast.Mult) or not held.elts:
+                return self.generic_visit(node)
+            found += 1
+            times = node.right if held is node.left else node.left
+            makers = [_anew(e) for e in held.elts]
+            rounds = ast.comprehension(ast.Name("_", ast.Store()), _range(times), [], 0)
+            if len(makers) == 1:
+                return ast.ListComp(makers[0], [rounds])
+            each = ast.comprehension(ast.Name("layer", ast.Store()), ast.Tuple(makers, ast.Load()), [], 0)
+            return ast.ListComp(ast.Name("layer", ast.Load()), [rounds, each])
+
+        def visit_ListComp(self, node: ast.ListComp) -> ast.AST:
+            return self._comprehension(node)
+
+        def visit_GeneratorExp(self, node: ast.GeneratorExp) -> ast.AST:
+            return self._comprehension(node)
+
+        def _comprehension(self, node: ast.ListComp | ast.GeneratorExp) -> ast.AST:
+            nonlocal found
+            if not isinstance(node.elt, ast.Name | ast.Attribute):
+                return self.generic_visit(node)
+            found += 1
+            node.elt = _anew(node.elt)
+            return node
+
+    made = Separate().visit(statement)
+    return ast.unparse(ast.fix_missing_locations(made)) if found == 1 else ""
+
+
+def _range(times: ast.expr) -> ast.expr:
+    return ast.Call(ast.Name("range", ast.Load()), [times], [])
+
+
+def _anew(element: ast.expr) -> ast.expr:
+    """A construction is one for each place; anything else is copied."""
+    if isinstance(element, ast.Call):
+        return element
+    return ast.Call(ast.Attribute(ast.Name(HELPER, ast.Load()), "deepcopy", ast.Load()), [element], [])
+
+
+def assigned(statement: ast.stmt, chosen: ast.stmt) -> str:
+    """``F.relu(x)`` becomes ``x = F.relu(x)``, ``scores.masked_fill(m, v)`` becomes ``scores = …``."""
+    if not isinstance(statement, ast.Expr) or not isinstance(statement.value, ast.Call):
+        return ""
+    call = statement.value
+    owner = call.func.value if isinstance(call.func, ast.Attribute) else None
+    of_tensor = isinstance(owner, ast.Name) and owner.id not in ("self", "torch", "F", "nn", "functional")
+    first = owner if of_tensor else call.args[0] if call.args else None
+    return f"{first.id} = {ast.unparse(call)}" if isinstance(first, ast.Name) else ""
+
+
+def frozen(statement: ast.stmt, chosen: ast.stmt) -> str:
+    """``p.require_grad = False`` and ``net.requires_grad = False`` become ``p.requires_grad_(False)``."""
+    if not isinstance(statement, ast.Assign) or len(statement.targets) != 1:
+        return ""
+    target = statement.targets[0]
+    if not isinstance(target, ast.Attribute):
+        return ""
+    return f"{ast.unparse(target.value)}.requires_grad_({ast.unparse(statement.value)})"
