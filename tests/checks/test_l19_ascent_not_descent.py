@@ -201,3 +201,11 @@ def test_what_may_have_the_wrong_sign() -> None:
     agent = Plan(regimes=["reinforcement"])
     assert [t.patch for t in turns(run_of(policy, agent))] == ["loss:negate"]
     assert turns(run_of(replace(policy, negated_location=MINUS), agent)) == []
+
+
+def test_a_divergence_of_the_wrong_sign_is_told_at_its_line() -> None:
+    data = replace(TERM, coefficient=1.0, operation="BinaryCrossEntropyBackward0", negated_location=None)
+    size = replace(data, site=-1, operation="ExpBackward0", coefficient=-0.5, location=MADE)
+    falling = {LOSS: [100.0 - 1.2**i for i in range(90)]}
+    (finding,) = verdict_of("L19", run_of(SITE, OPTIMIZER, WEIGHT, data, size, series=falling)).findings
+    assert (finding.location, finding.patch) == (MADE, "term:2@train.py:40 x-1")

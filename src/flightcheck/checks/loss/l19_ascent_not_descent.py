@@ -187,9 +187,20 @@ class AscentNotDescent(Check):
             return
         terms = [_with_site(run, t) for t in run.loss_terms if not t.penalty]
         negated = climbs.negated_location if terms and (climbs := self._climbs(terms, maximize=False)) else None
+        fell = f"The value handed to backward has no lower bound: it fell from {start:.3g} to {float(values[-1]):.3g}, "
+        turn = next((t for t in turns(run) if t.patch != NEGATE), None)
+        if turn is not None:
+            yield Finding(
+                fell + f"faster and faster, since {turn.what} subtracts squares or exponentials of what the model puts "
+                "out: the sign of a divergence or a penalty?",
+                location=turn.location,
+                evidence={"start": start, "end": float(values[-1]), "term": True},
+                fix=f"Turn the sign of {turn.what} round.",
+                patch=turn.patch,
+            )
+            return
         yield Finding(
-            f"The value handed to backward has no lower bound: it fell from {start:.3g} to {float(values[-1]):.3g}, "
-            "faster and faster. What is minimized is no loss; a likelihood or a score lacks its minus.",
+            fell + "faster and faster. What is minimized is no loss; a likelihood or a score lacks its minus.",
             location=negated or run.plan.loss_location or run.plan.backward_location,
             evidence={"start": start, "end": float(values[-1])},
             fix="Remove the minus before the loss."
