@@ -35,7 +35,9 @@ KINDS: Final[dict[str, str]] = {
     "insert-activation": "the outputs of hidden layers go through an activation: ``relu``",
     "insert-norm": "the outputs of hidden layers are normalized over their features: ``layer``",
     "loss": "another loss function: ``cross_entropy``, ``bce_with_logits``, ``mse_loss``, ``several`` (each output "
-    "is a yes or no); ``log_softmax``: a divergence is given log-probabilities; another reduction: ``mean``; "
+    "is a yes or no), ``soft_margin``; ``log_softmax``: a divergence is given log-probabilities; another reduction: "
+    "``mean``, or ``none`` at a line (``none:train.py:31``), or ``all`` that a line made since the last backward; "
+    "``both`` parts of a binary cross-entropy; "
     "``negate``; ``roles``: of pairs and triplets, near and far change places; ``transpose``: the last axis of the "
     "prediction is that of the classes; ``ignore=0``: targets of this id do not count; "
     "or ``balanced=90,10``: classes are weighted by the inverse of these counts",
@@ -158,7 +160,7 @@ class Patch:
     @property
     def judged_by_numbers_of_the_script(self) -> bool:
         """Another task: no error means the same in both, and each training has an evaluation loss of its own."""
-        return (self.kind, self.value) == ("loss", "several")
+        return self.kind == "loss" and self.value.partition(":")[0] in ("several", "none", "both")
 
     @property
     def scored(self) -> Patch | None:

@@ -64,3 +64,22 @@ def test_two_calls_are_inconclusive() -> None:
 
 def test_other_losses_are_skipped() -> None:
     assert verdict(CALL, replace(SITE, function="kl_div")).status == "skipped"
+
+
+def test_a_relu_before_the_softmax_of_nll_warns_at_its_line() -> None:
+    logs = replace(
+        CALL, input_op="LogSoftmaxBackward0", input_module_type="", input_module_location=None, classes=10,
+        scores_op="ReluBackward0", scores_location=line(28),
+    )  # fmt: skip
+    (finding,) = verdict(logs, replace(SITE, function="nll_loss")).findings
+    assert (finding.location, finding.severity, finding.patch) == (line(28), "warn", "drop-module:relu")
+    assert verdict(replace(logs, scores_op="AddmmBackward0"), replace(SITE, function="nll_loss")).status == "pass"
+    (finding,) = verdict(logs, replace(SITE, function="cross_entropy")).findings
+    assert finding.location == line(28)
+
+
+def test_a_relu_before_the_sigmoid_of_bce_fails() -> None:
+    rates = replace(CALL, input_op="SigmoidBackward0", input_module_type="", scores_op="ReluBackward0")
+    assert verdict(rates, replace(SITE, function="binary_cross_entropy")).status == "fail"
+    linear = replace(rates, scores_op="AddmmBackward0")
+    assert verdict(linear, replace(SITE, function="binary_cross_entropy")).status == "pass"

@@ -62,3 +62,14 @@ def test_one_call_is_inconclusive() -> None:
 
 def test_probability_loss_is_skipped() -> None:
     assert verdict_of("L04", run_of(replace(SITE, function="binary_cross_entropy"), *calls(CALL))).status == "skipped"
+
+
+def test_a_sigmoid_of_a_sigmoid_before_bce_fails() -> None:
+    site = LossSite(0, "binary_cross_entropy", Location("train.py", 40))
+    call = LossCall(
+        0, 0, True, [64], [64], [], "float32", "float32", 0.6, 0.5, 0.73, 0, 1, input_op="SigmoidBackward0",
+        scores_op="SigmoidBackward0", target_mean=0.5,
+    )  # fmt: skip
+    (finding,) = verdict_of("L04", run_of(site, *[call] * 4)).findings
+    assert "sigmoid of a sigmoid" in finding.message
+    assert verdict_of("L04", run_of(site, *[replace(call, scores_op="AddmmBackward0")] * 4)).status == "skipped"

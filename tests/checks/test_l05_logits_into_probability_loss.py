@@ -81,3 +81,24 @@ def test_one_call_is_inconclusive() -> None:
 
 def test_without_such_a_loss_it_is_skipped() -> None:
     assert status(LOGITS, replace(SITE, function="cross_entropy")) == "skipped"
+
+
+def test_logits_into_ctc_fail() -> None:
+    verdict = verdict_of(
+        "L05", run_of(replace(SITE, function="ctc_loss"), *[replace(LOGITS, step=i) for i in range(8)])
+    )
+    assert [f.patch for f in verdict.findings] == ["loss:log_softmax"]
+    assert status(LOG_PROBABILITIES, replace(SITE, function="ctc_loss")) == "pass"
+
+
+def test_scores_into_a_loss_of_distances_fail() -> None:
+    hinge, distances = replace(SITE, function="hinge_embedding_loss"), replace(LOGITS, input_min=0.0)
+    verdict = verdict_of("L05", run_of(hinge, *[replace(LOGITS, step=i) for i in range(8)]))
+    assert [f.patch for f in verdict.findings] == ["loss:soft_margin"]
+    assert status(distances, hinge) == "pass"
+
+
+def test_calls_after_it_became_nan_do_not_count() -> None:
+    nan = replace(LOGITS, input_min=float("nan"), input_max=float("nan"))
+    calls = [replace(c, step=i) for i, c in enumerate([LOGITS] * 4 + [nan] * 4)]
+    assert verdict_of("L05", run_of(SITE, *calls)).status == "fail"

@@ -93,3 +93,16 @@ def test_one_call_is_inconclusive() -> None:
 
 def test_without_a_loss_it_is_skipped() -> None:
     assert verdict_of("L08", run_of()).status == "skipped"
+
+
+def test_rows_of_labels_for_a_loss_that_wants_ids_fail() -> None:
+    rows = replace(CALL, classes=8, target_binary=True, target_dtype="int64")
+    told = verdict_of("L08", run_of(LossSite(0, "multilabel_margin_loss", None), *[rows] * 3))
+    assert [f.patch for f in told.findings] == ["loss:several"]
+    assert status(replace(rows, target_min=-1, target_max=7, target_binary=False), "multilabel_margin_loss") == "pass"
+
+
+def test_swapped_arguments_of_a_cross_entropy_fail() -> None:
+    swapped = replace(CALL, input_op="", target_requires_grad=True, target_integral=False)
+    assert status(swapped, "cross_entropy") == "fail"
+    assert status(replace(swapped, input_op="AddmmBackward0"), "cross_entropy") == "pass"

@@ -8,7 +8,7 @@ import pytest
 
 from flightcheck.checks.base import Verdict
 from flightcheck.recording.batches import Evaluation
-from flightcheck.recording.loss_records import LossCall, LossSite
+from flightcheck.recording.loss_records import LossCall, LossSite, LossTerm
 from flightcheck.recording.records import Location
 from flightcheck.testing import run_of, verdict_of
 
@@ -101,3 +101,14 @@ def test_one_call_is_inconclusive() -> None:
 
 def test_without_a_loss_it_is_skipped() -> None:
     assert verdict_of("L12", run_of()).status == "skipped"
+
+
+def test_half_of_a_binary_cross_entropy_fails_where_nothing_else_is_in_the_sum() -> None:
+    at = Location("train.py", 33)
+    half = LossSite(0, "binary_cross_entropy", at, {"handmade": True, "part": "log p"})
+    call = LossCall(0, 0, True, [64], [64], [], "float32", "float32", 0.3, 0.2, 0.9, 0, 1)
+    term = LossTerm(0, 1, at, "MulBackward0", at)
+    told = verdict_of("L12", run_of(half, *[call] * 4, term))
+    assert [(f.location, f.patch) for f in told.findings] == [(at, "loss:both")]
+    other = replace(term, location=Location("train.py", 34))
+    assert verdict_of("L12", run_of(half, *[call] * 4, term, other)).status == "pass"

@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 from flightcheck.checks.base import Verdict
+from flightcheck.checks.loss._own_signs import turns
+from flightcheck.recording.experiments import Experiment
 from flightcheck.recording.loss_records import LossCall, LossSite, LossTerm
 from flightcheck.recording.opponents import Opponents
 from flightcheck.recording.records import Location, OptimizerInfo, ParameterInfo, Plan, RootInfo
@@ -161,3 +163,49 @@ def test_a_generator_that_is_to_look_made_fails() -> None:
 )
 def test_players_who_want_different_things_pass(changes: dict[str, Any]) -> None:
     assert players(replace(AGREE, **changes)).status == "skipped"
+
+
+def test_a_penalty_that_is_subtracted_fails() -> None:
+    data = replace(TERM, coefficient=1.0, operation="MseLossBackward0", negated_location=None)
+    minus = replace(PENALTY, coefficient=-0.03, location=MADE, negated_location=MINUS, amount=-0.2)
+    rounds = [replace(t, backward=i, step=i) for i in range(4) for t in (data, minus, minus)]
+    (finding,) = verdict_of("L19", run_of(SITE, OPTIMIZER, WEIGHT, *rounds)).findings
+    assert (finding.location, finding.patch) == (MINUS, "term:2,3@train.py:40 x-1")
+    added = [replace(t, coefficient=0.03) if t.penalty else t for t in rounds]
+    assert not verdict_of("L19", run_of(SITE, OPTIMIZER, WEIGHT, *added)).findings
+    seldom = [t for t in rounds if not t.penalty or t.backward]
+    assert not verdict_of("L19", run_of(SITE, OPTIMIZER, WEIGHT, *seldom)).findings
+
+
+def test_signs_of_own_arithmetic_need_a_trial() -> None:
+    own = replace(TERM, site=-1, operation="DivBackward0", coefficient=1.0, location=MADE, negated_location=None)
+    rounds = [replace(own, backward=i, step=i) for i in range(4)]
+    tried = Experiment("L19", "loss:negate", status="confirmed", metric="printed val iou", before=0.0, after=0.8)
+    assert not verdict_of("L19", run_of(SITE, OPTIMIZER, WEIGHT, *rounds)).findings
+    assert not verdict_of("L19", run_of(SITE, OPTIMIZER, WEIGHT, *rounds, replace(tried, status="refuted"))).findings
+    (finding,) = verdict_of("L19", run_of(SITE, OPTIMIZER, WEIGHT, *rounds, tried)).findings
+    assert (finding.location, finding.patch) == (MADE, "loss:negate")
+
+
+def test_what_may_have_the_wrong_sign() -> None:
+    loss = replace(TERM, coefficient=1.0, operation="BinaryCrossEntropyBackward0", negated_location=None)
+    divergence = [
+        replace(loss, site=-1, operation=name, coefficient=c, location=MADE, value=0.5)
+        for name, c in (("AddmmBackward0", 0.5), ("PowBackward0", -0.5), ("ExpBackward0", -0.5))
+    ]
+    assert [t.patch for t in turns(run_of(loss, *divergence))] == ["term:2@train.py:40 x-1"]
+    right = [replace(t, coefficient=-(t.coefficient or 0.0)) for t in divergence]
+    assert turns(run_of(loss, *right)) == []
+    assert turns(run_of(loss)) == []
+    policy = replace(loss, site=-1, operation="SubBackward0", coefficient=None, location=MADE)
+    agent = Plan(regimes=["reinforcement"])
+    assert [t.patch for t in turns(run_of(policy, agent))] == ["loss:negate"]
+    assert turns(run_of(replace(policy, negated_location=MINUS), agent)) == []
+
+
+def test_a_divergence_of_the_wrong_sign_is_told_at_its_line() -> None:
+    data = replace(TERM, coefficient=1.0, operation="BinaryCrossEntropyBackward0", negated_location=None)
+    size = replace(data, site=-1, operation="ExpBackward0", coefficient=-0.5, location=MADE)
+    falling = {LOSS: [100.0 - 1.2**i for i in range(90)]}
+    (finding,) = verdict_of("L19", run_of(SITE, OPTIMIZER, WEIGHT, data, size, series=falling)).findings
+    assert (finding.location, finding.patch) == (MADE, "term:2@train.py:40 x-1")

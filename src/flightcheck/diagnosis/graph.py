@@ -169,7 +169,9 @@ CAUSES: Final[tuple[Cause, ...]] = (
     _row("L21", "S01 S02 C11 C13 P02 L13" + _FLAT),
     _row("L17", "L21", "module"),
     _row("L15", "S05 C11 C13" + _FLAT),
-    _row("L19", "P01 C08 C11 C05 C13 C22 P34" + _FLAT, "loss"),
+    _row("L19", "P01 P02 C08 C11 C05 C13 C22 P34 S01 S02 L13 L15" + _FLAT, "loss"),
+    _row("L22", "P02 C13 P34 S07 P33"),
+    _row("L23", "C02 C12 D06 D21 C13 P01 P02 P34 S01 S02" + _FLAT),
     _row("L19", "C14", "loss", _earlier),
     # Connections
     _row("C02", "C12", "module"),
@@ -188,6 +190,7 @@ CAUSES: Final[tuple[Cause, ...]] = (
     _row("C05", "C13", "fwd"),
     _row("C05", "C11 S01 S02" + _FLAT),
     _row("C36", "C02 C12 L13 L15 S01 S02 C13 P02" + _FLAT),
+    _row("C40", "C02 C12 C03 C04 C13 S01 S02 P02" + _FLAT),
     _row("C15", "C07 S01 S02 C13 P01 P02" + _FLAT),
     # Another model than the code seems to say
     *(_row(code, "C02 C07 C09 C11 C13 C15 C25 L21 P01 P02 S01 S02" + _FLAT) for code in ("C37", "C38", "C39")),

@@ -13,6 +13,7 @@ from flightcheck.lab.kept import try_kept
 from flightcheck.lab.metrics import LONGEST, steps_of_evaluations, try_metric
 from flightcheck.lab.printed import ANSWERED, DRAWN, PRINTED, RETURNED
 from flightcheck.lab.questions import questions, tenth, tenth_of_error, who_sees_whom
+from flightcheck.lab.signs import turned
 from flightcheck.lab.statistics import MORE_SEEDS, holm
 from flightcheck.lab.trials import NO_PLACE
 from flightcheck.patch import Patch
@@ -116,6 +117,8 @@ def investigate(
         for experiment in _fixes(lab, run, tested, reason):
             found.append(experiment)
             yield experiment
+        if reason and not _confirmed(found) and run.in_regime("reinforcement") and _without_measure(run):
+            yield from turned(lab, run, asked)
         if reason or _confirmed(found):
             return
         waiting = [c for c in diagnosed_again(found) if c.info.code not in {s.info.code for s in seen}]

@@ -51,6 +51,8 @@ _ADDED: Final[dict[str, str]] = {
     "loss:mse_loss": "nn.MSELoss()  # of prediction.reshape(target.shape) and target",
     "loss:transpose": "out.movedim(1, -1).reshape(-1, classes)  # the classes last, before rows are made of positions",
     "loss:negate": "loss = -loss  # before backward",
+    "loss:both": "+ (1 - target) * torch.log(1 - p)  # in the sum, before its mean",
+    "loss:soft_margin": "nn.SoftMarginLoss()  # for scores, with labels -1 and 1",
     "mode:eval": "model.eval()  # before the evaluation, and model.train() after it",
     "mode:batchnorm": "# BatchNorm stays in train mode in the training steps",
     "mode:train": "model.train()  # before the training steps",
@@ -151,6 +153,11 @@ def _of_values(patch: Patch, finding: Finding, line: Location | None, code: str)
     if str(patch) == "loss:log_softmax" and code:
         logarithm = re.sub(r"(?<!log_)softmax\(", "log_softmax(", re.sub(r"(?<!Log)\bSoftmax\(", "LogSoftmax(", code))
         return _replaced(line, logarithm) or f"- {code}\n+ # the same of F.log_softmax(scores, dim=-1)"
+    if patch.kind == "loss" and patch.value.startswith("all:"):
+        name = finding.evidence.get("name", "loss")
+        return _replaced(line, re.sub(rf"^{re.escape(str(name))}\s*=\s*", f"{name} = {name} + ", code))
+    if patch.kind == "loss" and patch.value.startswith("none:"):
+        return "+ reduction='none'  # in the loss, whose values are multiplied and averaged then"
     if str(patch) == "loss:several":
         binary = re.sub(r"\bCrossEntropyLoss\b", "BCEWithLogitsLoss", code)
         binary = re.sub(r"\bcross_entropy\(", "binary_cross_entropy_with_logits(", binary)

@@ -27,6 +27,7 @@ from flightcheck.checks.start.s02_input_ignored_entirely import makes_little_dif
 from flightcheck.checks.tracking.t09_metric_wrong import evaluated_at_random
 from flightcheck.lab.experiments import Lab, Margin
 from flightcheck.lab.metrics import try_order
+from flightcheck.lab.signs import turned
 from flightcheck.lab.source_edits import at_their_ends
 from flightcheck.lab.statistics import Pair
 from flightcheck.lab.trials import Trained, Trial
@@ -58,6 +59,10 @@ def questions(lab: Lab, run: Run, asked: set[str]) -> Iterator[Experiment]:
         exchanged = lab.try_patch("L08", [Patch.parse(ROLES)], steps=_SHORT_STEPS, margin=_half, refute=False)
         yield exchanged
         if exchanged.status == "confirmed":
+            return
+    for sign in turned(lab, run, asked):
+        yield sign
+        if sign.status == "confirmed":
             return
     for code, patch, diff in _suspicions(run):
         if code not in asked:

@@ -18,7 +18,8 @@ class LossSite:
     location: Location | None
     settings: dict[str, Any] = field(default_factory=dict)
     """reduction, ignore_index, label_smoothing, weighted, weight_ratio, class_weights, handmade, log_input,
-    log_target; of losses of pairs and triplets ``margin``; of triplets ``as_given``: positive and negative are what a
+    log_target, ``part`` (of a binary cross-entropy written by hand: ``log p`` where that of the labels 0 is missing);
+    of losses of pairs and triplets ``margin``; of triplets ``as_given``: positive and negative are what a
     model returned, whole or in slices, and not rows that were picked from it."""
     train_calls: int = 0
     eval_calls: int = 0
@@ -88,6 +89,15 @@ class LossCall:
     input_value_op: str = ""
     """As `input_op`, where an adapter records views there: the last operation that computed values, for example
     ``SigmoidBackward0`` for ``sigmoid(x).squeeze(1)``. Empty if `input_op` already passes over views."""
+    scores_op: str = ""
+    """Where a softmax or a sigmoid, or the logarithm of one, made the prediction: the operation that made what it was
+    given, as `input_op`."""
+    scores_type: str = ""
+    """Type of the module that is this operation, if one is: ``ReLU``, ``Dropout``."""
+    scores_module: str = ""
+    """Its path."""
+    scores_location: Location | None = None
+    """The line that constructs it, else the line of the operation."""
 
 
 @dataclass(frozen=True)
@@ -123,6 +133,10 @@ class LossTerm:
     """The line that turned the term's sign."""
     weight_location: Location | None = None
     """The line that multiplied the term by a constant number."""
+    weights_after: list[int] = field(default_factory=list)
+    """Shape of unequal numbers that multiplied it after it had become one number, before they were added up."""
+    weights_location: Location | None = None
+    """The line that did."""
 
 
 @dataclass(frozen=True)

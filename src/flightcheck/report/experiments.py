@@ -81,6 +81,8 @@ _RULES = {
     "targets:opposite": "the other label in the generator's step",
     "loss:transpose": "the classes brought to the loss's axis",
     "loss:several": "a yes or no for each output",
+    "loss:both": "the part of the labels 0 as well",
+    "loss:soft_margin": "a margin loss for scores",
     "loss:log_softmax": "log-probabilities for the loss",
     "axes:softmax": "the softmax over the classes",
     "axes:target": "the target flattened in the order of the prediction",
@@ -140,6 +142,10 @@ def patch_in_words(patch: str, run: Run) -> str:
             told.append(f"without dropout in {path}" if value in ("", "0") else f"{path} drops {value}")
         elif said := _RULES.get(text.partition("=")[0], "") or _with_value(p):
             told.append(said)
+        elif p.kind == "loss" and p.value.startswith("all:"):
+            told.append("all losses of the loop added up")
+        elif p.kind == "loss" and p.value.startswith("none:"):
+            told.append("the weights before the mean")
         elif p.kind == "loss":
             told.append(f"{p.value} as loss" if p.value not in ("mean", "sum") else f"the loss's {p.value}")
         else:

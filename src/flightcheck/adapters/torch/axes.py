@@ -24,7 +24,7 @@ _LONGEST: Final = 24
 
 
 @dataclass
-class _Axis:
+class Axis:
     """The class axis, seen from the loss back to the layer."""
 
     shape: list[int]
@@ -50,10 +50,10 @@ def axes_of(
 
     `made` is the prediction's node where the tensor itself does not know it.
     """
-    found = _Axis(list(given.shape), axis, given.shape[axis])
+    found = Axis(list(given.shape), axis, given.shape[axis])
     node = made or given.grad_fn
     for _ in range(_LONGEST):
-        if node is None or not (following := _step_back(node, found)):
+        if node is None or not (following := step_back(node, found)):
             break
         node = following
     producer, at = _producer(node, found)
@@ -77,7 +77,7 @@ def axes_of(
     )
 
 
-def _step_back(node: Any, axis: _Axis) -> Any:
+def step_back(node: Any, axis: Axis) -> Any:
     """The node before a view, with the axis seen from there; None where the values were computed."""
     name = node.name()
     inputs = [n for n, _ in node.next_functions]
@@ -86,12 +86,12 @@ def _step_back(node: Any, axis: _Axis) -> Any:
     if name in _RESHAPES:
         _through_reshape(node, axis, [int(s) for s in node._saved_self_sym_sizes])
     elif name == "TransposeBackward0":
-        a, b = (_dim(d, len(axis.shape)) for d in (node._saved_dim0, node._saved_dim1))
+        a, b = (dim_of(d, len(axis.shape)) for d in (node._saved_dim0, node._saved_dim1))
         order = list(range(len(axis.shape)))
         order[a], order[b] = order[b], order[a]
         _through_permutation(axis, order)
     elif name == "PermuteBackward0":
-        _through_permutation(axis, [_dim(d, len(axis.shape)) for d in node._saved_dims])
+        _through_permutation(axis, [dim_of(d, len(axis.shape)) for d in node._saved_dims])
     elif name == "TBackward0" and len(axis.shape) == 2:
         _through_permutation(axis, [1, 0])
     elif name == "SliceBackward0":
@@ -100,29 +100,31 @@ def _step_back(node: Any, axis: _Axis) -> Any:
             axis.size = axis.shape[axis.position]
     elif name == "SqueezeBackward1":
         before = [int(s) for s in node._saved_self_sym_sizes]
-        at = _dim(node._saved_dim, len(before))
+        at = dim_of(node._saved_dim, len(before))
         if len(before) > len(axis.shape) and axis.position is not None:
             axis.position += at <= axis.position
         axis.shape = before
     elif name == "UnsqueezeBackward0":
-        at = _dim(node._saved_dim, len(axis.shape))
+        at = dim_of(node._saved_dim, len(axis.shape))
         del axis.shape[at]
         axis.position = None if axis.position is None else axis.position - (at < axis.position)
     elif name in ("IndexBackward0", "IndexSelectBackward0"):
         if not _through_index(node, axis):
             return None
     elif name in _SOFTMAX:
-        dim = _dim(node._saved_dim, len(axis.shape))
+        dim = dim_of(node._saved_dim, len(axis.shape))
         if axis.position is not None and dim != axis.position and axis.shape[dim] > 1:
             axis.softmax_node, axis.softmax_dim = node, dim
     elif name == "AddBackward0" and len(inputs) == 2 and _vector(inputs[1]) and not _vector(inputs[0]):
         pass  # the bias of a layer
+    elif name == "AddBackward0" and inputs[1:] == [None] and inputs[0] is not None and inputs[0].name() in _SOFTMAX:
+        pass  # softmax(x) + 1e-9, before a logarithm
     elif name not in _UNCHANGED:
         return None
     return inputs[0]
 
 
-def _through_reshape(node: Any, axis: _Axis, before: list[int]) -> None:
+def _through_reshape(node: Any, axis: Axis, before: list[int]) -> None:
     if axis.position is not None:
         inner = math.prod(axis.shape[axis.position + 1 :])
         places = (i for i, s in enumerate(before) if s == axis.size and math.prod(before[i + 1 :]) == inner)
@@ -132,12 +134,12 @@ def _through_reshape(node: Any, axis: _Axis, before: list[int]) -> None:
     axis.shape = before
 
 
-def _through_index(node: Any, axis: _Axis) -> bool:
+def _through_index(node: Any, axis: Axis) -> bool:
     """Chosen rows: whether the axis could be followed through them."""
     before = [int(s) for s in node._saved_self_sym_sizes]
     if node.name() == "IndexSelectBackward0":
         axis.shape = before
-        return axis.position != _dim(node._saved_dim, len(before))
+        return axis.position != dim_of(node._saved_dim, len(before))
     indexed = len(before) - len(axis.shape) + 1  # leading axes that became one, as by a list of rows or a mask
     if not axis.position or indexed < 1 or before[indexed:] != axis.shape[1:]:
         return False
@@ -145,7 +147,7 @@ def _through_index(node: Any, axis: _Axis) -> bool:
     return True
 
 
-def _through_permutation(axis: _Axis, order: Sequence[int]) -> None:
+def _through_permutation(axis: Axis, order: Sequence[int]) -> None:
     """Output axis i is input axis ``order[i]``."""
     before = [0] * len(order)
     for i, source in enumerate(order):
@@ -154,7 +156,7 @@ def _through_permutation(axis: _Axis, order: Sequence[int]) -> None:
     axis.position = None if axis.position is None else order[axis.position]
 
 
-def _producer(node: Any, axis: _Axis) -> tuple[str, int]:
+def _producer(node: Any, axis: Axis) -> tuple[str, int]:
     """The kind of layer that made the values, and the axis on which it laid out its outputs."""
     if node is None:
         return "", 0
@@ -170,7 +172,7 @@ def _producer(node: Any, axis: _Axis) -> tuple[str, int]:
     return "", 0
 
 
-def _own_view(node: Any, axis: _Axis) -> bool:
+def _own_view(node: Any, axis: Axis) -> bool:
     """The view belongs to a linear layer, which computes on rows and gives back the shape that it was given."""
     before = node.next_functions[0][0]
     return (
@@ -193,7 +195,7 @@ def _vector(node: Any) -> bool:
     return variable is not None and variable.dim() == 1
 
 
-def _dim(dim: int, rank: int) -> int:
+def dim_of(dim: int, rank: int) -> int:
     """A dimension as autograd saves it: negative ones are kept as large unsigned numbers."""
     dim = int(dim)
     dim = dim - 2 * _WRAPPED if dim >= _WRAPPED else dim

@@ -1,7 +1,8 @@
 """Losses that a script writes by hand: the mean or sum of squared or absolute differences, and of −log p of classes.
 
 ``(output - target).pow(2).mean()`` is recorded as ``mse_loss``, ``(output - target).abs().mean()`` as ``l1_loss``,
-``-log_probs[range(n), labels].mean()`` as ``nll_loss``. The chain of operations is followed from the line that compares
+``-log_probs[range(n), labels].mean()`` as ``nll_loss``, of ``log_softmax`` or of the logarithm of ``softmax``. The
+chain of operations is followed from the line that compares
 a prediction with its target; it is a loss once a backward begins behind it: a metric looks the same until then.
 """
 
@@ -13,6 +14,7 @@ from typing import Any, Final
 
 import torch
 
+from flightcheck.adapters.torch.scores import LOG_OF_REST, LOG_P, is_log_of_softmax, part_of_binary
 from flightcheck.adapters.torch.watch import Watch, hands_off, is_plain_tensor
 from flightcheck.recording.records import Location
 
@@ -69,6 +71,8 @@ class HandmadeLoss:
     comparison: Any
     """The node of the difference, or of the choice of classes."""
     target_is_right: bool
+    part: str = ""
+    """``log p`` where it is this part of a binary cross-entropy alone, without that of the labels 0."""
 
 
 @dataclass(frozen=True)
@@ -174,7 +178,8 @@ class HandmadeLosses:
         if name in _PRODUCTS and len(args) == 2:
             left, right = args
             turned = isinstance(right, torch.Tensor) and right.requires_grad
-            return self._choice(right if turned else left, left if turned else right, node, one_hot=True)
+            given, target = (right, left) if turned else (left, right)
+            return self._choice(given, target, node, one_hot=True) or self._half(given, target, node)
         return None
 
     def _difference(self, left: Any, right: Any, node: Any, swapped: bool) -> _Chain | None:
@@ -200,9 +205,20 @@ class HandmadeLosses:
             ids = not target.is_floating_point() and target.dtype is not torch.bool
             fits = ids and target.numel() == given.shape[0]
         made = _behind_reshapes(given.grad_fn) if fits else None
-        if made is None or made.name() != "LogSoftmaxBackward0" or not self._predicted(given):
+        logarithm = made is not None and (made.name() == "LogSoftmaxBackward0" or is_log_of_softmax(made))
+        if not logarithm or not self._predicted(given):
             return None
         return _Chain("nll_loss", given.detach(), target, node._sequence_nr(), one_hot=one_hot, rows=rows)
+
+    def _half(self, given: Any, target: Any, node: Any) -> _Chain | None:
+        """The logarithm of probabilities times labels of 0 and 1: one of the two parts of a binary cross-entropy."""
+        if type(given) is not torch.Tensor or not given.requires_grad or not given.numel():
+            return None
+        if type(target) is not torch.Tensor or target.requires_grad or not is_plain_tensor(target):
+            return None
+        made = _behind_reshapes(given.grad_fn) if target.shape == given.shape else None
+        part = part_of_binary(made) if made is not None else ""
+        return _Chain(part, given.detach(), target, node._sequence_nr()) if part else None
 
     def _continued(self, name: str, args: Any, kwargs: Any, result: torch.Tensor) -> _Chain | None:
         chain = self._chain_of(args[0])
@@ -279,8 +295,11 @@ class HandmadeLosses:
         numbers = {n: chain for n, chain in self._chains.items() if chain.number is not None}
         if not numbers or loss.grad_fn is None:
             return
+        parts = {chain.function for chain in self._chains.values()} & {LOG_P, LOG_OF_REST}
         for node in _down_to(loss.grad_fn, numbers):
             chain = numbers[node._sequence_nr()]
+            if chain.function in parts and len(parts) > 1:
+                continue  # both parts of a binary cross-entropy, each by itself
             for number, other in numbers.items():
                 if other.number is chain.number:  # the same before a factor, or after one
                     self._chains.pop(number, None)
@@ -300,8 +319,13 @@ def _loss_of(chain: _Chain, node: Any) -> HandmadeLoss | None:
         total *= -sign
         if chain.scale * sign > 0:
             return None  # the likelihood is minimized: another fault, or a part of something else
-    if target is None or not reduction:
+    half = chain.function == LOG_P
+    if half and chain.scale > 0:
+        return None  # the likelihood is minimized: another fault
+    if target is None or not reduction or chain.function == LOG_OF_REST or (half and not _is_binary(chain.target)):
         return None
+    if half:
+        chain, total = replace(chain, function="binary_cross_entropy", prediction=chain.prediction.exp()), -total
     comparison, prediction_node = _start_of(node, chain.start)
     return HandmadeLoss(
         function=chain.function,
@@ -313,7 +337,13 @@ def _loss_of(chain: _Chain, node: Any) -> HandmadeLoss | None:
         value=total * chain.reductions[reduction],
         comparison=comparison,
         target_is_right=chain.target_is_right,
+        part=LOG_P if half else "",
     )
+
+
+def _is_binary(target: torch.Tensor) -> bool:
+    """Labels of 0 and 1, of both."""
+    return bool(((target == 0) | (target == 1)).all()) and bool((target == 0).any()) and bool((target == 1).any())
 
 
 def _same(one: _Chain, other: _Chain) -> bool:

@@ -19,6 +19,7 @@ from flightcheck.adapters.torch.operations import Operations
 from flightcheck.adapters.torch.orders import recorded_orders
 from flightcheck.adapters.torch.padding import padded_target
 from flightcheck.adapters.torch.pairs import pair_settings
+from flightcheck.adapters.torch.scores import named, scores_of
 from flightcheck.adapters.torch.shifts import shift_of
 from flightcheck.adapters.torch.spreads import relative_spread
 from flightcheck.adapters.torch.watch import Watch, is_plain_tensor
@@ -36,6 +37,8 @@ TARGET_AT: Final = {"cosine_embedding_loss": 2, "margin_ranking_loss": 2}
 """Place of the target among the arguments of losses that are given two predictions; 1 in the others."""
 _MOST_WEIGHTS: Final = 100
 _WITH_CLASSES: Final = {"cross_entropy", "nll_loss", "kl_div", "multi_margin_loss"}
+_IN_ROWS: Final = {"kl_div", "ctc_loss"}
+"""Losses of distributions that lie along the last axis of the prediction."""
 _DENSE_CALLS: Final = 24
 """Calls of a site that are looked at in full; after that only on sampled steps."""
 _AXES_CALLS: Final = 4
@@ -138,6 +141,7 @@ class Losses:
         counts[0] += 1
         if self.watch.learning and with_graph:
             self.operations.terms.result_of(index, result)
+            self.operations.dropped.made(self.sites[index], result, target)
         if self._is_observed(index, given, target):
             self._observe(index, _Call(given, given.grad_fn, target, _mean(result), list(result.shape)))
 
@@ -149,7 +153,7 @@ class Losses:
             compared = self.operations.lines.get(loss.comparison)
             side = "right" if loss.target_is_right else "left"
             origin = difference_data_origin(compared.file, compared.line, side) if compared else None
-            settings = {"reduction": loss.reduction, "handmade": True, "weighted": False}
+            settings = {"reduction": loss.reduction, "handmade": True, "weighted": False, "part": loss.part}
             self._add_site(loss.function, loss.location, settings, origin)
         self._counts[index][0] += 1
         if self._is_observed(index, loss.prediction, loss.target):
@@ -174,7 +178,7 @@ class Losses:
         index = self._site(function, location)
         if index == len(self.sites):
             settings = {k: kwargs[k] for k in _OPTIONS if isinstance(kwargs.get(k), (bool, int, float, str))}
-            weight = args[2] if len(args) > 2 else kwargs.get("weight")
+            weight = args[2] if len(args) > 2 and function != "ctc_loss" else kwargs.get("weight")
             settings |= pair_settings(function, args, kwargs, self.operations.owners)
             settings["weighted"] = any(isinstance(w, torch.Tensor) for w in (weight, kwargs.get("pos_weight")))
             given = kwargs.get("pos_weight", weight)
@@ -252,6 +256,7 @@ class Losses:
             settings = self.sites[index].settings
             facts |= target_facts(function, target.detach(), facts.get("classes", 0), settings)
             facts["relative_spread"] = relative_spread(function, given, target, settings)
+        facts |= scores_of(node, self.operations.lines, self.operations.owners, self.discovery.modules)
         self.watch.writer.append(
             LossCall(
                 site=index,
@@ -263,7 +268,7 @@ class Losses:
                 input_dtype=str(given.dtype).removeprefix("torch."),
                 target_dtype=str(target.dtype).removeprefix("torch."),
                 value=call.value,
-                input_op=node.name() if node is not None else "",
+                input_op=named(node),
                 input_module=module.path if module else "",
                 input_module_type=module.type if module else "",
                 input_module_location=module.location if module else None,
@@ -359,9 +364,9 @@ def input_facts(function: str, given: torch.Tensor) -> dict[str, Any]:
     }
     if given.dim() > 0 and x.shape[0] > 1:
         facts["input_column_spread"] = float(x.flatten(1).std(0).mean()) if x.dim() > 1 else float(x.std())
-    if function in _WITH_CLASSES and given.dim() > 0:
+    if function in _WITH_CLASSES | _IN_ROWS and given.dim() > 0:
         dim = 1 if given.dim() > 1 else 0
-        if function == "kl_div":
+        if function in _IN_ROWS:
             dim = given.dim() - 1
         facts["classes"] = int(given.shape[dim])
         facts["row_sum_error"] = float((x.sum(dim) - 1).abs().max())

@@ -223,6 +223,7 @@ class TorchObserver:
         self.loose.reached(loss, leaves, self.operations.lines)
         self.operations.draws.reached(loss, self.operations.lines, self.discovery.parameter_index)
         self.operations.softmaxes.reached(loss)
+        self.operations.dropped.reached(loss)
         for index in reached:
             if not self.discovery.parameters[index].in_graph:
                 self.discovery.update_parameter(index, in_graph=True)
@@ -254,6 +255,7 @@ class TorchObserver:
     def differentiated(self, inputs: Any = ()) -> None:
         """``torch.autograd.grad`` was called."""
         self.loose.care(inputs)
+        self.operations.dropped.differentiated()
         self.protocol.grads_called += 1
         self.forward.training_resumes()
         if self.optimizers.steps_total == 0 and self.protocol.backwards == 0:

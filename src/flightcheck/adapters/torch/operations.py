@@ -24,6 +24,7 @@ from flightcheck.adapters.torch.attention_masks import AttentionMasks
 from flightcheck.adapters.torch.broadcasts import ELEMENTWISE, Broadcasts
 from flightcheck.adapters.torch.data_digests import Tables
 from flightcheck.adapters.torch.discovery import Discovery
+from flightcheck.adapters.torch.dropped_losses import DroppedLosses
 from flightcheck.adapters.torch.fresh_targets import FreshTargets
 from flightcheck.adapters.torch.graph import FLAT, behind_views, leaves_of
 from flightcheck.adapters.torch.handmade_losses import OPERATIONS as LOSS_OPERATIONS
@@ -31,6 +32,8 @@ from flightcheck.adapters.torch.handmade_losses import HandmadeLosses
 from flightcheck.adapters.torch.loose_terms import LooseTerms
 from flightcheck.adapters.torch.metrics import COMPARISONS, Metrics
 from flightcheck.adapters.torch.mode_stack import arrange, modes
+from flightcheck.adapters.torch.normalized_axes import OPERATIONS as AXES_OPERATIONS
+from flightcheck.adapters.torch.normalized_axes import NormalizedAxes
 from flightcheck.adapters.torch.padded_outputs import PaddedOutputs, PaddedReads
 from flightcheck.adapters.torch.random_draws import RandomDraws
 from flightcheck.adapters.torch.repeated_softmaxes import NORMALIZATIONS, RepeatedSoftmaxes
@@ -91,7 +94,6 @@ class Operations(TorchFunctionMode):
         """Whether gradients were enabled when each of them was called."""
         self.metrics = 0
         self.comparisons = Metrics(watch)
-        self.reshapes = Reshapes(watch)
         self.tables = Tables(watch)
         self.masks = AttentionMasks(watch)
         self.compared: Callable[[Any, Any], None] = lambda one, other: None
@@ -104,9 +106,10 @@ class Operations(TorchFunctionMode):
         """Told every operation that is looked at."""
         self.embedded, self.cut_ids, self.slices = Embedded(), CutIds(), Slices(watch)
         self.padded = PaddedOutputs()
-        self.padded_reads = PaddedReads(self.padded)
-        self.state_cuts = StateCuts(watch)
+        self.padded_reads, self.state_cuts = PaddedReads(self.padded), StateCuts(watch)
+        self.axes = NormalizedAxes(watch, self.lines, self.modules, discovery.module_index)
         self.draws, self.fresh, self.orders = RandomDraws(watch), FreshTargets(watch), Orders(watch)
+        self.dropped, self.reshapes = DroppedLosses(watch), Reshapes(watch)
         self.softmaxes = RepeatedSoftmaxes(watch, self.lines, self.owners)
         self.padding_values: set[int] = set()
         """Whole numbers that ``pad_sequence`` filled rows up with."""
@@ -167,7 +170,7 @@ class Operations(TorchFunctionMode):
         self.padded.forget()
         for part in (
             self.terms, self.loose, self.agents, self.masks, self.by_hand, self.reshapes, self.tables, self.state_cuts,
-            self.draws, self.softmaxes, self.fresh, self.orders,
+            self.draws, self.softmaxes, self.axes, self.dropped, self.fresh, self.orders,
         ):  # fmt: skip
             part.end_round()
 
@@ -229,6 +232,8 @@ class Operations(TorchFunctionMode):
             self.metrics += 1  # an error computed by hand
         if name in NORMALIZATIONS:
             self.softmaxes.look(name, args, kwargs, result, bool(self.modules))
+        if name in AXES_OPERATIONS and self.watch.learning:
+            self.axes.look(name, args, kwargs, result)
         if name in COMPARISONS and not self.modules and not kwargs:
             self.comparisons.compared(name, args, self.watch.lines.here())
         self.loose.look(name, args, result)
@@ -389,6 +394,8 @@ class Operations(TorchFunctionMode):
         self.state_cuts.save()
         self.draws.save()
         self.softmaxes.save()
+        self.axes.save()
+        self.dropped.save()
         self.fresh.save()
         self.slices.save()
         self.orders.save()

@@ -44,6 +44,9 @@ class _Path:
     reduced: Any = None
     """The node that made a number of the term's elements, with its factor."""
     reduced_coefficient: float | None = None
+    weights: tuple[int, ...] = ()
+    """Shape of unequal numbers that multiplied the term when it was one number already, and were added up then."""
+    weights_line: Location | None = None
 
     def times(self, factor: float | None) -> _Path:
         known = self.coefficient is not None and factor is not None
@@ -80,6 +83,8 @@ class LossTerms:
         self._shares: dict[Any, float] = {}
         """Means over some axes: the factor of each element."""
         self._values: dict[Any, torch.Tensor] = {}
+        self._weighted: dict[Any, tuple[int, ...]] = {}
+        """Products of one number that the loss made and unequal numbers without a graph: their shape."""
         self.backwards = 0
         """Backward passes whose terms were looked for."""
         self._records = 0
@@ -91,6 +96,7 @@ class LossTerms:
         self._reduced.clear()
         self._alphas.clear()
         self._shares.clear()
+        self._weighted.clear()
         self._values.clear()
 
     def note(self, name: str, args: Any, kwargs: Any, result: torch.Tensor, node: Any) -> None:
@@ -105,6 +111,8 @@ class LossTerms:
                     self._factors[node] = number
                 elif number and _number(args[1]) is not None:
                     self._factors[node] = 1 / number
+            elif not numbers and name in _PRODUCTS and (shape := self._unequal(args[:2])):
+                self._weighted[node] = shape
         elif name in _REDUCTIONS and args and isinstance(args[0], torch.Tensor):
             self._reduced[node] = (name, tuple(args[0].shape))
             self._shares[node] = result.numel() / max(1, args[0].numel()) if name == "mean" else 1.0
@@ -147,6 +155,8 @@ class LossTerms:
                     amount=self._amount(node, path),
                     negated_location=path.negated,
                     weight_location=path.weighted,
+                    weights_after=list(path.weights) if self._was_one_number(node, path) else [],
+                    weights_location=path.weights_line,
                 )
             )
 
@@ -208,6 +218,8 @@ class LossTerms:
             if factor is not None and factor < 0:
                 path = replace(path, negated=None if path.negated else lines.get(node))
             path = replace(path, weighted=lines.get(node) if factor is not None else path.weighted)
+            if node in self._weighted and math.prod(path.summed or path.averaged) > 1:
+                path = replace(path, weights=self._weighted[node], weights_line=lines.get(node), summed=(), averaged=())
             return [(there[0], path.times(factor))]
         if name in ("MeanBackward0", "SumBackward0"):
             kind, shape = self._reduced.get(node, ("", ()))
@@ -218,6 +230,21 @@ class LossTerms:
         if name in _OVER_AXES and node in self._shares and self._leads_to_loss(node):
             return [(there[0], path.times(self._shares[node]))]
         return [(n, path) for n in there] if name in _PASSED_OVER else None
+
+    def _unequal(self, factors: Any) -> tuple[int, ...]:
+        """The shape of the other factor of one number with a graph; empty if they are no such pair."""
+        for one, other in (factors, factors[::-1]):
+            if not (isinstance(one, torch.Tensor) and type(other) is torch.Tensor and one.numel() == 1):
+                continue
+            if not one.requires_grad or one.grad_fn is None or other.requires_grad or other.numel() < 2:
+                continue
+            if is_plain_tensor(other) and self.watch.reads(other) and bool((other != other.reshape(-1)[0]).any()):
+                return tuple(other.shape)
+        return ()
+
+    def _was_one_number(self, node: Any, path: _Path) -> bool:
+        """A loss function, a mean or a sum made one number of many behind the weights."""
+        return bool(path.weights) and (node in self.sites or math.prod(path.summed or path.averaged) > 1)
 
     def _leads_to_loss(self, node: Any) -> bool:
         """Elements of a loss function lie behind it, with nothing but reductions of some axes, views and factors."""

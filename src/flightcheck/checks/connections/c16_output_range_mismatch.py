@@ -19,6 +19,9 @@ RANGES: Final = {
 }  # fmt: skip
 REGRESSION: Final = ("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss")
 LOGITS: Final = ("cross_entropy", "binary_cross_entropy_with_logits")
+NORMALIZED: Final = {"nll_loss": "cross_entropy", "binary_cross_entropy": "binary_cross_entropy_with_logits"}
+"""Losses of probabilities, and what they are together with the softmax or sigmoid before them."""
+BETWEEN: Final = {"nll_loss": "the softmax of ", "binary_cross_entropy": "the sigmoid of "}
 
 
 @check(
@@ -35,7 +38,8 @@ class OutputRangeMismatch(Check):
 
     ## What it checks
     ReLU (≥ 0), sigmoid (0…1), softmax or tanh (−1…1) as the last operation before a regression loss whose targets reach
-    beyond that range; and ReLU, dropout, sigmoid or tanh on the logits of a cross-entropy.
+    beyond that range; and ReLU, dropout, sigmoid or tanh on the logits of a cross-entropy, also where a log-softmax
+    (before `NLLLoss`) or a sigmoid (before `BCELoss`) of the model stands between.
     ## Why it matters
     Targets outside the range can never be met, and a ReLU whose output should be negative dies. Logits between 0 and 1
     keep a cross-entropy of 10 classes above 1.46; ReLU logits cannot speak against a class.
@@ -54,21 +58,21 @@ class OutputRangeMismatch(Check):
     most = Param(0.8, "an odd batch does not count")
 
     def __call__(self, run: Run) -> Iterator[Finding]:
-        calls = [c for c in run.training_calls(*REGRESSION, *LOGITS) if not c.target_requires_grad]
+        calls = [c for c in run.training_calls(*REGRESSION, *LOGITS, *NORMALIZED) if not c.target_requires_grad]
         if not calls:
             raise NotApplicable("no regression loss or cross-entropy of the framework was called in training")
         known = False
         for site in sorted({c.site for c in calls}):
             here = [c for c in calls if c.site == site]
             last, function = here[-1], run.site(here[-1]).function
-            activation = _activation(last)
+            activation = _activation(last, function)
             if len(here) < self.calls.value:
                 continue
             known = True
-            same = [c for c in here if _activation(c) == activation]
+            same = [c for c in here if _activation(c, function) == activation]
             if not activation or len(same) < len(here):
                 continue
-            if function in LOGITS:
+            if function in LOGITS or function in NORMALIZED:
                 text, severity = _on_logits(activation, function, last)
             else:
                 outside = [c for c in here if self._outside(c, RANGES.get(activation, (-math.inf, math.inf)))]
@@ -81,7 +85,8 @@ class OutputRangeMismatch(Check):
                     )
                     text += f"from {worst.target_min:.3g} to {worst.target_max:.3g}: part of them is out of reach."
             if text:
-                at, path = _where(run, last, activation)
+                between = function in NORMALIZED or _of_scores(last)
+                at, path = _of_scores_line(run, here) if between else _where(run, last, activation)
                 yield Finding(
                     text,
                     location=at,
@@ -93,6 +98,7 @@ class OutputRangeMismatch(Check):
                     },
                     severity=severity,
                     onset_step=here[0].step,
+                    patch=f"drop-module:{activation}" if between and activation in ("relu", "sigmoid", "tanh") else "",
                 )
         if not known:
             raise NotEnoughEvidence(f"fewer than {self.calls.value:.0f} observed calls of a loss")
@@ -118,8 +124,29 @@ def _where(run: Run, c: LossCall, activation: str) -> tuple[Location | None, str
     return c.input_module_location or run.site(c).input_location or run.site(c).location, c.input_module
 
 
-def _activation(c: LossCall) -> str:
-    """The kind of the last operation before the loss, in lower case; empty if it limits nothing."""
+def _of_scores(c: LossCall) -> bool:
+    """A log-softmax made the prediction: before a cross-entropy, which makes one itself, it changes nothing."""
+    return (c.input_value_op or c.input_op).startswith("LogSoftmax") and bool(c.scores_op)
+
+
+def _of_scores_line(run: Run, here: list[LossCall]) -> tuple[Location | None, str]:
+    """The line of the activation before the softmax or sigmoid, and its path if it is a module."""
+    c = next((c for c in here if c.scores_location), here[-1])
+    module = next((m for m in run.modules if c.scores_module and m.path == c.scores_module), None)
+    return (own_line(run, module) if module else c.scores_location), c.scores_module
+
+
+def _activation(c: LossCall, function: str) -> str:
+    """The kind of the last operation before the loss, in lower case; empty if it limits nothing.
+
+    Where the loss is given (log-)probabilities, that before the softmax or sigmoid that made them.
+    """
+    if function in NORMALIZED or _of_scores(c):
+        kind, made = c.scores_type.lower(), c.scores_op
+        if kind.startswith("dropout"):
+            return "dropout"
+        operation = made.lower().rstrip("0123456789").removesuffix("backward")
+        return operation if operation in RANGES else ""
     name = c.input_module_type.lower()
     if name in RANGES or name.startswith("dropout"):
         return "dropout" if name.startswith("dropout") else name
@@ -128,8 +155,8 @@ def _activation(c: LossCall) -> str:
 
 
 def _on_logits(activation: str, function: str, c: LossCall) -> tuple[str, Severity | None]:
-    what = f"{activation} is applied to the logits before {function}"
-    if function == "binary_cross_entropy_with_logits":
+    what = f"{activation} is applied to the logits before {BETWEEN.get(function, '')}{function}"
+    if NORMALIZED.get(function, function) == "binary_cross_entropy_with_logits":
         if activation in ("relu", "softplus", "exp", "relu6"):
             return f"{what}: the probability can never fall below 0.5.", None
         return "", None  # sigmoid: L04

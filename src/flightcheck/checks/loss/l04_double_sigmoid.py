@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 
 from flightcheck.checks.base import Check, Finding, NotApplicable, NotEnoughEvidence, Param, check
-from flightcheck.checks.loss._prediction import activation_line, by_site, last_activation
+from flightcheck.checks.loss._prediction import OPERATIONS, activation_line, by_site, last_activation
 from flightcheck.recording.loss_records import LossCall
 from flightcheck.recording.run import Run
 
@@ -25,7 +25,8 @@ class DoubleSigmoid(Check):
 
     ## What it checks
     The prediction given to `binary_cross_entropy_with_logits` comes out of a sigmoid or softmax (its last operation
-    in the graph that computes values) and lies in [0, 1].
+    in the graph that computes values) and lies in [0, 1]. Or that of `binary_cross_entropy` comes out of a sigmoid that
+    was given the output of a sigmoid.
     ## Why it matters
     A "logit" limited to [0, 1] means a probability between 0.5 and 0.731: the loss stays above 0.693 per negative and
     0.313 per positive label, and no input is ever classified as negative with confidence.
@@ -42,13 +43,16 @@ class DoubleSigmoid(Check):
 
     def __call__(self, run: Run) -> Iterator[Finding]:
         calls = run.training_calls("binary_cross_entropy_with_logits", "multilabel_soft_margin_loss")
+        calls += [c for c in run.training_calls("binary_cross_entropy") if _sigmoid_twice(c)]
         if not calls:
-            raise NotApplicable("no binary cross-entropy with logits was called in training")
+            raise NotApplicable(
+                "no binary cross-entropy with logits, and no sigmoid of a sigmoid, was seen in training"
+            )
         doubt = ""
         findings = []
         for here in by_site(calls).values():
             inside = [c for c in here if c.input_min >= 0.0 and c.input_max <= 1.0]
-            doubled = [c for c in inside if last_activation(c) in ("sigmoid", "softmax")]
+            doubled = [c for c in inside if last_activation(c) in ("sigmoid", "softmax")]  # of probabilities: see above
             unseen = [c for c in inside if not c.input_op]
             if len(doubled) >= self.calls.value:
                 findings.append(self._finding(run, here, doubled))
@@ -68,9 +72,14 @@ class DoubleSigmoid(Check):
         shares = [c.target_mean for c in doubled if 0.0 <= c.target_mean <= 1.0]
         positive = sum(shares) / len(shares) if shares else 0.5
         floor = positive * math.log1p(1 / math.e) + (1 - positive) * math.log(2)
+        again = (
+            f"BCELoss received the sigmoid of a sigmoid in {len(doubled)} observed calls"
+            if _sigmoid_twice(last)
+            else f"BCEWithLogitsLoss received the output of a {activation} in {len(doubled)} of {len(here)} observed "
+            "calls and applies sigmoid again"
+        )
         return Finding(
-            f"BCEWithLogitsLoss received the output of a {activation} in {len(doubled)} of {len(here)} observed calls "
-            f"and applies sigmoid again, so its floor is {floor:.3f} and not 0.",
+            f"{again}, so its floor is {floor:.3f} and not 0.",
             location=location,
             module=module,
             evidence={
@@ -81,8 +90,15 @@ class DoubleSigmoid(Check):
                 "loss_line": str(run.site(last).location),
             },
             onset_step=doubled[0].step,
-            fix=f"Drop the {activation}: give the loss the raw output of the last layer."
+            fix="Apply the sigmoid once: the model or the line of the loss, not both."
+            if _sigmoid_twice(last)
+            else f"Drop the {activation}: give the loss the raw output of the last layer."
             if activation == "sigmoid"
             else "Drop the softmax; for one label out of several use CrossEntropyLoss on the raw outputs.",
             patch=f"drop-module:{activation}",
         )
+
+
+def _sigmoid_twice(c: LossCall) -> bool:
+    """The sigmoid that made this prediction was given what a sigmoid made."""
+    return last_activation(c) == "sigmoid" and c.scores_op.startswith(OPERATIONS["sigmoid"])

@@ -10,7 +10,11 @@ from flightcheck.checks.loss._prediction import activation_line, by_site, last_a
 from flightcheck.recording.loss_records import LossCall
 from flightcheck.recording.run import Run
 
-NAMES = {"nll_loss": "NLLLoss", "kl_div": "KLDivLoss", "binary_cross_entropy": "BCELoss"}
+NAMES = {
+    "nll_loss": "NLLLoss", "kl_div": "KLDivLoss", "binary_cross_entropy": "BCELoss", "ctc_loss": "CTCLoss",
+    "hinge_embedding_loss": "HingeEmbeddingLoss",
+}  # fmt: skip
+EXPECTED = {"binary_cross_entropy": "values in [0, 1]", "hinge_embedding_loss": "distances (at least 0)"}
 
 
 @check(
@@ -23,18 +27,20 @@ NAMES = {"nll_loss": "NLLLoss", "kl_div": "KLDivLoss", "binary_cross_entropy": "
     patch="loss:cross_entropy",
 )
 class LogitsIntoProbabilityLoss(Check):
-    """A loss that expects probabilities or log-probabilities received unnormalized values.
+    """A loss that expects probabilities, log-probabilities or distances received other values.
 
     ## What it checks
-    `nll_loss` and `kl_div` get log-probabilities: no value above 0, and every row's logsumexp is 0 (for `kl_div` only
-    where the target's rows sum to 1 over the same dimension). `binary_cross_entropy` gets values in [0, 1].
+    `nll_loss`, `ctc_loss` and `kl_div` get log-probabilities: no value above 0, and every row's logsumexp is 0 (for
+    `kl_div` only where the target's rows sum to 1 over the same dimension). `binary_cross_entropy` gets values in
+    [0, 1], `hinge_embedding_loss` distances, which are not negative.
     ## Why it matters
     Without the normalization the loss is not bounded: it falls for ever by scaling the outputs up (NLL even below 0),
     while the model learns little or nothing.
     ## How to fix
-    `log_softmax` before `NLLLoss` and `KLDivLoss`, or `CrossEntropyLoss` on logits; `BCEWithLogitsLoss` on logits.
+    `log_softmax` before `NLLLoss`, `CTCLoss` and `KLDivLoss`, or `CrossEntropyLoss` on logits; `BCEWithLogitsLoss` on
+    logits; `SoftMarginLoss` or `MultiMarginLoss` for the scores of a classifier.
     ## Source
-    Contracts of PyTorch's `NLLLoss`, `KLDivLoss` and `BCELoss`.
+    Contracts of PyTorch's `NLLLoss`, `KLDivLoss`, `CTCLoss`, `BCELoss` and `HingeEmbeddingLoss`.
     ## Known false alarms
     Unnormalized energy models that use NLL on purpose. A `log_softmax` over the wrong dimension is L06.
     """
@@ -54,15 +60,21 @@ class LogitsIntoProbabilityLoss(Check):
             raise NotApplicable("no loss over probabilities or log-probabilities was called in training")
         findings = []
         doubt = ""
-        for here in by_site(calls).values():
+        for all_calls in by_site(calls).values():
+            here = [c for c in all_calls if math.isfinite(c.input_max)] or all_calls
             wrong = [c for c in here if self._wrong(run, c)]
             if len(here) < self.calls.value:
                 doubt = f"{len(here)} of {self.calls.value:.0f} observed calls of the loss"
-            elif len(wrong) == len(here):
+            elif len(wrong) >= (self.calls.value if self._of_distances(run, here[0]) else len(here)):
                 findings.append(self._finding(run, wrong))
         if not findings and doubt:
             raise NotEnoughEvidence(doubt)
         yield from findings
+
+    @staticmethod
+    def _of_distances(run: Run, c: LossCall) -> bool:
+        """No distance is negative, not in one call; scores of a model may begin above 0."""
+        return run.site(c).function == "hinge_embedding_loss"
 
     def _wrong(self, run: Run, c: LossCall) -> bool:
         function = run.site(c).function
@@ -70,10 +82,12 @@ class LogitsIntoProbabilityLoss(Check):
             return False
         if function == "binary_cross_entropy":
             return c.input_min < 0.0 or c.input_max > 1.0
+        if function == "hinge_embedding_loss":
+            return c.input_min < -self.above_zero.value
         if c.input_max > self.above_zero.value:
             return True
         rows = c.target_row_sum_error
-        over_classes = function == "nll_loss" or (rows is not None and rows <= self.row_sum.value)
+        over_classes = function in ("nll_loss", "ctc_loss") or (rows is not None and rows <= self.row_sum.value)
         error = c.log_sum_error
         if not over_classes or last_activation(c) == "log_softmax" or error is None or not math.isfinite(error):
             return False
@@ -89,6 +103,9 @@ class LogitsIntoProbabilityLoss(Check):
         error = last.row_sum_error
         if site.function == "binary_cross_entropy":
             fix = "Use BCEWithLogitsLoss, or apply sigmoid to the output."
+        elif site.function == "hinge_embedding_loss":
+            what, patch = "scores", "loss:soft_margin"
+            fix = "Use SoftMarginLoss (labels -1 and 1) for scores; HingeEmbeddingLoss is for distances of pairs."
         elif last_activation(last) == "softmax" or (low >= 0 and error is not None and error <= self.row_sum.value):
             what, fix = "probabilities", "Take log_softmax instead of softmax."
             of_ids = site.function == "nll_loss"
@@ -98,7 +115,7 @@ class LogitsIntoProbabilityLoss(Check):
             fix = "Use CrossEntropyLoss on these outputs, or apply log_softmax over the classes first."
         else:
             patch = "loss:log_softmax"
-        expected = "values in [0, 1]" if site.function == "binary_cross_entropy" else "log-probabilities (at most 0)"
+        expected = EXPECTED.get(site.function, "log-probabilities (at most 0)")
         return Finding(
             f"{name} expects {expected} but received {what} from {low:.3g} to {high:.3g} in all {len(wrong)} observed "
             "calls: the loss has no floor.",

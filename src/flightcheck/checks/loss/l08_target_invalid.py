@@ -15,6 +15,8 @@ from flightcheck.recording.run import Run
 
 BINARY = ("binary_cross_entropy", "binary_cross_entropy_with_logits")
 SIGNS = ("soft_margin_loss", "hinge_embedding_loss", "cosine_embedding_loss", "margin_ranking_loss")
+RANKED = "multilabel_margin_loss"
+"""The loss of several labels that takes a list of class ids for each example."""
 OUT_OF_RANGE = re.compile(r"Target (-?\d+) is out of bounds|Class values must be (?:smaller|non-negative)")
 
 
@@ -113,7 +115,7 @@ class TargetInvalid(Check):
     def _problem(self, site: LossSite, c: LossCall) -> tuple[str, str] | None:
         name, low, high = site.function, c.target_min, c.target_max
         bounds = f"{low:.4g} to {high:.4g}"
-        if name in BINARY and c.target_requires_grad and not c.training and not c.input_op:
+        if name in (*BINARY, "cross_entropy") and c.target_requires_grad and not (c.input_op or c.input_module):
             return f"{name} received the labels as prediction and the prediction as target", "Swap the two arguments."
         if not c.training:
             return None
@@ -125,6 +127,11 @@ class TargetInvalid(Check):
             else:
                 fix = "Use CrossEntropyLoss with one output per class, or make the labels 0 and 1."
             return f"{name} expects targets in [0, 1] but received whole numbers from {bounds}", fix
+        if name == RANKED and c.target_binary and low == 0.0 and c.classes > 2:
+            return (
+                f"{name} expects the class ids of each example, filled up with -1, but received rows of 0 and 1",
+                "Use MultiLabelSoftMarginLoss or BCEWithLogitsLoss, which take a 0 or 1 for each class.",
+            )
         if name in SIGNS and c.target_binary and low == 0.0 and high == 1.0:
             return f"{name} expects targets −1 and 1 but received 0 and 1", "Use 2 * y - 1 as target."
         if name == "poisson_nll_loss" and low < -self.margin.value:
@@ -190,6 +197,8 @@ class TargetInvalid(Check):
 
 def _patch(function: str, calls: list[LossCall]) -> str:
     """The range of the targets brought to that of the loss; none for class ids, which need another loss."""
+    if function == RANKED:
+        return "loss:several"
     if function in SIGNS:
         return "targets:signs"
     if function not in BINARY or any(not c.training for c in calls):

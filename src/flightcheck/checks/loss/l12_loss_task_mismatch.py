@@ -29,7 +29,8 @@ class LossTaskMismatch(Check):
     Per observed loss call, pairs that cannot work: softmax or cross-entropy over a single output (constant), sigmoid
     before cross-entropy (logits limited to [0, 1]), cross-entropy with multi-hot rows or with real-valued targets,
     softmax before binary cross-entropy with rows of several labels, real-valued targets in binary
-    cross-entropy, and a regression loss on class ids.
+    cross-entropy, a regression loss on class ids, and a binary cross-entropy written by hand that lacks the part of the
+    labels 0 (where it is the only term beside weight penalties).
     ## Why it matters
     Such a pair trains without an error message, but the loss has a high floor, no gradient, or another optimum than
     the task.
@@ -58,6 +59,8 @@ class LossTaskMismatch(Check):
         doubt = ""
         for here in by_site(calls).values():
             site = run.site(here[0])
+            if site.settings.get("part") and self._has_other_terms(run, site):
+                continue
             problems = [(c, p) for c in here if (p := self._problem(site, c))]
             ids = self._class_ids(run, site, here)
             if len(here) < self.calls.value:
@@ -88,9 +91,21 @@ class LossTaskMismatch(Check):
             raise NotEnoughEvidence(doubt)
         yield from findings
 
+    @staticmethod
+    def _has_other_terms(run: Run, site: LossSite) -> bool:
+        """Something else in the sum may keep the predictions of the labels 0 down."""
+        return any(not t.penalty and t.location != site.location for t in run.loss_terms)
+
     def _problem(self, site: LossSite, c: LossCall) -> tuple[str, str, str] | None:
         """Message, the activation to blame (or nothing: the loss line is), and fix."""
         name, activation = site.function, last_activation(c)
+        if site.settings.get("part"):
+            return (
+                "The loss is -target * log(p) alone: where the target is 0 it is 0 whatever p is, so a model that "
+                "answers 1 for every input has no loss at all.",
+                "",
+                "Add the other part, (1 - target) * log(1 - p), or use binary_cross_entropy.",
+            )
         numbers = f"numbers from {c.target_min:.4g} to {c.target_max:.4g}"
         outside = c.target_min < -self.margin.value or c.target_max > 1 + self.margin.value
         use_binary = "Use BCEWithLogitsLoss on the raw output, or two outputs with CrossEntropyLoss."
@@ -146,6 +161,8 @@ class LossTaskMismatch(Check):
 
     def _other_loss(self, site: LossSite, c: LossCall) -> str:
         """Numbers under any other loss; labels that exclude one another under a cross-entropy, and do not."""
+        if site.settings.get("part"):
+            return "loss:both"
         if _numbers(c):
             return "loss:mse_loss"
         of_labels = site.function == "cross_entropy" and c.target_binary and c.target_shape == c.input_shape

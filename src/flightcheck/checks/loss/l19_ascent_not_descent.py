@@ -11,6 +11,7 @@ from typing import Final
 import numpy as np
 
 from flightcheck.checks.base import Check, Finding, NotApplicable, NotEnoughEvidence, Param, Severity, check
+from flightcheck.checks.loss._own_signs import NEGATE, subtracted_penalty, turns
 from flightcheck.recording.loss_records import LossTerm
 from flightcheck.recording.opponents import Opponents
 from flightcheck.recording.records import Location, OptimizerInfo
@@ -47,11 +48,17 @@ class AscentNotDescent(Check):
     that reach the judgements. Reported if the judge's loss pushes its outputs on what was made one way and those on
     other inputs the other way, and the maker's loss pushes the first the same way as the judge's: the maker is to look
     made.
+    A penalty of weights (squares, sizes, norms) that the loss is reduced by, in all backward passes.
+    And in trials, where the number that the script itself prints of its evaluations (or of its agent's episodes) gets
+    no better: the sign of a loss that the script computes without any loss function, or of a term that subtracts
+    squares or exponentials of what the model puts out. Reported if turned round that number is far better, by half of
+    it, in each of three seeds.
     ## Why it matters
     The model learns to be as wrong as it can.
     ## How to fix
     Remove the minus (a negated metric?), or `maximize=True`; write the minus of a log-likelihood. A generator wants the
-    label of real examples for what it makes: ones where the discriminator's step has zeros.
+    label of real examples for what it makes: ones where the discriminator's step has zeros. A score of which more is
+    better (Dice, a similarity, log-probability times return) enters as `1 - score` or `-score`.
     ## Source
     The flipped sign among the faults of TheDeepChecker (Ben Braiek and Khomh).
     ## Known false alarms
@@ -71,6 +78,10 @@ class AscentNotDescent(Check):
     bottomless = Param(1000, "times its size at the start: likelihoods of collapsing densities fall by some units")
 
     def __call__(self, run: Run) -> Iterator[Finding]:
+        turned = [*self._of_penalties(run), *self._of_trials(run)]
+        if turned:
+            yield from turned
+            return
         agreeing = list(self._players_who_agree(run))
         bottomless = [] if run.in_regime("gan", "reinforcement") else list(self._without_bound(run))
         if agreeing or bottomless:
@@ -94,6 +105,47 @@ class AscentNotDescent(Check):
         if not self._rises(run, climbs):
             return
         yield self._finding(run, climbs, stepping[0] if maximize else None)
+
+    @staticmethod
+    def _of_penalties(run: Run) -> Iterator[Finding]:
+        """A weight penalty that the loss is reduced by."""
+        stepping = [o for o in run.optimizers if o.steps]
+        if run.in_regime("gan") or any(g.get("maximize") for o in stepping for g in o.groups):
+            return
+        found = subtracted_penalty(run)
+        if found is None:
+            return
+        terms, patch = found
+        amounts = [t.amount for t in terms if t.amount is not None]
+        line = terms[0].negated_location or terms[0].location or terms[0].backward_location
+        yield Finding(
+            f"{len(terms)} penalties of weights are subtracted from the loss"
+            + (f" (together {sum(amounts):.3g} in step {terms[0].step})" if amounts else "")
+            + ": it has no lower bound, and every step makes the weights larger.",
+            location=line,
+            evidence={"coefficient": terms[0].coefficient, "penalties": len(terms)},
+            fix="Add the penalty to the loss.",
+            patch=patch,
+        )
+
+    @staticmethod
+    def _of_trials(run: Run) -> Iterator[Finding]:
+        """A sign of the script's own arithmetic, where a trial showed that it is the wrong one."""
+        proofs = {e.patch: e for e in run.experiments if e.question == "L19" and e.status == "confirmed"}
+        for turn in turns(run) if proofs else ():
+            proof = proofs.get(turn.patch)
+            if proof is None or proof.before is None or proof.after is None:
+                continue
+            what = proof.metric.removeprefix("printed ")
+            yield Finding(
+                f"{turn.what[0].upper()}{turn.what[1:]} has the wrong sign: turned round, '{what}' is "
+                f"{proof.after:.3g} and not {proof.before:.3g} after {proof.steps} steps.",
+                location=turn.location,
+                evidence={"before": proof.before, "after": proof.after, "term": turn.patch != NEGATE},
+                fix=f"Turn the sign of {turn.what} round: what is handed to backward must fall as the model gets "
+                "better.",
+                patch=turn.patch,
+            )
 
     def _players_who_agree(self, run: Run) -> Iterator[Finding]:
         for pair in run.recorded(Opponents):
@@ -135,9 +187,20 @@ class AscentNotDescent(Check):
             return
         terms = [_with_site(run, t) for t in run.loss_terms if not t.penalty]
         negated = climbs.negated_location if terms and (climbs := self._climbs(terms, maximize=False)) else None
+        fell = f"The value handed to backward has no lower bound: it fell from {start:.3g} to {float(values[-1]):.3g}, "
+        turn = next((t for t in turns(run) if t.patch != NEGATE), None)
+        if turn is not None:
+            yield Finding(
+                fell + f"faster and faster, since {turn.what} subtracts squares or exponentials of what the model puts "
+                "out: the sign of a divergence or a penalty?",
+                location=turn.location,
+                evidence={"start": start, "end": float(values[-1]), "term": True},
+                fix=f"Turn the sign of {turn.what} round.",
+                patch=turn.patch,
+            )
+            return
         yield Finding(
-            f"The value handed to backward has no lower bound: it fell from {start:.3g} to {float(values[-1]):.3g}, "
-            "faster and faster. What is minimized is no loss; a likelihood or a score lacks its minus.",
+            fell + "faster and faster. What is minimized is no loss; a likelihood or a score lacks its minus.",
             location=negated or run.plan.loss_location or run.plan.backward_location,
             evidence={"start": start, "end": float(values[-1])},
             fix="Remove the minus before the loss."

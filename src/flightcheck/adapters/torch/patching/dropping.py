@@ -18,13 +18,15 @@ _ACTIVATIONS: Final = {
 }  # fmt: skip
 _SELECTIONS: Final = {"__getitem__", "index_select", "masked_select", "gather", "take_along_dim"}
 _NORMALIZATIONS: Final = {"softmax", "log_softmax", "gumbel_softmax"}
+_OF_SCORES: Final = {"softmax", "log_softmax", "sigmoid"}
 _DIFFERENCES: Final = {"sub", "__sub__", "subtract"}
 
 
 def drop(b: Boundaries, patch: Patch) -> None:
     """The loss is given what the last activation (``softmax``, ``sigmoid`` …) was given, in the same shape.
 
-    So is a softmax or its logarithm that is applied to what a softmax made, as distributions do to their logits.
+    So is a softmax or its logarithm that is applied to what a softmax made, as distributions do to their logits, and
+    any softmax or sigmoid of what another activation (``relu``) made.
     """
     names = _ACTIVATIONS.get(patch.value.lower())
     if names is None:
@@ -33,6 +35,7 @@ def drop(b: Boundaries, patch: Patch) -> None:
 
     def operation(function: Any, name: str, given: Arguments) -> Any:
         again = dropped.normalized(function, name, given) if "softmax" in names else None
+        again = dropped.scored(function, name, given) if again is None and name not in names else again
         if again is not None:
             b.acted(patch)
             return again
@@ -91,6 +94,15 @@ class _Dropped:
         if node is None:
             return self._without_graph.get(tensor)  # type: ignore[no-any-return, no-untyped-call]
         return self._by_node.get(node, self._by_node.get(behind_views(node)))
+
+    def scored(self, function: Any, name: str, given: Arguments) -> Any:
+        """The same softmax or sigmoid of what the activation was given; None if this is not one behind it."""
+        args, kwargs = given
+        first = args[0] if args else None
+        if name not in _OF_SCORES or not isinstance(first, torch.Tensor):
+            return None
+        logits = self.logits_of(first)
+        return function(logits, *args[1:], **kwargs) if logits is not None and logits.shape == first.shape else None
 
     def normalized(self, function: Any, name: str, given: Arguments) -> Any:
         """The same normalization of what the activation was given; None if this is not one of probabilities."""

@@ -3,20 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Final
 
 import torch
 import torch.nn.functional as F
 from torch.optim import Optimizer
 
+from flightcheck.adapters.torch.graph import behind_views
 from flightcheck.adapters.torch.patching.boundaries import Arguments, Boundaries
+from flightcheck.adapters.torch.scores import LOG_P, part_of_binary
 from flightcheck.patch import Patch
 
 REGRESSION: Final = ("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss")
 _REDUCTIONS: Final = ("mean", "sum")
-_OF_LABELS: Final = {"bce_with_logits": "binary_cross_entropy", "several": "cross_entropy"}
-"""Patches after which each output is a yes or no, and the loss that they replace."""
+_OF_LABELS: Final = {
+    "bce_with_logits": ("binary_cross_entropy",), "several": ("cross_entropy", "multilabel_margin_loss"),
+}  # fmt: skip
+"""Patches after which each output is a yes or no, and the losses that they replace."""
+_OF_LOGARITHMS: Final = {"kl_div", "ctc_loss"}
 _FLATTENING: Final = {"view", "reshape"}
+_PRODUCTS: Final = {"mul", "__mul__", "__rmul__", "multiply"}
+_SMALLEST: Final = 1e-7
+"""The logarithm of less is no number to learn from."""
 
 
 def arguments_of(given: Arguments) -> tuple[Any, Any, Callable[..., Arguments]]:
@@ -76,16 +85,86 @@ def negate(b: Boundaries, patch: Patch) -> None:
     b.around_step(turn, turn)
 
 
+def unreduced(b: Boundaries, patch: Patch) -> None:
+    """``loss:none:train.py:31``: the loss function that is called at this line returns one value for each element."""
+    file, _, line = patch.value.removeprefix("none:").rpartition(":")
+
+    def around(call: Any, name: str, given: Arguments) -> Any:
+        at = b.observer.lines.here()
+        if at is None or (Path(at.file).name, str(at.line)) != (file, line):
+            return call(*given[0], **given[1])
+        b.acted(patch)
+        return call(*given[0], **{**given[1], "reduction": "none"})
+
+    b.at_loss(around)
+
+
+def gathered(b: Boundaries, patch: Patch) -> None:
+    """``loss:all:train.py:31``: a loss of this line holds those that it made before, since the last backward.
+
+    It is their mean, as far as the last round tells how many there are.
+    """
+    file, _, line = patch.value.removeprefix("all:").rpartition(":")
+    sums: list[torch.Tensor] = []
+    counts = [1]
+
+    def around(call: Any, name: str, given: Arguments) -> Any:
+        result = call(*given[0], **given[1])
+        at = b.observer.lines.here()
+        here = at is not None and (Path(at.file).name, str(at.line)) == (file, line)
+        if not here or not isinstance(result, torch.Tensor) or not result.requires_grad:
+            return result
+        with b.unwatched():
+            sums.append(sums[-1] + result if sums else result)
+            if len(sums) > 1:
+                b.acted(patch)
+            return sums[-1] / counts[0]
+
+    def done() -> None:
+        counts[0] = max(1, len(sums))
+        sums.clear()
+
+    b.at_loss(around)
+    b.after_backward(done)
+
+
+def both(b: Boundaries, patch: Patch) -> None:
+    """``loss:both``: ``target * log(p)`` holds the other part of a binary cross-entropy, too."""
+
+    def operation(function: Any, name: str, given: Arguments) -> Any:
+        result = function(*given[0], **given[1])
+        if name not in _PRODUCTS or not isinstance(result, torch.Tensor) or not result.requires_grad:
+            return result
+        for log_p, target in (given[0], given[0][::-1]):
+            if _is_log_p(log_p) and isinstance(target, torch.Tensor) and target.shape == log_p.shape:
+                b.acted(patch)
+                return result + (1 - target) * (1 - log_p.exp()).clamp_min(_SMALLEST).log()
+        return result
+
+    b.at_operations(operation)
+
+
+def _is_log_p(value: Any) -> bool:
+    node = value.grad_fn if isinstance(value, torch.Tensor) and value.requires_grad else None
+    return node is not None and part_of_binary(behind_views(node)) == LOG_P
+
+
 def swap(b: Boundaries, patch: Patch) -> None:
     """``loss:cross_entropy`` where logits went into another loss of classes; ``loss:mean``, ``loss:sum``.
 
     ``loss:transpose``: the last axis holds the classes, or a view to rows cut their axis up. ``loss:mse_loss`` for
-    numbers in any other loss. ``loss:log_softmax``: log-probabilities for a divergence; ``loss:several``: each output
-    is a yes or no of its own. ``loss:negate``: see `negate`.
+    numbers in any other loss. ``loss:log_softmax``: log-probabilities for a divergence or a CTC loss; ``loss:several``:
+    each output is a yes or no of its own; ``loss:soft_margin``: scores instead of distances. For
+    ``loss:none:train.py:31``, ``loss:all:train.py:31`` and ``loss:negate`` see `unreduced`, `gathered` and `negate`;
+    ``loss:both``: `both`.
     """
-    if patch.value == "negate":
-        negate(b, patch)
+    if patch.value in ("negate", "both"):
+        (negate if patch.value == "negate" else both)(b, patch)
         return
+    for rule, installer in (("none:", unreduced), ("all:", gathered)):
+        if patch.value.startswith(rule):
+            installer(b, patch)
+            return
 
     def operation(function: Any, name: str, given: Arguments) -> Any:
         if name in _FLATTENING:
@@ -115,9 +194,13 @@ def swap(b: Boundaries, patch: Patch) -> None:
                 b.loss_swapped("cross_entropy", prediction, classes)
             with b.unwatched():  # one call of a loss by the script is one call
                 return F.cross_entropy(prediction, classes, reduction=reduction if reduction in _REDUCTIONS else "mean")
-        if patch.value == "log_softmax" and name == "kl_div" and not given[1].get("log_target"):
+        if patch.value == "log_softmax" and name in _OF_LOGARITHMS and not given[1].get("log_target"):
             b.acted(patch)
             given = again(_log_probabilities(prediction), target)
+        if patch.value == "soft_margin" and name == "hinge_embedding_loss":
+            b.acted(patch)
+            with b.unwatched():
+                return F.soft_margin_loss(prediction, target.to(prediction.dtype))
         if patch.value == "transpose" and name == "cross_entropy" and prediction.dim() > 2:
             b.acted(patch)
             given = again(prediction.movedim(-1, 1), target)
@@ -125,7 +208,7 @@ def swap(b: Boundaries, patch: Patch) -> None:
             b.acted(patch)
             with b.unwatched():
                 return F.mse_loss(prediction.reshape(target.shape), target)
-        if name == _OF_LABELS.get(patch.value) and (name != "cross_entropy" or prediction.shape == target.shape):
+        if name in _OF_LABELS.get(patch.value, ()) and (patch.value != "several" or prediction.shape == target.shape):
             b.acted(patch)
             b.loss_swapped("binary_cross_entropy_with_logits", prediction, target)
             with b.unwatched():

@@ -13,33 +13,35 @@ from flightcheck.adapters.torch.patching.boundaries import Boundaries
 from flightcheck.adapters.torch.terms import TermNode
 from flightcheck.patch import Patch
 
-_VALUE: Final = re.compile(r"(\d+)@(.+):(\d+) x([\d.eE+-]+)")
+_VALUE: Final = re.compile(r"([\d,]+)@(.+):(\d+) x([\d.eE+-]+)")
 
 
 def term(b: Boundaries, patch: Patch) -> None:
-    """``term:2@train.py:31 x0.02``: the second term of the sum, made at that line, has 0.02 of its gradient.
+    """``term:2@train.py:31 x0.02``: the second term of the sum, made at that line, has 0.02 of its gradient (``2,3``:
+    two terms).
 
     The value of the loss stays as the script computed it.
     """
     given = _VALUE.fullmatch(patch.value)
     if given is None:
         raise ValueError(f"no number, line and factor of a term: {patch.value!r}")
-    number, file, line, factor = int(given[1]), given[2], int(given[3]), float(given[4])
+    numbers = [int(n) for n in given[1].split(",")]
+    file, line, factor = given[2], int(given[3]), float(given[4])
     b.observer.keep_learning()
 
     def before(loss: torch.Tensor, terms: Sequence[TermNode]) -> None:
-        if len(terms) < max(2, number):
+        if len(terms) < max(2, *numbers):
             return
-        chosen = terms[number - 1]
-        at = chosen.location
-        if at is None or at.line != line or Path(at.file).name != file:
-            return
-        # A graph that is kept for a second backward keeps its hooks: one for each node is enough.
-        node = _entry(chosen, terms)
-        if "flightcheck_weighted" not in node.metadata:
-            node.metadata["flightcheck_weighted"] = True
-            node.register_prehook(lambda gradients: _scaled(gradients, factor))
-        b.acted(patch)
+        for chosen in (terms[n - 1] for n in numbers):
+            at = chosen.location
+            if at is None or at.line != line or Path(at.file).name != file:
+                continue
+            # A graph that is kept for a second backward keeps its hooks: one for each node is enough.
+            node = _entry(chosen, terms)
+            if "flightcheck_weighted" not in node.metadata:
+                node.metadata["flightcheck_weighted"] = True
+                node.register_prehook(lambda gradients: _scaled(gradients, factor))
+            b.acted(patch)
 
     b.observer.operations.terms.at_backward = before
 
