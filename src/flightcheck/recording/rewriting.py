@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import ast
 import copy
+import functools
 from collections.abc import Callable, Iterator
 from typing import Final
 
+from flightcheck.recording.shares import HELPER, with_share
 from flightcheck.recording.whole_numbers import with_fractions
 
-HELPER: Final = "__flightcheck__"
-"""Name of the object whose methods a rewritten statement may call; in a trial it is a built-in name."""
 _ORDERS: Final = {"shuffle", "permutation", "randperm", "permuted", "sample"}
 Change = tuple[ast.stmt | ast.expr, str]
 _TURNED: Final = {ast.Lt: ">", ast.LtE: ">=", ast.Gt: "<", ast.GtE: "<="}
@@ -27,8 +27,9 @@ def rewritten(source: str, rule: str, line: int) -> str:
         rule: ``transform``: what was fitted is not fitted again. ``unordered``: the statement brings nothing into
             another order. ``order`` and ``same-order``: the second draws its random order as the first did. ``rows``:
             slices of rows are rows in random order. ``fractions``: whole numbers are not forced. ``copied``: a state
-            that is kept is a copy. ``turned``: the only order in the test of an ``if`` is the other one, and whatever
-            is compared with infinity is better.
+            that is kept is a copy. ``share@31=correct``: what line 31 adds up as `correct` is divided by how many it
+            added up. ``at-zero``: what is compared with a half is compared with zero. ``turned``: the
+            only order in the test of an ``if`` is the other one, and whatever is compared with infinity is better.
         line: any line of the statement.
     """
     lines = source.splitlines(keepends=True)
@@ -61,7 +62,8 @@ def _changes(source: str, rule: str, line: int) -> list[Change]:
                 continue
             if statement.lineno <= line <= (statement.end_lineno or 0) and not hasattr(statement, "body"):
                 together = block if rule == "rows" else [statement]
-                found = [(s, _RULES[rule](copy.deepcopy(s), statement)) for s in together if not hasattr(s, "body")]
+                made = _RULES.get(rule) or functools.partial(with_share, rule)
+                found = [(s, made(copy.deepcopy(s), statement)) for s in together if not hasattr(s, "body")]
                 return [(s, text) for s, text in found if text and "\n" not in text]
     return []
 
@@ -202,6 +204,19 @@ def _copied(statement: ast.stmt, chosen: ast.stmt) -> str:
     return made if f"{HELPER}.deepcopy(" in made else ""
 
 
+def _at_zero(statement: ast.stmt, chosen: ast.stmt) -> str:
+    """``x > 0.5`` becomes ``x > 0.0``, where the statement compares once with about a half."""
+    halves = [
+        n for n in ast.walk(statement)
+        if isinstance(n, ast.Compare) and len(n.comparators) == 1 and isinstance(n.comparators[0], ast.Constant)
+        and isinstance(n.comparators[0].value, float) and n.comparators[0].value
+    ]  # fmt: skip
+    if len(halves) != 1:
+        return ""
+    halves[0].comparators = [ast.Constant(0.0)]
+    return ast.unparse(ast.fix_missing_locations(statement))
+
+
 def _cut(node: ast.AST) -> ast.Slice | None:
     """The slice of ``x[start:end]``, where the start is no plain number."""
     if (
@@ -241,4 +256,5 @@ _RULES: Final[dict[str, Callable[[ast.stmt, ast.stmt], str]]] = {
     "rows": _rows,
     "fractions": with_fractions,
     "copied": _copied,
+    "at-zero": _at_zero,
 }

@@ -35,6 +35,7 @@ FUNCTIONS: Final = (
 TARGET_AT: Final = {"cosine_embedding_loss": 2, "margin_ranking_loss": 2}
 """Place of the target among the arguments of losses that are given two predictions; 1 in the others."""
 _MOST_WEIGHTS: Final = 100
+ELEMENTWISE_LOSSES: Final = ("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss")
 _WITH_CLASSES: Final = {"cross_entropy", "nll_loss", "kl_div", "multi_margin_loss"}
 _DENSE_CALLS: Final = 24
 """Calls of a site that are looked at in full; after that only on sampled steps."""
@@ -134,6 +135,8 @@ class Losses:
                 self.eval_losses.add(result)
             if function in ("cross_entropy", "nll_loss"):
                 self.scored(given, target)
+            elif function in ELEMENTWISE_LOSSES:
+                self.operations.comparisons.compared_by_loss(function, given, target)
             return
         counts[0] += 1
         if self.watch.learning and with_graph:

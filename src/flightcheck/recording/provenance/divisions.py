@@ -1,0 +1,89 @@
+"""Where a count of right answers is divided."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from flightcheck.recording.provenance.source import Source, line_of, read_source
+
+
+@dataclass(frozen=True)
+class Division:
+    """``correct / total``, of what one line counts."""
+
+    line: int
+    numerator: str
+    """The name in the numerator that the line adds to; empty where that line divides itself."""
+    divisor: str
+
+
+def division_of(file: str, line: int) -> Division | None:
+    """The first division, from a line on and in its function, of what the statement of that line computes.
+
+    Args:
+        file: of the user's code.
+        line: that adds up truth values.
+    """
+    try:
+        source = read_source(file)
+        return _division(source, line) if source is not None else None
+    except Exception:  # the user's code is read here, not run: whatever it holds, nothing is known then
+        return None
+
+
+def _division(source: Source, line: int) -> Division | None:
+    statement = _statement(source, line)
+    if statement is None:
+        return None
+    inside = next((d for n in ast.walk(statement) if (d := _parts(n)) is not None and _counts(d[0])), None)
+    if inside is not None:
+        return Division(line_of(statement), "", ast.unparse(inside[1]))
+    names = set(_targets(statement))
+    scope = source.scope(statement)
+    for node in sorted(_nodes(scope), key=line_of):
+        parts = _parts(node)
+        if parts is None or line_of(node) < line_of(statement):
+            continue
+        held = [ast.unparse(n) for n in ast.walk(parts[0]) if isinstance(n, ast.Name | ast.Attribute)]
+        name = next((h for h in held if h in names), "")
+        if name:
+            return Division(line_of(node), name, ast.unparse(parts[1]))
+    return None
+
+
+def _statement(source: Source, line: int) -> ast.stmt | None:
+    found = [
+        n
+        for n in ast.walk(source.tree)
+        if isinstance(n, ast.Assign | ast.AugAssign | ast.Return | ast.Expr | ast.AnnAssign)
+        and n.lineno <= line <= (n.end_lineno or n.lineno)
+    ]
+    return found[-1] if found else None
+
+
+def _nodes(scope: ast.AST) -> Iterator[ast.AST]:
+    return (n for n in ast.walk(scope) if hasattr(n, "lineno"))
+
+
+def _parts(node: ast.AST) -> tuple[ast.expr, ast.expr] | None:
+    """Numerator and divisor."""
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div | ast.FloorDiv):
+        return node.left, node.right
+    if isinstance(node, ast.AugAssign) and isinstance(node.op, ast.Div):
+        return node.target, node.value
+    return None
+
+
+def _counts(node: ast.expr) -> bool:
+    """It holds the sum itself."""
+    return any(isinstance(n, ast.Call) for n in ast.walk(node))
+
+
+def _targets(statement: ast.stmt) -> Iterator[str]:
+    if isinstance(statement, ast.Assign):
+        for target in statement.targets:
+            yield from (ast.unparse(t) for t in (target.elts if isinstance(target, ast.Tuple) else [target]))
+    elif isinstance(statement, ast.AugAssign | ast.AnnAssign):
+        yield ast.unparse(statement.target)
