@@ -99,6 +99,7 @@ def test_other_numbers_pass() -> None:
         ("self.hits += (p == y).sum()\nprint(f'{self.hits / n:.3f}')", 1, Division(2, "self.hits", "n")),
         ("a += (p == y).sum()\na /= len(d)", 1, Division(2, "a", "len(d)")),
         ("a += (p == y).sum().item() / 5", 1, Division(1, "", "5")),
+        ("n = (p == y).sum()\ntotal += n.item()\nacc = total / k", 1, Division(3, "total", "k")),
         ("a += (p == y).sum()\nb = a * 2", 1, None),
     ],
 )

@@ -211,6 +211,11 @@ def test_what_leads_to_a_count_is_recorded(tmp_path: Path) -> None:
     assert again.operation == "sigmoid" and 0 <= (again.minimum or 0.0) < (again.maximum or 0.0) <= 1
     pairs = lines_recorded(tmp_path, False, lambda m, x: ((2 * m(x) + 1 - y) ** 2).mean())
     assert [(c.operation, c.left_shape, c.right_shape) for c in pairs] == [("-", [40, 1], [40])]
+    apart = lines_recorded(tmp_path, False, lambda m, x: ((m(x)[:, 0] - 50 * y) ** 2).mean())
+    assert [c.data for c in apart] == [[50.0, 0.0]] and abs(apart[0].made[0]) < 5
+    assert not lines_recorded(tmp_path, False, lambda m, x: 50 * y - m(x)[:, 0])  # a step, and no error
+    whole = lines_recorded(tmp_path, False, lambda m, x: (out := m(x)) == out.round())
+    assert not any(c.whole for c in whole)
     scores = lines_recorded(tmp_path, False, lambda m, x: torch.max(m(x), 1)[0] == y)
     assert [c.whole for c in scores if c.operation == "=="] == [[0.0, 1.0]]
     cut = lines_recorded(tmp_path, False, lambda m, x: m(x).squeeze(1).numpy() > 0.5)

@@ -24,6 +24,7 @@ COMPARISONS: Final = {
 """Rounding is one, too: of a probability with a half."""
 DIFFERENCES: Final = {"sub", "__sub__", "rsub", "__rsub__", "subtract"}
 CHOICES: Final = {"argmax", "max"}
+_SIZES: Final = {"abs", "__abs__", "absolute", "pow", "__pow__", "square", "norm", "mul", "__mul__"}
 _EQUALITIES: Final = ("==", "!=")
 _SIGMOIDS: Final = {"sigmoid", "sigmoid_", "special_expit"}
 _MOST_LINES: Final = 64
@@ -43,6 +44,8 @@ class Metrics:
         """What the model returned last."""
         self._made: deque[weakref.ref[torch.Tensor]] = deque(maxlen=_MOST_MADE)
         """What was computed of it, element by element."""
+        self._apart: tuple[weakref.ref[torch.Tensor], Location | None, torch.Tensor, torch.Tensor] | None = None
+        """The last difference of output and data: its result, its line, and both."""
         self._largest: tuple[weakref.ref[torch.Tensor], Location | None] | None = None
         """The values (not the positions) that the last maximum of such a tensor gave, and its line."""
         self._found: dict[tuple[str, Location | None], Comparison] = {}
@@ -54,6 +57,7 @@ class Metrics:
         if self._output is not None:
             self.ranges.returned(output, line)
         self._made.clear()
+        self._apart = None
 
     def look(self, name: str, args: Any, kwargs: Any, result: Any) -> None:
         """An operation was computed outside of the models."""
@@ -68,7 +72,9 @@ class Metrics:
         elif name in CHOICES:
             self._chosen(args, kwargs, result)
         elif name in DIFFERENCES and len(args) > 1 and not torch.is_grad_enabled():
-            self._difference(args[0], args[1])
+            self._difference(args[0], args[1], result)
+        elif name in _SIZES and self._apart is not None:
+            self._measured(args[0])
         elif name in _SIGMOIDS and self.is_made(args[0]):
             self._squashed(args[0], result)
         if _readable(result) and result.is_floating_point() and self._keeps_elements(args, result):
@@ -140,6 +146,8 @@ class Metrics:
         """Equal shapes: numbers of which one side is whole and the other one nowhere are never equal."""
         if not (left.is_floating_point() or right.is_floating_point()):
             return
+        if _rounded(left, right) or _rounded(right, left):
+            return  # are these numbers whole?
         sides = (left, right)
         whole = [_whole_share(side) for side in sides]
         known = self._known(operation, self._line_of_largest(sides) or line)
@@ -171,7 +179,7 @@ class Metrics:
         if known is not None:
             self._note(known, of, **_wider(known, of))
 
-    def _difference(self, left: torch.Tensor, right: Any) -> None:
+    def _difference(self, left: torch.Tensor, right: Any, result: torch.Tensor) -> None:
         if not _readable(right) or self.is_made(left) == self.is_made(right) or right.numel() < 2:
             return
         line, of_model = self.watch.lines.here(), self.is_made(left)
@@ -179,7 +187,13 @@ class Metrics:
         if left.shape != right.shape:
             self._tensors("-", line, left.detach(), right.detach())
         else:
-            self._scales("-", line, made.detach(), data.detach())
+            self._apart = weakref.ref(result), line, made.detach(), data.detach()
+
+    def _measured(self, of: torch.Tensor) -> None:
+        """The size of a difference is taken: it is an error, and no step from one to the other."""
+        if self._apart is not None and _same(self._apart[0](), of):
+            self._scales("-", *self._apart[1:])
+            self._apart = None
 
     def _line_of_largest(self, sides: tuple[torch.Tensor, ...]) -> Location | None:
         values = self._largest[0]() if self._largest is not None else None
@@ -224,6 +238,13 @@ def _wider(known: Comparison, values: torch.Tensor) -> dict[str, float]:
     if known.minimum is not None and known.maximum is not None:
         low, high = min(low, known.minimum), max(high, known.maximum)
     return {"minimum": low, "maximum": high}
+
+
+def _rounded(one: torch.Tensor, other: torch.Tensor) -> bool:
+    """The other side is what the first one is rounded to."""
+    return one.is_floating_point() and any(
+        bool((f(one) == other).all()) for f in (torch.round, torch.floor, torch.ceil)
+    )
 
 
 def _place_and_spread(values: torch.Tensor) -> list[float]:

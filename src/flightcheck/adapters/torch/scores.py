@@ -86,10 +86,12 @@ class Scores:
 
     def evaluated(self, output: Any) -> None:
         """A model returned this in an evaluation."""
-        if isinstance(output, torch.Tensor) and is_plain_tensor(output) and output.is_floating_point():
+        if _LIBRARY not in sys.modules or not isinstance(output, torch.Tensor) or not is_plain_tensor(output):
+            return
+        if output.is_floating_point() and output.is_cpu:  # of a graphics card nothing is waited for
             self._count += output.numel()
             if self._count <= _MOST_ELEMENTS:
-                self._outputs.append(output.detach().reshape(-1).to("cpu", torch.float64, copy=True))
+                self._outputs.append(output.detach().reshape(-1).to(torch.float64, copy=True))
 
     def training_resumes(self) -> None:
         """What was evaluated is over."""

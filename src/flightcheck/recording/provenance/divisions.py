@@ -43,14 +43,20 @@ def _division(source: Source, line: int) -> Division | None:
     names = set(_targets(statement))
     scope = source.scope(statement)
     for node in sorted(_nodes(scope), key=line_of):
-        parts = _parts(node)
-        if parts is None or line_of(node) < line_of(statement):
+        if line_of(node) < line_of(statement):
             continue
-        held = [ast.unparse(n) for n in ast.walk(parts[0]) if isinstance(n, ast.Name | ast.Attribute)]
-        name = next((h for h in held if h in names), "")
-        if name:
+        parts = _parts(node)
+        if parts is not None and (name := _held(parts[0], names)):
             return Division(line_of(node), name, ast.unparse(parts[1]))
+        if isinstance(node, ast.Assign | ast.AugAssign) and _held(node.value, names):
+            names |= set(_targets(node))  # total += loss.item()
     return None
+
+
+def _held(node: ast.expr, names: set[str]) -> str:
+    """The first of these names that stands in an expression."""
+    held = (ast.unparse(n) for n in ast.walk(node) if isinstance(n, ast.Name | ast.Attribute))
+    return next((h for h in held if h in names), "")
 
 
 def _statement(source: Source, line: int) -> ast.stmt | None:
