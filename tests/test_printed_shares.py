@@ -20,7 +20,18 @@ from flightcheck.testing import run_of, verdict_of
 
 COUNTS = Location("train.py", 38, code="correct += (pred == y).sum().item()")
 DIVIDES = Location("train.py", 41, code="acc = correct / len(train_loader.dataset)")
-TALLY = Tally(10, COUNTS, 0, calls=6, rows=360, last_rows=60, division=DIVIDES, numerator="correct", divisor="len(d)")
+TALLY = Tally(
+    10,
+    COUNTS,
+    0,
+    calls=6,
+    rows=360,
+    last_rows=60,
+    division=DIVIDES,
+    numerator="correct",
+    divisor="len(d)",
+    divisor_location=DIVIDES,
+)
 RIGHT = ([50, 51, 49, 52, 55, 50], [55, 55, 56, 57, 57, 54], [58, 59, 60, 57, 58, 60])
 
 
@@ -87,20 +98,29 @@ def test_other_numbers_pass() -> None:
         assert verdict(values, name=name).status in ("pass", "inconclusive")
 
 
+METER = """class M:
+    def add(self, p, y):
+        self.n += (p == y).sum()
+    def share(self, k):
+        return self.n / k
+print(M().share(len(d)))"""
+
+
 @pytest.mark.parametrize(
     ("code", "line", "found"),
     [
         (
             "correct += (p == y).sum().item()\nacc = 100.0 * correct / len(loader)",
             1,
-            Division(2, "correct", "len(loader)"),
+            Division(2, "correct", "len(loader)", 2),
         ),
-        ("def f():\n    n += (p == y).sum()\n    return n / k\nz = n / 3", 2, Division(3, "n", "k")),
-        ("self.hits += (p == y).sum()\nprint(f'{self.hits / n:.3f}')", 1, Division(2, "self.hits", "n")),
-        ("a += (p == y).sum()\na /= len(d)", 1, Division(2, "a", "len(d)")),
-        ("a += (p == y).sum().item() / 5", 1, Division(1, "", "5")),
-        ("n = (p == y).sum()\ntotal += n.item()\nacc = total / k", 1, Division(3, "total", "k")),
+        ("def f():\n    n += (p == y).sum()\n    return n / k\nz = n / 3", 2, Division(3, "n", "k", 3)),
+        ("self.hits += (p == y).sum()\nprint(f'{self.hits / n:.3f}')", 1, Division(2, "self.hits", "n", 2)),
+        ("a += (p == y).sum()\na /= len(d)", 1, Division(2, "a", "len(d)", 2)),
+        ("a += (p == y).sum().item() / 5", 1, Division(1, "", "5", 1)),
+        ("n = (p == y).sum()\ntotal += n.item()\nacc = total / k", 1, Division(3, "total", "k", 3)),
         ("a += (p == y).sum()\nb = a * 2", 1, None),
+        (METER, 3, Division(5, "self.n", "len(d)", 6)),
     ],
 )
 def test_where_it_is_divided(tmp_path: Path, code: str, line: int, found: Division | None) -> None:

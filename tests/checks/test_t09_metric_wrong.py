@@ -209,6 +209,8 @@ def test_what_leads_to_a_count_is_recorded(tmp_path: Path) -> None:
     assert (chosen.operation, chosen.axis_size, chosen.left_shape) == ("argmax", 1, [40, 1])
     (again, *_) = lines_recorded(tmp_path, True, lambda m, x: (torch.sigmoid(m(x)) > 0.5).float())
     assert again.operation == "sigmoid" and 0 <= (again.minimum or 0.0) < (again.maximum or 0.0) <= 1
+    by_module = lines_recorded(tmp_path, True, lambda m, x: torch.round(nn.Sigmoid()(m(x))))
+    assert [c.operation for c in by_module] == ["sigmoid"]
     pairs = lines_recorded(tmp_path, False, lambda m, x: ((2 * m(x) + 1 - y) ** 2).mean())
     assert [(c.operation, c.left_shape, c.right_shape) for c in pairs] == [("-", [40, 1], [40])]
     apart = lines_recorded(tmp_path, False, lambda m, x: ((m(x)[:, 0] - 50 * y) ** 2).mean())

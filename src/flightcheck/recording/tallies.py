@@ -32,6 +32,8 @@ class Tally:
     """The name under which it was added up."""
     divisor: str = ""
     """The expression by which it is divided."""
+    divisor_location: Location | None = None
+    """The line of that expression: of the division, or of the call that gives it."""
 
 
 RECORDS[Tally.__name__] = Tally

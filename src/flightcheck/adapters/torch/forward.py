@@ -112,6 +112,7 @@ class Forward:
         self._before = watch.guarded(self._look)
         self._noted = watch.guarded(self._note_inner)
         self._after = watch.guarded(self._classify)
+        self._squashed = watch.guarded(operations.comparisons.look)
 
     # -- the wrapper --------------------------------------------------------------------------------------------
 
@@ -194,6 +195,8 @@ class Forward:
                 self.watch.guarded(self.operations.loose.left)(
                     "no_grad", before[2], before[0].parameter_indices, result
                 )
+        elif type(module) is nn.Sigmoid and self.operations.active:
+            self._squashed("sigmoid", args, kwargs, result)
         return result
 
     def _with_grad(self) -> bool:

@@ -58,7 +58,12 @@ class Tallies:
             self._divisions[line] = {}
             if found is not None and line is not None:
                 at = self.watch.lines.of(line.file, found.line)
-                self._divisions[line] = {"division": at, "numerator": found.numerator, "divisor": found.divisor}
+                self._divisions[line] = {
+                    "division": at,
+                    "numerator": found.numerator,
+                    "divisor": found.divisor,
+                    "divisor_location": self.watch.lines.of(line.file, found.given),
+                }
         return self._divisions[line]
 
     def end_phase(self) -> None:

@@ -150,7 +150,7 @@ class MetricWrong(Check):
         tried = tally.division is not None and bool(tally.numerator) and share.kind != "last"
         return Finding(
             messages[share.kind],
-            location=(tally.division if share.kind == "divisor" else None) or tally.location,
+            location=(tally.divisor_location if share.kind == "divisor" else None) or tally.location,
             evidence={
                 "kind": share.kind, "metric": share.name, "printed": share.printed, "counted": share.counted,
                 "right": share.right, "divisor": share.divisor, "divided_by": tally.divisor,

@@ -6,7 +6,14 @@ import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from flightcheck.recording.provenance.source import Source, line_of, read_source
+from flightcheck.recording.provenance.source import (
+    Source,
+    given_argument,
+    last_name,
+    line_of,
+    parameter_names,
+    read_source,
+)
 
 
 @dataclass(frozen=True)
@@ -17,6 +24,8 @@ class Division:
     numerator: str
     """The name in the numerator that the line adds to; empty where that line divides itself."""
     divisor: str
+    given: int = 0
+    """The line of the only call that gives the divisor as an argument; else that of the division."""
 
 
 def division_of(file: str, line: int) -> Division | None:
@@ -39,7 +48,7 @@ def _division(source: Source, line: int) -> Division | None:
         return None
     inside = next((d for n in ast.walk(statement) if (d := _parts(n)) is not None and _counts(d[0])), None)
     if inside is not None:
-        return Division(line_of(statement), "", ast.unparse(inside[1]))
+        return Division(line_of(statement), "", ast.unparse(inside[1]), line_of(statement))
     names = set(_targets(statement))
     scope = source.scope(statement)
     for node in sorted(_nodes(scope), key=line_of):
@@ -47,10 +56,24 @@ def _division(source: Source, line: int) -> Division | None:
             continue
         parts = _parts(node)
         if parts is not None and (name := _held(parts[0], names)):
-            return Division(line_of(node), name, ast.unparse(parts[1]))
+            return _found(source, node, name, parts[1])
         if isinstance(node, ast.Assign | ast.AugAssign) and _held(node.value, names):
             names |= set(_targets(node))  # total += loss.item()
+    for node in ast.walk(source.tree):  # in another method
+        parts = _parts(node)
+        if parts is not None and (name := _held(parts[0], {n for n in names if n.startswith("self.")})):
+            return _found(source, node, name, parts[1])
     return None
+
+
+def _found(source: Source, node: ast.AST, numerator: str, divisor: ast.expr) -> Division:
+    line, scope = line_of(node), source.scope(node)
+    name = divisor.id if isinstance(divisor, ast.Name) else ""
+    if not isinstance(scope, ast.FunctionDef) or name not in parameter_names(scope):
+        return Division(line, numerator, ast.unparse(divisor), line)
+    calls = [c for c in source.calls if last_name(c.func) == scope.name]
+    given = given_argument(source, scope, name, calls[0]) if len(calls) == 1 else None
+    return Division(line, numerator, ast.unparse(given[0] if given else divisor), line_of(given[0]) if given else line)
 
 
 def _held(node: ast.expr, names: set[str]) -> str:

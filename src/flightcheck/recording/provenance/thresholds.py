@@ -58,6 +58,13 @@ def _thresholds(source: Source, calls: Set[int]) -> list[Threshold]:
     return found
 
 
+def _may_be_the_model(source: Source, call: ast.Call) -> bool:
+    """``model(x)``, ``self.net.forward(x)``: no method of what another call returned, and no function of a library."""
+    if any(isinstance(n, ast.Call) for n in ast.walk(call.func)) or is_module(source, call.func):
+        return False
+    return last_name(call.func) not in _SAME_VALUES | _OF_ELEMENTS
+
+
 class _Unchanged(Definitions):
     """Follows a value back to a call of the model, as long as nothing computes another one of it."""
 
@@ -89,8 +96,9 @@ class _Unchanged(Definitions):
             of = call.func.value if method and isinstance(call.func, ast.Attribute) else next(iter(call.args), None)
             path = (EACH, *value.path) if name in _OF_ELEMENTS else value.path
             return self.call_line(value.of(of, path), depth + 1) if of is not None else 0
-        if line_of(call) in self._calls and not is_module(value.source, call.func):
-            return line_of(call)
+        if line_of(call) in self._calls and _may_be_the_model(value.source, call):
+            inside = [c for a in call.args for c in ast.walk(a) if isinstance(c, ast.Call)]
+            return 0 if any(_may_be_the_model(value.source, c) for c in inside) else line_of(call)
         if self._callee(value, call) is None:
             return 0
         return self._agreed(value, depth)
