@@ -85,8 +85,11 @@ KINDS: Final[dict[str, str]] = {
     "loader": "``continue``: an iterator that is made for every batch goes on where the last one stopped",
     "load": "``match``: names in a loaded state that fit no parameter get the prefix of those that are missing; or "
     "``late``: at its first call a model gets what was loaded before into it, into another model of its class, or into "
-    "its state's dictionary only",
-    "metric": "the comparison at a line: ``align:train.py:31`` (by elements) or ``cut:train.py:31`` (logits at 0)",
+    "its state's dictionary only; ``trained``: a model that is evaluated and held by no optimizer has the weights of "
+    "the one of its class that was trained",
+    "metric": "the comparison at a line: ``align:train.py:31`` (by elements), ``cut`` (logits at 0), ``classes`` (the "
+    "largest score's in the place of scores), ``sign`` (yes or no in the place of a class out of one), ``once`` (no "
+    "second sigmoid), ``scale=13.2,40`` (the output times a factor and plus an offset) or ``exchange`` (two arguments)",
     "follow": "a model that is called in the training steps, held by no optimizer, and stands still, gets the weights "
     "of the trained model of its shape once in so many steps (``25``)",
     "visits": "evaluations visit the examples of shuffled loaders in the ``stored`` order, or each batch with its rows "
@@ -95,7 +98,9 @@ KINDS: Final[dict[str, str]] = {
     "again), ``unordered`` (its order left as it is), ``order`` with ``same-order`` (two orders made one), ``rows`` "
     "(slices of rows in random order), ``fractions`` (whole numbers are not forced), ``copied`` (a state that is kept "
     "is a copy), ``turned`` (an ``if`` compares the other way round), ``separate`` (what a list repeats is made "
-    "anew for each place), ``assigned`` (the result of a call is kept), ``frozen`` (by ``requires_grad_``)",
+    "anew for each place), ``assigned`` (the result of a call is kept), ``frozen`` (by ``requires_grad_``), "
+    "``share@31=correct`` (what a line adds up is divided by how many it added up), ``at-zero`` (what is compared with "
+    "a half is compared with zero)",
     "score": "nothing is changed, the error is another one: with targets of ``unit=0,255`` or ``signs``, without those "
     "of an id (``ignore=0``), ``balanced``: the mean over the classes, ``others``: of batches of its own, which train "
     "nothing, ``numbers``: squared, over the variance, ``prefix``: of the next token where a sequence ends before it, "
@@ -154,8 +159,13 @@ class Patch:
             or of_source
             or self.kind in ("sampler", "batchnorm", "dropout")
             or of_order
-            or (self.kind, self.value) == ("inputs", "as-training")
+            or (self.kind, self.value) in (("inputs", "as-training"), ("load", "trained"))
         )
+
+    @property
+    def only_counts(self) -> bool:
+        """Nothing that is trained changes, only a number of the evaluations."""
+        return self.kind == "metric" or (self.kind == "source" and self.value.startswith(("share@", "at-zero:")))
 
     @property
     def judged_by_numbers_of_the_script(self) -> bool:

@@ -49,6 +49,8 @@ def test_averages_that_follow_pass() -> None:
     assert status(SLOW, Plan(rounds=100_000)) == "pass"
     assert status(SLOW) == "pass", "how long the training will be is not known"
     assert status(replace(SLOW, used="training"), Plan(rounds=1000)) == "pass", "a teacher may lag"
+    copied = replace(GOOD, updates=4, gap=20.0, weights=[1.0] * 4, left=1.0, used="evaluation")
+    assert status(copied, ended="finished") == "pass", "a copy that is brought up to date before each evaluation"
     rising = replace(SLOW, weights=[0.5, 0.4, 0.3])
     assert status(rising, Plan(rounds=1000)) == "pass"
 

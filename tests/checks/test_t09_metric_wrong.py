@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -120,3 +121,129 @@ def test_a_number_that_depends_on_the_order_fails() -> None:
 )
 def test_a_shuffled_evaluation_alone_passes(seen: DatasetInfo, tried: Experiment) -> None:
     assert verdict_of("T09", run_of(seen, tried, replace(PAIRS, left_shape=[64]), steps=9)).status == "pass"
+
+
+MEANT = LossCall(
+    0, 0, True, [32], [32], [], "float32", "float32", 0.7, -1, 1, 0, 1, input_module="Net", input_op="SigmoidBackward0"
+)
+PROBABILITIES = replace(SITE, function="binary_cross_entropy")
+CHOSEN = Comparison("argmax", LINE, left_shape=[64, 1], axis_size=1, minimum=-2.0, maximum=3.0)
+AGAIN = Comparison("sigmoid", LINE, left_shape=[64, 1], minimum=0.02, maximum=0.97)
+SCORES = Comparison("==", LINE, left_shape=[64], right_shape=[64], whole=[0.0, 1.0])
+
+
+def test_a_class_out_of_one_fails() -> None:
+    (finding,) = verdict_of("T09", run_of(CHOSEN, SITE, CALL, steps=9)).findings
+    assert finding.patch == "metric:sign:train.py:40"
+    assert verdict_of("T09", run_of(replace(CHOSEN, axis_size=3), SITE, CALL, steps=9)).status == "pass"
+    assert verdict_of("T09", run_of(CHOSEN, replace(SITE, function="mse_loss"), CALL, steps=9)).status == "pass"
+
+
+def test_a_second_sigmoid_fails() -> None:
+    (finding,) = verdict_of("T09", run_of(AGAIN, PROBABILITIES, MEANT, steps=9)).findings
+    assert finding.patch == "metric:once:train.py:40"
+    assert verdict_of("T09", run_of(replace(AGAIN, minimum=-0.1), PROBABILITIES, MEANT, steps=9)).status == "pass"
+    assert verdict_of("T09", run_of(AGAIN, SITE, CALL, steps=9)).status == "pass"
+    outside = replace(MEANT, input_module="")  # the script's own sigmoid: the model returns logits
+    assert verdict_of("T09", run_of(AGAIN, PROBABILITIES, outside, steps=9)).status == "pass"
+
+
+def test_scores_that_are_compared_with_classes_fail() -> None:
+    used = replace(LINE, line=42)
+    (finding,) = verdict_of("T09", run_of(replace(SCORES, used_location=used), steps=9)).findings
+    assert (finding.location, finding.patch) == (LINE, "metric:classes:train.py:42")
+    for whole in ([1.0, 1.0], [0.0, 0.0], [0.3, 1.0]):
+        assert verdict_of("T09", run_of(replace(SCORES, whole=whole), steps=9)).status == "pass"
+
+
+def test_differences_of_all_pairs_fail() -> None:
+    (finding,) = verdict_of("T09", run_of(replace(PAIRS, operation="-"), steps=9)).findings
+    assert "no error" in finding.message and finding.patch == "metric:align:train.py:40"
+
+
+REGRESSION = replace(SITE, function="mse_loss")
+LEARNT = replace(CALL, target_mean=0.02, target_std=0.98)
+RAW = Comparison("-", LINE, left_shape=[64], made=[0.1, 0.8], data=[152.0, 77.0])
+
+
+def test_targets_on_another_scale_fail() -> None:
+    (finding,) = verdict_of("T09", run_of(RAW, REGRESSION, LEARNT, steps=9)).findings
+    assert finding.patch.startswith("metric:scale=78.57")
+
+
+@pytest.mark.parametrize(
+    "fine",
+    [
+        replace(RAW, data=[0.3, 1.4]),  # the scale of the training
+        replace(RAW, made=[140.0, 60.0]),  # predictions that were scaled back
+        replace(RAW, data=[2.0, 0.5]),  # a shift
+    ],
+)
+def test_one_scale_passes(fine: Comparison) -> None:
+    assert verdict_of("T09", run_of(fine, REGRESSION, LEARNT, steps=9)).status == "pass"
+
+
+def lines_recorded(
+    folder: Path, ends_in_sigmoid: bool, metric: Callable[[nn.Module, torch.Tensor], object]
+) -> list[Comparison]:
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(4, 1), nn.Sigmoid() if ends_in_sigmoid else nn.Identity())
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    x = torch.randn(40, 4)
+    y = (x[:, 0] > 0).float()
+    loss = nn.functional.binary_cross_entropy if ends_in_sigmoid else nn.functional.binary_cross_entropy_with_logits
+    with flightcheck.watch(runs_dir=folder, report=False) as watched:
+        for _ in range(12):
+            optimizer.zero_grad()
+            loss(model(x).squeeze(1), y).backward()
+            optimizer.step()
+        with torch.no_grad():
+            metric(model, x)
+    assert watched.run is not None
+    return watched.run.comparisons
+
+
+def test_what_leads_to_a_count_is_recorded(tmp_path: Path) -> None:
+    y = torch.ones(40)
+    (chosen, *_) = lines_recorded(tmp_path, False, lambda m, x: m(x).argmax(dim=1) == y)
+    assert (chosen.operation, chosen.axis_size, chosen.left_shape) == ("argmax", 1, [40, 1])
+    (again, *_) = lines_recorded(tmp_path, True, lambda m, x: (torch.sigmoid(m(x)) > 0.5).float())
+    assert again.operation == "sigmoid" and 0 <= (again.minimum or 0.0) < (again.maximum or 0.0) <= 1
+    by_module = lines_recorded(tmp_path, True, lambda m, x: torch.round(nn.Sigmoid()(m(x))))
+    assert [c.operation for c in by_module] == ["sigmoid"]
+    pairs = lines_recorded(tmp_path, False, lambda m, x: ((2 * m(x) + 1 - y) ** 2).mean())
+    assert [(c.operation, c.left_shape, c.right_shape) for c in pairs] == [("-", [40, 1], [40])]
+    apart = lines_recorded(tmp_path, False, lambda m, x: ((m(x)[:, 0] - 50 * y) ** 2).mean())
+    assert [c.data for c in apart] == [[50.0, 0.0]] and abs(apart[0].made[0]) < 5
+    assert not lines_recorded(tmp_path, False, lambda m, x: 50 * y - m(x)[:, 0])  # a step, and no error
+    whole = lines_recorded(tmp_path, False, lambda m, x: (out := m(x)) == out.round())
+    assert not any(c.whole for c in whole)
+    scores = lines_recorded(tmp_path, False, lambda m, x: torch.max(m(x), 1)[0] == y)
+    assert [c.whole for c in scores if c.operation == "=="] == [[0.0, 1.0]]
+    cut = lines_recorded(tmp_path, False, lambda m, x: m(x).squeeze(1).numpy() > 0.5)
+    assert [(c.operation, c.threshold) for c in cut if c.threshold] == [(">", 0.5)]
+
+
+def test_predictions_in_the_place_of_targets_fail() -> None:
+    swapped = Comparison("r2_score", LINE, made=[0.1, 0.8], data=[0.0, 1.0], made_first=True)
+    (finding,) = verdict_of("T09", run_of(swapped, REGRESSION, LEARNT, steps=9)).findings
+    assert finding.patch == "metric:exchange:train.py:40"
+    assert verdict_of("T09", run_of(replace(swapped, made_first=False), REGRESSION, LEARNT, steps=9)).status == "pass"
+    symmetric = replace(swapped, operation="mean_squared_error")
+    assert verdict_of("T09", run_of(symmetric, REGRESSION, LEARNT, steps=9)).status == "pass"
+
+
+def test_functions_of_scikit_learn_are_followed(tmp_path: Path) -> None:
+    def count(model: nn.Module, x: torch.Tensor) -> object:
+        import pickle
+
+        from sklearn.metrics import mean_absolute_error, r2_score
+
+        assert pickle.loads(pickle.dumps(r2_score)) is r2_score
+        out = torch.cat([model(part) for part in x.split(16)]).numpy().ravel()
+        target = np.linspace(100, 200, 40)
+        return r2_score(out, target), mean_absolute_error(target, 50 * out + 140), r2_score(target, target + 1)
+
+    found = lines_recorded(tmp_path, False, count)
+    assert [(c.operation, c.made_first) for c in found] == [("r2_score", True), ("mean_absolute_error", False)]
+    assert found[0].data[0] == pytest.approx(150) and found[1].made[0] == pytest.approx(140, abs=50)

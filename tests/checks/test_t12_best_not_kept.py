@@ -15,8 +15,10 @@ from torch import nn
 import flightcheck
 from flightcheck.recording.batches import Evaluation
 from flightcheck.recording.kept_states import KeptState
+from flightcheck.recording.metrics import MetricInfo
 from flightcheck.recording.provenance.kept_states import keepings, kept_by_reference, never_true
-from flightcheck.recording.records import Location
+from flightcheck.recording.records import Location, Plan
+from flightcheck.recording.signals import LOSS
 from flightcheck.testing import run_of, verdict_of
 
 LINE = Location("train.py", 20)
@@ -245,3 +247,26 @@ def test_comparisons_are_read(tmp_path: Path) -> None:
     assert third.meaning == "", "the worst case is looked for"
     assert not kept_by_reference(str(file), 9)
     assert not kept_by_reference(str(file), 11), "nothing loads or saves it"
+
+
+def test_a_model_that_is_kept_by_its_training_loss_fails() -> None:
+    losses = [1.0 - 0.02 * s for s in range(40)]
+    at = [10, 20, 30]
+    kept = KeptState(
+        1, "direction", LINE, metric="loss.item()", best="best", meaning="lower",
+        values=[losses[s - 1] for s in at], kept_at=at,
+    )  # fmt: skip
+    evaluations = [Evaluation(s, 0, 1, LINE, losses=1, loss_value=2.0 + s) for s in at]
+    validation, test = (MetricInfo(0, name, "printed", 3) for name in ("val_loss", "test_loss"))
+    run = run_of(kept, *evaluations, validation, series={LOSS: losses})
+    (finding,) = verdict_of("T12", run).findings
+    assert finding.severity == "warn" and "val_loss" in finding.message
+    by_test = run_of(kept, *evaluations, test, series={LOSS: losses})  # only looked at: nothing is chosen by it
+    assert verdict_of("T12", by_test).status == "pass"
+    by_other = run_of(replace(kept, values=[2.1, 2.0, 1.9]), *evaluations, validation, series={LOSS: losses})
+    assert verdict_of("T12", by_other).status == "pass"
+    epochs = [sum(losses[s - 10 : s]) / 10 for s in at]
+    by_epoch = run_of(
+        replace(kept, values=epochs), *evaluations, validation, Plan(steps_per_epoch=10), series={LOSS: losses}
+    )
+    assert verdict_of("T12", by_epoch).status == "fail"

@@ -237,7 +237,7 @@ CAUSES: Final[tuple[Cause, ...]] = (
     _row("D02", "D05 C13 S01 S02 P34" + _FLAT, when=_severe),
     *(_row(code, "C25 P34") for code in ("D04", "D12", "D16")),
     _row("D21", "D02 D05 D06 D10 C05 C13 C25 C27 S07 P01 T09 P34" + _FLAT, when=_severe),
-    _row("D10", "C13 T09" + _FLAT, when=_severe),
+    _row("D10", "C13" + _FLAT, when=_severe),
     _row("D13", "P34"),
     _row("D17", "L16 P02 P34 P33 S07"),
     # Symptoms that explain other symptoms: so that a fault without a known cause is still told once

@@ -171,7 +171,7 @@ def _fixes(lab: Lab, run: Run, tested: Sequence[Candidate], reason: str) -> Iter
             if reason and not _crashed(run):
                 yield Experiment(candidate.info.code, _text(patches), reason=reason)
                 break
-            if {p.kind for p in patches} == {"metric"}:
+            if all(p.only_counts for p in patches):
                 tried = try_metric(lab, candidate.info.code, patches, max(STEPS, steps_of_evaluations(run)))
                 yield replace(tried, diff=diff_of(patches, candidate.finding, run))
                 continue

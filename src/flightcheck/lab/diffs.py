@@ -183,15 +183,30 @@ def _of_values(patch: Patch, finding: Finding, line: Location | None, code: str)
         named = re.match(r"(?:async\s+)?def\s+(\w+)", code)
         return f"+ {named[1] if named else 'update'}(…)  # once in {patch.value} steps"
     if patch.kind == "metric":
+        return _counted(line, code, patch.value.partition(":")[0].partition("=")[0])
+    return _of_what_was_found(patch, finding, line, code)
+
+
+def _counted(line: Location | None, code: str, how: str) -> str:
+    """The line of a metric that counts what its number is called."""
+    if how == "align":
+        return f"- {code}\n+ # the same with both in one shape"
+    if how == "cut":
         cut = re.sub(r"([<>]=?\s*)(0?\.\d+)", r"\g<1>0.0", code)
         cut = re.sub(r"\b(?!torch\b)(\w+)\.round\(\)", r"\1.sigmoid().round()", cut)
-        cut = re.sub(r"\bround\((\w+)\)", r"round(torch.sigmoid(\1))", cut)
-        return (
-            f"- {code}\n+ # the same with both in one shape"
-            if patch.value.startswith("align")
-            else _replaced(line, cut)
-        )
-    return _of_what_was_found(patch, finding, line, code)
+        return _replaced(line, re.sub(r"\bround\((\w+)\)", r"round(torch.sigmoid(\1))", cut))
+    if how == "once":
+        return _replaced(line, without_call(code, "sigmoid") or code) or f"- {code}\n+ # the same without the sigmoid"
+    if how == "exchange":
+        exchanged = re.sub(r"(_score|_error)\((\w+), (\w+)", r"\1(\3, \2", code)
+        return _replaced(line, exchanged) or f"- {code}\n+ # the same with the targets first"
+    if how == "scale":
+        return f"- {code}\n+ # the same with prediction * target_std + target_mean, as the targets were scaled"
+    if how == "sign":
+        return f"- {code}\n+ # the same with (logits > 0) in the place of the class chosen out of one"
+    positions = re.sub(r"(\bmax\(.*\))\[0\]", r"\1[1]", code)
+    positions = re.sub(r"^(\w+), (_\w*)(\s*=.*\bmax\()", r"\2, \1\3", positions)
+    return _replaced(line, positions) or f"- {code}\n+ # the same of scores.argmax(1)"
 
 
 def _of_what_was_found(patch: Patch, finding: Finding, line: Location | None, code: str) -> str:
@@ -207,6 +222,8 @@ def _of_what_was_found(patch: Patch, finding: Finding, line: Location | None, co
     if patch.kind == "source":
         return _rewritten(patch, finding)
     if patch.kind == "load":
+        if patch.value == "trained":
+            return f"- {code}\n+ # the same with the weights of the model that was trained"
         return _loaded_late(finding, code) if patch.value == "late" else _renaming(finding)
     if patch.kind == "term":
         return _weighted(finding, patch.value.rpartition(" x")[2])
@@ -266,6 +283,9 @@ def _rewritten(patch: Patch, finding: Finding) -> str:
     code = linecache.getline(at.file, line).strip() if at is not None else ""
     if rule == "rows":
         return f"- {code}\n+ # with rows = torch.randperm(n)[start:end] in the place of [start:end], anew in each epoch"
+    if rule.startswith("share@"):
+        divisor = str(finding.evidence["divided_by"])
+        return f"- {code}\n+ # the same divided by how many answers were compared, in the place of {divisor}"
     if rule == "turned":
         other = {"<": ">", ">": "<"}
         turned = re.sub(r"[<>]", lambda m: other[m[0]], code, count=1)

@@ -15,7 +15,7 @@ from flightcheck.lab.printed import PRINTED, printed_name, printed_series
 from flightcheck.lab.trials import Floats, Trained, Trial
 from flightcheck.patch import Patch
 from flightcheck.recording.experiments import Experiment
-from flightcheck.recording.printed import direction, rank_as_evaluation
+from flightcheck.recording.printed import direction, is_of_loss, rank_as_evaluation
 from flightcheck.recording.run import Run
 
 LONGEST: Final = 400
@@ -44,11 +44,13 @@ def try_metric(lab: Lab, question: str, patches: Sequence[Patch], steps: int) ->
     told = replace(told, seconds=one.seconds + other.seconds)
     if one.failure or other.failure:
         return replace(told, reason=one.failure or other.failure)
-    name = printed_name([one, other], PRINTED)
-    if not name:
+    first = printed_name([one, other], PRINTED)
+    if not first:
         return replace(told, reason="no number of an evaluation was printed")
-    before, after = printed_series(one, name), printed_series(other, name)
-    shared = min(len(before), len(after))
+    others = _of_evaluations(one) if is_of_loss(first) else []  # a loss says nothing of how answers are counted
+    name = next((n for n in (first, *others) if _differs(one, other, n)), first)
+    before, after = _side_by_side([one, other], name)
+    shared = len(before)
     told = replace(
         told,
         metric=f"{PRINTED} {name}",
@@ -60,9 +62,21 @@ def try_metric(lab: Lab, question: str, patches: Sequence[Patch], steps: int) ->
     )
     if not np.array_equal(one.series("loss"), other.series("loss")):
         return replace(told, status="inconclusive", reason="the two trainings are not the same")
-    if np.array_equal(before[:shared], after[:shared]):
+    if not _differs(one, other, name):
         return replace(told, status="inconclusive", reason="the number is the same")
     return replace(told, status="confirmed", reason=SAME_TRAINING)
+
+
+def _of_evaluations(trained: Trained) -> list[str]:
+    """The names of all numbers of evaluations that a training printed, in their order."""
+    printed = trained.run.printed if trained.run is not None else []
+    return list(dict.fromkeys(n.name for n in printed if rank_as_evaluation(n.name, n.evaluated)))
+
+
+def _differs(one: Trained, other: Trained, name: str) -> bool:
+    """Both printed the number, and not always the same one."""
+    before, after = _side_by_side([one, other], name)
+    return len(before) > 0 and not np.array_equal(before, after)
 
 
 def try_order(lab: Lab, run: Run) -> Experiment:

@@ -24,7 +24,7 @@ from flightcheck.checks.parameters.p11_freezing_mistake import frozen_at_random,
 from flightcheck.checks.parameters.p14_adam_epsilon_dominates import dominated
 from flightcheck.checks.parameters.p17_gradient_clipping_misuse import clips_hard
 from flightcheck.checks.start.s02_input_ignored_entirely import makes_little_difference
-from flightcheck.checks.tracking.t09_metric_wrong import evaluated_at_random
+from flightcheck.checks.tracking.t09_metric_wrong import evaluated_at_random, evaluated_in_drawn_order
 from flightcheck.lab.experiments import Lab, Margin
 from flightcheck.lab.metrics import try_order
 from flightcheck.lab.signs import turned
@@ -50,7 +50,7 @@ def who_sees_whom(lab: Lab, run: Run) -> None:
 
 def questions(lab: Lab, run: Run, asked: set[str]) -> Iterator[Experiment]:
     """What no single run can show: are inputs used, is anything held back, is the learning rate far off?"""
-    if "T09" not in asked and evaluated_at_random(run):
+    if "T09" not in asked and (evaluated_at_random(run) or evaluated_in_drawn_order(run)):
         ordered = try_order(lab, run)
         yield ordered
         if ordered.status == "confirmed":

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import ast
 import copy
+import functools
 from collections.abc import Callable, Iterator
 from typing import Final
 
 from flightcheck.recording.separating import HELPER, assigned, frozen, separated
+from flightcheck.recording.shares import with_share
 from flightcheck.recording.whole_numbers import with_fractions
 
 _ORDERS: Final = {"shuffle", "permutation", "randperm", "permuted", "sample"}
@@ -30,6 +32,8 @@ def rewritten(source: str, rule: str, line: int) -> str:
             is compared with infinity is better. ``separate``: what a list repeats is made anew for each place.
             ``assigned``: the result of a call by itself is kept. ``frozen``: ``requires_grad_`` in the place of a name
             that freezes nothing.
+            ``share@31=correct``: what line 31 adds up as `correct` is divided by how many it added up. ``at-zero``:
+            what is compared with a half is compared with zero.
         line: any line of the statement.
     """
     lines = source.splitlines(keepends=True)
@@ -62,7 +66,8 @@ def _changes(source: str, rule: str, line: int) -> list[Change]:
                 continue
             if statement.lineno <= line <= (statement.end_lineno or 0) and not hasattr(statement, "body"):
                 together = block if rule == "rows" else [statement]
-                found = [(s, _RULES[rule](copy.deepcopy(s), statement)) for s in together if not hasattr(s, "body")]
+                made = _RULES.get(rule) or functools.partial(with_share, rule)
+                found = [(s, made(copy.deepcopy(s), statement)) for s in together if not hasattr(s, "body")]
                 return [(s, text) for s, text in found if text and "\n" not in text]
     return []
 
@@ -203,6 +208,19 @@ def _copied(statement: ast.stmt, chosen: ast.stmt) -> str:
     return made if f"{HELPER}.deepcopy(" in made else ""
 
 
+def _at_zero(statement: ast.stmt, chosen: ast.stmt) -> str:
+    """``x > 0.5`` becomes ``x > 0.0``, where the statement compares once with about a half."""
+    halves = [
+        n for n in ast.walk(statement)
+        if isinstance(n, ast.Compare) and len(n.comparators) == 1 and isinstance(n.comparators[0], ast.Constant)
+        and isinstance(n.comparators[0].value, float) and n.comparators[0].value
+    ]  # fmt: skip
+    if len(halves) != 1:
+        return ""
+    halves[0].comparators = [ast.Constant(0.0)]
+    return ast.unparse(ast.fix_missing_locations(statement))
+
+
 def _cut(node: ast.AST) -> ast.Slice | None:
     """The slice of ``x[start:end]``, where the start is no plain number."""
     if (
@@ -245,4 +263,5 @@ _RULES: Final[dict[str, Callable[[ast.stmt, ast.stmt], str]]] = {
     "separate": separated,
     "assigned": assigned,
     "frozen": frozen,
+    "at-zero": _at_zero,
 }

@@ -27,10 +27,11 @@ class Resources:
 
 @dataclass(frozen=True)
 class Comparison:
-    """A line that compares two tensors of different shapes, or the model's output with a number."""
+    """A line that compares two tensors, or the model's output with a number, or leads to such a comparison."""
 
     operation: str
-    """``==``, ``!=``, ``>``, ``>=``, ``<`` or ``<=``."""
+    """``==``, ``!=``, ``>``, ``>=``, ``<`` or ``<=``; ``round``; ``argmax`` (also a maximum) and ``sigmoid`` of the
+    output; ``-`` or the name of a loss function, or of one of scikit-learn: of output and data, without gradients."""
     location: Location | None
     step: int = 0
     calls: int = 1
@@ -44,6 +45,19 @@ class Comparison:
     """The number with which the output, as the model returned it, was compared."""
     minimum: float | None = None
     maximum: float | None = None
+    whole: list[float] = field(default_factory=list)
+    """Of two sides of equal shape: the share of whole numbers in each, the largest over the calls."""
+    made: list[float] = field(default_factory=list)
+    """Of a difference of equal shapes: mean and standard deviation of the model's side, in the latest call …"""
+    data: list[float] = field(default_factory=list)
+    """… and of the other one."""
+    made_first: bool = False
+    """Of a function of scikit-learn: the model's side was given first."""
+    axis_size: int = 0
+    """The size of the axis over which ``argmax`` chose, the largest over the calls."""
+    used_location: Location | None = None
+    """The line of the comparison, where `location` is the line that made one side of it. With a threshold: the line
+    that called the model, where the comparison is known by the source only."""
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from flightcheck.patch import Patch
 from flightcheck.recording.experiments import NO_TIME, Experiment
 from flightcheck.recording.rates import highest_rate
@@ -66,6 +68,7 @@ _WORDS = {
     "loader:continue": "each iterator going on where the last one stopped",
     "load:match": "the checkpoint's names matched to the model's",
     "load:late": "the loaded weights in the model at its first call",
+    "load:trained": "the trained weights in the model that is evaluated",
     "draws": "one draw for the target and for the input",
     "visits:stored": "evaluation examples visited in the stored order",
     "place": "the position encoding cut along time",
@@ -98,6 +101,17 @@ _SOURCES = {
     "fractions": "whole numbers not forced",
     "copied": "the best weights kept as a copy",
     "turned": "the model kept by the other comparison",
+    "share": "right answers divided by all that were compared",
+    "at-zero": "logits cut at 0",
+}
+_METRICS = {
+    "align": "predictions and labels in one shape",
+    "cut": "logits cut at 0",
+    "classes": "the class of the largest score in the place of scores",
+    "sign": "a yes or no of each score",
+    "once": "without the second sigmoid",
+    "exchange": "targets and predictions exchanged",
+    "scale": "predictions on the scale of what they are compared with",
 }
 
 
@@ -128,9 +142,9 @@ def patch_in_words(patch: str, run: Run) -> str:
             place, _, factor = p.value.partition(" x")
             told.append(f"the term in line {place.rpartition(':')[2]} times {factor}")
         elif p.kind == "metric":
-            told.append("predictions and labels in one shape" if p.value.startswith("align") else "logits cut at 0")
+            told.append(_METRICS[re.split("[:=]", p.value)[0]])
         elif p.kind == "source":
-            told += [said] if (said := _SOURCES.get(p.value.partition(":")[0], "a statement written anew")) else []
+            told += [said] if (said := _SOURCES.get(re.split("[:@]", p.value)[0], "a statement written anew")) else []
         elif p.kind == "follow":
             told.append(f"the copy of the weights brought up to date every {p.value} steps")
         elif p.kind == "epsilon":

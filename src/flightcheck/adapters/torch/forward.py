@@ -83,6 +83,7 @@ class Forward:
         self.evaluation_steps: list[int] = []
         self.last_inputs: list[tuple[str, weakref.ref[torch.Tensor]]] = []
         self._recorded: dict[tuple[Any, ...], int] = {}
+        self._last_source = -1
         losses.last_inputs = lambda: self.last_inputs
         self._origins: dict[Location, _Origin] = {}
         self._first_kinds: dict[int, str] = {}
@@ -113,6 +114,7 @@ class Forward:
         self._before = watch.guarded(self._look)
         self._noted = watch.guarded(self._note_inner)
         self._after = watch.guarded(self._classify)
+        self._squashed = watch.guarded(operations.comparisons.look)
 
     # -- the wrapper --------------------------------------------------------------------------------------------
 
@@ -197,6 +199,8 @@ class Forward:
                 self.watch.guarded(self.operations.loose.left)(
                     "no_grad", before[2], before[0].parameter_indices, result
                 )
+        elif type(module) is nn.Sigmoid and self.operations.active:
+            self._squashed("sigmoid", args, kwargs, result)
         return result
 
     def _with_grad(self) -> bool:
@@ -238,7 +242,8 @@ class Forward:
         self.called(module)
         root = self.discovery.root_of(module)
         grad = self._with_grad()
-        close = self.watch.learning or self.watch.sampled or not grad or root.call_location is None
+        close = self.watch.learning or self.watch.sampled or not (grad and module.training)
+        close |= root.call_location is None
         location = self.watch.lines.here() if close else root.call_location
         data: dict[str, Any] = {"training": module.training, "grad": grad}
         if close or self.watch.records_calls:
@@ -254,7 +259,7 @@ class Forward:
     def _record_inputs(
         self, root: Root, inputs: list[tuple[str, torch.Tensor]], location: Location | None, training: bool
     ) -> None:
-        source = self.source_of(training)
+        source = self._last_source = self.source_of(training)
         if source < 0 and inputs and training:
             self.operations.slices.fed(root.info.index, inputs[0][1])
         if source < 0 and inputs:
@@ -337,7 +342,7 @@ class Forward:
             self.discovery.first_call(module)
         output = first_tensor(result)
         if output is not None:
-            self.operations.comparisons.returned(output)
+            self.operations.comparisons.returned(output, location)
             self.opposed.called(root.info.index, [ref() for _, ref in self.last_inputs], output)
         with_graph = output is not None and (output.requires_grad or self.watch.checkpointed)
         if with_graph and output is not None:
@@ -352,6 +357,7 @@ class Forward:
         if not data["grad"] and root.trainable and module.training and self.watch.learning:
             own = [p for p in module.parameters() if p.requires_grad]
             self.operations.note_cut("no_grad", own, root.info.name)
+        self.operations.comparisons.scores.evaluated(output)
         self._evaluated(root, data, location, module)
 
     def _evaluated(self, root: Root, data: dict[str, Any], location: Location | None, module: nn.Module) -> None:
@@ -369,6 +375,8 @@ class Forward:
             if self.evaluations < 3:
                 self.operations.resume_everything()
         given = [t for _, ref in self.last_inputs if (t := ref()) is not None]
+        rows = len(given[0]) if given and given[0].dim() else 1
+        self.operations.comparisons.tallies.evaluated(rows, self._last_source)
         phase.called(given, self.watch.lines, location, module.training)
         if phase.functional_dropout is None:
             phase.functional_dropout, phase.unheld_dropout = self.dropout_line, self.dropout_unheld
@@ -405,6 +413,8 @@ class Forward:
             phase.root.eval_calls += phase.calls
         if self.phases:
             self.answers.end_phase()
+            self.operations.comparisons.tallies.end_phase()
+            self.operations.comparisons.scores.training_resumes()
             if not self.watch.learning:
                 self.operations.rest()
         self.phases.clear()

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import torch
 
-from flightcheck.adapters.torch.scores import LOG_OF_REST, LOG_P, is_log_of_softmax, part_of_binary
+from flightcheck.adapters.torch.logits import LOG_OF_REST, LOG_P, is_log_of_softmax, part_of_binary
 from flightcheck.adapters.torch.watch import Watch, hands_off, is_plain_tensor
 from flightcheck.recording.records import Location
 

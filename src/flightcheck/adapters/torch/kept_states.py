@@ -132,7 +132,7 @@ class KeptStates:
             frame = frame.f_back
         if keeping is None or frame is None:
             return
-        value = _value(frame, keeping.metric)
+        value = _value(frame, keeping.metric.removesuffix(".item()"))
         noted = self._values.setdefault((line.file, keeping.line), [])
         if isinstance(value, torch.Tensor) and value.numel() == 1 and value.is_cpu:
             value = float(value.detach())

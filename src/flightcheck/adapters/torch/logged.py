@@ -45,7 +45,7 @@ class Logged:
         self._reading = 0.0
         self._passed_over: deque[tuple[int, str]] = deque(maxlen=_LAST_LINES)
         self._rests: dict[str, str] = {}
-        self._finder: _Finder | None = None
+        self._finder: Finder | None = None
         self._receiver: Callable[[Mapping[str, Any], int | None], None] = watch.guarded(self._logged)
 
     def install(self, patches: Patches) -> None:
@@ -57,7 +57,7 @@ class Logged:
         for module, wrap in places.items():
             if module in sys.modules:
                 wrap(sys.modules[module])
-        self._finder = _Finder(places)
+        self._finder = Finder(places)
         sys.meta_path.insert(0, self._finder)
 
     def close(self) -> None:
@@ -167,8 +167,8 @@ def _number(value: Any) -> float | None:
     return float(value)
 
 
-class _Finder(importlib.abc.MetaPathFinder):
-    """Lets others find a tracker's module, and wraps its writer as soon as the module was executed."""
+class Finder(importlib.abc.MetaPathFinder):
+    """Lets others find a module, and wraps what is in it as soon as it was executed."""
 
     def __init__(self, places: dict[str, Callable[[ModuleType], None]]) -> None:
         self._places = places
@@ -176,7 +176,7 @@ class _Finder(importlib.abc.MetaPathFinder):
     def find_spec(
         self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> importlib.machinery.ModuleSpec | None:
-        """None for all modules but the trackers' own."""
+        """None for all modules but those that are wrapped."""
         if name not in self._places:
             return None
         for finder in sys.meta_path:

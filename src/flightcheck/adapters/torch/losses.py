@@ -15,11 +15,11 @@ from flightcheck.adapters.torch.discovery import Discovery
 from flightcheck.adapters.torch.graph import behind_views
 from flightcheck.adapters.torch.handmade_losses import HandmadeLoss
 from flightcheck.adapters.torch.linear_stacks import linear_stack
+from flightcheck.adapters.torch.logits import named, scores_of
 from flightcheck.adapters.torch.operations import Operations
 from flightcheck.adapters.torch.orders import recorded_orders
 from flightcheck.adapters.torch.padding import padded_target
 from flightcheck.adapters.torch.pairs import pair_settings
-from flightcheck.adapters.torch.scores import named, scores_of
 from flightcheck.adapters.torch.shifts import shift_of
 from flightcheck.adapters.torch.spreads import relative_spread
 from flightcheck.adapters.torch.watch import Watch, is_plain_tensor
@@ -36,6 +36,7 @@ FUNCTIONS: Final = (
 TARGET_AT: Final = {"cosine_embedding_loss": 2, "margin_ranking_loss": 2}
 """Place of the target among the arguments of losses that are given two predictions; 1 in the others."""
 _MOST_WEIGHTS: Final = 100
+ELEMENTWISE_LOSSES: Final = ("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss")
 _WITH_CLASSES: Final = {"cross_entropy", "nll_loss", "kl_div", "multi_margin_loss"}
 _IN_ROWS: Final = {"kl_div", "ctc_loss"}
 """Losses of distributions that lie along the last axis of the prediction."""
@@ -137,6 +138,8 @@ class Losses:
                 self.eval_losses.add(result)
             if function in ("cross_entropy", "nll_loss"):
                 self.scored(given, target)
+            elif function in ELEMENTWISE_LOSSES:
+                self.operations.comparisons.compared_by_loss(function, given, target)
             return
         counts[0] += 1
         if self.watch.learning and with_graph:

@@ -147,6 +147,7 @@ class TorchObserver:
         self.forward.called, self.forward.evaluated = self.checkpoints.called, self.batchnorms.evaluated
         wrappers.install(self)
         self.randomness.install(self.patches)
+        self.operations.comparisons.scores.install(self.patches)
         self.operations.resume()
         os.register_at_fork(after_in_child=functools.partial(_leave, weakref.ref(self)))
 
@@ -161,6 +162,7 @@ class TorchObserver:
             self.forward.look_at = None
             self.operations.suspend()
             self.logged.close()
+            self.operations.comparisons.scores.close()
             self.patches.close()
 
     def error_location(self, traceback: TracebackType | None) -> Location | None:

@@ -30,7 +30,7 @@ from flightcheck.adapters.torch.graph import FLAT, behind_views, leaves_of
 from flightcheck.adapters.torch.handmade_losses import OPERATIONS as LOSS_OPERATIONS
 from flightcheck.adapters.torch.handmade_losses import HandmadeLosses
 from flightcheck.adapters.torch.loose_terms import LooseTerms
-from flightcheck.adapters.torch.metrics import COMPARISONS, Metrics
+from flightcheck.adapters.torch.metrics import DIFFERENCES, Metrics
 from flightcheck.adapters.torch.mode_stack import arrange, modes
 from flightcheck.adapters.torch.normalized_axes import OPERATIONS as AXES_OPERATIONS
 from flightcheck.adapters.torch.normalized_axes import NormalizedAxes
@@ -58,7 +58,6 @@ _ACTIVATIONS: Final = {
     "leaky_relu": "LeakyReLU", "gelu": "GELU", "silu": "SiLU", "elu": "ELU",
 }  # fmt: skip
 _THRESHOLDS: Final = {"gt", "ge", "lt", "le", "__gt__", "__ge__", "__lt__", "__le__"}
-_DIFFERENCES: Final = {"sub", "__sub__", "rsub", "__rsub__", "subtract"}
 _METRICS: Final = {"argmax", "topk", "eq", "__eq__", "ne", "max"}
 _IN_PLACE_FILLS: Final = {
     "fill_", "zero_", "copy_", "normal_", "uniform_", "trunc_normal_", "constant_", "zeros_", "ones_", "mul_", "div_",
@@ -228,14 +227,14 @@ class Operations(TorchFunctionMode):
             self.metrics += 1
             if name in ("eq", "__eq__") and len(args) > 1:
                 self.compared(args[0], args[1])
-        elif name in _DIFFERENCES and not (torch.is_grad_enabled() or self.modules) and self.comparisons.is_error(args):
+        elif name in DIFFERENCES and not (torch.is_grad_enabled() or self.modules) and self.comparisons.is_error(args):
             self.metrics += 1  # an error computed by hand
         if name in NORMALIZATIONS:
             self.softmaxes.look(name, args, kwargs, result, bool(self.modules))
         if name in AXES_OPERATIONS and self.watch.learning:
             self.axes.look(name, args, kwargs, result)
-        if name in COMPARISONS and not self.modules and not kwargs:
-            self.comparisons.compared(name, args, self.watch.lines.here())
+        if not self.modules:
+            self.comparisons.look(name, args, kwargs, result)
         self.loose.look(name, args, result)
         self.agents.look(name, args, result)
         self.draws.look(args, result)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from flightcheck.checks.base import Check, Finding, NotApplicable, NotEnoughEvidence, Param, check
+from flightcheck.checks.parameters._stand_ins import WITH_TRAINED_WEIGHTS, StandIn, stand_ins
 from flightcheck.recording.run import Run
 from flightcheck.recording.states import LostWeights, StateLoad
 
@@ -26,6 +27,9 @@ class CheckpointNotLoaded(Check):
     the state (or the file it was filtered from) holds tensors of just these shapes under another prefix (`module.`,
     `model.`, `_orig_mod.`); a state of which not a single name fits a whole model, or hardly one while its shapes are
     the model's, in their order.
+
+    A model that is evaluated, was built after steps of another one of its class and shapes, and was given no state,
+    while the trained one is not evaluated then.
 
     What became of the weights until the model is first called: drawn anew by an initialization that runs after the
     load; left in a model that is used no more, while another one of its class is built and trained; or written into
@@ -54,6 +58,7 @@ class CheckpointNotLoaded(Check):
     def __call__(self, run: Run) -> Iterator[Finding]:
         loads = [s for s in run.state_loads if s.matrices]
         lost = list(filter(None, map(self._lost, run.lost_weights)))
+        lost += [self._never_loaded(s) for s in stand_ins(run) if s.made_late]
         yield from lost
         if not loads and lost:
             return
@@ -76,6 +81,20 @@ class CheckpointNotLoaded(Check):
                     evidence={"given": load.given, "matched": 0, "matrices": load.matrices},
                     onset_step=load.step,
                 )
+
+    @staticmethod
+    def _never_loaded(stand_in: StandIn) -> Finding:
+        root, first = stand_in.root, stand_in.evaluations[0]
+        trained = f" (built in line {stand_in.trained.location.line})" if stand_in.trained.location else ""
+        return Finding(
+            f"The {root.type} that is evaluated was built after the training, and nothing was loaded into it: it has "
+            f"random weights, not those of the {stand_in.trained.type} that was trained{trained}.",
+            location=root.location,
+            evidence={"kind": "never-loaded", "built_at_step": root.constructed_at_step},
+            onset_step=first.step,
+            fix="model.load_state_dict(state) before model.eval(), or evaluate the model that was trained.",
+            patch=WITH_TRAINED_WEIGHTS,
+        )
 
     @staticmethod
     def _nothing_fits(load: StateLoad) -> bool:

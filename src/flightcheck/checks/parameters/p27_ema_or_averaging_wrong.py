@@ -6,9 +6,12 @@ from collections.abc import Iterator
 from typing import Final
 
 from flightcheck.checks.base import Check, Finding, NotApplicable, NotEnoughEvidence, Param, check
+from flightcheck.checks.parameters._stand_ins import WITH_TRAINED_WEIGHTS, stand_ins
 from flightcheck.recording.averages import WeightAverage
 from flightcheck.recording.run import Run
 
+_AGAIN: Final = 2
+"""Evaluations of a copy that stands still: one may show what the training began with."""
 _FOLLOWS: Final = "follow:25"
 """A target network that is brought up to date so often stands still for long enough to be aimed at, and not for longer
 than a few hundred steps take."""
@@ -47,12 +50,14 @@ class EmaOrAveragingWrong(Check):
     timm's ModelEma and PyTorch's swa_utils.
     ## Known false alarms
     Teachers and target networks that are called in the training steps may lag on purpose and are not judged by how
-    much is left. A copy that never changes is not reported by itself: it may be a reference. Averages that are
+    much is left. A copy that never changes is not reported by itself: it may be a reference; but it is where it alone
+    is evaluated, twice or more, and in less than half of the steps. Averages that are
     new tensors at each update are not followed.
     """
 
     steps = Param(20, "an average that is updated once per epoch, after a delay, or every tenth step has begun by then")
     left = Param(0.5, "of the first values at the end: more of the beginning than of the training")
+    whole = Param(0.999, "of the way at once: a copy that is brought up to date, and no average")
     stalled = Param(0.5, "of the elements in most updates: rounding has the last word")
 
     def __call__(self, run: Run) -> Iterator[Finding]:
@@ -69,7 +74,7 @@ class EmaOrAveragingWrong(Check):
             elif average.stalled is not None and average.stalled >= self.stalled.value:
                 yield self._rounded(average)
             elif not average.updates and not average.other_changes and not moving:
-                yield from self._never_updated(average)
+                yield from list(self._never_updated(average)) or self._evaluated_as_it_was(run, average)
             elif average.updates and average.used != "training":
                 yield from self._lagging(run, average)
 
@@ -116,9 +121,26 @@ class EmaOrAveragingWrong(Check):
             else "Update the average after each optimizer.step().",
         )
 
+    @staticmethod
+    def _evaluated_as_it_was(run: Run, average: WeightAverage) -> Iterator[Finding]:
+        """A copy is evaluated again and again, and the model that it was made of is not."""
+        stand_in = next((s for s in stand_ins(run) if not s.made_late), None)
+        if stand_in is None or average.used != "evaluation" or len({e.step for e in stand_in.evaluations}) < _AGAIN:
+            return
+        at = stand_in.evaluations[0].location
+        made = f" made in line {average.location.line}" if average.location else ""
+        yield Finding(
+            f"What is evaluated here is the copy of the weights{made}, as they were then: it never changed in "
+            f"{average.rounds} steps, and the model that is trained is not evaluated.",
+            location=at,
+            evidence={"rounds": average.rounds, "evaluations": len(stand_in.evaluations)},
+            fix="Evaluate the model that is trained, or load its state into the copy before each evaluation.",
+            patch=WITH_TRAINED_WEIGHTS,
+        )
+
     def _lagging(self, run: Run, average: WeightAverage) -> Iterator[Finding]:
         steady = average.weights and max(average.weights) - min(average.weights) <= 0.05 * max(average.weights)
-        if not steady:
+        if not steady or average.weights[-1] > self.whole.value:
             return
         weight, ahead = average.weights[-1], 0.0
         over = run.info.ended == "finished"

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator
 from pathlib import PurePath
 
 from flightcheck.checks.base import Check, Finding, NotApplicable, NotEnoughEvidence, Param, check
 from flightcheck.recording.kept_states import KeptState
 from flightcheck.recording.run import Run
+from flightcheck.recording.signals import LOSS
+
+_VALIDATION = re.compile(r"(?:^|_)(?:val|valid|validation|dev|holdout|heldout|held_out)(?:_|$)")
+_SEVERAL = 3
+"""Values by which a model was kept."""
 
 
 @check(
@@ -27,7 +33,8 @@ class BestNotKept(Check):
     go on training, so that loading or saving it in the end gives those of the last step (seen by the memory they lie
     in); likewise `best_model = model`. The comparison by which a model is kept: the wrong way round for its metric, by
     the metric's name, by what computes it (a share of equal elements is an accuracy, whatever its name) and by the
-    losses of the evaluations; or one that its first value never lets be true. In a finished training: whether the best
+    losses of the evaluations; or one that its first value never lets be true. A comparison of training losses, always
+    beside an evaluation whose printed number is called a validation. In a finished training: whether the best
     evaluation was long ago, and no state was taken then.
     ## Why it matters
     The test result is that of another model than the one that was chosen, and early stopping stops in vain.
@@ -103,6 +110,9 @@ class BestNotKept(Check):
                     fix="Begin with float('inf').",
                 )
             return
+        if self._is_training_loss(run, kept):
+            yield self._by_training_loss(run, kept)
+            return
         meaning = kept.meaning
         by_loss = len(set(kept.values)) > 1 and all(
             any(math.isclose(v, x, rel_tol=self.tracks.value) for x in losses) for v in kept.values
@@ -121,6 +131,37 @@ class BestNotKept(Check):
             patch=_patch("turned", kept),
             fix=f"{kept.metric} {'>' if meaning == 'higher' else '<'} {kept.best}, which begins with "
             f"float('{'-inf' if meaning == 'higher' else 'inf'}').",
+        )
+
+    def _is_training_loss(self, run: Run, kept: KeptState) -> bool:
+        """What chooses is the loss of the last training step, or the mean over an epoch, each time beside an evaluation
+        that the script itself calls a validation.
+        """
+        if len(set(kept.values)) < _SEVERAL or not any(_VALIDATION.search(m.name) for m in run.metrics):
+            return False
+        if not set(kept.kept_at) <= {e.step for e in run.evaluations if e.losses or e.metrics}:
+            return False
+        if LOSS.name not in run.frames:
+            return False
+        series = run.series(LOSS)
+        known = dict(zip(series.steps.tolist(), series.values.tolist(), strict=True))
+        for length in {1, run.plan.steps_per_epoch or 1}:
+            windows = [[known.get(s - 1 - i) for i in range(length)] for s in kept.kept_at]
+            means = [sum(w) / length if None not in w else math.nan for w in windows]  # type: ignore[arg-type]
+            if all(math.isclose(m, v, rel_tol=self.tracks.value) for m, v in zip(means, kept.values, strict=True)):
+                return True
+        return False
+
+    @staticmethod
+    def _by_training_loss(run: Run, kept: KeptState) -> Finding:
+        name = next(m.name for m in run.metrics if _VALIDATION.search(m.name))
+        return Finding(
+            f"The model is kept by its training loss ({', '.join(f'{v:.4g}' for v in kept.values[:4])} …), not by the "
+            f"validation that is made each time ({name}): that prefers what is learnt by heart.",
+            location=kept.location,
+            evidence={"metric": kept.metric, "values": kept.values[:8], "by": "training loss", "validation": name},
+            severity="warn",
+            fix=f"Compare the number of the validation with {kept.best}.",
         )
 
     def _long_ago(self, run: Run) -> Iterator[Finding]:

@@ -25,6 +25,7 @@ from flightcheck.adapters.torch.patching import (
     layouts,
     loading,
     loading_late,
+    loading_trained,
     losses,
     masks,
     metrics,
@@ -83,7 +84,8 @@ def _loss(boundaries: Boundaries, patch: Patch) -> None:
 
 
 def _load(boundaries: Boundaries, patch: Patch) -> None:
-    (loading_late.late if patch.value == "late" else loading.load)(boundaries, patch)
+    of_value = {"late": loading_late.late, "trained": loading_trained.trained}
+    of_value.get(patch.value, loading.load)(boundaries, patch)
 
 
 def _zero_grad(boundaries: Boundaries, patch: Patch) -> None:

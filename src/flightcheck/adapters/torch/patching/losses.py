@@ -11,8 +11,8 @@ import torch.nn.functional as F
 from torch.optim import Optimizer
 
 from flightcheck.adapters.torch.graph import behind_views
+from flightcheck.adapters.torch.logits import LOG_P, part_of_binary
 from flightcheck.adapters.torch.patching.boundaries import Arguments, Boundaries
-from flightcheck.adapters.torch.scores import LOG_P, part_of_binary
 from flightcheck.patch import Patch
 
 REGRESSION: Final = ("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss")

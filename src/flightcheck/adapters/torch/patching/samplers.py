@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from typing import Any, Final
 
+import numpy as np
 import torch
 from torch.utils.data import (
     BatchSampler,
@@ -79,6 +80,7 @@ def together(b: Boundaries, patch: Patch) -> None:
 
 def visits(b: Boundaries, patch: Patch) -> None:
     """Evaluations visit the examples of shuffled loaders in another order, and every random number is drawn as before.
+    So do those that draw an order themselves, without gradients.
 
     ``stored``: that of the data set. ``turned``: each batch has the same examples, the last one first; where batches
     hold one example, the pass does.
@@ -120,11 +122,42 @@ def visits(b: Boundaries, patch: Patch) -> None:
 
         return functools.wraps(original)(__iter__)
 
+    _drawn_by_hand(b, patch)
     if patch.value == "turned":
         b.observer.patches.replace(BatchSampler, "__iter__", turned)
         return
     for kind in (RandomSampler, SubsetRandomSampler):
         b.observer.patches.replace(kind, "__iter__", stored)
+
+
+def _drawn_by_hand(b: Boundaries, patch: Patch) -> None:
+    """``torch.randperm(n)`` and ``numpy.random.permutation(n)`` in the script's own lines, without gradients."""
+
+    def drawn(order: Any) -> Any:
+        """The order that is used in the place of the drawn one."""
+        b.acted(patch)
+        return order.flip(0) if isinstance(order, torch.Tensor) else order[::-1].copy()
+
+    def operation(function: Any, name: str, given: Any) -> Any:
+        order = function(*given[0], **given[1])
+        if name != "randperm" or torch.is_grad_enabled() or not b.observer.watch.mine():
+            return order
+        if b.observer.lines.calling() is None:
+            return order  # a sampler's
+        return drawn(order) if patch.value == "turned" else drawn(order.sort().values.flip(0))
+
+    def make(original: Any) -> Any:
+        @functools.wraps(original)
+        def permutation(x: Any, *args: Any, **kwargs: Any) -> Any:
+            order = original(x, *args, **kwargs)
+            if torch.is_grad_enabled() or not isinstance(x, int) or not b.observer.watch.mine():
+                return order
+            return drawn(order) if patch.value == "turned" else drawn(np.arange(x)[::-1])
+
+        return permutation
+
+    b.at_operations(operation)
+    b.observer.patches.replace(np.random, "permutation", make)
 
 
 def _is_permutation(sampler: Any) -> bool:

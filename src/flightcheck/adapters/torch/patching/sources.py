@@ -20,10 +20,12 @@ import numpy as np
 import torch
 
 from flightcheck import launch
-from flightcheck.adapters.torch.patching.boundaries import Boundaries
+from flightcheck.adapters.torch.patching.boundaries import Arguments, Boundaries
+from flightcheck.adapters.torch.tallies import SUMS, truth_values
 from flightcheck.patch import Patch
 from flightcheck.recording.rewriting import rewritten
 from flightcheck.recording.separating import HELPER
+from flightcheck.recording.shares import line_of_counts
 
 _ORDERS: Final = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
 
@@ -40,6 +42,8 @@ def source(b: Boundaries, patch: Patch) -> None:
     helper = getattr(builtins, HELPER, None) or Helper()
     setattr(builtins, HELPER, helper)
     b.observer.patches.add(_Gone())
+    if (counts := line_of_counts(rule)) is not None:
+        _follow_counts(b, helper.counts, name, counts)
 
     def changed(data: bytes, file: str) -> bytes:
         if Path(file).name != name:
@@ -67,10 +71,51 @@ def source(b: Boundaries, patch: Patch) -> None:
     b.observer.patches.replace(launch, "read", lambda original: lambda file: changed(original(file), file))
 
 
+def _follow_counts(b: Boundaries, counts: Counts, file: str, line: int) -> None:
+    """Tell the helper of the truth values that a line adds up."""
+
+    def operation(function: Any, name: str, given: Arguments) -> Any:
+        args, kwargs = given
+        result = function(*args, **kwargs)
+        if name in SUMS and len(args) == 1 and isinstance(args[0], torch.Tensor) and not torch.is_grad_enabled():
+            at = b.observer.lines.here()
+            if at is not None and (at.line, Path(at.file).name) == (line, file) and truth_values(args[0]):
+                counts.add(line, int(args[0].sum()), args[0].numel())
+        return result
+
+    b.at_operations(operation)
+
+
+class Counts:
+    """What was added up by line, since it was last divided."""
+
+    def __init__(self) -> None:
+        self._true: dict[int, int] = {}
+        self._counted: dict[int, int] = {}
+
+    def add(self, line: int, true: int, counted: int) -> None:
+        """So many of so many."""
+        self._true[line] = self._true.get(line, 0) + true
+        self._counted[line] = self._counted.get(line, 0) + counted
+
+    def true(self, line: int, given: Any) -> Any:
+        """How many were true, as a number of the kind of that given; that itself if nothing is known."""
+        if line not in self._counted:
+            return given
+        true = self._true[line]
+        return torch.as_tensor(true, dtype=given.dtype) if isinstance(given, torch.Tensor) else true
+
+    def counted(self, line: int, given: Any) -> Any:
+        """Out of how many; the count begins anew."""
+        self._true.pop(line, None)
+        return self._counted.pop(line, given)
+
+
 class Helper:
     """What rewritten statements call."""
 
     def __init__(self) -> None:
+        self.counts = Counts()
         self._states: list[tuple[Any, Any]] = []
         self._orders: dict[int, Any] = {}
         self._last: dict[int, int] = {}

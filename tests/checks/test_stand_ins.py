@@ -1,0 +1,124 @@
+"""Models that are evaluated in the place of the trained one: built anew (P26), or copied before the training (P27)."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+import flightcheck
+from flightcheck.recording.run import Run
+from flightcheck.testing import verdict_of
+from tests.lab.made import patched
+
+X = torch.randn(24, 6, generator=torch.Generator().manual_seed(0))
+Y = (X[:, :1] > 0).float()
+
+
+class Net(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.inside = nn.Linear(6, 8)
+        self.out = nn.Linear(8, 1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        out: torch.Tensor = self.out(torch.tanh(self.inside(x)))
+        return out
+
+
+def train(model: nn.Module, steps: int = 24, evaluate: Callable[[], object] = lambda: None) -> None:
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.5)
+    for step in range(steps):
+        optimizer.zero_grad()
+        nn.functional.binary_cross_entropy_with_logits(model(X), Y).backward()
+        optimizer.step()
+        if step % 8 == 7:
+            evaluate()
+
+
+def score(model: nn.Module) -> float:
+    with torch.no_grad():
+        return float(nn.functional.binary_cross_entropy_with_logits(model(X), Y))
+
+
+def built_anew() -> None:
+    train(Net())
+    score(Net())
+
+
+def loaded() -> None:
+    model = Net()
+    train(model)
+    other = Net()
+    other.load_state_dict(model.state_dict())
+    score(other)
+
+
+def beside_the_trained_one() -> None:
+    model = Net()
+    train(model)
+    score(Net())
+    score(model)
+
+
+def old_copy() -> None:
+    model = Net()
+    before = copy.deepcopy(model)
+    train(model, evaluate=lambda: score(before))
+
+
+def copy_that_follows() -> None:
+    model = Net()
+    slow = copy.deepcopy(model)
+
+    def evaluate() -> None:
+        slow.load_state_dict(model.state_dict())
+        score(slow)
+
+    train(model, evaluate=evaluate)
+
+
+def reference() -> None:
+    model = Net()
+    before = copy.deepcopy(model)
+    train(model, evaluate=lambda: (score(before), score(model)))
+
+
+def run_of_script(folder: Path, script: Callable[[], None]) -> Run:
+    torch.manual_seed(0)
+    with flightcheck.watch(runs_dir=folder, report=False) as watched:
+        script()
+    assert watched.run is not None
+    return watched.run
+
+
+@pytest.mark.parametrize(
+    ("script", "code"),
+    [
+        (built_anew, "P26"), (old_copy, "P27"), (loaded, ""), (beside_the_trained_one, ""), (copy_that_follows, ""),
+        (reference, ""),
+    ],
+)  # fmt: skip
+def test_who_is_evaluated(tmp_path: Path, script: Callable[[], None], code: str) -> None:
+    run = run_of_script(tmp_path, script)
+    found = {c for c in ("P26", "P27") if verdict_of(c, run).status == "fail"}
+    assert found == ({code} if code else set())
+
+
+def test_the_trained_weights_are_tried(tmp_path: Path) -> None:
+    values: list[float] = []
+
+    def script() -> None:
+        torch.manual_seed(0)
+        model = Net()
+        train(model)
+        values.append(score(model))
+        values.append(score(Net()))
+
+    run = patched(tmp_path, "load:trained", script)
+    assert run.applied == {"load:trained": 1} and not run.errors
+    assert values[0] == pytest.approx(values[1])
