@@ -21,7 +21,7 @@ class Reseeding:
     steps: int = 0
     """Training steps with such a call."""
     drawn: int = 0
-    """Of the calls, those before which numbers had been drawn since the call before."""
+    """Of the steps after the first one, those in which numbers had been drawn since the call before."""
 
 
 RECORDS[Reseeding.__name__] = Reseeding

@@ -75,9 +75,10 @@ class Randomness:
 
         @functools.wraps(original)
         def seed(*args: Any, **kwargs: Any) -> Any:
-            before(args[0] if args else kwargs.get("seed", kwargs.get("a")))
+            number = args[0] if args else kwargs.get("seed", kwargs.get("a"))
+            before(number)
             result = original(*args, **kwargs)
-            after(generator)
+            after(generator, number)
             return result
 
         return seed

@@ -12,8 +12,6 @@ from flightcheck.adapters.torch.watch import Watch
 from flightcheck.recording.records import Location
 from flightcheck.recording.reseedings import Reseeding
 
-_MOST_CALLS: Final = 4000
-"""Calls that are looked at: a data set may seed a generator for each of its examples."""
 _MOST_LINES: Final = 32
 
 _Key = tuple[str, Location | None, int]
@@ -27,34 +25,34 @@ class Reseedings:
         self._found: dict[_Key, Reseeding] = {}
         self._steps: dict[_Key, int] = {}
         """The last step in which a line seeded."""
-        self._after: dict[str, Any] = {}
-        """State of a generator as its last seeding left it."""
-        self._calls = 0
+        self._fresh: dict[tuple[str, int], Any] = {}
+        """State of a generator that was just given a seed."""
 
     def seeds(self, generator: str, number: Any) -> None:
         """A generator is about to be seeded."""
-        if not self.watch.step or type(number) is not int or self._calls >= _MOST_CALLS:
+        if not self.watch.step or type(number) is not int:
             return
-        self._calls += 1
         key = (generator, self.watch.lines.here(), number)
         known = self._found.get(key)
         if known is None:
             if key[1] is None or len(self._found) >= _MOST_LINES:
                 return
             known = Reseeding(generator, number, key[1])
-        last, self._steps[key] = self._steps.get(key, -1), self.watch.step
-        before = self._after.get(generator)
+        if self._steps.get(key) == self.watch.step:  # a data set may do so for each of its examples
+            self._found[key] = dataclasses.replace(known, calls=known.calls + 1)
+            return
+        self._steps[key] = self.watch.step
+        fresh = self._fresh.get((generator, number))
+        drawn = known.steps > 0 and fresh is not None and fresh != _state(generator)
         self._found[key] = dataclasses.replace(
-            known,
-            calls=known.calls + 1,
-            steps=known.steps + (last != self.watch.step),
-            drawn=known.drawn + (before is not None and before != _state(generator)),
+            known, calls=known.calls + 1, steps=known.steps + 1, drawn=known.drawn + drawn
         )
 
-    def seeded(self, generator: str) -> None:
+    def seeded(self, generator: str, number: Any) -> None:
         """It was seeded."""
-        if self.watch.step and self._calls < _MOST_CALLS:
-            self._after[generator] = _state(generator)
+        known = not self.watch.step or type(number) is not int or (generator, number) in self._fresh
+        if not known and len(self._fresh) < _MOST_LINES:
+            self._fresh[generator, number] = _state(generator)
 
     def save(self) -> None:
         """Write the lines that seed more than once while the training goes on."""

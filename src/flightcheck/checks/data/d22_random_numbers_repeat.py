@@ -41,7 +41,7 @@ class RandomNumbersRepeat(Check):
 
     steps = Param(20, "a script may well begin a handful of epochs of one step with the same seed")
     share = Param(0.5, "of the steps: an evaluation in every other step sets its seed less often")
-    drawn = Param(0.9, "of the calls: where nothing is drawn in between, nothing repeats")
+    drawn = Param(0.9, "of the steps: where nothing is drawn in between, nothing repeats")
     equal = Param(12, "as in D05: a dozen equal batches in a row are no coincidence of sampling")
 
     def __call__(self, run: Run) -> Iterator[Finding]:
@@ -54,7 +54,7 @@ class RandomNumbersRepeat(Check):
             r
             for r in found
             if r.steps >= max(self.steps.value, self.share.value * (run.info.steps - 1))
-            and r.drawn >= self.drawn.value * (r.calls - 1)
+            and r.drawn >= self.drawn.value * (r.steps - 1)
         ]
         if told:
             first = max(told, key=lambda r: (r.steps, r.calls))
