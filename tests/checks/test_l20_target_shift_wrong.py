@@ -166,3 +166,11 @@ def test_the_id_that_stands_where_the_loss_does_not_look(which: str, hidden: int
     if which != "all":
         target[~chosen if which == "masked" else chosen] = -100
     assert hidden_id(Layout(ids, target, 0, 1), -100) == hidden
+
+
+def test_padding_that_is_left_out_as_well_hides_no_inverted_mask() -> None:
+    torch.manual_seed(0)
+    tokens, length = torch.randint(2, 9, (64, 20)), torch.randint(8, 12, (64, 1))
+    chosen, padding = torch.rand(64, 20) < 0.2, torch.arange(20) >= length
+    ids = tokens.masked_fill(chosen, 1).masked_fill(padding, 0)
+    assert hidden_id(Layout(ids, tokens.masked_fill(chosen | padding, -100), 0, 1), -100) == 1

@@ -29,8 +29,6 @@ _HIDDEN: Final = 0.7
 """Share of the positions left out that hold one id: BERT replaces eight in ten by the mask, one by another token."""
 _OPEN: Final = 0.01
 """Share of the counted positions that may hold it, too."""
-_AMIDST: Final = 0.8
-"""Share of them with a counted position before and behind them: padding has none on one side."""
 _KEPT: Final = 8
 _KEPT_PER_LINE: Final = 16
 _MOST_LINES: Final = 32
@@ -274,18 +272,17 @@ def hidden_id(layout: Layout, ignored: int) -> int | None:
     """
     given = layout.ids[:, layout.start : layout.start + layout.target.shape[1]]
     counted = layout.target.to(given.device) != ignored
-    if given.shape != counted.shape or int((~counted).sum()) < _TELLING:
-        return None
-    values, counts = torch.unique(given[~counted], return_counts=True)
-    most = int(values[counts.argmax()])
-    there = (given == most) & ~counted
-    if most == ignored or int(there.sum()) < _HIDDEN * int((~counted).sum()):
-        return None
-    if float((given[counted] == most).double().mean()) > _OPEN:
+    if given.shape != counted.shape:
         return None
     behind = counted.flip(1).long().cumsum(1).flip(1) > 0
-    amidst = (counted.long().cumsum(1) > 0) & behind
-    return most if float(amidst[there].double().mean()) >= _AMIDST else None
+    left_out = ~counted & behind & (counted.long().cumsum(1) > 0)  # padding has nothing on one side
+    if int(left_out.sum()) < _TELLING:
+        return None
+    values, counts = torch.unique(given[left_out], return_counts=True)
+    most = int(values[counts.argmax()])
+    if most == ignored or int(counts.max()) < _HIDDEN * int(left_out.sum()):
+        return None
+    return most if float((given[counted] == most).double().mean()) <= _OPEN else None
 
 
 def _pairs(layout: Layout, shift: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor] | None:

@@ -16,14 +16,14 @@ from flightcheck.recording.run import Run
 
 FEWEST: Final = 12
 """Batches that lack a class; fewer may lack the rarest ones by chance."""
-_CHANCE: Final = 1e-9
+_CHANCE: Final = 1e-6
 """Probability below which labels without a gap in all of these batches are no chance."""
 _SMALLER: Final = 3
 """Times that a batch has fewer classes than the one before it: classes that come one after another only grow."""
 _PER_CLASS: Final = 1.5
 """Labels per class: a target that counts the rows of its batch (0, 1, 2 …) has one."""
 _CLASSES: Final = 100
-_DRAWS: Final = 200
+_DRAWS: Final = 1000
 
 Counts = npt.NDArray[np.int64]
 

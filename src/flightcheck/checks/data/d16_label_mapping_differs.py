@@ -34,7 +34,7 @@ class LabelMappingDiffers(Check):
     And the labels of the training batches: are they 0 to k−1 without a gap in every one of them, although k changes
     from batch to batch? A batch that lacks a class by chance lacks any of them; the highest numbers alone are missing
     where the classes of each batch were numbered anew. Told where chance (labels drawn by their frequencies) makes it
-    less likely than 1e-9.
+    less likely than 1e-6.
     ## Why it matters
     The model learned the right thing, and is measured by the wrong labels: the result is far below chance for these
     classes, whatever is changed in the training.
