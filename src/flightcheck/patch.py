@@ -20,11 +20,12 @@ KINDS: Final[dict[str, str]] = {
     "shuffle": "loaders that read a data set in its order read it in a random one, anew in each pass; with ``others`` "
     "the error on batches of another order judges, and no evaluation; ``together``: loaders of as many examples give "
     "them in one order",
+    "reseed": "``off``: a generator that gets the same seed again in step after step goes on as it is",
     "sampler": "``examples``: a weighted sampler with too few weights has one for each example: that of its class, or "
     "where no labels are known, all the same",
     "inputs": "``zero``, ``permute`` (rows across the batch), ``standardize`` (with the first batches' statistics), "
     "``finite`` (NaN and infinity become the mean of their feature), ``as-training`` (evaluations on the scale of the "
-    "training) or a factor (``x255``)",
+    "training), ``turned`` (three channels of images in the other order in evaluations) or a factor (``x255``)",
     "targets": "``permute`` (rows across the batch), ``standardize``, ``shift-1`` (class ids lowered by one), "
     "``unit=0,255`` (this range, or that of the first batch, becomes 0 to 1), ``signs`` (0 and 1 become -1 and 1), "
     "``finite`` (examples with NaN or infinity are left out), ``opposite=train.py:31`` (the other of two labels, at a "
@@ -45,7 +46,8 @@ KINDS: Final[dict[str, str]] = {
     "place": "a slice of a position encoding that was cut by the batch is cut by time: at a line (``train.py:31``)",
     "draws": "of random numbers drawn at two lines of a step, those drawn last are those drawn first: "
     "``train.py:58,60``",
-    "axes": "``permute``: a reshape that cuts axes up moves them instead; at a line (``permute:train.py:31``); or a "
+    "axes": "``stream:train.py:31``: of a long row each example is a piece; ``permute``: a reshape that cuts "
+    "axes up moves them instead; at a line (``permute:train.py:31``); or a "
     "softmax there is over another axis (``softmax=-1:train.py:31``), or a target is permuted before it is flattened "
     "there (``target=1.0:train.py:31``)",
     "term": "one term of the loss has another weight: its number in the sum, its line, and a factor "
@@ -71,6 +73,7 @@ KINDS: Final[dict[str, str]] = {
     "residual": "to the outputs of modules of a class (``Block``) their inputs are added, where both have one shape",
     "clamp": "logarithms, roots and divisions are kept away from zero by this much: ``1e-8``",
     "mask": "``invert:attn_mask:train.py:31``: at that line attention sees what that mask blocks, and nothing else; "
+    "``fill:train.py:31``: scores that a mask fills there get no weight; "
     "``causal``: every attention over the tokens sees what came before",
     "mode": "``train`` in training steps and ``eval`` in evaluations, whatever the script set; ``batchnorm``: train "
     "mode in training steps for these modules alone",
@@ -82,7 +85,8 @@ KINDS: Final[dict[str, str]] = {
     "batch-first": "recurrent and attention layers that take time first, and are given batches first, take them so",
     "unscale-first": "gradients are unscaled before they are clipped",
     "accumulate": "what each backward adds to the gradients, times a factor (``x0.25``)",
-    "loader": "``continue``: an iterator that is made for every batch goes on where the last one stopped",
+    "loader": "``continue``: an iterator that is made for every batch goes on where the last one stopped; "
+    "``restored``: before each batch the examples that a dataset holds are what they were at first",
     "load": "``match``: names in a loaded state that fit no parameter get the prefix of those that are missing; or "
     "``late``: at its first call a model gets what was loaded before into it, into another model of its class, or into "
     "its state's dictionary only; ``trained``: a model that is evaluated and held by no optimizer has the weights of "
@@ -96,7 +100,8 @@ KINDS: Final[dict[str, str]] = {
     "``turned`` round; all random numbers are drawn as before",
     "source": "a statement of the script is written anew, by a rule at a line: ``transform:train.py:31`` (not fitted "
     "again), ``unordered`` (its order left as it is), ``order`` with ``same-order`` (two orders made one), ``rows`` "
-    "(slices of rows in random order), ``fractions`` (whole numbers are not forced), ``copied`` (a state that is kept "
+    "(slices of rows in random order), ``begin`` (each batch begins at its own row), ``complement`` "
+    "(a mask chooses the others), ``fractions`` (whole numbers are not forced), ``copied`` (a state that is kept "
     "is a copy), ``turned`` (an ``if`` compares the other way round), ``separate`` (what a list repeats is made "
     "anew for each place), ``assigned`` (the result of a call is kept), ``frozen`` (by ``requires_grad_``), "
     "``share@31=correct`` (what a line adds up is divided by how many it added up), ``at-zero`` (what is compared with "
@@ -153,13 +158,13 @@ class Patch:
         """The training loss cannot tell: it is low on examples of one class at a time, or nothing of it changes."""
         of_order = self.kind == "shuffle" and self.value not in ("others", "together")
         of_modes = self.kind == "mode" and self.value != "batchnorm"  # which makes other training steps
-        of_source = self.kind == "source" and self.value.startswith(("rows:", "transform:"))
+        of_source = self.kind == "source" and self.value.startswith(("rows:", "begin:", "complement:", "transform:"))
         return (
             of_modes
             or of_source
-            or self.kind in ("sampler", "batchnorm", "dropout")
+            or self.kind in ("sampler", "batchnorm", "dropout", "reseed")
             or of_order
-            or (self.kind, self.value) in (("inputs", "as-training"), ("load", "trained"))
+            or (self.kind, self.value) in (("inputs", "as-training"), ("inputs", "turned"), ("load", "trained"))
         )
 
     @property
@@ -180,7 +185,7 @@ class Patch:
             return Patch("score", self.value)
         if (self.kind, self.value) in _JUDGED_BY:
             return Patch("score", _JUDGED_BY[self.kind, self.value])
-        if self.kind == "loader" or (self.kind, self.value) == ("shuffle", "others"):
+        if (self.kind, self.value) == ("loader", "continue") or (self.kind, self.value) == ("shuffle", "others"):
             return Patch("score", "others")
         return Patch("score", rule) if (self.kind, rule) == ("loss", "balanced") else None
 

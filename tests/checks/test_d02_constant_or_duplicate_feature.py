@@ -67,3 +67,11 @@ def test_equal_targets_or_few_values_are_inconclusive() -> None:
 @pytest.mark.parametrize("regime", ["gan", "reinforcement", "second-order"])
 def test_other_regimes_are_skipped(regime: str) -> None:
     assert run(SAME, Plan(regimes=[regime])).status == "skipped"
+
+
+def test_examples_of_few_values_that_are_all_one_and_the_same() -> None:
+    given = batches(10, shape=[64, 6], rows=[7] * 64)
+    told = losses([0.6] * 10, every=1, target_std=0.5)
+    assert len(verdict_of("D02", run_of(*given, *told)).findings) == 1
+    other = [*given[:-1], replace(given[-1], rows=[7] * 63 + [8])]
+    assert not verdict_of("D02", run_of(*other, *told)).findings

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from flightcheck.recording.picked_rows import IdleLoop
 from flightcheck.recording.records import LoaderInfo, Location
 from flightcheck.testing import run_of, verdict_of
 from tests.checks._batches import CALL, batches
@@ -70,3 +71,15 @@ def test_sam_and_closures_pass() -> None:
 def test_few_steps_are_inconclusive() -> None:
     assert verdict_of("D05", run_of(LOADER, *batches(5, digest="same"), steps=5)).status == "inconclusive"
     assert verdict_of("D05", run_of(LOADER, steps=50)).status == "inconclusive"
+
+
+def test_a_batch_loop_whose_variable_nothing_uses_fails_at_the_cut() -> None:
+    cut = Location("train.py", 33, "", "rows = order[:64]")
+    loop = IdleLoop(Location("train.py", 32), "k", "size", cut)
+    (finding,) = verdict_of("D05", run_of(loop, *batches(60, digest="same"), steps=60)).findings
+    assert finding.location == cut
+    assert finding.patch == "source:begin:train.py:32"
+    assert verdict_of("D05", run_of(loop, *batches(60), steps=60)).status == "skipped"
+    assert (
+        verdict_of("D05", run_of(replace(loop, size="10"), *batches(60, digest="same"), steps=60)).status == "skipped"
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 
 from flightcheck.recording.batches import Evaluation
@@ -73,3 +74,33 @@ def test_clusters_are_skipped() -> None:
 @pytest.mark.parametrize("regime", ["reinforcement", "second-order", "gan"])
 def test_other_regimes_are_skipped(regime: str) -> None:
     assert run(ROTATED, Plan(regimes=[regime])).status == "skipped"
+
+
+def _batches_of(numbered: str, n: int = 200, size: int = 16) -> Any:
+    """The verdict on labels of 6 classes of uneven size: by one mapping, numbered anew in each batch, or as episodes."""
+    rng, calls = np.random.default_rng(0), []
+    for i in range(n):
+        y = rng.choice(6, size=size, p=[0.1, 0.3, 0.05, 0.25, 0.05, 0.25])
+        if numbered == "by order of size":
+            y = np.array([3, 0, 4, 1, 5, 2])[y]
+        elif numbered == "in order of their coming":
+            y = rng.integers(0, 2 + i * 4 // n, size)
+        elif numbered == "rows":
+            y = np.arange(size - 10 - i % 2)
+        elif numbered == "anew":
+            y = np.unique(y, return_inverse=True)[1]
+        counts = np.bincount(y, minlength=6).tolist()
+        calls += losses([1.0], label_counts=counts, target_shape=[len(y)], step=i, classes=6)
+    made = Location("train.py", 31, "collate", "ys = encoder.fit_transform(names)")
+    return verdict_of("D16", run_of(LossSite(0, "cross_entropy", Location("train.py", 50), target_origin=made), *calls))
+
+
+def test_classes_that_are_numbered_anew_in_each_batch() -> None:
+    (finding,) = _batches_of("anew").findings
+    assert finding.location == Location("train.py", 31, "collate", "ys = encoder.fit_transform(names)")
+    assert finding.patch == "source:transform:train.py:31"
+
+
+@pytest.mark.parametrize("numbered", ["once", "by order of size", "in order of their coming", "rows"])
+def test_batches_that_lack_classes_by_chance(numbered: str) -> None:
+    assert not _batches_of(numbered).findings

@@ -12,7 +12,7 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 
 import flightcheck
-from flightcheck.adapters.torch.shifts import CutIds, shift_of
+from flightcheck.adapters.torch.shifts import CutIds, Layout, hidden_id, shift_of
 from flightcheck.checks.base import Verdict
 from flightcheck.recording.experiments import Probe
 from flightcheck.recording.loss_records import LossSite, TargetShift
@@ -140,3 +140,37 @@ def test_the_line_that_cut_the_target_is_found_again() -> None:
     cut.note(IDS[:, :4], Location("train.py", 13))
     assert cut.line_of(IDS[:, 2:]) == line
     assert cut.line_of(IDS[:, 3:]) is None
+
+
+def test_a_target_before_the_token_that_a_causal_model_was_given() -> None:
+    (finding,) = judge(replace(COPY, shift=-1), probe=CAUSAL).findings
+    assert finding.location == COPY.target_location
+    assert finding.patch == "targets:next"
+    assert judge(replace(COPY, shift=-1), probe=Probe("leaks", {**CAUSAL.result, "future": 0.3})).status == "pass"
+
+
+def test_the_mask_of_a_masked_language_model_that_is_inverted() -> None:
+    (finding,) = judge(replace(COPY, hidden=30), probe=Probe("leaks", {**CAUSAL.result, "future": 0.3})).findings
+    assert "id 30" in finding.message
+    assert finding.location == SITE.location
+
+
+@pytest.mark.parametrize(("which", "hidden"), [("inverted", 9), ("masked", None), ("padding", None), ("all", None)])
+def test_the_id_that_stands_where_the_loss_does_not_look(which: str, hidden: int | None) -> None:
+    torch.manual_seed(0)
+    tokens = torch.randint(1, 9, (16, 20))
+    chosen = torch.rand(16, 20) < 0.2
+    if which == "padding":
+        chosen = torch.arange(20) >= torch.randint(8, 18, (16, 1))
+    ids, target = tokens.masked_fill(chosen, 9), tokens.clone()
+    if which != "all":
+        target[~chosen if which == "masked" else chosen] = -100
+    assert hidden_id(Layout(ids, target, 0, 1), -100) == hidden
+
+
+def test_padding_that_is_left_out_as_well_hides_no_inverted_mask() -> None:
+    torch.manual_seed(0)
+    tokens, length = torch.randint(2, 9, (64, 20)), torch.randint(8, 12, (64, 1))
+    chosen, padding = torch.rand(64, 20) < 0.2, torch.arange(20) >= length
+    ids = tokens.masked_fill(chosen, 1).masked_fill(padding, 0)
+    assert hidden_id(Layout(ids, tokens.masked_fill(chosen | padding, -100), 0, 1), -100) == 1

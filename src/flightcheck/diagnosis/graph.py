@@ -64,6 +64,11 @@ def _never_normalized(cause: Finding, effect: Finding) -> bool:
     return bool(cause.evidence.get("initial"))
 
 
+def _in_batches(cause: Finding, effect: Finding) -> bool:
+    """Classes are numbered anew in each batch of the training."""
+    return "fewest" in cause.evidence
+
+
 def _severe(cause: Finding, effect: Finding) -> bool:
     """The cause is told as a fault in this case, not as information."""
     return cause.severity != "info"
@@ -236,9 +241,14 @@ CAUSES: Final[tuple[Cause, ...]] = (
     *(_row(code, "S06 L01 T08") for code in ("D08", "D09", "D19")),
     _row("D02", "D05 C13 S01 S02 P34" + _FLAT, when=_severe),
     *(_row(code, "C25 P34") for code in ("D04", "D12", "D16")),
+    _row("D04", "D16"),  # inputs that mean another class
+    _row("L09", "C02", "loss", _gradient_is_zero),
+    _row("D16", "D07 S02 P01 P02 C13" + _FLAT, when=_in_batches),
     _row("D21", "D02 D05 D06 D10 C05 C13 C25 C27 S07 P01 T09 P34" + _FLAT, when=_severe),
     _row("D10", "C13" + _FLAT, when=_severe),
     _row("D13", "P34"),
+    _row("D22", "D02 D05 D06 D21 S07 C05 C13 C25 C27 T09 P34 P33 T01"),
+    _row("D23", "D02 D03 D04 D05 D15 L01 C05 C07 C13 C25 C27 S01 S02 P01 P02 P34" + _FLAT),
     _row("D17", "L16 P02 P34 P33 S07"),
     # Symptoms that explain other symptoms: so that a fault without a known cause is still told once
     _row("C12", "C11 S01" + _FLAT),

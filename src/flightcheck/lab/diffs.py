@@ -38,12 +38,14 @@ _ADDED: Final[dict[str, str]] = {
     "inputs:standardize": "x = (x - train_mean) / train_std  # per feature, with the training set's statistics",
     "targets:standardize": "y = (y - y_train.mean()) / y_train.std()  # and undo it where predictions are used",
     "targets:shift-1": "target = target - 1",
+    "loader:restored": "x = x.clone()  # before it is changed in place; x.copy() of an array",
     "loader:continue": "for batch in loader:  # in the place of next(iter(loader)) in every step",
     "targets:unit": "target = target / largest  # or (target + 1) / 2 for -1 and 1",
     "targets:signs": "target = 2 * target - 1",
     "targets:finite": "keep = target.isfinite()  # and the loss of prediction[keep], target[keep] only",
     "inputs:finite": "x = torch.where(x.isfinite(), x, feature_mean)  # where the data are prepared",
     "inputs:as-training": "x = transform(x)  # the same one, fitted to the training examples, in both",
+    "inputs:turned": "img = img[..., ::-1]  # where the images of the evaluation are read",
     "inputs:x255": "x = x * 255  # or one of the two divisions by 255 left out",
     "last-step": "last = out[torch.arange(len(out)), lengths - 1]  # with batches first",
     "targets:next": "inputs, targets = tokens[:, :-1], tokens[:, 1:]  # the target is the token after the one given",
@@ -124,12 +126,21 @@ def _one(patch: Patch, finding: Finding, run: Run) -> str:
         return _replaced(line, causal)
     if str(patch) == "mask:causal":
         return f"- {code}\n+ # the same with a causal mask: nn.Transformer.generate_square_subsequent_mask(length)"
+    if patch.value.startswith("fill:"):
+        filled = re.sub(
+            r"(masked_fill_?\(.*,\s*)[^,()]+\)|(\]\s*=\s*)[^=]+$",
+            lambda m: f"{m[1] or m[2]}-1e9" + ")" * bool(m[1]),
+            code,
+        )
+        return _replaced(line, filled)
     if patch.kind == "mask":
         return f"- {code}\n+ # the same with the mask inverted (~mask)"
     if patch.kind == "keep-state" and "drops" in finding.evidence:
         return "+ # in the loop without what clears or replaces optimizer.state"
     if patch.kind == "keep-state":
         return f"- {code}\n+ # the same line once, before the loop"
+    if patch.kind == "reseed":
+        return f"- {code}\n+ # the same line once, at the start of the script"
     if patch.kind == "clamp" and code:
         return _replaced(line, with_clamped(code, patch.value))
     return _of_values(patch, finding, line, code)
@@ -148,6 +159,9 @@ def _of_values(patch: Patch, finding: Finding, line: Location | None, code: str)
         return _over_classes(line, code, patch.value.partition("=")[2].partition(":")[0])
     if patch.kind == "axes" and patch.value.startswith("target="):
         return f"- {code}\n+ # the same of the target{finding.evidence['moved']}"
+    if patch.kind == "axes" and patch.value.startswith("stream:"):
+        rows = re.sub(r"\.(view|reshape)\(\(?([^,()]+),\s*([^,()]+)\)?\)", r".\1(\3, \2).t()", code)
+        return _replaced(line, rows) or f"- {code}\n+ # the same with the examples first, and then .t()"
     if patch.kind == "axes" and code:
         return _replaced(line, with_axes_moved(code, finding.evidence["before"], finding.evidence["after"]))
     if str(patch) == "loss:log_softmax" and code:
@@ -286,6 +300,15 @@ def _rewritten(patch: Patch, finding: Finding) -> str:
     if rule.startswith("share@"):
         divisor = str(finding.evidence["divided_by"])
         return f"- {code}\n+ # the same divided by how many answers were compared, in the place of {divisor}"
+    if rule == "begin":
+        code = (
+            finding.location.code or linecache.getline(finding.location.file, finding.location.line).strip()
+            if finding.location is not None
+            else ""
+        )
+        variable = finding.evidence["variable"]
+        begun = re.sub(r"\[\s*0?\s*:\s*([^\]:]+?)\s*\]", rf"[{variable}:{variable} + \1]", code)
+        return f"- {code}\n+ {begun}" if begun != code else ""
     if rule == "turned":
         other = {"<": ">", ">": "<"}
         turned = re.sub(r"[<>]", lambda m: other[m[0]], code, count=1)

@@ -26,4 +26,20 @@ class AttentionMask:
     """Those of them in which the open keys are the padding."""
 
 
+@dataclass(frozen=True)
+class WeakFill:
+    """A line that fills masked scores with a number which leaves them a weight in the softmax behind it."""
+
+    location: Location
+    value: float
+    step: int = 0
+    calls: int = 0
+    """Calls in which the mask chose some scores, and not all."""
+    reached: int = 0
+    """Softmaxes that were given what the line filled, as it was."""
+    share: float = 0.0
+    """Share of the scores that the mask chose, in the last call."""
+
+
 RECORDS[AttentionMask.__name__] = AttentionMask
+RECORDS[WeakFill.__name__] = WeakFill

@@ -63,6 +63,9 @@ class Batch:
     feature_means: list[float] = field(default_factory=list)
     """Means of at most 64 features (last dimension, channel of images) of the call's first tensor."""
     feature_stds: list[float] = field(default_factory=list)
+    colour_contrast: float | None = None
+    """Of images with three channels: the correlation of the first with the second minus that of the second with the
+    third. Scaling the channels leaves it as it is, and turning their order round changes its sign."""
     coarse: dict[str, float] = field(default_factory=dict)
     """Of a float32 feature whose neighbouring numbers lie more than 0.001 of its ``spread`` (standard deviation) apart:
     that ``spacing``, the ``feature``, how many ``distinct`` values it has, and which share of the values are ``odd``

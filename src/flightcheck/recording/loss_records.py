@@ -280,6 +280,14 @@ class TargetShift:
     """The line that cut the target out of a longer sequence, if it was seen."""
     forward_only: bool = False
     """The tokens went into a recurrent layer that goes forward in time only: no output sees those after it."""
+    stream: int = 0
+    """Of tokens that lie one after another in a single row in memory: how far apart two of them lie there that follow
+    each other in time for the model, where neighbours in memory belong to different examples. 0 for any other."""
+    stream_location: Location | None = None
+    """The line that made rows of that single row."""
+    hidden: int | None = None
+    """Of a target that is the token itself: the id that stands in the input at most of the positions which the loss
+    leaves out, and nearly nowhere else, in the midst of the rows. These are the tokens that the model was to guess."""
 
 
 _KINDS = (

@@ -11,12 +11,19 @@ import functools
 from collections.abc import Callable, Iterator
 from typing import Final
 
+from flightcheck.recording.provenance.idle_loops import takes_first_rows
 from flightcheck.recording.separating import HELPER, assigned, frozen, separated
 from flightcheck.recording.shares import with_share
 from flightcheck.recording.whole_numbers import with_fractions
 
 _ORDERS: Final = {"shuffle", "permutation", "randperm", "permuted", "sample"}
 Change = tuple[ast.stmt | ast.expr, str]
+_NEGATED: Final[dict[type[ast.cmpop], type[ast.cmpop]]] = {
+    ast.Eq: ast.NotEq, ast.NotEq: ast.Eq, ast.Lt: ast.GtE, ast.GtE: ast.Lt, ast.Gt: ast.LtE, ast.LtE: ast.Gt,
+}  # fmt: skip
+_NEGATED_NAMES: Final = {"eq": "ne", "ne": "eq", "lt": "ge", "ge": "lt", "gt": "le", "le": "gt"}
+_OF_WHERE: Final = 3
+"""Arguments of a ``where`` that chooses between two."""
 _TURNED: Final = {ast.Lt: ">", ast.LtE: ">=", ast.Gt: "<", ast.GtE: "<="}
 
 
@@ -28,12 +35,12 @@ def rewritten(source: str, rule: str, line: int) -> str:
         rule: ``transform``: what was fitted is not fitted again. ``unordered``: the statement brings nothing into
             another order. ``order`` and ``same-order``: the second draws its random order as the first did. ``rows``:
             slices of rows are rows in random order. ``fractions``: whole numbers are not forced. ``copied``: a state
-            that is kept is a copy. ``turned``: the only order in the test of an ``if`` is the other one, and whatever
-            is compared with infinity is better. ``separate``: what a list repeats is made anew for each place.
-            ``assigned``: the result of a call by itself is kept. ``frozen``: ``requires_grad_`` in the place of a name
-            that freezes nothing.
-            ``share@31=correct``: what line 31 adds up as `correct` is divided by how many it added up. ``at-zero``:
-            what is compared with a half is compared with zero.
+            that is kept is a copy. ``complement``: what a mask chooses is what it left. ``begin``: slices from the
+            first row on begin at the start of their batch. ``turned``: the only order in the test of an ``if`` is the
+            other one, and whatever is compared with infinity is better. ``separate``: what a list repeats is made
+            anew for each place. ``assigned``: the result of a call by itself is kept. ``frozen``: ``requires_grad_`` in
+            the place of a name that freezes nothing. ``share@31=correct``: what line 31 adds up as `correct` is divided by how many it
+            added up. ``at-zero``: what is compared with a half is compared with zero.
         line: any line of the statement.
     """
     lines = source.splitlines(keepends=True)
@@ -60,6 +67,10 @@ def _changes(source: str, rule: str, line: int) -> list[Change]:
         for statement in block:
             if rule == "rows" and isinstance(statement, ast.For) and statement.lineno == line:
                 return _changes(source, rule, _first_cut(statement))
+            if rule == "begin":
+                if isinstance(statement, ast.For) and statement.lineno == line:
+                    return _beginnings(statement)
+                continue
             if rule == "turned":
                 if isinstance(statement, ast.If) and statement.test.lineno == line:
                     return _other_order(statement.test)
@@ -70,6 +81,16 @@ def _changes(source: str, rule: str, line: int) -> list[Change]:
                 found = [(s, made(copy.deepcopy(s), statement)) for s in together if not hasattr(s, "body")]
                 return [(s, text) for s, text in found if text and "\n" not in text]
     return []
+
+
+def _beginnings(loop: ast.For) -> list[Change]:
+    """The statements of a loop that take the first rows of something, with rows from the loop's variable on."""
+    if not isinstance(loop.target, ast.Name):
+        return []
+    name = loop.target.id
+    simple = [s for s in ast.walk(loop) if isinstance(s, ast.stmt) and not hasattr(s, "body")]
+    found = [(s, _begin(copy.deepcopy(s), s, name)) for s in simple]
+    return [(s, text) for s, text in found if text and "\n" not in text]
 
 
 def _other_order(test: ast.expr) -> list[Change]:
@@ -191,6 +212,18 @@ def _rows(statement: ast.stmt, chosen: ast.stmt) -> str:
     return ast.unparse(ast.fix_missing_locations(made)) if found else ""
 
 
+def _begin(statement: ast.stmt, chosen: ast.stmt, variable: str) -> str:
+    """``x[:size]`` becomes ``x[start:start + size]``, with the variable of the loop around it."""
+    found = False
+    for node in ast.walk(statement):
+        if takes_first_rows(node) and isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Slice):
+            start, cut = ast.Name(variable, ast.Load()), node.slice
+            assert cut.upper is not None
+            cut.lower, cut.upper = start, ast.BinOp(start, ast.Add(), cut.upper)
+            found = True
+    return ast.unparse(ast.fix_missing_locations(statement)) if found else ""
+
+
 def _copied(statement: ast.stmt, chosen: ast.stmt) -> str:
     """``x.state_dict()`` becomes ``deepcopy(x.state_dict())``, in the place of a shallow copy where there is one."""
 
@@ -218,6 +251,45 @@ def _at_zero(statement: ast.stmt, chosen: ast.stmt) -> str:
     if len(halves) != 1:
         return ""
     halves[0].comparators = [ast.Constant(0.0)]
+    return ast.unparse(ast.fix_missing_locations(statement))
+
+
+def _complement(statement: ast.stmt, chosen: ast.stmt) -> str:
+    """``x[mask] = v``, ``x.masked_fill(mask, v)`` and ``where(mask, x, v)`` with the other elements."""
+    masks: list[tuple[ast.AST, str, int | None]] = []
+    for target in getattr(statement, "targets", ()):
+        if isinstance(target, ast.Subscript) and not isinstance(target.slice, (ast.Slice, ast.Tuple, ast.Constant)):
+            masks.append((target, "slice", None))
+    for call in _calls(statement):
+        chosen_by = {"masked_fill": 2, "masked_fill_": 2, "where": _OF_WHERE}.get(called(call))
+        if chosen_by == len(call.args):
+            masks.append((call, "args", 0))
+    if not masks:
+        return _other_comparison(statement)
+    if len(masks) != 1:
+        return ""
+    owner, field, at = masks[0]
+    mask = getattr(owner, field) if at is None else getattr(owner, field)[at]
+    inverted = isinstance(mask, ast.UnaryOp) and isinstance(mask.op, ast.Invert)
+    other = mask.operand if inverted else ast.UnaryOp(ast.Invert(), mask)
+    if at is None:
+        setattr(owner, field, other)
+    else:
+        getattr(owner, field)[at] = other
+    return ast.unparse(ast.fix_missing_locations(statement))
+
+
+def _other_comparison(statement: ast.stmt) -> str:
+    """``mask = x == 0`` and ``x.eq(0)`` the other way round, where there is one comparison."""
+    compared = [n for n in ast.walk(statement) if isinstance(n, ast.Compare) and len(n.ops) == 1]
+    compared = [n for n in compared if type(n.ops[0]) in _NEGATED]
+    methods = [c.func for c in _calls(statement) if isinstance(c.func, ast.Attribute) and c.func.attr in _NEGATED_NAMES]
+    if len(compared) + len(methods) != 1:
+        return ""
+    for node in compared:
+        node.ops = [_NEGATED[type(node.ops[0])]()]
+    for method in methods:
+        method.attr = _NEGATED_NAMES[method.attr]
     return ast.unparse(ast.fix_missing_locations(statement))
 
 
@@ -264,4 +336,5 @@ _RULES: Final[dict[str, Callable[[ast.stmt, ast.stmt], str]]] = {
     "assigned": assigned,
     "frozen": frozen,
     "at-zero": _at_zero,
+    "complement": _complement,
 }

@@ -65,7 +65,7 @@ class AttentionMasks:
             if blocked is None or ids.shape != blocked.shape or ids.device != blocked.device:
                 continue
             for padding, is_open in ((~blocked, True), (blocked, False)):
-                if _is_padding(ids, padding):
+                if is_padding(ids, padding):
                     return is_open
         return None
 
@@ -113,7 +113,7 @@ def _without_self(blocked: torch.Tensor, known: AttentionMask) -> bool:
     return bool(itself.all()) and bool((~blocked).any()) and int(blocked.sum()) > itself.numel()
 
 
-def _is_padding(ids: torch.Tensor, where: torch.Tensor) -> bool:
+def is_padding(ids: torch.Tensor, where: torch.Tensor) -> bool:
     """These places, and no others, hold one and the same id; they end or begin each row, in different numbers."""
     if not bool(where.any()) or bool(where.all()):
         return False

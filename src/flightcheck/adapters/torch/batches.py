@@ -18,6 +18,8 @@ _SAMPLE: Final = 4096
 """Elements that are hashed and counted: spread evenly over the whole tensor."""
 _MOST_ELEMENTS: Final = 1_000_000
 _MOST_ARGUMENTS: Final = 4
+_COLOURS: Final = 3
+_MOST_PIXELS: Final = 65_536
 _DESCRIBED: Final = 64
 """Features whose mean and spread are recorded one by one: spread evenly over all of them."""
 
@@ -104,6 +106,8 @@ def _features(x: torch.Tensor, each: bool) -> dict[str, Any]:
     mean, std = columns.mean(1), columns.std(1, correction=0)
     moving = std > 0
     facts: dict[str, Any] = {"feature_mean_max": float(mean.abs().max())}
+    if each and x.dim() == 4 and x.shape[1] == _COLOURS:
+        facts["colour_contrast"] = _contrast(columns)
     if each:
         stride = max(1, mean.numel() // _DESCRIBED)
         facts["feature_means"] = mean[::stride][:_DESCRIBED].tolist()
@@ -113,6 +117,12 @@ def _features(x: torch.Tensor, each: bool) -> dict[str, Any]:
         facts["feature_std_max"] = float(std.max())
         facts["feature_offset_max"] = float((mean[moving].abs() / std[moving]).max())
     return facts
+
+
+def _contrast(columns: torch.Tensor) -> float:
+    """Correlation of the first channel with the second one, minus that of the second with the third."""
+    related = torch.nan_to_num(torch.corrcoef(columns[:, :_MOST_PIXELS]))
+    return float(related[0, 1] - related[1, 2])
 
 
 _KEY: Final = 48

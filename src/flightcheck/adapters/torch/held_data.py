@@ -62,6 +62,22 @@ def table_facts(columns: dict[str, torch.Tensor]) -> dict[str, Any]:
         return {"unknown": str(e)}
 
 
+def float_rows(dataset: Any) -> dict[str, Column]:
+    """The floating-point arrays that a dataset holds with one row of several numbers per example."""
+    try:
+        base, _ = _below(dataset)
+        columns, _ = ({}, None) if isinstance(base, ConcatDataset) else _examples(base, None)
+        return {n: c for n, c in columns.items() if _holds_floats(c)}
+    except Exception:  # what cannot be read without the user's code is not known
+        return {}
+
+
+def _holds_floats(column: Column) -> bool:
+    first = column.read(np.zeros(1, np.int64)) if column.length else []
+    row = first[0] if len(first) else None
+    return isinstance(row, np.ndarray) and row.dtype.kind == "f" and row.size > 1
+
+
 def column_of(value: Any) -> Column:
     """A column out of a tensor, an array or a list.
 

@@ -12,6 +12,7 @@ from flightcheck.adapters.torch.data_digests import DataDigests, Tables
 from flightcheck.adapters.torch.datasets import Datasets, length_of
 from flightcheck.adapters.torch.discovery import Discovery
 from flightcheck.adapters.torch.samplers import Samplers
+from flightcheck.adapters.torch.stored_examples import ExamplesInPlace
 from flightcheck.adapters.torch.watch import Watch
 from flightcheck.recording import provenance
 from flightcheck.recording.records import LoaderInfo, Location
@@ -38,6 +39,7 @@ class Loaders:
         """Per iterator: index of the loader's line, number of the dataset, batches given, batches of a pass."""
         self._fresh = -1
         self.digests = DataDigests(watch, tables)
+        self.in_place = ExamplesInPlace(watch)
 
     def of(self, loader: DataLoader[Any]) -> int:
         """The index of a loader's line."""
@@ -72,6 +74,7 @@ class Loaders:
         if source >= known:
             self.digests.opened(source, loader.dataset)
         self.samplers.opened(loader, source)
+        self.in_place.opened(source, loader.dataset)
         length = self.datasets.infos[source].pass_length if source >= 0 else None
         self._opened[id(iterator)] = [index, source, 0, length]
         info = self.infos[index]

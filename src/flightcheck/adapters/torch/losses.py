@@ -306,6 +306,7 @@ class Losses:
             lines=seen.lines,
             cut=seen.cut_ids,
             forward_only=seen.embedded.forward_only,
+            stream_line=lambda ids: seen.reshapes.stream_line(ids) if seen.embedded.of_one_row.get(ids) else None,
         )
         if found is not None:
             self.watch.writer.append(found)

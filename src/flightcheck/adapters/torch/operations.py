@@ -30,6 +30,8 @@ from flightcheck.adapters.torch.graph import FLAT, behind_views, leaves_of
 from flightcheck.adapters.torch.handmade_losses import OPERATIONS as LOSS_OPERATIONS
 from flightcheck.adapters.torch.handmade_losses import HandmadeLosses
 from flightcheck.adapters.torch.loose_terms import LooseTerms
+from flightcheck.adapters.torch.loss_masks import OPERATIONS as LOSS_MASK_OPERATIONS
+from flightcheck.adapters.torch.loss_masks import LossMasks
 from flightcheck.adapters.torch.metrics import DIFFERENCES, Metrics
 from flightcheck.adapters.torch.mode_stack import arrange, modes
 from flightcheck.adapters.torch.normalized_axes import OPERATIONS as AXES_OPERATIONS
@@ -45,6 +47,8 @@ from flightcheck.adapters.torch.shifts import CutIds, Embedded
 from flightcheck.adapters.torch.state_cuts import CELLS, StateCuts
 from flightcheck.adapters.torch.terms import LossTerms
 from flightcheck.adapters.torch.watch import Watch
+from flightcheck.adapters.torch.weak_fills import OPERATIONS as FILL_OPERATIONS
+from flightcheck.adapters.torch.weak_fills import WeakFills
 from flightcheck.recording.records import GraphCut, Location
 
 _CUTS: Final = {
@@ -93,7 +97,6 @@ class Operations(TorchFunctionMode):
         """Whether gradients were enabled when each of them was called."""
         self.metrics = 0
         self.comparisons = Metrics(watch)
-        self.tables = Tables(watch)
         self.masks = AttentionMasks(watch)
         self.compared: Callable[[Any, Any], None] = lambda one, other: None
         """Told the two sides of every comparison without gradients."""
@@ -108,7 +111,8 @@ class Operations(TorchFunctionMode):
         self.padded_reads, self.state_cuts = PaddedReads(self.padded), StateCuts(watch)
         self.axes = NormalizedAxes(watch, self.lines, self.modules, discovery.module_index)
         self.draws, self.fresh, self.orders = RandomDraws(watch), FreshTargets(watch), Orders(watch)
-        self.dropped, self.reshapes = DroppedLosses(watch), Reshapes(watch)
+        self.dropped, self.reshapes, self.tables = DroppedLosses(watch), Reshapes(watch), Tables(watch)
+        self.loss_masks, self.weak_fills = LossMasks(watch), WeakFills(watch)
         self.softmaxes = RepeatedSoftmaxes(watch, self.lines, self.owners)
         self.padding_values: set[int] = set()
         """Whole numbers that ``pad_sequence`` filled rows up with."""
@@ -169,7 +173,8 @@ class Operations(TorchFunctionMode):
         self.padded.forget()
         for part in (
             self.terms, self.loose, self.agents, self.masks, self.by_hand, self.reshapes, self.tables, self.state_cuts,
-            self.draws, self.softmaxes, self.axes, self.dropped, self.fresh, self.orders,
+            self.draws, self.softmaxes, self.axes, self.dropped, self.fresh, self.orders, self.loss_masks,
+            self.weak_fills,
         ):  # fmt: skip
             part.end_round()
 
@@ -219,6 +224,8 @@ class Operations(TorchFunctionMode):
         elif not torch.is_grad_enabled() and isinstance(result, torch.Tensor) and result.is_floating_point():
             self._left(args[0] if args else None, result)
         self._tokens(name, args, kwargs, result)
+        if self.watch.learning and torch.is_grad_enabled():
+            self._masked(name, args, kwargs, result)
         if name in CELLS and torch.is_grad_enabled():
             self.state_cuts.look(name, args, result)
         if name in ATTENTION_OPERATIONS:
@@ -239,6 +246,13 @@ class Operations(TorchFunctionMode):
         self.agents.look(name, args, result)
         self.draws.look(args, result)
         self._graph(name, args, kwargs, result)
+
+    def _masked(self, name: str, args: Any, kwargs: Any, result: Any) -> None:
+        """Masks over losses and over scores."""
+        if name in LOSS_MASK_OPERATIONS and not self.modules:
+            self.loss_masks.look(name, args, result, self.embedded.ids)
+        if name in FILL_OPERATIONS:
+            self.weak_fills.look(name, args, kwargs, result)
 
     def _attribute(self, name: str, tensor: torch.Tensor, result: Any) -> None:
         """An attribute of a tensor is read."""
@@ -395,6 +409,8 @@ class Operations(TorchFunctionMode):
         self.softmaxes.save()
         self.axes.save()
         self.dropped.save()
+        self.loss_masks.save()
+        self.weak_fills.save()
         self.fresh.save()
         self.slices.save()
         self.orders.save()

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from flightcheck.recording import provenance
+from flightcheck.recording.picked_rows import IdleLoop
+from flightcheck.recording.provenance.idle_loops import idle_batch_loop
 from flightcheck.recording.provenance.left_in_loop import left_in_loop
 from flightcheck.recording.provenance.statements import rebound_parameters
 from flightcheck.recording.provenance.uncalled import uncalled
@@ -136,6 +138,17 @@ def uncalled_of(observer: TorchObserver) -> list[UncalledMethod]:
     """Statements of the script and of the files of its models that name a method and do not call it."""
     files = sorted({*observer.discovery.files(), *(s.file for s in observer.protocol.backward_sites if s is not None)})
     return [UncalledMethod(name, observer.lines.of(file, line)) for file in files for name, line in uncalled(file)]
+
+
+def idle_loops_of(observer: TorchObserver) -> list[IdleLoop]:
+    """Loops over the starts of batches whose steps do not use them."""
+    found = []
+    for line in observer.protocol.backward_sites:
+        loop = idle_batch_loop(line.file, line.line) if line is not None else None
+        if line is not None and loop is not None:
+            cut = observer.lines.of(line.file, loop.cuts[0]) if loop.cuts else None
+            found.append(IdleLoop(observer.lines.of(line.file, loop.line), loop.variable, loop.size, cut))
+    return found[:1]
 
 
 def coverage_of(observer: TorchObserver) -> Coverage:

@@ -10,6 +10,7 @@ from typing import Any, Final
 import torch
 
 from flightcheck.adapters.torch.patches import Patches
+from flightcheck.adapters.torch.reseedings import Reseedings
 from flightcheck.adapters.torch.watch import Watch
 from flightcheck.recording.records import Location, Seeding
 from flightcheck.recording.starting_point import FreshGenerators
@@ -28,6 +29,7 @@ class Randomness:
         self._start = self._states()
         self._fresh: list[str] = []
         self._more = 0
+        self.again = Reseedings(watch)
         self.replayed: list[int] = []
         """Seeds for the generators of NumPy that the script makes without one, in order."""
 
@@ -62,18 +64,22 @@ class Randomness:
         return default_rng
 
     def _noting(self, generator: str, original: Any) -> Any:
-        def seeded(number: Any = None) -> None:
+        def seeds(number: Any = None) -> None:
+            self.again.seeds(generator, number)
             if generator not in self._seeded:
                 if isinstance(number, int):
                     self._values[generator] = number
                 self._seeded[generator] = (self.watch.next_sequence(), self.watch.lines.here())
 
-        told = self.watch.guarded(seeded)
+        before, after = self.watch.guarded(seeds), self.watch.guarded(self.again.seeded)
 
         @functools.wraps(original)
         def seed(*args: Any, **kwargs: Any) -> Any:
-            told(args[0] if args else kwargs.get("seed", kwargs.get("a")))
-            return original(*args, **kwargs)
+            number = args[0] if args else kwargs.get("seed", kwargs.get("a"))
+            before(number)
+            result = original(*args, **kwargs)
+            after(generator, number)
+            return result
 
         return seed
 
@@ -92,6 +98,7 @@ class Randomness:
 
     def save(self) -> None:
         """Write what is known."""
+        self.again.save()
         if self._fresh:
             self.watch.writer.put(FreshGenerators(self._fresh, self._more))
         now = self._states()

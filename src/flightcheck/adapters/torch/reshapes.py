@@ -36,6 +36,8 @@ class Reshapes:
         """Last hidden states of recurrent layers, by identity."""
         self._flattened: dict[int, tuple[weakref.ref[torch.Tensor], Shape, Location]] = {}
         """Results with fewer axes, by identity → themselves, the shape before, the line."""
+        self._streams: dict[int, Location] = {}
+        """Address of a row of whole numbers → the line that made a table of it."""
         self._crossed: dict[int, CrossedRows] = {}
         """By the number of the loss."""
 
@@ -57,6 +59,10 @@ class Reshapes:
             before, after = tuple(args[0].shape), tuple(result.shape)
             if before != after and regroups(before, after):
                 self._note(name, args[0], result, (before, after), inside)
+            elif len(before) == 1 and len(after) > 1 and not result.is_floating_point():
+                line = self.watch.lines.calling()
+                if line is not None and len(self._streams) < _MOST_RECORDS:
+                    self._streams[result.untyped_storage().data_ptr()] = line
 
     def _note(
         self, name: str, given: torch.Tensor, result: torch.Tensor, shapes: tuple[Shape, Shape], inside: bool
@@ -95,6 +101,10 @@ class Reshapes:
             line = self.watch.lines.calling()
             if line is not None:
                 self._flattened[id(result)] = (weakref.ref(result), tuple(given.shape), line)
+
+    def stream_line(self, ids: torch.Tensor) -> Location | None:
+        """The line that made rows of the one row of which these ids are a view."""
+        return self._streams.get(ids.untyped_storage().data_ptr())
 
     def compared(self, site: int, prediction: torch.Tensor, target: torch.Tensor) -> None:
         """A loss is given these: did their rows come from the same axes in the same order?"""

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from flightcheck.adapters.torch import optimizer_lines
-from flightcheck.adapters.torch.planning import coverage_of, plan_of, rebound_of, uncalled_of
+from flightcheck.adapters.torch.planning import coverage_of, idle_loops_of, plan_of, rebound_of, uncalled_of
 
 if TYPE_CHECKING:
     from flightcheck.adapters.torch.observer import TorchObserver
@@ -18,6 +18,7 @@ def save_all(o: TorchObserver) -> None:
         lambda: o.loaders.settle(o.discovery.files()),
         lambda: save_records(o, final=True),
         o.randomness.save,
+        o.loaders.in_place.save,
         o.checkpoints.save,
         lambda: o.losses.alignment.save(o.discovery.files(), {s.index: s.location for s in o.losses.sites}),
         o.thawed.save,
@@ -45,6 +46,8 @@ def save_all(o: TorchObserver) -> None:
 def _uncalled(o: TorchObserver) -> None:
     for i, rebound in enumerate(rebound_of(o)):
         o.watch.writer.put(rebound, i)
+    for i, loop in enumerate(idle_loops_of(o)):
+        o.watch.writer.put(loop, i)
     for i, named in enumerate(uncalled_of(o)):
         o.watch.writer.put(named, i)
 

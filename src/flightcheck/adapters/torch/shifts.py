@@ -6,11 +6,12 @@ import dataclasses
 import math
 import weakref
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import torch
 
+from flightcheck.adapters.torch.identity import ByIdentity
 from flightcheck.adapters.torch.padded_outputs import BATCH_FIRST, RECURRENT
 from flightcheck.adapters.torch.watch import is_plain_tensor
 from flightcheck.recording.loss_records import TargetShift
@@ -24,6 +25,10 @@ _TELLING: Final = 32
 """Positions at which another shift would give another target: fewer may agree by chance."""
 _MASKED: Final = 0.5
 """A target at fewer positions is that of a masked language model: the token itself, at some of them."""
+_HIDDEN: Final = 0.7
+"""Share of the positions left out that hold one id: BERT replaces eight in ten by the mask, one by another token."""
+_OPEN: Final = 0.01
+"""Share of the counted positions that may hold it, too."""
 _KEPT: Final = 8
 _KEPT_PER_LINE: Final = 16
 _MOST_LINES: Final = 32
@@ -49,6 +54,8 @@ class Embedded:
 
     def __init__(self) -> None:
         self.ids: deque[torch.Tensor] = deque(maxlen=_KEPT)
+        self.of_one_row: ByIdentity[bool] = ByIdentity()
+        """Those of them that are views of one long row."""
         self.forward_only: deque[torch.Tensor] = deque(maxlen=_KEPT)
         """Those of them that went into a recurrent layer which goes forward in time only."""
         self._looked_up: deque[tuple[weakref.ref[torch.Tensor], torch.Tensor]] = deque(maxlen=_KEPT)
@@ -75,6 +82,8 @@ class Embedded:
             if isinstance(t, torch.Tensor) and not t.is_floating_point() and is_plain_tensor(t):
                 if t.dim() == 2 and min(t.shape) >= 1 and max(t.shape) >= _SHORTEST and t.numel() <= _MOST_TOKENS:
                     self.ids.append(t.detach())
+                    if t._base is not None and t._base.dim() == 1:
+                        self.of_one_row[self.ids[-1]] = True
                     if isinstance(result, torch.Tensor):
                         self._looked_up.append((weakref.ref(result), self.ids[-1]))
                 return
@@ -137,6 +146,7 @@ def shift_of(
     lines: Mapping[Any, Location],
     cut: CutIds,
     forward_only: Sequence[torch.Tensor] = (),
+    stream_line: Callable[[torch.Tensor], Location | None] = lambda ids: None,
 ) -> TargetShift | None:
     """The shift between embedded ids and a target that is made of the same tokens; None if none fits.
 
@@ -150,6 +160,7 @@ def shift_of(
         lines: node → line.
         cut: where the script cut ids to pieces.
         forward_only: those of `inputs` that a layer sees up to each position only.
+        stream_line: where rows were made of the one row that ids are a view of.
     """
     if target.is_floating_point() or not is_plain_tensor(target) or not 0 < target.numel() <= _MOST_TOKENS:
         return None
@@ -164,7 +175,12 @@ def shift_of(
                 line = lines.get(node) if node is not None else None
                 made_at = None if shift == 1 or line is not None else cut.line_of(layout.target)
                 past = any(ids is one for one in forward_only)
-                found.append(TargetShift(site, step, shift, telling, share, layout.start, line, made_at, past))
+                hidden = hidden_id(layout, ignored) if shift == 0 else None
+                apart = across(ids, layout.axis) if shift == 1 else 0
+                cut_at = stream_line(ids) if apart else None
+                apart = apart if cut_at is not None else 0
+                told = TargetShift(site, step, shift, telling, share, layout.start, line, made_at, past)
+                found.append(dataclasses.replace(told, hidden=hidden, stream=apart, stream_location=cut_at))
     return min(found, key=lambda f: SHIFTS.index(f.shift), default=None)
 
 
@@ -240,6 +256,33 @@ def fitting(layout: Layout, ignored: int) -> tuple[int, int, float] | None:
         if share >= _FITS and (shift == 1 or float((given == y)[counted].double().mean()) >= _FITS):
             return shift, n, share
     return None
+
+
+def across(ids: torch.Tensor, axis: int) -> int:
+    """How far apart in memory the ids lie that follow each other in time (`axis`), where the others are neighbours."""
+    if ids.dim() != 2 or min(ids.shape) < 2:
+        return 0
+    in_time, across_rows = ids.stride(axis), ids.stride(1 - axis)
+    return in_time if across_rows == 1 < in_time else 0
+
+
+def hidden_id(layout: Layout, ignored: int) -> int | None:
+    """The id that the model is given at the positions which the loss leaves out, and nearly nowhere else; None if
+    there is none, or if it may be padding.
+    """
+    given = layout.ids[:, layout.start : layout.start + layout.target.shape[1]]
+    counted = layout.target.to(given.device) != ignored
+    if given.shape != counted.shape:
+        return None
+    behind = counted.flip(1).long().cumsum(1).flip(1) > 0
+    left_out = ~counted & behind & (counted.long().cumsum(1) > 0)  # padding has nothing on one side
+    if int(left_out.sum()) < _TELLING:
+        return None
+    values, counts = torch.unique(given[left_out], return_counts=True)
+    most = int(values[counts.argmax()])
+    if most == ignored or int(counts.max()) < _HIDDEN * int(left_out.sum()):
+        return None
+    return most if float((given[counted] == most).double().mean()) <= _OPEN else None
 
 
 def _pairs(layout: Layout, shift: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor] | None:

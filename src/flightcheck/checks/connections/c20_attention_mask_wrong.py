@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from flightcheck.checks.base import Check, Finding, NotEnoughEvidence, Param, check
 from flightcheck.checks.depth import where
-from flightcheck.recording.attention import AttentionMask
+from flightcheck.recording.attention import AttentionMask, WeakFill
 from flightcheck.recording.experiments import Experiment
 from flightcheck.recording.run import Run
 
@@ -35,6 +35,8 @@ class AttentionMaskWrong(Check):
     are filled with -inf. A mask over keys under which the padding is all that can be seen: in every call the open keys
     hold one token id, at the end or beginning of each row, and no blocked key holds it. A square mask under which no
     position sees itself, while more than that is blocked: it is inverted in a trial, and an error if that is better.
+    And a mask of booleans that fills scores with a number above -5 (1e-9 where -1e9 was meant) on their way into a
+    softmax: what is masked weighs as much as the rest.
     In another trial, on a copy of the model in eval mode and float64, for attention models whose embedding has a
     ``padding_idx``: the embedding of the padding token is replaced by noise. Outputs at other tokens must not move
     (relative limit 1e-6).
@@ -52,6 +54,10 @@ class AttentionMaskWrong(Check):
     limit = Param(1e-6, "float64 noise is 1e-12")
 
     def __call__(self, run: Run) -> Iterator[Finding]:
+        weak = [w for w in run.recorded(WeakFill) if w.reached >= w.calls >= FEWEST]
+        if weak:
+            yield from map(self._weak, weak)
+            return
         open_padding = [m for m in run.attention_masks if shows_padding(m)]
         suspicious = suspicious_masks(run)
         for mask in open_padding:
@@ -67,6 +73,18 @@ class AttentionMaskWrong(Check):
             yield self._without_self(run, mask)
         if not (open_padding or suspicious):
             yield from self._padding(run)
+
+    @staticmethod
+    def _weak(fill: WeakFill) -> Finding:
+        return Finding(
+            f"Masked scores ({fill.share:.0%} of them) are filled with {fill.value:g} before the softmax, which gives "
+            f"them a weight of exp({fill.value:g}) beside the others: the mask blocks nothing.",
+            location=fill.location,
+            evidence={"value": fill.value, "share": fill.share, "calls": fill.calls},
+            onset_step=fill.step,
+            fix="Fill with float('-inf'), or with -1e9 where a whole row may be masked.",
+            patch=f"mask:fill:{where(fill.location)}",
+        )
 
     @staticmethod
     def _without_self(run: Run, mask: AttentionMask) -> Finding:

@@ -9,6 +9,7 @@ from pathlib import PurePath
 
 from flightcheck.checks.base import Check, Finding, NotApplicable, NotEnoughEvidence, Param, check
 from flightcheck.recording.layouts import CrossedRows, Move, Reshape, crossing, nested, same_sizes
+from flightcheck.recording.loss_records import TargetShift
 from flightcheck.recording.run import Run
 
 
@@ -32,7 +33,9 @@ class AxesMixedByReshape(Check):
     `B, T, C = x.shape`); or it changes from call to call and the axis with it; or three axes keep their sizes; or a
     list of pairs is turned; or the tensor is a last hidden state of a recurrent layer; or outputs depend on other
     examples of the batch (C03). And losses whose prediction and target were flattened from axes of the same sizes in
-    different orders, (batch, time) and (time, batch): row by row they do not belong together.
+    different orders, (batch, time) and (time, batch): row by row they do not belong together. And rows that were made
+    of one long row of tokens, if time goes across them: the model's next token lies as many places further on as there
+    are examples (`data.view(-1, batch)` where `data.view(batch, -1).t()` was meant).
     ## Why it matters
     Shapes fit and nothing fails, but a row of the result holds pieces of several examples, positions or channels. What
     the next layers are to find is torn apart.
@@ -54,6 +57,10 @@ class AxesMixedByReshape(Check):
     moved = Param(1e-7, "the limit of C03: far above what float64 rounds, far below what a leak moves")
 
     def __call__(self, run: Run) -> Iterator[Finding]:
+        across = [s for s in run.target_shifts if s.stream and s.stream_location is not None]
+        if len(across) >= self.pairs.value and len(across) == len(run.target_shifts):
+            yield self._across(across)
+            return
         crossed = [c for c in run.recorded(CrossedRows) if c.calls >= self.pairs.value]
         if crossed:
             yield from map(self._crossed, crossed)
@@ -80,6 +87,20 @@ class AxesMixedByReshape(Check):
             unsure += not reason
         if unsure and not told:
             raise NotEnoughEvidence(f"{unsure} reshapes may move axes or merge and split them: the sizes fit both")
+
+    @staticmethod
+    def _across(shifts: list[TargetShift]) -> Finding:
+        at, apart = shifts[-1].stream_location, shifts[-1].stream
+        assert at is not None
+        return Finding(
+            f"Of one long row of tokens rows of {apart} are made, and time goes from row to row: what the model "
+            f"is given as two tokens in a row lies {apart} places apart in the text.",
+            location=at,
+            evidence={"apart": apart, "calls": len(shifts)},
+            onset_step=shifts[0].step,
+            fix="Let each example be a piece of the text: data.view(batch, -1).t(), with time first.",
+            patch=f"axes:stream:{PurePath(at.file).name}:{at.line}",
+        )
 
     @staticmethod
     def _crossed(found: CrossedRows) -> Finding:

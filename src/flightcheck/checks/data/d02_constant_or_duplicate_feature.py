@@ -29,8 +29,8 @@ class ConstantOrDuplicateFeature(Check):
 
     ## What it checks
     Warning: in nearly every one of at least 8 training batches more than half of the examples are identical although
-    their targets differ. Information: in a table of at least 500 rows, columns that are constant (and not 0) or equal
-    to another column.
+    their targets differ; or all examples of all batches are one and the same, of three values or more. Information: in
+    a table of at least 500 rows, columns that are constant (and not 0) or equal to another column.
     ## Why it matters
     Identical inputs with different targets cannot be told apart: a decoder, an index or a join is broken. Constant
     and repeated columns add nothing, and often point at a mistake in reading the data.
@@ -55,6 +55,7 @@ class ConstantOrDuplicateFeature(Check):
         varied = {(c.step, c.target_shape[0]) for c in run.training_calls() if c.target_std > 0 and c.target_shape}
         for batches in found.values():
             usable = [b for b in batches if self._comparable(b) and (b.step, b.shape[0]) in varied]
+            usable = usable or self._all_one(batches, varied)
             if len(usable) < self.batches.value:
                 continue
             judged += 1
@@ -73,6 +74,14 @@ class ConstantOrDuplicateFeature(Check):
                 yield from self._columns(table, found.get(table.root, []))
         if not judged:
             raise NotEnoughEvidence(f"fewer than {self.batches.value:.0f} batches of examples with different targets")
+
+    def _all_one(self, batches: list[Batch], varied: set[tuple[int, int]]) -> list[Batch]:
+        """The batches, where every example in them is one and the same: of that, few values are no excuse."""
+        alike = {r for b in batches for r in b.rows}
+        if len(alike) != 1 or 0 in alike:
+            return []
+        known = [b for b in batches if len(b.rows) >= self.examples.value and (b.step, b.shape[0]) in varied]
+        return [b for b in known if b.dtype.startswith(("float", "bfloat")) and int(np.prod(b.shape[1:])) > 2]
 
     def _comparable(self, batch: Batch) -> bool:
         return len(batch.rows) >= self.examples.value and int(np.prod(batch.shape[1:])) >= self.values.value

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from flightcheck.checks.base import Check, Finding, NotApplicable, NotEnoughEvidence, Param, check
+from flightcheck.checks.data._channel_order import TurnedChannels, turned_channels
 from flightcheck.checks.data._inputs import first_layer
 from flightcheck.checks.data._own_statistics import Own, standardized_by_themselves
 from flightcheck.checks.data._own_vocabulary import own_vocabularies
@@ -55,6 +56,9 @@ class TrainValPreprocessingDiffers(Check):
     and the factor is above 3 or below 1/3, or the two hardly overlap; of at least 4 features, one side is
     standardized (mean 0, standard deviation 1) and on the other most features lie 3 standard deviations away or have
     a 3 times different spread. It fires only if every evaluated batch that holds no training example differs.
+    Warning: of images with three channels, the correlation of the first with the second minus that of the second with
+    the third has the other sign in evaluation, 5 standard errors away, and agrees within 3 once the channels are turned
+    round: RGB and BGR. No scaling of channels changes that number.
     Warning: evaluation inputs that hold no training example have mean 0 and standard deviation 1 to rounding in nearly
     all features (over one call, or all calls of one loop), batches of the training have not, and the line that made
     them takes statistics and is another one than the training's. Information where the line does not tell.
@@ -107,6 +111,10 @@ class TrainValPreprocessingDiffers(Check):
             judged += 1
             differences = [self._difference(training, [b]) for b in held_out if b.shape[0] >= 8]
             found = self._difference(training, held_out)
+            turned = turned_channels(training, held_out) if found is None else None
+            if turned is not None:
+                yield self._of_channels(turned, training[0], held_out[0])
+                continue
             if found is None or not differences or None in differences:
                 own = standardized_by_themselves(split, training, held_out)
                 if own is not None and first_layer(run, training[0]) != "norm":
@@ -125,6 +133,21 @@ class TrainValPreprocessingDiffers(Check):
             )
         if not judged:
             raise NotEnoughEvidence("too few floating-point inputs of training and of evaluation beside it")
+
+    @staticmethod
+    def _of_channels(turned: TurnedChannels, trained: Batch, evaluated: Batch) -> Finding:
+        return Finding(
+            "The channels of the images stand in another order in evaluation: the correlation of the first with the "
+            f"second, minus that of the second with the third, is {turned.training:.3g} in training and "
+            f"{turned.evaluation:.3g} in evaluation ({turned.apart:.0f} standard errors), and the same once they are "
+            "turned round (RGB and BGR).",
+            location=_place(evaluated, trained, evaluated),
+            evidence={"training": turned.training, "evaluation": turned.evaluation, "apart": turned.apart},
+            onset_step=evaluated.step,
+            severity="warn",
+            fix="Read all images in one order: img[..., ::-1], or cv2.cvtColor(img, cv2.COLOR_BGR2RGB).",
+            patch="inputs:turned",
+        )
 
     def _of_their_own_words(self, trained: IdRanks, evaluated: IdRanks) -> Finding:
         return Finding(

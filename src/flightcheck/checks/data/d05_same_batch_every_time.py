@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import PurePath
 
 from flightcheck.checks.base import Check, Finding, NotApplicable, NotEnoughEvidence, Param, check
 from flightcheck.recording.batches import Batch
+from flightcheck.recording.picked_rows import IdleLoop
 from flightcheck.recording.records import LoaderInfo
 from flightcheck.recording.run import Run
 
@@ -19,17 +21,19 @@ from flightcheck.recording.run import Run
     fix="Iterate over the loader (for x, y in loader) instead of taking its first batch in every step.",
 )
 class SameBatchEveryTime(Check):
-    """Every training step sees the same batch although the loader has more.
+    """Every training step sees the same batch although there are more.
 
     ## What it checks
     All recorded training inputs are equal, bit by bit, although batches were fetched throughout the training from a
     loader that has more than one per pass, and the inputs have the loader's batch size. A fresh iterator in every
-    step that draws at random is legal, and information only.
+    step that draws at random is legal, and information only. Without a loader: all inputs are equal, and the loop
+    around the step counts the starts of batches (`range(0, n, size)`), but nothing in it uses the count.
     ## Why it matters
     `next(iter(loader))` starts a new pass each time: without shuffling it always returns the first batch. The model
     memorizes a few examples and the rest of the data is never used.
     ## How to fix
-    `for x, y in loader:`, or keep one iterator outside the loop and call `next` on that.
+    `for x, y in loader:`, or keep one iterator outside the loop and call `next` on that. By hand:
+    `x[start : start + size]`.
     ## Source
     Python's iterator protocol: `iter(loader)` is a new pass.
     ## Known false alarms
@@ -47,6 +51,11 @@ class SameBatchEveryTime(Check):
             raise NotEnoughEvidence(f"inputs of {len(steps)} of {self.steps.value:.0f} steps")
         loaders = [ld for ld in run.loaders if ld.used_in_training]
         if not loaders:
+            idle = run.recorded(IdleLoop)
+            idle = [i for i in idle if not i.size.isdigit() or int(i.size) in batches[0].shape[:2]]
+            if idle and self._all_equal(batches, steps):
+                yield self._idle(idle[0], len(steps), batches[0])
+                return
             raise NotApplicable("no DataLoader feeds the training: the same batch may be all there is")
         several = [ld for ld in loaders if (ld.length or 0) > 1 and ld.batches >= self.per_step.value * len(steps)]
         restarted = [ld for ld in several if ld.batches <= 1.2 * ld.iterators]
@@ -64,6 +73,19 @@ class SameBatchEveryTime(Check):
                 evidence={"iterators": loader.iterators, "batches": loader.batches},
                 severity="info",
             )
+
+    @staticmethod
+    def _idle(loop: IdleLoop, steps: int, first: Batch) -> Finding:
+        at = loop.cut or first.order_origin or loop.location
+        return Finding(
+            f"All {steps} observed steps trained on the same batch: `{loop.variable}`, which counts the starts of the "
+            f"batches in steps of {loop.size}, is used nowhere in its loop.",
+            location=at,
+            evidence={"steps": steps, "variable": loop.variable, "loop": str(loop.location)},
+            onset_step=first.step,
+            fix=f"Begin each batch at its own row: x[{loop.variable} : {loop.variable} + {loop.size}].",
+            patch=f"source:begin:{PurePath(loop.location.file).name}:{loop.location.line}" if loop.cut else "",
+        )
 
     def _all_equal(self, batches: list[Batch], steps: list[int]) -> bool:
         """Every step had exactly the inputs of the first one, in each root and argument."""

@@ -32,8 +32,9 @@ class OrderNotShuffled(Check):
     ## What it checks
     The class counts of each training batch against those of all batches together: a chi-square statistic far beyond
     chance (Wilson-Hilferty z above 8, 3 times its expectation, Cramér's V above 0.4) *and* neighbouring batches that
-    resemble each other (lag-1 correlation of the mean label above 0.4). A fixed order of a loader without labels
-    sorted is information.
+    resemble each other (lag-1 correlation of the mean label above 0.4). Batches that the script cuts by hand out of
+    three classes or more, nearly each of one class (V above 0.7), are told whatever their order: the blocks were
+    shuffled, the examples were not. A fixed order of a loader without labels sorted is information.
     ## Why it matters
     With one class at a time the model learns to answer the class it sees now and forgets the ones before; the loss
     looks good within an epoch while the model is useless.
@@ -50,6 +51,7 @@ class OrderNotShuffled(Check):
     z = Param(8.0, "p below 1e-15; the sparse-table approximation is far from exact, so no finer level is claimed")
     excess = Param(3.0, "the statistic over its expectation: 1 when shuffled, about the batch size when sorted")
     effect = Param(0.4, "Cramér's V: 0.1-0.2 in shuffled batches of 32, near 1 in sorted ones")
+    pure = Param(0.7, "Cramér's V of batches of one class each, with few that hold the border of two")
     lag = Param(0.4, "sorted data change slowly from batch to batch; sampled groups and alternating batches do not")
 
     def __call__(self, run: Run) -> Iterator[Finding]:
@@ -113,9 +115,22 @@ class OrderNotShuffled(Check):
                 location=where,
                 evidence={**evidence, "largest_share": pure},
                 onset_step=calls[0].step,
-                severity=None if effect > 0.7 else "warn",
+                severity=None if effect > self.pure.value else "warn",
                 # Evaluations tell best; without them the error on batches of all classes does.
                 patch=_by_hand(picked) if not fixed else "shuffle" if _evaluated(run) else "shuffle:others",
+            )
+        elif beyond and effect > self.pure.value and not loaders and table.shape[1] > 2 and _cut_by_hand(picked):
+            pure = float(np.mean(table.max(1) / sizes[:, 0]))
+            yield Finding(
+                f"On average {pure:.0%} of a training batch is one class (by chance "
+                f"{float(table.sum(0).max() / total):.0%}): the examples lie sorted by label, and whole blocks of them "
+                "are taken, in whatever order.",
+                location=where,
+                evidence={**evidence, "largest_share": pure},
+                onset_step=calls[0].step,
+                severity="warn",
+                patch=_by_hand(picked),
+                fix="Shuffle the examples, not the blocks: rows = torch.randperm(len(x)) per epoch, and x[rows[a:b]].",
             )
         elif fixed is not None and (fixed.length or 0) > 4 and fixed.batch_size not in (None, fixed.examples):
             yield Finding(
@@ -129,6 +144,11 @@ class OrderNotShuffled(Check):
 def _by_hand(cut: Location | None) -> str:
     """Where the script cuts its batches itself, the rows that it cuts come in random order."""
     return f"source:rows:{Path(cut.file).name}:{cut.line}" if cut is not None and ":" in cut.code else ""
+
+
+def _cut_by_hand(cut: Location | None) -> bool:
+    """The batch is a slice of something, as the line says: no rows that were chosen one by one."""
+    return cut is not None and (":" in cut.code.partition("#")[0].rstrip(":") or "slice(" in cut.code)
 
 
 def _evaluated(run: Run) -> bool:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import linecache
 from collections.abc import Iterator
+from pathlib import PurePath
 
 import numpy as np
 import numpy.typing as npt
 
 from flightcheck.checks.base import Check, Finding, NotApplicable, NotEnoughEvidence, Param, check
+from flightcheck.checks.data._numbered_anew import NumberedAnew, numbered_anew
+from flightcheck.recording.provenance.numbering import numbering_line
 from flightcheck.recording.records import Location
 from flightcheck.recording.run import Run
 
@@ -21,22 +25,28 @@ from flightcheck.recording.run import Run
     fix="Make one mapping from class names to numbers, from the training set, and use it for every split.",
 )
 class LabelMappingDiffers(Check):
-    """The same class has another number in training than in evaluation.
+    """The same class has another number in training than in evaluation, or in one batch than in the next.
 
     ## What it checks
     `class_to_idx` of the training and the evaluation dataset: does a name have two numbers? And the answers of the
     latest evaluation: are some classes answered as each other, so that a renumbering of the labels would make the
     answers right (each of them at 80 % or more, at least 20 examples each)?
+    And the labels of the training batches: are they 0 to k−1 without a gap in every one of them, although k changes
+    from batch to batch? A batch that lacks a class by chance lacks any of them; the highest numbers alone are missing
+    where the classes of each batch were numbered anew. Told where chance (labels drawn by their frequencies) makes it
+    less likely than 1e-6.
     ## Why it matters
     The model learned the right thing, and is measured by the wrong labels: the result is far below chance for these
     classes, whatever is changed in the training.
     ## How to fix
     `classes = sorted(set(train_labels))` once, and the same dictionary for validation; with `LabelEncoder`:
-    `encoder.transform(val_labels)`, not `fit_transform`.
+    `encoder.transform(val_labels)`, not `fit_transform`. `np.unique(…, return_inverse=True)` and `pd.factorize` number
+    what they are given: all labels, once.
     ## Source
     Kuhn 1955, The Hungarian method for the assignment problem, as used to match clusters with classes.
     ## Known false alarms
-    Evaluation on nothing but adversarial examples of two classes.
+    Evaluation on nothing but adversarial examples of two classes. Episodes of few-shot learning, which number their
+    classes anew on purpose, have as many in each, and are silent.
     """
 
     rate = Param(0.8, "share of a class that is answered as one other: confusion of alike classes is below a half")
@@ -51,6 +61,10 @@ class LabelMappingDiffers(Check):
             raise NotApplicable("no classification loss in training: numbers of groups mean nothing")
         if run.in_regime("reinforcement", "second-order", "gan"):
             raise NotApplicable("answers are no class labels, or the examples are made to mislead")
+        anew = list(numbered_anew(run))
+        if anew:
+            yield from map(self._anew, anew)
+            return
         known = [c for c in run.confusions if c.step > 0]
         if not known:
             raise NotEnoughEvidence("no evaluation after the start compares predicted with true classes")
@@ -87,6 +101,21 @@ class LabelMappingDiffers(Check):
                     )
         return None
 
+    @staticmethod
+    def _anew(found: NumberedAnew) -> Finding:
+        at = _numbered_at(found.site.target_origin) or found.site.target_origin or found.site.location
+        fitted = at is not None and ".fit_transform(" in at.code
+        return Finding(
+            f"In each of {found.batches} batches the labels are 0 to k-1 without a gap, with k from {found.fewest} to "
+            f"{found.most} (by chance: below {max(found.chance, 1e-99):.0e}): the classes are numbered anew in every "
+            "batch, and one number means several classes.",
+            location=at,
+            evidence={"batches": found.batches, "fewest": found.fewest, "most": found.most},
+            fix="Number the classes once, by all labels of the training set, and only look the numbers up in a batch: "
+            "encoder.transform(labels).",
+            patch=f"source:transform:{PurePath(at.file).name}:{at.line}" if fitted and at is not None else "",
+        )
+
     def _moved(self, counts: npt.NDArray[np.int64]) -> dict[int, int]:
         """Classes that are answered as another one, if these are the same classes in another order."""
         sizes = counts.sum(1)
@@ -102,3 +131,9 @@ class LabelMappingDiffers(Check):
         if evaluated is not None and 0 <= evaluated.loader < len(run.loaders):
             return run.loaders[evaluated.loader].location
         return next((e.location for e in reversed(run.evaluations) if e.location is not None), None)
+
+
+def _numbered_at(made: Location | None) -> Location | None:
+    """The line near the one that made the labels which gives the classes their numbers."""
+    found = numbering_line(made.file, made.line) if made is not None else None
+    return Location(*found, "", linecache.getline(*found).strip()) if found is not None else None

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from pathlib import PurePath
 from typing import Final
 
 from flightcheck.checks.base import Check, Finding, NotApplicable, NotEnoughEvidence, Param, check
 from flightcheck.checks.loss._prediction import by_site
+from flightcheck.recording.loss_masks import LossMask
 from flightcheck.recording.loss_records import LossCall, LossSite
 from flightcheck.recording.run import Run
 
@@ -31,12 +33,15 @@ class IgnoreOrPaddingWrong(Check):
     (a) Rows of token ids are filled up with the id that an embedding (`padding_idx`) or `pad_sequence` declares as
     padding, and the target there is one value that the loss does not ignore. (b) All targets of a batch are ignored:
     the mean of nothing is NaN. (c) `ignore_index` is a class id that occurs as often as any other in a classification
-    of single examples.
+    of single examples. (d) A mask that the script lays over its own loss leaves the padding and nothing else: in every
+    call of the learning pass the positions that it keeps hold one id, at the end or beginning of each row, and no other
+    position holds it; no other mask of the script keeps the tokens.
     ## Why it matters
     Padding is easy to predict and hides the loss of the real tokens; a NaN ends the training; an ignored class is never
     learned.
     ## How to fix
-    `CrossEntropyLoss(ignore_index=pad_id)`, with the targets filled up by the same id; skip batches without targets.
+    `CrossEntropyLoss(ignore_index=pad_id)`, with the targets filled up by the same id; skip batches without targets. By
+    hand: `mask = tokens != pad_id`, then `(loss * mask).sum() / mask.sum()`.
     ## Source
     Contract of `torch.nn.CrossEntropyLoss`; `padding_idx` and `pad_sequence` say what padding is.
     ## Known false alarms
@@ -50,6 +55,11 @@ class IgnoreOrPaddingWrong(Check):
     per_class = Param(20, "labels per class that make the shares comparable")
 
     def __call__(self, run: Run) -> Iterator[Finding]:
+        masks = run.recorded(LossMask)
+        inverted = [m for m in masks if m.padding == m.calls >= self.calls.value]
+        if inverted and len(inverted) == sum(m.calls > 0 for m in masks):
+            yield self._inverted(inverted[0])
+            return
         sites = by_site(c for c in run.training_calls(*OVER_CLASSES) if "float" not in c.target_dtype)
         if not sites:
             raise NotApplicable("no cross-entropy with class ids was called in training")
@@ -62,6 +72,19 @@ class IgnoreOrPaddingWrong(Check):
             short += len(here) < self.calls.value
         if short == len(sites):
             raise NotEnoughEvidence(f"fewer than {self.calls.value:.0f} observed calls of the loss")
+
+    @staticmethod
+    def _inverted(mask: LossMask) -> Finding:
+        at = mask.made or mask.location
+        return Finding(
+            f"The mask over the loss is inverted: in {mask.padding} of {mask.calls} calls it keeps the padding "
+            f"({mask.share:.0%} of the positions) and nothing else, so that no token is learnt.",
+            location=at,
+            evidence={"calls": mask.calls, "share": mask.share, "used": str(mask.location)},
+            onset_step=mask.step,
+            fix="Keep the tokens: mask = tokens != padding_id.",
+            patch=f"source:complement:{PurePath(at.file).name}:{at.line}" if mask.made is not None else "",
+        )
 
     @staticmethod
     def _nothing_left(site: LossSite, here: Sequence[LossCall]) -> Finding | None:

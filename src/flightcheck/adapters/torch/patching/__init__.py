@@ -35,6 +35,8 @@ from flightcheck.adapters.torch.patching import (
     places,
     precision,
     protocol,
+    reseeding,
+    restored,
     samplers,
     sequences,
     shifts,
@@ -59,8 +61,9 @@ def _probe(boundaries: Boundaries, patch: Patch) -> None:
 
 
 def _inputs(boundaries: Boundaries, patch: Patch) -> None:
-    if patch.value in ("finite", "as-training"):
-        (inputs.finite if patch.value == "finite" else inputs.as_training)(boundaries, patch)
+    by_name = {"finite": inputs.finite, "as-training": inputs.as_training, "turned": inputs.turned}
+    if patch.value in by_name:
+        by_name[patch.value](boundaries, patch)
     elif patch.value.startswith("x"):
         inputs.scaled(boundaries, patch)
     else:
@@ -88,6 +91,10 @@ def _load(boundaries: Boundaries, patch: Patch) -> None:
     of_value.get(patch.value, loading.load)(boundaries, patch)
 
 
+def _loader(boundaries: Boundaries, patch: Patch) -> None:
+    (restored.restored if patch.value == "restored" else iterators.continued)(boundaries, patch)
+
+
 def _zero_grad(boundaries: Boundaries, patch: Patch) -> None:
     (protocol.zero_grad_in_closures if patch.value == "closure" else protocol.zero_grad)(boundaries, patch)
 
@@ -104,6 +111,7 @@ INSTALLERS: Final[dict[str, Callable[[Boundaries, Patch], None]]] = {
     "regularization": modules.regularization,
     "freeze-batch": batches.freeze,
     "shuffle": _shuffle,
+    "reseed": reseeding.off,
     "sampler": samplers.sampler,
     "inputs": _inputs,
     "targets": _targets,
@@ -137,7 +145,7 @@ INSTALLERS: Final[dict[str, Callable[[Boundaries, Patch], None]]] = {
     "unscale-first": steps.unscale_first,
     "probe": _probe,
     "accumulate": accumulation.accumulate,
-    "loader": iterators.continued,
+    "loader": _loader,
     "load": _load,
     "score": judging.score,
     "source": sources.source,

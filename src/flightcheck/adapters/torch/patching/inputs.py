@@ -73,6 +73,22 @@ def scaled(b: Boundaries, patch: Patch) -> None:
     b.at_root(root)
 
 
+def turned(b: Boundaries, patch: Patch) -> None:
+    """``inputs:turned``: in evaluations the three channels of images stand in the other order."""
+
+    def turn(t: torch.Tensor) -> torch.Tensor:
+        return t.flip(1) if t.dim() == 4 and t.shape[1] == 3 and t.is_floating_point() else t
+
+    def root(call: Any, module: nn.Module, given: Arguments) -> Any:
+        if torch.is_grad_enabled():
+            return call(*given[0], **given[1])
+        b.acted(patch)
+        args, kwargs = map_tensors(given, turn)
+        return call(*args, **kwargs)
+
+    b.at_root(root)
+
+
 class _Moments:
     """Mean and standard deviation per feature, over all batches so far."""
 

@@ -40,6 +40,10 @@ def axes(b: Boundaries, patch: Patch) -> None:
     def operation(function: Any, name: str, given: Arguments) -> Any:
         result = function(*given[0], **given[1])
         first = given[0][0] if given[0] else None
+        if rule == "stream" and name in RESHAPES and _is_table_of_a_row(first, result) and here():
+            assert first is not None
+            b.acted(patch)
+            return first.reshape(result.shape[1], result.shape[0]).t().contiguous()
         if name not in RESHAPES or type(first) is not torch.Tensor or not isinstance(result, torch.Tensor):
             return result
         move = crossing(tuple(first.shape), tuple(result.shape))
@@ -49,6 +53,12 @@ def axes(b: Boundaries, patch: Patch) -> None:
         return first.reshape(move.split).permute(move.order).reshape(result.shape).contiguous()
 
     b.at_operations(operation)
+
+
+def _is_table_of_a_row(first: Any, result: Any) -> bool:
+    return (
+        isinstance(first, torch.Tensor) and first.dim() == 1 and isinstance(result, torch.Tensor) and result.dim() == 2
+    )
 
 
 def target(b: Boundaries, patch: Patch, order: list[int], here: Callable[[], bool]) -> None:

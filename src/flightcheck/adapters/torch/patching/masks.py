@@ -9,15 +9,20 @@ import torch
 
 from flightcheck.adapters.torch.attention_masks import ATTENTION, BLOCKED, masks_of
 from flightcheck.adapters.torch.patching.boundaries import Arguments, Boundaries
+from flightcheck.adapters.torch.weak_fills import FILLS
 from flightcheck.patch import Patch
 
 
 def mask(b: Boundaries, patch: Patch) -> None:
     """``mask:invert:attn_mask:train.py:31``: at that line attention sees what that mask blocks, and nothing else.
+    ``mask:fill:train.py:31``: scores that are filled there by a mask get no weight.
 
     Raises:
         ValueError: the value is none of this form.
     """
+    if patch.value.startswith("fill:"):
+        _fill(b, patch)
+        return
     how, argument, file, line = [*patch.value.split(":"), "", "", "", ""][:4]
     if how != "invert" or not line.isdigit():
         raise ValueError(f"mask: a value such as invert:attn_mask:train.py:31 wanted, but got {patch.value!r}")
@@ -34,6 +39,27 @@ def mask(b: Boundaries, patch: Patch) -> None:
         kwargs = {k: _inverted(found) if v is found else v for k, v in kwargs.items()}
         if kwargs.get("is_causal"):
             kwargs["is_causal"] = False
+        return function(*args, **kwargs)
+
+    b.at_operations(operation)
+
+
+def _fill(b: Boundaries, patch: Patch) -> None:
+    _, file, line = [*patch.value.split(":"), "", ""][:3]
+
+    def operation(function: Any, name: str, given: Arguments) -> Any:
+        args, kwargs = list(given[0]), dict(given[1])
+        scores = args[0] if args and isinstance(args[0], torch.Tensor) else None
+        if name not in FILLS or scores is None or not scores.is_floating_point():
+            return function(*args, **kwargs)
+        at = b.observer.lines.here()
+        if at is not None and (str(at.line), Path(at.file).name) == (line, file):
+            b.acted(patch)
+            least = torch.finfo(scores.dtype).min / 2
+            if len(args) > 2:
+                args[2] = least
+            else:
+                kwargs["value"] = least
         return function(*args, **kwargs)
 
     b.at_operations(operation)

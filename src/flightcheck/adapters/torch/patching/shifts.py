@@ -19,9 +19,9 @@ _TWICE = 2
 def unshift(b: Boundaries, patch: Patch) -> None:
     """``targets:unshift``: where the target is the token two positions ahead, the loss is given the next one.
 
-    ``targets:next``: the same where it is the token that the model was given there.
+    ``targets:next``: the same where it is the token that the model was given there, or the one before that.
     """
-    moved = _moving(b, 0 if patch.value == "next" else _TWICE)
+    moved = _moving(b, (0, -1) if patch.value == "next" else (_TWICE,))
 
     def around(call: Any, name: str, given: Arguments) -> Any:
         prediction, _, again = arguments_of(given)
@@ -38,7 +38,7 @@ def judged_by_the_next_token(b: Boundaries, patch: Patch) -> None:
     """``score:next``: the error of the next token, whatever the target of the script is."""
     scoring: Scoring = b.scoring
     scoring.replaced = True
-    moved = _moving(b, 0)
+    moved = _moving(b, (0, -1))
 
     def around(call: Any, name: str, given: Arguments) -> Any:
         result = call(*given[0], **given[1])
@@ -52,8 +52,8 @@ def judged_by_the_next_token(b: Boundaries, patch: Patch) -> None:
     b.at_loss(around)
 
 
-def _moving(b: Boundaries, shift: int) -> Callable[[Arguments], torch.Tensor | None]:
-    """What gives the next tokens in the place of a loss call's target, where that lies at the shift; None elsewhere."""
+def _moving(b: Boundaries, shifts: tuple[int, ...]) -> Callable[[Arguments], torch.Tensor | None]:
+    """What gives the next tokens in the place of a loss call's target, where that lies at a shift; None elsewhere."""
     embedded = Embedded()
 
     def operation(function: Any, name: str, given: Arguments) -> Any:
@@ -66,7 +66,7 @@ def _moving(b: Boundaries, shift: int) -> Callable[[Arguments], torch.Tensor | N
         if not (isinstance(prediction, torch.Tensor) and isinstance(target, torch.Tensor) and prediction.requires_grad):
             return None
         with torch.no_grad(), b.unwatched():
-            return _moved(target, prediction.grad_fn, embedded, _ignored(given), shift)
+            return _moved(target, prediction.grad_fn, embedded, _ignored(given), shifts)
 
     b.at_operations(operation)
     return moved
@@ -77,7 +77,7 @@ def _ignored(given: Arguments) -> int:
 
 
 def _moved(
-    target: torch.Tensor, made: Any, embedded: Embedded, ignored: int, shift: int = _TWICE
+    target: torch.Tensor, made: Any, embedded: Embedded, ignored: int, shifts: tuple[int, ...] = (_TWICE,)
 ) -> torch.Tensor | None:
     if target.is_floating_point():
         return None
@@ -85,16 +85,18 @@ def _moved(
     for ids in reversed(embedded.ids):
         for layout in layouts(ids, target, slices):
             fits = fitting(layout, ignored)
-            if fits is not None and fits[0] == shift:
-                tokens = _next_tokens(layout, ignored) if shift else _following(layout, ignored)
+            if fits is not None and fits[0] in shifts:
+                tokens = _next_tokens(layout, ignored) if fits[0] == _TWICE else _following(layout, ignored, fits[0])
                 return tokens.reshape(target.shape)
     return None
 
 
-def _following(layout: Layout, ignored: int) -> torch.Tensor:
-    """The tokens one position ahead, where the target has those of the position; nothing follows the last."""
-    y = layout.target
-    moved = torch.cat([y[:, 1:], torch.full_like(y[:, :1], ignored)], 1)
+def _following(layout: Layout, ignored: int, shift: int = 0) -> torch.Tensor:
+    """The tokens one position ahead, where the target has those of the position (shift 0), or of the one before (-1);
+    nothing follows the last.
+    """
+    y, by = layout.target, 1 - shift
+    moved = torch.cat([y[:, by:], torch.full_like(y[:, :by], ignored)], 1)
     return moved if layout.axis == 1 else moved.T
 
 

@@ -85,7 +85,7 @@ def ask(last: _Last, here: Here) -> dict[str, Any]:
 
     Also ``dim`` of the examples, ``apart`` (it is certain that they lie there), ``place`` and ``place_at`` (see
     `place_in_batch`), ``next_token`` (the target is the input, one step ahead), ``copies`` (it is the input
-    itself), ``present`` (how far an output moves with the token at its own position, asked where the target copies) and
+    itself, or the one before), ``present`` (how far an output moves with that token, asked where the target copies) and
     ``at`` (the line at which the future gets in). A key is missing where the question does not apply.
     """
     if last.module is None or last.target is None or any(nn.parameter.is_lazy(p) for p in last.module.parameters()):
@@ -207,8 +207,8 @@ def _future(model: nn.Module, given: Arguments, last: _Last) -> dict[str, Any]:
         after = _output(model, _exchanged(given, ids, other))
         found = {**told, "future": _moved(output[:, :at], after[:, :at]), "argument": name}
         if told["copies"]:
-            only = ids.clone()
-            only[:, at] = torch.where(ids[:, at] == ids.max(), ids.min(), ids.max())
+            only, copied = ids.clone(), at - told["back"]
+            only[:, copied] = torch.where(ids[:, copied] == ids.max(), ids.min(), ids.max())
             found["present"] = _moved(output[:, at], _output(model, _exchanged(given, ids, only))[:, at])
         return found
     return {}
@@ -219,8 +219,8 @@ def _exchanged(given: Arguments, old: torch.Tensor, new: torch.Tensor) -> Argume
     return changed
 
 
-def _role(ids: torch.Tensor, last: _Last) -> dict[str, bool]:
-    """Is the target the next token of these ids, or the same one?"""
+def _role(ids: torch.Tensor, last: _Last) -> dict[str, Any]:
+    """Is the target the next token of these ids, the same one, or the one before (``back`` 1)?"""
     target = last.target
     if target is None or ids.is_floating_point() or ids.dim() != 2 or target.is_floating_point():
         return {}
@@ -228,7 +228,9 @@ def _role(ids: torch.Tensor, last: _Last) -> dict[str, bool]:
         return {}
     if last.slices:  # the loss looks at some of the positions
         fits = [f for y in layouts(ids, target, last.slices) if y.axis == 1 and (f := fitting(y, last.ignored))]
-        return {"next_token": fits[0][0] == 1, "copies": fits[0][0] == 0} if fits and fits[0][0] in (0, 1) else {}
+        if not fits or fits[0][0] not in (0, 1, -1):
+            return {}
+        return {"next_token": fits[0][0] == 1, "copies": fits[0][0] < 1, "back": int(fits[0][0] < 0)}
     if target.numel() != ids.numel():
         return {}
     y = target.reshape(ids.shape)
@@ -237,9 +239,12 @@ def _role(ids: torch.Tensor, last: _Last) -> dict[str, bool]:
     varied = int(torch.unique(ids[:, 1:] - ids[:, :-1]).numel()) > 1
     if not varied:
         return {}
+    behind = float((y[:, 1:] == ids[:, :-1]).double().mean())
     if ahead > _SHIFTED and same < _SHIFTED:
         return {"next_token": True, "copies": False}
-    return {"next_token": False, "copies": True} if same > 0.99 and ahead < _SHIFTED else {}
+    if max(same, behind) > 0.99 and ahead < _SHIFTED:
+        return {"next_token": False, "copies": True, "back": int(behind > same)}
+    return {}
 
 
 def _padding(model: nn.Module, given: Arguments, last: _Last) -> dict[str, Any]:
