@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from flightcheck.adapters.torch import optimizer_lines
-from flightcheck.adapters.torch.planning import coverage_of, plan_of, uncalled_of
+from flightcheck.adapters.torch.planning import coverage_of, loop_ends_of, plan_of, uncalled_of
 
 if TYPE_CHECKING:
     from flightcheck.adapters.torch.observer import TorchObserver
@@ -20,6 +20,8 @@ def save_all(o: TorchObserver) -> None:
         o.randomness.save,
         o.checkpoints.save,
         lambda: o.losses.alignment.save(o.discovery.files(), {s.index: s.location for s in o.losses.sites}),
+        o.loose.by_hand.save,
+        o.drawn_anew.save,
         o.thawed.save,
         o.stored_updates.save,
         o.moments.save,
@@ -34,6 +36,7 @@ def save_all(o: TorchObserver) -> None:
         o.forward.opposed.save,
         lambda: o.watch.writer.put(plan_of(o)),
         lambda: _uncalled(o),
+        lambda: _loop_ends(o),
     ]
     for part in parts:
         o.watch.attempt("save", part)
@@ -44,6 +47,11 @@ def save_all(o: TorchObserver) -> None:
 def _uncalled(o: TorchObserver) -> None:
     for i, named in enumerate(uncalled_of(o)):
         o.watch.writer.put(named, i)
+
+
+def _loop_ends(o: TorchObserver) -> None:
+    for i, end in enumerate(loop_ends_of(o)):
+        o.watch.writer.put(end, i)
 
 
 def save_records(o: TorchObserver, final: bool = False) -> None:
