@@ -54,15 +54,16 @@ KINDS: Final[dict[str, str]] = {
     "(``2@train.py:31 x0.02``)",
     "align-shapes": "prediction and target are given the same shape before they are compared",
     "reinit": "matrices are drawn anew: ``default`` (of their layer), ``xavier`` or ``kaiming``; biases zero; "
-    "``tables``: embeddings alone, with rows of length 1",
+    "``tables``: embeddings alone, with rows of length 1; ``never``: what was trained is not drawn anew",
     "precision": "``float32``: automatic mixed precision is off; ``master``: the optimizer steps on float32 copies of "
     "weights that are stored in 16 bits",
     "options": "``moved``: values of an optimizer's options that stand on other options are moved to their own",
     "epsilon": "the optimizer's epsilon: ``1e-8``",
     "zero-grad": "gradients are cleared after each step, and never before it; ``closure``: before each backward in a "
-    "closure, and not after it",
+    "closure, and not after it; ``by-hand``: of tensors that the script updates itself, after each update",
     "step": "the optimizer of this number (``1``), which never steps, steps after each backward for it",
     "keep-state": "an optimizer that is built anew, or emptied, goes on with the state of before",
+    "old-graphs": "``off``: backward sends nothing into the graphs of losses of earlier rounds",
     "add-parameters": "the optimizer also holds the parameters of the called models that no optimizer holds; "
     "``instead=1``: that of this number holds them in the place of its own; ``thawed``: as soon as they get a gradient",
     "keep-modules": "layers that a forward pass constructs are those of its first call, and an optimizer holds them",

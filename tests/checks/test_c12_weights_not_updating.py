@@ -42,11 +42,12 @@ def test_a_group_frozen_by_its_learning_rate_passes() -> None:
     assert verdict_of("C12", run_of(*network(3, optimizer=alone, updates_nonzero=0))).status == "fail"
 
 
-def standing(still: int = 12, gradient: float = -1.0, rate: float = 0.1) -> Run:
+def standing(still: int = 12, gradient: float = -1.0, rate: float = 0.1, closure: bool = False) -> Run:
     """20 steps in which all three weights move, then so many in which none does."""
     phases = [([0.1] * 3, [1.0] * 3, [0.1])] * 20 + [([0.0] * 3, [gradient] * 3, [rate])] * still
     updates, gradients, rates = (list(rows) for rows in zip(*phases, strict=True))
-    return run_of(*network(3), series={UPDATE_NORM: updates, GRAD_NORM: gradients, LEARNING_RATE: rates})
+    records = network(3, optimizer=replace(OPTIMIZER, closure=closure))
+    return run_of(*records, series={UPDATE_NORM: updates, GRAD_NORM: gradients, LEARNING_RATE: rates})
 
 
 def test_nothing_moves_any_more() -> None:
@@ -58,7 +59,7 @@ def test_nothing_moves_any_more() -> None:
 
 
 def test_a_standstill_that_is_explained_is_neither_found_nor_passed() -> None:
-    for run in (standing(rate=1e-5), standing(gradient=0.0), standing(gradient=float("inf"))):
+    for run in (standing(rate=1e-5), standing(gradient=0.0), standing(gradient=float("inf")), standing(closure=True)):
         verdict = verdict_of("C12", run)
         assert verdict.status == "inconclusive" and "nothing has moved since step 20" in verdict.reason
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from flightcheck.recording.loop_ends import LoopEnd
 from flightcheck.recording.picked_rows import IdleLoop
 from flightcheck.recording.records import LoaderInfo, Location
 from flightcheck.testing import run_of, verdict_of
@@ -83,3 +84,13 @@ def test_a_batch_loop_whose_variable_nothing_uses_fails_at_the_cut() -> None:
     assert (
         verdict_of("D05", run_of(replace(loop, size="10"), *batches(60, digest="same"), steps=60)).status == "skipped"
     )
+
+
+def test_the_loop_over_epochs_inside_of_the_loop_over_batches() -> None:
+    outer, inner = Location("train.py", 20), Location("train.py", 21)
+    loops = LoopEnd("inside-out", outer, inner, "for", 15)
+    loader = LoaderInfo(0, Location("train.py", 5), length=70, iterators=1, batches=3, iterator_location=outer)
+    used = replace(loader, used_in_training=True)
+    (finding,) = verdict_of("D05", run_of(loops, used, steps=40)).findings
+    assert finding.location == inner
+    assert verdict_of("D05", run_of(loops, replace(used, iterators=3), steps=40)).status != "fail"

@@ -95,3 +95,23 @@ def test_lambda_undoes_plateau() -> None:
 def test_inconclusive_and_skipped() -> None:
     assert verdict_of("P04", run_of(ADAM, replace(STEP_LR, calls=0))).status == "inconclusive"
     assert verdict_of("P04", run_of(ADAM)).status == "skipped"
+
+
+def test_a_loss_in_the_place_of_the_number_of_the_epoch() -> None:
+    warm_up = SchedulerInfo(0, "LambdaLR", 0, LINE, LINE, calls=6)
+    given = [2.3, 1.9, 1.4, 1.0, 1.1, 0.6]
+    order = [Call(i, i, "scheduler_step", 0, data={"epoch": g}) for i, g in enumerate(given)]
+    (finding,) = verdict_of("P04", run_of(ADAM, warm_up, *order)).findings
+    assert (finding.location, finding.patch) == (LINE, "scheduler:off")
+    assert (
+        verdict_of("P04", run_of(ADAM, replace(warm_up, type="CosineAnnealingWarmRestarts"), *order)).status == "pass"
+    )
+    epochs = [Call(i, i, "scheduler_step", 0, data={"epoch": i / 2}) for i in range(6)]
+    assert verdict_of("P04", run_of(ADAM, warm_up, *epochs)).status == "pass"
+
+
+def test_the_number_of_the_epoch_in_the_place_of_a_metric() -> None:
+    verdict = plateau_given([0.0, 1.0, 2.0, 3.0, 4.0], [0.7, 0.6, 0.5, 0.4])
+    (finding,) = verdict.findings
+    assert "number of the epoch" in finding.message
+    assert plateau_given([5.0, 5.0, 4.0, 3.0, 3.0], [0.7, 0.6, 0.5, 0.4]).status == "pass"

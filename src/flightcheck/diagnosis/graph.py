@@ -84,6 +84,11 @@ def _unbounded(cause: Finding, effect: Finding) -> bool:
     return "binary" in str(cause.evidence.get("loss", "")) and "coefficient" not in effect.evidence
 
 
+def _misdirected(cause: Finding, effect: Finding) -> bool:
+    """A scheduler is given a number that is not what it takes: the rate is any."""
+    return "given" in cause.evidence
+
+
 _SATURATING: Final = re.compile(r"sigmoid|tanh|softsign", re.IGNORECASE)
 
 
@@ -123,8 +128,12 @@ CAUSES: Final[tuple[Cause, ...]] = (
     _row("P05", "P06 P02 C12 C11" + _FLAT),
     _row("P06", "P02 P20 C12 C11 S01" + _FLAT),
     _row("P04", "C11 P33"),
+    _row("P04", "P01 P02 P06 C08 C12 S01" + _FLAT, when=_misdirected),
+    _row("P40", "P33 P34 L16 S07 P02 S01"),
+    _row("P38", "P01 P02 C08 C11 C12 C14 P19 P34 S01" + _FLAT),
+    _row("P39", "P02 P36 S01" + _FLAT),
     # Optimizer and protocol
-    _row("P12", "C08 C11 C12 P25 P01 P34 C05 C13" + _FLAT),
+    _row("P12", "P21 C08 C11 C12 P25 P01 P34 C05 C13" + _FLAT),
     _row("P12", "C14", when=_earlier),
     _row("P08", "C12 S01" + _FLAT, "module"),
     _row("P10", "P08 C12 C02 S01" + _FLAT),  # the tensors it holds are not those that stand still

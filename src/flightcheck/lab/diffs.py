@@ -31,7 +31,9 @@ _NUMBER: Final = re.compile(r"(?<![\w.])(\d+\.?\d*(?:[eE][-+]?\d+)?|\.\d+(?:[eE]
 _ADDED: Final[dict[str, str]] = {
     "zero-grad": "optimizer.zero_grad()  # before loss.backward(), or after optimizer.step()",
     "zero-grad:closure": "optimizer.zero_grad()  # the first line of the closure",
+    "zero-grad:by-hand": "w.grad = None  # for each w, after its update",
     "step": "optimizer.step()  # after loss.backward()",
+    "old-graphs": "loss.backward()  # of this batch alone; total += loss.item() for what is printed",
     "shuffle:together": "DataLoader(TensorDataset(inputs, targets), shuffle=True)  # one loader of pairs, not two",
     "shuffle": "shuffle=True  # in the DataLoader of the training examples",
     "align-shapes": "prediction = prediction.reshape(target.shape)  # before the two are compared",
@@ -62,6 +64,7 @@ _ADDED: Final[dict[str, str]] = {
     "insert-norm:layer": "nn.LayerNorm(features)  # after each hidden layer",
     "unscale-first": "scaler.unscale_(optimizer)  # before the gradients are clipped",
     "reinit:default": "# leave the weights as the layers draw them",
+    "reinit:never": "# the same line once, before the loop over the epochs",
     "reinit:kaiming": "nn.init.kaiming_uniform_(layer.weight, nonlinearity='relu')  # for each layer, biases zero",
     "reinit:tables": "nn.init.normal_(table.weight, std=table.embedding_dim ** -0.5)  # for each embedding",
     "reinit:xavier": "nn.init.xavier_uniform_(layer.weight)  # for each layer, biases zero",
@@ -178,6 +181,10 @@ def _of_values(patch: Patch, finding: Finding, line: Location | None, code: str)
         return _replaced(line, binary) or f"- {code}\n+ # the same with nn.BCEWithLogitsLoss() as the loss"
     if patch.kind == "loss" and code and str(patch) not in _ADDED:
         return _replaced(line, re.sub(r"\b(nn\.)?NLLLoss\b", "nn.CrossEntropyLoss", code))
+    if patch.kind == "accumulate" and "scale" in finding.evidence:
+        scaled = re.sub(r"\b([A-Za-z_][\w.]*)\.backward\(", r"scaler.scale(\1).backward(", code)
+        scaled = re.sub(r"\b([A-Za-z_][\w.]*)\.step\(\)", r"scaler.step(\1)", scaled)
+        return _replaced(line, scaled) or f"- {code}\n+ # the same through the scaler"
     if patch.kind == "accumulate":
         factor = float(patch.value[1:])
         by = f"/ {1 / factor:g}" if factor < 1 else f"* {factor:g}"

@@ -357,6 +357,7 @@ class Plan:
     """Backwards per optimizer step."""
     counted_steps: bool = False
     """The source takes the optimizer's step only at every n-th round of a counter (``if i % n == 0``)."""
+    steps_beside_output: bool = False  # the condition under which it steps is that of what is printed
     loop_left: Location | None = None  # the loop whose last round alone reaches the backward, which stands behind it
     roots: list[int] = field(default_factory=list)
     loss_sites: list[int] = field(default_factory=list)

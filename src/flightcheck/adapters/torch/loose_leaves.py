@@ -19,6 +19,7 @@ from torch.optim import Optimizer
 
 from flightcheck.adapters.torch.discovery import Discovery
 from flightcheck.adapters.torch.graph import behind_views, leaves_of, nodes_of
+from flightcheck.adapters.torch.hand_updates import HandUpdates
 from flightcheck.adapters.torch.pieces import pieces
 from flightcheck.adapters.torch.watch import Watch, is_plain_tensor
 from flightcheck.recording import provenance
@@ -53,6 +54,7 @@ class LooseLeaves:
     def __init__(self, watch: Watch, discovery: Discovery) -> None:
         self.watch = watch
         self.discovery = discovery
+        self.by_hand = HandUpdates(watch)
         self._leaves: dict[int, _Leaf] = {}
         self._theirs: set[int] = set()
         """Ids of tensors that were seen as somebody's: given to a model, differentiated by, with a gradient read."""
@@ -68,6 +70,7 @@ class LooseLeaves:
 
     def reached(self, loss: torch.Tensor, leaves: Iterable[torch.Tensor], lines: dict[Any, Location]) -> None:
         """The graph of a loss reached these leaves."""
+        self.by_hand.used(self.unheld(leaves))
         if len(self._leaves) >= _MOST:
             self._leaves = {k: v for k, v in self._leaves.items() if v.tensor() is not None}
         found = [t for t in leaves if self.discovery.parameter_index(t) is None and t.is_floating_point()]
@@ -133,6 +136,11 @@ class LooseLeaves:
             for t, leaf in alive
             if leaf.rounds >= rounds and not leaf.cared_for and id(t) not in held and _values(t) == leaf.values
         ]
+
+    def unheld(self, leaves: Iterable[torch.Tensor]) -> list[torch.Tensor]:
+        """Those that no optimizer holds."""
+        held = {id(p) for o in self._optimizers() for g in o.param_groups for p in g["params"]}
+        return [t for t in leaves if id(t) not in held]
 
     def _optimizers(self) -> list[Optimizer]:
         return [o for o in self.discovery.built if isinstance(o, Optimizer)]

@@ -21,6 +21,7 @@ from flightcheck.adapters.torch.batchnorms import BatchNorms
 from flightcheck.adapters.torch.budget import Budget
 from flightcheck.adapters.torch.checkpoints import Checkpoints
 from flightcheck.adapters.torch.discovery import Discovery
+from flightcheck.adapters.torch.drawn_anew import DrawnAnew
 from flightcheck.adapters.torch.forward import Forward
 from flightcheck.adapters.torch.graph import NodeLines, leaves_of
 from flightcheck.adapters.torch.loaders import Loaders
@@ -117,6 +118,7 @@ class TorchObserver:
             StoredUpdates(watch, self.discovery), ThawedParameters(watch, self.optimizers)
         )  # fmt: skip
         self.resources, self.system = ResourceUse(watch), SystemUse(watch)
+        self.drawn_anew = DrawnAnew(watch, self.discovery)
         self.replicas = Replicas(watch, self.discovery, *rank)
         self.randomness = Randomness(watch)
         self.settings, self.logged = Settings(watch), Logged(watch)
@@ -148,6 +150,7 @@ class TorchObserver:
         wrappers.install(self)
         self.randomness.install(self.patches)
         self.operations.comparisons.scores.install(self.patches)
+        self.drawn_anew.install(self.patches)
         self.operations.resume()
         os.register_at_fork(after_in_child=functools.partial(_leave, weakref.ref(self)))
 
@@ -194,7 +197,7 @@ class TorchObserver:
         if not self.watch.learning and self.structure.changed() and self.learn_again():
             self.budget.alarm()
         self.loaders.trained()
-        self.protocol.before_backward()
+        self.protocol.before_backward(self.resources.met_before(loss) if self.watch.learning else None)
         self.operations.by_hand.enter(loss)
         self.loss_line = self.loss_line or self.operations.lines.get(loss.grad_fn)
         if not finite and not self.non_finite.found:

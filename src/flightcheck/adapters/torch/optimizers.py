@@ -16,6 +16,7 @@ from torch.optim import Optimizer
 from flightcheck.adapters.torch.discovery import Discovery
 from flightcheck.adapters.torch.shards import at_hand
 from flightcheck.adapters.torch.watch import Watch
+from flightcheck.recording.provenance.unstepped import never_stepped
 from flightcheck.recording.records import Location, OptimizerInfo, SchedulerInfo
 
 MOST_OPTIMIZERS = 64
@@ -43,6 +44,9 @@ class Held:
     evaluations: int = 0
     """Calls of the closure, as the optimizer itself counts them."""
     last: str = ""
+    scaled: bool | None = None
+    """Of the losses since its last step, one was multiplied by a gradient scaler; None if that is not known."""
+    scaled_at_step: bool | None = None
     addresses: dict[int, int] = field(default_factory=dict)
     depth: int = 0
     size: int = -1
@@ -123,6 +127,15 @@ class Optimizers:
         if self.steps_total:
             self.appeared()
         return held
+
+    def note_unused(self) -> None:
+        """Register optimizers that the script builds and never steps: nothing else would make them known."""
+        for one in list(self.discovery.built):
+            if isinstance(one, Optimizer) and self.known(one) is None:
+                built = self.discovery.built.get(one)
+                line = built.location if built else None
+                if line is not None and never_stepped(line.file, line.line):
+                    self.of(one)
 
     def _restarted(self, same_line: list[Held], optimizer: Optimizer) -> None:
         first = same_line[0]
@@ -206,6 +219,17 @@ class Optimizers:
                 held.was_clear = False
                 return False
             held.was_clear = True
+        return True
+
+    def looks_outside(self, held: Held, known: set[int | None]) -> bool:
+        """It holds parameters beside these that want a gradient; then one of them is a witness."""
+        rest = [i for i in held.distinct if i not in known and self.discovery.parameters[i].requires_grad]
+        if not rest:
+            return False
+        witnesses = {self.discovery.parameter_index(p) for ref in held.witnesses if (p := ref()) is not None}
+        alive = [p for i in rest if (p := self.discovery.parameter_refs[i]()) is not None]
+        if alive and witnesses.isdisjoint(rest):
+            held.witnesses.append(weakref.ref(min(alive, key=lambda p: p.numel())))
         return True
 
     def evaluations(self, held: Held) -> int | None:

@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from flightcheck.recording import provenance
+from flightcheck.recording.loop_ends import LoopEnd
 from flightcheck.recording.picked_rows import IdleLoop
 from flightcheck.recording.provenance.idle_loops import idle_batch_loop
+from flightcheck.recording.provenance.leaving import inside_out, left_at_once, stopped_early
 from flightcheck.recording.provenance.left_in_loop import left_in_loop
 from flightcheck.recording.provenance.statements import rebound_parameters
 from flightcheck.recording.provenance.uncalled import uncalled
@@ -92,6 +94,7 @@ def _source(file: str, line: int) -> _Source:
 
 
 _in_every_nth_round = lru_cache(maxsize=64)(provenance.in_every_nth_round)
+_beside_output = lru_cache(maxsize=64)(provenance.beside_output)
 
 
 def plan_of(observer: TorchObserver) -> Plan:
@@ -114,6 +117,7 @@ def plan_of(observer: TorchObserver) -> Plan:
         unit="step" if most else "backward",
         accumulation=max(1, accumulation),
         counted_steps=any(_in_every_nth_round(s.file, s.line) for s in steps),
+        steps_beside_output=any(_beside_output(s.file, s.line) for s in steps),
         loop_left=observer.lines.of(*source.left) if source.left is not None else None,
         roots=roots,
         loss_sites=[s.index for s in losses],
@@ -136,7 +140,8 @@ def rebound_of(observer: TorchObserver) -> list[ReboundParameter]:
 
 def uncalled_of(observer: TorchObserver) -> list[UncalledMethod]:
     """Statements of the script and of the files of its models that name a method and do not call it."""
-    files = sorted({*observer.discovery.files(), *(s.file for s in observer.protocol.backward_sites if s is not None)})
+    lines = [*observer.protocol.backward_sites, *(h.step_location for h in observer.optimizers.held)]
+    files = sorted({*observer.discovery.files(), *(line.file for line in lines if line is not None)})
     return [UncalledMethod(name, observer.lines.of(file, line)) for file in files for name, line in uncalled(file)]
 
 
@@ -149,6 +154,19 @@ def idle_loops_of(observer: TorchObserver) -> list[IdleLoop]:
             cut = observer.lines.of(line.file, loop.cuts[0]) if loop.cuts else None
             found.append(IdleLoop(observer.lines.of(line.file, loop.line), loop.variable, loop.size, cut))
     return found[:1]
+
+
+def loop_ends_of(observer: TorchObserver) -> list[LoopEnd]:
+    """The statements that leave a loop around the backward pass: in its first round, or by an early stop."""
+    backward = max(observer.protocol.backward_sites.items(), key=lambda i: i[1], default=(None, 0))[0]
+    if backward is None:
+        return []
+    lines, ends = observer.lines, []
+    for kind, found in (("at-once", left_at_once), ("early", stopped_early), ("inside-out", inside_out)):
+        if (left := found(backward.file, backward.line)) is not None:
+            where, loop = lines.of(left.file, left.line), lines.of(left.file, left.loop)
+            ends.append(LoopEnd(kind, where, loop, left.word, left.rounds))
+    return ends
 
 
 def coverage_of(observer: TorchObserver) -> Coverage:

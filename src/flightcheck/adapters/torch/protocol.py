@@ -30,6 +30,12 @@ class Protocol:
         """Loss scale that the gradients carry now; None when they carry none."""
         self.unscaled: set[int] = set()
         self.skipped = False
+        self.met: set[str] | None = None
+        """What is known of the graph of the backward that runs now (`ResourceUse.met_before`); None: not looked at."""
+        self.in_scaler = False
+        """The step that is made now is that of a gradient scaler, which unscales before it."""
+        self.scale_read = False
+        """The script reads the scale: it may divide by it on its own."""
         self.in_step: list[Held] = []
         """Optimizers whose closure runs now."""
         self.again: list[int] = []
@@ -45,15 +51,20 @@ class Protocol:
         """Calls of this round are recorded."""
         return self.watch.records_calls
 
-    def record(self, kind: str, subject: int = -1, location: Location | None = None, **data: Any) -> None:
+    def record(
+        self, kind: str, subject: int = -1, location: Location | None = None, always: bool = False, **data: Any
+    ) -> None:
         """Append a call to the run."""
-        if kind in _ALWAYS or self.close:
+        if always or kind in _ALWAYS or self.close:
             self.watch.writer.append(Call(self.watch.next_sequence(), self.watch.step, kind, subject, location, data))
 
     # -- backward -----------------------------------------------------------------------------------------------
 
-    def before_backward(self) -> None:
+    def before_backward(self, met: set[str] | None = None) -> None:
         """A backward begins: are the gradients of the previous step still there?"""
+        self.met = met
+        if not self.backwards:
+            self.optimizers.note_unused()
         for held in self.optimizers.held:
             if not held.cleared and held.optimizer() is not None and self.optimizers.gradients_are_clear(held):
                 held.cleared = True
@@ -84,16 +95,22 @@ class Protocol:
             if reached is None or set(reached).intersection(held.indices):
                 held.pending = True
                 held.last = "backward"
+                if self.met is not None:
+                    held.scaled = bool(held.scaled) or "scaled" in self.met
         optimizers = (
             None if reached is None
             else [h.info.index for h in self.optimizers.held if set(reached).intersection(h.indices)]
         )  # fmt: skip
-        closures: dict[str, Any] = {}
+        graph: dict[str, Any] = {}
         if self.in_step:
-            closures = {"in_step": [h.info.index for h in self.in_step], "again": self.again, "carried": self.carried}
+            graph = {"in_step": [h.info.index for h in self.in_step], "again": self.again, "carried": self.carried}
+        if self.met is not None and self.in_step:
+            graph["repeated"] = "repeated" in self.met
+        if self.met is not None:
+            graph["old_graphs"] = "old" in self.met
         self.record(
             "backward", -1, location, value=value, leaf=leaf, site=site,
-            parameters=None if reached is None else len(reached), optimizers=optimizers, **closures,
+            parameters=None if reached is None else len(reached), optimizers=optimizers, **graph,
         )  # fmt: skip
 
     # -- optimizer ----------------------------------------------------------------------------------------------
@@ -102,6 +119,8 @@ class Protocol:
         """The facts about the gradients that a step is about to use."""
         held.backwards_inside = 0
         fresh = held.cleared or self.optimizers.gradients_are_clear(held)
+        held.scaled_at_step = held.scaled
+        bare = held.scaled and not (self.in_scaler or self.scale_read or held.info.index in self.unscaled)
         return {
             "fresh": fresh,
             "gradients": gradients if gradients >= 0 else None,
@@ -109,6 +128,7 @@ class Protocol:
             "backwards": held.backwards,
             "closure": closure,
             "last": held.last,
+            **({} if held.scaled is None else {"scaled": bool(bare) and self.scale != 1.0, "scale": self.scale}),
         }
 
     def after_step(self, held: Held, location: Location | None, data: dict[str, Any]) -> None:
@@ -121,6 +141,7 @@ class Protocol:
         held.pending = False
         held.backwards = 0
         held.last = "step"
+        held.scaled = None
         self.optimizers.remember_addresses(held)
         self.stepped_since_backward = True
         self.unscaled.discard(held.info.index)
@@ -128,17 +149,19 @@ class Protocol:
     def zero_grad(self, optimizer: Optimizer | None, module: torch.nn.Module | None, location: Location | None) -> None:
         """``zero_grad`` of an optimizer or of a module."""
         if optimizer is not None:
-            cleared = [self.optimizers.of(optimizer)]
+            cleared = whole = [self.optimizers.of(optimizer)]
         else:
             ids = {self.discovery.parameter_index(p) for p in module.parameters()} if module is not None else set()
             cleared = [h for h in self.optimizers.held if ids.intersection(h.indices)]
+            whole = [h for h in cleared if not self.optimizers.looks_outside(h, ids)]
         self.record(
             "zero_grad", cleared[0].info.index if optimizer is not None and cleared else -1, location,
             optimizer=cleared[0].info.index if optimizer is not None and cleared else -1,
-            optimizers=[h.info.index for h in cleared], pending=any(h.pending for h in cleared),
+            optimizers=[h.info.index for h in cleared], whole=[h.info.index for h in whole],
+            pending=any(h.pending for h in cleared),
         )  # fmt: skip
         for held in cleared:
-            held.cleared = True
+            held.cleared = held.cleared or held in whole  # of a part, the rest shows at the next backward
             held.pending = False
             held.last = "zero_grad"
 
@@ -174,6 +197,7 @@ class Protocol:
         """``scaler.step`` returned; the optimizer stepped or was skipped."""
         held = self.optimizers.of(optimizer)
         self.skipped = not stepped
-        self.record("scaler_step" if stepped else "scaler_skip", held.info.index, location, scale=scale)
+        given = {} if not stepped or held.scaled_at_step is None else {"loss_scaled": held.scaled_at_step}
+        self.record("scaler_step" if stepped else "scaler_skip", held.info.index, location, scale=scale, **given)
         if not stepped:
             held.pending = False

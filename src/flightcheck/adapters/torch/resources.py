@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import weakref
 from collections import deque
 from typing import Any, Final
 
 import torch
 
+from flightcheck.adapters.torch.graph import nodes_of
 from flightcheck.adapters.torch.watch import Watch
 from flightcheck.recording.provenance import keeps_graph
 from flightcheck.recording.records import Location
@@ -20,12 +22,18 @@ _MARKED_AT_REST: Final = 4
 _LATEST: Final = 3
 """Rounds whose losses may well be alive: variables of the loop."""
 _KEY: Final = "flightcheck"
+_SCALED: Final = "flightcheck scaled"
+_NEAR: Final = 64
+"""Nodes behind a loss among which another loss is looked for: of a sum, the one before is the nearest but one."""
 
 
 class _Mark:
-    """Lies in the metadata of a graph node and lives as long as the node; it holds nothing."""
+    """Lies in the metadata of a graph node and lives as long as the node; it holds nothing of the graph."""
 
-    __slots__ = ("__weakref__",)
+    __slots__ = ("__weakref__", "round")
+
+    def __init__(self, number: int) -> None:
+        self.round = number
 
 
 class ResourceUse:
@@ -53,7 +61,7 @@ class ResourceUse:
         if node is None:
             self._unmarked -= 1
             return
-        mark = _Mark()
+        mark = _Mark(self.watch.step)
         metadata: Any = node.metadata
         metadata[_KEY] = mark
         self._marks.append((weakref.ref(mark), self._unmarked))
@@ -62,6 +70,39 @@ class ResourceUse:
         self._marked += 1
         if self._marked % _COUNTED_EVERY == 0:
             self._count(location)
+
+    def scaled(self, outputs: Any) -> None:
+        """A gradient scaler multiplied these losses."""
+        for one in outputs if isinstance(outputs, (list, tuple)) else [outputs]:
+            if isinstance(one, torch.Tensor) and one.grad_fn is not None:
+                metadata: Any = one.grad_fn.metadata
+                metadata[_SCALED] = True
+
+    def met_before(self, loss: torch.Tensor) -> set[str]:
+        """What is known of a graph on which backward is about to be called.
+
+        Returns:
+            ``old``: a loss of an earlier round is a part of it. ``repeated``: backward was called on this very loss.
+            ``scaled``: it holds a loss that a gradient scaler multiplied.
+        """
+        found: set[str] = set()
+        for node in itertools.islice(nodes_of(loss.grad_fn), _NEAR) if loss.grad_fn is not None else ():
+            mark = node.metadata.get(_KEY)
+            if mark is not None and node is loss.grad_fn:
+                found.add("repeated")
+            elif isinstance(mark, _Mark) and mark.round < self.watch.step:
+                found.add("old")
+            if node.metadata.get(_SCALED):
+                found.add("scaled")
+        return found
+
+    def old_nodes(self, loss: torch.Tensor) -> list[Any]:
+        """The losses of earlier rounds that are parts of a loss, as nodes of its graph: those nearest to it."""
+        if loss.grad_fn is None:
+            return []
+        near = list(itertools.islice(nodes_of(loss.grad_fn), _NEAR))
+        marks = [(node, node.metadata.get(_KEY)) for node in near]
+        return [node for node, mark in marks if isinstance(mark, _Mark) and mark.round < self.watch.step][:1]
 
     def _count(self, location: Location | None) -> None:
         older = list(self._marks)[:-_LATEST]

@@ -6,7 +6,14 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from flightcheck.adapters.torch import optimizer_lines
-from flightcheck.adapters.torch.planning import coverage_of, idle_loops_of, plan_of, rebound_of, uncalled_of
+from flightcheck.adapters.torch.planning import (
+    coverage_of,
+    idle_loops_of,
+    loop_ends_of,
+    plan_of,
+    rebound_of,
+    uncalled_of,
+)  # fmt: skip
 
 if TYPE_CHECKING:
     from flightcheck.adapters.torch.observer import TorchObserver
@@ -21,6 +28,8 @@ def save_all(o: TorchObserver) -> None:
         o.loaders.in_place.save,
         o.checkpoints.save,
         lambda: o.losses.alignment.save(o.discovery.files(), {s.index: s.location for s in o.losses.sites}),
+        o.loose.by_hand.save,
+        o.drawn_anew.save,
         o.thawed.save,
         o.stored_updates.save,
         o.moments.save,
@@ -36,6 +45,7 @@ def save_all(o: TorchObserver) -> None:
         o.forward.opposed.save,
         lambda: o.watch.writer.put(plan_of(o)),
         lambda: _uncalled(o),
+        lambda: _loop_ends(o),
     ]
     for part in parts:
         o.watch.attempt("save", part)
@@ -50,6 +60,11 @@ def _uncalled(o: TorchObserver) -> None:
         o.watch.writer.put(loop, i)
     for i, named in enumerate(uncalled_of(o)):
         o.watch.writer.put(named, i)
+
+
+def _loop_ends(o: TorchObserver) -> None:
+    for i, end in enumerate(loop_ends_of(o)):
+        o.watch.writer.put(end, i)
 
 
 def save_records(o: TorchObserver, final: bool = False) -> None:

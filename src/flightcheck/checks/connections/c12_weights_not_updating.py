@@ -39,8 +39,9 @@ class WeightsNotUpdating(Check):
     mltest, torcheck, SageMaker UnchangedTensor.
     ## Known false alarms
     Biases and gains are left out (a bias before a normalization has a gradient of rounding noise), and parameter groups
-    whose learning rate is 0 while other groups learn. A standstill at the end that a learning rate of nearly 0 or
-    gradients of exactly 0 (all margins kept) explain is no finding, and no pass.
+    whose learning rate is 0 while other groups learn. LBFGS (an optimizer with a closure) stands still once it has
+    converged: inconclusive, as is a standstill at the end that a learning rate of nearly 0 or gradients of exactly 0
+    (all margins kept) explain.
     """
 
     steps = Param(5, "a warm-up may start at learning rate 0, a loss scaler may skip the first steps")
@@ -119,6 +120,8 @@ class WeightsNotUpdating(Check):
         start = int(steps[last + 1])
         self._explained(run, start, columns)
         stepping = [o for o in run.optimizers if o.steps]
+        if any(o.closure for o in stepping):
+            raise NotEnoughEvidence(f"nothing has moved since step {start}: LBFGS stands still once it has converged")
         reached = _gradients(run, start, columns)
         yield Finding(
             f"Since step {start} nothing that an optimizer holds has moved: {len(columns)} tensors were bit-identical "

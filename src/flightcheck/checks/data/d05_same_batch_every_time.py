@@ -7,8 +7,9 @@ from pathlib import PurePath
 
 from flightcheck.checks.base import Check, Finding, NotApplicable, NotEnoughEvidence, Param, check
 from flightcheck.recording.batches import Batch
+from flightcheck.recording.loop_ends import LoopEnd
 from flightcheck.recording.picked_rows import IdleLoop
-from flightcheck.recording.records import LoaderInfo
+from flightcheck.recording.records import LoaderInfo, Location
 from flightcheck.recording.run import Run
 
 
@@ -25,7 +26,8 @@ class SameBatchEveryTime(Check):
 
     ## What it checks
     All recorded training inputs are equal, bit by bit, although batches were fetched throughout the training from a
-    loader that has more than one per pass, and the inputs have the loader's batch size. A fresh iterator in every
+    loader that has more than one per pass, and the inputs have the loader's batch size. Or the loop over the epochs
+    lies inside of the loop over a loader, so that each batch comes many times in a row. A fresh iterator in every
     step that draws at random is legal, and information only. Without a loader: all inputs are equal, and the loop
     around the step counts the starts of batches (`range(0, n, size)`), but nothing in it uses the count.
     ## Why it matters
@@ -45,6 +47,10 @@ class SameBatchEveryTime(Check):
     per_step = Param(0.5, "an accumulating or alternating training fetches at least every other step")
 
     def __call__(self, run: Run) -> Iterator[Finding]:
+        found = list(self._inside_out(run))
+        yield from found
+        if found:
+            return
         batches = [b for b in run.batches if b.training and not b.requires_grad]
         steps = sorted({b.step for b in batches})
         if len(steps) < self.steps.value:
@@ -87,6 +93,21 @@ class SameBatchEveryTime(Check):
             patch=f"source:begin:{PurePath(loop.location.file).name}:{loop.location.line}" if loop.cut else "",
         )
 
+    def _inside_out(self, run: Run) -> Iterator[Finding]:
+        """The loop over the epochs lies inside of the loop over the batches, which goes round once."""
+        for loops in run.recorded(LoopEnd):
+            over = [x for x in run.loaders if x.used_in_training and x.iterator_location and x.iterators == 1]
+            over = [x for x in over if loops.location and _same_line(x.iterator_location, loops.location)]
+            if loops.kind == "inside-out" and over and run.info.steps >= self.steps.value:
+                yield Finding(
+                    f"The loop over {loops.rounds} epochs lies inside of the loop over the batches: each of the "
+                    f"{over[0].length} batches is trained on {loops.rounds} times in a row, and then never again.",
+                    location=loops.loop,
+                    evidence={"epochs": loops.rounds, "batches": over[0].length},
+                    fix="Exchange the two loops: for epoch in range(epochs): for batch in loader.",
+                )
+                return
+
     def _all_equal(self, batches: list[Batch], steps: list[int]) -> bool:
         """Every step had exactly the inputs of the first one, in each root and argument."""
         at: dict[int, set[tuple[int, str, str]]] = {s: set() for s in steps}
@@ -117,3 +138,7 @@ class SameBatchEveryTime(Check):
             patch="loader:continue" if restarted else "",
             fix="" if restarted else "Feed the model with the batch that the loop fetches, not with an earlier one.",
         )
+
+
+def _same_line(one: Location | None, other: Location | None) -> bool:
+    return one is not None and other is not None and (one.file, one.line) == (other.file, other.line)

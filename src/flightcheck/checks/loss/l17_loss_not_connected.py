@@ -69,7 +69,8 @@ class LossNotConnected(Check):
         backwards = [c for c in run.calls if c.kind == "backward" and "parameters" in c.data]
         loose = [c for c in backwards if not c.data["parameters"]]
         unfed = not any(p.index in fed for p in trained)
-        cut_off = list(self._cut_off(run, trained)) if unfed else []
+        differentiated = run.info.backwards or any(c.kind in ("backward", "autograd_grad") for c in run.calls)
+        cut_off = list(self._cut_off(run, trained)) if unfed and differentiated else []  # without: P12
         if len(loose) >= self.backwards.value and len(loose) == len(backwards) and unfed:
             leaf = sum(bool(c.data.get("leaf")) for c in loose)
             cut = self._culprit(run, loose[-1].location)

@@ -1,4 +1,4 @@
-"""P12 where the optimizer calls a closure: what the gradients are when the closure returns."""
+"""P12 where the optimizer calls a closure: of which loss, and what the gradients are when the closure returns."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from flightcheck.recording.run import Run
 
 
 def broken_closure(run: Run, optimizer: OptimizerInfo, few: int, always: float) -> Iterator[Finding]:
-    """Gradients that a closure carries on from one evaluation to the next, clears too late, or never makes.
+    """A loss that a closure does not compute, gradients that it carries on to its next evaluation or clears too late.
 
     Args:
         run: the run.
@@ -26,6 +26,19 @@ def broken_closure(run: Run, optimizer: OptimizerInfo, few: int, always: float) 
         c for c in steps if c.data.get("evaluations") and c.data["evaluations"] == c.data.get("backwards_inside")
     ]
     line = next((c.location for c in inside if c.location), None) or optimizer.step_location
+    looked = [c for c in later if "repeated" in c.data]
+    repeated = [c for c in looked if c.data["repeated"]]
+    if len(looked) >= few and len(repeated) >= always * len(looked):
+        yield Finding(
+            f"The loss that the closure of {optimizer.type} differentiates is computed outside of it: in "
+            f"{len(repeated)} of {len(looked)} evaluations backward went through the graph of the one before, so the "
+            "optimizer gets the same loss and gradient wherever it goes.",
+            location=line,
+            evidence={"evaluations": len(looked), "repeated": len(repeated)},
+            onset_step=repeated[0].step,
+            fix="Call the model and compute the loss inside of the closure; then no retain_graph is needed.",
+        )
+        return
     if len(later) >= few and len(carried) >= always * len(later) and len(one_each) >= always * max(1, len(steps)):
         yield Finding(
             f"The closure of {optimizer.type} does not clear the gradients: {len(carried)} of {len(later)} evaluations "

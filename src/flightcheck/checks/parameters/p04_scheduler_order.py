@@ -15,6 +15,8 @@ from flightcheck.recording.signals import LOSS
 OVERWRITING = {"LambdaLR", "OneCycleLR", "CyclicLR", "CosineAnnealingWarmRestarts"}
 """These set the rate from its initial value at every call, whatever another scheduler made of it."""
 COMPOSITE = {"SequentialLR", "ChainedScheduler"}
+FRACTIONAL = {"CosineAnnealingWarmRestarts"}
+"""These take parts of an epoch as an argument."""
 
 
 @check(
@@ -31,8 +33,9 @@ class SchedulerOrder(Check):
     ## What it checks
     Calls of `scheduler.step()` before the optimizer's first step; after steps that the gradient scaler skipped; two
     schedulers in turn on one optimizer of which one overwrites the other; `ReduceLROnPlateau(mode="max")` that is
-    given a falling loss, or `mode="min"`, the default, that is given a growing accuracy: values that are shares of
-    one number of examples, and grow to more than a half while the training loss falls.
+    given a falling loss, or `mode="min"`, the default, that is given a growing accuracy (values that are shares of
+    one number of examples, and grow to more than a half while the training loss falls); the number of the epoch in the
+    place of a metric, or a metric in the place of that number, which all other schedulers take.
     ## Why it matters
     A scheduler that goes first skips the first value of the schedule. A scheduler in the wrong mode takes progress
     for stagnation and cuts the learning rate.
@@ -60,7 +63,8 @@ class SchedulerOrder(Check):
         for scheduler in run.schedulers:
             yield from self._too_early(run, scheduler)
             yield from self._skipped(scheduler)
-            yield from self._wrong_mode(run, scheduler)
+            wrong = list(self._wrong_argument(run, scheduler)) or list(self._wrong_mode(run, scheduler))
+            yield from wrong
         yield from self._rivals(run)
 
     def _too_early(self, run: Run, scheduler: SchedulerInfo) -> Iterator[Finding]:
@@ -96,6 +100,35 @@ class SchedulerOrder(Check):
                 severity="info",
                 fix="Call scheduler.step() only if the scale did not fall in scaler.update().",
             )
+
+    def _wrong_argument(self, run: Run, scheduler: SchedulerInfo) -> Iterator[Finding]:
+        """A loss in the place of the number of the epoch, or that number in the place of a metric."""
+        plateau = scheduler.type == "ReduceLROnPlateau"
+        calls = [c for c in run.calls if c.kind == "scheduler_step" and c.subject == scheduler.index]
+        given = [float(c.data[k]) for c in calls for k in ("metric" if plateau else "epoch",) if k in c.data]
+        if len(given) < max(self.metrics.value, len(calls)) or scheduler.type in FRACTIONAL:
+            return
+        counts = all(g.is_integer() for g in given)
+        if plateau and counts and all(b - a == 1 for a, b in pairwise(given)):
+            what = (
+                f"is given the number of the epoch ({given[0]:g}, {given[1]:g}, {given[2]:g} …) as its metric, which "
+            )
+            what += "grows at each call: it takes this for stagnation and cuts the learning rate."
+            fix = "Give it what is to become better: scheduler.step(validation_loss)."
+        elif not plateau and not counts and any(b < a for a, b in pairwise(given)):
+            what = "takes the number of the epoch as its argument, but is given another number ("
+            what += ", ".join(f"{g:.3g}" for g in given[:3]) + " …): the learning rate is that of such an epoch."
+            fix = "Call scheduler.step() without an argument: only ReduceLROnPlateau takes a metric."
+        else:
+            return
+        yield Finding(
+            f"{scheduler.type}.step() {what}",
+            location=scheduler.step_location or scheduler.location,
+            evidence={"given": given[:8], "calls": len(given)},
+            onset_step=calls[int(self.metrics.value) - 1].step if plateau else 0,
+            fix=fix,
+            patch="scheduler:off",
+        )
 
     def _wrong_mode(self, run: Run, scheduler: SchedulerInfo) -> Iterator[Finding]:
         if scheduler.type != "ReduceLROnPlateau" or run.in_regime("reinforcement", "gan"):

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 
 import numpy as np
 
 from flightcheck.checks.base import Check, Finding, NotApplicable, NotEnoughEvidence, Param, check
 from flightcheck.checks.depth import where
+from flightcheck.checks.parameters._clearing import kept_by_hand, not_cleared, taken_away
 from flightcheck.checks.parameters._closures import broken_closure
+from flightcheck.checks.parameters._unfed import through_old_graphs, without_backward
 from flightcheck.recording.records import Call, Location, OptimizerInfo
 from flightcheck.recording.run import Run
 from flightcheck.recording.signals import WEIGHT_NORM
@@ -29,10 +31,13 @@ class StepProtocolBroken(Check):
 
     ## What it checks
     The order of the calls of `zero_grad`, `backward` and `step` of each optimizer, and what its gradients were at each
-    step: carried over from all rounds before, gone, or produced and never used; an optimizer that is constructed anew
-    over and over, so that its state is lost; micro-batches whose gradients are cleared before the step; one backward
-    and one step behind the loop over the batches, for the last of them only. In a closure (LBFGS): gradients that are
-    added to those of the evaluation before, or cleared before the optimizer gets them.
+    step: carried over from rounds before (all of them, those of a part, or in most rounds), gone, or produced and never
+    used; an optimizer that is constructed anew over and over, so that its state is lost; micro-batches whose gradients
+    are cleared before the step; one backward and one step behind the loop over the batches, for the last of them only;
+    steps without any backward; a backward that goes again through the losses of earlier rounds, which are added up.
+    Updates by hand: gradients that are still there when the next backward begins. In a closure (LBFGS): a loss that is
+    computed outside of it, gradients that are added to those of the evaluation before, or cleared before the optimizer
+    gets them.
     ## Why it matters
     Each of these trains something else than the loss, or nothing, and raises no error.
     ## How to fix
@@ -47,14 +52,20 @@ class StepProtocolBroken(Check):
 
     steps = Param(5, "a habit of the loop shows in five rounds, an exception for the first batch in one")
     always = Param(0.9, "of the rounds: once per epoch, or once per log, the loop may do something else")
+    rare = Param(0.4, "of the steps in a row: cleared in every second round, half of them use old gradients")
+    most = Param(0.5, "of the backward passes: the first one of an epoch, whose sum is new, may be one of a few")
     unused = Param(50, "backward passes that reach an optimizer before it steps: more than a critic's head start")
     passes = Param(3, "steps, of which each follows a whole pass over the data: few are seen")
     restarts = Param(3, "a new optimizer per stage of a training is a design, one per few steps is not")
 
     def __call__(self, run: Run) -> Iterator[Finding]:
+        by_hand = list(kept_by_hand(run, int(self.steps.value), self.always.value))
+        yield from by_hand
+        if by_hand:
+            return
         if not run.optimizers:
             raise NotApplicable("no optimizer: the script updates its parameters by hand")
-        watched = 0
+        watched, told = 0, False
         for optimizer in run.optimizers:
             if optimizer.closure:
                 watched += 1
@@ -64,17 +75,23 @@ class StepProtocolBroken(Check):
                 c for c in run.calls if c.kind == "step" and c.subject == optimizer.index and not c.data.get("closure")
             ]
             watched += len(steps) >= self.steps.value
+            few, always = int(self.steps.value), self.always.value
             found = list(self._never_stepped(run, optimizer)) if not optimizer.steps and not steps else []
             if len(steps) >= self.steps.value:
-                found = list(self._without_gradient(run, optimizer, steps)) or list(
-                    self._never_cleared(run, optimizer, steps)
-                )
+                found = list(self._without_gradient(run, optimizer, steps))
+                found = found or list(without_backward(run, optimizer, steps, few))
+                wiped = self._wiped(run, optimizer)
+                found = found or list(taken_away(run, optimizer, steps, wiped, few=few, always=always))
+                found = found or list(not_cleared(run, optimizer, steps, few=few, always=always, rare=self.rare.value))
                 found = found or list(self._micro_batches(run, optimizer, steps))
             if len(steps) >= self.passes.value:
                 found = found or list(self._last_batch_only(run, optimizer, steps))
             found = found or list(self._restarted(run, optimizer))
             watched += bool(found)
+            told = told or bool(found)
             yield from found
+        if not told:
+            yield from through_old_graphs(run, int(self.steps.value), self.most.value)
         if not watched:
             raise NotEnoughEvidence(f"no optimizer was seen stepping {self.steps.value:.0f} times")
 
@@ -94,41 +111,6 @@ class StepProtocolBroken(Check):
     def _backward_line(self, run: Run, optimizer: OptimizerInfo) -> Location | None:
         lines = Counter(c.location for c in self._backwards(run, optimizer) if c.location)
         return lines.most_common(1)[0][0] if lines else run.plan.backward_location
-
-    def _never_cleared(self, run: Run, optimizer: OptimizerInfo, steps: list[Call]) -> Iterator[Finding]:
-        # The first step has nothing to clear. A step without a backward pass of its own (autograd.grad) is no witness.
-        later = [c for c in steps[1:] if c.data.get("backwards", 0) >= 1 and (c.data.get("gradients") or 0) > 0]
-        stale = [c for c in later if c.data.get("fresh") is False]
-        if len(later) < self.steps.value - 1 or len(stale) < self.always.value * len(later):
-            return
-        cleared = len(later) - len(stale)
-        named = next((u.location for u in run.recorded(UncalledMethod) if u.name == "zero_grad"), None)
-        rare = self._clearing_line(run, optimizer) if named is None else None
-        yield Finding(
-            f"The gradients of {optimizer.type} were "
-            + ("never cleared" if not cleared else f"cleared in only {cleared} of {len(later)} rounds")
-            + (f", in {where(rare)}" if rare else "")
-            + f": {len(stale)} of {len(later)} steps used the sum of all gradients of the rounds before.",
-            location=named or rare or self._backward_line(run, optimizer),
-            evidence={"steps": len(later), "stale": len(stale)},
-            onset_step=stale[0].step,
-            fix="Call zero_grad: without its parentheses the statement does nothing."
-            if named
-            else "Move this line into the loop over the batches: in every round, before loss.backward()."
-            if rare
-            else "Call optimizer.zero_grad() before loss.backward(), in every round.",
-            patch="zero-grad",
-        )
-
-    @staticmethod
-    def _clearing_line(run: Run, optimizer: OptimizerInfo) -> Location | None:
-        """The line that clears the gradients of an optimizer in some rounds, or did so once before the first."""
-        lines = Counter(
-            c.location
-            for c in run.calls
-            if c.kind == "zero_grad" and c.location and optimizer.index in c.data.get("optimizers", ())
-        )
-        return lines.most_common(1)[0][0] if lines else None
 
     def _without_gradient(self, run: Run, optimizer: OptimizerInfo, steps: list[Call]) -> Iterator[Finding]:
         later = [c for c in steps[1:] if c.data.get("gradients") is not None]
@@ -171,7 +153,7 @@ class StepProtocolBroken(Check):
         lines = {c.location for c in backwards}
         wiped = self._wiped(run, optimizer)
         batches = max((x.batches for x in run.loaders if x.used_in_training), default=0)
-        counted = run.plan.counted_steps and rounds >= 2
+        counted, beside = run.plan.counted_steps and rounds >= 2, run.plan.steps_beside_output
         by_batch = rounds >= 3 and batches >= self.always.value * run.info.backwards
         if len(lines) != 1 or not wiped or not (counted or by_batch):
             return
@@ -180,10 +162,13 @@ class StepProtocolBroken(Check):
         if len(wiped) >= self.always.value * len(steps) * (rounds - 1):
             yield Finding(
                 f"Each step of {optimizer.type} follows {rounds:.0f} backward passes on {rounds:.0f} batches, but "
-                "zero_grad() runs between them: only the last batch counts.",
-                location=wiped[-1].location,
+                "zero_grad() runs between them: only the last batch counts."
+                + (" step() stands under the condition of what is printed." if beside else ""),
+                location=steps[-1].location or optimizer.step_location if beside else wiped[-1].location,
                 evidence={"backwards_per_step": rounds, "cleared": len(wiped), "steps": len(steps)},
-                fix="Clear the gradients only after optimizer.step().",
+                fix="Move step() out of the condition: one step for each backward."
+                if beside
+                else "Clear the gradients only after optimizer.step().",
                 patch="zero-grad",
             )
 
@@ -230,15 +215,36 @@ class StepProtocolBroken(Check):
         if self._moves(run, [p.index for p in held]):
             return
         condition = optimizer.condition_location
+        named = next((u.location for u in run.recorded(UncalledMethod) if u.name == "step" and _of_optimizer(u)), None)
+        other = self._steps_in_its_place(run, optimizer) if not (named or condition) else None
         yield Finding(
             f"{optimizer.type} never stepped: {count} backward passes computed gradients for its {len(held)} "
-            "parameters, and none was used" + (f": `{condition.code}` was never true." if condition else "."),
-            location=condition or self._backward_line(run, optimizer),
+            "parameters, and none was used"
+            + (f": `{condition.code}` was never true." if condition else "")
+            + (f": another optimizer steps a second time in {where(other)}." if other else "" if condition else "."),
+            location=named or condition or other or self._backward_line(run, optimizer),
             evidence={"backwards": count, "optimizer_line": str(optimizer.location)},
             parameters=tuple(p.index for p in held),
-            fix=f"Call step() of {optimizer.type} after loss.backward().",
+            fix="Call step: without its parentheses the statement does nothing."
+            if named
+            else f"Call step() of {optimizer.type} after loss.backward().",
             patch=f"step:{optimizer.index}",
         )
+
+    def _steps_in_its_place(self, run: Run, optimizer: OptimizerInfo) -> Location | None:
+        """The line behind its backward pass at which another optimizer steps that has a line of its own besides."""
+        lines: dict[int, Counter[Location | None]] = defaultdict(Counter)
+        behind: dict[int, Location | None] = {}
+        mine = False
+        for call in run.calls:
+            if call.kind == "backward":
+                mine = optimizer.index in (call.data.get("optimizers") or ())
+            elif call.kind == "step":
+                lines[call.subject][call.location] += 1
+                if mine:
+                    behind[call.subject] = call.location
+        doubled = (i for i, at in lines.items() if len([n for n in at.values() if n >= self.steps.value]) > 1)
+        return next((line for i in doubled if (line := behind.get(i)) is not None), None)
 
     def _moves(self, run: Run, parameters: list[int]) -> bool:
         try:
@@ -267,3 +273,8 @@ class StepProtocolBroken(Check):
             fix="Construct the optimizer once, before the loop.",
             patch="keep-state",
         )
+
+
+def _of_optimizer(uncalled: UncalledMethod) -> bool:
+    """The method that a statement names and does not call is not that of a schedule."""
+    return uncalled.location is not None and "sched" not in uncalled.location.code.lower()

@@ -81,11 +81,12 @@ class GradientClippingMisuse(Check):
             )
         elif len(after) >= self.always.value * (n - 1):
             yield Finding(
-                f"Gradients are clipped after optimizer.step() has used them ({len(after)} of {n - 1} calls): clipping "
-                "has no effect.",
+                "Gradients are clipped after optimizer.step() has used them, before the next backward makes new ones "
+                f"({len(after)} of {n - 1} calls): clipping has no effect.",
                 location=location,
                 evidence={"calls": n, "after_step": len(after)},
                 onset_step=after[0].step,
+                patch=_clip(calls),
                 fix="Move the clipping between loss.backward() and optimizer.step().",
             )
         elif (micro := self._micro(run, location)) >= 0.5 * n:
@@ -178,3 +179,9 @@ def _strangles(calls: list[Call]) -> bool:
 def _known(calls: list[Call]) -> list[tuple[float, float]]:
     """Norm and limit of the calls that had both."""
     return [(c.data["norm"], c.data["max_norm"]) for c in calls if c.data.get("norm") and c.data.get("max_norm")]
+
+
+def _clip(calls: list[Call]) -> str:
+    """The patch that clips before each step at the limit of these calls; empty where they clip each value."""
+    limits = {float(c.data["max_norm"]) for c in calls if c.data.get("norm") is not None and c.data.get("max_norm")}
+    return f"clip:{limits.pop():g}" if len(limits) == 1 else ""

@@ -14,6 +14,7 @@ from flightcheck.recording.provenance.follower import Follower
 from flightcheck.recording.provenance.handing_on import is_module
 from flightcheck.recording.provenance.loops import (
     asks_for_one_example,
+    beside_output,
     goes_to_the_end,
     in_every_nth_round,
     loop_count,
@@ -39,6 +40,7 @@ __all__ = [
     "argument_origin",
     "asks_for_one_example",
     "attribute_write",
+    "beside_output",
     "continued_loop",
     "difference_data_origin",
     "freezing",

@@ -19,6 +19,22 @@ _ENDS = (*_FUNCTIONS, *_LOOPS)
 _WRAPPERS = ("tqdm", "enumerate", "track", "progress_bar", "reversed", "notebook_tqdm")
 """Functions that go over what they are given, element by element."""
 
+_OUTPUT = frozenset(
+    {
+        "print",
+        "info",
+        "debug",
+        "log",
+        "write",
+        "add_scalar",
+        "add_scalars",
+        "set_postfix",
+        "set_description",
+        "log_metric",
+    }
+)
+"""Functions that tell how the training is doing."""
+
 _Counted: TypeAlias = "tuple[ast.For | ast.AsyncFor, int | None]"
 
 
@@ -289,3 +305,36 @@ def _number(value: Value, known: dict[str, int | float], depth: int) -> float | 
     if found is None or found.node is node:
         return None
     return _number(found, known, depth + 1)
+
+
+def beside_output(file: str, line: int) -> bool:
+    """The line stands in an ``if`` inside a loop, together with what prints or logs, and without a ``zero_grad``."""
+    try:
+        source = read_source(file)
+        if source is None:
+            return False
+        around = [n for n in ast.walk(source.tree) if isinstance(n, ast.stmt) and n.lineno <= line <= end_of(n)]
+        for node in sorted(around, key=lambda n: -n.lineno):
+            if isinstance(node, ast.For | ast.AsyncFor | ast.While | ast.FunctionDef | ast.AsyncFunctionDef):
+                return False
+            if isinstance(node, ast.If) and line > end_of(node.test):
+                called = {last_name(n.func) for s in node.body for n in ast.walk(s) if isinstance(n, ast.Call)}
+                return bool(called & _OUTPUT) and "zero_grad" not in called
+        return False
+    except Exception:  # as above
+        return False
+
+
+def loops_around(file: str, line: int) -> list[tuple[Source, ast.For | ast.AsyncFor]]:
+    """The loops around a line, inner ones first, then those around the calls of its function, with their files."""
+    source = read_source(file)
+    around = [n for n in ast.walk(source.tree) if isinstance(n, ast.stmt)] if source else []
+    around = [n for n in around if n.lineno <= line <= end_of(n)]
+    if source is None or not around:
+        return []
+    return [(source, loop) for loop in _loops(source, max(around, key=lambda n: (n.lineno, -end_of(n))), 0)]
+
+
+def rounds_of(source: Source, loop: ast.For | ast.AsyncFor) -> int | None:
+    """How often a loop goes round, where the source says so."""
+    return _rounds(source, loop, {})

@@ -96,7 +96,12 @@ def _loader(boundaries: Boundaries, patch: Patch) -> None:
 
 
 def _zero_grad(boundaries: Boundaries, patch: Patch) -> None:
-    (protocol.zero_grad_in_closures if patch.value == "closure" else protocol.zero_grad)(boundaries, patch)
+    by_name = {"closure": protocol.zero_grad_in_closures, "by-hand": protocol.zero_grad_by_hand}
+    by_name.get(patch.value, protocol.zero_grad)(boundaries, patch)
+
+
+def _reinit(boundaries: Boundaries, patch: Patch) -> None:
+    (modules.drawn_once if patch.value == "never" else modules.reinitialize)(boundaries, patch)
 
 
 def _mask(boundaries: Boundaries, patch: Patch) -> None:
@@ -124,7 +129,7 @@ INSTALLERS: Final[dict[str, Callable[[Boundaries, Patch], None]]] = {
     "axes": layouts.axes,
     "term": weights.term,
     "align-shapes": operations.align,
-    "reinit": modules.reinitialize,
+    "reinit": _reinit,
     "precision": precision.precision,
     "options": options.moved,
     "epsilon": steps.epsilon,
@@ -133,6 +138,7 @@ INSTALLERS: Final[dict[str, Callable[[Boundaries, Patch], None]]] = {
     "keep-state": protocol.keep_state,
     "add-parameters": steps.add_parameters,
     "keep-modules": anew.keep_modules,
+    "old-graphs": protocol.old_graphs,
     "unfreeze": steps.unfreeze,
     "keep-graph": cuts.keep_graph,
     "mask": _mask,

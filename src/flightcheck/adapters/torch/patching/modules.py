@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from flightcheck.adapters.torch.drawn_anew import initializations
 from flightcheck.adapters.torch.patching import steps
 from flightcheck.adapters.torch.patching.boundaries import Arguments, Boundaries
 from flightcheck.patch import Patch
@@ -66,6 +67,19 @@ def reinitialize(b: Boundaries, patch: Patch) -> None:
         return call(*given[0], **given[1])
 
     b.at_root(root)
+
+
+def drawn_once(b: Boundaries, patch: Patch) -> None:
+    """``reinit:never``: parameters that were trained keep their values; the random numbers are drawn for nothing."""
+
+    def around(tensor: Any, draw: Any) -> Any:
+        if not b.observer.drawn_anew.drawn(tensor):
+            return draw(tensor)
+        b.acted(patch)
+        draw(tensor.detach().clone())
+        return tensor
+
+    initializations(b.observer.patches, around)
 
 
 def draw(model: nn.Module, how: str) -> None:

@@ -9,6 +9,8 @@ import torch
 from torch import nn
 from torch.optim import Optimizer
 
+from flightcheck.adapters.torch.graph import leaves_of
+from flightcheck.adapters.torch.hand_updates import HandUpdates
 from flightcheck.adapters.torch.identity import ByIdentity
 from flightcheck.adapters.torch.patching.boundaries import Boundaries
 from flightcheck.patch import Patch
@@ -74,6 +76,24 @@ def zero_grad_in_closures(b: Boundaries, patch: Patch) -> None:
     b.observer.patches.replace(nn.Module, "zero_grad", make)
 
 
+def zero_grad_by_hand(b: Boundaries, patch: Patch) -> None:
+    """``zero-grad:by-hand``: tensors that the script updated itself begin the next backward without a gradient."""
+    updates, watch = HandUpdates(b.observer.watch), b.observer.watch
+
+    def make(original: Any) -> Any:
+        @functools.wraps(original)
+        def backward(tensors: Any, *args: Any, **kwargs: Any) -> Any:
+            if watch.mine() and isinstance(tensors, torch.Tensor):
+                for t in updates.used(b.observer.loose.unheld(leaves_of(tensors)), most=None):
+                    t.grad = None
+                    b.acted(patch)
+            return original(tensors, *args, **kwargs)
+
+        return backward
+
+    b.observer.patches.replace(torch.autograd, "backward", make)
+
+
 def _waiting(owner: Optimizer | nn.Module) -> bool:
     """A backward made gradients that no step has used: those that one used are gone since."""
     if isinstance(owner, Optimizer):
@@ -95,6 +115,34 @@ def step(b: Boundaries, patch: Patch) -> None:
         _clear(optimizer)
 
     b.after_backward(after)
+
+
+def old_graphs(b: Boundaries, patch: Patch) -> None:
+    """``old-graphs:off``: backward sends nothing into the graphs of losses of earlier rounds that are still held."""
+    watch = b.observer.watch
+
+    def make(original: Any) -> Any:
+        @functools.wraps(original)
+        def backward(tensors: Any, *args: Any, **kwargs: Any) -> Any:
+            loss = tensors if isinstance(tensors, torch.Tensor) else None
+            hooks = []
+            if watch.mine() and loss is not None:
+                for node in b.observer.resources.old_nodes(loss):
+                    hooks.append(node.register_prehook(_nothing))
+                    b.acted(patch)
+            try:
+                return original(tensors, *args, **kwargs)
+            finally:
+                for hook in hooks:
+                    hook.remove()
+
+        return backward
+
+    b.observer.patches.replace(torch.autograd, "backward", make)
+
+
+def _nothing(gradients: Any) -> tuple[Any, ...]:
+    return tuple(None if g is None else torch.zeros_like(g) for g in gradients)
 
 
 def keep_state(b: Boundaries, patch: Patch) -> None:

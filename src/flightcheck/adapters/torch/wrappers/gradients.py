@@ -119,9 +119,10 @@ def scaler(o: TorchObserver) -> None:
     """Loss scaling of automatic mixed precision."""
     from torch.amp.grad_scaler import GradScaler
 
-    def note(scaler: GradScaler) -> None:
+    def note(scaler: GradScaler, outputs: Any) -> None:
         if scaler.is_enabled():
             o.protocol.scaled(_scale_of(scaler))
+            o.resources.scaled(outputs)
             o.checkpoints.resumptions.scales(scaler)
 
     told_scale = o.watch.guarded(note)
@@ -131,7 +132,7 @@ def scaler(o: TorchObserver) -> None:
         @functools.wraps(original)
         def run(self: GradScaler, outputs: Any) -> Any:
             result = original(self, outputs)
-            told_scale(self)
+            told_scale(self, result)
             return result
 
         return run
@@ -146,6 +147,15 @@ def scaler(o: TorchObserver) -> None:
 
         return run
 
+    def read(original: Any) -> Any:
+        @functools.wraps(original)
+        def get_scale(self: GradScaler) -> Any:
+            o.protocol.scale_read = True
+            return original(self)
+
+        return get_scale
+
+    o.patches.replace(GradScaler, "get_scale", read)
     o.patches.replace(GradScaler, "scale", scale)
     o.patches.replace(GradScaler, "update", update)
     _scaled_steps(o, GradScaler)
@@ -176,11 +186,11 @@ def _scaled_steps(o: TorchObserver, kind: type[GradScaler]) -> None:
             if not self.is_enabled():
                 return original(self, optimizer, *args, **kwargs)
             before = o.optimizers.steps_total
-            stepping = True
+            stepping = o.protocol.in_scaler = True
             try:
                 result = original(self, optimizer, *args, **kwargs)
             finally:
-                stepping = False
+                stepping = o.protocol.in_scaler = False
             told_step(optimizer, o.optimizers.steps_total > before, self)
             return result
 

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from flightcheck.adapters.torch.observer import TorchObserver
 
 
+_RARE = 4.0
+"""Optimizer steps between two calls of a scheduler, from which all calls are recorded: they are those of epochs."""
+
+
 def optimizers(o: TorchObserver) -> None:
     """Construction, loading and steps of optimizers."""
     before, after = o.watch.guarded(o.before_step), o.watch.guarded(o.after_step)
@@ -70,8 +74,11 @@ def schedulers(o: TorchObserver) -> None:
     def tell(scheduler: Any, given: Any) -> None:
         index = o.schedulers.stepped(scheduler, o.protocol.skipped)
         if index is not None:
-            metric = {"metric": float(given)} if isinstance(scheduler, lr_scheduler.ReduceLROnPlateau) else {}
-            o.protocol.record("scheduler_step", index, o.lines.here(), **metric)
+            name = "metric" if isinstance(scheduler, lr_scheduler.ReduceLROnPlateau) else "epoch"
+            number = isinstance(given, (int, float)) or (isinstance(given, torch.Tensor) and given.numel() == 1)
+            metric = {name: float(given)} if number else {}
+            rare = (o.schedulers.infos[index].optimizer_steps_per_call or 0.0) >= _RARE
+            o.protocol.record("scheduler_step", index, o.lines.here(), always=rare, **metric)
 
     told = o.watch.guarded(tell)
     constructed = o.watch.guarded(o.discovery.constructed)
@@ -99,7 +106,7 @@ def schedulers(o: TorchObserver) -> None:
             finally:
                 nested -= 1
             if not nested:
-                told(self, args[0] if args else kwargs.get("metrics"))
+                told(self, args[0] if args else kwargs.get("metrics", kwargs.get("epoch")))
             return result
 
         return run_step

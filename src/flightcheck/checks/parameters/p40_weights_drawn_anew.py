@@ -1,0 +1,72 @@
+"""P40: weights that are initialized again and again while they are trained."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterator
+from itertools import pairwise
+
+from flightcheck.checks.base import Check, Finding, NotApplicable, NotEnoughEvidence, Param, check
+from flightcheck.recording.drawn_anew import DrawnAnew
+from flightcheck.recording.run import Run
+
+
+@check(
+    "P40",
+    "weights-drawn-anew",
+    severity="error",
+    evidence="X",
+    needs=("parameters", "optimizers"),
+    fix="Initialize the weights once, before the loop over the epochs.",
+    patch="reinit:never",
+)
+class WeightsDrawnAnew(Check):
+    """A line draws the weights of a model anew in each epoch: what was learned before is lost.
+
+    ## What it checks
+    Which lines call an initialization (`torch.nn.init`, `reset_parameters`) on parameters that an optimizer has already
+    stepped on, and when: most of its matrices, at least twice, once per pass over the data or more often.
+    ## Why it matters
+    Each epoch begins from nothing, so that the training never gets farther than one epoch.
+    ## How to fix
+    Call the initialization once: not in the function that trains one epoch.
+    ## Source
+    PyTorch forum, "loss starts from the same value in every epoch". The rule is our own.
+    ## Known false alarms
+    Cross-validation that resets one model for each fold, and ensembles: with several epochs between two resets they are
+    not reported. Single layers that are reset on purpose (a head, dead units) are not either.
+    """
+
+    times = Param(2, "a single reset begins another stage, the second one shows that it is the loop's")
+    share = Param(0.5, "of the matrices that an optimizer holds: fewer are a part that is reset on purpose")
+    passes = Param(1.5, "passes over the data between two resets: folds and restarts have several")
+
+    def __call__(self, run: Run) -> Iterator[Finding]:
+        drawn = run.recorded(DrawnAnew)
+        if not any(o.steps for o in run.optimizers):
+            raise NotApplicable("no optimizer stepped")
+        for line in drawn:
+            for optimizer in run.optimizers:
+                held = {p.index for p in run.parameters if p.role == "matrix" and optimizer.index in p.optimizers}
+                if not held or len(held.intersection(line.parameters)) < self.share.value * len(held):
+                    continue
+                if len(line.rounds) < self.times.value:
+                    raise NotEnoughEvidence("the weights were drawn anew once")
+                gap = statistics.median(b - a for a, b in pairwise([0, *line.rounds]))
+                length = run.plan.steps_per_epoch
+                if length is None:
+                    raise NotEnoughEvidence("steps per epoch are unknown")
+                if gap <= self.passes.value * length:
+                    yield self._finding(line, gap, sorted(held.intersection(line.parameters)))
+                    return
+
+    @staticmethod
+    def _finding(line: DrawnAnew, gap: float, parameters: list[int]) -> Finding:
+        return Finding(
+            f"This draws {len(parameters)} weight matrices anew after every {gap:.0f} steps of training "
+            f"({len(line.rounds)} times so far): what was learned before is lost.",
+            location=line.location,
+            evidence={"times": len(line.rounds), "steps_between": gap, "matrices": len(parameters)},
+            onset_step=line.rounds[0],
+            parameters=tuple(parameters),
+        )

@@ -1,0 +1,21 @@
+"""Records of weights that a training draws again after it has trained them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from flightcheck.recording.records import RECORDS, Location
+
+
+@dataclass(frozen=True)
+class DrawnAnew:
+    """A line that initializes parameters which an optimizer has stepped on before."""
+
+    index: int
+    location: Location | None
+    rounds: list[int] = field(default_factory=list)
+    """Steps that were made when it ran, each once."""
+    parameters: list[int] = field(default_factory=list)
+
+
+RECORDS["DrawnAnew"] = DrawnAnew

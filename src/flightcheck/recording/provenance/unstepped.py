@@ -1,0 +1,42 @@
+"""Optimizers that a script builds and never steps."""
+
+from __future__ import annotations
+
+import ast
+
+from flightcheck.recording.provenance.source import Source, end_of, last_name, read_source
+
+
+def never_stepped(file: str, line: int) -> bool:
+    """The name that an optimizer gets at a line is used for nothing else in its file than to clear gradients.
+
+    Args:
+        file: the source file.
+        line: the line that constructs the optimizer.
+    """
+    try:
+        source = read_source(file)
+        made = [n for n in ast.walk(source.tree) if isinstance(n, ast.Assign)] if source else []
+        made = [n for n in made if n.lineno <= line <= end_of(n) and isinstance(n.value, ast.Call)]
+        if source is None or len(made) != 1 or len(made[0].targets) != 1:
+            return False
+        target = made[0].targets[0]
+        if not isinstance(target, ast.Name | ast.Attribute):
+            return False
+        return all(_clears(source, n) for n in _uses(source, last_name(target)) if n is not target)
+    except Exception:  # the promise of this package: odd sources have no answer, and are no error
+        return False
+
+
+def _uses(source: Source, name: str) -> list[ast.AST]:
+    nodes = (n for n in ast.walk(source.tree) if isinstance(n, ast.Name | ast.Attribute))
+    return [n for n in nodes if last_name(n) == name]
+
+
+def _clears(source: Source, node: ast.AST) -> bool:
+    """It is the object of ``zero_grad`` or, without a call, of ``step``."""
+    method = source.parents.get(node)
+    if not isinstance(method, ast.Attribute) or method.value is not node:
+        return False
+    called = isinstance(source.parents.get(method), ast.Call)
+    return method.attr == "zero_grad" or (method.attr == "step" and not called)
