@@ -36,7 +36,7 @@ def idle_batch_loop(file: str, line: int) -> IdleBatchLoop | None:
         line: a line of the training step.
     """
     try:
-        loop = next(iter(loops_around(file, line)), None)
+        loop = next((found for _, found in loops_around(file, line)), None)
         if not isinstance(loop, ast.For) or not isinstance(loop.target, ast.Name) or read_source(file) is None:
             return None
         iterated: ast.AST = loop.iter

@@ -117,23 +117,7 @@ def round_count(file: str, line: int) -> int | None:
 
 def _counts(file: str, line: int, known: dict[str, int | float]) -> list[_Counted]:
     """The loops around a line, inner ones first, and how often each goes round; None if that is not known."""
-    source = read_source(file)
-    return [(loop, _rounds(source, loop, known)) for loop in loops_around(file, line)] if source is not None else []
-
-
-def loops_around(file: str, line: int) -> list[ast.For | ast.AsyncFor]:
-    """The loops around a line, inner ones first, then those around the calls of its function.
-
-    May raise what the caller has to answer for.
-    """
-    source = read_source(file)
-    if source is None:
-        return []
-    around = [n for n in ast.walk(source.tree) if isinstance(n, ast.stmt) and n.lineno <= line <= end_of(n)]
-    if not around:
-        return []
-    inner = max(around, key=lambda n: (n.lineno, -end_of(n)))
-    return list(_loops(source, inner, 0))
+    return [(loop, _rounds(source, loop, known)) for source, loop in loops_around(file, line)]
 
 
 @lru_cache(maxsize=256)
@@ -326,7 +310,10 @@ def beside_output(file: str, line: int) -> bool:
 
 
 def loops_around(file: str, line: int) -> list[tuple[Source, ast.For | ast.AsyncFor]]:
-    """The loops around a line, inner ones first, then those around the calls of its function, with their files."""
+    """The loops around a line, inner ones first, then those around the calls of its function, with their files.
+
+    May raise what the caller has to answer for.
+    """
     source = read_source(file)
     around = [n for n in ast.walk(source.tree) if isinstance(n, ast.stmt)] if source else []
     around = [n for n in around if n.lineno <= line <= end_of(n)]
