@@ -106,7 +106,7 @@ class Operations(TorchFunctionMode):
         self.embedded, self.cut_ids, self.slices = Embedded(), CutIds(), Slices(watch)
         self.padded = PaddedOutputs()
         self.padded_reads, self.state_cuts = PaddedReads(self.padded), StateCuts(watch)
-        self.axes = NormalizedAxes(watch, self.lines, self.modules, discovery.module_index)
+        self.axes = NormalizedAxes(watch, self.lines, self.owners, self.modules, discovery.module_index)
         self.draws, self.fresh, self.orders = RandomDraws(watch), FreshTargets(watch), Orders(watch)
         self.dropped, self.reshapes = DroppedLosses(watch), Reshapes(watch)
         self.softmaxes = RepeatedSoftmaxes(watch, self.lines, self.owners)
