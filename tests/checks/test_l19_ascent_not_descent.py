@@ -201,6 +201,8 @@ def test_what_may_have_the_wrong_sign() -> None:
     agent = Plan(regimes=["reinforcement"])
     assert [t.patch for t in turns(run_of(policy, agent))] == ["loss:negate"]
     assert turns(run_of(replace(policy, negated_location=MINUS), agent)) == []
+    mixed = [replace(policy, coefficient=c, negated_location=n) for c, n in ((0.5, None), (-0.5, MINUS))]
+    assert [t.patch for t in turns(run_of(*mixed, agent))] == ["loss:negate"], "returns of both signs"
 
 
 def test_a_divergence_of_the_wrong_sign_is_told_at_its_line() -> None:

@@ -158,7 +158,7 @@ CAUSES: Final[tuple[Cause, ...]] = (
     _row("L17", "P02 C11 C13 S01" + _FLAT),
     _row("L03", "C07 P02 C11 C13 L01 S01" + _FLAT, "loss"),
     _row("L04", "C07 P02 C11 C13 L01 S01" + _FLAT, "loss"),
-    _row("L05", "P34 C22 C14 C07 C13 L01 S01" + _FLAT, "loss"),
+    _row("L05", "P34 C22 C14 C08 C07 C13 L01 S01" + _FLAT, "loss"),
     _row("L06", "S01 C13 C03 C07 L01" + _FLAT, "loss"),
     _row("L07", "S01 C13 C07 L01" + _FLAT, "loss"),
     _row("L08", "S01 C13 C07 C14 L01" + _FLAT, "loss"),
@@ -184,7 +184,7 @@ CAUSES: Final[tuple[Cause, ...]] = (
     _row("L17", "L21", "module"),
     _row("L15", "S05 C11 C13" + _FLAT),
     _row("L19", "P01 P02 C08 C11 C05 C13 C22 P34 S01 S02 L13 L15" + _FLAT, "loss"),
-    _row("L22", "P02 C13 P34 S07 P33"),
+    _row("L22", "L09 P02 C13 P34 S07 P33"),
     _row("L23", "C02 C12 D06 D21 C13 P01 P02 P34 S01 S02" + _FLAT),
     _row("L19", "C14", "loss", _earlier),
     # Connections

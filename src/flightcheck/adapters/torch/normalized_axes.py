@@ -35,11 +35,13 @@ class NormalizedAxes:
         self,
         watch: Watch,
         lines: Mapping[Any, Location],
+        owners: Mapping[Any, int],
         modules: Sequence[Any],
         module_index: Callable[[Any], int | None],
     ) -> None:
         self._watch = watch
         self._lines = lines
+        self._owners = owners
         self._modules = modules
         """Those that are being called, outermost first."""
         self._index = module_index
@@ -112,16 +114,26 @@ class NormalizedAxes:
         dim = dim_of(node._saved_dim, len(at.shape))
         wrong = at.position is not None and at.position != dim and at.shape[dim] > 1
         added = at.position if at.position is not None else -1
-        self._note("product", self._lines.get(node), at.shape, dim, wrong=wrong, added=added)
+        line, module = self._lines.get(node), self._owners.get(node)
+        self._note("product", line, at.shape, dim, wrong=wrong, added=added, module=module)
 
     def _note(
-        self, kind: str, line: Location | None, shape: list[int], axis: int, *, wrong: bool, added: int = -1
+        self,
+        kind: str,
+        line: Location | None,
+        shape: list[int],
+        axis: int,
+        *,
+        wrong: bool,
+        added: int = -1,
+        module: int | None = None,
     ) -> None:
         known = self._known.get((kind, line))
         if line is None or (known is not None and known.calls >= _MOST_CALLS):
             return
-        inside = self._index(self._modules[-1]) if self._modules else None
-        module = -1 if inside is None else inside
+        if module is None and self._modules:
+            module = self._index(self._modules[-1])
+        module = -1 if module is None else module
         found = known or NormalizedAxis(kind, line, self._watch.step, shape, axis, added, module=module)
         if wrong and not found.wrong:
             found = dataclasses.replace(

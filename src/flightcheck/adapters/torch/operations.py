@@ -109,7 +109,7 @@ class Operations(TorchFunctionMode):
         self.embedded, self.cut_ids, self.slices = Embedded(), CutIds(), Slices(watch)
         self.padded = PaddedOutputs()
         self.padded_reads, self.state_cuts = PaddedReads(self.padded), StateCuts(watch)
-        self.axes = NormalizedAxes(watch, self.lines, self.modules, discovery.module_index)
+        self.axes = NormalizedAxes(watch, self.lines, self.owners, self.modules, discovery.module_index)
         self.draws, self.fresh, self.orders = RandomDraws(watch), FreshTargets(watch), Orders(watch)
         self.dropped, self.reshapes, self.tables = DroppedLosses(watch), Reshapes(watch), Tables(watch)
         self.loss_masks, self.weak_fills = LossMasks(watch), WeakFills(watch)

@@ -80,7 +80,9 @@ def turns(run: Run) -> list[Turn]:
         if doubtful and at is not None and len(group) < len(of_data):
             patch = f"term:{number}@{PurePath(at.file).name}:{at.line} x-1"
             found.append(Turn(patch, at, f"the term of line {at.line}"))
-    if own and len(own) == len(of_data) and not (agent and own[0].negated_location is not None):
+    # A return below 0 turns a term round as a minus does: of an agent all terms must have one.
+    minus = all(t.negated_location is not None for terms in rounds for t in terms if not t.penalty)
+    if own and len(own) == len(of_data) and not (agent and minus):
         found.append(Turn(NEGATE, own[0].location or own[0].backward_location, "the loss"))
     return found[:_MOST]
 
