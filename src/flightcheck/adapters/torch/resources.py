@@ -31,9 +31,8 @@ class _Mark:
     """Lies in the metadata of a graph node and lives as long as the node; it holds nothing of the graph."""
 
     __slots__ = ("__weakref__", "round")
-
-    def __init__(self, number: int) -> None:
-        self.round = number
+    round: int
+    """In which it was made."""
 
 
 class ResourceUse:
@@ -61,7 +60,8 @@ class ResourceUse:
         if node is None:
             self._unmarked -= 1
             return
-        mark = _Mark(self.watch.step)
+        mark = _Mark()
+        mark.round = self.watch.step
         metadata: Any = node.metadata
         metadata[_KEY] = mark
         self._marks.append((weakref.ref(mark), self._unmarked))
