@@ -93,7 +93,8 @@ KINDS: Final[dict[str, str]] = {
     "again), ``unordered`` (its order left as it is), ``order`` with ``same-order`` (two orders made one), ``rows`` "
     "(slices of rows in random order), ``fractions`` (whole numbers are not forced), ``copied`` (a state that is kept "
     "is a copy), ``turned`` (an ``if`` compares the other way round), ``separate`` (what a list repeats is made "
-    "anew for each place), ``assigned`` (the result of a call is kept), ``frozen`` (by ``requires_grad_``)",
+    "anew for each place), ``assigned`` and ``masked`` (the result of a call is kept), ``frozen`` (by "
+    "``requires_grad_``)",
     "score": "nothing is changed, the error is another one: with targets of ``unit=0,255`` or ``signs``, without those "
     "of an id (``ignore=0``), ``balanced``: the mean over the classes, ``others``: of batches of its own, which train "
     "nothing, ``numbers``: squared, over the variance, ``prefix``: of the next token where a sequence ends before it, "
@@ -170,6 +171,8 @@ class Patch:
             return Patch("score", _JUDGED_BY[self.kind, self.value])
         if self.kind == "loader" or (self.kind, self.value) == ("shuffle", "others"):
             return Patch("score", "others")
+        if self.kind == "source" and self.value.startswith("masked:"):  # what it hides makes the training harder
+            return Patch("score", "prefix")
         return Patch("score", rule) if (self.kind, rule) == ("loss", "balanced") else None
 
 

@@ -28,8 +28,8 @@ def rewritten(source: str, rule: str, line: int) -> str:
             slices of rows are rows in random order. ``fractions``: whole numbers are not forced. ``copied``: a state
             that is kept is a copy. ``turned``: the only order in the test of an ``if`` is the other one, and whatever
             is compared with infinity is better. ``separate``: what a list repeats is made anew for each place.
-            ``assigned``: the result of a call by itself is kept. ``frozen``: ``requires_grad_`` in the place of a name
-            that freezes nothing.
+            ``assigned`` and ``masked``: the result of a call by itself is kept. ``frozen``: ``requires_grad_``
+            in the place of a name that freezes nothing.
         line: any line of the statement.
     """
     lines = source.splitlines(keepends=True)
@@ -244,5 +244,6 @@ _RULES: Final[dict[str, Callable[[ast.stmt, ast.stmt], str]]] = {
     "copied": _copied,
     "separate": separated,
     "assigned": assigned,
+    "masked": assigned,
     "frozen": frozen,
 }
