@@ -104,7 +104,8 @@ KINDS: Final[dict[str, str]] = {
     "(slices of rows in random order), ``begin`` (each batch begins at its own row), ``complement`` "
     "(a mask chooses the others), ``fractions`` (whole numbers are not forced), ``copied`` (a state that is kept "
     "is a copy), ``turned`` (an ``if`` compares the other way round), ``separate`` (what a list repeats is made "
-    "anew for each place), ``assigned`` (the result of a call is kept), ``frozen`` (by ``requires_grad_``), "
+    "anew for each place), ``assigned`` and ``masked`` (the result of a call is kept), ``frozen`` (by "
+    "``requires_grad_``), "
     "``share@31=correct`` (what a line adds up is divided by how many it added up), ``at-zero`` (what is compared with "
     "a half is compared with zero)",
     "score": "nothing is changed, the error is another one: with targets of ``unit=0,255`` or ``signs``, without those "
@@ -188,6 +189,8 @@ class Patch:
             return Patch("score", _JUDGED_BY[self.kind, self.value])
         if (self.kind, self.value) == ("loader", "continue") or (self.kind, self.value) == ("shuffle", "others"):
             return Patch("score", "others")
+        if self.kind == "source" and self.value.startswith("masked:"):  # what it hides makes the training harder
+            return Patch("score", "prefix")
         return Patch("score", rule) if (self.kind, rule) == ("loss", "balanced") else None
 
 

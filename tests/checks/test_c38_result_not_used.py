@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from flightcheck.patch import Patch
 from flightcheck.recording.records import Location, RootInfo
 from flightcheck.recording.wiring import UnusedResult
 from flightcheck.testing import run_of, verdict_of
@@ -19,6 +20,15 @@ def test_a_result_that_is_thrown_away_fails_with_the_statement_that_keeps_it() -
     (finding,) = verdict_of("C38", run_of(*RECORDS, TRAINED, THROWN)).findings
     assert (finding.location, finding.fix) == (LINE, "x = F.relu(x)")
     assert finding.patch == "source:assigned:train.py:31"
+
+
+def test_a_mask_that_is_thrown_away_is_tried_as_one_that_hides_the_future() -> None:
+    mask = replace(THROWN, called="scores.masked_fill", name="scores")
+    again = replace(mask, index=1, location=replace(LINE, line=40))
+    (finding,) = verdict_of("C38", run_of(*RECORDS, TRAINED, mask, again)).findings
+    assert finding.patch == "source:masked:train.py:31 + source:masked:train.py:40"
+    assert finding.message.endswith("So in line 40.")
+    assert Patch.parse("source:masked:train.py:31").scored == Patch("score", "prefix")
 
 
 def test_an_output_that_is_overwritten_fails_at_its_layer() -> None:

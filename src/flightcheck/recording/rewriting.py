@@ -38,8 +38,8 @@ def rewritten(source: str, rule: str, line: int) -> str:
             that is kept is a copy. ``complement``: what a mask chooses is what it left. ``begin``: slices from the
             first row on begin at the start of their batch. ``turned``: the only order in the test of an ``if`` is the
             other one, and whatever is compared with infinity is better. ``separate``: what a list repeats is made
-            anew for each place. ``assigned``: the result of a call by itself is kept. ``frozen``: ``requires_grad_`` in
-            the place of a name that freezes nothing. ``share@31=correct``: what line 31 adds up as `correct` is
+            anew for each place. ``assigned`` and ``masked``: the result of a call by itself is kept. ``frozen``:
+            ``requires_grad_`` in the place of a name that freezes nothing. ``share@31=correct``: what line 31 adds up as `correct` is
             divided by how many it added up. ``at-zero``: what is compared with a half is compared with zero.
         line: any line of the statement.
     """
@@ -334,6 +334,7 @@ _RULES: Final[dict[str, Callable[[ast.stmt, ast.stmt], str]]] = {
     "copied": _copied,
     "separate": separated,
     "assigned": assigned,
+    "masked": assigned,
     "frozen": frozen,
     "at-zero": _at_zero,
     "complement": _complement,

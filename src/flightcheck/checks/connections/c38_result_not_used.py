@@ -71,6 +71,7 @@ class ResultNotUsed(Check):
             for p in run.parameters
             if path and (m := run.module(p.module)) and (m.path == path or m.path.startswith(f"{path}."))
         )
+        rule = "masked" if unused.called.endswith("masked_fill") else "assigned"
         if unused.kind == "variable":
             return Finding(
                 f"{unused.owner}.forward keeps its input as {unused.name} and never reads it: it is not added to the "
@@ -98,5 +99,5 @@ class ResultNotUsed(Check):
             evidence=evidence,
             parameters=parameters,
             fix=f"{unused.name} = {line.code}" if line is not None else "",
-            patch=f"source:assigned:{PurePath(line.file).name}:{line.line}" if line is not None else "",
+            patch=f"source:{rule}:{PurePath(line.file).name}:{line.line}" if line is not None else "",
         )
