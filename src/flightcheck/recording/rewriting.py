@@ -39,8 +39,9 @@ def rewritten(source: str, rule: str, line: int) -> str:
             first row on begin at the start of their batch. ``turned``: the only order in the test of an ``if`` is the
             other one, and whatever is compared with infinity is better. ``separate``: what a list repeats is made
             anew for each place. ``assigned`` and ``masked``: the result of a call by itself is kept. ``frozen``:
-            ``requires_grad_`` in the place of a name that freezes nothing. ``share@31=correct``: what line 31 adds up as `correct` is
-            divided by how many it added up. ``at-zero``: what is compared with a half is compared with zero.
+            ``requires_grad_`` in the place of a name that freezes nothing. ``share@31=correct``: what line 31 adds up
+            as `correct` is divided by how many it added up. ``at-zero``: what is compared with a half is compared with
+            zero.
         line: any line of the statement.
     """
     lines = source.splitlines(keepends=True)
