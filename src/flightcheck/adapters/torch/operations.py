@@ -22,10 +22,16 @@ from flightcheck.adapters.torch.agents import Agents
 from flightcheck.adapters.torch.attention_masks import OPERATIONS as ATTENTION_OPERATIONS
 from flightcheck.adapters.torch.attention_masks import AttentionMasks
 from flightcheck.adapters.torch.broadcasts import ELEMENTWISE, Broadcasts
+from flightcheck.adapters.torch.clamped_gradients import OPERATIONS as CLAMPS
+from flightcheck.adapters.torch.clamped_gradients import ClampedLooks
 from flightcheck.adapters.torch.data_digests import Tables
 from flightcheck.adapters.torch.discovery import Discovery
+from flightcheck.adapters.torch.dropouts import OPERATIONS as DROPOUTS
+from flightcheck.adapters.torch.dropouts import Dropouts
 from flightcheck.adapters.torch.fresh_targets import FreshTargets
 from flightcheck.adapters.torch.graph import behind_views, leaves_of
+from flightcheck.adapters.torch.hand_updates import OPERATIONS as UPDATES
+from flightcheck.adapters.torch.hand_updates import HandUpdates
 from flightcheck.adapters.torch.handmade_losses import OPERATIONS as LOSS_OPERATIONS
 from flightcheck.adapters.torch.handmade_losses import HandmadeLosses
 from flightcheck.adapters.torch.loose_terms import LooseTerms
@@ -101,11 +107,13 @@ class Operations(TorchFunctionMode):
         """While somebody asks for it: told the tensors that are filled with random numbers in place."""
         self.looked: Callable[[str, Any, Any, Any], None] = lambda name, args, kwargs, result: None
         """Told every operation that is looked at."""
-        self.embedded, self.cut_ids, self.slices = Embedded(), CutIds(), Slices(watch)
-        self.padded = PaddedOutputs()
+        self.embedded, self.cut_ids, self.slices, self.padded = Embedded(), CutIds(), Slices(watch), PaddedOutputs()
         self.padded_reads = PaddedReads(self.padded)
         self.state_cuts = StateCuts(watch)
         self.draws, self.fresh, self.orders = RandomDraws(watch), FreshTargets(watch), Orders(watch)
+        self.clamped, self.updates, self.dropouts = (
+            ClampedLooks(watch, discovery), HandUpdates(watch), Dropouts(watch, discovery, self.modules),
+        )  # fmt: skip
         self.softmaxes = RepeatedSoftmaxes(watch, self.lines, self.owners)
         self.padding_values: set[int] = set()
         """Whole numbers that ``pad_sequence`` filled rows up with."""
@@ -166,7 +174,7 @@ class Operations(TorchFunctionMode):
         self.padded.forget()
         for part in (
             self.terms, self.loose, self.agents, self.masks, self.by_hand, self.reshapes, self.tables, self.state_cuts,
-            self.draws, self.softmaxes, self.fresh, self.orders,
+            self.draws, self.softmaxes, self.fresh, self.orders, self.dropouts, self.clamped,
         ):  # fmt: skip
             part.end_round()
 
@@ -228,6 +236,12 @@ class Operations(TorchFunctionMode):
             self.metrics += 1  # an error computed by hand
         if name in NORMALIZATIONS:
             self.softmaxes.look(name, args, kwargs, result, bool(self.modules))
+        if name in UPDATES and not self.modules:
+            self.updates.look(func, name, args)
+        if name in CLAMPS and not self.modules:
+            self.clamped.look(args, result)
+        if name in DROPOUTS:
+            self.dropouts.look(name, args, kwargs, result)
         if name in COMPARISONS and not self.modules and not kwargs:
             self.comparisons.compared(name, args, self.watch.lines.here())
         self.loose.look(name, args, result)
@@ -240,6 +254,7 @@ class Operations(TorchFunctionMode):
         if name == "data":
             self._cut("data", tensor, result)
             self._data = weakref.ref(result)
+            self.updates.data_read(tensor, result)
         elif name == "grad":
             self.gradient_read(tensor)
 
@@ -380,6 +395,9 @@ class Operations(TorchFunctionMode):
         self.state_cuts.save()
         self.draws.save()
         self.softmaxes.save()
+        self.dropouts.save()
+        self.clamped.save()
+        self.updates.save()
         self.fresh.save()
         self.slices.save()
         self.orders.save()
