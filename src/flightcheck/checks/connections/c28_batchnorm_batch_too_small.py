@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Final
 
 from flightcheck.checks.base import Check, Finding, NotApplicable, NotEnoughEvidence, Param, check
 from flightcheck.recording.run import Run
 from flightcheck.recording.states import BatchStatistics
+
+_METRICS: Final = {"evaluation": "the loss of the evaluation", "answers": "the share of wrong answers"}
 
 
 @check(
@@ -80,11 +83,14 @@ class BatchnormBatchTooSmall(Check):
         )
         text += "evaluations by the running statistics of all."
         if proof is not None and proof.before is not None and proof.after is not None:
-            text += f" Where training does as evaluations do, the {proof.metric} is {proof.after:.3g} and not "
-            text += f"{proof.before:.3g}, in each of {proof.seeds} seeds."
+            what = _METRICS.get(proof.metric, proof.metric.removeprefix("printed "))
+            text += (
+                f" Where training does as evaluations do, {what} goes from {proof.before:.3g} to {proof.after:.3g}, "
+            )
+            text += f"in each of {proof.seeds} seeds."
         yield Finding(
             text,
-            location=run.plan.batch_location or (module.location if module else None),
+            location=module.location if module else None,
             module=module.path if module else "",
             evidence={"examples": 1, "layers": len(norms)},
             severity=None if proof is not None else "info",

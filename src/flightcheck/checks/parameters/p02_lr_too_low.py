@@ -6,6 +6,7 @@ import itertools
 import math
 import statistics
 from collections.abc import Iterator
+from typing import Final
 
 import numpy as np
 
@@ -87,7 +88,7 @@ class LrTooLow(Check):
             location=location,
             evidence={"lr": rate, "factor": factor, "before": best.before, "after": best.after, "start": best.start},
             severity="info" if run.in_regime("finetune") or arrives else None,
-            fix=f"Try lr={rate * factor:.1g}." if rate else "",
+            fix=_SHORTER if rises else f"Try lr={rate * factor:.1g}." if rate else "",
             patch=best.patch,
         )
 
@@ -113,6 +114,11 @@ class LrTooLow(Check):
             fix=f"Try lr={rate * factor:.1g}." if rate else "",
             patch=f"lr:x{factor:g}",
         )
+
+
+_SHORTER: Final = (
+    "Warm up over a tenth of the steps, or fewer: a schedule of a longer training is not over in this one."
+)
 
 
 def _arrives(run: Run, planned: int, share: float) -> bool:
