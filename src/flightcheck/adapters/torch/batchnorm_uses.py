@@ -54,6 +54,8 @@ class RepeatedUses:
         )  # fmt: skip
         if mean is None or variance is None or count is None or not momentum:
             return
+        if not count.is_cpu:  # reading it would make a graphics card wait
+            return
         known, batches = self._layers.get(index), int(count)
         if known is None:
             if len(self._layers) < _MOST_LAYERS:
