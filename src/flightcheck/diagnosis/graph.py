@@ -213,8 +213,8 @@ CAUSES: Final[tuple[Cause, ...]] = (
     _row("C27", "C25 P34"),
     _row("C34", "C25 S07 P34", when=_severe),
     _row("C28", "C25 P34"),
-    _row("C37", "C25 C27 S07 P34"),
-    _row("C38", "C02 C05 C07 C09 C12 C13 S01 S02 D02 P02 C25" + _FLAT, when=_severe),
+    _row("C41", "C25 C27 S07 P34"),
+    _row("C42", "C02 C05 C07 C09 C12 C13 S01 S02 D02 P02 C25" + _FLAT, when=_severe),
     _row("C26", "C25 P34"),
     _row("P35", "S05 C25 C26 S07 P34 P33 P02", when=_severe),
     # Data

@@ -1,4 +1,4 @@
-"""C37: one batch normalization behind several layers."""
+"""C41: one batch normalization behind several layers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from flightcheck.recording.states import BatchStatistics
 
 
 @check(
-    "C37",
+    "C41",
     "batchnorm-shared",
     severity="error",
     evidence="B",

@@ -1,4 +1,4 @@
-"""C38 normalization-degenerate: single values, and an epsilon in the place of the momentum."""
+"""C42 normalization-degenerate: single values, and an epsilon in the place of the momentum."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SMALL = BatchStatistics(0, 64.0, 50, below_epsilon=0.9)
 
 
 def verdict(*records: Any) -> Any:
-    return verdict_of("C38", run_of(*records, steps=100))
+    return verdict_of("C42", run_of(*records, steps=100))
 
 
 def test_single_values_fail() -> None:
@@ -63,7 +63,7 @@ def test_trainings(tmp_path: Path) -> None:
         with flightcheck.watch(runs_dir=tmp_path, report=False) as watched:
             train(norm)
         assert watched.run is not None
-        assert verdict_of("C38", watched.run).status == status
+        assert verdict_of("C42", watched.run).status == status
 
 
 def test_trials(tmp_path: Path) -> None:

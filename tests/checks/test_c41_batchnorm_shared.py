@@ -1,4 +1,4 @@
-"""C37 batchnorm-shared: one layer behind several others, twins, and statistics for each place in a trial."""
+"""C41 batchnorm-shared: one layer behind several others, twins, and statistics for each place in a trial."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SHARED = BatchStatistics(0, 64.0, 50, momentum=0.1, tracked=200, step=100, uses=
 
 
 def verdict(statistics: BatchStatistics, *more: Any) -> Any:
-    return verdict_of("C37", run_of(NORM, statistics, *more, ended="finished", steps=200))
+    return verdict_of("C41", run_of(NORM, statistics, *more, ended="finished", steps=200))
 
 
 def test_calls_on_other_values_fail() -> None:
@@ -79,7 +79,7 @@ def test_trainings(tmp_path: Path) -> None:
         with flightcheck.watch(runs_dir=tmp_path, report=False) as watched:
             train(Twice(twins))
         assert watched.run is not None
-        assert verdict_of("C37", watched.run).status == status
+        assert verdict_of("C41", watched.run).status == status
 
 
 def test_a_trial_changes_evaluations_and_no_step(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""C38: a normalization that has one value to normalize, or divides by its epsilon."""
+"""C42: a normalization that has one value to normalize, or divides by its epsilon."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _USUAL: Final = 1e-5
 
 
 @check(
-    "C38",
+    "C42",
     "normalization-degenerate",
     severity="error",
     evidence="X",
