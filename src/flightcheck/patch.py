@@ -78,8 +78,11 @@ KINDS: Final[dict[str, str]] = {
     "``causal``: every attention over the tokens sees what came before",
     "mode": "``train`` in training steps and ``eval`` in evaluations, whatever the script set; ``batchnorm``: train "
     "mode in training steps for these modules alone",
-    "batchnorm": "``momentum=0.1``: the weight of the newest batch in the running statistics",
-    "dropout": "the probability of one dropout module: ``model.drop=0.1``",
+    "batchnorm": "``momentum=0.1``: the weight of the newest batch in the running statistics; ``each``: statistics of "
+    "their own for each of several calls in a pass; ``running``: training steps normalize with these statistics, too; "
+    "``eps=1e-5``: another epsilon",
+    "bypass": "a module gives back what it is given: ``model.norm``",
+    "dropout": "the probability of one dropout: of a module (``model.drop=0.1``), or of a call (``train.py:31=0.1``)",
     "probe": "nothing is changed, something is measured: ``neighbours``, ``leaks``, ``gradients``, ``modes`` or "
     "``terms``",
     "last-step": "``lengths``: the last output of padded sequences is read at the end of each, not at the padding",
@@ -164,7 +167,8 @@ class Patch:
         return (
             of_modes
             or of_source
-            or self.kind in ("sampler", "batchnorm", "dropout", "reseed")
+            or self.kind in ("sampler", "dropout", "reseed")
+            or (self.kind == "batchnorm" and not self.value.startswith("eps="))
             or of_order
             or (self.kind, self.value) in (("inputs", "as-training"), ("inputs", "turned"), ("load", "trained"))
         )

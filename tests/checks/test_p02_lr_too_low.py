@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from flightcheck.checks.base import Verdict
+from flightcheck.checks.parameters.p02_lr_too_low import rises_to_the_end
 from flightcheck.recording.batches import Evaluation
 from flightcheck.recording.experiments import Experiment
-from flightcheck.recording.records import Location, OptimizerInfo, Plan
+from flightcheck.recording.records import Location, OptimizerInfo, Plan, SchedulerInfo
 from flightcheck.recording.signals import LEARNING_RATE, LOSS, UPDATE_NORM, WEIGHT_NORM
 from flightcheck.testing import run_of, verdict_of
 from tests.checks._network import OPTIMIZER, network
@@ -127,3 +128,21 @@ def test_who_is_on_the_way_and_arrives_as_planned_is_told_in_passing() -> None:
         run = run_of(optimizer, Plan(rounds=522), better, series={LOSS: falls}, steps=300)
         (finding,) = verdict_of("P02", run).findings
         assert finding.severity == severity
+
+
+@pytest.mark.parametrize(("planned", "rising"), [(500, True), (5000, False), (None, False)])
+def test_a_warm_up_that_lasts_for_much_of_the_training(planned: int | None, rising: bool) -> None:
+    optimizer = OptimizerInfo(0, "Adam", LINE, groups=[{"lr": 1.0}], steps=300)
+    schedule = SchedulerInfo(0, "LambdaLR", 0, Location("train.py", 20))
+    rates = [[1e-6 * (i + 1)] for i in range(300)]
+    run = run_of(optimizer, schedule, Plan(rounds=planned), tried(steps=300), series={LEARNING_RATE: rates}, steps=300)
+    assert rises_to_the_end(run) == rising
+    (finding,) = verdict_of("P02", run).findings
+    assert (finding.location == schedule.location) == rising
+    assert ("still rising after 300 steps" in finding.message) == rising
+
+
+def test_a_warm_up_that_is_over_is_none() -> None:
+    rates = [[min(i + 1, 200) * 1e-6] for i in range(300)]
+    run = run_of(Plan(rounds=500), series={LEARNING_RATE: rates}, steps=300)
+    assert not rises_to_the_end(run)

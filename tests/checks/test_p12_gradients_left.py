@@ -14,7 +14,7 @@ from torch import nn
 
 import flightcheck
 from flightcheck.checks.base import Finding
-from flightcheck.recording.hand_updates import HandUpdates
+from flightcheck.recording.kept_gradients import KeptGradients
 from flightcheck.recording.provenance import beside_output
 from flightcheck.recording.provenance.unstepped import never_stepped
 from flightcheck.recording.records import Call, Location, OptimizerInfo, Plan
@@ -72,9 +72,9 @@ def test_steps_without_any_backward_fail() -> None:
 
 def test_updates_by_hand() -> None:
     plan = Plan(backward_location=BACKWARD)
-    (finding,) = verdict_of("P12", run_of(plan, HandUpdates(carried=20), steps=20)).findings
+    (finding,) = verdict_of("P12", run_of(plan, KeptGradients(carried=20), steps=20)).findings
     assert (finding.location, finding.patch) == (BACKWARD, "zero-grad:by-hand")
-    assert verdict_of("P12", run_of(plan, HandUpdates(carried=1, cleared=19), steps=20)).status == "skipped"
+    assert verdict_of("P12", run_of(plan, KeptGradients(carried=1, cleared=19), steps=20)).status == "skipped"
 
 
 def linear() -> tuple[nn.Module, torch.Tensor, torch.Tensor]:

@@ -15,7 +15,7 @@ from torch import nn
 import flightcheck
 from flightcheck.checks.base import Verdict
 from flightcheck.recording.experiments import Experiment
-from flightcheck.recording.records import Location, OptimizerInfo
+from flightcheck.recording.records import Location, NonFinite, OptimizerInfo, ParameterInfo
 from flightcheck.recording.run import Run
 from flightcheck.recording.states import SecondMoments
 from flightcheck.testing import run_of, verdict_of
@@ -126,3 +126,14 @@ def test_embeddings_that_were_never_used_do_not_count(tmp_path: Path) -> None:
     run = recorded(tmp_path, lambda p: torch.optim.Adam(p, lr=1e-3), nn.Embedding(500, 4))
     (seen,) = run.second_moments
     assert set(seen.dominated) == {0.0}
+
+
+def test_an_epsilon_that_is_zero_in_float16_and_something_not_finite() -> None:
+    adam = replace(ADAM, groups=[{"lr": 1e-3, "eps": 1e-8}])
+    half = ParameterInfo(0, "net.weight", 0, [4, 4], "matrix", optimizers=[0], dtype="float16")
+    broken = NonFinite(1, "parameter", "net.weight")
+    (finding,) = verdict_of("P14", run_of(adam, half, broken)).findings
+    assert (finding.location, finding.severity, finding.patch) == (LINE, None, "epsilon:1e-4")
+    assert verdict_of("P14", run_of(adam, half)).status == "inconclusive"
+    assert verdict_of("P14", run_of(adam, replace(half, dtype="bfloat16"), broken)).status == "inconclusive"
+    assert verdict_of("P14", run_of(replace(adam, groups=[{"eps": 1e-4}]), half, broken)).status == "inconclusive"

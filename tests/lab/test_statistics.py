@@ -294,3 +294,14 @@ def test_an_evaluation_that_diverged_is_as_bad_as_any() -> None:
     assert found.status == "confirmed"
     assert found.before == pytest.approx(0.05 + 3 * 1000 * 0.05)
     assert compare([Pair(np.array([math.nan]), np.array([0.4]), True, 1.0) for _ in range(3)]).before == 1.0
+
+
+def test_evaluations_of_the_same_training_are_compared_one_by_one() -> None:
+    """The same weights judged twice: seeds in which much is gained and others with less do not speak against it."""
+    gains = (0.6, 0.05, 0.05)
+    for same, status in ((True, "confirmed"), (False, "inconclusive")):
+        pairs = [
+            Pair(np.full(12, 0.9), np.full(12, 0.9 - gain), evaluations=True, largest=1.0, same_training=same)
+            for gain in gains
+        ]
+        assert compare(pairs).status == status

@@ -141,7 +141,7 @@ CAUSES: Final[tuple[Cause, ...]] = (
     _row("P11", "C05 C13", when=_severe),
     _row("P09", "C11"),
     _row("P13", "L15 C05 C07 C11 C13 P02 S01" + _FLAT),
-    _row("P14", "P02 C11 C12" + _FLAT),
+    _row("P14", "P02 C11 C12 C14 C02" + _FLAT, when=_severe),
     _row("P37", "P02 P01 P13 P14 L15 C11 C12 C13 S01" + _FLAT),
     _row("P17", "P02 C11 C12" + _FLAT),
     _row("P18", "P17 P02 C08 C11 P33"),
@@ -234,6 +234,8 @@ CAUSES: Final[tuple[Cause, ...]] = (
     _row("C27", "C25 P34"),
     _row("C34", "C25 S07 P34", when=_severe),
     _row("C28", "C25 P34"),
+    _row("C41", "C25 C27 S07 P34"),
+    _row("C42", "C02 C05 C07 C09 C12 C13 S01 S02 D02 P02 C25" + _FLAT, when=_severe),
     _row("C26", "C25 P34"),
     _row("P35", "S05 C25 C26 S07 P34 P33 P02", when=_severe),
     # Data

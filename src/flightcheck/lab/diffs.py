@@ -22,6 +22,7 @@ from flightcheck.lab.source_edits import (
     without_call,
 )
 from flightcheck.patch import Patch
+from flightcheck.recording.rates import written_rate
 from flightcheck.recording.records import Location
 from flightcheck.recording.rewriting import shuffled_beside, statement_at
 from flightcheck.recording.run import Run
@@ -251,6 +252,12 @@ def _of_what_was_found(patch: Patch, finding: Finding, line: Location | None, co
     if patch.kind == "dropout" and code:
         p, gone = patch.value.rpartition("=")[2], patch.value.endswith("=0")
         return f"- {code}\n+ # without this dropout" if gone else f"- {code}\n+ # the same with p={p}"
+    if patch.kind == "bypass":
+        return f"- {code}\n+ # without {patch.value.rpartition('.')[2]}"
+    if patch.value.startswith("eps=") and patch.kind == "batchnorm":
+        return f"- {code}\n+ # the same with eps=1e-5: the second argument is no momentum"
+    if str(patch) == "batchnorm:each":
+        return f"- {code}\n+ # the same once for each of the {finding.evidence['uses']} places that call it"
     if patch.kind == "batchnorm":
         return _momentum(line, code, finding)
     if patch.kind == "epsilon" and code:
@@ -381,13 +388,14 @@ def _relu(match: re.Match[str]) -> str:
 
 def _learning_rate(patch: Patch, run: Run) -> str:
     stepping = sorted((o for o in run.optimizers if o.steps), key=lambda o: -o.steps)
-    if not stepping or not stepping[0].groups:
-        return ""
-    old = stepping[0].groups[0].get("lr")
+    if stepping:
+        old = stepping[0].groups[0].get("lr") if stepping[0].groups else None
+        where = stepping[0].lr_location or stepping[0].location
+    else:
+        old, where = written_rate(run, None)
     if not isinstance(old, (int, float)):
         return ""
     new = float(old) * float(patch.value[1:]) if patch.value.startswith("x") else float(patch.value)
-    where = stepping[0].lr_location or stepping[0].location
     for number in _NUMBER.finditer(where.code if where is not None else ""):
         if abs(float(number.group()) - old) <= 1e-9 * abs(old) and where is not None:
             return _replaced(where, where.code[: number.start()] + f"{new:g}" + where.code[number.end() :])

@@ -18,15 +18,19 @@ from flightcheck.checks.connections.c23_rnn_state_misuse import (
     read_through_padding,
 )
 from flightcheck.checks.connections.c25_train_eval_gap import depends_on_mode
+from flightcheck.checks.connections.c28_batchnorm_batch_too_small import lone_examples
 from flightcheck.checks.loss._pairs import ROLES, stuck_pairs
 from flightcheck.checks.loss.l13_loss_terms_unbalanced import has_several_terms
+from flightcheck.checks.parameters.p02_lr_too_low import rises_to_the_end
 from flightcheck.checks.parameters.p11_freezing_mistake import frozen_at_random, frozen_tables, meant_to_be_random
 from flightcheck.checks.parameters.p14_adam_epsilon_dominates import dominated
 from flightcheck.checks.parameters.p17_gradient_clipping_misuse import clips_hard
 from flightcheck.checks.start.s02_input_ignored_entirely import makes_little_difference
+from flightcheck.checks.start.s05_regularizer_blocks_fit import strongest_dropout
 from flightcheck.checks.tracking.t09_metric_wrong import evaluated_at_random, evaluated_in_drawn_order
 from flightcheck.lab.experiments import Lab, Margin
-from flightcheck.lab.metrics import try_order
+from flightcheck.lab.metrics import steps_of_evaluations, try_order
+from flightcheck.lab.printed import PRINTED
 from flightcheck.lab.signs import turned
 from flightcheck.lab.source_edits import at_their_ends
 from flightcheck.lab.statistics import Pair
@@ -59,6 +63,11 @@ def questions(lab: Lab, run: Run, asked: set[str]) -> Iterator[Experiment]:
         exchanged = lab.try_patch("L08", [Patch.parse(ROLES)], steps=_SHORT_STEPS, margin=_half, refute=False)
         yield exchanged
         if exchanged.status == "confirmed":
+            return
+    if "C28" not in asked and lone_examples(run):
+        together = _evaluated(lab, run, "C28", Patch("batchnorm", "running"))
+        yield replace(together, diff="+ # batches of more examples, or nn.GroupNorm in the place of BatchNorm")
+        if together.status == "confirmed":
             return
     for sign in turned(lab, run, asked):
         yield sign
@@ -95,6 +104,13 @@ def questions(lab: Lab, run: Run, asked: set[str]) -> Iterator[Experiment]:
         _measure(lab, run, tuple(probes), _MODE_STEPS)
     if makes_little_difference(permuted):
         yield from _without_inputs(lab, run)
+
+
+def _evaluated(lab: Lab, run: Run, code: str, patch: Patch) -> Experiment:
+    """Evaluations judge."""
+    steps = max(_SHORT_STEPS, steps_of_evaluations(run))
+    metrics = ("evaluation", "answers", PRINTED)
+    return lab.try_patch(code, [patch], metrics=metrics, steps=steps, evaluates=True, refute=False)
 
 
 def _suspicions(run: Run) -> Iterator[tuple[str, str, str]]:
@@ -137,20 +153,25 @@ def _steps_of_another_size(lab: Lab, run: Run, asked: set[str]) -> Iterator[Expe
             if not _promises(slower):
                 break
     warm_up = _warm_up(run)
-    if run.in_regime("finetune") or warm_up is None:
+    if run.in_regime("finetune") or (warm_up is None and not rises_to_the_end(run)):
         return
     held_back = {
-        "P17": (Patch("clip", "off"), clips_hard(run), _fivefold),
-        "P14": (Patch("epsilon", "1e-8"), bool(dominated(run)), _fivefold),
-        "P20": (Patch("precision", "master"), any(not u.master for u in run.stored_updates), _twofold),
+        # Whoever is free to learn is soon done: five times as much may be more than there is to gain.
+        "P17": (Patch("clip", "off"), clips_hard(run), ((_SHORT_STEPS, _further(run)), (_LONG_STEPS, _fivefold))),
+        "P14": (Patch("epsilon", "1e-8"), bool(dominated(run)), ((_LONG_STEPS, _fivefold),)),
+        "P20": (
+            Patch("precision", "master"),
+            any(not u.master for u in run.stored_updates),
+            ((_LONG_STEPS, _twofold),),
+        ),
     }
-    for code, (patch, possible, margin) in held_back.items():
-        if possible and code not in asked:
-            freed = lab.try_patch(code, [patch], steps=_LONG_STEPS, margin=margin, refute=False)
+    for code, (patch, possible, lengths) in held_back.items():
+        for steps, margin in lengths if possible and code not in asked else ():
+            freed = lab.try_patch(code, [patch], steps=steps, margin=margin, refute=False)
             yield freed
             if freed.status == "confirmed":
                 return
-    yield from _faster(lab, run, _LONG_STEPS if warm_up else _SHORT_STEPS)
+    yield from _faster(lab, run, _SHORT_STEPS if warm_up == 0 else _LONG_STEPS)
 
 
 def _faster(lab: Lab, run: Run, first: int) -> Iterator[Experiment]:
@@ -191,7 +212,7 @@ def _without_regularization(lab: Lab, run: Run, control: Experiment) -> Iterator
     if control.before is None or control.start is None or control.before < 0.9 * control.start:
         return
     held = {
-        "dropout": any(m.kind == "dropout" and m.settings.get("p") for m in run.modules),
+        "dropout": bool(strongest_dropout(run)),
         "weight_decay": any(g.get("weight_decay") for o in run.optimizers if o.steps for g in o.groups),
         "label_smoothing": any(s.settings.get("label_smoothing") for s in run.loss_sites),
     }

@@ -6,7 +6,8 @@ and agree so far that their own spread leaves the mean above 0: in simulated noi
 blocks alone were fooled 5 times in 100.
 
 Evaluations are few, and one trained model stands behind all that follow each other: there the unit is the *seed*, and
-the test Student's paired t test.
+the test Student's paired t test. Where both trainings make the same steps, what differs is how the same weights are
+evaluated, and no other model would have come of it by chance: there each evaluation is a unit again.
 """
 
 from __future__ import annotations
@@ -55,6 +56,8 @@ class Pair:
     """The values are of one evaluation each, ``(evaluations,)``, not of one step."""
     largest: float = math.inf
     """No value can be worse: 1 for a share of wrong answers."""
+    same_training: bool = False
+    """Both made the same steps, bit for bit: at each evaluation the same weights are judged twice."""
 
     def start(self) -> float:
         """Level at the start: median of the first steps that are finite, without the patch (with it, if none is)."""
@@ -136,11 +139,11 @@ def compare(
 ) -> Comparison:
     """Declare an experiment after some of its seeds.
 
-    *confirmed*: all seeds are there, each improves by more than the margin, the one-sided 97.5 % limit of their mean is
-    above 0, and p < 0.01 in the pooled blocks' one-sided sign-flip test (Fisher's randomization test; of evaluations:
-    in the seeds' t test), p being twice that of the test where there are two looks (Bonferroni). *refuted*: the
-    two-sided 95 % interval of the mean improvement lies below the margin. Else *inconclusive*, with the seeds that
-    would decide (power 0.8).
+    *confirmed*: all seeds are there, each improves by more than the margin, the one-sided 97.5 % limit of their mean
+    is above 0 (unless both make the same steps, where nothing wanders), and p < 0.01 in the pooled blocks' one-sided
+    sign-flip test (Fisher's randomization test; of evaluations of different trainings: in the seeds' t test), p being
+    twice that of the test where there are two looks (Bonferroni). *refuted*: the two-sided 95 % interval of the mean
+    improvement lies below the margin. Else *inconclusive*, with the seeds that would decide (power 0.8).
 
     Args:
         pairs: one per seed.
@@ -158,13 +161,15 @@ def compare(
     limit = practical_margin(before, absolute) if margin is None else margin
     differences = [float((c - p).mean()) for c, p in ends]
     units = np.concatenate([c - p for c, p in ends])
-    if pairs[0].evaluations and len(pairs) > 1:
+    same = all(p.same_training for p in pairs)
+    by_seed = pairs[0].evaluations and not same
+    if by_seed and len(pairs) > 1:
         units = np.array(differences)
     low, high = _interval(units)
     looks = (seeds, MORE_SEEDS) if seeds == SEEDS else (seeds,)
-    p = min(1.0, len(looks) * (t_test(differences) if pairs[0].evaluations else sign_flip(units)))
+    p = min(1.0, len(looks) * (t_test(differences) if by_seed else sign_flip(units)))
     status: Status = "inconclusive"
-    if len(pairs) in looks and min(differences) > limit and p < ALPHA and _agree(differences):
+    if len(pairs) in looks and min(differences) > limit and p < ALPHA and (same or _agree(differences)):
         status = "confirmed"
     elif high < limit and len(pairs) >= min(2, seeds):
         status = "refuted"

@@ -1,22 +1,23 @@
-"""Records of tensors that a script updates by hand, without an optimizer."""
+"""Records of updates that a script makes without an optimizer."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from flightcheck.recording.records import RECORDS
+from flightcheck.recording.records import RECORDS, Location
 
 
 @dataclass(frozen=True)
-class HandUpdates:
-    """What the gradients of such tensors were when the next backward began."""
+class HandUpdate:
+    """A line that changes tensors which have a gradient, in a training without an optimizer."""
 
-    index: int = 0
-    tensors: int = 0
-    carried: int = 0
-    """Rounds in which an update had changed them and the gradient it used was still there."""
-    cleared: int = 0
-    """Rounds in which an update had changed them and the gradient was gone, or zero."""
+    location: Location | None
+    rate: float | None = None
+    """The number by which it multiplies the gradient, where that is a literal."""
+    rate_location: Location | None = None
+    """The line at which that number is written."""
+    rounds: int = 0
+    """Rounds of the learning pass in which it was seen."""
 
 
-RECORDS["HandUpdates"] = HandUpdates
+RECORDS["HandUpdate"] = HandUpdate

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from flightcheck.recording.records import OptimizerInfo
+from flightcheck.recording.records import Location, OptimizerInfo
 from flightcheck.recording.run import NotEnoughEvidence, Run
 from flightcheck.recording.signals import LEARNING_RATE
 
@@ -21,3 +21,11 @@ def highest_rate(run: Run, optimizer: OptimizerInfo) -> float | None:
     if declared is not None and abs(highest - declared) <= 1e-5 * abs(declared):
         return declared  # rates are recorded in 32 bits
     return float(f"{highest:.6g}") if highest > 0 else declared
+
+
+def written_rate(run: Run, optimizer: OptimizerInfo | None) -> tuple[float | None, Location | None]:
+    """The learning rate and the line at which it is written: that of an optimizer, or of updates by hand."""
+    if optimizer is not None:
+        return highest_rate(run, optimizer), optimizer.lr_location or optimizer.location
+    update = run.hand_updates[0] if run.hand_updates else None
+    return (update.rate, update.rate_location or update.location) if update is not None else (None, None)

@@ -15,9 +15,12 @@ from flightcheck.recording.alignments import MapAlignment
 from flightcheck.recording.attention import AttentionMask
 from flightcheck.recording.averages import WeightAverage
 from flightcheck.recording.batches import Batch, Evaluation, IdRanks
+from flightcheck.recording.clamped_gradients import ClampedGradients
 from flightcheck.recording.data_flow import DataFlow
 from flightcheck.recording.digests import DataDigest
+from flightcheck.recording.dropouts import DropoutUse
 from flightcheck.recording.experiments import Experiment, Probe, TrialInfo
+from flightcheck.recording.hand_updates import HandUpdate
 from flightcheck.recording.inputs import Confusion, DatasetInfo, FeatureTable
 from flightcheck.recording.kept_states import KeptState
 from flightcheck.recording.layouts import Reshape
@@ -214,6 +217,18 @@ class Run:
     @property
     def loss_terms(self) -> list[LossTerm]:
         return self._all(LossTerm)
+
+    @property
+    def clamped_gradients(self) -> list[ClampedGradients]:
+        return self._all(ClampedGradients)
+
+    @property
+    def hand_updates(self) -> list[HandUpdate]:
+        return self._all(HandUpdate)
+
+    @property
+    def dropout_uses(self) -> list[DropoutUse]:
+        return self._all(DropoutUse)
 
     @property
     def loose_terms(self) -> list[LooseTerm]:

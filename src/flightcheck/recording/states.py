@@ -193,6 +193,17 @@ class BatchStatistics:
     """At the first of these the statistics were those of the construction: mean 0, variance 1, no batch counted."""
     mode_location: Location | None = None
     """The line that had put it into eval mode then, if one was seen."""
+    below_epsilon: float | None = None
+    """Share of the channels whose running variance is below the epsilon; None where the epsilon is a usual one."""
+    examples: float | None = None
+    """Examples in a training call, median."""
+    uses: int = 0
+    """Training calls in one pass of its model, at most; 0 where it was one."""
+    use_shift: float | None = None
+    """Of several: the distance between the mean at one of these places and that of all, in the standard deviation of
+    all values, median over channels, at the place where it is largest."""
+    use_ratio: float | None = None
+    """Likewise of variances: the larger over the smaller."""
 
 
 RECORDS.update(

@@ -142,6 +142,8 @@ class Activations:
                 self.watch.writer.frame(signal, step, row)
 
     def _look(self, module: nn.Module, output: Any) -> None:
+        if not self.forward.depth:
+            self.batchnorms.uses.pass_over()
         index = self.discovery.module_index(module)
         repeated = self.watch.checkpointed  # without a graph here; in the repetition hands are off
         if index is None or index not in self._leaves or not (torch.is_grad_enabled() or repeated):

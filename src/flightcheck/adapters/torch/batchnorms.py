@@ -17,6 +17,7 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from flightcheck.adapters.torch.batchnorm_noise import NewestBatches
+from flightcheck.adapters.torch.batchnorm_uses import RepeatedUses
 from flightcheck.adapters.torch.discovery import Discovery, Root
 from flightcheck.adapters.torch.identity import ByIdentity
 from flightcheck.adapters.torch.watch import Watch
@@ -26,6 +27,8 @@ from flightcheck.recording.states import BatchStatistics
 _MOST_CALLS: Final = 256
 _MOST_EVALUATIONS: Final = 64
 _MOST_MODULES: Final = 64
+_USUAL_EPSILON: Final = 1e-3
+"""The largest in common use (that of Keras)."""
 
 
 @dataclass
@@ -44,25 +47,31 @@ class BatchNorms:
         self.watch = watch
         self.discovery = discovery
         self._values: dict[int, list[int]] = {}
+        self._examples: dict[int, list[int]] = {}
         self._evaluated: dict[int, BatchStatistics] = {}
         self._refs: dict[int, weakref.ref[nn.Module]] = {}
         self._evaluations = 0
         self._frozen: dict[int, Frozen] = {}
         self._newest = NewestBatches()
+        self.uses = RepeatedUses()
         self._eval_lines = ByIdentity[Location]()
 
     def normalized(self, index: int, module: nn.Module, output: torch.Tensor) -> None:
         """A module was called in training, in a round that is measured."""
+        if isinstance(module, nn.GroupNorm) and output.dim() > 1 and len(output):
+            self.discovery.describe(index, group_values=output[0].numel() // module.num_groups)
         if not isinstance(module, _BatchNorm) or output.dim() < 2:
             return
         if not module.training:
             self._fixed(index, module)
             return
         self._newest.trained(index, module)
+        self.uses.called(index, module)
         seen = self._values.setdefault(index, [])
         self._refs.setdefault(index, weakref.ref(module))
         if len(seen) < _MOST_CALLS and output.shape[1]:
             seen.append(output.numel() // output.shape[1])
+            self._examples.setdefault(index, []).append(len(output))
 
     def mode(self, module: _BatchNorm, training: bool, line: Callable[[], Location | None]) -> None:
         """``train()`` or ``eval()`` reached a batch normalization, of its own or through its model."""
@@ -113,8 +122,11 @@ class BatchNorms:
                 **{
                     **vars(known),
                     **self._newest.facts(index),
+                    **self.uses.facts(index),
                     "values": float(statistics.median(seen)) if seen else None,
                     "calls": len(seen),
+                    "examples": float(statistics.median(self._examples[index])) if seen else None,
+                    "below_epsilon": _below_epsilon(module),
                     "fewest": min(seen, default=None),
                     "most": max(seen, default=None),
                     "synchronized": isinstance(module, nn.SyncBatchNorm),
@@ -141,3 +153,11 @@ def _worth(index: int, norm: _BatchNorm, step: int) -> BatchStatistics | None:
     return BatchStatistics(
         index, momentum=momentum, tracked=tracked, step=step, left=left, variance_ratio=ratio, mean_shift=shift
     )
+
+
+def _below_epsilon(norm: nn.Module | None) -> float | None:
+    """The share of channels that vary less than an epsilon of unusual size."""
+    variance = getattr(norm, "running_var", None)
+    if not isinstance(norm, _BatchNorm) or norm.eps <= _USUAL_EPSILON or variance is None:
+        return None
+    return float((variance.detach() < norm.eps).float().mean())

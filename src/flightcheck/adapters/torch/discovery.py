@@ -260,9 +260,13 @@ class Discovery:
 
     def followed_by(self, index: int, activation: str) -> None:
         """A function (``relu`` …) was applied to the module's output: it acts as its activation."""
+        self.describe(index, activation=activation)
+
+    def describe(self, index: int, **settings: Any) -> None:
+        """What else is known of a module by how it is called."""
         info = self.modules[index]
-        if info.settings.get("activation") != activation:
-            self.modules[index] = dataclasses.replace(info, settings={**info.settings, "activation": activation})
+        if any(info.settings.get(k) != v for k, v in settings.items()):
+            self.modules[index] = dataclasses.replace(info, settings={**info.settings, **settings})
             self.watch.writer.put(self.modules[index], index)
 
     def _name_of(self, module: nn.Module) -> str:

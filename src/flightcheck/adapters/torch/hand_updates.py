@@ -1,57 +1,55 @@
-"""Tensors that the script updates by hand: is the gradient of an update gone when the next backward begins?"""
+"""Parameters that a script updates itself, without an optimizer."""
 
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterable
-from typing import Final
+from typing import Any, Final
 
 import torch
 
-from flightcheck.adapters.torch.shards import at_hand
-from flightcheck.adapters.torch.watch import Watch, is_plain_tensor
-from flightcheck.recording.hand_updates import HandUpdates as Record
+from flightcheck.adapters.torch.watch import Watch
+from flightcheck.recording.hand_updates import HandUpdate
+from flightcheck.recording.provenance.hand_updates import step_size
+from flightcheck.recording.records import Location
 
-_MOST: Final = 16
+OPERATIONS: Final = {"sub_", "__isub__", "add_", "__iadd__", "copy_", "__set__"}
+_MOST_LINES: Final = 8
 
 
 class HandUpdates:
-    """Follows the leaves of losses that no optimizer holds, in the learning pass."""
+    """Looks at operations in place on leaves that have a gradient, in the learning pass."""
 
     def __init__(self, watch: Watch) -> None:
         self.watch = watch
-        self.carried = self.cleared = 0
-        self._known: dict[int, tuple[weakref.ref[torch.Tensor], torch.Tensor]] = {}
+        self._data: weakref.ref[torch.Tensor] | None = None
+        """What ``w.data`` of such a leaf gave last."""
+        self._rounds: dict[Location, set[int]] = {}
 
-    def used(self, leaves: Iterable[torch.Tensor], most: int | None = _MOST) -> list[torch.Tensor]:
-        """Backward is about to be called on a loss with these leaves.
+    def data_read(self, tensor: torch.Tensor, result: torch.Tensor) -> None:
+        """``tensor.data`` was read."""
+        if _is_trained(tensor):
+            self._data = weakref.ref(result)
 
-        Args:
-            leaves: of the loss, none that an optimizer holds.
-            most: so many of them are looked at, the smallest.
-
-        Returns:
-            Those whose values changed since the last call while their gradient of that time is still there.
-        """
-        small = sorted((t for t in leaves if is_plain_tensor(t) and t.is_floating_point()), key=lambda t: t.numel())
-        changed, still = 0, []
-        for t in small[:most]:
-            known = self._known.get(id(t))
-            if not self.watch.reads(t):
-                continue
-            if known is not None and known[0]() is t and not torch.equal(known[1], t.detach()):
-                changed += 1
-                gradient = at_hand(t.grad)
-                if gradient is not None and bool(torch.count_nonzero(gradient.detach())):
-                    still.append(t)
-            self._known[id(t)] = weakref.ref(t), t.detach().clone()
-        if len(self._known) > 4 * _MOST:
-            self._known = {k: v for k, v in self._known.items() if v[0]() is not None}
-        self.carried += bool(still)
-        self.cleared += bool(changed) and not still
-        return still
+    def look(self, func: Any, name: str, args: Any) -> None:
+        """One of `OPERATIONS`, outside of a model."""
+        target = args[0] if args else None
+        if name == "__set__" and getattr(getattr(func, "__self__", None), "__name__", "") != "data":
+            return
+        data = self._data() if self._data is not None else None
+        if isinstance(target, torch.Tensor) and (_is_trained(target) or (data is not None and target is data)):
+            line = self.watch.lines.here()
+            if line is not None and (line in self._rounds or len(self._rounds) < _MOST_LINES):
+                self._rounds.setdefault(line, set()).add(self.watch.step)
 
     def save(self) -> None:
-        """Write the record."""
-        if self.carried or self.cleared:
-            self.watch.writer.put(Record(0, len(self._known), self.carried, self.cleared), 0)
+        """Write the lines, the one that was seen most often first."""
+        ordered = sorted(self._rounds.items(), key=lambda item: -len(item[1]))
+        for i, (line, rounds) in enumerate(ordered):
+            found = step_size(line.file, line.line)
+            place = self.watch.lines.of(*found[0]) if found is not None else None
+            rate = found[1] if found is not None else None
+            self.watch.writer.put(HandUpdate(line, rate, place, len(rounds)), i)
+
+
+def _is_trained(tensor: torch.Tensor) -> bool:
+    return tensor.is_leaf and tensor.requires_grad and tensor.grad is not None

@@ -24,7 +24,8 @@ _SETTINGS: Final = (
     "in_features", "out_features", "in_channels", "out_channels", "kernel_size", "stride", "padding", "bias", "p",
     "inplace", "dim", "momentum", "eps", "affine", "track_running_stats", "num_features", "normalized_shape",
     "num_embeddings", "embedding_dim", "padding_idx", "hidden_size", "input_size", "num_layers", "batch_first",
-    "bidirectional", "negative_slope", "num_heads", "embed_dim",
+    "bidirectional", "negative_slope", "num_heads", "embed_dim", "dropout",
+    "num_groups", "num_channels",
 )  # fmt: skip
 ONE_SIDED: Final = {"ReLU", "ReLU6", "Threshold"}
 """Activations whose output and gradient are exactly 0 on one side: a unit there can die."""

@@ -19,7 +19,7 @@ from torch.optim import Optimizer
 
 from flightcheck.adapters.torch.discovery import Discovery
 from flightcheck.adapters.torch.graph import behind_views, leaves_of, nodes_of
-from flightcheck.adapters.torch.hand_updates import HandUpdates
+from flightcheck.adapters.torch.kept_gradients import KeptGradients
 from flightcheck.adapters.torch.pieces import pieces
 from flightcheck.adapters.torch.watch import Watch, is_plain_tensor
 from flightcheck.recording import provenance
@@ -54,7 +54,7 @@ class LooseLeaves:
     def __init__(self, watch: Watch, discovery: Discovery) -> None:
         self.watch = watch
         self.discovery = discovery
-        self.by_hand = HandUpdates(watch)
+        self.by_hand = KeptGradients(watch)
         self._leaves: dict[int, _Leaf] = {}
         self._theirs: set[int] = set()
         """Ids of tensors that were seen as somebody's: given to a model, differentiated by, with a gradient read."""

@@ -279,6 +279,7 @@ class TorchObserver:
             self.operations.suspend()
         self.checkpoints.before_step(held)
         nonzero, norm = self.statistics.before_step(held)
+        self.operations.clamped.before_step(held)
         if not closure:
             self._norm = norm if nonzero >= 0 else None
             if not math.isfinite(norm):

@@ -22,11 +22,17 @@ from flightcheck.adapters.torch.agents import Agents
 from flightcheck.adapters.torch.attention_masks import OPERATIONS as ATTENTION_OPERATIONS
 from flightcheck.adapters.torch.attention_masks import AttentionMasks
 from flightcheck.adapters.torch.broadcasts import ELEMENTWISE, Broadcasts
+from flightcheck.adapters.torch.clamped_gradients import OPERATIONS as CLAMPS
+from flightcheck.adapters.torch.clamped_gradients import ClampedLooks
 from flightcheck.adapters.torch.data_digests import Tables
 from flightcheck.adapters.torch.discovery import Discovery
+from flightcheck.adapters.torch.dropouts import OPERATIONS as DROPOUTS
+from flightcheck.adapters.torch.dropouts import Dropouts
 from flightcheck.adapters.torch.dropped_losses import DroppedLosses
 from flightcheck.adapters.torch.fresh_targets import FreshTargets
 from flightcheck.adapters.torch.graph import FLAT, behind_views, leaves_of
+from flightcheck.adapters.torch.hand_updates import OPERATIONS as UPDATES
+from flightcheck.adapters.torch.hand_updates import HandUpdates
 from flightcheck.adapters.torch.handmade_losses import OPERATIONS as LOSS_OPERATIONS
 from flightcheck.adapters.torch.handmade_losses import HandmadeLosses
 from flightcheck.adapters.torch.loose_terms import LooseTerms
@@ -106,13 +112,15 @@ class Operations(TorchFunctionMode):
         """While somebody asks for it: told the tensors that are filled with random numbers in place."""
         self.looked: Callable[[str, Any, Any, Any], None] = lambda name, args, kwargs, result: None
         """Told every operation that is looked at."""
-        self.embedded, self.cut_ids, self.slices = Embedded(), CutIds(), Slices(watch)
-        self.padded = PaddedOutputs()
+        self.embedded, self.cut_ids, self.slices, self.padded = Embedded(), CutIds(), Slices(watch), PaddedOutputs()
         self.padded_reads, self.state_cuts = PaddedReads(self.padded), StateCuts(watch)
         self.axes = NormalizedAxes(watch, self.lines, self.owners, self.modules, discovery.module_index)
         self.draws, self.fresh, self.orders = RandomDraws(watch), FreshTargets(watch), Orders(watch)
         self.dropped, self.reshapes, self.tables = DroppedLosses(watch), Reshapes(watch), Tables(watch)
         self.loss_masks, self.weak_fills = LossMasks(watch), WeakFills(watch)
+        self.clamped, self.updates, self.dropouts = (
+            ClampedLooks(watch, discovery), HandUpdates(watch), Dropouts(watch, discovery, self.modules),
+        )  # fmt: skip
         self.softmaxes = RepeatedSoftmaxes(watch, self.lines, self.owners)
         self.padding_values: set[int] = set()
         """Whole numbers that ``pad_sequence`` filled rows up with."""
@@ -174,7 +182,7 @@ class Operations(TorchFunctionMode):
         for part in (
             self.terms, self.loose, self.agents, self.masks, self.by_hand, self.reshapes, self.tables, self.state_cuts,
             self.draws, self.softmaxes, self.axes, self.dropped, self.fresh, self.orders, self.loss_masks,
-            self.weak_fills,
+            self.weak_fills, self.dropouts, self.clamped,
         ):  # fmt: skip
             part.end_round()
 
@@ -214,7 +222,7 @@ class Operations(TorchFunctionMode):
             self.agents.look(name, args, result)
             return
         if not self.modules:
-            self.tables.look(name, args, result)
+            self._outside(func, name, args, kwargs, result)
         self._writing(name, args, kwargs)
         self.looked(name, args, kwargs, result)
         if name in _CUTS:
@@ -238,14 +246,23 @@ class Operations(TorchFunctionMode):
             self.metrics += 1  # an error computed by hand
         if name in NORMALIZATIONS:
             self.softmaxes.look(name, args, kwargs, result, bool(self.modules))
+        if name in DROPOUTS:
+            self.dropouts.look(name, args, kwargs, result)
         if name in AXES_OPERATIONS and self.watch.learning:
             self.axes.look(name, args, kwargs, result)
-        if not self.modules:
-            self.comparisons.look(name, args, kwargs, result)
         self.loose.look(name, args, result)
         self.agents.look(name, args, result)
         self.draws.look(args, result)
         self._graph(name, args, kwargs, result)
+
+    def _outside(self, func: Any, name: str, args: Any, kwargs: Any, result: Any) -> None:
+        """An operation of the script itself, outside of all models."""
+        self.tables.look(name, args, result)
+        self.comparisons.look(name, args, kwargs, result)
+        if name in UPDATES:
+            self.updates.look(func, name, args)
+        if name in CLAMPS:
+            self.clamped.look(args, result)
 
     def _masked(self, name: str, args: Any, kwargs: Any, result: Any) -> None:
         """Masks over losses and over scores."""
@@ -259,6 +276,7 @@ class Operations(TorchFunctionMode):
         if name == "data":
             self._cut("data", tensor, result)
             self._data = weakref.ref(result)
+            self.updates.data_read(tensor, result)
         elif name == "grad":
             self.gradient_read(tensor)
 
@@ -411,6 +429,9 @@ class Operations(TorchFunctionMode):
         self.dropped.save()
         self.loss_masks.save()
         self.weak_fills.save()
+        self.dropouts.save()
+        self.clamped.save()
+        self.updates.save()
         self.fresh.save()
         self.slices.save()
         self.orders.save()

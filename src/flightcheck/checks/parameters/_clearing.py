@@ -9,7 +9,7 @@ from itertools import pairwise
 
 from flightcheck.checks.base import Finding
 from flightcheck.checks.depth import most_common, where
-from flightcheck.recording.hand_updates import HandUpdates
+from flightcheck.recording.kept_gradients import KeptGradients
 from flightcheck.recording.records import Call, Location, OptimizerInfo
 from flightcheck.recording.run import Run
 from flightcheck.recording.surroundings import UncalledMethod
@@ -154,7 +154,7 @@ def kept_by_hand(run: Run, few: int, always: float) -> Iterator[Finding]:
         few: so many rounds show a habit.
         always: share of the rounds that is "nearly all".
     """
-    for updates in run.recorded(HandUpdates):
+    for updates in run.recorded(KeptGradients):
         rounds = updates.carried + updates.cleared
         if updates.carried >= few and updates.carried >= always * rounds:
             yield Finding(

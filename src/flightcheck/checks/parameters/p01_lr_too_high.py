@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from flightcheck.checks.base import Check, Finding, NotApplicable, NotEnoughEvidence, Param, check
-from flightcheck.recording.rates import highest_rate
+from flightcheck.recording.rates import highest_rate, written_rate
 from flightcheck.recording.records import OptimizerInfo
 from flightcheck.recording.run import Run
 from flightcheck.recording.signals import ACTIVATION_DEAD, ACTIVATION_SATURATED, LOSS, UPDATE_NORM, WEIGHT_NORM
@@ -67,7 +67,10 @@ class LrTooHigh(Check):
     def __call__(self, run: Run) -> Iterator[Finding]:
         stepping = [o for o in run.optimizers if o.steps]
         if not stepping:
-            raise NotApplicable("no optimizer stepped")
+            if not run.hand_updates:
+                raise NotApplicable("no optimizer stepped")
+            yield from self._by_hand(run)
+            return
         losses = run.series(LOSS, int(self.samples.value)).values
         ratios, optimizer = self._ratios(run, stepping)
         limit = self.sgd_ratio.value if optimizer.type in {"SGD", "ASGD"} else self.ratio.value
@@ -97,21 +100,37 @@ class LrTooHigh(Check):
             parameters=tuple(sorted(set(optimizer.parameters))),
         )
 
-    def _tried(self, run: Run, optimizer: OptimizerInfo) -> Iterator[Finding]:
+    def _by_hand(self, run: Run) -> Iterator[Finding]:
+        """Updates that the script makes itself: how large they are is not measured, but a loss that diverges tells."""
+        harm = self._harm(run, run.series(LOSS, int(self.samples.value)).values)
+        if harm is None or not harm[1]:
+            yield from self._tried(run, None)
+            return
+        rate, location = written_rate(run, None)
+        yield Finding(
+            f"The script updates its parameters itself{f' (by {rate:g} times the gradient)' if rate else ''}, and "
+            f"{harm[0]}.",
+            location=location,
+            evidence={"lr": rate},
+            onset_step=harm[2],
+            fix=f"Try {rate / 10:.1g}." if rate else "",
+        )
+
+    def _tried(self, run: Run, optimizer: OptimizerInfo | None) -> Iterator[Finding]:
         """A tenth of the rate achieves more in each seed."""
         e = next((e for e in run.experiments if (e.question, e.status) == ("P01", "confirmed")), None)
         if e is None or e.start is None or e.before is None or e.after is None:
             return
-        rate = highest_rate(run, optimizer)
+        rate, location = written_rate(run, optimizer)
         factor = float(e.patch.removeprefix("lr:x"))
         yield Finding(
             f"After {e.steps} steps the {e.metric} is {e.before:.3g} (start {e.start:.3g}), and {e.after:.3g} with "
             f"{factor:g} times the learning rate, in each of {e.seeds} seeds.",
-            location=optimizer.lr_location or optimizer.location,
+            location=location,
             evidence={"lr": rate, "before": e.before, "after": e.after, "start": e.start},
             fix=f"Try lr={rate * factor:.1g}, or warm up over the first 100 steps." if rate else "",
             patch=e.patch,
-            parameters=tuple(sorted(set(optimizer.parameters))),
+            parameters=tuple(sorted(set(optimizer.parameters))) if optimizer is not None else (),
         )
 
     def _ratios(self, run: Run, stepping: list[OptimizerInfo]) -> tuple[Floats, OptimizerInfo]:

@@ -6,14 +6,15 @@ import itertools
 import math
 import statistics
 from collections.abc import Iterator
+from typing import Final
 
 import numpy as np
 
 from flightcheck.checks.base import Check, Finding, NotApplicable, NotEnoughEvidence, Param, check
 from flightcheck.checks.parameters._reach import farthest
-from flightcheck.recording.rates import highest_rate
+from flightcheck.recording.rates import highest_rate, written_rate
 from flightcheck.recording.run import Run
-from flightcheck.recording.signals import LOSS
+from flightcheck.recording.signals import LEARNING_RATE, LOSS
 
 
 @check(
@@ -28,11 +29,12 @@ class LrTooLow(Check):
     """With ten times (or a hundred times) the learning rate, the first steps achieve more than five times as much.
 
     ## What it checks
-    Trials from the same initialization on the same batches at ten times the rate, and at a hundred times if that one is
-    stable but does not suffice: the loss must fall by five times as much as at the script's own rate, by 5 % of its
-    start, and by more than in all the steps that were watched, in each of three seeds. Schedules that warm up are not
-    judged, nor losses that go below zero; fine-tuning is not tried. Where the loops of the script plan so many steps
-    that its own rate gets as far by then (the factor times those of the trial), it is a note.
+    Trials from the same initialization on the same batches at ten times the rate, and at a hundred times if that one
+    is stable but does not suffice: the loss must fall by five times as much as at the script's own rate, by 5 % of
+    its start, and by more than in all the steps that were watched, in each of three seeds. Schedules that warm up are
+    not judged unless they still do in a good part of the planned steps, nor losses that go below zero; fine-tuning is
+    not tried. Where the loops of the script plan so many steps that its own rate gets as far by then (the factor
+    times those of the trial), it is a note.
 
     Of agents and of players against each other, whose losses measure no progress: the updates of each matrix, added
     up over all steps of the training, are less than 2 % of its size at the start. No weights get any farther, whichever
@@ -67,21 +69,26 @@ class LrTooLow(Check):
             raise NotApplicable(
                 "a loss that goes below zero has no scale on which five times the progress means something"
             )
-        optimizer = max((o for o in run.optimizers if o.steps), key=lambda o: o.steps)
-        rate = highest_rate(run, optimizer)
+        optimizer = max((o for o in run.optimizers if o.steps), key=lambda o: o.steps, default=None)
+        rate, location = written_rate(run, optimizer)
         factor = float(best.patch.removeprefix("lr:x"))
         planned = planned_steps(run)
+        rises = rises_to_the_end(run)
+        if rises:
+            scheduled = next((s.location for s in run.schedulers if s.location is not None), None)
+            location = scheduled or location
         arrives = planned is not None and (
             planned >= factor * best.steps or _arrives(run, planned, best.after / abs(best.start or 1.0))
         )
         yield Finding(
             f"In {best.steps} steps the {best.metric} falls from {best.start:.3g} to {best.before:.3g}; with "
             f"{factor:g} times the learning rate it falls to {best.after:.3g}, in each of {best.seeds} seeds."
+            + (f" The rate is still rising after {run.info.steps} steps of a warm-up." if rises else "")
             + (f" The {planned} planned steps are enough to get there with this rate, too." if arrives else ""),
-            location=optimizer.lr_location or optimizer.location,
+            location=location,
             evidence={"lr": rate, "factor": factor, "before": best.before, "after": best.after, "start": best.start},
             severity="info" if run.in_regime("finetune") or arrives else None,
-            fix=f"Try lr={rate * factor:.1g}." if rate else "",
+            fix=_SHORTER if rises else f"Try lr={rate * factor:.1g}." if rate else "",
             patch=best.patch,
         )
 
@@ -109,6 +116,11 @@ class LrTooLow(Check):
         )
 
 
+_SHORTER: Final = (
+    "Warm up over a tenth of the steps, or fewer: a schedule of a longer training is not over in this one."
+)
+
+
 def _arrives(run: Run, planned: int, share: float) -> bool:
     """At the pace of its second half, the watched training gets its loss down to this share of the first one by its
     planned end; the pace is not drawn out beyond as many steps as were watched.
@@ -132,3 +144,16 @@ def planned_steps(run: Run) -> int | None:
     between = [b - a for a, b in itertools.pairwise(at)]
     per_epoch = plan.steps_per_epoch or (int(statistics.median(between)) if between else None)
     return plan.epochs * per_epoch if plan.epochs and per_epoch else None
+
+
+def rises_to_the_end(run: Run) -> bool:
+    """The learning rate was raised up to the last step that was watched, a good part of all that are planned."""
+    try:
+        rates = run.table(LEARNING_RATE, 32).values.max(axis=1)
+    except NotEnoughEvidence:
+        return False
+    planned = run.info.steps if run.info.ended in ("finished", "exit") else planned_steps(run)
+    if planned is None or planned > 4 * run.info.steps:
+        return False
+    quarter = len(rates) // 4
+    return bool((np.diff(rates) >= 0).all() and rates[-1] > 1.2 * rates[-quarter] > 0)

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Final
 
 from flightcheck.checks.base import Check, Finding, NotApplicable, NotEnoughEvidence, Param, check
+from flightcheck.recording.records import ParameterInfo
 from flightcheck.recording.run import Run
 from flightcheck.recording.states import SecondMoments
+
+_SMALLEST_HALF: Final = 2.0**-24
+"""The smallest positive number of float16."""
 
 
 def dominated(run: Run, share: float = 0.5) -> list[SecondMoments]:
@@ -27,15 +32,19 @@ def dominated(run: Run, share: float = 0.5) -> list[SecondMoments]:
     patch="epsilon:1e-8",
 )
 class AdamEpsilonDominates(Check):
-    """Adam (or RMSprop) divides by its epsilon instead of by the size of the gradients, and hardly moves.
+    """Adam (or RMSprop) divides by its epsilon instead of by the size of the gradients, or by an epsilon that is 0.
 
     ## What it checks
     At steps 10, 20, 40 … the root of the bias-corrected mean square of the gradients, for each matrix: where it lies
     below ten times epsilon for most elements of the model, epsilon decides the step. That alone is a note. A warning if
     a trial with epsilon 1e-8 achieves five times as much, and 5 % of the start loss, in each of three seeds.
+
+    Also an epsilon that is 0 in the numbers in which the weights are stored (below 3e-8 in float16), in a training in
+    which something became NaN or infinite.
     ## Why it matters
     The step is then lr / eps times the gradient: plain gradient descent, usually far too slow. It looks like a learning
-    rate that is too low.
+    rate that is too low. In float16 small gradients have the square 0, too, and 0 / 0 is not a number: one step is
+    enough.
     ## How to fix
     eps=1e-8; with very small gradients (deep networks in 16 bits) less, or a larger loss scale.
     ## Source
@@ -50,6 +59,9 @@ class AdamEpsilonDominates(Check):
     def __call__(self, run: Run) -> Iterator[Finding]:
         if not any(o.steps and any(g.get("eps") for g in o.groups) for o in run.optimizers):
             raise NotApplicable("no optimizer with an epsilon stepped")
+        if run.non_finite and (lost := rounded_away(run)):
+            yield self._rounded_away(run, lost)
+            return
         if not run.second_moments:
             raise NotEnoughEvidence("the optimizer's mean squared gradients were not seen (from step 10 on)")
         those = dominated(run, self.share.value)
@@ -71,3 +83,25 @@ class AdamEpsilonDominates(Check):
             severity=None if e is not None else "info",
             parameters=tuple(m.parameter for m in those),
         )
+
+    def _rounded_away(self, run: Run, lost: list[ParameterInfo]) -> Finding:
+        optimizer = run.optimizers[lost[0].optimizers[0]]
+        epsilon = next(float(g["eps"]) for g in optimizer.groups if g.get("eps"))
+        return Finding(
+            f"{optimizer.type} has eps={epsilon:g}, which is 0 in float16, the type of {len(lost)} of its parameters: "
+            "an element whose mean squared gradient is 0, too, is divided by 0.",
+            location=optimizer.location,
+            evidence={"epsilon": epsilon, "dtype": "float16", "parameters": len(lost)},
+            patch="epsilon:1e-4",
+            parameters=tuple(p.index for p in lost),
+            fix="eps=1e-4; or weights in float32, with torch.autocast around the forward pass.",
+        )
+
+
+def rounded_away(run: Run) -> list[ParameterInfo]:
+    """Trained parameters in float16 whose optimizer's epsilon rounds to 0 there."""
+    small = {
+        o.index for o in run.optimizers
+        if o.steps and any(0 < float(g.get("eps") or 0.0) < _SMALLEST_HALF / 2 for g in o.groups)
+    }  # fmt: skip
+    return [p for p in run.parameters if p.dtype == "float16" and small.intersection(p.optimizers)]

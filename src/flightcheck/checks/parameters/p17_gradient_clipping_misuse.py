@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from flightcheck.checks.base import Check, Finding, NotApplicable, NotEnoughEvidence, Param, check
+from flightcheck.recording.clamped_gradients import ClampedGradients
 from flightcheck.recording.records import Call, Location
 from flightcheck.recording.run import Run
 from flightcheck.recording.signals import LOSS, UPDATE_NORM, WEIGHT_NORM
@@ -19,7 +20,7 @@ from flightcheck.recording.tables import Floats
     "gradient-clipping-misuse",
     severity="warn",
     evidence="H",
-    needs=("calls", LOSS, UPDATE_NORM, WEIGHT_NORM),
+    needs=("calls", LOSS, UPDATE_NORM, WEIGHT_NORM, "clamped_gradients", "experiments"),
     fix="Clip once per step, between backward and optimizer.step(), at a norm that most steps do not reach.",
 )
 class GradientClippingMisuse(Check):
@@ -29,6 +30,8 @@ class GradientClippingMisuse(Check):
     Every clipping call: whether it stands between backward and step; whether it received parameters; whether it runs
     between two backward passes of one step; whether it scales nearly every gradient down by more than ten while the
     weights hardly move and the loss does not fall, or while a trial without clipping achieves five times as much.
+    Gradients that were clamped element by element, by a function or by hand, are told by their values: many of them
+    are the limit itself. Then the trial decides.
     ## Why it matters
     Clipping after the step protects from nothing. A limit far below every gradient replaces the learning rate.
     ## How to fix
@@ -49,11 +52,17 @@ class GradientClippingMisuse(Check):
     still = Param(1e-4, "‖ΔW‖/‖W‖ per step: healthy medians are 2e-3…1e-2, at a hundredth of the rate 5e-5")
     fall = Param(0.05, "share of the first loss that has to go in the run; our choice, not measured")
     steps = Param(60, "shorter runs do not show that the loss stands still")
+    at_limit = Param(0.1, "of the elements that are not zero: a limit against outliers meets few; the trial decides")
+    looks = Param(4, "steps at which the elements were looked at")
 
     def __call__(self, run: Run) -> Iterator[Finding]:
         clips = [c for c in run.calls if c.kind == "clip"]
-        if not clips:
+        clamped = clamped_hard(run)
+        if not clips and not clamped:
             raise NotApplicable("gradients are not clipped")
+        if clamped:
+            yield self._clamped(run, clamped[0], clips)
+            return
         by_line: dict[Location | None, list[Call]] = defaultdict(list)
         for call in clips:
             by_line[call.location].append(call)
@@ -114,6 +123,20 @@ class GradientClippingMisuse(Check):
                 open_clip, backward_since = True, False
         return count
 
+    def _clamped(self, run: Run, clamped: ClampedGradients, clips: list[Call]) -> Finding:
+        """Of each gradient its sign is left."""
+        proof, proved = _proof(run)
+        share = float(np.median(clamped.shares))
+        return Finding(
+            f"Gradients are clamped to ±{clamped.limit:.3g}, and {share:.0%} of their elements are that limit: what is "
+            f"left of these is their sign.{proved}",
+            location=clamped.location or next((c.location for c in clips), None),
+            evidence={"share": share, "limit": clamped.limit},
+            severity=None if proof else "info",
+            patch="clip:off",
+            fix="Clip the norm of all gradients together, at one that most steps do not reach (1.0 is usual).",
+        )
+
     def _strangled(self, run: Run, location: Location | None, calls: list[Call]) -> Iterator[Finding]:
         known = _known(calls)
         ratios = _ratios(calls)
@@ -132,11 +155,7 @@ class GradientClippingMisuse(Check):
             return
         first, last, move = float(np.median(losses[:part])), float(np.median(losses[-part:])), float(np.median(moves))
         stands = last > first - self.fall.value * abs(first)
-        proof = next((e for e in run.experiments if (e.question, e.status) == ("P17", "confirmed")), None)
-        proved = ""
-        if proof is not None and proof.before is not None and proof.after is not None:
-            proved = f" Without clipping the {proof.metric} after {proof.steps} steps is {proof.after:.3g} and not "
-            proved += f"{proof.before:.3g}."
+        proof, proved = _proof(run)
         yield Finding(
             f"Clipping at {known[-1][1]:.3g} scales {100 * float((ratios > 1).mean()):.0f} % of the gradients down, by "
             f"a median of {factor:.0f}: the limit, not the gradient, sets the length of the step"
@@ -154,6 +173,24 @@ class GradientClippingMisuse(Check):
         )
 
 
+def _proof(run: Run) -> tuple[bool, str]:
+    """A trial without clipping is better by far; and in words, how much."""
+    e = next((e for e in run.experiments if (e.question, e.status) == ("P17", "confirmed")), None)
+    if e is None or e.before is None or e.after is None:
+        return e is not None, ""
+    return True, f" Without clipping the {e.metric} after {e.steps} steps is {e.after:.3g} and not {e.before:.3g}."
+
+
+def clamped_hard(run: Run) -> list[ClampedGradients]:
+    """Optimizers whose gradients hold one limit and its negative again and again."""
+    limits = GradientClippingMisuse
+    return [
+        c
+        for c in run.clamped_gradients
+        if len(c.shares) >= limits.looks.value and float(np.median(c.shares)) > limits.at_limit.value
+    ]
+
+
 def _ratios(calls: list[Call]) -> Floats:
     """The norm of each clipped gradient over its limit."""
     return np.array([n / m for n, m in _known(calls) if np.isfinite(n) and m > 0])
@@ -165,7 +202,7 @@ def clips_hard(run: Run) -> bool:
     for call in run.calls:
         if call.kind == "clip":
             by_line[call.location].append(call)
-    return any(_strangles(calls) for calls in by_line.values())
+    return bool(clamped_hard(run)) or any(_strangles(calls) for calls in by_line.values())
 
 
 def _strangles(calls: list[Call]) -> bool:

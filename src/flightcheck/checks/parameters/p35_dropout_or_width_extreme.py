@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from flightcheck.checks.base import Check, Finding, NotApplicable, NotEnoughEvidence, Param, check
 from flightcheck.checks.depth import trained_roots
-from flightcheck.recording.records import ModuleInfo
+from flightcheck.recording.dropouts import DropoutUse
+from flightcheck.recording.loss_records import LossCall
+from flightcheck.recording.records import Location, ModuleInfo
 from flightcheck.recording.run import Run
 
 _PREDICTIONS = {
@@ -15,20 +18,34 @@ _PREDICTIONS = {
 }  # fmt: skip
 
 
+@dataclass(frozen=True)
+class _Strong:
+    """Dropout of hidden units of which little is left."""
+
+    name: str
+    place: str
+    """By which a patch finds it: a path of modules, or a line."""
+    p: float
+    location: Location | None
+    module: str = ""
+
+
 @check(
     "P35",
     "dropout-or-width-extreme",
     severity="warn",
     evidence="X",
-    needs=("modules", "loss_calls"),
+    needs=("modules", "loss_calls", "dropout_uses"),
     fix="Drop between hidden layers only, with the share that is dropped (not kept) as p.",
 )
 class DropoutOrWidthExtreme(Check):
     """Dropout on the model's output, or with the share to keep given as the share to drop.
 
     ## What it checks
-    (a) The prediction of every observed loss call of a line is the output of a dropout module that is on: nothing but
-    views lies between. (b) A dropout module between trained layers with p of 0.9 or more; from 0.8 on as information.
+    Dropout modules, calls of dropout as a function, and the dropout of recurrent layers. (a) Between a dropout that is
+    on and a loss no parameter takes part in the prediction any more: nothing but views and functions such as a softmax
+    lies between, in all predictions that were looked at. (b) Dropout between trained layers with p of 0.9 or more; from
+    0.8 on as information.
     ## Why it matters
     Dropout sets outputs to zero: the loss then compares zeros with targets, which no weights can mend, and the others
     are scaled up. `p` is the share that is dropped; the share that is kept (0.9 in other frameworks) leaves a tenth of
@@ -48,8 +65,10 @@ class DropoutOrWidthExtreme(Check):
 
     def __call__(self, run: Run) -> Iterator[Finding]:
         drops = {m.path: m for m in run.modules if m.kind == "dropout" and m.settings.get("p")}
-        if not drops:
-            raise NotApplicable("no dropout module was seen")
+        called = [u for u in run.dropout_uses if u.module < 0]
+        recurrent = [m for m in run.modules if m.kind == "rnn" and m.settings.get("dropout") and _is_deep(m)]
+        if not (drops or called or recurrent):
+            raise NotApplicable("no dropout was seen")
         if run.in_regime("contrastive", "self-supervised", "gan", "reinforcement"):
             raise NotApplicable("dropped values may be what this kind of training learns from")
         calls = [c for c in run.loss_calls if c.training]
@@ -59,43 +78,88 @@ class DropoutOrWidthExtreme(Check):
         functions = {s.index: s.function for s in run.loss_sites}
         told = set()
         for path, drop in drops.items():
-            fed = [c for c in calls if c.input_module == path and functions.get(c.site) in _PREDICTIONS]
-            known = [c for c in calls if c.input_module and c.site in {f.site for f in fed}]
-            if len(fed) >= self.calls.value and len(fed) == len(known) and drop.training and drop.root in roots:
+            last = self._feeds_losses(path, calls, functions) or self._comes_last(run, drop.index)
+            if last and drop.training and drop.root in roots:
                 told.add(path)
-                yield self._on_output(drop, functions[fed[0].site])
+                yield _on_output(drop.settings["p"], path, drop.location, path)
+        for use in called:
+            if self._is_last(use):
+                yield _on_output(use.p, _at(use), use.location, "")
         extreme = [
-            m for m in drops.values()
+            _Strong(m.path, m.path, float(m.settings["p"]), m.location, m.path)
+            for m in drops.values()
             if m.path not in told and m.root in roots and m.settings["p"] >= self.strong.value and _hidden(run, m)
-        ]  # fmt: skip
+        ]
+        extreme += [
+            _Strong(f"dropout at {_at(u)}", _at(u), u.p, u.location)
+            for u in called
+            if u.p >= self.strong.value and u.calls >= self.calls.value and not u.on_predictions and _of_units(u)
+        ]
+        extreme += [
+            _Strong(m.path, m.path, float(m.settings["dropout"]), m.location, m.path)
+            for m in recurrent
+            if m.settings["dropout"] >= self.strong.value and m.root in roots and m.training and m.order >= 0
+        ]
         if extreme:
             yield self._kept(extreme)
 
-    def _on_output(self, drop: ModuleInfo, function: str) -> Finding:
-        return Finding(
-            f"{drop.path} drops {drop.settings['p']:.0%} of the predictions: its output goes straight into {function}.",
-            location=drop.location,
-            module=drop.path,
-            evidence={"p": drop.settings["p"], "place": "output"},
-            patch=f"dropout:{drop.path}=0",
-            fix=f"Remove {drop.path}, or move it before the last layer.",
-        )
+    def _feeds_losses(self, path: str, calls: list[LossCall], functions: dict[int, str]) -> bool:
+        """All predictions of the losses that it feeds are its output."""
+        fed = [c for c in calls if c.input_module == path and functions.get(c.site) in _PREDICTIONS]
+        known = [c for c in calls if c.input_module and c.site in {f.site for f in fed}]
+        return len(fed) >= self.calls.value and len(fed) == len(known)
 
-    def _kept(self, extreme: list[ModuleInfo]) -> Finding:
-        worst = max(extreme, key=lambda m: float(m.settings["p"]))
-        p = float(worst.settings["p"])
+    def _comes_last(self, run: Run, module: int) -> bool:
+        return any(u.module == module and self._is_last(u) for u in run.dropout_uses)
+
+    def _is_last(self, use: DropoutUse) -> bool:
+        """Nothing that is trained comes between it and a loss, in any prediction that was looked at."""
+        return use.on_predictions >= self.calls.value and use.on_predictions >= use.loss_calls
+
+    def _kept(self, extreme: list[_Strong]) -> Finding:
+        worst = max(extreme, key=lambda m: m.p)
+        p = worst.p
         more = f" and {len(extreme) - 1} more" if len(extreme) > 1 else ""
-        patches = "+".join(f"dropout:{m.path}={1 - float(m.settings['p']):.3g}" for m in extreme)
+        patches = "+".join(f"dropout:{m.place}={1 - m.p:.3g}" for m in extreme)
         return Finding(
-            f"{worst.path}{more} drops {p:.3g} of the hidden units in training; p is the share that is dropped, not "
+            f"{worst.name}{more} drops {p:.3g} of the hidden units in training; p is the share that is dropped, not "
             "the share that is kept.",
             location=worst.location,
-            module=worst.path,
+            module=worst.module,
             evidence={"p": p, "place": "hidden", "modules": len(extreme)},
             severity=None if p >= self.kept.value else "info",
             patch=patches,
             fix=f"If {p:.3g} is the share to keep: p={1 - p:.3g}.",
         )
+
+
+def _on_output(p: float, place: str, location: Location | None, module: str) -> Finding:
+    name = module or "dropout"
+    return Finding(
+        f"{name} drops {p:.0%} of the predictions: nothing that is trained comes between it and the loss.",
+        location=location,
+        module=module,
+        evidence={"p": p, "place": "output"},
+        patch=f"dropout:{place}=0",
+        fix=f"Remove {name}, or move it before the last layer.",
+    )
+
+
+def _at(use: DropoutUse) -> str:
+    """The line of a call, as a patch names it."""
+    at = use.location
+    return f"{at.file.replace(chr(92), '/').rsplit('/', 1)[-1]}:{at.line}" if at is not None else "?"
+
+
+def _is_deep(layer: ModuleInfo) -> bool:
+    """Recurrent layers drop between two layers of theirs: one alone drops nothing."""
+    return int(layer.settings.get("num_layers") or 1) > 1
+
+
+def _of_units(use: DropoutUse) -> bool:
+    """What is dropped are hidden units: no attention map, and no words."""
+    name = f"{use.inside}.{use.location.function if use.location else ''}".lower()
+    return "att" not in name and not use.given_by.startswith(("Softmax", "Embedding"))
 
 
 def _hidden(run: Run, drop: ModuleInfo) -> bool:

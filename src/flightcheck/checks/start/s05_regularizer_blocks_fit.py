@@ -58,7 +58,23 @@ class RegularizerBlocksFit(Check):
     @staticmethod
     def _location(run: Run, what: str) -> Location | None:
         if what == "dropout":
-            return max((m for m in run.modules if m.kind == "dropout"), key=lambda m: m.settings.get("p", 0.0)).location
+            return next((location for _, location in strongest_dropout(run)), None)
         if what == "weight decay":
             return next((o.location for o in run.optimizers if o.steps), None)
         return run.plan.loss_location
+
+
+def strongest_dropout(run: Run) -> list[tuple[float, Location | None]]:
+    """What drops most: its share and its line, alone in a list; an empty list where nothing drops.
+
+    Modules, recurrent layers that drop between their layers, and calls of dropout as a function.
+    """
+    modules = [(m.settings.get("p"), m.location) for m in run.modules if m.kind == "dropout"]
+    layers = [
+        (m.settings.get("dropout"), m.location)
+        for m in run.modules
+        if m.kind == "rnn" and int(m.settings.get("num_layers") or 1) > 1
+    ]
+    calls = [(u.p, u.location) for u in run.dropout_uses if u.module < 0]
+    found = [(float(p), location) for p, location in (*modules, *layers, *calls) if p]
+    return sorted(found, key=lambda f: -f[0])[:1]

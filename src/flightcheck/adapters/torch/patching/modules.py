@@ -15,10 +15,9 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from flightcheck.adapters.torch.drawn_anew import initializations
 from flightcheck.adapters.torch.patching import steps
 from flightcheck.adapters.torch.patching.boundaries import Arguments, Boundaries
+from flightcheck.adapters.torch.patching.dropouts import FUNCTIONS, with_option
 from flightcheck.patch import Patch
-from flightcheck.recording.states import NEWEST_BATCH
 
-_DROPOUTS: Final = ("dropout", "dropout1d", "dropout2d", "dropout3d", "alpha_dropout", "feature_alpha_dropout")
 _LAYERS: Final = (nn.Linear, nn.modules.conv._ConvNd)
 
 
@@ -37,8 +36,16 @@ def regularization(b: Boundaries, patch: Patch) -> None:
 
             return dropout
 
-        for name in _DROPOUTS:
+        for name in FUNCTIONS:
             b.observer.patches.replace(F, name, keep)
+
+        def between(call: Any, module: nn.Module, given: Arguments) -> Any:
+            if not (isinstance(module, nn.RNNBase) and module.training and module.dropout):
+                return call(*given[0], **given[1])
+            b.acted(patch)
+            return with_option(module, "dropout", 0.0, call, given)
+
+        b.at_module(between)
     if "label_smoothing" in which:
 
         def around(call: Any, name: str, given: Arguments) -> Any:
@@ -194,49 +201,24 @@ def mode(b: Boundaries, patch: Patch) -> None:
 
     b.at_root(root)
     if patch.value == "eval":
-        for name in _DROPOUTS:
+        for name in FUNCTIONS:
             b.observer.patches.replace(F, name, functools.partial(_off_without_gradients, b, patch, switched))
 
 
-def batchnorm(b: Boundaries, patch: Patch) -> None:
-    """``batchnorm:momentum=0.1``: another momentum in training calls, where the script's leaves only the last batch, or
-    keeps the initial statistics for longer than this one does.
-    """
-    wanted = float(patch.value.partition("=")[2] or 0.1)
-
-    def around(call: Any, module: nn.Module, given: Arguments) -> Any:
-        if not isinstance(module, _BatchNorm) or not module.training:
-            return call(*given[0], **given[1])
-        before = module.momentum or 0.0  # None: an average over all batches, which starts with none
-        if not (before >= NEWEST_BATCH or 0.0 < before < wanted):
-            return call(*given[0], **given[1])
-        b.acted(patch)
-        module.momentum = wanted
-        try:
-            return call(*given[0], **given[1])
-        finally:
-            module.momentum = before
-
-    b.at_module(around)
-
-
-def dropout(b: Boundaries, patch: Patch) -> None:
-    """``dropout:model.drop=0.1``: the module of this path drops with another probability."""
-    path, _, wanted = patch.value.rpartition("=")
+def bypass(b: Boundaries, patch: Patch) -> None:
+    """``bypass:model.norm``: the module of this path gives back what it is given."""
     discovery = b.observer.discovery
 
     def around(call: Any, module: nn.Module, given: Arguments) -> Any:
-        if not isinstance(module, nn.modules.dropout._DropoutNd) or not module.training:
-            return call(*given[0], **given[1])
+        result = call(*given[0], **given[1])
         index = discovery.module_index(module)
-        if index is None or discovery.modules[index].path != path:
-            return call(*given[0], **given[1])
+        if index is None or discovery.modules[index].path != patch.value or not given[0]:
+            return result
         b.acted(patch)
-        before, module.p = module.p, float(wanted)
-        try:
-            return call(*given[0], **given[1])
-        finally:
-            module.p = before
+        through = given[0][0]
+        if isinstance(result, torch.Tensor) and result.shape == through.shape and result.requires_grad:
+            return through + (result - result.detach())  # 0, with a graph: its parameters do not lose their gradients
+        return through
 
     b.at_module(around)
 

@@ -10,8 +10,8 @@ from torch import nn
 from torch.optim import Optimizer
 
 from flightcheck.adapters.torch.graph import leaves_of
-from flightcheck.adapters.torch.hand_updates import HandUpdates
 from flightcheck.adapters.torch.identity import ByIdentity
+from flightcheck.adapters.torch.kept_gradients import KeptGradients
 from flightcheck.adapters.torch.patching.boundaries import Boundaries
 from flightcheck.patch import Patch
 
@@ -78,7 +78,7 @@ def zero_grad_in_closures(b: Boundaries, patch: Patch) -> None:
 
 def zero_grad_by_hand(b: Boundaries, patch: Patch) -> None:
     """``zero-grad:by-hand``: tensors that the script updated itself begin the next backward without a gradient."""
-    updates, watch = HandUpdates(b.observer.watch), b.observer.watch
+    updates, watch = KeptGradients(b.observer.watch), b.observer.watch
 
     def make(original: Any) -> Any:
         @functools.wraps(original)

@@ -13,6 +13,7 @@ from torch import nn
 from torch.optim import Optimizer
 
 from flightcheck.adapters.torch.optimizers import Held
+from flightcheck.adapters.torch.patching import by_hand
 from flightcheck.adapters.torch.patching.boundaries import Boundaries
 from flightcheck.patch import Patch
 
@@ -29,6 +30,8 @@ def learning_rate(b: Boundaries, patch: Patch) -> None:
         return group["lr"] * factor if factor is not None else float(patch.value)
 
     _in_step(b, patch, "lr", rate)
+    if factor is not None:
+        by_hand.scaled(b, patch, factor)
 
 
 def scheduler(b: Boundaries, patch: Patch) -> None:
@@ -123,6 +126,7 @@ def clip(b: Boundaries, patch: Patch) -> None:
         for owner in (nn.utils, nn.utils.clip_grad):
             for name in ("clip_grad_norm_", "clip_grad_value_"):
                 b.observer.patches.replace(owner, name, functools.partial(_without_limit, b, patch, name))
+        _unclamped(b, patch)
         return
     limit = float(patch.value)
 
@@ -133,6 +137,31 @@ def clip(b: Boundaries, patch: Patch) -> None:
                 nn.utils.clip_grad_norm_(held, limit)
             b.acted(patch)
 
+    b.around_step(before)
+
+
+def _unclamped(b: Boundaries, patch: Patch) -> None:
+    """Gradients that the script clamped by hand, element by element, are those of the latest backward again."""
+    kept: dict[int, torch.Tensor] = {}
+
+    def keep() -> None:
+        for held in [o for o in b.observer.discovery.built if isinstance(o, Optimizer)]:
+            for p in (p for g in held.param_groups for p in g["params"]):
+                if p.grad is not None and p.grad.layout is torch.strided:
+                    kept[id(p)] = p.grad.detach().clone()
+
+    def before(optimizer: Optimizer) -> None:
+        with b.unwatched(), torch.no_grad():
+            for p in (p for g in optimizer.param_groups for p in g["params"]):
+                own = kept.pop(id(p), None)
+                if own is None or p.grad is None or own.shape != p.grad.shape or torch.equal(own, p.grad):
+                    continue
+                limit = float(p.grad.abs().max())
+                if torch.equal(own.clamp(-limit, limit), p.grad):
+                    p.grad.copy_(own)
+                    b.acted(patch)
+
+    b.after_backward(keep)
     b.around_step(before)
 
 

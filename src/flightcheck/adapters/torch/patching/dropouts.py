@@ -1,0 +1,79 @@
+"""A patch of one dropout: that of a module, of a recurrent layer between its layers, or of a call of a function."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any, Final
+
+import torch.nn.functional as F
+from torch import nn
+
+from flightcheck.adapters.torch.patching.boundaries import Arguments, Boundaries
+from flightcheck.patch import Patch
+
+FUNCTIONS: Final = ("dropout", "dropout1d", "dropout2d", "dropout3d", "alpha_dropout", "feature_alpha_dropout")
+
+
+def dropout(b: Boundaries, patch: Patch) -> None:
+    """``dropout:model.drop=0.1``: the module of this path drops with another probability; ``dropout:train.py:31=0.1``:
+    the function that is called at this line does.
+    """
+    place, _, wanted = patch.value.rpartition("=")
+    name, _, line = place.rpartition(":")
+    if name and line.isdigit():
+        _at_line(b, patch, (name, int(line)), float(wanted))
+    else:
+        _of_module(b, patch, place, float(wanted))
+
+
+def _of_module(b: Boundaries, patch: Patch, path: str, wanted: float) -> None:
+    discovery = b.observer.discovery
+
+    def around(call: Any, module: nn.Module, given: Arguments) -> Any:
+        option = option_of(module)
+        if not option or not module.training:
+            return call(*given[0], **given[1])
+        index = discovery.module_index(module)
+        if index is None or discovery.modules[index].path != path:
+            return call(*given[0], **given[1])
+        b.acted(patch)
+        return with_option(module, option, wanted, call, given)
+
+    b.at_module(around)
+
+
+def option_of(module: nn.Module) -> str:
+    """The attribute that holds the probability; empty for modules that drop nothing."""
+    if isinstance(module, nn.modules.dropout._DropoutNd):
+        return "p"
+    return "dropout" if isinstance(module, nn.RNNBase) else ""
+
+
+def with_option(module: nn.Module, option: str, value: float, call: Any, given: Arguments) -> Any:
+    """The call of a module with another probability, its own put back afterwards."""
+    before = getattr(module, option)
+    setattr(module, option, value)
+    try:
+        return call(*given[0], **given[1])
+    finally:
+        setattr(module, option, before)
+
+
+def _at_line(b: Boundaries, patch: Patch, place: tuple[str, int], wanted: float) -> None:
+    def make(original: Any) -> Any:
+        @functools.wraps(original)
+        def dropped(input: Any, p: float = 0.5, *args: Any, **kwargs: Any) -> Any:
+            if not b.observer.watch.mine() or not _is(b, place):
+                return original(input, p, *args, **kwargs)
+            b.acted(patch)
+            return original(input, wanted, *args, **kwargs)
+
+        return dropped
+
+    for name in FUNCTIONS:
+        b.observer.patches.replace(F, name, make)
+
+
+def _is(b: Boundaries, place: tuple[str, int]) -> bool:
+    here = b.observer.lines.here()
+    return here is not None and (here.file.replace("\\", "/").rsplit("/", 1)[-1], here.line) == place
