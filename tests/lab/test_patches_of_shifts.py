@@ -132,6 +132,6 @@ def test_the_next_token_already_is_no_place_for_it(tmp_path: Path) -> None:
 
 def test_padding_stays_and_nothing_follows_the_last_token() -> None:
     logits = torch.zeros(8, 24, 20, requires_grad=True) * 1.0
-    moved = _moved(X, logits.grad_fn, looked_up(X), 7, 0)
+    moved = _moved(X, logits.grad_fn, looked_up(X), 7, (0,))
     assert torch.equal(moved[:, :-1], X[:, 1:])
     assert bool((moved[:, -1] == 7).all())

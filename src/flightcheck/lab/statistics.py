@@ -39,6 +39,8 @@ _FEWEST: Final = 12
 _MOST_EXACT: Final = 13
 """Differences up to which all signs are tried: 8192 of them."""
 _RANDOM_SIGNS: Final = 9999
+_UNITS: Final = 8
+"""Evaluations of the same weights that may be units of their own: of fewer, no signs are rarer than half of `ALPHA`."""
 _WORST: Final = 3.0
 """Losses above the start by more than this many times its size all count as this bad, so that one divergence to 1e30
 does not decide a mean; what is not finite counts as that bad, too."""
@@ -161,7 +163,7 @@ def compare(
     limit = practical_margin(before, absolute) if margin is None else margin
     differences = [float((c - p).mean()) for c, p in ends]
     units = np.concatenate([c - p for c, p in ends])
-    same = all(p.same_training for p in pairs)
+    same = all(p.same_training for p in pairs) and len(units) >= _UNITS
     by_seed = pairs[0].evaluations and not same
     if by_seed and len(pairs) > 1:
         units = np.array(differences)
