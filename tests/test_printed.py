@@ -18,6 +18,8 @@ from flightcheck.recording.printed import direction, is_of_samples, is_return, n
         ("test accuracy: 91.2% of 300", {"test accuracy": 91.2, "of": 300}),
         ("train -elbo 35.2  held-out -elbo 36.1", {"train -elbo": 35.2, "held out -elbo": 36.1}),
         ("python train.py --lr 5", {"python train py lr": 5}),
+        ("bce 0.21 hit rate at 10: 0.043 top 5 0.9", {"bce": 0.21, "hit rate at10": 0.043, "top5": 0.9}),
+        ("epoch 3: 0.5 batch 10/20", {"epoch": 3}),
         ("nothing here", {}),
     ],
 )

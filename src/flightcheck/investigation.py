@@ -94,7 +94,9 @@ def candidates(diagnosis: Diagnosis) -> list[Candidate]:
         f for f in diagnosis.findings
         if f.explained_by in doubtful and f.severity != "info" and (f.code not in SYMPTOMS or f.code == "C07")
     ]  # fmt: skip
-    return [Candidate(f.info, f.finding, f.explained_by or "") for f in _one_each([*roots, *rivals])]
+    chosen = [*roots, *rivals]
+    beside = {f.code: tuple(o.finding for o in chosen if o.code == f.code and o.finding.patch) for f in chosen}
+    return [Candidate(f.info, f.finding, f.explained_by or "", beside[f.code]) for f in _one_each(chosen)]
 
 
 def _one_each(findings: Iterable[DiagnosedFinding]) -> list[DiagnosedFinding]:

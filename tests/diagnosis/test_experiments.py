@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from flightcheck.checks.base import Verdict
+from flightcheck.checks.base import Finding, Verdict
 from flightcheck.diagnosis import Diagnosis, diagnose
 from flightcheck.recording.experiments import Experiment, Status
 from flightcheck.testing import run_of
@@ -48,6 +50,19 @@ def test_a_heuristic_warning_that_is_confirmed_becomes_an_error(status: Status, 
 def test_advice_never_becomes_an_error() -> None:
     verdict = failed("D03", severity="info")
     assert diagnosed(verdict, tried=(("D03", "confirmed"),)).findings[0].severity == "info"
+
+
+def test_of_several_findings_of_a_check_only_those_whose_fix_was_tried_are_proved() -> None:
+    one, other = (Finding("cut", patch=f"keep-graph:train.py:{line}") for line in (47, 48))
+    verdict = replace(failed("C02"), findings=(one, other))
+
+    def proved(patch: str) -> list[bool]:
+        run = run_of(Experiment("C02", patch, status="confirmed"), steps=300)
+        return [f.tried is not None for f in diagnose(run, [verdict]).findings]
+
+    assert proved("keep-graph:train.py:47") == [True, False]
+    assert proved("keep-graph:train.py:47 + keep-graph:train.py:48") == [True, True]
+    assert proved("a question's own") == [True, False]
 
 
 def test_confirmed_comes_before_unconfirmed() -> None:

@@ -96,7 +96,7 @@ def diagnose(run: Run, verdicts: Iterable[Verdict], causes: Sequence[Cause] = CA
     verdicts = tuple(verdicts)
     tried = _tried(run)
     told_by_checks = [
-        DiagnosedFinding(v.info, f, effective_severity(v.info, f), tried=tried.get(v.info.code))
+        DiagnosedFinding(v.info, f, effective_severity(v.info, f), tried=_of(f, v, tried.get(v.info.code)))
         for v in verdicts
         for f in v.findings
     ]
@@ -154,6 +154,23 @@ def _tried(run: Run) -> dict[str, Experiment]:
         if known is None or _MOST_TELLING.index(e.status) < _MOST_TELLING.index(known.status):
             best[e.question] = e
     return best
+
+
+def _of(finding: Finding, verdict: Verdict, tried: Experiment | None) -> Experiment | None:
+    """The experiment if it is about this finding: of several with fixes of their own, one that has its fix in it."""
+    fixes = [_parts(f.patch or verdict.info.patch) for f in verdict.findings]
+    if tried is None or all(f == fixes[0] for f in fixes):
+        return tried
+    changed = set().union(*_parts(tried.patch))
+    proposed = any(part <= changed for fix in fixes for part in fix)
+    if not proposed:  # a question of the lab's own
+        return tried if finding is verdict.findings[0] else None
+    return tried if any(part <= changed for part in _parts(finding.patch or verdict.info.patch)) else None
+
+
+def _parts(patch: str) -> list[frozenset[str]]:
+    """The alternatives of a patch's text, each as what it changes."""
+    return [frozenset(p.strip() for p in part.split("+")) for part in patch.split("|") if part.strip()]
 
 
 def _outcome(f: DiagnosedFinding) -> str:

@@ -42,6 +42,8 @@ _AFTER_THAW: Final = 150
 """Steps after a thaw in which what was thawed begins to help."""
 _EPISODES: Final = 2000
 """Steps in which an agent plays some dozens of episodes: scripts print their return seldom."""
+_TOGETHER: Final = "keep-graph:"
+"""Patches at a line of which all that a check proposes are tried at once."""
 _LONGER: Final = 4
 """Times the steps, where the first trial of an exact finding shows nothing, or no training moved in it."""
 _MOVED: Final = 0.03
@@ -56,12 +58,30 @@ class Candidate:
     finding: Finding
     rival_of: str = ""
     """Code of the root that explains it unless an experiment says otherwise: tried if that one is not confirmed."""
+    of_its_code: tuple[Finding, ...] = ()
+    """All root findings of this code that propose a fix of their own, this one among them."""
 
     @property
     def patches(self) -> list[list[Patch]]:
         """Alternatives, each a list of patches to be applied together."""
         text = self.finding.patch or self.info.patch
+        together = [f.patch for f in self._together]
+        if together:  # two cuts of one graph: mending one of them shows little
+            text = " + ".join(together) + f" | {text}"
         return [[Patch.parse(p) for p in part.split("+")] for part in text.split("|") if part.strip()]
+
+    @property
+    def _together(self) -> tuple[Finding, ...]:
+        """Findings at other places of which each needs its own part of one change."""
+        own = self.of_its_code
+        return own if len({f.patch for f in own}) > 1 and all(f.patch.startswith(_TOGETHER) for f in own) else ()
+
+    def diff(self, patches: list[Patch], run: Run) -> str:
+        """What a user would change by hand, at each place its own line."""
+        if len(patches) == len(self._together):
+            parts = [diff_of([p], f, run) for p, f in zip(patches, self._together)]
+            return "\n".join(filter(None, parts))
+        return diff_of(patches, self.finding, run)
 
 
 def untestable(run: Run) -> str:
@@ -310,7 +330,7 @@ def _fix(lab: Lab, run: Run, candidate: Candidate, patches: list[Patch]) -> Expe
     if experiment.status == "refuted" and stays:
         why = f"with it {candidate.info.code} stays"
         experiment = replace(experiment, status="inconclusive", reason=why)
-    return replace(experiment, diff=diff_of(patches, candidate.finding, run))
+    return replace(experiment, diff=candidate.diff(patches, run))
 
 
 def _unmoved(e: Experiment) -> bool:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-from flightcheck.recording.printed import direction, is_of_unseen, numbers_in
+from flightcheck.recording.printed import direction, is_of_training, is_of_unseen, numbers_in, with_places
 from flightcheck.recording.records import RECORDS
 
 Source = Literal["log", "printed", "tensorboard", "wandb", "mlflow"]
@@ -87,7 +87,7 @@ def leave(receiver: Receiver) -> None:
 
 def metrics_in(line: str) -> Iterator[tuple[str, float]]:
     """The metrics of a printed line: what has a name before ``=`` or ``:``, and numbers after words of measures."""
-    rest = line
+    line = rest = with_places(line)
     for match in re.finditer(_NAMED, line):
         name, text = plain_name(match["name"]), match["value"]
         rest = rest.replace(match.group(), "|", 1)
@@ -100,7 +100,8 @@ def metrics_in(line: str) -> Iterator[tuple[str, float]]:
             continue
         yield name, float(text)
     for words, value in numbers_in(rest):
-        if (direction(words) or is_of_unseen(words)) and words.split()[-1] not in _COUNTERS:
+        measures = direction(words) or is_of_unseen(words) or (is_of_training(words) and not value.is_integer())
+        if measures and words.split()[-1] not in _COUNTERS:
             yield plain_name(words), value
 
 

@@ -33,6 +33,8 @@ _TRAINED: Final = {"train", "training", "tr", "trn", "fit", "batch", "running"}
 _NUMBER: Final = re.compile(r"[-+]?(?:\d+\.\d*|\.\d+|\d+)(?:[eE][-+]?\d+)?(?![\w.])")
 _WORD: Final = re.compile(r"(?:(?<!\S)-)?[A-Za-z]+\d*")
 """With the minus of a measure that is negated: ``-elbo``."""
+_PLACE: Final = re.compile(r"\b(at|top|k)[ =_-]?(\d+)(?=\s*[:=]\s+[-+.]?\d|\s*=\s*\d*\.|\s+\d*\.\d)", re.IGNORECASE)
+"""Of a measure of the first so many: ``hit rate at 10: 0.25``."""
 _LONGEST_NAME: Final = 40
 
 
@@ -50,6 +52,7 @@ class PrintedNumber:
 
 def numbers_in(line: str) -> list[tuple[str, float]]:
     """The numbers of a line that have words before them, each with these words."""
+    line = with_places(line)
     found, end = [], 0
     for match in _NUMBER.finditer(line):
         before = line[end : match.start()]
@@ -61,6 +64,11 @@ def numbers_in(line: str) -> list[tuple[str, float]]:
         if name and len(name) <= _LONGEST_NAME:
             found.append((name, float(match.group())))
     return found
+
+
+def with_places(line: str) -> str:
+    """The line with places as parts of their names: ``hit rate at10: 0.25``."""
+    return _PLACE.sub(r"\1\2", line)
 
 
 def _words(name: str) -> list[str]:
@@ -91,6 +99,12 @@ def is_of_samples(name: str) -> bool:
 def is_of_unseen(name: str) -> bool:
     """Its words say that it is of an evaluation."""
     return not _UNSEEN.isdisjoint(_words(name))
+
+
+def is_of_training(name: str) -> bool:
+    """Its words say that it is of what is trained on, and nothing else: ``train``."""
+    words = set(_words(name))
+    return bool(words) and words <= _TRAINED
 
 
 _OF_LOSS: Final = {"loss", "nll", "ppl", "perplexity", "bce", "ce", "objective", "cost"}
