@@ -103,6 +103,9 @@ def _one(patch: Patch, finding: Finding, run: Run) -> str:
         return f"- {code}\n+ # the same line {'after' if '.step(' in code else 'before'} loss.backward()"
     if str(patch) == "mode:batchnorm" and finding.evidence.get("eval_line") and code:
         return f"- {code}"
+    if str(patch) == "reinit:tables" and "tables" in finding.evidence:
+        tables = finding.evidence["tables"]
+        return "\n".join(f"+ nn.init.normal_({t}.weight, std={t}.embedding_dim ** -0.5)" for t in tables)
     if str(patch) == "loss:roles" and code:
         exchanged = "positive and negative" if finding.evidence["triplets"] else "the signs of the target"
         return f"- {code}\n+ # the same with {exchanged} exchanged"

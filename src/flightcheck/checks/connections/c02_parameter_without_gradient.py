@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Final
 
 from flightcheck.checks.base import Check, Finding, NotApplicable, NotEnoughEvidence, Param, check
 from flightcheck.checks.depth import common_path, most_common, where
@@ -13,6 +14,13 @@ from flightcheck.recording.run import Run
 REPAIRABLE = ("detach", "data", "sample", "no_grad", "tensor", "item", "numpy", "Variable", "round")
 """Cuts that a trial can undo: the operation gives the tensor itself."""
 TWIN_NAMES = {"target", "teacher", "ema", "momentum", "frozen", "old", "shadow", "averaged"}
+
+
+_WRITTEN: Final = {
+    "data": "`.data`", "detach": "`.detach()`", "numpy": "`.numpy()`", "item": "`.item()`",
+    "tensor": "`torch.tensor(…)`", "no_grad": "`no_grad`",
+}  # fmt: skip
+"""How the operations that cut a graph stand in a script: "the data" may be anything."""
 
 
 @check(
@@ -80,14 +88,15 @@ class ParameterWithoutGradient(Check):
         modules = _modules(run, group)
         place = common_path(m.path for m in modules) or group[0].name
         what = "zero in every element" if zero else "None"
-        message = f"The gradient of {len(group)} parameters of {place} was {what} in {group[0].gradient_checks} of "
+        many = f"{len(group)} parameters" if len(group) > 1 else "a parameter"
+        message = f"The gradient of {many} of {place} was {what} in {group[0].gradient_checks} of "
         message += f"{group[0].gradient_checks} steps"
         how = "is flat between its jumps and sends zeros back to them" if zero else "cuts them off from the loss"
-        message += f": {cut.operation} in {where(cut.location)} {how}." if cut else "."
+        message += f": {_WRITTEN.get(cut.operation, cut.operation)} in {where(cut.location)} {how}." if cut else "."
         harmless = _harmless(run, group, live, cut, zero)
         first = min(modules, key=lambda m: m.order, default=None)
         operation = cut.operation if cut else ""
-        remedy = "Draw with rsample()" if operation == "sample" else f"Remove the {operation}"
+        remedy = "Draw with rsample()" if operation == "sample" else f"Remove the {_WRITTEN.get(operation, operation)}"
         return Finding(
             f"{message} {harmless}".strip(),
             location=(cut.location if cut else None)
@@ -96,7 +105,7 @@ class ParameterWithoutGradient(Check):
             module=place,
             evidence={"gradient": "zero" if zero else "none", "cut": operation, "count": len(group)},
             severity="info" if harmless else None,
-            fix=f"{remedy} in {where(cut.location)}, or take these parameters out of the optimizer."
+            fix=f"{remedy} in {where(cut.location)}. What is not meant to learn does not belong in the optimizer."
             if cut
             else f"Let the loss depend on the output of {place}, or take its parameters out of the optimizer.",
             patch=f"keep-graph:{where(cut.location)}" if cut and cut.operation in REPAIRABLE else "",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator, Sequence
 from typing import Final
 
@@ -139,9 +140,17 @@ class InitialLossOff(Check):
             "so their products are sure and wrong.",
             location=module.location or site.location,
             module=module.path,
-            evidence={"loss": start, "chance": chance, "late": late, "length": length, "loss_line": str(site.location)},
-            fix="Start the tables with a spread of 1/√columns or less, so that rows have a length of 1: "
-            f"nn.init.normal_({module.path}.weight, std={module.path}.embedding_dim ** -0.5).",
+            evidence={
+                "loss": start,
+                "chance": chance,
+                "late": late,
+                "length": length,
+                "loss_line": str(site.location),
+                "tables": [_written(m) for m, _ in tables],
+            },
+            fix="Start the tables with a spread of 1/√columns or less, so that rows have a length of 1: behind their "
+            f"construction, nn.init.normal_({_written(module)}.weight, std={_written(module)}.embedding_dim ** -0.5)"
+            + (", and so for each." if len(tables) > 1 else "."),
             patch="reinit:tables",
         )
 
@@ -211,3 +220,10 @@ class InitialLossOff(Check):
         }
         biases = [p for p in run.parameters if p.module in order and p.role != "matrix"]
         return max(biases, key=lambda p: order[p.module], default=None)
+
+
+def _written(module: ModuleInfo) -> str:
+    """A module as the script calls it where it constructs it: ``self.film``; else by its path in the model."""
+    code = module.location.code if module.location is not None else ""
+    assigned = re.match(r"([\w.]+)\s*=[^=]", code.strip())
+    return assigned[1] if assigned is not None else f"model.{module.path.partition('.')[2]}".rstrip(".")
