@@ -54,6 +54,35 @@ def policy_gradient_of_probabilities() -> None:
         _descend(optimizer, -(torch.stack(logs) * (returns - returns.mean())).mean())
 
 
+def _played(net: nn.Module) -> tuple[torch.Tensor, torch.Tensor]:
+    """What was seen in an episode, and what was done."""
+    seen, done, state = [], [], torch.randn(5, 4)
+    for _ in range(4):
+        with torch.no_grad():
+            action = torch.multinomial(net(state).softmax(1), 1).squeeze(1)
+        seen.append(state)
+        done.append(action)
+        state = torch.randn(5, 4) + torch.from_numpy(action.numpy() * 0.1).float()[:, None]
+    return torch.cat(seen), torch.cat(done)
+
+
+def cross_entropy_method() -> None:
+    """The best of its own episodes are imitated."""
+    net, optimizer = _net()
+    for _ in range(8):
+        seen, done = _played(net)
+        _descend(optimizer, F.cross_entropy(net(seen[:10]), done[:10]))
+
+
+def samples_now_and_then() -> None:
+    """A classifier that draws from its output in two of eight rounds."""
+    net, optimizer = _net()
+    for step in range(8):
+        if step in (3, 6):
+            _played(net)
+        _descend(optimizer, F.cross_entropy(net(torch.randn(6, 4)), torch.randint(0, 3, (6,))))
+
+
 def clipped_ratio() -> None:
     net, optimizer = _net()
     for _ in range(3):
@@ -128,8 +157,10 @@ def latent_variables() -> None:
         _descend(optimizer, (q.log_prob(z) - Normal(0.0, 1.0).log_prob(z) + (z - x) ** 2).mean())
 
 
-LEARN = (policy_gradient, policy_gradient_of_probabilities, clipped_ratio, q_learning, q_learning_by_index)
-OTHERS = (classifier, text_with_samples, distillation, latent_variables)
+LEARN = (
+    policy_gradient, policy_gradient_of_probabilities, clipped_ratio, q_learning, q_learning_by_index, cross_entropy_method,
+)  # fmt: skip
+OTHERS = (samples_now_and_then, classifier, text_with_samples, distillation, latent_variables)
 
 
 @pytest.mark.parametrize("loop", LEARN, ids=lambda f: f.__name__)

@@ -1,9 +1,11 @@
 """Does a model learn from what it did itself? Reinforcement learning, told by facts and not by a library.
 
-Two things are enough. A policy gradient: an action was drawn from what the model put out and left for Python, and the
+Three things are enough. A policy gradient: an action was drawn from what the model put out and left for Python, and the
 log-probabilities of chosen actions are multiplied by other numbers than 0 and 1 (returns, advantages). Learning of
 values: one output per row is chosen by an action, and compared with numbers that a model made without gradients
-(rewards plus the value of the next state), where an action that the model chose left for Python as well.
+(rewards plus the value of the next state), where an action that the model chose left for Python as well. Imitation of
+the best of its own episodes (the cross-entropy method): before nearly every step, actions that were drawn from what the
+model put out without gradients left for Python. A model that writes a sample now and then does not.
 """
 
 from __future__ import annotations
@@ -26,6 +28,8 @@ _CHOICES: Final = {"gather", "take_along_dim"}
 _LOG_PROBABILITY: Final = ("LogSoftmaxBackward", "SubBackward", "LogBackward")
 """What makes log-probabilities: of logits, in `torch.distributions` by a difference; of probabilities."""
 _MOST: Final = 400
+_FEWEST_ROUNDS: Final = 5
+_NEARLY_ALL: Final = 0.75
 
 
 class Agents:
@@ -44,15 +48,22 @@ class Agents:
         """Nodes of this round that hold one chosen output per row."""
         self._acts_by_chance = self._acts_by_value = False
         self._weighs = self._bootstraps = False
+        self._played = self._looked = False
+        """Such an action, drawn without gradients, left in this round; operations of this round were seen."""
+        self._rounds = self._playing_rounds = 0
 
     @property
     def found(self) -> bool:
         """The model learns from its own actions."""
         acts = self._acts_by_chance or self._acts_by_value
-        return (self._acts_by_chance and self._weighs) or (acts and self._bootstraps)
+        plays = self._playing_rounds >= max(_FEWEST_ROUNDS, _NEARLY_ALL * self._rounds)
+        return (self._acts_by_chance and self._weighs) or (acts and self._bootstraps) or plays
 
     def end_round(self) -> None:
         """Forget the graph of this round."""
+        self._rounds += self._looked
+        self._playing_rounds += self._played
+        self._played = self._looked = False
         self._chosen.clear()
         self._picked.clear()
         for held in (self._drawn, self._best, self._values):
@@ -62,9 +73,11 @@ class Agents:
         """The user's code, or a distribution for it, computed `result`."""
         if not args or hands_off() or self.found:
             return
-        first = args[0]
+        first, self._looked = args[0], True
         if name in _LEAVES:
-            self._acts_by_chance |= first in self._drawn
+            if first in self._drawn:
+                self._acts_by_chance = True
+                self._played |= not torch.is_grad_enabled() or not first.requires_grad
             self._acts_by_value |= first in self._best
         elif name in _DRAWS and any(self._is_made(a) or _node(a) is not None for a in args[:2]):
             self._drawn.add(result)

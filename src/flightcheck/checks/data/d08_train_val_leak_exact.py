@@ -102,9 +102,10 @@ class TrainValLeakExact(Check):
         return values * math.log2(kinds) >= self.bits.value
 
     def _first_pass(self, run: Run, batches: list[Batch]) -> list[Batch]:
-        """The batches of the first pass of a loader as one; each for itself where there is no loader."""
+        """The batches of the first pass over the data as one; each for itself where its length is not known."""
         loader = next((d.loader for d in run.datasets if d.source == batches[0].source), None)
         length = run.loaders[loader].length if loader is not None and 0 <= loader < len(run.loaders) else None
+        length = length or (run.plan.steps_per_epoch if run.plan is not None else None)
         if not length:
             return batches
         return [replace(batches[0], rows=[r for b in batches[:length] for r in b.rows])]
