@@ -53,6 +53,16 @@ def test_a_module_that_clears_only_its_own_fails_at_that_line() -> None:
     assert "only in part" in finding.message
 
 
+def test_an_optimizer_that_is_forgotten_beside_another_fails_where_that_one_is_cleared() -> None:
+    other = [(ZERO, {"optimizer": 1, "optimizers": [1], "whole": [1]})]
+    calls = rounds(lambda i: i == 0, zero=other)
+    both = [replace(c, data={"optimizers": [0, 1]}) if c.kind == "backward" else c for c in calls]
+    (finding,) = verdict_of("P12", run_of(SGD, *both, steps=40)).findings
+    assert finding.location == ZERO
+    (finding,) = verdict_of("P12", run_of(SGD, *calls, steps=40)).findings
+    assert finding.location == BACKWARD, "no backward reaches both: it is another player's"
+
+
 def test_another_optimizer_that_is_cleared_twice_fails_at_the_second_line() -> None:
     twice = [(line, {"optimizer": 1, "optimizers": [1], "whole": [1]}) for line in (OTHER, ZERO)]
     (finding,) = verdict_of("P12", run_of(SGD, *rounds(lambda i: i == 0, zero=twice), steps=40)).findings

@@ -11,6 +11,7 @@ from flightcheck.recording.records import Call, LoaderInfo, Location, OptimizerI
 from flightcheck.recording.run import Run
 from flightcheck.recording.signals import WEIGHT_NORM
 from flightcheck.testing import run_of, verdict_of
+from tests.checks._batches import batches
 
 BACKWARD, STEP, ZERO, MADE = (Location("train.py", n) for n in (30, 31, 29, 5))
 ADAM = OptimizerInfo(0, "Adam", MADE, parameters=[0], step_location=STEP, steps=20)
@@ -106,6 +107,21 @@ def test_clearing_every_micro_batch_fails_with_a_batch_each() -> None:
     assert verdict_of("P12", run(loader, *loop, backwards=60)).status == "fail"
     one_batch = LoaderInfo(0, batches=20, used_in_training=True)
     assert verdict_of("P12", run(one_batch, *loop, backwards=60)).status == "pass", "per-example or per-task gradients"
+
+
+def test_a_step_behind_a_whole_pass_fails_at_the_step() -> None:
+    loop = calls(WIPE, REACHES, WIPE, REACHES, WIPE, REACHES, ("step", {**FRESH[1], "backwards": 3}))
+    whole = LoaderInfo(0, batches=60, length=3, used_in_training=True)
+    (finding,) = verdict_of("P12", run(whole, *loop, backwards=60)).findings
+    assert (finding.location, finding.patch) == (STEP, "step:0")
+    by_hand = Plan(steps_per_epoch=1)
+    fed = [replace(b, step=i // 3) for i, b in enumerate(batches(60))]
+    (finding,) = verdict_of("P12", run(by_hand, *fed, *loop, backwards=60)).findings
+    assert finding.location == STEP
+    one = [replace(b, shape=[1, *b.shape[1:]]) for b in fed]
+    assert verdict_of("P12", run(by_hand, *one, *loop, backwards=60)).status == "pass", "examples one by one"
+    same = [replace(b, digest=str(b.step)) for b in fed]
+    assert verdict_of("P12", run(by_hand, *same, *loop, backwards=60)).status == "pass", "tasks on the same batch"
 
 
 def test_sam_and_adversarial_training_pass() -> None:

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 _AFTER_EVALUATION: Final = 12
 """Training steps to see after an evaluation: was the model put back into training mode?"""
+_SOME_APART: Final = 0.3
+"""Of few passes one may be the first; of players against each other, half are of one of them."""
 _SIGNS_OF_EVALUATION: Final = {"eval", "no_grad", "inference_mode", "evaluate", "validate", "validation_step"}
 
 
@@ -207,7 +209,8 @@ def regimes_of(observer: TorchObserver) -> set[str]:
     stepping = [h for h in observer.optimizers.held if h.steps]
     roots = [r for r in observer.discovery.roots.values() if r.train_calls]
     together = [h for h in stepping if any(h is not o and _overlap(h, o) for o in stepping)]
-    if len(together) > 1 and len(roots) > 1 and not set.intersection(*(set(h.indices) for h in together)):
+    apart = len(together) > 1 and not set.intersection(*(set(h.indices) for h in together))
+    if apart and len(roots) > 1 and _have_losses_of_their_own(observer, together):
         found.add("gan")
     if any(h.closure for h in stepping):
         found.add("closure")
@@ -224,6 +227,16 @@ def regimes_of(observer: TorchObserver) -> set[str]:
     if not any(s.train_calls for s in observer.losses.sites):
         found.add("own-loss")
     return found
+
+
+def _have_losses_of_their_own(observer: TorchObserver, together: list[Held]) -> bool:
+    """Backward passes reach some of the optimizers and not the others: no one loss is that of all, as it is of an
+    encoder and a decoder with an optimizer each. Of the first pass the optimizers were not known yet.
+    """
+    names = {h.info.index for h in together}
+    passes = [(reached & names, n) for reached, n in observer.protocol.reached.items() if reached & names]
+    apart = sum(n for reached, n in passes if reached != names)
+    return not passes or apart > _SOME_APART * sum(n for _, n in passes)
 
 
 def _overlap(one: Held, other: Held) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any, Final
 
 import torch
@@ -44,6 +45,8 @@ class Protocol:
         """… and those whose gradients of that one are still there."""
         self.backward_location: Location | None = None
         self.backward_sites: dict[Location | None, int] = {}
+        self.reached: Counter[frozenset[int]] = Counter()
+        """Backward passes, by the optimizers that their graphs led to, where that was looked at."""
         self.epochs = EpochLengths(watch)
 
     @property
@@ -101,6 +104,8 @@ class Protocol:
             None if reached is None
             else [h.info.index for h in self.optimizers.held if set(reached).intersection(h.indices)]
         )  # fmt: skip
+        if optimizers:
+            self.reached[frozenset(optimizers)] += 1
         graph: dict[str, Any] = {}
         if self.in_step:
             graph = {"in_step": [h.info.index for h in self.in_step], "again": self.again, "carried": self.carried}

@@ -61,6 +61,7 @@ def _never(run: Run, optimizer: OptimizerInfo, later: list[Call], stale: list[Ca
     part = _part_line(run, optimizer, few)
     twice = _twice_line(run, optimizer, few)
     rare = _clearing_line(run, optimizer) if not (named or part or twice) else None
+    beside = _beside_line(run, optimizer, few) if not (named or part or twice or rare) else None
     if part:
         what = f"are cleared only in part ({where(part)} does not reach all that it holds)"
     else:
@@ -69,7 +70,7 @@ def _never(run: Run, optimizer: OptimizerInfo, later: list[Call], stale: list[Ca
     return Finding(
         f"The gradients of {optimizer.type} {what}: {len(stale)} of {len(later)} steps used the sum of all gradients "
         "of the rounds before.",
-        location=named or part or twice or rare or _backward_line(run, optimizer),
+        location=named or part or twice or rare or beside or _backward_line(run, optimizer),
         evidence={"steps": len(later), "stale": len(stale), "part": part is not None},
         onset_step=stale[0].step,
         fix="Call zero_grad: without its parentheses the statement does nothing."
@@ -80,6 +81,8 @@ def _never(run: Run, optimizer: OptimizerInfo, later: list[Call], stale: list[Ca
         if twice
         else "Move this line into the loop over the batches: in every round, before loss.backward()."
         if rare
+        else f"Clear the gradients of this {optimizer.type} beside those of the other optimizer, in every round."
+        if beside
         else "Call optimizer.zero_grad() before loss.backward(), in every round.",
         patch="zero-grad",
     )
@@ -135,6 +138,18 @@ def _twice_line(run: Run, optimizer: OptimizerInfo, few: int) -> Location | None
             again[call.location] += owner not in (-1, optimizer.index) and first != call.location
     line, count = again.most_common(1)[0] if again else (None, 0)
     return line if count >= few else None
+
+
+def _beside_line(run: Run, optimizer: OptimizerInfo, few: int) -> Location | None:
+    """Where another optimizer is cleared that the same backward passes reach: there the missing call belongs."""
+    shared = {
+        other
+        for c in run.calls
+        if c.kind == "backward" and optimizer.index in (c.data.get("optimizers") or ())
+        for other in c.data["optimizers"]
+    } - {optimizer.index}
+    lines = [c.location for c in run.calls if c.kind == "zero_grad" and c.data.get("optimizer", -1) in shared]
+    return most_common(lines) if len(lines) >= few else None
 
 
 def _clears(call: Call, optimizer: OptimizerInfo) -> bool:

@@ -155,11 +155,26 @@ class StepProtocolBroken(Check):
         batches = max((x.batches for x in run.loaders if x.used_in_training), default=0)
         counted, beside = run.plan.counted_steps and rounds >= 2, run.plan.steps_beside_output
         by_batch = rounds >= 3 and batches >= self.always.value * run.info.backwards
+        passes = [x.length for x in run.loaders if x.used_in_training and x.length]
+        by_hand = run.plan.steps_per_epoch == 1 and not passes and _batches_in_a_step(run) >= self.always.value * rounds
+        whole_pass = rounds >= 3 and (by_hand or (by_batch and 0 < min(passes, default=0) <= rounds))
+        by_batch = by_batch or whole_pass
         if len(lines) != 1 or not wiped or not (counted or by_batch):
             return
         if run.info.backwards < self.always.value * len(backwards):
             return  # the number of batches is not comparable
-        if len(wiped) >= self.always.value * len(steps) * (rounds - 1):
+        if len(wiped) < self.always.value * len(steps) * (rounds - 1):
+            return
+        if whole_pass and not beside:
+            yield Finding(
+                f"Each step of {optimizer.type} stands behind a whole pass over the data: {rounds:.0f} backward passes "
+                "with zero_grad() between them, of which only the last batch counts.",
+                location=steps[-1].location or optimizer.step_location or wiped[-1].location,
+                evidence={"backwards_per_step": rounds, "cleared": len(wiped), "steps": len(steps)},
+                fix="Move optimizer.step() into the loop over the batches.",
+                patch=f"step:{optimizer.index}",
+            )
+        else:
             yield Finding(
                 f"Each step of {optimizer.type} follows {rounds:.0f} backward passes on {rounds:.0f} batches, but "
                 "zero_grad() runs between them: only the last batch counts."
@@ -278,3 +293,14 @@ class StepProtocolBroken(Check):
 def _of_optimizer(uncalled: UncalledMethod) -> bool:
     """The method that a statement names and does not call is not that of a schedule."""
     return uncalled.location is not None and "sched" not in uncalled.location.code.lower()
+
+
+def _batches_in_a_step(run: Run) -> int:
+    """The most batches of several examples each, all different, that were trained on between two steps: gradients of
+    single examples, or of several tasks on the same batch, may be taken one after the other.
+    """
+    digests: dict[int, set[str]] = {}
+    for batch in run.batches:
+        if batch.training and batch.shape and batch.shape[0] > 1:
+            digests.setdefault(batch.step, set()).add(batch.digest)
+    return max(map(len, digests.values()), default=0)
