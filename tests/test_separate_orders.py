@@ -98,8 +98,41 @@ def other_lengths() -> Pairs:
         yield from ((x[: len(y)], y) for (x,), (y,) in zip(one, other))
 
 
+def picked_apart() -> Pairs:
+    for _ in range(3):
+        order = torch.randperm(64)
+        for i in range(0, 64, 16):
+            yield X[order[i : i + 16]], Y[i : i + 16].float()
+
+
+def picked_together() -> Pairs:
+    shuffled_x, shuffled_y = X[torch.arange(63, -1, -1)], Y[torch.arange(63, -1, -1)]
+    for _ in range(3):
+        for rows in torch.randperm(64).split(16):
+            yield X[rows], Y[rows]
+        for i in range(0, 64, 16):
+            yield shuffled_x[i : i + 16], shuffled_y[i : i + 16]
+
+
+def one_step_ahead() -> Pairs:
+    """Rows of one table, and those that come next in another one."""
+    for _ in range(6):
+        for i in range(0, 45, 15):
+            yield X[i : i + 15], Y[i + 1 : i + 16]
+
+
+def parts_of_tables() -> Pairs:
+    train = torch.randperm(64)[:48]
+    for _ in range(4):
+        for rows in torch.randperm(48).split(12):
+            yield X[train][rows], Y[train[rows]]
+
+
 APART = (both_shuffled, one_shuffled, asked_twice)
-TOGETHER = (one_loader, one_seed, both_in_order, mixed_up, written_into, distributions, other_lengths)
+TOGETHER = (
+    one_loader, one_seed, both_in_order, mixed_up, written_into, distributions, other_lengths,
+    picked_together, one_step_ahead, parts_of_tables,
+)  # fmt: skip
 
 
 def by_hand(output: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
@@ -139,6 +172,15 @@ def test_targets_of_other_inputs(pairs: Callable[[], Pairs], loss: Any, tmp_path
     assert ("yield x, next" if pairs is asked_twice else "return DataLoader") in finding.location.code
     diff = diff_of([Patch.parse(finding.patch)], finding, run)
     assert ("of one batch" in diff) is found.one_loader
+
+
+@pytest.mark.parametrize("loss", [F.mse_loss, by_hand])
+def test_rows_that_a_script_picks_by_other_numbers(loss: Any, tmp_path: Path) -> None:
+    run = run_of_training(picked_apart(), loss, tmp_path)
+    (found,) = run.recorded(SeparateOrders)
+    assert found.picked and found.apart == found.calls >= 6 and found.examples == 64
+    (finding,) = verdict_of("D07", run).findings
+    assert finding.location is not None and "Y[i : i + 16]" in finding.location.code
 
 
 @pytest.mark.parametrize("pairs", TOGETHER)

@@ -28,6 +28,8 @@ class SeparateOrders:
     """How many each of the two holds."""
     one_loader: bool = False
     """It is one loader that was asked twice."""
+    picked: bool = False
+    """No loaders: the script picks rows of two tables by numbers of its own, in the lines `inputs` and `targets`."""
     same_places: float = 0.0
     """Share of the rows, over these calls, in which both drew the same number."""
 

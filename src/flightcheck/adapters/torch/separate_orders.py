@@ -1,7 +1,8 @@
 """Losses between two loaders: which one's examples a prediction was made of, and which one's the target is.
 
 Each batch of a loader is followed through the operations of its round. Where a prediction holds nothing of the loader
-that gave the target, the two belong together only if both drew the same examples in the same order.
+that gave the target, the two belong together only if both drew the same examples in the same order. Rows that the
+script picks out of tables itself (``x[indices]``, ``y[i : i + size]``) are followed in the same way.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ _AS_THEY_ARE: Final = {
     "__getitem__", "select", "narrow",
 }  # fmt: skip
 """Operations after which each row is still what it was, on another scale or a part of it."""
+_MOST_ROWS: Final = 4096
 _MOST_DRAWN: Final = 64
 """Batches whose examples are known before they are given: workers draw ahead."""
 
@@ -45,6 +47,8 @@ class _Batch:
     """The line that constructs the loader."""
     taken: Location | None
     """The line that asked for the batch."""
+    picked: bool = False
+    """No loader's: rows that the script picked out of a table of its own."""
 
 
 @dataclass(frozen=True)
@@ -134,6 +138,8 @@ class Orders:
 
     def look(self, name: str, args: Any, kwargs: Any, result: Any) -> None:
         """An operation returned `result`."""
+        if name == "__getitem__" and self._picked(args, result):
+            return
         if not self._of:
             return
         given = list(_tensors((*args, *kwargs.values())))
@@ -149,6 +155,22 @@ class Orders:
         for tensor in results:
             kept = alone and tensor.dim() > 0 and tensor.shape[:1] == given[0].shape[:1]
             self._note(tensor, _Origin(batches, kept))
+
+    def _picked(self, args: Any, result: Any) -> bool:
+        """Rows were picked out of a table that is nobody's batch."""
+        table, index = args[0], args[1]
+        known = self._origin(table)
+        if not isinstance(result, torch.Tensor) or table.requires_grad or not table.dim():
+            return False
+        if known is not None and not all(b.picked for b in known.batches):  # a part of a table is a table
+            return False
+        rows = _rows(index, len(table))
+        if rows is None or not 1 < len(rows) < len(table) or len(rows) != len(result):
+            return False
+        line = self.watch.lines.here()
+        given = _Batch(-id(table), id(table), rows, len(table), line, line, picked=True)
+        self._note(result, _Origin(frozenset((given,)), True))
+        return True
 
     def compared(self, site: int, prediction: torch.Tensor, target: torch.Tensor) -> None:
         """A loss was called in training."""
@@ -166,6 +188,8 @@ class Orders:
         if given.iterator == asked.iterator or given.examples != asked.examples:
             return
         if not given.drawn or not asked.drawn or len(given.drawn) != len(asked.drawn) or given.drawn == asked.drawn:
+            return
+        if given.picked != asked.picked or (given.picked and _is_shift(given.drawn, asked.drawn)):
             return
         known.apart += 1
         known.rows += len(given.drawn)
@@ -185,7 +209,8 @@ class Orders:
                 share = site.same / site.rows
                 found = SeparateOrders(
                     index, site.calls, site.apart, given.location, asked.location, asked.taken,
-                    given.examples, one_loader=given.dataset == asked.dataset, same_places=share,
+                    given.examples, one_loader=given.dataset == asked.dataset, picked=given.picked,
+                    same_places=share,
                 )  # fmt: skip
                 self.watch.writer.put(found, index)
 
@@ -196,6 +221,21 @@ class Orders:
     def _origin(self, tensor: torch.Tensor) -> _Origin | None:
         known = self._of.get(id(tensor))
         return known[1] if known is not None and known[0]() is tensor else None
+
+
+def _rows(index: Any, rows: int) -> list[int] | None:
+    """The numbers of the rows that an index picks; None for one that is no slice and no list of numbers."""
+    if isinstance(index, slice):
+        return list(range(*index.indices(rows)))
+    if isinstance(index, torch.Tensor):
+        usual = index.dim() == 1 and index.dtype in (torch.int64, torch.int32) and index.is_cpu
+        return [i % rows for i in index.tolist()] if usual and len(index) <= _MOST_ROWS else None
+    return None
+
+
+def _is_shift(given: list[int], asked: list[int]) -> bool:
+    """All rows are the same number of places apart: a series and what comes next."""
+    return len({b - a for a, b in zip(given, asked, strict=True)}) == 1
 
 
 def _is_permutation(sampler: Any) -> bool:

@@ -80,7 +80,7 @@ class InputsAndLabelsMisaligned(Check):
             if o.apart == o.calls >= self.loaders.value and o.same_places < self.places.value
         ]
         if parted:
-            yield from (self._of_two_loaders(run, o) for o in parted[:1])
+            yield from ((self._of_two_picks if o.picked else self._of_two_loaders)(run, o) for o in parted[:1])
             return
         drawn = [t for t in run.recorded(FreshTarget) if t.fresh == t.calls >= self.draws.value]
         if drawn:
@@ -162,6 +162,20 @@ class InputsAndLabelsMisaligned(Check):
             else "Give both to one dataset, and that to one loader: for x, y in DataLoader(TensorDataset(inputs, "
             "targets), shuffle=True).",
             patch="shuffle:together",
+        )
+
+    @staticmethod
+    def _of_two_picks(run: Run, orders: SeparateOrders) -> Finding:
+        site = next(s for s in run.loss_sites if s.index == orders.site)
+        lines = sorted({at.line for at in (orders.inputs, orders.targets) if at is not None})
+        named = f" (line{'s' * (len(lines) > 1)} {' and '.join(map(str, lines))})" if lines else ""
+        return Finding(
+            f"{site.function} compares what the model made of some rows of the inputs with other rows of the targets"
+            f"{named}: of tables of {orders.examples} rows both gave the same one at {orders.same_places:.0%} of the "
+            f"places in {orders.apart} of {orders.calls} calls.",
+            location=orders.targets,
+            evidence={"calls": orders.calls, "same_places": orders.same_places, "one_loader": False},
+            fix="Pick both with the same index: x[rows], y[rows].",
         )
 
     @staticmethod
