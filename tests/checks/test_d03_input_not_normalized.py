@@ -118,3 +118,13 @@ def test_decibels_are_information() -> None:
 def test_too_few_batches_are_inconclusive() -> None:
     assert verdict_of("D03", run_of(LINEAR, *batches(2, **RAW))).status == "inconclusive"
     assert verdict_of("D03", run_of(LINEAR)).status == "inconclusive"
+
+
+def test_features_that_hardly_vary_around_a_far_value() -> None:
+    far = {"mean": 0.0, "std": 1.0, "feature_means": [2.9, -0.4, -0.4, -0.4, 0.4], "feature_stds": [0.06] + [0.02] * 4}
+    (finding,) = run(*STUCK, **far).findings
+    assert "standardized by itself" in finding.message
+    near = {**far, "feature_means": [0.1, -0.04, -0.04, -0.04, 0.4]}
+    assert run(*STUCK, **near).status == "pass"
+    (finding,) = run(*STUCK, **{**far, "std": 0.7}).findings
+    assert "standardized by itself" not in finding.message

@@ -106,3 +106,20 @@ def test_inputs_are_added_to_the_blocks_outputs_and_to_no_others(tmp_path: Path)
     right()
     assert done.applied["residual:Block"] == 2 * len(mended.losses)
     assert equal(mended.weights, right.weights)
+
+
+def test_inputs_stay_permuted_where_a_later_target_could_lie_in_their_memory(tmp_path: Path) -> None:
+    """Inputs of 512 bytes that nobody else holds, and behind the forward pass a target of as many."""
+    torch.manual_seed(0)
+    model = nn.Linear(8, 4)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+
+    def loop() -> None:
+        for _ in range(12):
+            output = model(torch.randn(16, 8)).repeat(4, 1)
+            target = torch.randint(0, 4, (64,))
+            optimizer.zero_grad()
+            nn.functional.cross_entropy(output, target).backward()
+            optimizer.step()
+
+    assert patched(tmp_path, "inputs:permute", loop).applied == {"inputs:permute": 12}

@@ -19,6 +19,8 @@ from flightcheck.checks.data._inputs import (
 from flightcheck.recording.batches import Batch
 from flightcheck.recording.run import Run
 
+_EXACT, _NEARLY = 1e-3, 0.03
+"""How near 0 the mean and 1 the deviation of every batch lie, where each example has exactly these."""
 UNUSUAL = ("reinforcement", "finetune", "second-order", "gan")
 
 
@@ -38,7 +40,8 @@ class InputNotNormalized(Check):
     Floating-point inputs that reach the first layer as they are, without a normalization layer before it: a feature
     (or the whole input) with a mean or standard deviation above 50; features whose scales differ more than 1000-fold,
     the larger above 20; features most of which vary a hundred times less than the widest (scaled by the minimum and
-    maximum of the whole table); or values that are all below 0.02. It warns only if the loss shows harm: it began at
+    maximum of the whole table); features most of which lie more than ten times as far from 0 as they vary (each example
+    standardized by itself); or values that are all below 0.02. It warns only if the loss shows harm: it began at
     more than 3 times the loss of predicting nothing, broke down, or did not get below a constant prediction. Otherwise
     it informs.
     ## Why it matters
@@ -58,6 +61,7 @@ class InputNotNormalized(Check):
     ratio_large = Param(20, "a rare 0/1 column beside a standardized one is no fault")
     flat = Param(100, "columns of one scale differ less, and rare 0/1 columns have a tenth of a common one's deviation")
     few = Param(3, "of two features one is always the flatter one")
+    buried = Param(10, "scaled features lie within a few standard deviations of 0; what differs must not be a tenth")
     tiny = Param(0.02, "below it no value of the data differs from 0 for a usual initialization")
     batches = Param(3, "one odd batch is no scale")
 
@@ -111,9 +115,26 @@ class InputNotNormalized(Check):
                 f"features most of which hardly vary: standard deviations of {middle:.2g} in the middle beside "
                 f"{widest:.3g} (limit: a factor of {self.flat.value:.0f}), as after one minimum and maximum for all"
             )
+        if (buried := self._buried(batches)) is not None:
+            middle, far = buried
+            own = all(abs(b.mean) < _EXACT and abs(b.std - 1) < _NEARLY for b in batches)
+            return (
+                f"features most of which hardly vary: standard deviations of {middle:.2g} in the middle around means "
+                f"of {far:.2g} (limit: a factor of {self.buried.value:.0f})"
+                + (", as after each example was standardized by itself" if own else "")
+            )
         if 0 < size < self.tiny.value:
             return f"values that are never larger than {size:.2g} (limit: {self.tiny.value})"
         return ""
+
+    def _buried(self, batches: list[Batch]) -> tuple[float, float] | None:
+        """Standard deviation and mean of the middle feature, where what it says is small beside how far it lies."""
+        last = batches[-1]
+        means, stds = np.abs(last.feature_means or []), np.array(last.feature_stds or [])
+        if len(means) != len(stds) or len(stds) < self.few.value or not (stds > 0).all():
+            return None
+        middle = int(np.argsort(means / stds)[len(stds) // 2])
+        return (float(stds[middle]), float(means[middle])) if means[middle] > self.buried.value * stds[middle] else None
 
     def _severity(self, run: Run, root: int, batches: list[Batch]) -> Severity | None:
         loaded = any(r.index == root and r.loaded for r in run.roots)

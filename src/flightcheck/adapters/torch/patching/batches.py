@@ -128,7 +128,8 @@ def inputs(b: Boundaries, patch: Patch) -> None:
         raise ValueError(f"inputs: zero, permute or standardize wanted, but got {patch.value!r}")
 
     known = set[Any](_TARGETS)
-    fed: dict[int, Any] = {}
+    fed: dict[int, tuple[Any, torch.Tensor]] = {}
+    """By address, with the tensors themselves: as long as they live, a target that is made later cannot lie there."""
 
     def root(call: Any, module: nn.Module, given: Arguments) -> Any:
         args, kwargs = given
@@ -138,7 +139,7 @@ def inputs(b: Boundaries, patch: Patch) -> None:
         if acted:
             b.acted(patch)
         fed.clear()
-        fed.update({v.untyped_storage().data_ptr(): k for k, v in changed.items() if is_plain_tensor(v)})
+        fed.update({v.untyped_storage().data_ptr(): (k, v) for k, v in changed.items() if is_plain_tensor(v)})
         args = tuple(changed.get(place, value) for place, value in zip(places, args))
         return call(*args, **{k: changed.get(k, v) for k, v in kwargs.items()})
 
@@ -146,7 +147,7 @@ def inputs(b: Boundaries, patch: Patch) -> None:
         """A model that computes its loss itself gets the targets, too, under any name."""
         _, target, _ = arguments_of(given)
         if is_plain_tensor(target):
-            known.update(fed[s] for s in (target.untyped_storage().data_ptr(),) if s in fed)
+            known.update(fed[s][0] for s in (target.untyped_storage().data_ptr(),) if s in fed)
         return call(*given[0], **given[1])
 
     b.at_root(root)
