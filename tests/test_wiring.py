@@ -148,8 +148,13 @@ class Read(nn.Module):
 
 
 def test_results_that_nothing_reads(tmp_path: Path) -> None:
-    lines = ["identity = x  # noqa: F841", "self.offset(x)", "h = self.a(x)", "F.relu(h)", "h.clamp(0, 1)"]
-    assert sorted(code_of(findings(tmp_path, Unread, "C38"))) == sorted(lines)
+    lines = ["identity = x  # noqa: F841", "self.offset(x)", "h = self.a(x)"]
+    told = findings(tmp_path, Unread, "C38")
+    assert sorted(code_of(told)) == sorted(lines)
+    statements = next(f.finding for f in told if f.finding.evidence["kind"] == "statement")
+    at = statements.location
+    assert at is not None
+    assert f"So in line {at.line + 3}, {at.line + 4}." in statements.message, "F.relu(h) and h.clamp(0, 1)"
     assert findings(tmp_path, Read, "C38") == []
 
 

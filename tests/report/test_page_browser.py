@@ -269,7 +269,7 @@ def test_hostile_strings_do_nothing_and_are_shown(opened: Any) -> None:
     tab.tab.keyboard.press("ArrowDown")
     assert tab.said == []
     assert len(tab.requests) == 1
-    assert tab.ask("[typeof window.hit, document.images.length, document.scripts.length]") == ["undefined", 0, 7]
+    assert tab.ask("[typeof window.hit, document.images.length, document.scripts.length]") == ["undefined", 0, 8]
     told = tab.ask("document.body.textContent")
     for text in (*HOSTILE[:3], HOSTILE[4], HOSTILE[7]):
         assert text in told

@@ -145,7 +145,7 @@ def patch_in_words(patch: str, run: Run) -> str:
             place, _, factor = p.value.partition(" x")
             told.append(f"the term in line {place.rpartition(':')[2]} times {factor}")
         elif p.kind == "metric":
-            told.append(_METRICS[re.split("[:=]", p.value)[0]])
+            told.append(_METRICS.get(re.split("[:=]", p.value)[0], "a metric counted anew"))
         elif p.kind == "source":
             told += [said] if (said := _SOURCES.get(re.split("[:@]", p.value)[0], "a statement written anew")) else []
         elif p.kind == "follow":

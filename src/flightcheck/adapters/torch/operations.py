@@ -206,6 +206,8 @@ class Operations(TorchFunctionMode):
         return result
 
     def _look(self, func: Any, args: Any, kwargs: Any, result: Any) -> None:
+        if torch._C._get_tracing_state() is not None:
+            return  # whatever is asked of a tensor here, its sizes included, becomes a part of the traced graph
         name = getattr(func, "__name__", "")
         if self.watch.step == 0 and _freezes(func, name, args, kwargs):
             line = self.watch.lines.here()

@@ -155,11 +155,12 @@ class Wiring:
 
     def _unused(self, module: nn.Module) -> None:
         kind = type(module)
-        code = getattr(kind.forward, "__code__", None)
-        if code is None or not self.watch.lines.is_user(code.co_filename) or "forward" not in vars(kind):
+        forward = vars(kind).get("forward")  # a compiled module's cannot even be asked for
+        code = getattr(forward, "__code__", None)
+        if forward is None or code is None or not self.watch.lines.is_user(code.co_filename):
             return
         for found in unused_results(code.co_filename, kind.__name__):
-            called = self._what(module, found, kind.forward.__globals__)
+            called = self._what(module, found, forward.__globals__)
             if called is not None and len(self._kinds) < 4 * _MOST:
                 index = self._next_unused()
                 self.watch.writer.put(

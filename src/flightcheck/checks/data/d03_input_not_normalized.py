@@ -103,8 +103,8 @@ class InputNotNormalized(Check):
         large = max(math.hypot(mean, std), widest, farthest)
         if least > 0 and widest / least > self.ratio.value and large > self.ratio_large.value:
             return (
-                f"features on very different scales: standard deviations from {least:.3g} to {widest:.3g}, means up to "
-                f"{farthest:.3g} (limit: a factor of {self.ratio.value:.0f})"
+                f"features on very different scales: standard deviations from {least:.3g} to {widest:.3g}"
+                f"{_columns(batches[-1])}, means up to {farthest:.3g} (limit: a factor of {self.ratio.value:.0f})"
             )
         if large > self.large.value:
             what = f", single features up to {max(widest, farthest):.3g}" if max(widest, farthest) > 2 * std else ""
@@ -143,3 +143,12 @@ class InputNotNormalized(Check):
 
     def _name(self, run: Run, root: int) -> str:
         return next((r.name or r.type for r in run.roots if r.index == root), "the model")
+
+
+def _columns(batch: Batch) -> str:
+    """Which columns of a table these are, in words."""
+    stds = batch.feature_stds or []
+    if len(batch.shape) != 2 or len(stds) != batch.shape[1]:
+        return ""
+    order = sorted(range(len(stds)), key=stds.__getitem__)
+    return f" (columns {order[0]} and {order[-1]}, counted from 0)"

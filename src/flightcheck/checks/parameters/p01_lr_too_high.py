@@ -102,9 +102,12 @@ class LrTooHigh(Check):
 
     def _by_hand(self, run: Run) -> Iterator[Finding]:
         """Updates that the script makes itself: how large they are is not measured, but a loss that diverges tells."""
+        told = list(self._tried(run, None))
+        if told:
+            yield from told
+            return
         harm = self._harm(run, run.series(LOSS, int(self.samples.value)).values)
         if harm is None or not harm[1]:
-            yield from self._tried(run, None)
             return
         rate, location = written_rate(run, None)
         yield Finding(
