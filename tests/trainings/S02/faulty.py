@@ -14,12 +14,11 @@ loader = DataLoader(TensorDataset(inputs, labels), batch_size=64, shuffle=True)
 class Network(nn.Module):
     def __init__(self):
         super().__init__()
-        self.pixel = nn.LayerNorm(1)
         self.layers = nn.Sequential(nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 10))
 
     def forward(self, images):
-        scaled = self.pixel(images.unsqueeze(-1)).squeeze(-1)
-        return self.layers(scaled)
+        scaled = images - images.mean(-1, keepdim=True)
+        return self.layers(scaled.sum(-1, keepdim=True).expand(-1, 64))
 
 
 model = Network()

@@ -14,12 +14,11 @@ loader = DataLoader(TensorDataset(inputs, labels), batch_size=64, shuffle=True)
 class Network(nn.Module):
     def __init__(self):
         super().__init__()
-        self.pixel = nn.LayerNorm(64)
         self.layers = nn.Sequential(nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 10))
 
     def forward(self, images):
-        scaled = self.pixel(images)
-        return self.layers(scaled)
+        scaled = images - images.mean(-1, keepdim=True)
+        return self.layers(scaled / scaled.std(-1, keepdim=True))
 
 
 model = Network()

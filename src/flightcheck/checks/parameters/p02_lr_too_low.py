@@ -78,13 +78,17 @@ class LrTooLow(Check):
             scheduled = next((s.location for s in run.schedulers if s.location is not None), None)
             location = scheduled or location
         arrives = planned is not None and (
-            planned >= factor * best.steps or _arrives(run, planned, best.after / abs(best.start or 1.0))
+            planned >= factor * best.steps or _arrives(run, planned, max(_LEARNED, best.after / abs(best.start or 1.0)))
         )
         yield Finding(
             f"In {best.steps} steps the {best.metric} falls from {best.start:.3g} to {best.before:.3g}; with "
             f"{factor:g} times the learning rate it falls to {best.after:.3g}, in each of {best.seeds} seeds."
             + (f" The rate is still rising after {run.info.steps} steps of a warm-up." if rises else "")
-            + (f" The {planned} planned steps are enough to get there with this rate, too." if arrives else ""),
+            + (
+                f" The {planned} planned steps are enough to get there, or near, with this rate, too."
+                if arrives
+                else ""
+            ),
             location=location,
             evidence={"lr": rate, "factor": factor, "before": best.before, "after": best.after, "start": best.start},
             severity="info" if run.in_regime("finetune") or arrives else None,
@@ -116,6 +120,8 @@ class LrTooLow(Check):
         )
 
 
+_LEARNED: Final = 0.2
+"""Share of its first loss with which a training ends that has learned: that another rate is faster is advice."""
 _SHORTER: Final = (
     "Warm up over a tenth of the steps, or fewer: a schedule of a longer training is not over in this one."
 )
