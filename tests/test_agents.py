@@ -74,6 +74,15 @@ def cross_entropy_method() -> None:
         _descend(optimizer, F.cross_entropy(net(seen[:10]), done[:10]))
 
 
+def draws_inside_of_the_graph() -> None:
+    """Each round draws from outputs that are trained, and writes the draw down."""
+    net, optimizer = _net()
+    for _ in range(8):
+        scores = net(torch.randn(6, 4))
+        torch.multinomial(scores.softmax(1), 1).tolist()
+        _descend(optimizer, F.cross_entropy(scores, torch.randint(0, 3, (6,))))
+
+
 def samples_now_and_then() -> None:
     """A classifier that draws from its output in two of eight rounds."""
     net, optimizer = _net()
@@ -160,7 +169,14 @@ def latent_variables() -> None:
 LEARN = (
     policy_gradient, policy_gradient_of_probabilities, clipped_ratio, q_learning, q_learning_by_index, cross_entropy_method,
 )  # fmt: skip
-OTHERS = (samples_now_and_then, classifier, text_with_samples, distillation, latent_variables)
+OTHERS = (
+    draws_inside_of_the_graph,
+    samples_now_and_then,
+    classifier,
+    text_with_samples,
+    distillation,
+    latent_variables,
+)
 
 
 @pytest.mark.parametrize("loop", LEARN, ids=lambda f: f.__name__)

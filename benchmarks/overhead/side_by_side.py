@@ -30,7 +30,7 @@ OWN: Final = 100
 AS_PEERS: Final = 10
 NOT_HERE: Final = (
     "TrainCheck rewrites the script and traces it in a process of its own, so it cannot be taken out of a process"
-    " between blocks; its own set-up is slower by orders of magnitude and is not compared here.",
+    " between blocks: it was not measured.",
 )
 
 

@@ -40,6 +40,8 @@ class Agents:
         self._made_by_model = made_by_model
         """Whether a tensor without a graph comes from a model."""
         self._drawn = _Tensors()
+        self._played_draws = _Tensors()
+        """Of these, what was drawn from outputs that have no graph."""
         self._best = _Tensors()
         self._values = _Tensors()
         self._chosen: set[Any] = set()
@@ -66,7 +68,7 @@ class Agents:
         self._played = self._looked = False
         self._chosen.clear()
         self._picked.clear()
-        for held in (self._drawn, self._best, self._values):
+        for held in (self._drawn, self._played_draws, self._best, self._values):
             held.forget()
 
     def look(self, name: str, args: Any, result: Any) -> None:
@@ -75,14 +77,15 @@ class Agents:
             return
         first, self._looked = args[0], True
         if name in _LEAVES:
-            if first in self._drawn:
-                self._acts_by_chance = True
-                self._played |= not torch.is_grad_enabled() or not first.requires_grad
+            self._acts_by_chance |= first in self._drawn
+            self._played |= first in self._played_draws
             self._acts_by_value |= first in self._best
         elif name in _DRAWS and any(self._is_made(a) or _node(a) is not None for a in args[:2]):
             self._drawn.add(result)
+            if all(_node(a) is None for a in args[:2]):
+                self._played_draws.add(result)
         elif isinstance(first, torch.Tensor) and not first.requires_grad and not self._is_made(first):
-            for held in (self._drawn, self._best):  # an action in another shape
+            for held in (self._drawn, self._played_draws, self._best):  # an action in another shape
                 if first in held and isinstance(result, torch.Tensor) and not result.is_floating_point():
                     held.add(result)
         if name in _BEST and (self._is_made(first) or _node(first) is not None):

@@ -54,7 +54,7 @@ class LooseLeaves:
     def __init__(self, watch: Watch, discovery: Discovery) -> None:
         self.watch = watch
         self.discovery = discovery
-        self.by_hand = KeptGradients(watch)
+        self.kept = KeptGradients(watch)
         self._leaves: dict[int, _Leaf] = {}
         self._theirs: set[int] = set()
         """Ids of tensors that were seen as somebody's: given to a model, differentiated by, with a gradient read."""
@@ -70,7 +70,7 @@ class LooseLeaves:
 
     def reached(self, loss: torch.Tensor, leaves: Iterable[torch.Tensor], lines: dict[Any, Location]) -> None:
         """The graph of a loss reached these leaves."""
-        self.by_hand.used(self.unheld(leaves))
+        self.kept.used(self.unheld(leaves))
         if len(self._leaves) >= _MOST:
             self._leaves = {k: v for k, v in self._leaves.items() if v.tensor() is not None}
         found = [t for t in leaves if self.discovery.parameter_index(t) is None and t.is_floating_point()]

@@ -28,7 +28,7 @@ def save_all(o: TorchObserver) -> None:
         o.loaders.in_place.save,
         o.checkpoints.save,
         lambda: o.losses.alignment.save(o.discovery.files(), {s.index: s.location for s in o.losses.sites}),
-        o.loose.by_hand.save,
+        o.loose.kept.save,
         o.drawn_anew.save,
         o.thawed.save,
         o.stored_updates.save,
