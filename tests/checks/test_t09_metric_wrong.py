@@ -16,7 +16,7 @@ from flightcheck.checks.tracking.t09_metric_wrong import IN_STORED_ORDER
 from flightcheck.recording.experiments import Experiment
 from flightcheck.recording.inputs import DatasetInfo
 from flightcheck.recording.loss_records import LossCall, LossSite
-from flightcheck.recording.records import LoaderInfo, Location
+from flightcheck.recording.records import LoaderInfo, Location, Plan
 from flightcheck.recording.surroundings import Comparison
 from flightcheck.testing import run_of, verdict_of
 
@@ -171,6 +171,11 @@ def test_targets_on_another_scale_fail() -> None:
     assert finding.patch.startswith("metric:scale=78.57")
 
 
+def test_what_an_agent_acts_on_is_no_target() -> None:
+    plan = Plan(regimes=["reinforcement"])
+    assert verdict_of("T09", run_of(RAW, REGRESSION, LEARNT, plan, steps=9)).status == "pass"
+
+
 @pytest.mark.parametrize(
     "fine",
     [
@@ -216,6 +221,9 @@ def test_what_leads_to_a_count_is_recorded(tmp_path: Path) -> None:
     apart = lines_recorded(tmp_path, False, lambda m, x: ((m(x)[:, 0] - 50 * y) ** 2).mean())
     assert [c.data for c in apart] == [[50.0, 0.0]] and abs(apart[0].made[0]) < 5
     assert not lines_recorded(tmp_path, False, lambda m, x: 50 * y - m(x)[:, 0])  # a step, and no error
+    assert not lines_recorded(tmp_path, False, lambda m, x: (50 * y - m(x)[:, 0]) * 0.1)  # so is this
+    itself = lines_recorded(tmp_path, False, lambda m, x: (d := m(x)[:, 0] - 50 * y) * d)
+    assert [c.data for c in itself] == [[50.0, 0.0]]
     whole = lines_recorded(tmp_path, False, lambda m, x: (out := m(x)) == out.round())
     assert not any(c.whole for c in whole)
     scores = lines_recorded(tmp_path, False, lambda m, x: torch.max(m(x), 1)[0] == y)

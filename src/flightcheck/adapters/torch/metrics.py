@@ -24,7 +24,9 @@ COMPARISONS: Final = {
 """Rounding is one, too: of a probability with a half."""
 DIFFERENCES: Final = {"sub", "__sub__", "rsub", "__rsub__", "subtract"}
 CHOICES: Final = {"argmax", "max"}
-_SIZES: Final = {"abs", "__abs__", "absolute", "pow", "__pow__", "square", "norm", "mul", "__mul__"}
+_SIZES: Final = {"abs", "__abs__", "absolute", "pow", "__pow__", "square", "norm"}
+_PRODUCTS: Final = {"mul", "__mul__", "multiply"}
+"""Of a difference with itself; times a number it is a step, and no error."""
 _EQUALITIES: Final = ("==", "!=")
 _SIGMOIDS: Final = {"sigmoid", "sigmoid_", "special_expit"}
 _MOST_LINES: Final = 64
@@ -73,7 +75,7 @@ class Metrics:
             self._chosen(args, kwargs, result)
         elif name in DIFFERENCES and len(args) > 1 and not torch.is_grad_enabled():
             self._difference(args[0], args[1], result)
-        elif name in _SIZES and self._apart is not None:
+        elif self._apart is not None and (name in _SIZES or (name in _PRODUCTS and args[1:] and args[1] is args[0])):
             self._measured(args[0])
         elif name in _SIGMOIDS and self.is_made(args[0]):
             self._squashed(args[0], result)

@@ -179,6 +179,8 @@ class MetricWrong(Check):
 
     def _of_another_scale(self, run: Run, comparison: Comparison) -> Iterator[Finding]:
         """The output is on the scale of the training targets, and what it is compared with on none of them."""
+        if run.in_regime("reinforcement"):
+            return  # an action is subtracted from what it acts on, and the targets of the training are values
         scales = list(target_scales(run))
         mean, std = comparison.data
         mine = [s for s in scales if s.holds(comparison.made[0], comparison.made[1])]
