@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -76,6 +78,28 @@ def test_the_last_batch_alone_fails() -> None:
     last = [[r[-1]] for r in RIGHT]
     (finding,) = verdict([round(r[0] / 360, 4) for r in last], right=last).findings
     assert finding.evidence["kind"] == "last" and "60 of 360" in finding.message
+
+
+def test_a_model_that_is_called_twice_on_the_same_examples_is_no_other_batch(tmp_path: Path) -> None:
+    """For the accuracy, and once more for the loss."""
+    script = tmp_path / "train.py"
+    script.write_text(
+        "import torch\nfrom torch import nn\ntorch.manual_seed(0)\nx = torch.randn(400, 4)\ny = (x[:, 0] > 0).float()\n"
+        "model = nn.Linear(4, 1)\noptimizer = torch.optim.SGD(model.parameters(), 0.1)\n"
+        "loss_fn = nn.BCEWithLogitsLoss()\n"
+        "for epoch in range(6):\n"
+        "    for i in range(0, 200, 20):\n"
+        "        optimizer.zero_grad()\n"
+        "        loss_fn(model(x[i : i + 20]).squeeze(1), y[i : i + 20]).backward()\n"
+        "        optimizer.step()\n"
+        "    with torch.no_grad():\n"
+        "        acc = ((model(x[200:]).squeeze(1) > 0) == (y[200:] > 0.5)).float().mean().item()\n"
+        "        loss = loss_fn(model(x[200:]).squeeze(1), y[200:]).item()\n"
+        "    print(f'epoch {epoch} val_loss {loss:.4f} val_acc {acc:.4f}')\n"
+    )
+    command = [sys.executable, "-m", "flightcheck", "check", "--select", "T09", "--lab-budget", "0", "--quiet"]
+    done = subprocess.run([*command, script.name], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
 
 
 @pytest.mark.parametrize(

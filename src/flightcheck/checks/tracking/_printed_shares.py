@@ -116,9 +116,14 @@ def _is_right(printed: _Printed) -> bool:
 
 
 def _is_of_the_last(series: Sequence[_Printed]) -> bool:
-    """In each evaluation one comparison, of the last of several batches, gives the number: over it, or over all."""
+    """In each evaluation one comparison, of the last of several batches, gives the number: over it, or over all.
+
+    Only batches of a loader count: a model that is called twice may be given the same examples, and a second model what
+    the first made of them.
+    """
     return len(series) >= _SEVERAL and all(
         len(p.tally.true) == 1
+        and p.tally.source >= 0
         and p.tally.calls > 1
         and p.counted == p.tally.last_rows < p.tally.rows
         and any(abs(p.value - s * p.true / n) <= p.rounding for s in _SCALES for n in (p.counted, p.tally.rows))
