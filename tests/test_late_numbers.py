@@ -75,6 +75,7 @@ def trained(folder: Path, monkeypatch: pytest.MonkeyPatch, *, levels: list[int],
     monkeypatch.setattr(
         Budget, "_next", lambda self, level, cost: FULL if self._alarm else levels[self.rounds % len(levels)]
     )
+    monkeypatch.setattr(Budget, "rounds_at_rest", 1)
     torch.manual_seed(0)
     model = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 2))
     with flightcheck.watch(runs_dir=folder, report=False) as seen:

@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
 
 import flightcheck
-from flightcheck.adapters.torch.budget import OUTPUTS, REST, Budget
+from flightcheck.adapters.torch.budget import FULL, GRADIENTS, OUTPUTS, REST, WEIGHTS, Budget
 from flightcheck.adapters.torch.watch import LEARNING_STEPS
 from flightcheck.recording.run import Run
-from flightcheck.recording.signals import GRAD_NORM_TOTAL, LOSS
+from flightcheck.recording.signals import GRAD_NORM, GRAD_NORM_TOTAL, LOSS, UPDATE_NORM, WEIGHT_NORM
 
 STEPS = 160
 AT = 130
@@ -29,6 +30,11 @@ def trained(
     monkeypatch.setattr(
         Budget, "_next", lambda self, level, cost: OUTPUTS if self._alarm else after_rest if level == REST else REST
     )
+    return plain_training(folder, special, wrong)
+
+
+def plain_training(folder: Path, special: Special, wrong: float) -> Run:
+    """At `AT` something happens."""
     torch.manual_seed(0)
     model = nn.Sequential(nn.Linear(4, 8), nn.Dropout(0.1), nn.ReLU(), nn.Linear(8, 2))
     with flightcheck.watch(runs_dir=folder, report=False) as seen:
@@ -60,6 +66,45 @@ def test_the_losses_of_a_training_that_ends_within_a_rest(tmp_path: Path, monkey
     monkeypatch.setattr(Budget, "rounds_at_rest", 23)
     run = trained(tmp_path, monkeypatch, nothing)
     assert run.series(LOSS).steps.tolist() == list(range(STEPS))
+
+
+def swept(folder: Path, monkeypatch: pytest.MonkeyPatch, level: int, special: Special, wrong: float = 1.0) -> Run:
+    """A training that rests at such a level, except that each tenth round is looked at more closely."""
+
+    def following(budget: Budget, last: int, cost: float) -> int:
+        budget.watch.every_step = level == WEIGHTS
+        return FULL if budget._alarm else OUTPUTS if budget.rounds % 10 < 3 else level
+
+    monkeypatch.setattr(Budget, "_next", following)
+    monkeypatch.setattr(Budget, "rounds_at_rest", 4)
+    return plain_training(folder, special, wrong)
+
+
+def test_gradients_weights_and_updates_of_every_step_at_rest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are what a training that is measured in full at every step finds."""
+    run = swept(tmp_path / "rest", monkeypatch, WEIGHTS, nothing)
+    full = swept(tmp_path / "full", monkeypatch, FULL, nothing)
+    for signal in (GRAD_NORM_TOTAL, GRAD_NORM, WEIGHT_NORM, UPDATE_NORM):
+        one, other = run.series(signal), full.series(signal)
+        assert one.steps.tolist()[: STEPS - 1] == other.steps.tolist()[: STEPS - 1] == list(range(STEPS - 1)), signal
+        assert np.allclose(one.values[: STEPS - 1], other.values[: STEPS - 1], rtol=1e-5, equal_nan=True), signal
+    assert run.parameters[0].gradient_checks == full.parameters[0].gradient_checks == STEPS
+
+
+def test_gradients_alone_at_rest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = swept(tmp_path, monkeypatch, GRADIENTS, nothing)
+    assert run.series(GRAD_NORM).steps.tolist() == list(range(STEPS))
+    assert len(run.series(WEIGHT_NORM).steps) < STEPS
+
+
+def test_a_gradient_that_is_not_finite_is_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def poison(model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+        model[3].bias.register_hook(lambda g: torch.full_like(g, float("nan")))  # type: ignore[index]
+
+    run = swept(tmp_path, monkeypatch, WEIGHTS, poison)
+    total = run.series(GRAD_NORM_TOTAL)
+    assert not np.isfinite(total.values[total.steps.tolist().index(AT)]).any()
+    assert [o for o in run.non_finite if o.step == AT]
 
 
 def test_the_clock_may_be_exchanged_at_the_end_of_a_rest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

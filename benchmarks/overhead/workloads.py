@@ -1,4 +1,4 @@
-"""Trainings of four kinds whose steps take from half a millisecond to some ten."""
+"""Trainings whose steps take from a third of a millisecond to some hundred."""
 
 from __future__ import annotations
 
@@ -104,11 +104,53 @@ class _GPT(nn.Module):
 
 def gpt() -> Workload:
     """Many parameters and many modules."""
+    model = _GPT(words=256, length=128, width=256, layers=4)
+    ids = torch.randint(0, 256, (512, 129))
+    optimizer = torch.optim.AdamW(model.parameters(), 3e-4)
+    description = "4 layers, width 256, 128 tokens, batch 8, AdamW"
+    return Workload("gpt", description, model, optimizer, ids[:, :-1], ids[:, 1:], 8)
+
+
+def short_gpt() -> Workload:
+    """So few tokens that reading the parameters once takes 1.4 % of a step."""
     model = _GPT(words=256, length=64, width=192, layers=4)
     ids = torch.randint(0, 256, (512, 65))
     optimizer = torch.optim.AdamW(model.parameters(), 3e-4)
     description = "4 layers, width 192, 64 tokens, batch 8, AdamW"
-    return Workload("gpt", description, model, optimizer, ids[:, :-1], ids[:, 1:], 8)
+    return Workload("short-gpt", description, model, optimizer, ids[:, :-1], ids[:, 1:], 8)
+
+
+class _Residual(nn.Module):
+    def __init__(self, before: int, width: int, stride: int) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(before, width, 3, stride, 1, bias=False)
+        self.second = nn.Conv2d(width, width, 3, 1, 1, bias=False)
+        self.norms = nn.ModuleList(nn.BatchNorm2d(width) for _ in range(2))
+        self.rectified = nn.ModuleList(nn.ReLU() for _ in range(2))
+        self.short = nn.Sequential()
+        if stride > 1:
+            self.short = nn.Sequential(nn.Conv2d(before, width, 1, stride, bias=False), nn.BatchNorm2d(width))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y = self.norms[1](self.second(self.rectified[0](self.norms[0](self.first(x)))))
+        out: torch.Tensor = self.rectified[1](y + self.short(x))
+        return out
+
+
+def resnet() -> Workload:
+    """Many layers, many activations: ResNet-18 for images of 32×32 (He et al. 2015), half as wide."""
+    width, blocks = 32, []
+    for k, stride in enumerate((1, 1, 2, 1, 2, 1, 2, 1)):
+        before, after = width * 2 ** (max(0, k - 1) // 2), width * 2 ** (k // 2)
+        blocks.append(_Residual(before, after, stride))
+    stem = nn.Conv2d(3, width, 3, 1, 1, bias=False), nn.BatchNorm2d(width), nn.ReLU()
+    model = nn.Sequential(*stem, *blocks, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8 * width, 10))
+    inputs = torch.randn(512, 3, 32, 32)
+    targets = (inputs.mean((1, 2, 3)) > 0).long()
+    optimizer = torch.optim.SGD(model.parameters(), 1e-2, momentum=0.9)
+    return Workload(
+        "resnet", "ResNet-18 of width 32, 32×32, batch 32, SGD with momentum", model, optimizer, inputs, targets, 32
+    )
 
 
 class _LSTM(nn.Module):
@@ -141,4 +183,6 @@ def large() -> Workload:
 
 ON_CARD: Final = {"large": large}
 """Workloads that are too much for a processor."""
-WORKLOADS: dict[str, Callable[[], Workload]] = {"mlp": mlp, "cnn": cnn, "gpt": gpt, "lstm": lstm}
+WORKLOADS: dict[str, Callable[[], Workload]] = {
+    "mlp": mlp, "lstm": lstm, "cnn": cnn, "short-gpt": short_gpt, "gpt": gpt, "resnet": resnet,
+}  # fmt: skip

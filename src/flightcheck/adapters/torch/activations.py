@@ -40,6 +40,8 @@ _ENOUGH: Final = 1000
 three, 95 %)."""
 _FIRST_LOOK: Final = 16
 """Examples that the first look at a layer needs."""
+_WIDE: Final = 4096
+"""Elements of an example that are read between full measurements."""
 _SIGNALS: Final = (ACTIVATION_RMS, ACTIVATION_SPREAD, ACTIVATION_DEAD, ACTIVATION_GRAD, ACTIVATION_SATURATED)
 
 
@@ -73,6 +75,8 @@ class Activations:
         self._last_fired: dict[int, npt.NDArray[np.int64]] = {}
         self._examples: dict[int, int] = {}
         self.armed_rounds = 0
+        self._channels_first = False
+        """The model convolves sequences: of three dimensions, the second one is that of the channels."""
         self.outputs = Outputs(load()[0])
         self.spreads = Distributions(watch)
 
@@ -82,6 +86,7 @@ class Activations:
             return
         self.armed_rounds += 1
         self._leaves = {index for root in self.discovery.roots.values() if root.trainable for index, _ in root.leaves}
+        self._channels_first = "Conv1d" in {m.type for m in self.discovery.modules.values()}
         self.forward.look_at = self._told
 
     def disarm(self) -> None:
@@ -174,19 +179,29 @@ class Activations:
         tensor.register_hook(gradient)  # type: ignore[no-untyped-call]
 
     def _rows(self, x: torch.Tensor) -> torch.Tensor:
-        """All rows in rounds that are sampled; between them a few, others each time."""
+        """All of it in rounds that are sampled. Between them, of a few examples, positions that lie evenly apart (the
+        tokens of a text, the rows of an image): others each time.
+        """
         few = self.watch.rows
-        if self.watch.sampled or x.dim() < 2 or x.shape[0] <= few:
+        if self.watch.sampled or x.dim() < 2:
             return x
-        start = self.armed_rounds * few % x.shape[0]
-        return x[min(start, x.shape[0] - few) :][:few]
+        if x.shape[0] > few:
+            start = self.armed_rounds * few % x.shape[0]
+            x = x[min(start, x.shape[0] - few) :][:few]
+        apart = x.numel() // (len(x) * _WIDE) if len(x) else 0
+        if apart < 2 or x.dim() < 3:
+            return x
+        along = 2 if x.dim() > 3 or self._channels_first else 1  # beside the dimension of the units
+        apart = min(apart, x.shape[along])
+        positions = slice(self.armed_rounds % apart, None, apart)
+        return (x[:, :, positions] if along == 2 else x[:, positions]).contiguous()
 
     def _measure(self, index: int, module: nn.Module, x: torch.Tensor) -> None:
         info = self.discovery.modules[index]
         activation = info.type if info.kind == "activation" else str(info.settings.get("activation", ""))
         dim = -1
         if activation in ONE_SIDED and x.dim() > 1:
-            dim = 1 if x.dim() in (2, 4, 5) or self._is_channel_first(x) else x.dim() - 1
+            dim = 1 if x.dim() in (2, 4, 5) or (x.dim() == 3 and self._channels_first) else x.dim() - 1
         seen = self.outputs.look(x, units=dim)
         self._values[ACTIVATION_RMS][index] = seen.rms
         if seen.spread is not None:
@@ -215,6 +230,3 @@ class Activations:
         if before == 0 and now >= _FIRST_LOOK:
             return float((~fired).mean())
         return float((now - last >= _ENOUGH).mean()) if now >= _ENOUGH else None
-
-    def _is_channel_first(self, x: torch.Tensor) -> bool:
-        return x.dim() == 3 and any(m.type == "Conv1d" for m in self.discovery.modules.values())

@@ -11,7 +11,7 @@ import time
 from collections import deque
 from typing import Final
 
-from flightcheck.adapters.torch.watch import LEARNING_STEPS, Watch
+from flightcheck.adapters.torch.watch import DENSE_ROUNDS, LEARNING_STEPS, Watch
 
 REST, GRADIENTS, WEIGHTS, OUTPUTS, FULL = range(5)
 """What is looked at in a round: the loss; also calls and gradients; weights and updates; activations; everything."""
@@ -37,7 +37,8 @@ _LONGEST_REST: Final = 0.04
 _MOST_AT_REST: Final = 50
 _COSTS: Final = 9
 _TRIED: Final = (REST,) * 3 + (GRADIENTS,) * 3 + (WEIGHTS,) * 4 + (OUTPUTS,) * 3
-"""What the first rounds after the dense ones measure, to learn what it costs."""
+"""What rounds measure to learn what it costs: the first ones after the dense ones, and again when calls are recorded no
+more, since till then no round is rested."""
 _TRY_AGAIN: Final = 1000
 _ROWS: Final = (64, 16, 4)
 """Rows of an activation that are looked at between full measurements: fewer, where each look is dear."""
@@ -72,7 +73,7 @@ class Budget:
         self.watching_bare = 0.0
         self.watching_cost = 0.0
         self.resting = False
-        """Only the loss is asked for in the next rounds."""
+        """Nothing is asked for in the next rounds but the loss and what one call of the kernel tells."""
         self._level = FULL
         self._costs = [deque[float](maxlen=_COSTS) for _ in range(FULL + 1)]
         self._on_device = [0.0] * (FULL + 1)
@@ -145,7 +146,7 @@ class Budget:
         if self._bare > 0:
             waits.append(int(_LONGEST_REST / self._bare))
         if self._for_full > 0:
-            missing = self._estimates[FULL] - self._estimates[REST] - self._full
+            missing = self._estimates[FULL] - self._estimates[self._level] - self._full
             waits.append(math.ceil(missing / self._for_full))
         return max(1, min(waits))
 
@@ -201,7 +202,7 @@ class Budget:
     # -- the next round -----------------------------------------------------------------------------------------
 
     def _next(self, level: int, cost: float) -> int:
-        if self.rounds % _TRY_AGAIN == (self.dense_steps + 1) % _TRY_AGAIN:
+        if self.rounds % _TRY_AGAIN == (self.dense_steps + 1) % _TRY_AGAIN or self.rounds == DENSE_ROUNDS:
             self._to_try = list(_TRIED)
         full = self._estimates[FULL]
         ordinary = WEIGHTS if self.cheap and self._pays(WEIGHTS) else GRADIENTS if self._pays(GRADIENTS) else REST
@@ -261,7 +262,8 @@ class Budget:
         precise = level == FULL or self._bare >= (_SHORT_STEP if level == OUTPUTS or self._to_try else _LONG_STEP)
         watch.clock = time.thread_time if precise else time.perf_counter
         watch.norms = level >= GRADIENTS
-        self.resting = level == REST
+        in_one_call = self.cheap and self.on_processor and level <= WEIGHTS
+        self.resting = level == REST or (in_one_call and (level < WEIGHTS or watch.every_step))
         return level == FULL
 
     # -- the report ---------------------------------------------------------------------------------------------

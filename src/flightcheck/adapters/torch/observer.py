@@ -131,11 +131,11 @@ class TorchObserver:
         self.optimizers.appeared = self.learn_again
         self._enough = self.watch.guarded(stopping.now) if stopping is not None else None
         self.steps = self.backwards_in_round = 0
-        self.regimes: set[str] = set()
         self._main: Held | None = None
         self._stepped: set[int] = set()
         """Optimizers that stepped in this round."""
-        self._norm: float | None = None
+        self.gradient_norm: float | None = None
+        """Of this round, over all parameters of the optimizer that stepped last."""
         self._step_data: dict[int, dict[str, Any]] = {}
         self._last_site, self._started, self._saved = "", time.perf_counter(), 0.0
         self.rates: dict[int, float] = {}
@@ -281,7 +281,7 @@ class TorchObserver:
         nonzero, norm = self.statistics.before_step(held)
         self.operations.clamped.before_step(held)
         if not closure:
-            self._norm = norm if nonzero >= 0 else None
+            self.gradient_norm = norm if nonzero >= 0 else None
             if not math.isfinite(norm):
                 self.budget.alarm()
                 if self.loss.latest is None or math.isfinite(self.loss.latest):
@@ -398,11 +398,10 @@ class TorchObserver:
             row = [self.rates.get(i, NOT_THERE) for i in range(len(self.optimizers.held))]
             writer.frame(LEARNING_RATE, step, row)
             self.rates.clear()
-        if self.watch.resting:
-            return
-        self.activations.disarm()
-        self.statistics.write(self._norm)
-        self._norm = None
+        if not self.watch.resting:
+            self.activations.disarm()
+        self.statistics.write(self.gradient_norm)
+        self.gradient_norm = None
 
     def stop_if_enough(self, before_step: bool = False) -> None:
         """Raise `StopTraining` when enough was seen.

@@ -205,7 +205,7 @@ def regimes_of(observer: TorchObserver) -> set[str]:
     """Ways of training that change what is normal (catalogue section 4), by what was seen and never by names alone."""
     import sys
 
-    found = set(observer.regimes)
+    found: set[str] = set()
     stepping = [h for h in observer.optimizers.held if h.steps]
     roots = [r for r in observer.discovery.roots.values() if r.train_calls]
     together = [h for h in stepping if any(h is not o and _overlap(h, o) for o in stepping)]

@@ -1,8 +1,9 @@
-"""Rounds in which only the loss is read: what the other collectors know of the training stays as it was.
+"""Rounds in which only the loss is read and, where the budget allows it, gradients and weights, in one call of the
+kernel before the step: what the other collectors know of the training stays as it was.
 
-Beside short steps, noting every call would cost more than the step may. A round is rested from the step before it to
-its own, so the collectors meet whole rounds only. A new optimizer, an evaluation and a loss that is not finite are
-noticed at once; what else is new, in the next round that is not rested.
+Noting every call costs more than a short step may, and more than the numbers themselves do beside a long one. A round
+is rested from the step before it to its own, so the collectors meet whole rounds only. A new optimizer, an evaluation,
+a loss and a gradient that is not finite are noticed at once; what else is new, in the next round that is not rested.
 
 The budget is asked for several rounds at once, and what they gave is written when they are over. The wrappers come here
 before they go through `Watch.guarded`: everything in this file is of the watched thread only, books its time, and
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from flightcheck.recording.signals import LEARNING_RATE, LOSS, NOT_THERE
+from flightcheck.recording.signals import GRAD_NORM_TOTAL, LEARNING_RATE, LOSS, NOT_THERE
 
 if TYPE_CHECKING:
     from flightcheck.adapters.torch.observer import TorchObserver
@@ -37,8 +38,8 @@ class Rested:
         """Rounds that were, since it was."""
         self._stepping: Held | None = None
         """The optimizer that stepped last."""
-        self._noted: list[tuple[int, float | None, dict[int, float]]] = []
-        """Of each of them: its step, loss and learning rates, to be written."""
+        self._noted: list[tuple[int, float | None, dict[int, float], float | None]] = []
+        """Of each of them: its step, loss, learning rates and norm of the gradients, to be written."""
 
     # -- whole rounds -------------------------------------------------------------------------------------------
 
@@ -81,11 +82,13 @@ class Rested:
     def write(self) -> None:
         """Hand over what was noted."""
         writer, known = self.watch.writer, len(self.optimizers.held)
-        for step, loss, rates in self._noted:
+        for step, loss, rates, norm in self._noted:
             if loss is not None:
                 writer.frame(LOSS, step, [loss])
             if rates:
                 writer.frame(LEARNING_RATE, step, [rates.get(i, NOT_THERE) for i in range(known)])
+            if norm is not None:
+                writer.frame(GRAD_NORM_TOTAL, step, [norm])
         self._noted.clear()
 
     # -- what happens in them -----------------------------------------------------------------------------------
@@ -111,13 +114,32 @@ class Rested:
         return watch.resting
 
     def before_step(self, optimizer: Any) -> bool:
-        """An optimizer is about to step. False if it is another one than before."""
-        held = self.optimizers.known(optimizer)
-        if held is None or get_ident() != self.watch.thread:
+        """An optimizer is about to step. False if it is another one than before, or has a gradient that is not finite:
+        that must be looked at.
+        """
+        watch, held = self.watch, self.optimizers.known(optimizer)
+        if held is None or get_ident() != watch.thread:
+            return False
+        if watch.norms and not held.depth and not self._gradients_finite(held):
+            watch.resting = False
             return False
         held.depth += 1
         self._stepping = held
         return True
+
+    def _gradients_finite(self, held: Held) -> bool:
+        """Look at gradients and weights."""
+        o, watch = self.observer, self.watch
+        clock = watch.clock  # which may be exchanged meanwhile
+        start = clock()
+        try:
+            nonzero, norm = o.statistics.at_rest(held)
+            o.gradient_norm = norm if nonzero >= 0 else None
+        except Exception as e:
+            watch.note_error("rested.before_step", e)
+            norm = 0.0
+        watch.spent += clock() - start
+        return math.isfinite(norm)
 
     def after_step(self, optimizer: Any) -> bool:
         """An optimizer stepped. False if it is another one than before."""
@@ -134,6 +156,8 @@ class Rested:
         start = clock()
         try:
             o.checkpoints.kept.steps += 1
+            if watch.weights:
+                o.statistics.after_step(held)
             if o.count_step(held, optimizer):
                 self._end_round()
         except Exception as e:
@@ -148,8 +172,8 @@ class Rested:
             return
         self._left -= 1
         self._over += 1
-        self._noted.append((watch.step, o.loss.latest, o.rates))
-        o.loss.latest, o.rates = None, {}
+        self._noted.append((watch.step, o.loss.latest, o.rates, o.gradient_norm))
+        o.loss.latest, o.rates, o.gradient_norm = None, {}, None
         o.steps += 1
         o.backwards_in_round = 0
         watch.step += 1

@@ -120,17 +120,31 @@ class Statistics:
                 held.lively.add(indices[k])
         if not (gradients or weights):
             return -1, 0.0
+        if self.spreads.due():
+            self._spread(indices, parameters)
+        return self._look(steps, parameters, last, gradients=gradients, weights=weights)
+
+    def at_rest(self, held: Held) -> tuple[int, float]:
+        """The same numbers in a round of which nothing else is noted; `after_step` is to follow."""
+        steps = self._of(held)
+        last, steps.step = steps.step, -1
+        parameters = [self.discovery.parameter_refs[i]() for i in steps.indices]
+        return self._look(steps, parameters, last, gradients=True, weights=self.watch.weights)
+
+    def _look(
+        self, steps: _Steps, parameters: Sequence[torch.Tensor | None], last: int, *, gradients: bool, weights: bool
+    ) -> tuple[int, float]:
+        """Measure; `last` is the round whose step moved the weights from their copies, -1 if there is none."""
+        watch = self.watch
         compared: list[bool] = []
         if last >= 0 and weights:
             now = _versions(parameters)
             compared = [v is not None and v == new for v, new in zip(steps.versions, now)]
-        if self.spreads.due():
-            self._spread(indices, parameters)
         steps.copied = weights
         if _lie_on_card(parameters):
             return self._look_on_card(steps, parameters, compared, gradients=gradients, weights=weights, last=last)
         look = self.measures.look(
-            steps.look, indices, parameters, gradients=gradients, weights=weights, compared=compared
+            steps.look, steps.indices, parameters, gradients=gradients, weights=weights, compared=compared
         )
         width = len(self.discovery.parameters)
         if weights:

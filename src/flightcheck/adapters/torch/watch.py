@@ -23,7 +23,7 @@ R = TypeVar("R")
 LEARNING_STEPS: Final = 8
 """Rounds of the learning pass: enough for a check that asks for 8 probes of a fact (C02), few enough that its cost
 (function mode, graph walks: up to 2× on small steps) ends within seconds."""
-_DENSE_ROUNDS: Final = 100
+DENSE_ROUNDS: Final = 100
 """Rounds whose calls are all recorded; later ones only when they are sampled, or rare (modes, scaler skips)."""
 ERRORS_TOLERATED: Final = 20
 """After so many errors of our own the watch goes blind: the training is worth more than its observation."""
@@ -90,7 +90,7 @@ class Watch:
     @property
     def records_calls(self) -> bool:
         """Calls of this round are recorded."""
-        return self.sampled or self.step < _DENSE_ROUNDS
+        return self.sampled or self.step < DENSE_ROUNDS
 
     def reads(self, tensor: torch.Tensor) -> bool:
         """The numbers of a tensor may be looked at now: nobody waits for a graphics card, or it is a round to do so."""
