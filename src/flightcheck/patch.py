@@ -44,6 +44,8 @@ KINDS: Final[dict[str, str]] = {
     "or ``balanced=90,10``: classes are weighted by the inverse of these counts",
     "head": "the last layer has as many outputs as there are classes (``10``), under a cross-entropy",
     "place": "a slice of a position encoding that was cut by the batch is cut by time: at a line (``train.py:31``)",
+    "picks": "of rows that two lines pick out of tables of one length, those picked last are those picked first: "
+    "``train.py:67,68``",
     "draws": "of random numbers drawn at two lines of a step, those drawn last are those drawn first: "
     "``train.py:58,60``",
     "axes": "``stream:train.py:31``: of a long row each example is a piece; ``permute``: a reshape that cuts "
@@ -108,7 +110,8 @@ KINDS: Final[dict[str, str]] = {
     "(a mask chooses the others), ``fractions`` (whole numbers are not forced), ``copied`` (a state that is kept "
     "is a copy), ``turned`` (an ``if`` compares the other way round), ``separate`` (what a list repeats is made "
     "anew for each place), ``assigned`` and ``masked`` (the result of a call is kept), ``frozen`` (by "
-    "``requires_grad_``), "
+    "``requires_grad_``), ``into`` (behind a loop, it becomes its end) and ``out`` (a loop is not left), "
+    "``apart`` (batches begin one behind the other), ``from-zero`` (large numbers are counted from the smallest), "
     "``share@31=correct`` (what a line adds up is divided by how many it added up), ``at-zero`` (what is compared with "
     "a half is compared with zero)",
     "score": "nothing is changed, the error is another one: with targets of ``unit=0,255`` or ``signs``, without those "
@@ -121,6 +124,9 @@ KINDS: Final[dict[str, str]] = {
 
 _JUDGED_BY: Final = {("mask", "causal"): "prefix", ("loss", "mse_loss"): "numbers", ("targets", "next"): "next"}
 """Patches whose trainings are scored by a rule of their own."""
+
+_JUDGED_SOURCES: Final = ("rows:", "begin:", "apart:", "complement:", "transform:")
+"""Beginnings of rules of statements after which the training loss cannot tell."""
 
 STILL_STEPS: Final = 3
 """Steps of a frozen batch without any update: their losses must be equal, or the batch is not frozen."""
@@ -163,7 +169,7 @@ class Patch:
         """The training loss cannot tell: it is low on examples of one class at a time, or nothing of it changes."""
         of_order = self.kind == "shuffle" and self.value not in ("others", "together")
         of_modes = self.kind == "mode" and self.value != "batchnorm"  # which makes other training steps
-        of_source = self.kind == "source" and self.value.startswith(("rows:", "begin:", "complement:", "transform:"))
+        of_source = self.kind == "source" and self.value.startswith(_JUDGED_SOURCES)
         return (
             of_modes
             or of_source
@@ -177,6 +183,11 @@ class Patch:
     def only_counts(self) -> bool:
         """Nothing that is trained changes, only a number of the evaluations."""
         return self.kind == "metric" or (self.kind == "source" and self.value.startswith(("share@", "at-zero:")))
+
+    @property
+    def makes_more_steps(self) -> bool:
+        """Steps are made of what was left out; each step by itself is no better."""
+        return self.kind == "source" and self.value.startswith(("into:", "out:"))
 
     @property
     def judged_by_numbers_of_the_script(self) -> bool:

@@ -22,6 +22,8 @@ from flightcheck.lab.source_edits import (
     without_call,
 )
 from flightcheck.patch import Patch
+from flightcheck.recording.indenting import RULES as MOVING
+from flightcheck.recording.indenting import shown
 from flightcheck.recording.rates import written_rate
 from flightcheck.recording.records import Location
 from flightcheck.recording.rewriting import shuffled_beside, statement_at
@@ -201,6 +203,8 @@ def _of_values(patch: Patch, finding: Finding, line: Location | None, code: str)
         drawn = re.match(r"(\w+)\s*=", code)
         of = drawn[1] if drawn else f"the draw of line {line.line if line else '?'}"
         return f"- {finding.evidence['other_code']}\n+ # the same with {of} in the place of a second draw"
+    if patch.kind == "picks":
+        return f"- {code}\n+ # the same rows of both: x[rows], y[rows]"
     if patch.kind == "place":
         cut = re.sub(r"\[\s*:\s*(\w+)\.(?:size\(0\)|shape\[0\])\s*\]", r"[: \1.size(1)].transpose(0, 1)", code)
         return _replaced(line, cut) or f"- {code}\n+ # the same, cut by the length: [: x.size(1)].transpose(0, 1)"
@@ -331,6 +335,10 @@ def _rewritten(patch: Patch, finding: Finding) -> str:
         turned = re.sub(r"[<>]", lambda m: other[m[0]], code, count=1)
         return f"- {code}\n+ {turned}  # beginning with the other infinity"
     source = "".join(linecache.getlines(at.file)) if at is not None else ""
+    if rule == "from-zero":
+        return f"- {code}\n+ # the same minus the smallest value, in float64"
+    if rule in MOVING:
+        return shown(source, rule, line)
     if rule == "unordered" and shuffled_beside(source, line):
         return ""
     new = statement_at(source, rule, line).replace(f"{HELPER}.deepcopy(", "copy.deepcopy(")
