@@ -13,7 +13,8 @@ from typing import Final
 KINDS: Final[dict[str, str]] = {
     "lr": "the learning rate at each step: a factor (``x0.1``) or a value (``0.001``)",
     "optimizer": "another optimizer makes the steps: ``Adam(0.001)``, ``SGD(0.01)``",
-    "scheduler": "``off``: the learning rate stays at that of the first step",
+    "scheduler": "``off``: the learning rate stays at that of the first step; ``batch``: the schedule steps after each "
+    "step of its optimizer, and only then",
     "clip": "the largest norm of all gradients together (``1.0``), or ``off``: the script's own clipping does nothing",
     "regularization": "``off``: weight decay, dropout and label smoothing are zero; or one of them by name",
     "freeze-batch": "the first rows of the first batch (``8``), again and again, tiled to the shape of each batch",
@@ -96,7 +97,7 @@ KINDS: Final[dict[str, str]] = {
     "load": "``match``: names in a loaded state that fit no parameter get the prefix of those that are missing; or "
     "``late``: at its first call a model gets what was loaded before into it, into another model of its class, or into "
     "its state's dictionary only; ``trained``: a model that is evaluated and held by no optimizer has the weights of "
-    "the one of its class that was trained",
+    "the one of its class that was trained; ``buffers``: its buffers alone",
     "metric": "the comparison at a line: ``align:train.py:31`` (by elements), ``cut`` (logits at 0), ``classes`` (the "
     "largest score's in the place of scores), ``sign`` (yes or no in the place of a class out of one), ``once`` (no "
     "second sigmoid), ``scale=13.2,40`` (the output times a factor and plus an offset) or ``exchange`` (two arguments)",
@@ -176,7 +177,8 @@ class Patch:
             or self.kind in ("sampler", "dropout", "reseed")
             or (self.kind == "batchnorm" and not self.value.startswith("eps="))
             or of_order
-            or (self.kind, self.value) in (("inputs", "as-training"), ("inputs", "turned"), ("load", "trained"))
+            or (self.kind, self.value)
+            in (("inputs", "as-training"), ("inputs", "turned"), ("load", "trained"), ("load", "buffers"))
         )
 
     @property

@@ -60,6 +60,8 @@ _ADDED: Final[dict[str, str]] = {
     "loss:negate": "loss = -loss  # before backward",
     "loss:both": "+ (1 - target) * torch.log(1 - p)  # in the sum, before its mean",
     "loss:soft_margin": "nn.SoftMarginLoss()  # for scores, with labels -1 and 1",
+    "scheduler:batch": "scheduler.step()  # after each optimizer.step(), and not once per epoch",
+    "load:buffers": "for ours, theirs in zip(average.buffers(), model.buffers()): ours.copy_(theirs)",
     "mode:eval": "model.eval()  # before the evaluation, and model.train() after it",
     "mode:batchnorm": "# BatchNorm stays in train mode in the training steps",
     "mode:train": "model.train()  # before the training steps",
@@ -251,6 +253,8 @@ def _of_what_was_found(patch: Patch, finding: Finding, line: Location | None, co
     if patch.kind == "source":
         return _rewritten(patch, finding)
     if patch.kind == "load":
+        if patch.value == "buffers":
+            return f"+ {_ADDED[str(patch)]}"
         if patch.value == "trained":
             return f"- {code}\n+ # the same with the weights of the model that was trained"
         return _loaded_late(finding, code) if patch.value == "late" else _renaming(finding)
