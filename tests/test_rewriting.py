@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
+import torch
 
 from flightcheck.adapters.torch.patching.sources import Helper
 from flightcheck.recording.rewriting import HELPER, rewritten, statement_at
@@ -108,3 +110,47 @@ def test_the_other_order_of_an_if() -> None:
 def test_what_begins_at_infinity_is_better_in_any_order() -> None:
     assert Helper.turned(0.5, math.inf, ">") is True
     assert Helper.turned(0.5, 0.4, ">") is True and Helper.turned(0.3, 0.4, ">") is False
+
+
+@pytest.mark.parametrize(
+    ("code", "made"),
+    [
+        ("a, b = x[k : k + n], y[k : k + n]", "a, b = (x[k * n:k * n + n], y[k * n:k * n + n])"),
+        ("return self.x[s : s + self.bs]", "return self.x[s * self.bs:s * self.bs + self.bs]"),
+        ("a = x[k + 1 : k + 1 + n]", "a = x[(k + 1) * n:(k + 1) * n + n]"),
+        ("a = x[k : m]", ""),
+        ("a = x[k * n : (k + 1) * n]", ""),
+        ("a = x[0:n]", ""),
+    ],
+)
+def test_batches_that_begin_at_their_number(code: str, made: str) -> None:
+    source = f"def cut(x, y, k, n):\n    {code}\n"
+    assert statement_at(source, "apart", 2) == made
+
+
+@pytest.mark.parametrize(
+    ("code", "made"),
+    [
+        (
+            "t = torch.tensor(jd, dtype=torch.float32)",
+            "t = torch.tensor(__flightcheck__.from_zero(jd), dtype=torch.float32)",
+        ),
+        (
+            "t = torch.from_numpy(jd.astype('float32'))",
+            "t = torch.from_numpy(__flightcheck__.from_zero(jd).astype('float32'))",
+        ),
+        ("jd = 2.4e6 + night", "jd = __flightcheck__.from_zero(2400000.0 + night)"),
+        ("show(jd)", ""),
+    ],
+)
+def test_large_numbers_are_counted_from_the_smallest(code: str, made: str) -> None:
+    assert statement_at(code, "from-zero", 1) == made
+
+
+def test_only_double_precision_is_counted_from_the_smallest() -> None:
+    helper = Helper()
+    assert helper.from_zero(np.array([[5.0, 9.0], [7.0, 8.0]])).tolist() == [[0.0, 1.0], [2.0, 0.0]]
+    assert helper.from_zero([5.5, 7.0]).tolist() == [0.0, 1.5]
+    assert helper.from_zero(torch.tensor([5.0, 7.0], dtype=torch.float64)).tolist() == [0.0, 2.0]
+    for kept in (np.array([5.0], dtype="float32"), torch.tensor([5.0]), np.array([5]), 7.5, np.zeros(0)):
+        assert helper.from_zero(kept) is kept

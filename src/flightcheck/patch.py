@@ -13,7 +13,8 @@ from typing import Final
 KINDS: Final[dict[str, str]] = {
     "lr": "the learning rate at each step: a factor (``x0.1``) or a value (``0.001``)",
     "optimizer": "another optimizer makes the steps: ``Adam(0.001)``, ``SGD(0.01)``",
-    "scheduler": "``off``: the learning rate stays at that of the first step",
+    "scheduler": "``off``: the learning rate stays at that of the first step; ``batch``: the schedule steps after each "
+    "step of its optimizer, and only then",
     "clip": "the largest norm of all gradients together (``1.0``), or ``off``: the script's own clipping does nothing",
     "regularization": "``off``: weight decay, dropout and label smoothing are zero; or one of them by name",
     "freeze-batch": "the first rows of the first batch (``8``), again and again, tiled to the shape of each batch",
@@ -44,6 +45,8 @@ KINDS: Final[dict[str, str]] = {
     "or ``balanced=90,10``: classes are weighted by the inverse of these counts",
     "head": "the last layer has as many outputs as there are classes (``10``), under a cross-entropy",
     "place": "a slice of a position encoding that was cut by the batch is cut by time: at a line (``train.py:31``)",
+    "picks": "of rows that two lines pick out of tables of one length, those picked last are those picked first: "
+    "``train.py:67,68``",
     "draws": "of random numbers drawn at two lines of a step, those drawn last are those drawn first: "
     "``train.py:58,60``",
     "axes": "``stream:train.py:31``: of a long row each example is a piece; ``permute``: a reshape that cuts "
@@ -94,7 +97,7 @@ KINDS: Final[dict[str, str]] = {
     "load": "``match``: names in a loaded state that fit no parameter get the prefix of those that are missing; or "
     "``late``: at its first call a model gets what was loaded before into it, into another model of its class, or into "
     "its state's dictionary only; ``trained``: a model that is evaluated and held by no optimizer has the weights of "
-    "the one of its class that was trained",
+    "the one of its class that was trained; ``buffers``: its buffers alone",
     "metric": "the comparison at a line: ``align:train.py:31`` (by elements), ``cut`` (logits at 0), ``classes`` (the "
     "largest score's in the place of scores), ``sign`` (yes or no in the place of a class out of one), ``once`` (no "
     "second sigmoid), ``scale=13.2,40`` (the output times a factor and plus an offset) or ``exchange`` (two arguments)",
@@ -108,7 +111,8 @@ KINDS: Final[dict[str, str]] = {
     "(a mask chooses the others), ``fractions`` (whole numbers are not forced), ``copied`` (a state that is kept "
     "is a copy), ``turned`` (an ``if`` compares the other way round), ``separate`` (what a list repeats is made "
     "anew for each place), ``assigned`` and ``masked`` (the result of a call is kept), ``frozen`` (by "
-    "``requires_grad_``), "
+    "``requires_grad_``), ``into`` (behind a loop, it becomes its end) and ``out`` (a loop is not left), "
+    "``apart`` (batches begin one behind the other), ``from-zero`` (large numbers are counted from the smallest), "
     "``share@31=correct`` (what a line adds up is divided by how many it added up), ``at-zero`` (what is compared with "
     "a half is compared with zero)",
     "score": "nothing is changed, the error is another one: with targets of ``unit=0,255`` or ``signs``, without those "
@@ -121,6 +125,9 @@ KINDS: Final[dict[str, str]] = {
 
 _JUDGED_BY: Final = {("mask", "causal"): "prefix", ("loss", "mse_loss"): "numbers", ("targets", "next"): "next"}
 """Patches whose trainings are scored by a rule of their own."""
+
+_JUDGED_SOURCES: Final = ("rows:", "begin:", "apart:", "complement:", "transform:")
+"""Beginnings of rules of statements after which the training loss cannot tell."""
 
 STILL_STEPS: Final = 3
 """Steps of a frozen batch without any update: their losses must be equal, or the batch is not frozen."""
@@ -163,20 +170,26 @@ class Patch:
         """The training loss cannot tell: it is low on examples of one class at a time, or nothing of it changes."""
         of_order = self.kind == "shuffle" and self.value not in ("others", "together")
         of_modes = self.kind == "mode" and self.value != "batchnorm"  # which makes other training steps
-        of_source = self.kind == "source" and self.value.startswith(("rows:", "begin:", "complement:", "transform:"))
+        of_source = self.kind == "source" and self.value.startswith(_JUDGED_SOURCES)
         return (
             of_modes
             or of_source
             or self.kind in ("sampler", "dropout", "reseed")
             or (self.kind == "batchnorm" and not self.value.startswith("eps="))
             or of_order
-            or (self.kind, self.value) in (("inputs", "as-training"), ("inputs", "turned"), ("load", "trained"))
+            or (self.kind, self.value)
+            in (("inputs", "as-training"), ("inputs", "turned"), ("load", "trained"), ("load", "buffers"))
         )
 
     @property
     def only_counts(self) -> bool:
         """Nothing that is trained changes, only a number of the evaluations."""
         return self.kind == "metric" or (self.kind == "source" and self.value.startswith(("share@", "at-zero:")))
+
+    @property
+    def makes_more_steps(self) -> bool:
+        """Steps are made of what was left out; each step by itself is no better."""
+        return self.kind == "source" and self.value.startswith(("into:", "out:"))
 
     @property
     def judged_by_numbers_of_the_script(self) -> bool:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import pytest
 
+from flightcheck.checks.connections.c07_vanishing_gradient import SWAPPED
+from flightcheck.recording.experiments import Experiment
 from flightcheck.recording.signals import ACTIVATION_RMS, ACTIVATION_SPREAD, GRAD_NORM, LOSS, UPDATE_NORM, WEIGHT_NORM
 from flightcheck.testing import run_of, verdict_of
 from tests.checks._network import line, network
@@ -60,3 +64,25 @@ def test_shallow_models_are_skipped() -> None:
 def test_few_samples_are_inconclusive() -> None:
     assert verdict_of("C07", run_of(*network(8), series=series(8, 0.1, FLAT, rows=2))).status == "inconclusive"
     assert verdict_of("C07", run_of(*network(8))).status == "inconclusive"
+
+
+def swapped(status: str = "confirmed", patch: str = SWAPPED) -> Experiment:
+    told = Experiment("C07", patch, status=status, metric="error", steps=80, seeds=3)
+    return replace(told, start=1.4, before=1.39, after=0.6)
+
+
+def test_three_layers_that_learn_with_relu_alone_are_told() -> None:
+    run = run_of(*network(4, activation="Sigmoid"), swapped(), series=series(4, 0.5, FLAT))
+    (finding,) = verdict_of("C07", run).findings
+    assert finding.patch == SWAPPED
+    assert finding.location == line(11)
+    assert "from 1.4 to 1.39, and with ReLU in their place to 0.6" in finding.message
+
+
+@pytest.mark.parametrize(
+    ("e", "loss", "activation"),
+    [(swapped("refuted"), FLAT, "Sigmoid"), (swapped(), FALLING, "Sigmoid"), (swapped(), FLAT, "ReLU")],
+)
+def test_without_a_proof_they_are_not(e: Experiment, loss: Any, activation: str) -> None:
+    run = run_of(*network(4, activation=activation), e, series=series(4, 0.5, loss))
+    assert verdict_of("C07", run).status == "pass"

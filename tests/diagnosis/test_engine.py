@@ -93,6 +93,13 @@ def test_nan_in_the_input_explains_everything_non_finite() -> None:
     assert roots(failed("D01", 5), failed("C14", 5), failed("C08", 5), failed("P01", 6)) == ["D01"]
 
 
+def test_a_step_behind_the_loop_explains_that_one_loss_is_left_of_it() -> None:
+    behind = failed("P12")
+    behind = replace(behind, findings=(replace(behind.findings[0], evidence={"loop": 60}),))
+    assert roots(behind, failed("L23")) == ["P12"]
+    assert set(roots(failed("P12"), failed("L23"))) == {"P12", "L23"}
+
+
 def test_learning_rate_zero_and_lost_state() -> None:
     assert roots(failed("P06", 50), failed("C12", 50), failed("C11", 50), failed("P33", 100)) == ["P06"]
     assert roots(failed("P12"), failed("P25", 40), failed("C11")) == ["P12"]

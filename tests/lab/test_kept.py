@@ -28,6 +28,7 @@ class Kept(Numbers):
     def __init__(self, name: str, before: float, after: float, again: bool = False) -> None:
         super().__init__()
         self.name, self.levels, self.again = name, (before, after), again
+        self.info: dict[str, Any] = {}
 
     def run(self, trials: Sequence[Trial], seconds_left: float) -> list[Trained]:
         return [self._told(t) for t in super().run(trials, seconds_left)]
@@ -36,7 +37,7 @@ class Kept(Numbers):
         value = self.levels[bool(one.trial.patches)] + 0.01 * one.trial.seed
         told = [PrintedNumber(30, "val", 0.5, True), PrintedNumber(60, "val", 0.6, True)]
         told += [PrintedNumber(30, self.name, value, True)] if self.again else []
-        return replace(one, run=run_of(*told, PrintedNumber(60, self.name, value, True), steps=60))
+        return replace(one, run=run_of(*told, PrintedNumber(60, self.name, value, True), steps=60, **self.info))
 
 
 def tried(runner: Numbers, meaning: str = "", **info: Any) -> Experiment:
@@ -70,7 +71,13 @@ def test_numbers_of_other_times_or_of_no_direction_do_not_tell() -> None:
         assert (e.status, e.reason) == ("untested", "no number of unseen examples was printed at the end alone")
 
 
-def test_a_training_whose_end_is_not_known_is_not_tried() -> None:
+def test_where_a_training_ends_is_found_out_by_the_first_trial() -> None:
     runner = Kept("test acc", 0.3, 0.9)
-    assert tried(runner, ended="stopped", steps=60).status == "untested"
-    assert runner.asked == []
+    runner.info = {"ended": "finished"}
+    e = tried(runner, ended="stopped", steps=60)
+    assert (e.status, e.steps, e.seeds) == ("confirmed", 60, 3)
+    runner = Kept("test acc", 0.3, 0.9)
+    runner.info = {"ended": "stopped"}
+    e = tried(runner, ended="stopped", steps=60)
+    assert (e.status, e.reason) == ("untested", "the model that is kept shows at the end, which is too far")
+    assert runner.asked == ["unchanged, seed 0", f"{TURNED}, seed 0"]

@@ -305,3 +305,16 @@ def test_evaluations_of_the_same_training_are_compared_one_by_one() -> None:
             for gain in gains
         ]
         assert compare(pairs).status == status
+
+
+def test_a_few_evaluations_of_the_same_weights_are_compared_by_their_answers() -> None:
+    def answered(before: int, after: int, n: int = 400) -> list[Pair]:
+        ends = [(np.array([before / n + 0.01 * s]), np.array([after / n])) for s in range(SEEDS)]
+        return [Pair(a, b, True, 1.0, True, (before, after, n)) for a, b in ends]
+
+    assert compare(answered(200, 40)).status == "confirmed"
+    assert compare(answered(200, 190)).status == "inconclusive", "as many answers as this differ by chance"
+    assert compare(answered(8, 1, 20)).status == "inconclusive"
+    assert compare(answered(40, 40)).status != "confirmed"
+    other = [Pair(p.control, p.patched, True, 1.0, False, p.answers) for p in answered(200, 40)]
+    assert compare(other[:1]).status == "inconclusive", "of other weights the seeds tell"

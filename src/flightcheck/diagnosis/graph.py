@@ -69,6 +69,11 @@ def _in_batches(cause: Finding, effect: Finding) -> bool:
     return "fewest" in cause.evidence
 
 
+def _behind_a_loop(cause: Finding, effect: Finding) -> bool:
+    """Backward and step stand behind the loop: of its losses the last one is left, as of its batches."""
+    return "loop" in cause.evidence
+
+
 def _severe(cause: Finding, effect: Finding) -> bool:
     """The cause is told as a fault in this case, not as information."""
     return cause.severity != "info"
@@ -135,6 +140,7 @@ CAUSES: Final[tuple[Cause, ...]] = (
     # Optimizer and protocol
     _row("P12", "P21 C08 C11 C12 P25 P01 P34 C05 C13" + _FLAT),
     _row("P12", "C14", when=_earlier),
+    _row("P12", "L23", when=_behind_a_loop),
     _row("P08", "C12 S01" + _FLAT, "module"),
     _row("P10", "P08 C12 C02 S01" + _FLAT),  # the tensors it holds are not those that stand still
     _row("P11", "C12 C02 S01" + _FLAT, "module"),

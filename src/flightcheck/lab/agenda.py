@@ -11,8 +11,10 @@ from flightcheck.lab.diffs import diff_of
 from flightcheck.lab.experiments import STEPS, Lab
 from flightcheck.lab.kept import try_kept
 from flightcheck.lab.metrics import LONGEST, steps_of_evaluations, try_metric
+from flightcheck.lab.more_steps import try_more_steps
 from flightcheck.lab.printed import ANSWERED, DRAWN, PRINTED, RETURNED
 from flightcheck.lab.questions import questions, tenth, tenth_of_error, who_sees_whom
+from flightcheck.lab.script_code import sources_of
 from flightcheck.lab.signs import turned
 from flightcheck.lab.statistics import MORE_SEEDS, holm
 from flightcheck.lab.trials import NO_PLACE
@@ -21,6 +23,7 @@ from flightcheck.recording.experiments import NO_TIME, Experiment
 from flightcheck.recording.output import OutputPart, lines_of
 from flightcheck.recording.printed import is_of_samples, numbers_in
 from flightcheck.recording.run import Run
+from flightcheck.recording.written_output import written_lines
 
 MOST_FIXES: Final = 3
 """Findings whose fix is tried: discriminators included (catalogue, section 11.2)."""
@@ -38,8 +41,10 @@ _OTHER_TARGETS: Final = {"targets:unshift"}
 """Patches that ask for something else: a lower error speaks for them, a higher one does not speak against them."""
 _UNBLOCKED_STEPS: Final = 200
 """Steps in which an output that another term held at a constant begins to learn: a VAE's first 60 show nothing yet."""
-_AFTER_THAW: Final = 150
-"""Steps after a thaw in which what was thawed begins to help."""
+_LATE_STEPS: Final = 150
+"""Steps after a fault that begins late (a thaw, a second training in the script) in which its fix begins to help."""
+_LATEST: Final = 3000
+"""Steps before such a fault: more are too long for a trial."""
 _EPISODES: Final = 2000
 """Steps in which an agent plays some dozens of episodes: scripts print their return seldom."""
 _TOGETHER: Final = "keep-graph:"
@@ -195,6 +200,10 @@ def _fixes(lab: Lab, run: Run, tested: Sequence[Candidate], reason: str) -> Iter
                 tried = try_metric(lab, candidate.info.code, patches, max(STEPS, steps_of_evaluations(run)))
                 yield replace(tried, diff=diff_of(patches, candidate.finding, run))
                 continue
+            if any(p.makes_more_steps for p in patches):
+                tried = try_more_steps(lab, run, candidate.info.code, patches, candidate.finding)
+                yield replace(tried, diff=diff_of(patches, candidate.finding, run))
+                continue
             if any(p.kind == "source" and p.value.startswith(_OF_KEEPING) for p in patches):
                 meaning = str(candidate.finding.evidence.get("meaning", ""))
                 tried = try_kept(lab, run, candidate.info.code, patches, meaning)
@@ -240,9 +249,10 @@ def _by_number(lab: Lab, run: Run, candidate: Candidate, patches: list[Patch], r
 
 
 def _tells_of_samples(run: Run) -> bool:
-    """The script prints how far what its model draws lies from the data."""
-    lines = lines_of(run.recorded(OutputPart))
-    return any(is_of_samples(name) for line in lines for name, _ in numbers_in(line.text))
+    """The script prints how far what its model draws lies from the data, or is going to by its text."""
+    lines = [line.text for line in lines_of(run.recorded(OutputPart))]
+    lines += [line for source in sources_of(run) for line in written_lines(source)]
+    return any(is_of_samples(name) for line in lines for name, _ in numbers_in(line))
 
 
 def _is_exact_error(candidate: Candidate) -> bool:
@@ -281,9 +291,10 @@ def adjusted(experiments: Sequence[Experiment], alpha: float) -> list[Experiment
 def _fix(lab: Lab, run: Run, candidate: Candidate, patches: list[Patch]) -> Experiment:
     kinds = {p.kind for p in patches}
     onset, longest = candidate.finding.onset_step, LONGEST
-    if any(str(p) == "add-parameters:thawed" for p in patches):  # before, both trainings are the same
-        longest = max(LONGEST, onset + _AFTER_THAW)
-    steps, evaluates = max(STEPS, min(longest, int(1.5 * onset) + 20)), False
+    since = onset if candidate.info.evidence == "X" and STEPS < onset <= _LATEST else 0
+    if since:  # before, both trainings are the same
+        longest = onset + LONGEST
+    steps, evaluates = max(STEPS, min(longest, int(1.5 * onset) + 20 if not since else onset + _LATE_STEPS)), False
     metrics: tuple[str, ...] = ("error", "loss")
     margin = tenth if candidate.info.code == "P01" and kinds == {"lr"} else None
     if kinds == {"term"}:  # what it held at a constant must begin to learn, which takes longer than to get better
@@ -311,6 +322,7 @@ def _fix(lab: Lab, run: Run, candidate: Candidate, patches: list[Patch]) -> Expe
             steps=longest if experiment.reason.endswith(NO_PLACE) else min(length, longest),
             evaluates=evaluates,
             margin=margin,
+            since=since,
         )
         if not experiment.seeds and earlier.seeds:
             experiment = replace(earlier, status="inconclusive", reason=experiment.reason)  # no time for more steps

@@ -22,6 +22,8 @@ from flightcheck.lab.source_edits import (
     without_call,
 )
 from flightcheck.patch import Patch
+from flightcheck.recording.indenting import RULES as MOVING
+from flightcheck.recording.indenting import shown
 from flightcheck.recording.rates import written_rate
 from flightcheck.recording.records import Location
 from flightcheck.recording.rewriting import shuffled_beside, statement_at
@@ -58,6 +60,8 @@ _ADDED: Final[dict[str, str]] = {
     "loss:negate": "loss = -loss  # before backward",
     "loss:both": "+ (1 - target) * torch.log(1 - p)  # in the sum, before its mean",
     "loss:soft_margin": "nn.SoftMarginLoss()  # for scores, with labels -1 and 1",
+    "scheduler:batch": "scheduler.step()  # after each optimizer.step(), and not once per epoch",
+    "load:buffers": "for ours, theirs in zip(average.buffers(), model.buffers()): ours.copy_(theirs)",
     "mode:eval": "model.eval()  # before the evaluation, and model.train() after it",
     "mode:batchnorm": "# BatchNorm stays in train mode in the training steps",
     "mode:train": "model.train()  # before the training steps",
@@ -201,6 +205,8 @@ def _of_values(patch: Patch, finding: Finding, line: Location | None, code: str)
         drawn = re.match(r"(\w+)\s*=", code)
         of = drawn[1] if drawn else f"the draw of line {line.line if line else '?'}"
         return f"- {finding.evidence['other_code']}\n+ # the same with {of} in the place of a second draw"
+    if patch.kind == "picks":
+        return f"- {code}\n+ # the same rows of both: x[rows], y[rows]"
     if patch.kind == "place":
         cut = re.sub(r"\[\s*:\s*(\w+)\.(?:size\(0\)|shape\[0\])\s*\]", r"[: \1.size(1)].transpose(0, 1)", code)
         return _replaced(line, cut) or f"- {code}\n+ # the same, cut by the length: [: x.size(1)].transpose(0, 1)"
@@ -247,6 +253,8 @@ def _of_what_was_found(patch: Patch, finding: Finding, line: Location | None, co
     if patch.kind == "source":
         return _rewritten(patch, finding)
     if patch.kind == "load":
+        if patch.value == "buffers":
+            return f"+ {_ADDED[str(patch)]}"
         if patch.value == "trained":
             return f"- {code}\n+ # the same with the weights of the model that was trained"
         return _loaded_late(finding, code) if patch.value == "late" else _renaming(finding)
@@ -331,6 +339,10 @@ def _rewritten(patch: Patch, finding: Finding) -> str:
         turned = re.sub(r"[<>]", lambda m: other[m[0]], code, count=1)
         return f"- {code}\n+ {turned}  # beginning with the other infinity"
     source = "".join(linecache.getlines(at.file)) if at is not None else ""
+    if rule == "from-zero":
+        return f"- {code}\n+ # the same minus the smallest value, in float64"
+    if rule in MOVING:
+        return shown(source, rule, line)
     if rule == "unordered" and shuffled_beside(source, line):
         return ""
     new = statement_at(source, rule, line).replace(f"{HELPER}.deepcopy(", "copy.deepcopy(")

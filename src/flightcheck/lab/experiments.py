@@ -22,6 +22,8 @@ from flightcheck.recording.run import Run
 STEPS: Final = 60
 """Steps of a trial (catalogue, section 3): pilots separated good from bad learning rates by then."""
 _POINTS: Final = 60
+_FEW_EVALUATIONS: Final = 8
+"""Evaluations of the same weights below which answers are compared one by one."""
 _FIRST: Final = 5
 """Steps that show the untrained model: where a script fails before its first step, that is what it has."""
 
@@ -67,6 +69,8 @@ class Lab:
         margin: Margin | None = None,
         refute: bool = True,
         purpose: Literal["fix", "question"] = "fix",
+        longer: int = 1,
+        since: int = 0,
     ) -> Experiment:
         """Try patches together against the unchanged training.
 
@@ -80,6 +84,9 @@ class Lab:
             margin: the smallest improvement that counts.
             refute: go on where a confirmation is out of reach, in order to refute.
             purpose: see `Experiment.purpose`.
+            longer: steps that the patched training makes of the batches of one step: errors are compared after as many
+                batches.
+            since: the step before which both are the same training: losses and errors count from there on.
         """
         started = time.monotonic()
         text = " + ".join(map(str, patches))
@@ -91,9 +98,9 @@ class Lab:
                 told = replace(told, reason=NO_TIME)
                 break
             self._say(f"{question}: {text} (seed {seed + 1} of {seeds if seed < seeds else most})")
-            beside.append(self.beside(patches, seed, steps, evaluates))
+            beside.append(self.beside(patches, seed, steps, evaluates, longer))
             try:
-                metric, pairs, scale = _pairs(beside, metrics)
+                metric, pairs, scale = _pairs(beside, metrics, longer, since)
                 comparison = compare(pairs, scale.margin if margin is None else margin(pairs[0]), seeds)
             except _UntestedError as e:
                 return replace(told, reason=str(e), seconds=time.monotonic() - started)
@@ -153,10 +160,12 @@ class Lab:
             seconds=time.monotonic() - started,
         )
 
-    def beside(self, patches: Sequence[Patch], seed: int, steps: int, evaluates: bool) -> tuple[Trained, Trained]:
-        """The training without and with the patches, from one seed."""
+    def beside(
+        self, patches: Sequence[Patch], seed: int, steps: int, evaluates: bool, longer: int = 1
+    ) -> tuple[Trained, Trained]:
+        """The training without and with the patches, from one seed; the patched one makes `longer` times the steps."""
         rules = tuple(dict.fromkeys(p.scored for p in patches if p.scored is not None))
-        pair = [Trial(rules, seed, steps, evaluates), Trial((*patches, *rules), seed, steps, evaluates)]
+        pair = [Trial(rules, seed, steps, evaluates), Trial((*patches, *rules), seed, longer * steps, evaluates)]
         control, patched = self._runner.run(pair, self.seconds_left)
         self._trial_seconds = max(self._trial_seconds, control.seconds, patched.seconds)
         return control, patched
@@ -176,7 +185,9 @@ class _UntestedError(Exception):
     """Why there is nothing to compare."""
 
 
-def _pairs(beside: Sequence[tuple[Trained, Trained]], metrics: Sequence[str]) -> tuple[str, list[Pair], Scale]:
+def _pairs(
+    beside: Sequence[tuple[Trained, Trained]], metrics: Sequence[str], longer: int = 1, since: int = 0
+) -> tuple[str, list[Pair], Scale]:
     """The first metric that all trials recorded, and the scale of its values.
 
     Raises:
@@ -184,7 +195,7 @@ def _pairs(beside: Sequence[tuple[Trained, Trained]], metrics: Sequence[str]) ->
     """
     for failure in (t.failure for both in beside for t in both if t.failure and not (t is both[0] and t.crashed)):
         raise _UntestedError(failure)
-    for metric in metrics:
+    for metric in _in_order(metrics, beside):
         pairs = []
         if metric in ALL_PRINTED:
             name = printed_name([t for both in beside for t in both], metric)
@@ -198,14 +209,17 @@ def _pairs(beside: Sequence[tuple[Trained, Trained]], metrics: Sequence[str]) ->
                 return f"{PRINTED} {name}", pairs, scale
             continue
         for one, other in beside:
-            a, b = one.series(metric), other.series(metric)
+            a, b = one.series(metric, since), other.series(metric, since)
             if one.crashed and len(b):
                 a = np.full(len(b), float(np.median(b[:_FIRST])))
             if not len(a) or not len(b):
                 break
+            if longer > 1 and metric in ("error", "loss"):
+                b = b[: len(b) // longer * longer].reshape(-1, longer).mean(1)
             a, b = _padded(a, one, len(b)), _padded(b, other, len(a))
             evaluations, largest = metric in ("evaluation", "answers"), 1.0 if metric == "answers" else math.inf
-            pairs.append(Pair(a, b, evaluations, largest, evaluations and _same_training(one, other)))
+            alike = evaluations and _same_training(one, other)
+            pairs.append(Pair(a, b, evaluations, largest, alike, _answers(one, other) if alike else None))
         if len(pairs) == len(beside):
             return metric, pairs, Scale()
     raise _UntestedError(
@@ -215,6 +229,23 @@ def _pairs(beside: Sequence[tuple[Trained, Trained]], metrics: Sequence[str]) ->
         if RETURNED in metrics
         else "neither a loss nor an error of it was seen"
     )
+
+
+def _in_order(metrics: Sequence[str], beside: Sequence[tuple[Trained, Trained]]) -> Sequence[str]:
+    """Answers first, where one evaluation or a few of the same weights are all there is: each example tells, not only
+    each seed.
+    """
+    few = max((len(t.series("answers")) for both in beside for t in both), default=0) < _FEW_EVALUATIONS
+    known = all(_answers(*both) is not None and _same_training(*both) for both in beside)
+    return ["answers", *metrics] if few and known and "answers" in metrics else metrics
+
+
+def _answers(one: Trained, other: Trained) -> tuple[int, int, int] | None:
+    """Wrong answers of the last evaluation of each, and of how many; None unless both answered as many."""
+    told = [t.answered() for t in (one, other)]
+    if told[0] is None or told[1] is None or told[0][1] != told[1][1]:
+        return None
+    return told[0][0], told[1][0], told[0][1]
 
 
 def _same_training(one: Trained, other: Trained) -> bool:

@@ -15,7 +15,7 @@ from flightcheck.checks.parameters.p02_lr_too_low import planned_steps
 from flightcheck.lab.experiments import Lab
 from flightcheck.lab.printed import PRINTED, Scale
 from flightcheck.lab.statistics import MORE_SEEDS, SEEDS, Pair, compare
-from flightcheck.lab.trials import Trained
+from flightcheck.lab.trials import Floats, Trained
 from flightcheck.patch import Patch
 from flightcheck.recording.experiments import NO_TIME, Experiment
 from flightcheck.recording.printed import direction, is_of_unseen
@@ -23,6 +23,7 @@ from flightcheck.recording.run import Run
 
 _LONGEST: Final = 4000
 """Steps of a training that is tried to its end."""
+_TOO_FAR: Final = "the model that is kept shows at the end, which is too far"
 
 
 def try_kept(lab: Lab, run: Run, question: str, patches: Sequence[Patch], meaning: str) -> Experiment:
@@ -39,33 +40,44 @@ def try_kept(lab: Lab, run: Run, question: str, patches: Sequence[Patch], meanin
     known = run.info.steps if run.info.ended == "finished" else 0
     steps = max(planned_steps(run) or 0, known)
     told = Experiment(question, " + ".join(map(str, patches)), steps=steps)
-    if not 0 < steps <= _LONGEST:
-        return replace(told, reason="the model that is kept shows at the end, which is too far or not known")
+    if steps > _LONGEST:
+        return replace(told, reason=_TOO_FAR)
     beside: list[tuple[Trained, Trained]] = []
     for seed in range(MORE_SEEDS):
         if beside and lab.seconds_left < max(t.seconds for both in beside for t in both):
             return replace(told, reason=NO_TIME)
-        pair = lab.beside(patches, seed, steps + 1, False)
+        pair = lab.beside(patches, seed, (steps or _LONGEST) + 1, False)
         told = replace(told, seconds=told.seconds + sum(t.seconds for t in pair))
         if failure := next((t.failure for t in pair if t.failure), ""):
             return replace(told, status="inconclusive" if beside else "untested", reason=failure)
+        if not steps and (whole := pair[0].run) is not None:  # how long it is shows where it ends by itself
+            if whole.info.ended != "finished":
+                return replace(told, reason=_TOO_FAR)
+            steps = whole.info.steps
+            told = replace(told, steps=steps)
         beside.append(pair)
         name = _last_number([t for both in beside for t in both], meaning)
         if not name:
             return replace(told, reason="no number of unseen examples was printed at the end alone")
-        told, decided = _compared(told, beside, name, meaning)
+        values = np.array([[_at_end(t)[name] for t in both] for both in beside])
+        higher = _sign(name, meaning) > 0
+        told, decided = compared(
+            told, f"{PRINTED} {name}", values, Scale(higher, not higher and bool((values > 0).all()))
+        )
         if decided:
             break
     return told
 
 
-def _compared(
-    told: Experiment, beside: Sequence[tuple[Trained, Trained]], name: str, meaning: str
-) -> tuple[Experiment, bool]:
-    """What the seeds so far say, and whether that is the last word."""
-    values = np.array([[_at_end(t)[name] for t in both] for both in beside])
-    higher = _sign(name, meaning) > 0
-    scale = Scale(higher, not higher and bool((values > 0).all()))
+def compared(told: Experiment, metric: str, values: Floats, scale: Scale) -> tuple[Experiment, bool]:
+    """What the seeds so far say of the ends of two trainings, and whether that is the last word.
+
+    Args:
+        told: the experiment so far.
+        metric: what was measured at the end of each.
+        values: without and with the patch, ``(seeds, 2)``.
+        scale: on which they are compared.
+    """
     pairs = [Pair(scale.to(row[:1]), scale.to(row[1:]), evaluations=True) for row in values]
     c = compare(pairs, scale.margin)
     status = (
@@ -74,7 +86,7 @@ def _compared(
     told = replace(
         told,
         status=status,
-        metric=f"{PRINTED} {name}",
+        metric=metric,
         before=scale.back(c.before),
         after=scale.back(c.after),
         seeds=len(pairs),

@@ -10,6 +10,7 @@ from typing import Final
 
 import numpy as np
 
+from flightcheck.checks.connections.c07_vanishing_gradient import SWAPPED, stacked_activation
 from flightcheck.checks.connections.c20_attention_mask_wrong import inversion, suspicious_masks
 from flightcheck.checks.connections.c23_rnn_state_misuse import (
     AT_THEIR_ENDS,
@@ -94,7 +95,11 @@ def questions(lab: Lab, run: Run, asked: set[str]) -> Iterator[Experiment]:
         )
     yield permuted
     found = False
-    for experiment in chain(_without_regularization(lab, run, permuted), _steps_of_another_size(lab, run, asked)):
+    for experiment in chain(
+        _without_regularization(lab, run, permuted),
+        _steps_of_another_size(lab, run, asked),
+        _without_flat_ends(lab, run, permuted, asked),
+    ):
         found = found or experiment.status == "confirmed"
         yield experiment
     if found:
@@ -218,6 +223,17 @@ def _without_regularization(lab: Lab, run: Run, control: Experiment) -> Iterator
     }
     for name in (n for n, used in held.items() if used):
         yield lab.try_patch("S05", [Patch("regularization", name)], steps=_SHORT_STEPS, margin=_fivefold, refute=False)
+
+
+def _without_flat_ends(lab: Lab, run: Run, control: Experiment, asked: set[str]) -> Iterator[Experiment]:
+    """C07: where the training hardly moves, is it held back by saturating activations?"""
+    if control.before is None or control.start is None or control.before < 0.9 * control.start:
+        return
+    for steps in (_SHORT_STEPS, _LONG_STEPS) if "C07" not in asked and stacked_activation(run) else ():
+        swapped = lab.try_patch("C07", [Patch.parse(SWAPPED)], steps=steps, margin=_fivefold, refute=False)
+        yield swapped
+        if swapped.status == "confirmed":
+            return
 
 
 def _measure(lab: Lab, run: Run, probes: tuple[str, ...], steps: int) -> Trained:

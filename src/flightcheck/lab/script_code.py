@@ -34,7 +34,7 @@ def of_the_script(diff: str, sources: Sequence[str]) -> str:
             return ""
         if sign == "+ ":
             code = _in_own_names(code, known)
-            parsed = parsed_line(code) if code.split("#")[0].strip() else None
+            parsed = parsed_line(code.strip()) if code.split("#")[0].strip() else None
             if parsed is None:
                 return ""
             names = [n for n in ast.walk(parsed) if isinstance(n, ast.Name)]

@@ -60,6 +60,8 @@ class Pair:
     """No value can be worse: 1 for a share of wrong answers."""
     same_training: bool = False
     """Both made the same steps, bit for bit: at each evaluation the same weights are judged twice."""
+    answers: tuple[int, int, int] | None = None
+    """Of the last evaluation of the same weights: wrong answers without the patch and with it, of so many."""
 
     def start(self) -> float:
         """Level at the start: median of the first steps that are finite, without the patch (with it, if none is)."""
@@ -143,9 +145,10 @@ def compare(
 
     *confirmed*: all seeds are there, each improves by more than the margin, the one-sided 97.5 % limit of their mean
     is above 0 (unless both make the same steps, where nothing wanders), and p < 0.01 in the pooled blocks' one-sided
-    sign-flip test (Fisher's randomization test; of evaluations of different trainings: in the seeds' t test), p being
-    twice that of the test where there are two looks (Bonferroni). *refuted*: the two-sided 95 % interval of the mean
-    improvement lies below the margin. Else *inconclusive*, with the seeds that would decide (power 0.8).
+    sign-flip test (Fisher's randomization test; of evaluations of different trainings: in the seeds' t test; of a few
+    evaluations of the same weights whose answers are known: in Fisher's exact test over the examples, in each seed),
+    p being twice that of the test where there are two looks (Bonferroni). *refuted*: the two-sided 95 % interval of the
+    mean improvement lies below the margin. Else *inconclusive*, with the seeds that would decide (power 0.8).
 
     Args:
         pairs: one per seed.
@@ -164,14 +167,16 @@ def compare(
     differences = [float((c - p).mean()) for c, p in ends]
     units = np.concatenate([c - p for c, p in ends])
     same = all(p.same_training for p in pairs) and len(units) >= _UNITS
-    by_seed = pairs[0].evaluations and not same
+    by_answer = not same and all(p.same_training and p.answers is not None for p in pairs)
+    by_seed = pairs[0].evaluations and not same and not by_answer
     if by_seed and len(pairs) > 1:
         units = np.array(differences)
     low, high = _interval(units)
     looks = (seeds, MORE_SEEDS) if seeds == SEEDS else (seeds,)
-    p = min(1.0, len(looks) * (t_test(differences) if by_seed else sign_flip(units)))
+    least = max(map(_of_answers, pairs)) if by_answer else t_test(differences) if by_seed else sign_flip(units)
+    p = min(1.0, len(looks) * least)
     status: Status = "inconclusive"
-    if len(pairs) in looks and min(differences) > limit and p < ALPHA and (same or _agree(differences)):
+    if len(pairs) in looks and min(differences) > limit and p < ALPHA and (same or by_answer or _agree(differences)):
         status = "confirmed"
     elif high < limit and len(pairs) >= min(2, seeds):
         status = "refuted"
@@ -204,6 +209,14 @@ def t_test(differences: Sequence[float]) -> float:
         return 0.0 if x[0] > 0 else 1.0
     # Not ttest_1samp: it warns of differences that are nearly equal, and those are welcome here.
     return float(stats.t.sf(float(x.mean()) / (float(x.std(ddof=1)) / math.sqrt(len(x))), len(x) - 1))
+
+
+def _of_answers(pair: Pair) -> float:
+    """One-sided p value of "no fewer wrong answers with the patch" (Fisher's exact test); 1 where none are known."""
+    if pair.answers is None:
+        return 1.0
+    before, after, n = pair.answers
+    return float(stats.fisher_exact([[before, n - before], [after, n - after]], alternative="greater")[1])
 
 
 def _agree(differences: Sequence[float]) -> bool:

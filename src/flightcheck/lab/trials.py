@@ -66,6 +66,12 @@ class Trained:
             )
         return trained
 
+    def answered(self) -> tuple[int, int] | None:
+        """Wrong answers of the last evaluation that has answers, and all of them."""
+        counts = [c.counts for c in self.run.confusions] if self.run is not None else []
+        last = np.array(counts[-1], dtype=int) if counts else np.zeros((0, 0), dtype=int)
+        return (int(last.sum() - last.trace()), int(last.sum())) if last.sum() else None
+
     @property
     def crashed(self) -> bool:
         """The script raised an exception before its first step."""
@@ -78,12 +84,13 @@ class Trained:
         still = self.series("loss")[:STILL_STEPS]
         return len(still) > 1 and not np.allclose(still, still[0], rtol=_STILL, atol=1e-12, equal_nan=True)
 
-    def series(self, metric: str) -> Floats:
+    def series(self, metric: str, since: int = 0) -> Floats:
         """The metric over the steps, ``(steps,)``; empty where it was not recorded.
 
         Args:
             metric: ``error``, ``loss``, ``evaluation`` (mean loss of each evaluation) or ``answers`` (share of wrong
                 classes in each).
+            since: the first step of which a loss or an error counts.
         """
         if self.run is None:
             return np.empty(0)
@@ -94,7 +101,8 @@ class Trained:
             counts = [np.array(c.counts, dtype=float) for c in self.run.confusions]
             return np.array([1 - c.trace() / c.sum() for c in counts if c.sum()])
         try:
-            return self.run.series(ERROR if metric == "error" else LOSS).values
+            series = self.run.series(ERROR if metric == "error" else LOSS)
+            return series.values[series.steps >= since] if since else series.values
         except NotEnoughEvidence:
             return np.empty(0)
 

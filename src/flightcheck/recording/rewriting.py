@@ -11,6 +11,9 @@ import functools
 from collections.abc import Callable, Iterator
 from typing import Final
 
+from flightcheck.recording.indenting import RULES as MOVING
+from flightcheck.recording.indenting import reindented
+from flightcheck.recording.offsets import from_zero
 from flightcheck.recording.provenance.idle_loops import takes_first_rows
 from flightcheck.recording.separating import HELPER, assigned, frozen, separated
 from flightcheck.recording.shares import with_share
@@ -41,9 +44,13 @@ def rewritten(source: str, rule: str, line: int) -> str:
             anew for each place. ``assigned`` and ``masked``: the result of a call by itself is kept. ``frozen``:
             ``requires_grad_`` in the place of a name that freezes nothing. ``share@31=correct``: what line 31 adds up
             as `correct` is divided by how many it added up. ``at-zero``: what is compared with a half is compared with
-            zero.
+            zero. ``into`` and ``out``: see `flightcheck.recording.indenting`. ``apart``: batches that begin at the rows
+            0, 1, 2, … of their numbers begin one behind the other. ``from-zero``: large numbers are counted from the
+            smallest before they are made single ones.
         line: any line of the statement.
     """
+    if rule in MOVING:
+        return reindented(source, rule, line)
     lines = source.splitlines(keepends=True)
     for statement, text in _changes(source, rule, line):
         first, last = statement.lineno - 1, (statement.end_lineno or statement.lineno) - 1
@@ -77,7 +84,7 @@ def _changes(source: str, rule: str, line: int) -> list[Change]:
                     return _other_order(statement.test)
                 continue
             if statement.lineno <= line <= (statement.end_lineno or 0) and not hasattr(statement, "body"):
-                together = block if rule == "rows" else [statement]
+                together = block if rule in ("rows", "apart") else [statement]
                 made = _RULES.get(rule) or functools.partial(with_share, rule)
                 found = [(s, made(copy.deepcopy(s), statement)) for s in together if not hasattr(s, "body")]
                 return [(s, text) for s, text in found if text and "\n" not in text]
@@ -213,6 +220,23 @@ def _rows(statement: ast.stmt, chosen: ast.stmt) -> str:
     return ast.unparse(ast.fix_missing_locations(made)) if found else ""
 
 
+def _apart(statement: ast.stmt, chosen: ast.stmt) -> str:
+    """``x[i : i + size]`` becomes ``x[i * size : i * size + size]``, wherever the same rows are cut."""
+    wanted = {ast.dump(cut) for cut in map(_cut, ast.walk(chosen)) if cut is not None}
+    found = False
+    for node in ast.walk(statement):
+        cut = _cut(node)
+        if cut is None or ast.dump(cut) not in wanted or not isinstance(cut.upper, ast.BinOp) or cut.lower is None:
+            continue
+        if not isinstance(cut.upper.op, ast.Add) or ast.dump(cut.upper.left) != ast.dump(cut.lower):
+            continue
+        size = cut.upper.right
+        cut.lower = ast.BinOp(cut.lower, ast.Mult(), size)
+        cut.upper = ast.BinOp(cut.lower, ast.Add(), size)
+        found = True
+    return ast.unparse(ast.fix_missing_locations(statement)) if found else ""
+
+
 def _begin(statement: ast.stmt, chosen: ast.stmt, variable: str) -> str:
     """``x[:size]`` becomes ``x[start:start + size]``, with the variable of the loop around it."""
     found = False
@@ -331,6 +355,7 @@ _RULES: Final[dict[str, Callable[[ast.stmt, ast.stmt], str]]] = {
     "same-order": _same_order,
     "unordered": _unordered,
     "rows": _rows,
+    "apart": _apart,
     "fractions": with_fractions,
     "copied": _copied,
     "separate": separated,
@@ -338,5 +363,6 @@ _RULES: Final[dict[str, Callable[[ast.stmt, ast.stmt], str]]] = {
     "masked": assigned,
     "frozen": frozen,
     "at-zero": _at_zero,
+    "from-zero": from_zero,
     "complement": _complement,
 }

@@ -105,6 +105,7 @@ class BatchnormStatisticsStale(Check):
             onset_step=norms[0].step,
             fix="Copy the buffers with the weights (load_state_dict, or AveragedModel(use_buffers=True)), or call "
             "torch.optim.swa_utils.update_bn before evaluating.",
+            patch="load:buffers",
         )
 
     def _report(self, run: Run, stale: list[BatchStatistics]) -> Iterator[Finding]:

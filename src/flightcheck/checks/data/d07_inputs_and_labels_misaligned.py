@@ -176,6 +176,7 @@ class InputsAndLabelsMisaligned(Check):
             location=orders.targets,
             evidence={"calls": orders.calls, "same_places": orders.same_places, "one_loader": False},
             fix="Pick both with the same index: x[rows], y[rows].",
+            patch=_one_pick(orders.inputs, orders.targets),
         )
 
     @staticmethod
@@ -245,6 +246,12 @@ class InputsAndLabelsMisaligned(Check):
             or next((s.target_origin for s in run.loss_sites if s.target_origin), None)
             or run.plan.batch_location
         )
+
+
+def _one_pick(one: Location | None, other: Location | None) -> str:
+    if one is None or other is None or one.file != other.file:
+        return ""
+    return f"picks:{Path(one.file).name}:{one.line},{other.line}"
 
 
 def _one_draw(target: FreshTarget) -> str:

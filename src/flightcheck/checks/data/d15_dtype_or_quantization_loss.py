@@ -153,6 +153,7 @@ class DtypeOrQuantizationLoss(Check):
             evidence={"feature": found.feature, "spacing": found.spacing, "spread": found.spread},
             severity="warn" if found.natural else None,
             fix="Subtract the offset (the smallest value) in float64, before the conversion to float32.",
+            patch=_rule("from-zero", line_of(first)),
         )
 
     def _name(self, run: Run, root: int) -> str:
@@ -173,4 +174,9 @@ def _divides_whole(line: Location | None) -> bool:
 
 def _kept(line: Location | None) -> str:
     """The trial in which the line keeps fractions."""
-    return f"source:fractions:{PurePath(line.file).name}:{line.line}" if line is not None else ""
+    return _rule("fractions", line)
+
+
+def _rule(rule: str, line: Location | None) -> str:
+    """The trial in which the statement at a line is written anew."""
+    return f"source:{rule}:{PurePath(line.file).name}:{line.line}" if line is not None else ""

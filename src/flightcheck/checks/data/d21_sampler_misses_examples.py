@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import PurePath
 
 from flightcheck.checks.base import Check, Finding, NotApplicable, NotEnoughEvidence, Param, check
 from flightcheck.recording.inputs import DatasetInfo
@@ -86,6 +87,7 @@ class SamplerMissesExamples(Check):
                     location=s.location or next((b.origin for b in run.batches if b.root == s.root), None),
                     evidence={"rows": s.rows, "starts": s.starts, "gap": s.gap, "examples": s.examples},
                     fix=f"Begin batch i at row i * {s.rows}: x[i * size : (i + 1) * size].",
+                    patch=f"source:apart:{PurePath(s.location.file).name}:{s.location.line}" if s.location else "",
                 )
 
     def _too_few(self, run: Run, sampler: SamplerInfo, dataset: DatasetInfo, weights: int, examples: int) -> Finding:

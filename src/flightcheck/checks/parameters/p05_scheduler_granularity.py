@@ -138,6 +138,7 @@ class SchedulerGranularity(Check):
             location=s.step_location or s.location,
             evidence=evidence,
             fix="Call scheduler.step() after every optimizer step, or give the schedule its length in epochs.",
+            patch="scheduler:batch",
         )
 
     def _plateau(self, run: Run, s: SchedulerInfo, per_batch: bool, per_epoch: int) -> Iterator[Finding]:

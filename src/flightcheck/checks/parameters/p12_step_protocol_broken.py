@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator
+from pathlib import PurePath
 
 import numpy as np
 
@@ -208,6 +209,7 @@ class StepProtocolBroken(Check):
             location=line,
             evidence={"batches_per_step": batches, "steps": len(steps), "loop": loop.line},
             fix="Move zero_grad, backward and step into the loop over the batches.",
+            patch=f"source:into:{PurePath(line.file).name}:{line.line}",
         )
 
     def _never_stepped(self, run: Run, optimizer: OptimizerInfo) -> Iterator[Finding]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import pairwise
+from pathlib import PurePath
 
 from flightcheck.checks.base import Check, Finding, NotApplicable, NotEnoughEvidence, Param, check
 from flightcheck.recording.batches import Evaluation
@@ -79,6 +80,7 @@ class LoopLeftTooSoon(Check):
             fix=f"Move the {end.word} behind the loop (one level less of indentation)."
             if end.word == "return"
             else "Remove the break, or put it under the condition that is meant.",
+            patch=f"source:out:{PurePath(end.location.file).name}:{end.location.line}" if end.location else "",
         )
 
     def _cut_off(self, loader: LoaderInfo) -> bool:

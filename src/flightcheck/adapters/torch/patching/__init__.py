@@ -34,12 +34,14 @@ from flightcheck.adapters.torch.patching import (
     modules,
     operations,
     options,
+    picks,
     places,
     precision,
     protocol,
     reseeding,
     restored,
     samplers,
+    schedules,
     sequences,
     shifts,
     sources,
@@ -72,6 +74,10 @@ def _inputs(boundaries: Boundaries, patch: Patch) -> None:
         batches.inputs(boundaries, patch)
 
 
+def _scheduler(boundaries: Boundaries, patch: Patch) -> None:
+    (schedules.each_step if patch.value == "batch" else steps.scheduler)(boundaries, patch)
+
+
 def _shuffle(boundaries: Boundaries, patch: Patch) -> None:
     (samplers.together if patch.value == "together" else batches.shuffle)(boundaries, patch)
 
@@ -90,6 +96,7 @@ def _loss(boundaries: Boundaries, patch: Patch) -> None:
 
 def _load(boundaries: Boundaries, patch: Patch) -> None:
     of_value = {"late": loading_late.late, "trained": loading_trained.trained}
+    of_value["buffers"] = loading_trained.buffers
     of_value.get(patch.value, loading.load)(boundaries, patch)
 
 
@@ -113,7 +120,7 @@ def _mask(boundaries: Boundaries, patch: Patch) -> None:
 INSTALLERS: Final[dict[str, Callable[[Boundaries, Patch], None]]] = {
     "lr": steps.learning_rate,
     "optimizer": steps.optimizer,
-    "scheduler": steps.scheduler,
+    "scheduler": _scheduler,
     "clip": steps.clip,
     "regularization": modules.regularization,
     "freeze-batch": batches.freeze,
@@ -160,6 +167,7 @@ INSTALLERS: Final[dict[str, Callable[[Boundaries, Patch], None]]] = {
     "source": sources.source,
     "metric": metrics.metric,
     "place": places.place,
+    "picks": picks.picks,
     "draws": draws.one_draw,
     "visits": samplers.visits,
     "follow": following.follow,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Final
 
 import torch
@@ -41,7 +41,10 @@ def load(b: Boundaries, patch: Patch) -> None:
         @functools.wraps(original)
         def load_state_dict(self: nn.Module, state_dict: Any, *args: Any, **kwargs: Any) -> Any:
             if b.observer.watch.mine() and isinstance(state_dict, Mapping):
-                found = next((m for s in (state_dict, *reversed(read)) if (m := matched(self, s, state_dict))), None)
+                own = _own(self, state_dict)
+                found = next(
+                    (m for s in (state_dict, *reversed(read)) if (m := matched(self, s, state_dict, own))), None
+                )
                 if found:
                     b.acted(patch)
                     state_dict = {**state_dict, **found}
@@ -53,13 +56,23 @@ def load(b: Boundaries, patch: Patch) -> None:
     b.observer.patches.replace(nn.Module, "load_state_dict", loader)
 
 
-def matched(module: nn.Module, source: Mapping[str, Any], given: Mapping[str, Any]) -> Tensors:
+def _own(module: nn.Module, given: Mapping[str, Any]) -> set[str]:
+    """Names that are given what the module has already: ``state.update(…)`` left them as they were."""
+    known = dict([*module.named_parameters(), *module.named_buffers()])
+    tensors = {k: v for k, v in given.items() if k in known and isinstance(v, torch.Tensor)}
+    return {k for k, v in tensors.items() if v.shape == known[k].shape and torch.equal(v.to(known[k]), known[k])}
+
+
+def matched(
+    module: nn.Module, source: Mapping[str, Any], given: Mapping[str, Any], own: Collection[str] = ()
+) -> Tensors:
     """What `source` has for the names of the module that are not `given`, by the change of a prefix that reaches most.
 
-    A name fits if what follows the prefix and the shape are the same.
+    A name fits if what follows the prefix and the shape are the same. Names whose values are the module's `own` are not
+    given.
     """
     known = dict([*module.named_parameters(), *module.named_buffers()])
-    missing = {name: t.shape for name, t in known.items() if name not in given}
+    missing = {name: t.shape for name, t in known.items() if name not in given or name in own}
     bare = not any(isinstance(v, torch.Tensor) for v in given.values())  # the tensors lie one level below
     spare = {k: v for k, v in source.items() if isinstance(v, torch.Tensor) and (bare or k not in known)}
     best: Tensors = {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -16,6 +17,24 @@ def trained(b: Boundaries, patch: Patch) -> None:
     """``load:trained``: a model that is called without gradients, and whose parameters no optimizer holds, has the
     weights of the model of its class that was trained last.
     """
+    _given(b, patch, lambda module, pattern: module.load_state_dict(pattern.state_dict()))
+
+
+def buffers(b: Boundaries, patch: Patch) -> None:
+    """``load:buffers``: the same with its buffers alone, as the running statistics of a BatchNorm: its weights are an
+    average on purpose.
+    """
+
+    def copied(module: nn.Module, pattern: nn.Module) -> None:
+        theirs = dict(pattern.named_buffers())
+        for name, buffer in module.named_buffers():
+            buffer.copy_(theirs[name])
+
+    _given(b, patch, copied)
+
+
+def _given(b: Boundaries, patch: Patch, give: Callable[[nn.Module, nn.Module], Any]) -> None:
+    """``give(module, pattern)`` for each evaluated model that no optimizer holds, and the trained one like it."""
     called: list[nn.Module] = []  # held: a script may drop a model that was trained
     held: set[int] = set()
 
@@ -26,7 +45,7 @@ def trained(b: Boundaries, patch: Patch) -> None:
             with b.unwatched(), torch.no_grad():
                 pattern = next((m for m in reversed(called) if _is_trained(m, held) and _alike(m, module)), None)
                 if pattern is not None:
-                    module.load_state_dict(pattern.state_dict())
+                    give(module, pattern)
                     b.acted(patch)
         return call(*given[0], **given[1])
 

@@ -142,6 +142,16 @@ class Helper:
             return True
         return _ORDERS[order](one, other)
 
+    @staticmethod
+    def from_zero(values: Any) -> Any:
+        """Numbers of double precision, each column counted from its smallest; anything else as it is."""
+        if isinstance(values, (list, tuple)):
+            values = np.asarray(values)
+        if isinstance(values, torch.Tensor):
+            return values - values.amin(0) if values.dtype is torch.float64 and values.numel() else values
+        double = str(getattr(values, "dtype", "")) == "float64" and len(getattr(values, "shape", ())) > 0
+        return values - values.min(axis=0) if double and len(values) else values
+
     def rows(self, data: Any, start: Any, end: Any) -> Any:
         """As many rows in random order, anew in each pass; the same ones of all that have as many."""
         if not torch.is_grad_enabled() or not isinstance(start, int) or not isinstance(end, int):

@@ -1,0 +1,51 @@
+"""A statement with numbers too large for single precision, written anew: they are counted from the smallest."""
+
+from __future__ import annotations
+
+import ast
+from typing import Final
+
+from flightcheck.recording.separating import HELPER
+
+_GIVEN: Final = {"tensor", "as_tensor", "from_numpy", "FloatTensor", "asarray", "array", "float32"}
+"""Functions that convert what they are given."""
+_OWN: Final = {"astype", "float", "to", "type"}
+"""Methods that convert what they belong to."""
+
+
+def from_zero(statement: ast.stmt, chosen: ast.stmt) -> str:
+    """``torch.tensor(t, dtype=torch.float32)`` becomes ``torch.tensor(helper.from_zero(t), …)``, ``t = a + b`` becomes
+    ``t = helper.from_zero(a + b)`` where nothing is converted; empty for any other statement.
+    """
+    shifted = _Shifted()
+    made = shifted.visit(statement)
+    if not shifted.found:
+        if not isinstance(made, ast.Assign):
+            return ""
+        made.value = _call(made.value)
+    return ast.unparse(ast.fix_missing_locations(made))
+
+
+class _Shifted(ast.NodeTransformer):
+    """The innermost conversions get their numbers counted from the smallest."""
+
+    def __init__(self) -> None:
+        self.found = 0
+
+    def visit_Call(self, node: ast.Call) -> ast.AST:
+        before = self.found
+        self.generic_visit(node)
+        if self.found > before:
+            return node
+        name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+        if name in _GIVEN and node.args:
+            node.args[0] = _call(node.args[0])
+            self.found += 1
+        elif name in _OWN and isinstance(node.func, ast.Attribute):
+            node.func.value = _call(node.func.value)
+            self.found += 1
+        return node
+
+
+def _call(value: ast.expr) -> ast.Call:
+    return ast.Call(ast.Attribute(ast.Name(HELPER, ast.Load()), "from_zero", ast.Load()), [value], [])
