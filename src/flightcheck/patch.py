@@ -36,7 +36,8 @@ KINDS: Final[dict[str, str]] = {
     "insert-activation": "the outputs of hidden layers go through an activation: ``relu``",
     "insert-norm": "the outputs of hidden layers are normalized over their features: ``layer``",
     "loss": "another loss function: ``cross_entropy``, ``bce_with_logits``, ``mse_loss``, ``several`` (each output "
-    "is a yes or no), ``soft_margin``; ``log_softmax``: a divergence is given log-probabilities; another reduction: "
+    "is a yes or no), ``soft_margin``; ``rate`` (of a Poisson loss, not its logarithm); ``log_softmax``: a divergence "
+    "is given log-probabilities; another reduction: "
     "``mean``, or ``none`` at a line (``none:train.py:31``), or ``all`` that a line made since the last backward; "
     "``both`` parts of a binary cross-entropy; "
     "``negate``; ``roles``: of pairs and triplets, near and far change places; ``transpose``: the last axis of the "
@@ -181,7 +182,7 @@ class Patch:
     @property
     def judged_by_numbers_of_the_script(self) -> bool:
         """Another task: no error means the same in both, and each training has an evaluation loss of its own."""
-        return self.kind == "loss" and self.value.partition(":")[0] in ("several", "none", "both")
+        return self.kind == "loss" and self.value.partition(":")[0] in ("several", "none", "both", "rate")
 
     @property
     def scored(self) -> Patch | None:

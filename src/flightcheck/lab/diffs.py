@@ -57,6 +57,7 @@ _ADDED: Final[dict[str, str]] = {
     "loss:transpose": "out.movedim(1, -1).reshape(-1, classes)  # the classes last, before rows are made of positions",
     "loss:negate": "loss = -loss  # before backward",
     "loss:both": "+ (1 - target) * torch.log(1 - p)  # in the sum, before its mean",
+    "loss:rate": "log_input=False  # in the Poisson loss: its input is the rate",
     "loss:soft_margin": "nn.SoftMarginLoss()  # for scores, with labels -1 and 1",
     "mode:eval": "model.eval()  # before the evaluation, and model.train() after it",
     "mode:batchnorm": "# BatchNorm stays in train mode in the training steps",

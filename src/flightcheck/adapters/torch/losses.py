@@ -183,6 +183,8 @@ class Losses:
             settings = {k: kwargs[k] for k in _OPTIONS if isinstance(kwargs.get(k), (bool, int, float, str))}
             weight = args[2] if len(args) > 2 and function != "ctc_loss" else kwargs.get("weight")
             settings |= pair_settings(function, args, kwargs, self.operations.owners)
+            if function == "poisson_nll_loss" and len(args) > 2:
+                settings["log_input"] = bool(args[2])
             settings["weighted"] = any(isinstance(w, torch.Tensor) for w in (weight, kwargs.get("pos_weight")))
             given = kwargs.get("pos_weight", weight)
             if function in _WITH_CLASSES or "pos_weight" in kwargs:
