@@ -98,7 +98,8 @@ KINDS: Final[dict[str, str]] = {
     "the one of its class that was trained",
     "metric": "the comparison at a line: ``align:train.py:31`` (by elements), ``cut`` (logits at 0), ``classes`` (the "
     "largest score's in the place of scores), ``sign`` (yes or no in the place of a class out of one), ``once`` (no "
-    "second sigmoid), ``scale=13.2,40`` (the output times a factor and plus an offset) or ``exchange`` (two arguments)",
+    "second sigmoid), ``scale=13.2,40`` (the output times a factor and plus an offset), ``nearest`` (of distances the "
+    "smallest in the place of the largest) or ``exchange`` (two arguments)",
     "follow": "a model that is called in the training steps, held by no optimizer, and stands still, gets the weights "
     "of the trained model of its shape once in so many steps (``25``)",
     "visits": "evaluations visit the examples of shuffled loaders in the ``stored`` order, or each batch with its rows "

@@ -230,6 +230,11 @@ def _counted(line: Location | None, code: str, how: str) -> str:
         return f"- {code}\n+ # the same with prediction * target_std + target_mean, as the targets were scaled"
     if how == "sign":
         return f"- {code}\n+ # the same with (logits > 0) in the place of the class chosen out of one"
+    if how == "nearest":
+        smallest = re.sub(
+            r"\.arg(max)\(", ".argmin(", re.sub(r"(\btopk\([^()]*(?:\([^()]*\)[^()]*)*)\)", r"\1, largest=False)", code)
+        )
+        return _replaced(line, smallest) or f"- {code}\n+ # the same of the smallest distances"
     positions = re.sub(r"(\bmax\(.*\))\[0\]", r"\1[1]", code)
     positions = re.sub(r"^(\w+), (_\w*)(\s*=.*\bmax\()", r"\2, \1\3", positions)
     return _replaced(line, positions) or f"- {code}\n+ # the same of scores.argmax(1)"
