@@ -29,8 +29,8 @@ KINDS: Final[dict[str, str]] = {
     "targets": "``permute`` (rows across the batch), ``standardize``, ``shift-1`` (class ids lowered by one), "
     "``unit=0,255`` (this range, or that of the first batch, becomes 0 to 1), ``signs`` (0 and 1 become -1 and 1), "
     "``finite`` (examples with NaN or infinity are left out), ``opposite=train.py:31`` (the other of two labels, at a "
-    "line), ``unshift`` (the next token, where the target is the one "
-    "after it) or ``next`` (the next one, where it is the token itself)",
+    "line), ``sorted=train.py:33`` (in the order that this line computes), ``unshift`` (the next token, where the "
+    "target is the one after it) or ``next`` (the next one, where it is the token itself)",
     "drop-module": "``softmax`` or ``sigmoid``: the loss is given what that activation was given",
     "swap-activation": "``relu`` in the place of each saturating activation between layers",
     "insert-activation": "the outputs of hidden layers go through an activation: ``relu``",
@@ -71,6 +71,8 @@ KINDS: Final[dict[str, str]] = {
     "unfreeze": "the parameters of a module (``model.head``) get gradients, and its model's optimizer holds them",
     "keep-graph": "``detach``, ``data``, ``item`` and copies give the tensor itself, ``sample`` is ``rsample``, "
     "``no_grad`` does nothing; at a line (``train.py:31``) or at all; at a line thresholds and classes are scores",
+    "carry-state": "at a line, recurrent cells that start from zeros at each step of a sequence go on with the state "
+    "of the step before: ``train.py:31``",
     "call-instead": "every second call of a module in a forward pass is one of another: ``model.mu>model.logvar``",
     "residual": "to the outputs of modules of a class (``Block``) their inputs are added, where both have one shape",
     "clamp": "logarithms, roots and divisions are kept away from zero by this much: ``1e-8``",
@@ -112,7 +114,7 @@ KINDS: Final[dict[str, str]] = {
     "anew for each place), ``assigned`` and ``masked`` (the result of a call is kept), ``frozen`` (by "
     "``requires_grad_``), "
     "``share@31=correct`` (what a line adds up is divided by how many it added up), ``at-zero`` (what is compared with "
-    "a half is compared with zero)",
+    "a half is compared with zero), ``first`` (what is appended comes first)",
     "score": "nothing is changed, the error is another one: with targets of ``unit=0,255`` or ``signs``, without those "
     "of an id (``ignore=0``), ``balanced``: the mean over the classes, ``others``: of batches of its own, which train "
     "nothing, ``numbers``: squared, over the variance, ``prefix``: of the next token where a sequence ends before it, "

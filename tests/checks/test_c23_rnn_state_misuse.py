@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from flightcheck.recording.experiments import Experiment
 from flightcheck.recording.records import Location
-from flightcheck.recording.sequences import CutState, PaddedRead
+from flightcheck.recording.sequences import CutState, FreshState, PaddedRead
 from flightcheck.testing import run_of, verdict_of
 
 READ = PaddedRead("packed", 0, Location("train.py", 12), 32, 31, 29, 15.5)
@@ -54,3 +54,11 @@ def test_reading_through_the_padding_is_a_warning_once_a_trial_confirms() -> Non
         (finding,) = verdict_of("C23", run_of(read)).findings
         proof = Experiment("C23", finding.patch, "fix", "confirmed", metric="error", before=1.0, after=0.2)
         assert [f.severity for f in verdict_of("C23", run_of(read, proof)).findings] == ["warn"]
+
+
+def test_a_state_of_zeros_at_each_step_is_louder_where_a_trial_carries_it() -> None:
+    fresh = FreshState("gru_cell", Location("train.py", 12), 0, rounds=8, calls=80, fresh=80)
+    tried = Experiment("C23", "carry-state:train.py:12", status="confirmed")
+    assert [f.severity for f in verdict_of("C23", run_of(fresh)).findings] == ["info"]
+    assert [f.severity for f in verdict_of("C23", run_of(fresh, tried)).findings] == [None]
+    assert verdict_of("C23", run_of(replace(fresh, fresh=79))).status == "skipped"

@@ -159,6 +159,8 @@ def _of_values(patch: Patch, finding: Finding, line: Location | None, code: str)
     if patch.value.startswith("opposite="):
         turned = re.sub(r"\b(zeros|ones)(_like)?\(", lambda m: _OTHER[m[1]] + (m[2] or "") + "(", code)
         return _replaced(line, turned) or f"- {code}\n+ # the same with the other label: 1 - target"
+    if patch.value.startswith("sorted="):
+        return "+ y = y[order]  # the targets in the order of the inputs"
     if patch.kind in ("targets", "loss") and "=" in patch.value:
         return _of_targets(patch, finding, code)
     if patch.kind == "sampler" and code:
@@ -228,13 +230,13 @@ def _counted(line: Location | None, code: str, how: str) -> str:
         return _replaced(line, exchanged) or f"- {code}\n+ # the same with the targets first"
     if how == "scale":
         return f"- {code}\n+ # the same with prediction * target_std + target_mean, as the targets were scaled"
-    if how == "sign":
-        return f"- {code}\n+ # the same with (logits > 0) in the place of the class chosen out of one"
     if how == "nearest":
         smallest = re.sub(
             r"\.arg(max)\(", ".argmin(", re.sub(r"(\btopk\([^()]*(?:\([^()]*\)[^()]*)*)\)", r"\1, largest=False)", code)
         )
         return _replaced(line, smallest) or f"- {code}\n+ # the same of the smallest distances"
+    if how == "sign":
+        return f"- {code}\n+ # the same with (logits > 0) in the place of the class chosen out of one"
     positions = re.sub(r"(\bmax\(.*\))\[0\]", r"\1[1]", code)
     positions = re.sub(r"^(\w+), (_\w*)(\s*=.*\bmax\()", r"\2, \1\3", positions)
     return _replaced(line, positions) or f"- {code}\n+ # the same of scores.argmax(1)"

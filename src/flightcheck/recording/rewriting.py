@@ -41,7 +41,7 @@ def rewritten(source: str, rule: str, line: int) -> str:
             anew for each place. ``assigned`` and ``masked``: the result of a call by itself is kept. ``frozen``:
             ``requires_grad_`` in the place of a name that freezes nothing. ``share@31=correct``: what line 31 adds up
             as `correct` is divided by how many it added up. ``at-zero``: what is compared with a half is compared with
-            zero.
+            zero. ``first``: what is appended to a list is put before the rest.
         line: any line of the statement.
     """
     lines = source.splitlines(keepends=True)
@@ -255,6 +255,15 @@ def _at_zero(statement: ast.stmt, chosen: ast.stmt) -> str:
     return ast.unparse(ast.fix_missing_locations(statement))
 
 
+def _first(statement: ast.stmt, chosen: ast.stmt) -> str:
+    """``x.append(v)`` becomes ``x.insert(0, v)``."""
+    calls = [c for c in _calls(statement) if called(c) == "append" and isinstance(c.func, ast.Attribute)]
+    if len(calls) != 1 or not isinstance(calls[0].func, ast.Attribute):
+        return ""
+    calls[0].func.attr, calls[0].args = "insert", [ast.Constant(0), *calls[0].args]
+    return ast.unparse(ast.fix_missing_locations(statement))
+
+
 def _complement(statement: ast.stmt, chosen: ast.stmt) -> str:
     """``x[mask] = v``, ``x.masked_fill(mask, v)`` and ``where(mask, x, v)`` with the other elements."""
     masks: list[tuple[ast.AST, str, int | None]] = []
@@ -338,5 +347,6 @@ _RULES: Final[dict[str, Callable[[ast.stmt, ast.stmt], str]]] = {
     "masked": assigned,
     "frozen": frozen,
     "at-zero": _at_zero,
+    "first": _first,
     "complement": _complement,
 }

@@ -42,4 +42,19 @@ class CutState:
     """Those of them that were given a state without its history."""
 
 
-RECORDS.update({cls.__name__: cls for cls in (PaddedRead, CutState)})
+@dataclass(frozen=True)
+class FreshState:
+    """A line that calls a recurrent cell, or a layer with one step of time, again and again in one round."""
+
+    cell: str
+    """gru_cell, lstm_cell, rnn_tanh_cell or rnn_relu_cell; lstm, gru, rnn_tanh or rnn_relu."""
+    location: Location | None
+    step: int
+    rounds: int = 0
+    calls: int = 0
+    """Of the same weights, in those rounds."""
+    fresh: int = 0
+    """Those of them that were given a state of zeros."""
+
+
+RECORDS.update({cls.__name__: cls for cls in (PaddedRead, CutState, FreshState)})

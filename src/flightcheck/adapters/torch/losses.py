@@ -242,6 +242,7 @@ class Losses:
         self.alignment.observed(index, target, self.last_inputs())
         self.operations.reshapes.compared(index, given, target)
         self.operations.orders.compared(index, given, target)
+        self.operations.sorted.compared(index, given, target)
         self.operations.dropouts.predicted(index, made)
         function = self.sites[index].function
         if self._observed[index] <= _AXES_CALLS and (axis := _class_axis(function, given)) is not None:
