@@ -56,9 +56,9 @@ def test_reading_through_the_padding_is_a_warning_once_a_trial_confirms() -> Non
         assert [f.severity for f in verdict_of("C23", run_of(read, proof)).findings] == ["warn"]
 
 
-def test_a_state_of_zeros_at_each_step_is_louder_where_a_trial_carries_it() -> None:
-    fresh = FreshState("gru_cell", Location("train.py", 12), 0, rounds=8, calls=80, fresh=80)
-    tried = Experiment("C23", "carry-state:train.py:12", status="confirmed")
-    assert [f.severity for f in verdict_of("C23", run_of(fresh)).findings] == ["info"]
-    assert [f.severity for f in verdict_of("C23", run_of(fresh, tried)).findings] == [None]
+def test_a_state_of_zeros_at_each_step_fails() -> None:
+    fresh = FreshState("gru_cell", Location("train.py", 12), 0, rounds=8, calls=80, fresh=80, parameters=[3])
+    (finding,) = verdict_of("C23", run_of(fresh)).findings
+    assert (finding.severity, finding.patch, finding.parameters) == (None, "carry-state:train.py:12", (3,))
     assert verdict_of("C23", run_of(replace(fresh, fresh=79))).status == "skipped"
+    assert verdict_of("C23", run_of(replace(fresh, rounds=2))).status == "skipped"

@@ -248,6 +248,8 @@ def _of_what_was_found(patch: Patch, finding: Finding, line: Location | None, co
         one, other = (str(finding.evidence[k]) for k in ("called", "never"))
         before, found, after = code.rpartition(f".{one}(")
         return _replaced(line, f"{before}.{other}({after}") if found else ""
+    if patch.kind == "carry-state":
+        return f"- {code}\n+ # the same with the state of the step before; zeros once, before the loop"
     if patch.kind == "residual":
         return f"+ out = out + {finding.evidence['name']}  # before {finding.evidence['class']} returns"
     if patch.kind == "visits":

@@ -14,10 +14,8 @@ from flightcheck.checks.connections.c20_attention_mask_wrong import inversion, s
 from flightcheck.checks.connections.c23_rnn_state_misuse import (
     AT_THEIR_ENDS,
     forgetful_cells,
-    fresh_at_each_step,
     history_kept,
     read_through_padding,
-    state_carried,
 )
 from flightcheck.checks.connections.c25_train_eval_gap import depends_on_mode
 from flightcheck.checks.connections.c28_batchnorm_batch_too_small import lone_examples
@@ -123,10 +121,6 @@ def _suspicions(run: Run) -> Iterator[tuple[str, str, str]]:
     for state in forgetful_cells(run):
         if state.location is not None:
             yield "C23", history_kept(state), f"- {state.location.code}\n+ # the same without cutting the state off"
-    for fresh in fresh_at_each_step(run):
-        if fresh.location is not None:
-            code = fresh.location.code
-            yield "C23", state_carried(fresh), f"- {code}\n+ # the same with the state of the step before"
     for read in read_through_padding(run):
         if read.location is not None:
             code = read.location.code

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from flightcheck.recording.records import RECORDS, Location
 
@@ -55,6 +55,8 @@ class FreshState:
     """Of the same weights, in those rounds."""
     fresh: int = 0
     """Those of them that were given a state of zeros."""
+    parameters: list[int] = field(default_factory=list)
+    """The matrices by which a state goes into the next one."""
 
 
 RECORDS.update({cls.__name__: cls for cls in (PaddedRead, CutState, FreshState)})

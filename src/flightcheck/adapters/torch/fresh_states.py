@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any, Final
 
 import torch
@@ -25,6 +26,7 @@ _BATCH_FIRST_AT: Final = 8
 class _Round:
     calls: int = 0
     fresh: int = 0
+    parameter: int | None = None
     line: Location | None = None
     name: str = ""
 
@@ -32,8 +34,9 @@ class _Round:
 class FreshStates:
     """Looks at the calls of recurrent cells and layers in the learning pass."""
 
-    def __init__(self, watch: Watch) -> None:
+    def __init__(self, watch: Watch, index_of: Callable[[torch.Tensor], int | None]) -> None:
         self.watch = watch
+        self._index_of = index_of
         self._round: dict[int, _Round] = {}
         """By the identity of the recurrent matrix."""
         self._found: dict[tuple[str, Location | None], FreshState] = {}
@@ -45,7 +48,9 @@ class FreshStates:
         matrix = args[3] if name in CELLS else _matrix(args)
         if matrix is None or (name in LAYERS and not is_one_step(args)):
             return
-        known = self._round.setdefault(id(matrix), _Round(name=name))
+        known = self._round.get(id(matrix))
+        if known is None:
+            known = self._round[id(matrix)] = _Round(name=name, parameter=self._index_of(matrix))
         known.calls += 1
         if is_fresh(args[1]):
             known.fresh += 1
@@ -57,8 +62,13 @@ class FreshStates:
             if known.calls >= _FEWEST:
                 key = (known.name, known.line)
                 before = self._found.get(key) or FreshState(known.name, known.line, self.watch.step)
+                parameters = {*before.parameters, *([] if known.parameter is None else [known.parameter])}
                 self._found[key] = dataclasses.replace(
-                    before, rounds=before.rounds + 1, calls=before.calls + known.calls, fresh=before.fresh + known.fresh
+                    before,
+                    rounds=before.rounds + 1,
+                    calls=before.calls + known.calls,
+                    fresh=before.fresh + known.fresh,
+                    parameters=sorted(parameters),
                 )
         self._round.clear()
 

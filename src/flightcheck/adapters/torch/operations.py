@@ -116,7 +116,7 @@ class Operations(TorchFunctionMode):
         """Told every operation that is looked at."""
         self.embedded, self.cut_ids, self.slices, self.padded = Embedded(), CutIds(), Slices(watch), PaddedOutputs()
         self.padded_reads, self.state_cuts, self.fresh_states = (
-            PaddedReads(self.padded), StateCuts(watch), FreshStates(watch),
+            PaddedReads(self.padded), StateCuts(watch), FreshStates(watch, discovery.parameter_index),
         )  # fmt: skip
         self.axes = NormalizedAxes(watch, self.lines, self.owners, self.modules, discovery.module_index)
         self.draws, self.fresh, self.orders = RandomDraws(watch), FreshTargets(watch), Orders(watch)

@@ -37,8 +37,8 @@ class RnnStateMisuse(Check):
     own last output learns better.
     And cells (``nn.GRUCell``, ``nn.LSTMCell``, ``nn.RNNCell``) that are given their own last state without its history
     (``detach``, ``.data``) in most steps of a sequence: information, and an error where a trial that keeps the history
-    learns better. Likewise cells, and layers that are given one step of a sequence at a time, that start from zeros in
-    all of their calls, four or more in each round.
+    learns better. Cells, and layers that are given one step of a sequence at a time, that start from zeros in all of
+    their calls, four or more in each round: their recurrent weights are multiplied by nothing else, and never learn.
     ## Why it matters
     For all but the longest sequences of a batch the layers behind are given zeros. The loss falls all the same, since
     the longest ones and the class shares can be learned. A layer that goes on through padding has to remember what it
@@ -96,17 +96,15 @@ class RnnStateMisuse(Check):
 
     @staticmethod
     def _fresh(run: Run, state: FreshState) -> Finding:
-        patch = state_carried(state)
-        proof = any(e.status == "confirmed" for e in run.experiments if (e.question, e.patch) == ("C23", patch))
         return Finding(
             f"In all of {state.calls} calls ({state.calls // state.rounds} in a round) the {_CELLS[state.cell]} starts "
             "from a state of zeros: no step knows what came before it, and its recurrent weights get no gradient.",
             location=state.location,
             evidence={"calls": state.calls, "rounds": state.rounds},
             onset_step=state.step,
-            severity=None if proof else "info",
             fix="Make the state once, before the loop over time, and give each step that of the one before.",
-            patch=patch,
+            patch=state_carried(state),
+            parameters=tuple(state.parameters),
         )
 
     @staticmethod
