@@ -101,3 +101,55 @@ def test_an_encoder_and_what_reads_it_are_no_opponents(tmp_path: Path) -> None:
             of_each[step % 2].step()
     assert watched.run is not None
     assert verdict_of("L19", watched.run).findings == ()
+
+
+@pytest.mark.parametrize("held", [True, False])
+def test_a_maker_in_the_optimizer_of_its_judge_is_moved_against_itself(held: bool, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    maker, judge = nn.Linear(3, 2), nn.Sequential(nn.Linear(2, 8), nn.Tanh(), nn.Linear(8, 1))
+    with flightcheck.watch(runs_dir=tmp_path, report=False) as watched:
+        of_maker = torch.optim.SGD(maker.parameters(), lr=0.05)
+        of_judge = torch.optim.SGD([*judge.parameters(), *(maker.parameters() if held else ())], lr=0.05)
+        for _ in range(12):
+            of_judge.zero_grad()
+            cross_entropy(judge(REAL), judge(maker(torch.randn(32, 3)))).backward()
+            of_judge.step()
+            of_maker.zero_grad()
+            labelled(judge(maker(torch.randn(32, 3))), 1.0).backward()
+            of_maker.step()
+    assert watched.run is not None
+    found = verdict_of("P09", watched.run).findings
+    assert [f.severity for f in found] == [None] * held
+    assert all("each undoes what the other did" in f.message for f in found)
+
+
+class OfClass(nn.Module):
+    """Two numbers for noise, or one for two numbers, of a class."""
+
+    def __init__(self, given: int, made: int) -> None:
+        super().__init__()
+        self.classes, self.layer = nn.Embedding(4, 3), nn.Linear(given + 3, made)
+
+    def forward(self, given: Tensor, label: Tensor) -> Tensor:
+        made: Tensor = self.layer(torch.cat([given, self.classes(label)], 1))
+        return made
+
+
+@pytest.mark.parametrize("others", [True, False])
+def test_labels_that_nothing_was_made_for_are_seen(others: bool, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    maker, judge = OfClass(3, 2), OfClass(2, 1)
+    with flightcheck.watch(runs_dir=tmp_path, report=False) as watched:
+        of_maker, of_judge = (torch.optim.SGD(m.parameters(), lr=0.05) for m in (maker, judge))
+        for _ in range(12):
+            of_real, asked = torch.randint(4, (32,)), torch.randint(4, (32,))
+            made = maker(torch.randn(32, 3), asked)
+            of_judge.zero_grad()
+            cross_entropy(judge(REAL, of_real), judge(made.detach(), asked)).backward()
+            of_judge.step()
+            of_maker.zero_grad()
+            labelled(judge(made, of_real if others else asked), 1.0).backward()
+            of_maker.step()
+    assert watched.run is not None
+    found = verdict_of("D07", watched.run).findings
+    assert ["In the steps of OfClass" in f.message for f in found] == [True] * others

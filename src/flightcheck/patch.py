@@ -30,14 +30,15 @@ KINDS: Final[dict[str, str]] = {
     "targets": "``permute`` (rows across the batch), ``standardize``, ``shift-1`` (class ids lowered by one), "
     "``unit=0,255`` (this range, or that of the first batch, becomes 0 to 1), ``signs`` (0 and 1 become -1 and 1), "
     "``finite`` (examples with NaN or infinity are left out), ``opposite=train.py:31`` (the other of two labels, at a "
-    "line), ``unshift`` (the next token, where the target is the one "
-    "after it) or ``next`` (the next one, where it is the token itself)",
+    "line), ``sorted=train.py:33`` (in the order that this line computes), ``unshift`` (the next token, where the "
+    "target is the one after it) or ``next`` (the next one, where it is the token itself)",
     "drop-module": "``softmax`` or ``sigmoid``: the loss is given what that activation was given",
     "swap-activation": "``relu`` in the place of each saturating activation between layers",
     "insert-activation": "the outputs of hidden layers go through an activation: ``relu``",
     "insert-norm": "the outputs of hidden layers are normalized over their features: ``layer``",
     "loss": "another loss function: ``cross_entropy``, ``bce_with_logits``, ``mse_loss``, ``several`` (each output "
-    "is a yes or no), ``soft_margin``; ``log_softmax``: a divergence is given log-probabilities; another reduction: "
+    "is a yes or no), ``soft_margin``; ``rate`` (of a Poisson loss, not its logarithm); ``log_softmax``: a divergence "
+    "is given log-probabilities; another reduction: "
     "``mean``, or ``none`` at a line (``none:train.py:31``), or ``all`` that a line made since the last backward; "
     "``both`` parts of a binary cross-entropy; "
     "``negate``; ``roles``: of pairs and triplets, near and far change places; ``transpose``: the last axis of the "
@@ -73,6 +74,8 @@ KINDS: Final[dict[str, str]] = {
     "unfreeze": "the parameters of a module (``model.head``) get gradients, and its model's optimizer holds them",
     "keep-graph": "``detach``, ``data``, ``item`` and copies give the tensor itself, ``sample`` is ``rsample``, "
     "``no_grad`` does nothing; at a line (``train.py:31``) or at all; at a line thresholds and classes are scores",
+    "carry-state": "at a line, recurrent cells that start from zeros at each step of a sequence go on with the state "
+    "of the step before: ``train.py:31``",
     "call-instead": "every second call of a module in a forward pass is one of another: ``model.mu>model.logvar``",
     "residual": "to the outputs of modules of a class (``Block``) their inputs are added, where both have one shape",
     "clamp": "logarithms, roots and divisions are kept away from zero by this much: ``1e-8``",
@@ -100,7 +103,8 @@ KINDS: Final[dict[str, str]] = {
     "the one of its class that was trained; ``buffers``: its buffers alone",
     "metric": "the comparison at a line: ``align:train.py:31`` (by elements), ``cut`` (logits at 0), ``classes`` (the "
     "largest score's in the place of scores), ``sign`` (yes or no in the place of a class out of one), ``once`` (no "
-    "second sigmoid), ``scale=13.2,40`` (the output times a factor and plus an offset) or ``exchange`` (two arguments)",
+    "second sigmoid), ``scale=13.2,40`` (the output times a factor and plus an offset), ``nearest`` (of distances the "
+    "smallest in the place of the largest) or ``exchange`` (two arguments)",
     "follow": "a model that is called in the training steps, held by no optimizer, and stands still, gets the weights "
     "of the trained model of its shape once in so many steps (``25``)",
     "visits": "evaluations visit the examples of shuffled loaders in the ``stored`` order, or each batch with its rows "
@@ -114,7 +118,7 @@ KINDS: Final[dict[str, str]] = {
     "``requires_grad_``), ``into`` (behind a loop, it becomes its end) and ``out`` (a loop is not left), "
     "``apart`` (batches begin one behind the other), ``from-zero`` (large numbers are counted from the smallest), "
     "``share@31=correct`` (what a line adds up is divided by how many it added up), ``at-zero`` (what is compared with "
-    "a half is compared with zero)",
+    "a half is compared with zero), ``first`` (what is appended comes first)",
     "score": "nothing is changed, the error is another one: with targets of ``unit=0,255`` or ``signs``, without those "
     "of an id (``ignore=0``), ``balanced``: the mean over the classes, ``others``: of batches of its own, which train "
     "nothing, ``numbers``: squared, over the variance, ``prefix``: of the next token where a sequence ends before it, "
@@ -194,7 +198,7 @@ class Patch:
     @property
     def judged_by_numbers_of_the_script(self) -> bool:
         """Another task: no error means the same in both, and each training has an evaluation loss of its own."""
-        return self.kind == "loss" and self.value.partition(":")[0] in ("several", "none", "both")
+        return self.kind == "loss" and self.value.partition(":")[0] in ("several", "none", "both", "rate")
 
     @property
     def scored(self) -> Patch | None:

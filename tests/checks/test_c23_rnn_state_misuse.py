@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from flightcheck.recording.experiments import Experiment
 from flightcheck.recording.records import Location
-from flightcheck.recording.sequences import CutState, PaddedRead
+from flightcheck.recording.sequences import CutState, FreshState, PaddedRead
 from flightcheck.testing import run_of, verdict_of
 
 READ = PaddedRead("packed", 0, Location("train.py", 12), 32, 31, 29, 15.5)
@@ -54,3 +54,11 @@ def test_reading_through_the_padding_is_a_warning_once_a_trial_confirms() -> Non
         (finding,) = verdict_of("C23", run_of(read)).findings
         proof = Experiment("C23", finding.patch, "fix", "confirmed", metric="error", before=1.0, after=0.2)
         assert [f.severity for f in verdict_of("C23", run_of(read, proof)).findings] == ["warn"]
+
+
+def test_a_state_of_zeros_at_each_step_fails() -> None:
+    fresh = FreshState("gru_cell", Location("train.py", 12), 0, rounds=8, calls=80, fresh=80, parameters=[3])
+    (finding,) = verdict_of("C23", run_of(fresh)).findings
+    assert (finding.severity, finding.patch, finding.parameters) == (None, "carry-state:train.py:12", (3,))
+    assert verdict_of("C23", run_of(replace(fresh, fresh=79))).status == "skipped"
+    assert verdict_of("C23", run_of(replace(fresh, rounds=2))).status == "skipped"

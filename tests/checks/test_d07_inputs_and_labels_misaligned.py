@@ -11,9 +11,11 @@ import torch
 from flightcheck.adapters.torch.probes.neighbours import first_sight
 from flightcheck.checks.base import Verdict
 from flightcheck.recording.batches import OrderUse
+from flightcheck.recording.experiments import Experiment
 from flightcheck.recording.fresh_targets import FreshTarget
 from flightcheck.recording.loss_records import LossSite
 from flightcheck.recording.records import Location, Plan
+from flightcheck.recording.reversed_sums import ReversedSum
 from flightcheck.recording.separate_orders import SeparateOrders
 from flightcheck.testing import run_of, verdict_of
 from tests.checks._batches import LINEAR, batches
@@ -208,3 +210,12 @@ def test_two_loaders_that_shuffle_by_themselves_need_no_experiment() -> None:
 def test_batches_that_meet_now_and_then_are_no_proof(changes: dict[str, Any]) -> None:
     assert verdict(replace(PARTED, **changes)).status == "inconclusive"
     assert verdict(PARTED, regimes=("gan",)).status == "skipped"
+
+
+def test_returns_that_nobody_turns_warn_in_reinforcement_learning_alone() -> None:
+    turned = ReversedSum(LINE)
+    tried = Experiment("D07", "source:first:train.py:7", status="confirmed")
+    (finding,) = verdict(turned, regimes=("reinforcement",)).findings
+    assert (finding.severity, finding.patch) == ("warn", tried.patch)
+    assert verdict(turned, tried, regimes=("reinforcement",)).findings[0].severity is None
+    assert verdict(turned).findings == ()

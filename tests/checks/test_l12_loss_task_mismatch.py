@@ -112,3 +112,18 @@ def test_half_of_a_binary_cross_entropy_fails_where_nothing_else_is_in_the_sum()
     assert [(f.location, f.patch) for f in told.findings] == [(at, "loss:both")]
     other = replace(term, location=Location("train.py", 34))
     assert verdict_of("L12", run_of(half, *[call] * 4, term, other)).status == "pass"
+
+
+RATES = replace(IDS, input_shape=[64], input_op="ExpBackward0", input_min=0.2, input_max=7.0, target_max=6, classes=0)
+
+
+def test_a_rate_that_is_taken_for_its_logarithm_fails() -> None:
+    for made in ("ExpBackward0", "SoftplusBackward0"):
+        (finding,) = judge(replace(RATES, input_op=made), "poisson_nll_loss").findings
+        assert (finding.location, finding.patch) == (SITE.location, "loss:rate")
+
+
+def test_rates_and_logarithms_pass() -> None:
+    assert judge(replace(RATES, input_op="AddmmBackward0", input_min=-1.0), "poisson_nll_loss").status == "pass"
+    of_rate = replace(SITE, function="poisson_nll_loss", settings={"log_input": False})
+    assert verdict_of("L12", run_of(of_rate, *[replace(RATES, step=i) for i in range(8)])).status == "pass"

@@ -7,6 +7,7 @@ from dataclasses import replace
 from flightcheck.checks.base import Verdict
 from flightcheck.recording.records import Call, Location, OptimizerInfo, SchedulerInfo
 from flightcheck.recording.signals import LOSS
+from flightcheck.recording.tallies import Tally
 from flightcheck.testing import run_of, verdict_of
 
 LINE = Location("train.py", 20)
@@ -115,3 +116,23 @@ def test_the_number_of_the_epoch_in_the_place_of_a_metric() -> None:
     (finding,) = verdict.findings
     assert "number of the epoch" in finding.message
     assert plateau_given([5.0, 5.0, 4.0, 3.0, 3.0], [0.7, 0.6, 0.5, 0.4]).status == "pass"
+
+
+def given_what_was_counted(metrics: list[float], mode: str = "min", equal: bool = True) -> Verdict:
+    """A scheduler that is given these numbers, in evaluations in which 4, 5 and 6 of 8 answers were counted."""
+    plateau = SchedulerInfo(0, "ReduceLROnPlateau", 0, LINE, LINE, {"mode": mode}, calls=len(metrics))
+    order = [Call(i, i, "scheduler_step", 0, data={"metric": m}) for i, m in enumerate(metrics)]
+    tallies = [Tally(i, LINE, true=[3, 1 + i], counted=[4, 4], equal=equal) for i in range(3)]
+    return verdict_of("P04", run_of(ADAM, plateau, *order, *tallies))
+
+
+def test_plateau_is_given_the_share_of_right_answers() -> None:
+    for metrics in ([0.5, 0.625, 0.75], [50.0, 62.5, 75.0], [0.5, 0.625, 0.75, 0.1]):
+        (finding,) = given_what_was_counted(metrics).findings
+        assert "share of answers that equal their label" in finding.message
+
+
+def test_other_numbers_and_shares_of_wrong_answers_pass() -> None:
+    assert given_what_was_counted([0.5, 0.375, 0.25]).status == "pass"
+    assert given_what_was_counted([0.5, 0.625, 0.75], mode="max").status == "pass"
+    assert given_what_was_counted([0.5, 0.625, 0.75], equal=False).status == "pass"

@@ -13,9 +13,11 @@ from torch import nn
 
 import flightcheck
 from flightcheck.checks.tracking.t09_metric_wrong import IN_STORED_ORDER
+from flightcheck.recording.box_overlaps import BoxOverlap
 from flightcheck.recording.experiments import Experiment
 from flightcheck.recording.inputs import DatasetInfo
 from flightcheck.recording.loss_records import LossCall, LossSite
+from flightcheck.recording.neighbours import FarthestLabels
 from flightcheck.recording.records import LoaderInfo, Location, Plan
 from flightcheck.recording.surroundings import Comparison
 from flightcheck.testing import run_of, verdict_of
@@ -255,3 +257,53 @@ def test_functions_of_scikit_learn_are_followed(tmp_path: Path) -> None:
     found = lines_recorded(tmp_path, False, count)
     assert [(c.operation, c.made_first) for c in found] == [("r2_score", True), ("mean_absolute_error", False)]
     assert found[0].data[0] == pytest.approx(150) and found[1].made[0] == pytest.approx(140, abs=50)
+
+
+FARTHEST = FarthestLabels("topk", LINE, replace(LINE, line=41))
+
+
+def test_labels_of_the_farthest_are_an_error_where_a_trial_shows_it() -> None:
+    tried = Experiment("T09", "metric:nearest:train.py:40", status="confirmed")
+    (finding,) = verdict_of("T09", run_of(FARTHEST, steps=9)).findings
+    assert (finding.severity, finding.patch) == ("warn", tried.patch)
+    (finding,) = verdict_of("T09", run_of(FARTHEST, tried, steps=9)).findings
+    assert finding.severity is None
+
+
+def test_boxes_that_are_no_corners_fail() -> None:
+    boxes = BoxOverlap(LINE, rows=200, turned=180, made=True)
+    (finding,) = verdict_of("T09", run_of(boxes, steps=9)).findings
+    assert finding.severity is None and "180 of 200" in finding.message
+    assert verdict_of("T09", run_of(replace(boxes, turned=3), PAIRS, steps=9)).findings[0].location == PAIRS.location
+    assert len(verdict_of("T09", run_of(replace(boxes, turned=3), PAIRS, steps=9)).findings) == 1
+
+
+@pytest.mark.parametrize(("scaled_back", "found"), [(False, True), (True, False)])
+def test_the_second_output_beside_targets_on_another_scale(scaled_back: bool, found: bool, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    trunk = nn.Linear(4, 3)
+
+    class Two(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.trunk = trunk
+
+        def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+            h = self.trunk(x)
+            return h[:, :2], h[:, 2]
+
+    model, x = Two(), torch.randn(40, 4)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    with flightcheck.watch(runs_dir=tmp_path, report=False) as watched:
+        for _ in range(12):
+            optimizer.zero_grad()
+            kind, number = model(x)
+            loss = nn.functional.cross_entropy(kind, (x[:, 0] > 0).long()) + nn.functional.mse_loss(number, x[:, 1])
+            loss.backward()
+            optimizer.step()
+        model.eval()
+        with torch.no_grad():
+            number = model(x)[1]
+            ((number * 20 + 300 if scaled_back else number) - (x[:, 1] * 20 + 300)).abs().mean()
+    assert watched.run is not None
+    assert (verdict_of("T09", watched.run).status == "fail") is found

@@ -196,6 +196,7 @@ CAUSES: Final[tuple[Cause, ...]] = (
     # Connections
     _row("C02", "C12", "module"),
     _row("C02", "P02 C11 S01 S02" + _FLAT),
+    _row("C23", "C02", "module", _gradient_is_zero),  # a matrix that zeros alone are multiplied with
     _row("C10", "C05 C07 C09 C12 C13", "fwd"),
     _row("C10", "C07 C09 C12", "bwd"),
     _row("C10", "P02 C11 S01 S02 L01" + _FLAT),

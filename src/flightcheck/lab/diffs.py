@@ -59,6 +59,7 @@ _ADDED: Final[dict[str, str]] = {
     "loss:transpose": "out.movedim(1, -1).reshape(-1, classes)  # the classes last, before rows are made of positions",
     "loss:negate": "loss = -loss  # before backward",
     "loss:both": "+ (1 - target) * torch.log(1 - p)  # in the sum, before its mean",
+    "loss:rate": "log_input=False  # in the Poisson loss: its input is the rate",
     "loss:soft_margin": "nn.SoftMarginLoss()  # for scores, with labels -1 and 1",
     "scheduler:batch": "scheduler.step()  # after each optimizer.step(), and not once per epoch",
     "load:buffers": "for ours, theirs in zip(average.buffers(), model.buffers()): ours.copy_(theirs)",
@@ -162,6 +163,8 @@ def _of_values(patch: Patch, finding: Finding, line: Location | None, code: str)
     if patch.value.startswith("opposite="):
         turned = re.sub(r"\b(zeros|ones)(_like)?\(", lambda m: _OTHER[m[1]] + (m[2] or "") + "(", code)
         return _replaced(line, turned) or f"- {code}\n+ # the same with the other label: 1 - target"
+    if patch.value.startswith("sorted="):
+        return "+ y = y[order]  # the targets in the order of the inputs"
     if patch.kind in ("targets", "loss") and "=" in patch.value:
         return _of_targets(patch, finding, code)
     if patch.kind == "sampler" and code:
@@ -233,6 +236,11 @@ def _counted(line: Location | None, code: str, how: str) -> str:
         return _replaced(line, exchanged) or f"- {code}\n+ # the same with the targets first"
     if how == "scale":
         return f"- {code}\n+ # the same with prediction * target_std + target_mean, as the targets were scaled"
+    if how == "nearest":
+        smallest = re.sub(
+            r"\.arg(max)\(", ".argmin(", re.sub(r"(\btopk\([^()]*(?:\([^()]*\)[^()]*)*)\)", r"\1, largest=False)", code)
+        )
+        return _replaced(line, smallest) or f"- {code}\n+ # the same of the smallest distances"
     if how == "sign":
         return f"- {code}\n+ # the same with (logits > 0) in the place of the class chosen out of one"
     positions = re.sub(r"(\bmax\(.*\))\[0\]", r"\1[1]", code)
@@ -246,6 +254,8 @@ def _of_what_was_found(patch: Patch, finding: Finding, line: Location | None, co
         one, other = (str(finding.evidence[k]) for k in ("called", "never"))
         before, found, after = code.rpartition(f".{one}(")
         return _replaced(line, f"{before}.{other}({after}") if found else ""
+    if patch.kind == "carry-state":
+        return f"- {code}\n+ # the same with the state of the step before; zeros once, before the loop"
     if patch.kind == "residual":
         return f"+ out = out + {finding.evidence['name']}  # before {finding.evidence['class']} returns"
     if patch.kind == "visits":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from flightcheck.recording.records import RECORDS
+from flightcheck.recording.records import RECORDS, Location
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,16 @@ class Opponents:
     """On other inputs that want no gradient, before steps of the judge."""
     made_by_maker: list[int] = field(default_factory=lambda: [0, 0])
     """On what the maker made, before steps of the maker."""
+    joint_steps: int = 0
+    """Steps of an optimizer that holds parameters of both, behind a push of the judge's outputs on what was made."""
+    made_by_joint: list[int] = field(default_factory=lambda: [0, 0])
+    """On what the maker made, before such steps."""
+    labelled: int = 0
+    """Calls of the judge, before steps of the maker, in which both were given one set of labels."""
+    other_labels: int = 0
+    """Those of them in which the judge's were others than those that the maker was given."""
+    judged_location: Location | None = None
+    """The line of the last such call."""
     maker_backward: int = -1
     """Number of the last backward before a step of the maker, as in `LossTerm.backward`."""
 

@@ -46,7 +46,7 @@ def rewritten(source: str, rule: str, line: int) -> str:
             as `correct` is divided by how many it added up. ``at-zero``: what is compared with a half is compared with
             zero. ``into`` and ``out``: see `flightcheck.recording.indenting`. ``apart``: batches that begin at the rows
             0, 1, 2, … of their numbers begin one behind the other. ``from-zero``: large numbers are counted from the
-            smallest before they are made single ones.
+            smallest before they are made single ones. ``first``: what is appended to a list is put before the rest.
         line: any line of the statement.
     """
     if rule in MOVING:
@@ -279,6 +279,15 @@ def _at_zero(statement: ast.stmt, chosen: ast.stmt) -> str:
     return ast.unparse(ast.fix_missing_locations(statement))
 
 
+def _first(statement: ast.stmt, chosen: ast.stmt) -> str:
+    """``x.append(v)`` becomes ``x.insert(0, v)``."""
+    calls = [c for c in _calls(statement) if called(c) == "append" and isinstance(c.func, ast.Attribute)]
+    if len(calls) != 1 or not isinstance(calls[0].func, ast.Attribute):
+        return ""
+    calls[0].func.attr, calls[0].args = "insert", [ast.Constant(0), *calls[0].args]
+    return ast.unparse(ast.fix_missing_locations(statement))
+
+
 def _complement(statement: ast.stmt, chosen: ast.stmt) -> str:
     """``x[mask] = v``, ``x.masked_fill(mask, v)`` and ``where(mask, x, v)`` with the other elements."""
     masks: list[tuple[ast.AST, str, int | None]] = []
@@ -364,5 +373,6 @@ _RULES: Final[dict[str, Callable[[ast.stmt, ast.stmt], str]]] = {
     "frozen": frozen,
     "at-zero": _at_zero,
     "from-zero": from_zero,
+    "first": _first,
     "complement": _complement,
 }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from flightcheck.recording.records import RECORDS, Location
 
@@ -42,4 +42,21 @@ class CutState:
     """Those of them that were given a state without its history."""
 
 
-RECORDS.update({cls.__name__: cls for cls in (PaddedRead, CutState)})
+@dataclass(frozen=True)
+class FreshState:
+    """A line that calls a recurrent cell, or a layer with one step of time, again and again in one round."""
+
+    cell: str
+    """gru_cell, lstm_cell, rnn_tanh_cell or rnn_relu_cell; lstm, gru, rnn_tanh or rnn_relu."""
+    location: Location | None
+    step: int
+    rounds: int = 0
+    calls: int = 0
+    """Of the same weights, in those rounds."""
+    fresh: int = 0
+    """Those of them that were given a state of zeros."""
+    parameters: list[int] = field(default_factory=list)
+    """The matrices by which a state goes into the next one."""
+
+
+RECORDS.update({cls.__name__: cls for cls in (PaddedRead, CutState, FreshState)})

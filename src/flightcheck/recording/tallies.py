@@ -26,6 +26,8 @@ class Tally:
     """Examples that these were given."""
     last_rows: int = 0
     """Examples of the last one of them."""
+    equal: bool = False
+    """Each of them says that two tensors are equal there (``==``)."""
     division: Location | None = None
     """The line that divides what was added up, where the source tells."""
     numerator: str = ""

@@ -81,6 +81,7 @@ _WORDS = {
     "mask:causal": "a causal mask in every attention, judged by sequences that end before the token",
     "mask": "the mask of the attention inverted",
     "keep-graph": "without the cut of the graph",
+    "carry-state": "each step with the state of the one before",
 }
 
 
@@ -88,6 +89,8 @@ _RULES = {
     "loss:roles": "near and far exchanged",
     "loss:negate": "steps in the other direction",
     "targets:opposite": "the other label in the generator's step",
+    "targets:sorted": "targets in the order of the inputs",
+    "loss:rate": "the loss told that it is given the rate",
     "loss:transpose": "the classes brought to the loss's axis",
     "loss:several": "a yes or no for each output",
     "loss:both": "the part of the labels 0 as well",
@@ -99,6 +102,7 @@ _RULES = {
 }
 """Patches whose value begins so, whatever follows it."""
 _SOURCES = {
+    "first": "the list in the order of the steps",
     "transform": "evaluation inputs transformed by what was fitted to the training",
     "unordered": "without the order that only one of inputs and labels was put in",
     "order": "",  # its companion says it
@@ -122,6 +126,7 @@ _METRICS = {
     "once": "without the second sigmoid",
     "exchange": "targets and predictions exchanged",
     "scale": "predictions on the scale of what they are compared with",
+    "nearest": "the nearest in the place of the farthest",
 }
 
 

@@ -342,7 +342,7 @@ class Forward:
             self.discovery.first_call(module)
         output = first_tensor(result)
         if output is not None:
-            self.operations.comparisons.returned(output, location)
+            self.operations.comparisons.returned(output, location, result)
             self.opposed.called(root.info.index, [ref() for _, ref in self.last_inputs], output)
         with_graph = output is not None and (output.requires_grad or self.watch.checkpointed)
         if with_graph and output is not None:

@@ -183,6 +183,8 @@ class Losses:
             settings = {k: kwargs[k] for k in _OPTIONS if isinstance(kwargs.get(k), (bool, int, float, str))}
             weight = args[2] if len(args) > 2 and function != "ctc_loss" else kwargs.get("weight")
             settings |= pair_settings(function, args, kwargs, self.operations.owners)
+            if function == "poisson_nll_loss" and len(args) > 2:
+                settings["log_input"] = bool(args[2])
             settings["weighted"] = any(isinstance(w, torch.Tensor) for w in (weight, kwargs.get("pos_weight")))
             given = kwargs.get("pos_weight", weight)
             if function in _WITH_CLASSES or "pos_weight" in kwargs:
@@ -240,6 +242,7 @@ class Losses:
         self.alignment.observed(index, target, self.last_inputs())
         self.operations.reshapes.compared(index, given, target)
         self.operations.orders.compared(index, given, target)
+        self.operations.sorted.compared(index, given, target)
         self.operations.dropouts.predicted(index, made)
         function = self.sites[index].function
         if self._observed[index] <= _AXES_CALLS and (axis := _class_axis(function, given)) is not None:

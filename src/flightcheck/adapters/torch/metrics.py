@@ -9,6 +9,9 @@ from typing import Any, Final
 
 import torch
 
+from flightcheck.adapters.torch.batches import tensors_in
+from flightcheck.adapters.torch.box_overlaps import BoxOverlaps
+from flightcheck.adapters.torch.neighbours import Rankings
 from flightcheck.adapters.torch.output_ranges import OutputRanges
 from flightcheck.adapters.torch.scores import Scores
 from flightcheck.adapters.torch.tallies import SUMS, Tallies
@@ -28,6 +31,7 @@ _SIZES: Final = {"abs", "__abs__", "absolute", "pow", "__pow__", "square", "norm
 _PRODUCTS: Final = {"mul", "__mul__", "multiply"}
 """Of a difference with itself; times a number it is a step, and no error."""
 _EQUALITIES: Final = ("==", "!=")
+_CASTS: Final = {"float", "double", "half", "to", "type", "type_as", "long", "int"}
 _SIGMOIDS: Final = {"sigmoid", "sigmoid_", "special_expit"}
 _MOST_LINES: Final = 64
 _MOST_CALLS: Final = 8
@@ -46,31 +50,45 @@ class Metrics:
         """What the model returned last."""
         self._made: deque[weakref.ref[torch.Tensor]] = deque(maxlen=_MOST_MADE)
         """What was computed of it, element by element."""
+        self._beside: deque[weakref.ref[torch.Tensor]] = deque(maxlen=_MOST_MADE)
+        """The other tensors that the model returned last, and what was computed of them in the same way."""
+        self._equal: deque[weakref.ref[torch.Tensor]] = deque(maxlen=_MOST_MADE)
+        """Where two tensors were equal, as truth values or as numbers 0 and 1."""
         self._apart: tuple[weakref.ref[torch.Tensor], Location | None, torch.Tensor, torch.Tensor] | None = None
         """The last difference of output and data: its result, its line, and both."""
         self._largest: tuple[weakref.ref[torch.Tensor], Location | None] | None = None
         """The values (not the positions) that the last maximum of such a tensor gave, and its line."""
         self._found: dict[tuple[str, Location | None], Comparison] = {}
         self.tallies, self.ranges, self.scores = Tallies(watch), OutputRanges(watch), Scores(watch)
+        self.rankings, self.overlaps = Rankings(watch), BoxOverlaps(watch)
 
-    def returned(self, output: torch.Tensor, line: Location | None) -> None:
-        """The outermost module returned to this line."""
+    def returned(self, output: torch.Tensor, line: Location | None, result: Any = None) -> None:
+        """The outermost module returned `result`, of which `output` is the first tensor, to this line."""
         self._output = weakref.ref(output) if _readable(output) else None
         if self._output is not None:
             self.ranges.returned(output, line)
         self._made.clear()
+        self._beside.clear()
+        held = result if isinstance(result, dict) else {}
+        several = tuple(result) if isinstance(result, (tuple, list)) else ()
+        self._beside.extend(weakref.ref(t) for _, t in tensors_in(several, held) if t is not output and _readable(t))
         self._apart = None
+        self.overlaps.returned(result)
 
     def look(self, name: str, args: Any, kwargs: Any, result: Any) -> None:
         """An operation was computed outside of the models."""
+        self.rankings.look(name, args, kwargs, result)
+        self.overlaps.look(name, args, result)
         if name in COMPARISONS:
             if not kwargs:
                 self.compared(name, args, self.watch.lines.here())
+            if COMPARISONS[name] == "==" and _readable(result):
+                self._equal.append(weakref.ref(result))
             return
         if not (args and _readable(args[0])):
             return
         if name in SUMS and len(args) == 1:
-            self.tallies.added_up(args[0], kwargs)
+            self.tallies.added_up(args[0], kwargs, self._tells_equal(args[0]))
         elif name in CHOICES:
             self._chosen(args, kwargs, result)
         elif name in DIFFERENCES and len(args) > 1 and not torch.is_grad_enabled():
@@ -79,8 +97,10 @@ class Metrics:
             self._measured(args[0])
         elif name in _SIGMOIDS and self.is_made(args[0]):
             self._squashed(args[0], result)
-        if _readable(result) and result.is_floating_point() and self._keeps_elements(args, result):
-            self._made.append(weakref.ref(result))
+        if name in _CASTS and _readable(result) and self._tells_equal(args[0]):
+            self._equal.append(weakref.ref(result))
+        elif _readable(result) and result.is_floating_point():
+            self._computed(args, result)
 
     def is_error(self, args: Any) -> bool:
         """One of two tensors of a size is what the model returned last, or a view of it, and the other is not."""
@@ -98,9 +118,20 @@ class Metrics:
         """The output, or computed of it element by element."""
         return _readable(tensor) and (self._is_output(tensor) or any(_same(ref(), tensor) for ref in self._made))
 
-    def _keeps_elements(self, args: Any, result: torch.Tensor) -> bool:
+    def is_of_model(self, tensor: Any) -> bool:
+        """As `is_made`, of any of several outputs."""
+        return self.is_made(tensor) or (_readable(tensor) and any(_same(ref(), tensor) for ref in self._beside))
+
+    def _tells_equal(self, tensor: torch.Tensor) -> bool:
+        return any(ref() is tensor for ref in self._equal)
+
+    def _computed(self, args: Any, result: torch.Tensor) -> None:
+        """Remember what was computed of outputs, element by element."""
         of = [a for a in args[:2] if isinstance(a, torch.Tensor) and a.numel() == result.numel()]
-        return any(map(self.is_made, of))
+        if any(map(self.is_made, of)):
+            self._made.append(weakref.ref(result))
+        elif any(map(self.is_of_model, of)):
+            self._beside.append(weakref.ref(result))
 
     # -- comparisons --------------------------------------------------------------------------------------------------
 
@@ -127,7 +158,7 @@ class Metrics:
             return
         if prediction.shape != target.shape:
             self._tensors(function, self.watch.lines.here(), prediction.detach(), target.detach())
-        elif self.is_made(prediction):
+        elif self.is_of_model(prediction):
             self._scales(function, self.watch.lines.here(), prediction.detach(), target.detach())
 
     def _tensors(self, operation: str, line: Location | None, left: torch.Tensor, right: torch.Tensor) -> None:
@@ -182,9 +213,9 @@ class Metrics:
             self._note(known, of, **_wider(known, of))
 
     def _difference(self, left: torch.Tensor, right: Any, result: torch.Tensor) -> None:
-        if not _readable(right) or self.is_made(left) == self.is_made(right) or right.numel() < 2:
+        if not _readable(right) or self.is_of_model(left) == self.is_of_model(right) or right.numel() < 2:
             return
-        line, of_model = self.watch.lines.here(), self.is_made(left)
+        line, of_model = self.watch.lines.here(), self.is_of_model(left)
         made, data = (left, right) if of_model else (right, left)
         if left.shape != right.shape:
             self._tensors("-", line, left.detach(), right.detach())
@@ -220,6 +251,8 @@ class Metrics:
         by_source = self.ranges.cut({c.location for c in self._found.values()})
         for i, comparison in enumerate((*self._found.values(), *by_source, *self.scores.found())):
             self.watch.writer.put(comparison, i)
+        self.rankings.save()
+        self.overlaps.save()
 
 
 def _readable(value: Any) -> bool:

@@ -29,6 +29,7 @@ from flightcheck.adapters.torch.discovery import Discovery
 from flightcheck.adapters.torch.dropouts import OPERATIONS as DROPOUTS
 from flightcheck.adapters.torch.dropouts import Dropouts
 from flightcheck.adapters.torch.dropped_losses import DroppedLosses
+from flightcheck.adapters.torch.fresh_states import LAYERS, FreshStates
 from flightcheck.adapters.torch.fresh_targets import FreshTargets
 from flightcheck.adapters.torch.graph import FLAT, behind_views, leaves_of
 from flightcheck.adapters.torch.hand_updates import OPERATIONS as UPDATES
@@ -50,6 +51,7 @@ from flightcheck.adapters.torch.reshapes import Reshapes
 from flightcheck.adapters.torch.row_slices import Slices
 from flightcheck.adapters.torch.separate_orders import Orders
 from flightcheck.adapters.torch.shifts import CutIds, Embedded
+from flightcheck.adapters.torch.sorted_rows import SortedBatches
 from flightcheck.adapters.torch.state_cuts import CELLS, StateCuts
 from flightcheck.adapters.torch.terms import LossTerms
 from flightcheck.adapters.torch.watch import Watch
@@ -113,11 +115,13 @@ class Operations(TorchFunctionMode):
         self.looked: Callable[[str, Any, Any, Any], None] = lambda name, args, kwargs, result: None
         """Told every operation that is looked at."""
         self.embedded, self.cut_ids, self.slices, self.padded = Embedded(), CutIds(), Slices(watch), PaddedOutputs()
-        self.padded_reads, self.state_cuts = PaddedReads(self.padded), StateCuts(watch)
+        self.padded_reads, self.state_cuts, self.fresh_states = (
+            PaddedReads(self.padded), StateCuts(watch), FreshStates(watch, discovery.parameter_index),
+        )  # fmt: skip
         self.axes = NormalizedAxes(watch, self.lines, self.owners, self.modules, discovery.module_index)
         self.draws, self.fresh, self.orders = RandomDraws(watch), FreshTargets(watch), Orders(watch)
         self.dropped, self.reshapes, self.tables = DroppedLosses(watch), Reshapes(watch), Tables(watch)
-        self.loss_masks, self.weak_fills = LossMasks(watch), WeakFills(watch)
+        self.loss_masks, self.weak_fills, self.sorted = LossMasks(watch), WeakFills(watch), SortedBatches(watch)
         self.clamped, self.updates, self.dropouts = (
             ClampedLooks(watch, discovery), HandUpdates(watch), Dropouts(watch, discovery, self.modules),
         )  # fmt: skip
@@ -182,7 +186,8 @@ class Operations(TorchFunctionMode):
         for part in (
             self.terms, self.loose, self.agents, self.masks, self.by_hand, self.reshapes, self.tables, self.state_cuts,
             self.draws, self.softmaxes, self.axes, self.dropped, self.fresh, self.orders, self.loss_masks,
-            self.weak_fills, self.dropouts, self.clamped,
+            self.weak_fills, self.dropouts, self.clamped, self.sorted,
+            self.fresh_states,
         ):  # fmt: skip
             part.end_round()
 
@@ -217,6 +222,7 @@ class Operations(TorchFunctionMode):
         if self.watch.learning:
             self.fresh.look(name, args, kwargs, result)
             self.orders.look(name, args, kwargs, result)
+            self.sorted.look(name, args, kwargs, result)
         if name in LAYOUT_OPERATIONS:
             self.reshapes.look(name, func, args, result, bool(self.modules))
         if name == "__get__":
@@ -238,6 +244,8 @@ class Operations(TorchFunctionMode):
             self._masked(name, args, kwargs, result)
         if name in CELLS and torch.is_grad_enabled():
             self.state_cuts.look(name, args, result)
+        if (name in CELLS or name in LAYERS) and torch.is_grad_enabled() and self.watch.learning:
+            self.fresh_states.look(name, args)
         if name in ATTENTION_OPERATIONS:
             self.masks.look(name, args, kwargs)
         if name in _METRICS and not torch.is_grad_enabled():
@@ -437,6 +445,8 @@ class Operations(TorchFunctionMode):
         self.fresh.save()
         self.slices.save()
         self.orders.save()
+        self.sorted.save()
+        self.fresh_states.save()
         for i, read in enumerate(self.padded_reads.records()):
             self.watch.writer.put(read, i)
         for i, cut in enumerate(self._cuts.values()):

@@ -10,9 +10,11 @@ import torch
 
 from flightcheck.adapters.torch.watch import Watch, hands_off, is_plain_tensor
 from flightcheck.recording.opponents import Opponents
+from flightcheck.recording.records import Location
 
 _MOST_MADE: Final = 8
 """Last outputs of models that are remembered."""
+_MOST_LABELS: Final = 65_536
 _LARGEST: Final = 4_000_000
 """Elements of such an output: its memory is held."""
 _MOST_CALLS: Final = 32
@@ -27,6 +29,9 @@ class _Judged:
     maker: int
     """The model that made its input; -1 for other inputs."""
     signs: torch.Tensor | None = None
+    other_labels: bool | None = None
+    """It was given labels, and not those that the maker was given."""
+    line: Location | None = None
 
     def reached(self, gradient: torch.Tensor) -> None:
         """A hook of the output: nothing of the gradient is changed or kept."""
@@ -46,6 +51,11 @@ class _Pair:
     others_by_judge: list[int] = field(default_factory=lambda: [0, 0])
     made_by_maker: list[int] = field(default_factory=lambda: [0, 0])
     maker_backward: int = -1
+    joint_steps: int = 0
+    made_by_joint: list[int] = field(default_factory=lambda: [0, 0])
+    labelled: int = 0
+    other_labels: int = 0
+    judged_location: Location | None = None
 
 
 class OpposedModels:
@@ -53,8 +63,10 @@ class OpposedModels:
 
     def __init__(self, watch: Watch) -> None:
         self.watch = watch
-        self._made: list[tuple[torch.Tensor, int]] = []
-        """Outputs without their graph, and the model: they are known again by their memory, which is held for that."""
+        self._made: list[tuple[torch.Tensor, int, list[torch.Tensor]]] = []
+        """Outputs without their graph, the model, and the labels that it was given. They are known again by their
+        memory, which is held for that.
+        """
         self._calls: list[_Judged] = []
         self._roots: set[int] = set()
         self._judges: set[int] = set()
@@ -68,26 +80,31 @@ class OpposedModels:
         if len(self._roots) < 2:
             return
         given = [t for t in inputs if isinstance(t, torch.Tensor)]
-        makers = {maker for t in given if (maker := self._maker_of(t)) not in (-1, root)}
+        known = [m for t in given if (m := self._maker_of(t)) is not None and m[1] != root]
+        makers = {maker for _, maker, _ in known}
         self._judges |= {root} if makers else set()
         others = root in self._judges and not makers and not any(t.requires_grad for t in given)
         if output.requires_grad and (len(makers) == 1 or others):
-            call = _Judged(root, makers.pop() if makers else -1)
+            call = _Judged(root, makers.pop() if makers else -1, line=self.watch.lines.here())
+            call.other_labels = _others(_labels(given), known[0][2]) if known else None
             self._calls = [*self._calls[1 - _MOST_CALLS :], call]
             output.register_hook(call.reached)  # type: ignore[no-untyped-call]
         if output.numel() <= _LARGEST:
-            self._made = [*self._made[1 - _MOST_MADE :], (output.detach(), root)]
+            self._made = [*self._made[1 - _MOST_MADE :], (output.detach(), root, _labels(given))]
 
     def stepped(self, roots: Collection[int], backward: int) -> None:
         """An optimizer that holds parameters of these models stepped, after so many backwards."""
         calls = [c for c in self._calls if c.signs is not None]
         self._calls = [c for c in self._calls if c.signs is None]
         for judge, maker in {(c.judge, c.maker) for c in calls if c.maker >= 0}:
-            if (judge in roots) == (maker in roots):
-                continue  # of one player, or of a third one
+            if judge not in roots and maker not in roots:
+                continue  # of a third player
             pair = self._pairs.setdefault((judge, maker), _Pair())
             made = [c for c in calls if (c.judge, c.maker) == (judge, maker)]
-            if judge in roots:
+            if judge in roots and maker in roots:
+                pair.joint_steps += 1
+                _add(pair.made_by_joint, made)
+            elif judge in roots:
                 pair.judge_steps += 1
                 _add(pair.made_by_judge, made)
                 _add(pair.others_by_judge, [c for c in calls if c.judge == judge and c.maker < 0])
@@ -95,6 +112,10 @@ class OpposedModels:
                 pair.maker_steps += 1
                 pair.maker_backward = backward
                 _add(pair.made_by_maker, made)
+                told = [c for c in made if c.other_labels is not None]
+                pair.labelled += len(told)
+                pair.other_labels += sum(c.other_labels is True for c in told)
+                pair.judged_location = told[-1].line if told else pair.judged_location
 
     def forget(self) -> None:
         """The learning pass is over: give the memory back."""
@@ -106,11 +127,25 @@ class OpposedModels:
         for i, ((judge, maker), pair) in enumerate(self._pairs.items()):
             self.watch.writer.put(Opponents(judge, maker, **vars(pair)), i)
 
-    def _maker_of(self, given: torch.Tensor) -> int:
-        for made, root in reversed(self._made):
+    def _maker_of(self, given: torch.Tensor) -> tuple[torch.Tensor, int, list[torch.Tensor]] | None:
+        for known in reversed(self._made):
+            made = known[0]
             if given.numel() == made.numel() and given.device == made.device and given.data_ptr() == made.data_ptr():
-                return root
-        return -1
+                return known
+        return None
+
+
+def _labels(given: Sequence[torch.Tensor]) -> list[torch.Tensor]:
+    """Whole numbers, one for each example."""
+    whole = [t for t in given if t.dim() == 1 and not t.is_floating_point() and is_plain_tensor(t)]
+    return [t for t in whole if 1 < len(t) <= _MOST_LABELS]
+
+
+def _others(asked: Sequence[torch.Tensor], made_for: Sequence[torch.Tensor]) -> bool | None:
+    """Whether one set of labels differs from the other; None unless each is one, of as many examples."""
+    if len(asked) != 1 or len(made_for) != 1 or asked[0].shape != made_for[0].shape:
+        return None
+    return not bool((asked[0] == made_for[0].to(asked[0].device)).all())
 
 
 def _add(counts: list[int], calls: Sequence[_Judged]) -> None:

@@ -16,9 +16,11 @@ from flightcheck.recording.picked_rows import IdleLoop
 from flightcheck.recording.provenance.idle_loops import idle_batch_loop
 from flightcheck.recording.provenance.leaving import inside_out, left_at_once, stopped_early
 from flightcheck.recording.provenance.left_in_loop import left_in_loop
+from flightcheck.recording.provenance.reversed_sums import reversed_sums
 from flightcheck.recording.provenance.statements import rebound_parameters
 from flightcheck.recording.provenance.uncalled import uncalled
 from flightcheck.recording.records import Coverage, Plan
+from flightcheck.recording.reversed_sums import ReversedSum
 from flightcheck.recording.surroundings import UncalledMethod
 from flightcheck.recording.wiring import ReboundParameter
 
@@ -145,6 +147,13 @@ def uncalled_of(observer: TorchObserver) -> list[UncalledMethod]:
     lines = [*observer.protocol.backward_sites, *(h.step_location for h in observer.optimizers.held)]
     files = sorted({*observer.discovery.files(), *(line.file for line in lines if line is not None)})
     return [UncalledMethod(name, observer.lines.of(file, line)) for file in files for name, line in uncalled(file)]
+
+
+def reversed_sums_of(observer: TorchObserver) -> list[ReversedSum]:
+    """Sums from the last step to the first that are kept in that order, in the same files."""
+    lines = [*observer.protocol.backward_sites, *(h.step_location for h in observer.optimizers.held)]
+    files = sorted({*observer.discovery.files(), *(line.file for line in lines if line is not None)})
+    return [ReversedSum(observer.lines.of(file, line)) for file in files for line in reversed_sums(file)]
 
 
 def idle_loops_of(observer: TorchObserver) -> list[IdleLoop]:

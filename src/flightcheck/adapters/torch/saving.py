@@ -12,6 +12,7 @@ from flightcheck.adapters.torch.planning import (
     loop_ends_of,
     plan_of,
     rebound_of,
+    reversed_sums_of,
     uncalled_of,
 )  # fmt: skip
 
@@ -58,6 +59,8 @@ def _uncalled(o: TorchObserver) -> None:
         o.watch.writer.put(rebound, i)
     for i, loop in enumerate(idle_loops_of(o)):
         o.watch.writer.put(loop, i)
+    for i, turned in enumerate(reversed_sums_of(o)):
+        o.watch.writer.put(turned, i)
     for i, named in enumerate(uncalled_of(o)):
         o.watch.writer.put(named, i)
 

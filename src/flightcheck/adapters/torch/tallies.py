@@ -38,8 +38,8 @@ class Tallies:
         calls, before, _ = self._given.get(source, (0, 0, 0))
         self._given[source] = calls + 1, before + rows, rows
 
-    def added_up(self, values: Any, kwargs: Any) -> None:
-        """A sum, or a mean, over all elements of a tensor was computed."""
+    def added_up(self, values: Any, kwargs: Any, equal: bool) -> None:
+        """A sum, or a mean, over all elements of a tensor was computed; `equal`: they tell where two tensors were."""
         if not self._given or self._phases >= _MOST_PHASES or not is_plain_tensor(values):
             return
         if kwargs.keys() - {"dtype"} or not 0 < values.numel() <= _MOST_ELEMENTS or not truth_values(values):
@@ -50,7 +50,10 @@ class Tallies:
         known = self._found.get(key) or Tally(self.watch.step, *key, **self._division(key[0]))
         if len(known.true) <= _MOST_CALLS:
             true = [*known.true, int(values.sum())]
-            self._found[key] = dataclasses.replace(known, true=true, counted=[*known.counted, values.numel()])
+            equal &= known.equal or not known.true
+            self._found[key] = dataclasses.replace(
+                known, true=true, counted=[*known.counted, values.numel()], equal=equal
+            )
 
     def _division(self, line: Location | None) -> dict[str, Any]:
         if line not in self._divisions:

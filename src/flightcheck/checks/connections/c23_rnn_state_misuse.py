@@ -7,11 +7,14 @@ from pathlib import PurePath
 
 from flightcheck.checks.base import Check, Finding, NotApplicable, check
 from flightcheck.recording.run import Run
-from flightcheck.recording.sequences import CutState, PaddedRead
+from flightcheck.recording.sequences import CutState, FreshState, PaddedRead
 
 AT_THEIR_ENDS = "last-step:lengths"
 """The patch under which each sequence's own last output is read."""
-_CELLS = {"gru_cell": "GRUCell", "lstm_cell": "LSTMCell", "rnn_tanh_cell": "RNNCell", "rnn_relu_cell": "RNNCell"}
+_CELLS = {
+    "gru_cell": "GRUCell", "lstm_cell": "LSTMCell", "rnn_tanh_cell": "RNNCell", "rnn_relu_cell": "RNNCell",
+    "gru": "GRU", "lstm": "LSTM", "rnn_tanh": "RNN", "rnn_relu": "RNN",
+}  # fmt: skip
 
 
 @check(
@@ -34,7 +37,8 @@ class RnnStateMisuse(Check):
     own last output learns better.
     And cells (``nn.GRUCell``, ``nn.LSTMCell``, ``nn.RNNCell``) that are given their own last state without its history
     (``detach``, ``.data``) in most steps of a sequence: information, and an error where a trial that keeps the history
-    learns better.
+    learns better. Cells, and layers that are given one step of a sequence at a time, that start from zeros in all of
+    their calls, four or more in each round: their recurrent weights are multiplied by nothing else, and never learn.
     ## Why it matters
     For all but the longest sequences of a batch the layers behind are given zeros. The loss falls all the same, since
     the longest ones and the class shares can be learned. A layer that goes on through padding has to remember what it
@@ -51,10 +55,12 @@ class RnnStateMisuse(Check):
     """
 
     def __call__(self, run: Run) -> Iterator[Finding]:
-        if not run.padded_reads and not run.recorded(CutState):
+        if not run.padded_reads and not run.recorded(CutState) and not fresh_at_each_step(run):
             raise NotApplicable("no padded sequences are read at their last output, and no state was cut off")
         for state in forgetful_cells(run):
             yield self._cut(run, state)
+        for fresh in fresh_at_each_step(run):
+            yield self._fresh(run, fresh)
         for read in run.padded_reads:
             if read.kind == "packed" and read.short:
                 yield self._packed(read)
@@ -89,6 +95,19 @@ class RnnStateMisuse(Check):
         )
 
     @staticmethod
+    def _fresh(run: Run, state: FreshState) -> Finding:
+        return Finding(
+            f"In all of {state.calls} calls ({state.calls // state.rounds} in a round) the {_CELLS[state.cell]} starts "
+            "from a state of zeros: no step knows what came before it, and its recurrent weights get no gradient.",
+            location=state.location,
+            evidence={"calls": state.calls, "rounds": state.rounds},
+            onset_step=state.step,
+            fix="Make the state once, before the loop over time, and give each step that of the one before.",
+            patch=state_carried(state),
+            parameters=tuple(state.parameters),
+        )
+
+    @staticmethod
     def _cut(run: Run, state: CutState) -> Finding:
         patch = history_kept(state)
         proof = any(e.status == "confirmed" for e in run.experiments if (e.question, e.patch) == ("C23", patch))
@@ -102,6 +121,17 @@ class RnnStateMisuse(Check):
             fix="Cut the history once per batch, before the first step, not at each step.",
             patch=patch,
         )
+
+
+def fresh_at_each_step(run: Run) -> list[FreshState]:
+    """Lines whose cell was given zeros in all of its calls, several in a round: its recurrent weights do nothing."""
+    return [s for s in run.recorded(FreshState) if s.rounds >= 3 and s.fresh == s.calls]
+
+
+def state_carried(state: FreshState) -> str:
+    """The patch under which each step goes on with the state of the one before."""
+    at = state.location
+    return f"carry-state:{PurePath(at.file).name}:{at.line}" if at else ""
 
 
 def read_through_padding(run: Run) -> list[PaddedRead]:

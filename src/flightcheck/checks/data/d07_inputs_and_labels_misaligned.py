@@ -7,6 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from flightcheck.checks.base import Check, Finding, NotApplicable, NotEnoughEvidence, Param, check
+from flightcheck.checks.data._labels_of_the_maker import judged_with_other_labels
+from flightcheck.checks.data._returns import returns_turned_round
+from flightcheck.checks.data._sorted import sorted_alone
 from flightcheck.checks.start.s02_input_ignored_entirely import (
     inputs_do_not_matter,
     makes_little_difference,
@@ -37,6 +40,10 @@ class InputsAndLabelsMisaligned(Check):
     And two loaders beside each other: the prediction was made of one loader's examples alone, the target is what the
     other one gave, both hold as many examples, and the samplers of the two drew different ones. This is so in all calls
     of that loss.
+    Two models of which one judges what the other made for given labels: in the steps of the latter the judge is given
+    others, in all calls. In reinforcement learning: discounted sums of rewards that a loop appends from the last to the
+    first, where nothing in the file turns them round. And rows of sequences that are sorted by their lengths, to be
+    packed, while neither the targets are put into that order nor the outputs back: in all calls of a loss.
     Else three witnesses together. (a) A training with inputs permuted across the batch ends as the real one does, after
     80 and after 300 steps (S02); or it ends hardly worse, while on examples that the model was not trained on yet their
     own labels save less than 2 % of the loss against those of others (upper 99 % limit): the rest is memory. (b) The
@@ -72,6 +79,9 @@ class InputsAndLabelsMisaligned(Check):
     peak = Param(0.15, "how far above chance an offset's agreement must be to prove it; our choice")
 
     def __call__(self, run: Run) -> Iterator[Finding]:
+        if others := [*judged_with_other_labels(run), *returns_turned_round(run)]:
+            yield from others
+            return
         if run.in_regime("gan", "reinforcement"):
             raise NotApplicable("there are no labels in this kind of training")
         parted = [
@@ -81,6 +91,9 @@ class InputsAndLabelsMisaligned(Check):
         ]
         if parted:
             yield from ((self._of_two_picks if o.picked else self._of_two_loaders)(run, o) for o in parted[:1])
+            return
+        if by_length := list(sorted_alone(run)):
+            yield from by_length
             return
         drawn = [t for t in run.recorded(FreshTarget) if t.fresh == t.calls >= self.draws.value]
         if drawn:

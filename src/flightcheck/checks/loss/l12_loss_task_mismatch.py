@@ -11,6 +11,7 @@ from flightcheck.recording.loss_records import LossCall, LossSite
 from flightcheck.recording.run import Run
 
 BINARY = ("binary_cross_entropy", "binary_cross_entropy_with_logits")
+_POSITIVE = {"ExpBackward": "an exponential", "Exp2Backward": "an exponential", "SoftplusBackward": "a softplus"}
 REGRESSION = ("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss")
 
 
@@ -29,8 +30,9 @@ class LossTaskMismatch(Check):
     Per observed loss call, pairs that cannot work: softmax or cross-entropy over a single output (constant), sigmoid
     before cross-entropy (logits limited to [0, 1]), cross-entropy with multi-hot rows or with real-valued targets,
     softmax before binary cross-entropy with rows of several labels, real-valued targets in binary
-    cross-entropy, a regression loss on class ids, and a binary cross-entropy written by hand that lacks the part of the
-    labels 0 (where it is the only term beside weight penalties).
+    cross-entropy, a regression loss on class ids, a Poisson loss that takes its input for the logarithm of the rate and
+    is given the output of an exponential or a softplus, and a binary cross-entropy written by hand that lacks the part
+    of the labels 0 (where it is the only term beside weight penalties).
     ## Why it matters
     Such a pair trains without an error message, but the loss has a high floor, no gradient, or another optimum than
     the task.
@@ -106,6 +108,8 @@ class LossTaskMismatch(Check):
                 "",
                 "Add the other part, (1 - target) * log(1 - p), or use binary_cross_entropy.",
             )
+        if name == "poisson_nll_loss":
+            return self._rate_twice(site, c)
         numbers = f"numbers from {c.target_min:.4g} to {c.target_max:.4g}"
         outside = c.target_min < -self.margin.value or c.target_max > 1 + self.margin.value
         use_binary = "Use BCEWithLogitsLoss on the raw output, or two outputs with CrossEntropyLoss."
@@ -151,6 +155,19 @@ class LossTaskMismatch(Check):
             return f"{name} expects targets in [0, 1] but received {numbers}.", "", f"{scale} MSELoss for real numbers."
         return None
 
+    @staticmethod
+    def _rate_twice(site: LossSite, c: LossCall) -> tuple[str, str, str] | None:
+        """What is positive by its last operation is taken for a logarithm."""
+        made = next((o for o in _POSITIVE if (c.input_value_op or c.input_op).startswith(o)), "")
+        if not made or c.input_min < 0 or not site.settings.get("log_input", True):
+            return None
+        return (
+            "PoissonNLLLoss takes its input for the logarithm of the rate (log_input=True, the default), but received "
+            f"the output of {_POSITIVE[made]}: the rate is its exponential once more, and never below 1.",
+            "",
+            "PoissonNLLLoss(log_input=False) for a rate; or give it the output before that function.",
+        )
+
     def _competing(self, c: LossCall, activation: str) -> bool:
         """A softmax gives one distribution, and the targets of a row are several labels."""
         error = c.target_row_sum_error
@@ -163,6 +180,8 @@ class LossTaskMismatch(Check):
         """Numbers under any other loss; labels that exclude one another under a cross-entropy, and do not."""
         if site.settings.get("part"):
             return "loss:both"
+        if site.function == "poisson_nll_loss":
+            return "loss:rate"
         if _numbers(c):
             return "loss:mse_loss"
         of_labels = site.function == "cross_entropy" and c.target_binary and c.target_shape == c.input_shape

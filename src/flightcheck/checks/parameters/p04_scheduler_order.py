@@ -8,6 +8,7 @@ from itertools import pairwise
 import numpy as np
 
 from flightcheck.checks.base import Check, Finding, NotApplicable, NotEnoughEvidence, Param, check
+from flightcheck.checks.parameters._accuracies import is_share_of_right_answers
 from flightcheck.recording.records import SchedulerInfo
 from flightcheck.recording.run import Run
 from flightcheck.recording.signals import LOSS
@@ -34,7 +35,8 @@ class SchedulerOrder(Check):
     Calls of `scheduler.step()` before the optimizer's first step; after steps that the gradient scaler skipped; two
     schedulers in turn on one optimizer of which one overwrites the other; `ReduceLROnPlateau(mode="max")` that is
     given a falling loss, or `mode="min"`, the default, that is given a growing accuracy (values that are shares of
-    one number of examples, and grow to more than a half while the training loss falls); the number of the epoch in the
+    one number of examples, and grow to more than a half while the training loss falls; or that are, in two or more
+    evaluations, what a line counted as equal, over how many it compared); the number of the epoch in the
     place of a metric, or a metric in the place of that number, which all other schedulers take.
     ## Why it matters
     A scheduler that goes first skips the first value of the schedule. A scheduler in the wrong mode takes progress
@@ -139,6 +141,17 @@ class SchedulerOrder(Check):
             if c.kind == "scheduler_step" and c.subject == scheduler.index and np.isfinite(c.data.get("metric", np.nan))
         ]
         seen = [float(c.data["metric"]) for c in calls]
+        if scheduler.settings.get("mode") != "max" and is_share_of_right_answers(run, calls):
+            yield Finding(
+                "ReduceLROnPlateau waits for a smaller metric (mode='min', the default), but is given the share of "
+                f"answers that equal their label ({', '.join(f'{s:.3g}' for s in seen[:3])} …): it takes every "
+                "improvement for a plateau and cuts the learning rate.",
+                location=scheduler.location,
+                evidence={"first": seen[0], "last": seen[-1], "calls": len(seen)},
+                fix="Use mode='max' for an accuracy, or give it the validation loss.",
+                patch="scheduler:off",
+            )
+            return
         if len(seen) < self.metrics.value or min(seen) < 0:
             return
         if scheduler.settings.get("mode") == "max":

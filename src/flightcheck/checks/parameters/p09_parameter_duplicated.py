@@ -6,6 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 
 from flightcheck.checks.base import Check, Finding, NotApplicable, NotEnoughEvidence, Param, check
+from flightcheck.checks.parameters._opposed import moved_against_itself
 from flightcheck.recording.records import ParameterInfo
 from flightcheck.recording.run import Run
 
@@ -23,7 +24,8 @@ class ParameterDuplicated(Check):
 
     ## What it checks
     A parameter that stands more than once in one optimizer; a parameter in two optimizers that both step without a
-    backward pass between them.
+    backward pass between them; all of a model whose outputs another one judges in the optimizer of the latter, too,
+    where the two losses push the judgements in opposite directions.
     ## Why it matters
     Each round then moves it twice: the learning rate is doubled for some layers, moments and weight decay are wrong.
     ## How to fix
@@ -69,6 +71,17 @@ class ParameterDuplicated(Check):
                     f"are held by two optimizers ({both}) that both step after one backward pass ({together} times): "
                     "every gradient is applied twice",
                     stepping[b].location,
+                )
+            elif apart >= self.rounds.value and (pair := moved_against_itself(run, parameters)) is not None:
+                names = {r.index: r.name for r in run.roots}
+                judge, maker = names.get(pair.judge, "the judge"), names.get(pair.maker, "the maker")
+                yield self._finding(
+                    run,
+                    parameters,
+                    f"are held by two optimizers ({both}) that take turns, one of which holds {judge} as well: its "
+                    f"loss pushes the judgements of what {maker} makes one way, and the loss of the other one pushes "
+                    "them the other way, so each undoes what the other did",
+                    stepping[max((a, b), key=lambda o: sum(o in p.optimizers for p in run.parameters))].location,
                 )
             elif apart >= self.rounds.value:
                 yield self._finding(

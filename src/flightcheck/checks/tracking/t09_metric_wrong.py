@@ -9,6 +9,8 @@ from pathlib import Path
 
 from flightcheck.checks.base import Check, Finding, NotApplicable, NotEnoughEvidence, Param, check
 from flightcheck.checks.loss.l07_shape_broadcast import ON_PURPOSE, doubled_axis
+from flightcheck.checks.tracking._boxes import overlaps_of_no_corners
+from flightcheck.checks.tracking._neighbours import labels_of_the_farthest
 from flightcheck.checks.tracking._printed_shares import Divided, wrong_shares
 from flightcheck.checks.tracking._target_scales import target_scales
 from flightcheck.recording.batches import Batch
@@ -47,6 +49,9 @@ class MetricWrong(Check):
     training's targets beside targets that lie five times as far apart, or five standard deviations away (also
     in the errors of scikit-learn); functions of scikit-learn, such as `r2_score`, that are given the predictions first.
 
+    Labels that are picked by the places of the largest distances (`topk` without `largest=False`); overlaps of boxes
+    whose corners are taken from columns that are no corners: of true boxes the right edge lies left of the left one.
+
     A printed accuracy that is, in two or more evaluations and to its last digit, what was right over the number of
     something else (batches, another data set), or of all evaluations so far, or of the last batch alone.
 
@@ -80,7 +85,9 @@ class MetricWrong(Check):
             raise NotApplicable("no training step was seen")
         yield from self._of_other_examples(run)
         yield from map(self._of_another_count, wrong_shares(run))
-        if not (run.comparisons or run.evaluations or run.loss_calls or run.recorded(Tally)):
+        of_facts = [*labels_of_the_farthest(run), *overlaps_of_no_corners(run)]
+        yield from of_facts
+        if not (of_facts or run.comparisons or run.evaluations or run.loss_calls or run.recorded(Tally)):
             raise NotEnoughEvidence("no metric was seen being computed")
         for comparison in run.comparisons:
             if comparison.threshold is not None:

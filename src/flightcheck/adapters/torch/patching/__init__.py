@@ -14,6 +14,7 @@ from flightcheck.adapters.torch.patching import (
     anew,
     batches,
     batchnorms,
+    carrying,
     causal,
     cuts,
     draws,
@@ -84,7 +85,7 @@ def _shuffle(boundaries: Boundaries, patch: Patch) -> None:
 
 def _targets(boundaries: Boundaries, patch: Patch) -> None:
     by_name = {"unit": targets.unit, "signs": targets.signs, "shift-1": targets.shift, "finite": targets.finite}
-    by_name["opposite"] = targets.opposite
+    by_name["opposite"], by_name["sorted"] = targets.opposite, targets.by_length
     by_name["unshift"] = by_name["next"] = shifts.unshift
     by_name.get(patch.value.partition("=")[0], losses.targets)(boundaries, patch)
 
@@ -150,6 +151,7 @@ INSTALLERS: Final[dict[str, Callable[[Boundaries, Patch], None]]] = {
     "old-graphs": protocol.old_graphs,
     "unfreeze": steps.unfreeze,
     "keep-graph": cuts.keep_graph,
+    "carry-state": carrying.carry,
     "mask": _mask,
     "clamp": operations.clamp,
     "mode": modules.mode,

@@ -154,7 +154,8 @@ def swap(b: Boundaries, patch: Patch) -> None:
 
     ``loss:transpose``: the last axis holds the classes, or a view to rows cut their axis up. ``loss:mse_loss`` for
     numbers in any other loss. ``loss:log_softmax``: log-probabilities for a divergence or a CTC loss; ``loss:several``:
-    each output is a yes or no of its own; ``loss:soft_margin``: scores instead of distances. For
+    each output is a yes or no of its own; ``loss:soft_margin``: scores instead of distances; ``loss:rate``: a Poisson
+    loss takes its input for the rate. For
     ``loss:none:train.py:31``, ``loss:all:train.py:31`` and ``loss:negate`` see `unreduced`, `gathered` and `negate`;
     ``loss:both``: `both`.
     """
@@ -197,6 +198,11 @@ def swap(b: Boundaries, patch: Patch) -> None:
         if patch.value == "log_softmax" and name in _OF_LOGARITHMS and not given[1].get("log_target"):
             b.acted(patch)
             given = again(_log_probabilities(prediction), target)
+        if patch.value == "rate" and name == "poisson_nll_loss":
+            b.acted(patch)
+            options = dict(zip(("log_input", "full"), given[0][2:])) | given[1] | {"log_input": False}
+            options = {k: v for k, v in options.items() if k not in ("input", "target")}
+            return call(prediction, target, **options)
         if patch.value == "soft_margin" and name == "hinge_embedding_loss":
             b.acted(patch)
             with b.unwatched():

@@ -10,11 +10,12 @@ import torch
 
 from flightcheck.adapters.torch.batches import first_tensor
 from flightcheck.adapters.torch.metrics import CHOICES, COMPARISONS, DIFFERENCES
+from flightcheck.adapters.torch.neighbours import RANKINGS
 from flightcheck.adapters.torch.patching.boundaries import Arguments, Boundaries
 from flightcheck.adapters.torch.patching.losses import arguments_of
 from flightcheck.patch import Patch
 
-_WAYS: Final = ("align", "cut", "classes", "sign", "once", "scale", "exchange")
+_WAYS: Final = ("align", "cut", "classes", "sign", "once", "scale", "exchange", "nearest")
 
 
 def metric(b: Boundaries, patch: Patch) -> None:
@@ -39,8 +40,10 @@ def metric(b: Boundaries, patch: Patch) -> None:
         if args and isinstance(args[0], torch.Tensor) and _concerns(how, name) and here():
             seen = b.observer.operations.comparisons
             if how == "scale":
-                sides = [a * factor + offset if seen.is_made(a) else a for a in args[:2]]
+                sides = [a * factor + offset if seen.is_of_model(a) else a for a in args[:2]]
                 found = function(*sides, *args[2:], **kwargs)
+            elif how == "nearest":
+                found = _smallest(function(-args[0], *args[1:], **kwargs))
             else:
                 found = _instead(how, function, name, args, kept[0] if kept else None)
             if found is not None:
@@ -85,11 +88,20 @@ def metric(b: Boundaries, patch: Patch) -> None:
 def _concerns(how: str, name: str) -> bool:
     if how == "exchange":
         return False
+    if how == "nearest":
+        return name in RANKINGS and not torch.is_grad_enabled()
     if how == "once":
         return "sigmoid" in name or name == "special_expit"
     if how == "scale":
         return name in DIFFERENCES and not torch.is_grad_enabled()
     return name in CHOICES if how == "sign" else name in COMPARISONS or (how == "align" and name in DIFFERENCES)
+
+
+def _smallest(ranked: Any) -> Any:
+    """What a ranking of the negative values tells of the values."""
+    if isinstance(ranked, tuple):
+        return type(ranked)((-ranked[0], *ranked[1:]))
+    return ranked
 
 
 def _instead(how: str, function: Any, name: str, args: Any, output: torch.Tensor | None) -> Any:
