@@ -73,6 +73,7 @@ def test_pairs_that_cannot_work_fail(call: LossCall, function: str, patch: str) 
         (ROWS, "binary_cross_entropy_with_logits"),  # single label by BCE
         (replace(NUMBERS, target_min=0.7, target_max=1.2), "binary_cross_entropy_with_logits"),  # noisy GAN labels
         (replace(NUMBERS, target_min=0.0, target_max=1.0), "binary_cross_entropy"),  # images of an autoencoder
+        (replace(ROWS, target_mean=0.3, target_row_sum_error=5.0, target_given=True), "cross_entropy"),  # its own input
         (NUMBERS, "mse_loss"),
         (ROWS, "mse_loss"),  # Brier score
         (replace(ROWS, input_shape=[9], target_shape=[9], target_mean=1 / 9), "cross_entropy"),  # one distribution

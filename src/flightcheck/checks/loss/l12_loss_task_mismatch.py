@@ -41,7 +41,8 @@ class LossTaskMismatch(Check):
     NeuraLint's and DeepDiagnosis's wrong-loss rules; contracts of PyTorch's losses.
     ## Known false alarms
     Class ids under a regression loss may be an ordinal scale: a warning only where the script computes an accuracy too,
-    else information. Deliberate pairs (BCE for single labels, Brier score, distillation) are not flagged.
+    else information. Deliberate pairs (BCE for single labels, Brier score, distillation) are not flagged, nor is
+    the multinomial likelihood of a set that the model was given itself (autoencoders of baskets and bags of words).
     """
 
     calls = Param(3, "the pair is a structural fact; three calls rule out a special first batch")
@@ -179,7 +180,7 @@ class LossTaskMismatch(Check):
         if outside and error > self.margin.value:
             message = f"CrossEntropyLoss received {numbers} as class probabilities."
             return message, "", "Use MSELoss for real numbers, class ids or rows that sum to 1 for classes."
-        if c.target_binary and self._several(c, error):
+        if c.target_binary and not c.target_given and self._several(c, error):
             labels = c.target_mean * c.classes
             message = (
                 f"CrossEntropyLoss received rows with {labels:.2f} labels on average (up to {error + 1:.0f}): softmax "
