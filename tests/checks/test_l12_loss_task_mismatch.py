@@ -8,6 +8,7 @@ import pytest
 
 from flightcheck.checks.base import Verdict
 from flightcheck.recording.batches import Evaluation
+from flightcheck.recording.experiments import Experiment
 from flightcheck.recording.loss_records import LossCall, LossSite, LossTerm
 from flightcheck.recording.records import Location
 from flightcheck.testing import run_of, verdict_of
@@ -88,6 +89,9 @@ def test_class_ids_under_squared_error_warn_where_accuracy_is_measured() -> None
     assert [f.severity for f in judge(column, "mse_loss").findings] == ["info"]
     accuracy = Evaluation(8, 0, 4, None, metrics=4)
     assert [f.severity for f in judge(column, "mse_loss", 8, accuracy).findings] == ["warn"]
+    for status, severity in (("confirmed", "warn"), ("inconclusive", "info"), ("refuted", "info")):
+        tried = Experiment("L12", "head:10", "fix", status)
+        assert [f.severity for f in judge(column, "mse_loss", 8, accuracy, tried).findings] == [severity]
 
 
 def test_counts_and_images_under_squared_error_pass() -> None:

@@ -34,7 +34,8 @@ class WeightsDrawnAnew(Check):
     PyTorch forum, "loss starts from the same value in every epoch". The rule is our own.
     ## Known false alarms
     Cross-validation that resets one model for each fold, and ensembles: with several epochs between two resets they are
-    not reported. Single layers that are reset on purpose (a head, dead units) are not either.
+    not reported, nor are several starts, each with a new optimizer, of which a state is kept. Single layers that are
+    reset on purpose (a head, dead units) are not either.
     """
 
     times = Param(2, "a single reset begins another stage, the second one shows that it is the loop's")
@@ -50,6 +51,8 @@ class WeightsDrawnAnew(Check):
                 held = {p.index for p in run.parameters if p.role == "matrix" and optimizer.index in p.optimizers}
                 if not held or len(held.intersection(line.parameters)) < self.share.value * len(held):
                     continue
+                if optimizer.state_restarts >= len(line.rounds) and run.kept_states:
+                    continue  # several starts, each with an optimizer of its own, of which the best is kept
                 if len(line.rounds) < self.times.value:
                     raise NotEnoughEvidence("the weights were drawn anew once")
                 gap = statistics.median(b - a for a, b in pairwise([0, *line.rounds]))
