@@ -50,6 +50,17 @@ class Means(Layers):
         return chosen @ centers
 
 
+class Routed(Layers):
+    """Points divide themselves among groups, beginning with equal parts."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        votes, scores = self.v(x), torch.zeros(len(x), GROUPS, POINTS)
+        for _ in range(3):
+            parts = torch.softmax(scores, dim=1) @ votes
+            scores = scores + parts @ votes.transpose(1, 2)
+        return torch.softmax(scores, dim=1).transpose(1, 2) @ parts
+
+
 class Pooled(Layers):
     """Nodes are assigned to clusters by a layer behind a product with what is learned of the edges."""
 
@@ -59,7 +70,9 @@ class Pooled(Layers):
         return chosen @ (chosen.transpose(1, 2) @ self.v(x))
 
 
-@pytest.mark.parametrize(("make", "told"), [(Queries, True), (Keys, False), (Means, False), (Pooled, False)])
+@pytest.mark.parametrize(
+    ("make", "told"), [(Queries, True), (Keys, False), (Means, False), (Routed, False), (Pooled, False)]
+)
 def test_which_products_are_no_weighted_means(tmp_path: Path, make: Callable[[], nn.Module], told: bool) -> None:
     torch.manual_seed(0)
     model = make()

@@ -120,19 +120,9 @@ class NormalizedAxes:
         wrong = at.position is not None and at.position != dim and at.shape[dim] > 1
         if wrong and dim == len(at.shape) - 1 and _is_of_layer(product.next_functions[1][0]):
             return  # an assignment of each position to the outputs of a layer
-        wrong = wrong and not self._in_rounds(line, product)
+        wrong = wrong and not _in_rounds(product)
         added = at.position if at.position is not None else -1
         self._note("product", line, at.shape, dim, wrong=wrong, added=added, module=module)
-
-    def _in_rounds(self, line: Location | None, product: Any) -> bool:
-        """One factor of the scores was made with what this line gave before, and the other one was not: members choose
-        among groups (capsules, clusters, slots), round by round, and groups are sums of what chose them.
-        """
-        made = [
-            any(n.name() == "SoftmaxBackward0" and self._lines.get(n) == line for n in nodes_of(factor, _MOST_NODES))
-            for factor, _ in product.next_functions[:2]
-        ]
-        return line is not None and made[0] != made[1]
 
     def _note(
         self,
@@ -179,6 +169,24 @@ def _product_behind(node: Any) -> Any:
             return None
         node = inputs[0]
     return None
+
+
+def _in_rounds(product: Any) -> bool:
+    """One factor of the scores was itself put together from the other one: members choose among groups (capsules,
+    clusters), round by round, and groups are sums of members.
+    """
+    one, other = (behind_views(factor) for factor, _ in product.next_functions[:2])
+    return one != other and (_is_sum_of(one, other) or _is_sum_of(other, one))
+
+
+def _is_sum_of(made: Any, members: Any) -> bool:
+    """A product behind `made` adds `members` up, with weights that are no parameters."""
+    for node in nodes_of(made, _MOST_NODES):
+        if node.name() in ("BmmBackward0", "MmBackward0"):
+            factors = [behind_views(factor) for factor, _ in node.next_functions]
+            if members in factors and not any(f is not None and _is_weight(f) for f in factors):
+                return True
+    return False
 
 
 def _is_of_layer(factor: Any) -> bool:
