@@ -33,6 +33,10 @@ def test_folds_and_single_layers_pass() -> None:
 def test_several_starts_of_which_the_best_is_kept_pass() -> None:
     restarted, kept = replace(SGD, state_restarts=2), KeptState(0, "saved", LINE, kept_at=[20, 40])
     assert verdict_of("P40", run_of(restarted, kept, *MATRICES, DRAWN, PLAN, steps=60)).status == "pass"
+    later = replace(SGD, index=1, created_at_step=40)
+    assert verdict_of("P40", run_of(restarted, later, kept, *MATRICES, DRAWN, PLAN, steps=60)).status == "pass"
+    never = replace(kept, kept_at=[])
+    assert verdict_of("P40", run_of(restarted, never, *MATRICES, DRAWN, PLAN, steps=60)).status == "fail"
     assert verdict_of("P40", run_of(restarted, *MATRICES, DRAWN, PLAN, steps=60)).status == "fail"
     assert verdict_of("P40", run_of(SGD, kept, *MATRICES, DRAWN, PLAN, steps=60)).status == "fail"
 

@@ -47,12 +47,12 @@ class WeightsDrawnAnew(Check):
         if not any(o.steps for o in run.optimizers):
             raise NotApplicable("no optimizer stepped")
         for line in drawn:
+            if _are_starts(run, line):
+                continue
             for optimizer in run.optimizers:
                 held = {p.index for p in run.parameters if p.role == "matrix" and optimizer.index in p.optimizers}
                 if not held or len(held.intersection(line.parameters)) < self.share.value * len(held):
                     continue
-                if optimizer.state_restarts >= len(line.rounds) and run.kept_states:
-                    continue  # several starts, each with an optimizer of its own, of which the best is kept
                 if len(line.rounds) < self.times.value:
                     raise NotEnoughEvidence("the weights were drawn anew once")
                 gap = statistics.median(b - a for a, b in pairwise([0, *line.rounds]))
@@ -73,3 +73,10 @@ class WeightsDrawnAnew(Check):
             onset_step=line.rounds[0],
             parameters=tuple(parameters),
         )
+
+
+def _are_starts(run: Run, line: DrawnAnew) -> bool:
+    """Several starts, each with an optimizer of its own, of which a state is kept: the best one's."""
+    drawn = set(line.parameters)
+    restarts = max((o.state_restarts for o in run.optimizers if drawn.intersection(o.parameters)), default=0)
+    return restarts >= len(line.rounds) and any(k.kept_at for k in run.kept_states)
