@@ -55,6 +55,23 @@ class ByComprehension(Repeated):
         self.layers = nn.ModuleList([block for _ in range(3)])
 
 
+class OnPurpose(Repeated):
+    """An encoder with parameter sharing across its layers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        block = nn.Linear(4, 4)
+        self.layers = nn.ModuleList([block] * 3)
+
+
+class WithComment(Repeated):
+    def __init__(self) -> None:
+        super().__init__()
+        block = nn.Linear(4, 4)
+        # all steps have the same weights
+        self.layers = nn.ModuleList([block] * 3)
+
+
 class InSequence(nn.Module):
     def __init__(self) -> None:
         super().__init__()
@@ -91,6 +108,8 @@ class InLoop(Repeated):
         (ByComprehension, "self.layers = nn.ModuleList([block for _ in range(3)])"),
         (InSequence, "hidden = [nn.Linear(4, 4), nn.ReLU()] * 2"),
         (Anew, ""),
+        (OnPurpose, ""),
+        (WithComment, ""),
         (InLoop, ""),
     ],
 )
@@ -158,40 +177,93 @@ def test_results_that_nothing_reads(tmp_path: Path) -> None:
     assert findings(tmp_path, Read, "C38") == []
 
 
-class Twins(nn.Module):
-    def __init__(self, *, slip: bool) -> None:
+class Follower(nn.Module):
+    """A helper writes into its buffer, which others read."""
+
+    def __init__(self) -> None:
         super().__init__()
-        self.mean, self.width = nn.Linear(4, 4), nn.Linear(4, 4)
-        self.slip = slip
+        self.register_buffer("top", torch.ones(()))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
+        follow(self.get_buffer("top"), x.detach().amax())
+        return x
+
+
+def follow(mean: torch.Tensor, value: torch.Tensor) -> None:
+    mean.mul_(0.9).add_(value, alpha=0.1)
+
+
+class Standardized(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen, self.range, self.out = nn.BatchNorm1d(4, affine=False), Follower(), nn.Linear(4, 4)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        self.seen(x)
+        self.range(x)
+        y: torch.Tensor = self.out((x - self.seen.running_mean) / self.range.top)
+        return y
+
+
+class Forgotten(Standardized):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        self.seen(x)
+        y: torch.Tensor = self.out(x)
+        return y
+
+
+def test_norms_and_observers_are_called_for_the_statistics_that_are_read(tmp_path: Path) -> None:
+    assert findings(tmp_path, Standardized, "C38") == []
+    assert code_of(findings(tmp_path, Forgotten, "C38")) == ["self.seen(x)"]
+
+
+class Twins(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.mean, self.width = nn.Linear(4, 4), nn.Linear(4, 4)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y: torch.Tensor = self.mean(x) + 0.1 * self.width(x)
+        return y
+
+
+class Slip(Twins):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
         mean = self.mean(x)
-        width = self.mean(x) if self.slip else self.width(x)
+        width = self.mean(x)
         y: torch.Tensor = mean + 0.1 * width
         return y
 
 
+class LaterPhase(Twins):
+    def forward(self, x: torch.Tensor, later: bool = False) -> torch.Tensor:
+        if later:
+            y: torch.Tensor = self.width(x)
+            return y
+        return self.mean(x) - self.mean(0.5 * x)
+
+
 def test_a_layer_that_is_called_for_its_twin(tmp_path: Path) -> None:
-    found = findings(tmp_path, lambda: Twins(slip=True), "C39")
-    assert code_of(found) == ["width = self.mean(x) if self.slip else self.width(x)"]
-    assert findings(tmp_path, lambda: Twins(slip=False), "C39") == []
+    assert code_of(findings(tmp_path, Slip, "C39")) == ["width = self.mean(x)"]
+    assert findings(tmp_path, Twins, "C39") == []
+    assert findings(tmp_path, LaterPhase, "C39") == []
 
 
 def misspelt() -> nn.Module:
-    model = Twins(slip=False)
+    model = Twins()
     for parameter in model.mean.parameters():
         parameter.require_grad = False  # type: ignore[attr-defined]
     return model
 
 
 def of_module() -> nn.Module:
-    model = Twins(slip=False)
+    model = Twins()
     model.mean.requires_grad = False  # type: ignore[assignment]
     return model
 
 
 def frozen() -> nn.Module:
-    model = Twins(slip=False)
+    model = Twins()
     model.mean.requires_grad_(False)
     return model
 

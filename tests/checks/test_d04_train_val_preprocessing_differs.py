@@ -56,6 +56,8 @@ def run(train: list[Any], held_out: list[Any], *records: Any) -> Any:
 IMAGES = [pictures(i) for i in range(8)]
 TABLES = [table(i) for i in range(8)]
 WIDE = np.linspace(1, 400, 12)
+LOUD = [x * 10 ** np.random.default_rng(i).uniform(-1, 1.5, (64, 1)) for i, x in enumerate(TABLES)]
+"""Each example has a loudness of its own."""
 
 
 def test_pixels_that_are_not_divided() -> None:
@@ -142,8 +144,9 @@ def test_moderate_shifts_pass(held_out: list[Any]) -> None:
         ([x + 0.3 * np.random.default_rng(3).normal(size=x.shape) for x in IMAGES], [pictures(20)]),
         ([np.random.default_rng(i).uniform(-1, 1, (64, 2)) for i in range(8)], [np.linspace(-9, 9, 200).reshape(-1, 2)]),
         (IMAGES, [np.ones((64, 3, 8, 8)) * 0.5]),
+        (LOUD, [table(20)]),
     ],
-    ids=["images", "table", "shift", "spread", "noise beside", "unscaled", "augmentation", "grid", "grey"],
+    ids=["images", "table", "shift", "spread", "noise beside", "unscaled", "augmentation", "grid", "grey", "loudness"],
 )  # fmt: skip
 def test_healthy_evaluations_pass(train: list[Any], held_out: list[Any]) -> None:
     assert run(train, held_out).status == "pass"

@@ -57,6 +57,8 @@ def test_constant_input_of_another_size_passes() -> None:
     """A graph or grid that is fed in every step, while the loader's data go into the loss."""
     fixed = batches(60, digest="same", shape=[2708, 1433])
     assert verdict_of("D05", run_of(LOADER, *fixed, steps=60)).status == "pass"
+    wide = batches(60, digest="same", shape=[2708, LOADER.batch_size])  # as many features as the loader gives nodes
+    assert verdict_of("D05", run_of(LOADER, *wide, steps=60)).status == "pass"
 
 
 def test_constant_mask_beside_varying_ids_passes() -> None:

@@ -60,3 +60,26 @@ def test_a_training_that_seeds_in_each_step(tmp_path: Path, generator: str) -> N
             optimizer.step()
     told = verdict_of("D22", seen.run).findings
     assert [f.evidence["generator"] for f in told] == ([] if generator == "counting up" else [generator])
+
+
+@pytest.mark.parametrize("kept", ["fork_rng", "states"])
+def test_an_evaluation_that_gives_the_state_back(tmp_path: Path, kept: str) -> None:
+    model = nn.Linear(4, 1)
+    with flightcheck.watch(runs_dir=tmp_path, report=False) as seen:
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
+        for _ in range(30):
+            optimizer.zero_grad()
+            model(torch.randn(8, 4)).square().mean().backward()
+            optimizer.step()
+            if kept == "fork_rng":
+                with torch.random.fork_rng(), torch.no_grad():
+                    torch.manual_seed(7)
+                    model(torch.randn(8, 4))
+            else:
+                state, other = random.getstate(), np.random.get_state()
+                random.seed(7)
+                np.random.seed(7)
+                random.random(), np.random.rand()
+                random.setstate(state)
+                np.random.set_state(other)
+    assert not verdict_of("D22", seen.run).findings

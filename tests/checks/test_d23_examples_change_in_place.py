@@ -29,7 +29,7 @@ def test_changed_rows_are_told_at_the_line_that_writes() -> None:
     assert finding.onset_step == 30
 
 
-@pytest.mark.parametrize("other", [{"changed": 2}, {"location": None}, {"rows": 4, "changed": 4}])
+@pytest.mark.parametrize("other", [{"changed": 2}, {"location": None}, {"rows": 4, "changed": 4}, {"before": 0.0}])
 def test_other_changes_pass(other: dict[str, Any]) -> None:
     assert verdict_of("D23", run_of(*LOADERS, train_set(), replace(CHANGED, **other), steps=60)).status == "pass"
 

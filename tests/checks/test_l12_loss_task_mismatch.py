@@ -8,6 +8,7 @@ import pytest
 
 from flightcheck.checks.base import Verdict
 from flightcheck.recording.batches import Evaluation
+from flightcheck.recording.experiments import Experiment
 from flightcheck.recording.loss_records import LossCall, LossSite, LossTerm
 from flightcheck.recording.records import Location
 from flightcheck.testing import run_of, verdict_of
@@ -73,6 +74,7 @@ def test_pairs_that_cannot_work_fail(call: LossCall, function: str, patch: str) 
         (ROWS, "binary_cross_entropy_with_logits"),  # single label by BCE
         (replace(NUMBERS, target_min=0.7, target_max=1.2), "binary_cross_entropy_with_logits"),  # noisy GAN labels
         (replace(NUMBERS, target_min=0.0, target_max=1.0), "binary_cross_entropy"),  # images of an autoencoder
+        (replace(ROWS, target_mean=0.3, target_row_sum_error=5.0, target_given=True), "cross_entropy"),  # its own input
         (NUMBERS, "mse_loss"),
         (ROWS, "mse_loss"),  # Brier score
         (replace(ROWS, input_shape=[9], target_shape=[9], target_mean=1 / 9), "cross_entropy"),  # one distribution
@@ -87,6 +89,9 @@ def test_class_ids_under_squared_error_warn_where_accuracy_is_measured() -> None
     assert [f.severity for f in judge(column, "mse_loss").findings] == ["info"]
     accuracy = Evaluation(8, 0, 4, None, metrics=4)
     assert [f.severity for f in judge(column, "mse_loss", 8, accuracy).findings] == ["warn"]
+    for status, severity in (("confirmed", "warn"), ("inconclusive", "info"), ("refuted", "info")):
+        tried = Experiment("L12", "head:10", "fix", status)
+        assert [f.severity for f in judge(column, "mse_loss", 8, accuracy, tried).findings] == [severity]
 
 
 def test_counts_and_images_under_squared_error_pass() -> None:

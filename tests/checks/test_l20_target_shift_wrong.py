@@ -56,6 +56,10 @@ def test_the_token_itself_may_be_the_target(changed: dict[str, Any]) -> None:
     assert judge(COPY, probe=Probe("leaks", {**CAUSAL.result, **changed})).status == "pass"
 
 
+def test_a_stream_that_is_put_right_passes() -> None:
+    assert judge(replace(COPY, agreement=0.96), probe=CAUSAL).status == "pass"
+
+
 def test_several_heads_and_the_next_token_pass() -> None:
     assert judge(replace(TWICE, shift=1)).status == "pass"
     assert judge(TWICE, replace(TWICE, site=1, shift=1)).status == "pass"

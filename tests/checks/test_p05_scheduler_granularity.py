@@ -70,6 +70,13 @@ def test_never_called_in_several_epochs_warns() -> None:
 def test_unknown_lengths_are_inconclusive() -> None:
     assert verdict("CosineAnnealingLR", 1.0, Plan(steps_per_epoch=100), T_max=30).status == "inconclusive"
     assert verdict("CosineAnnealingLR", 1.0, Plan(epochs=30), T_max=30).status == "inconclusive"
+
+
+def test_a_training_of_a_number_of_steps() -> None:
+    """The loop over epochs is left by a count of steps: those are all that there will be."""
+    steps = Plan(rounds=3000, steps_per_epoch=100)
+    assert verdict("CosineAnnealingLR", 1.0, steps, T_max=3000).status == "pass"
+    assert verdict("CosineAnnealingLR", 1.0, steps, T_max=30).status == "fail"
     assert verdict("LambdaLR", 1.0).status == "inconclusive"
 
 

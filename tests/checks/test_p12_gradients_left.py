@@ -16,7 +16,7 @@ import flightcheck
 from flightcheck.checks.base import Finding
 from flightcheck.recording.kept_gradients import KeptGradients
 from flightcheck.recording.provenance import beside_output
-from flightcheck.recording.provenance.unstepped import never_stepped
+from flightcheck.recording.provenance.unstepped import never_stepped, steps_later
 from flightcheck.recording.records import Call, Location, OptimizerInfo, Plan
 from flightcheck.recording.surroundings import UncalledMethod
 from flightcheck.testing import run_of, verdict_of
@@ -138,6 +138,17 @@ def both_cleared() -> None:
         opt.step()
 
 
+def heavy_ball() -> None:
+    """Right: what is left of a gradient is the momentum of the next step."""
+    model, x, y = linear()
+    for _ in range(20):
+        (model(x) - y).square().mean().backward()
+        for p in model.parameters():
+            assert p.grad is not None
+            p.data -= 0.01 * p.grad
+            p.grad *= 0.9
+
+
 def by_hand(clear: bool) -> Callable[[], None]:
     def train() -> None:
         model, x, y = linear()
@@ -220,7 +231,7 @@ def test_each_mistake_is_named_with_its_line(tmp_path: Path, train: Any, code: s
     assert finding.location is not None and finding.location.code == code
 
 
-@pytest.mark.parametrize("train", [two_losses, both_cleared, by_hand(True), outside(True)])
+@pytest.mark.parametrize("train", [two_losses, both_cleared, by_hand(True), heavy_ball, outside(True)])
 def test_what_is_right_passes(tmp_path: Path, train: Any) -> None:
     assert findings(tmp_path, train) == ()
 
@@ -243,3 +254,18 @@ def test_a_step_under_the_condition_of_what_is_printed(tmp_path: Path) -> None:
     assert beside_output(str(file), 4)
     file.write_text(loop.format("opt.zero_grad(); print(loss)"))
     assert not beside_output(str(file), 4)
+
+
+@pytest.mark.parametrize(
+    ("condition", "expected"),
+    [
+        ("epoch >= WARM", True), ("WARM < epoch and ready", True), ("step > 100", True), ("ready", False),
+        ("epoch < WARM", False), ("epoch % 40 == 39", False),
+    ],
+)  # fmt: skip
+def test_an_optimizer_that_waits_for_a_later_round(tmp_path: Path, condition: str, expected: bool) -> None:
+    file = tmp_path / "train.py"
+    loop = f"for epoch in range(9):\n    step += 1\n    one.step()\n    if {condition}:\n        two.step()\n"
+    file.write_text(f"one = SGD(a)\ntwo = SGD(b)\n{loop}")
+    assert steps_later(str(file), 2) is expected
+    assert not steps_later(str(file), 1)

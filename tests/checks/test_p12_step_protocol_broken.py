@@ -7,6 +7,7 @@ from itertools import count
 
 import pytest
 
+from flightcheck.recording.drawn_anew import DrawnAnew
 from flightcheck.recording.records import Call, LoaderInfo, Location, OptimizerInfo, ParameterInfo, Plan
 from flightcheck.recording.run import Run
 from flightcheck.recording.signals import WEIGHT_NORM
@@ -143,6 +144,17 @@ def test_an_optimizer_made_again_and_again(restarts: int, severity: str | None) 
     (finding,) = verdict_of("P12", run_of(again, WEIGHT, *calls(CLEAR, REACHES, FRESH), steps=20)).findings
     assert finding.location == MADE
     assert finding.severity == severity
+
+
+def test_a_stage_with_an_optimizer_of_its_own_and_a_new_start() -> None:
+    four = replace(ADAM, state_restarts=4, parameters=[WEIGHT.index])
+    loop = calls(CLEAR, REACHES, FRESH)
+    epoch = run_of(four, WEIGHT, *loop, Plan(steps_per_epoch=40), steps=200)
+    assert [f.severity for f in verdict_of("P12", epoch).findings] == ["warn"]
+    stage = run_of(four, WEIGHT, *loop, Plan(steps_per_epoch=20), steps=200)
+    assert [f.severity for f in verdict_of("P12", stage).findings] == ["info"]
+    start = DrawnAnew(0, MADE, [40, 80, 120, 160], [WEIGHT.index])
+    assert verdict_of("P12", run_of(four, WEIGHT, *loop, start, Plan(steps_per_epoch=40), steps=200)).status == "pass"
 
 
 def test_plain_sgd_has_no_state_to_lose() -> None:

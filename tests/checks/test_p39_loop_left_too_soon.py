@@ -83,6 +83,24 @@ def test_a_break_that_a_counter_decides(tmp_path: Path) -> None:
     assert stopped_early(str(file), 3) is None
 
 
+PATIENT = {
+    "        if value < best:\n            best = value\n        else:\n            n += 1\n": True,
+    "        if value > before:\n            n += 1\n        before = value\n": True,
+    "        if not value < low:\n            n += 1\n": True,
+    "        if value < GOAL:\n            n += 1\n": False,
+    "        if value < 0.05:\n            n += 1\n": False,
+    "        n += 1\n": False,
+}
+
+
+@pytest.mark.parametrize("grows", PATIENT)
+def test_a_number_of_steps_and_a_goal_that_was_met_are_no_patience(tmp_path: Path, grows: str) -> None:
+    file = tmp_path / "train.py"
+    text = f"n = 0\ndef fit():\n    for e in range(9):\n        loss.backward()\n        value = test()\n{grows}"
+    file.write_text(text + "        if n >= 3:\n            break\n")
+    assert (stopped_early(str(file), 4) is not None) == PATIENT[grows]
+
+
 def test_a_loop_over_epochs_inside_of_the_only_other_one(tmp_path: Path) -> None:
     file = tmp_path / "train.py"
     file.write_text("for x in loader:\n    for epoch in range(9):\n        loss.backward()\n")

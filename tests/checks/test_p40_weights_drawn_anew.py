@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from flightcheck.recording.drawn_anew import DrawnAnew
+from flightcheck.recording.kept_states import KeptState
 from flightcheck.recording.records import Location, OptimizerInfo, ParameterInfo, Plan
 from flightcheck.testing import run_of, verdict_of
 
@@ -27,6 +28,17 @@ def test_folds_and_single_layers_pass() -> None:
     head = replace(DRAWN, parameters=[2])
     assert verdict_of("P40", run_of(SGD, *MATRICES, head, PLAN, steps=60)).status == "pass"
     assert verdict_of("P40", run_of(SGD, *MATRICES, PLAN, steps=60)).status == "pass"
+
+
+def test_several_starts_of_which_the_best_is_kept_pass() -> None:
+    restarted, kept = replace(SGD, state_restarts=2), KeptState(0, "saved", LINE, kept_at=[20, 40])
+    assert verdict_of("P40", run_of(restarted, kept, *MATRICES, DRAWN, PLAN, steps=60)).status == "pass"
+    later = replace(SGD, index=1, created_at_step=40)
+    assert verdict_of("P40", run_of(restarted, later, kept, *MATRICES, DRAWN, PLAN, steps=60)).status == "pass"
+    never = replace(kept, kept_at=[])
+    assert verdict_of("P40", run_of(restarted, never, *MATRICES, DRAWN, PLAN, steps=60)).status == "fail"
+    assert verdict_of("P40", run_of(restarted, *MATRICES, DRAWN, PLAN, steps=60)).status == "fail"
+    assert verdict_of("P40", run_of(SGD, kept, *MATRICES, DRAWN, PLAN, steps=60)).status == "fail"
 
 
 def test_inconclusive_and_skipped() -> None:

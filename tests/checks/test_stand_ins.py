@@ -58,6 +58,16 @@ def loaded() -> None:
     score(other)
 
 
+def averaged_by_hand() -> None:
+    model = Net()
+    train(model)
+    average = Net()
+    with torch.no_grad():
+        for mean, p in zip(average.parameters(), model.parameters(), strict=True):
+            mean.copy_(p)
+    score(average)
+
+
 def beside_the_trained_one() -> None:
     model = Net()
     train(model)
@@ -100,7 +110,7 @@ def run_of_script(folder: Path, script: Callable[[], None]) -> Run:
     ("script", "code"),
     [
         (built_anew, "P26"), (old_copy, "P27"), (loaded, ""), (beside_the_trained_one, ""), (copy_that_follows, ""),
-        (reference, ""),
+        (reference, ""), (averaged_by_hand, ""),
     ],
 )  # fmt: skip
 def test_who_is_evaluated(tmp_path: Path, script: Callable[[], None], code: str) -> None:

@@ -73,6 +73,8 @@ class LossCall:
     target_binary: bool = False
     """All target values are 0 or 1."""
     target_requires_grad: bool = False
+    target_given: bool = False
+    """Of a cross-entropy: the target is what the model was given, whole or in part (a set that is encoded)."""
     input_std: float = 0.0
     target_mean: float = 0.0
     target_std: float = 0.0

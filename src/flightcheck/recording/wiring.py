@@ -20,6 +20,8 @@ class RepeatedModule:
     """Path of the ``ModuleList``, ``Sequential`` or ``ModuleDict`` that holds it; empty for a list of models."""
     places: int = 0
     """At how many places of the container it stands; 0 for a list of models, whose length is not known."""
+    said: str = ""
+    """Comments at the line, and the description of its class."""
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,8 @@ class KeptGradients:
         self.watch = watch
         self.carried = self.cleared = 0
         self._known: dict[int, tuple[weakref.ref[torch.Tensor], torch.Tensor]] = {}
+        self._left: dict[int, tuple[int, int]] = {}
+        """Tensor → address and version of its gradient when the last backward began."""
 
     def used(self, leaves: Iterable[torch.Tensor], most: int | None = _MOST) -> list[torch.Tensor]:
         """Backward is about to be called on a loss with these leaves.
@@ -43,13 +45,22 @@ class KeptGradients:
                 changed += 1
                 gradient = at_hand(t.grad)
                 if gradient is not None and bool(torch.count_nonzero(gradient.detach())):
-                    still.append(t)
+                    still += [] if self._is_damped(id(t), gradient) else [t]
             self._known[id(t)] = weakref.ref(t), t.detach().clone()
         if len(self._known) > 4 * _MOST:
             self._known = {k: v for k, v in self._known.items() if v[0]() is not None}
         self.carried += bool(still)
         self.cleared += bool(changed) and not still
         return still
+
+    def _is_damped(self, of: int, gradient: torch.Tensor) -> bool:
+        """The script wrote into the gradient: since the last backward began, which adds once, it changed twice or more.
+
+        What is left is then a momentum that is kept where the next gradient is added.
+        """
+        before = self._left.get(of, (0, 0))
+        now = self._left[of] = gradient.data_ptr(), gradient._version
+        return now[0] == before[0] and now[1] > before[1] + 1
 
     def save(self) -> None:
         """Write the record."""

@@ -20,6 +20,7 @@ from flightcheck.adapters.torch.operations import Operations
 from flightcheck.adapters.torch.orders import recorded_orders
 from flightcheck.adapters.torch.padding import padded_target
 from flightcheck.adapters.torch.pairs import pair_settings
+from flightcheck.adapters.torch.reconstructions import is_given
 from flightcheck.adapters.torch.shifts import shift_of
 from flightcheck.adapters.torch.spreads import relative_spread
 from flightcheck.adapters.torch.watch import Watch, is_plain_tensor
@@ -280,6 +281,7 @@ class Losses:
                 input_module_type=module.type if module else "",
                 input_module_location=module.location if module else None,
                 target_requires_grad=target.requires_grad,
+                target_given=function == "cross_entropy" and is_given(target, self.last_inputs()),
                 **facts,
             )
         )

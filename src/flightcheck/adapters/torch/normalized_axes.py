@@ -13,7 +13,7 @@ from typing import Any, Final
 import torch
 
 from flightcheck.adapters.torch.axes import Axis, dim_of, step_back
-from flightcheck.adapters.torch.graph import behind_views
+from flightcheck.adapters.torch.graph import behind_views, nodes_of
 from flightcheck.adapters.torch.watch import Watch, is_plain_tensor
 from flightcheck.recording.normalized_axes import NormalizedAxis
 from flightcheck.recording.records import Location
@@ -23,7 +23,10 @@ SOFTMAXES: Final = {"softmax", "log_softmax"}
 OPERATIONS: Final = PRODUCTS | SOFTMAXES | {"normalize"}
 _SCALED: Final = ("DivBackward", "MulBackward", "MaskedFillBackward", "AddBackward", "SubBackward", "WhereBackward")
 """What may lie between the product of queries and keys and the softmax: a scale, a mask, a bias."""
+_RESHAPED: Final = {"ViewBackward0", "UnsafeViewBackward0", "ReshapeAliasBackward0", "ExpandBackward0", "AddBackward0"}
+"""What may lie between a layer and a product with its output, the addition of a bias among it."""
 _LONGEST: Final = 16
+_MOST_NODES: Final = 5000
 _MOST_CALLS: Final = 24
 """Of a line: more tell nothing new."""
 
@@ -103,18 +106,22 @@ class NormalizedAxes:
         at = Axis(list(factor.shape), axis, factor.shape[axis])
         node: Any = factor.grad_fn
         for _ in range(_LONGEST):
-            if node is None:
-                return
-            if node.name() == "SoftmaxBackward0":
+            if node is None or node.name() == "SoftmaxBackward0":
                 break
             before = _behind_dropout(node)
             node = before if before is not None else step_back(node, at)
-        if node is None or node.name() != "SoftmaxBackward0" or not _is_of_product(node.next_functions[0][0]):
+        if node is None:
+            return
+        product = _product_behind(node.next_functions[0][0]) if node.name() == "SoftmaxBackward0" else None
+        if product is None:
             return
         dim = dim_of(node._saved_dim, len(at.shape))
-        wrong = at.position is not None and at.position != dim and at.shape[dim] > 1
-        added = at.position if at.position is not None else -1
         line, module = self._lines.get(node), self._owners.get(node)
+        wrong = at.position is not None and at.position != dim and at.shape[dim] > 1
+        if wrong and dim == len(at.shape) - 1 and _is_of_layer(product.next_functions[1][0]):
+            return  # an assignment of each position to the outputs of a layer
+        wrong = wrong and not _in_rounds(product)
+        added = at.position if at.position is not None else -1
         self._note("product", line, at.shape, dim, wrong=wrong, added=added, module=module)
 
     def _note(
@@ -149,18 +156,50 @@ def _behind_dropout(node: Any) -> Any:
     return inputs[0] if dropped and inputs else None
 
 
-def _is_of_product(node: Any) -> bool:
-    """Scores that are a product of two activations, with a scale, a mask or a bias."""
+def _product_behind(node: Any) -> Any:
+    """The product of two activations that scores are, with a scale, a mask or a bias; None if they are none."""
     for _ in range(_LONGEST):
         node = behind_views(node)
         if node is None:
-            return False
+            return None
         inputs = [n for n, _ in node.next_functions if n is not None]
         if node.name() in ("BmmBackward0", "MmBackward0"):
-            return len(inputs) == 2 and not any(_is_weight(n) for n in inputs)
+            return node if len(inputs) == 2 and not any(_is_weight(n) for n in inputs) else None
         if not node.name().startswith(_SCALED) or not inputs:
-            return False
+            return None
         node = inputs[0]
+    return None
+
+
+def _in_rounds(product: Any) -> bool:
+    """One factor of the scores was itself put together from the other one: members choose among groups (capsules,
+    clusters), round by round, and groups are sums of members.
+    """
+    one, other = (behind_views(factor) for factor, _ in product.next_functions[:2])
+    return one != other and (_is_sum_of(one, other) or _is_sum_of(other, one))
+
+
+def _is_sum_of(made: Any, members: Any) -> bool:
+    """A product behind `made` adds `members` up, with weights that are no parameters."""
+    for node in nodes_of(made, _MOST_NODES):
+        if node.name() in ("BmmBackward0", "MmBackward0"):
+            factors = [behind_views(factor) for factor, _ in node.next_functions]
+            if members in factors and not any(f is not None and _is_weight(f) for f in factors):
+                return True
+    return False
+
+
+def _is_of_layer(factor: Any) -> bool:
+    """The last axis of a factor is that of a layer's outputs, and no transposed axis of positions."""
+    for _ in range(_LONGEST):
+        if factor is None:
+            return False
+        inputs = [n for n, _ in factor.next_functions if n is not None]
+        if factor.name() in ("AddmmBackward0", "MmBackward0", "BmmBackward0"):
+            return any(map(_is_weight, inputs))
+        if factor.name() not in _RESHAPED or not inputs:
+            return False
+        factor = inputs[0]
     return False
 
 

@@ -47,7 +47,7 @@ class Phase:
         self.flipped += training and not self.training_flag and location == self.location
         if self.calls <= _COMPARED_CALLS:
             digest = ",".join(str(batch_key(t)) for t in inputs)
-            self.repeated |= digest in self.digests
+            self.repeated |= digest in self.digests or any(map(_holds_copies, inputs))
             self.digests.add(digest)
         if self.calls <= _WAYS:
             self.ways.append(lines.stack(_DEEPEST))
@@ -79,3 +79,21 @@ class Phase:
             unheld_dropout=self.unheld_dropout,
             held_by_optimizer=held,
         )
+
+
+def _holds_copies(batch: torch.Tensor) -> bool:
+    """Each example stands in it several times: all one after the other (``repeat``), or each (``expand``,
+    ``repeat_interleave``).
+    """
+    n = len(batch) if batch.dim() > 1 else 0
+    if n < _WAYS or not batch.is_cpu:
+        return False
+    again = (batch[1:] == batch[:1]).flatten(1).all(1).nonzero().flatten()
+    period = int(again[0]) + 1 if len(again) else 0
+    if period > 1:
+        return n % period == 0 and torch.equal(batch[period:], batch[:-period])
+    times = next((i for i in range(1, n) if i - 1 >= len(again) or int(again[i - 1]) != i - 1), n) if period else 0
+    if not times or n % times:
+        return False
+    groups = batch.reshape(n // times, times, -1)
+    return bool((groups == groups[:, :1]).all())

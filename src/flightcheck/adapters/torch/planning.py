@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 from flightcheck.recording import provenance
 from flightcheck.recording.loop_ends import LoopEnd
 from flightcheck.recording.picked_rows import IdleLoop
+from flightcheck.recording.provenance.budgets import step_budget
 from flightcheck.recording.provenance.idle_loops import idle_batch_loop
 from flightcheck.recording.provenance.leaving import inside_out, left_at_once, stopped_early
 from flightcheck.recording.provenance.left_in_loop import left_in_loop
@@ -94,7 +95,10 @@ class _Source:
 @lru_cache(maxsize=64)
 def _source(file: str, line: int) -> _Source:
     """Read once: the plan is written every few seconds, and the text that runs does not change."""
-    return _Source(provenance.loop_count(file, line, {}), provenance.round_count(file, line), left_in_loop(file, line))
+    left = left_in_loop(file, line)
+    if (budget := step_budget(file, line)) is not None:
+        return _Source(None, budget.rounds, left)
+    return _Source(provenance.loop_count(file, line, {}), provenance.round_count(file, line), left)
 
 
 _in_every_nth_round = lru_cache(maxsize=64)(provenance.in_every_nth_round)

@@ -37,10 +37,13 @@ class Randomness:
         """Patch the seeding functions."""
         for owner in (torch, torch.random):
             patches.replace(owner, "manual_seed", lambda f: self._noting("torch", f))
+            patches.replace(owner, "set_rng_state", lambda f: self._setting("torch", f))
         patches.replace(random, "seed", lambda f: self._noting("python", f))
+        patches.replace(random, "setstate", lambda f: self._setting("python", f))
         import numpy as np
 
         patches.replace(np.random, "seed", lambda f: self._noting("numpy", f))
+        patches.replace(np.random, "set_state", lambda f: self._setting("numpy", f))
         patches.replace(np.random, "default_rng", self._making)
 
     def _making(self, original: Any) -> Any:
@@ -82,6 +85,17 @@ class Randomness:
             return result
 
         return seed
+
+    def _setting(self, generator: str, original: Any) -> Any:
+        told = self.watch.guarded(self.again.set)
+
+        @functools.wraps(original)
+        def set_state(*args: Any, **kwargs: Any) -> Any:
+            result = original(*args, **kwargs)
+            told(generator)
+            return result
+
+        return set_state
 
     def model_built(self, location: Location | None) -> None:
         """The first module with parameters was constructed."""

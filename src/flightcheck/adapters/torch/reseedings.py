@@ -27,11 +27,18 @@ class Reseedings:
         """The last step in which a line seeded."""
         self._fresh: dict[tuple[str, int], Any] = {}
         """State of a generator that was just given a seed."""
+        self._before: dict[str, Any] = {}
+        """State of a generator just before it was last seeded."""
+        self._given_back: set[str] = set()
+        """Generators that got this state again: what was drawn from the seed on was for a moment."""
 
     def seeds(self, generator: str, number: Any) -> None:
         """A generator is about to be seeded."""
         if not self.watch.step or type(number) is not int:
             return
+        given_back = generator in self._given_back
+        self._given_back.discard(generator)
+        self._before[generator] = _state(generator)
         key = (generator, self.watch.lines.here(), number)
         known = self._found.get(key)
         if known is None:
@@ -43,7 +50,7 @@ class Reseedings:
             return
         self._steps[key] = self.watch.step
         fresh = self._fresh.get((generator, number))
-        drawn = known.steps > 0 and fresh is not None and fresh != _state(generator)
+        drawn = known.steps > 0 and not given_back and fresh is not None and fresh != self._before[generator]
         self._found[key] = dataclasses.replace(
             known, calls=known.calls + 1, steps=known.steps + 1, drawn=known.drawn + drawn
         )
@@ -53,6 +60,11 @@ class Reseedings:
         known = not self.watch.step or type(number) is not int or (generator, number) in self._fresh
         if not known and len(self._fresh) < _MOST_LINES:
             self._fresh[generator, number] = _state(generator)
+
+    def set(self, generator: str) -> None:
+        """It was given a state that was kept (``fork_rng`` does so at its end)."""
+        if generator in self._before and _state(generator) == self._before[generator]:
+            self._given_back.add(generator)
 
     def save(self) -> None:
         """Write the lines that seed more than once while the training goes on."""

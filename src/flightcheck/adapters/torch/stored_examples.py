@@ -53,7 +53,7 @@ class ExamplesInPlace:
         columns = float_rows(dataset)
         at = {n: np.unique(np.linspace(0, c.length - 1, _ROWS).astype(np.int64)) for n, c in columns.items()}
         before = {n: _read(c, at[n]) for n, c in columns.items() if c.row_bytes * len(at[n]) <= 8 * _MOST_VALUES}
-        found = {n: StoredExamples(source, n, len(r), before=float(r.std())) for n, r in before.items()}
+        found = {n: StoredExamples(source, n, len(r), before=_spread(r)) for n, r in before.items()}
         try:
             self._held[source] = _Held(weakref.ref(dataset), at, before, found)
         except TypeError:  # a list: nothing tells whether it lives
@@ -72,7 +72,7 @@ class ExamplesInPlace:
             other = ~np.isclose(now, before, rtol=1e-6, atol=0, equal_nan=True)
             changed = int(other.reshape(len(now), -1).any(1).sum())
             held.found[name] = dataclasses.replace(
-                info, changed=changed, after=float(now.std()), step=info.step if info.changed else self.watch.step
+                info, changed=changed, after=_spread(now), step=info.step if info.changed else self.watch.step
             )
 
     def save(self) -> None:
@@ -98,6 +98,12 @@ class ExamplesInPlace:
             if (found := writes_into_examples(file, cls.__name__)) is not None:
                 return self.watch.lines.of(*found)
         return None
+
+
+def _spread(rows: Rows) -> float:
+    """The standard deviation of the values that are there; 0 where none is."""
+    there = rows[np.isfinite(rows)]
+    return float(there.std()) if there.size else 0.0
 
 
 def _read(column: Column, at: npt.NDArray[np.int64]) -> Rows:

@@ -12,8 +12,8 @@ from torch import nn
 from flightcheck.adapters.torch.discovery import Discovery, Root
 from flightcheck.adapters.torch.unknown_flags import unknown_flags
 from flightcheck.adapters.torch.watch import Watch
-from flightcheck.recording.provenance.repetitions import only_repetition, repetition
-from flightcheck.recording.provenance.unused import Unused, keeps_something, unused_results
+from flightcheck.recording.provenance.repetitions import only_repetition, repetition, said_about
+from flightcheck.recording.provenance.unused import Unused, calls_elsewhere, keeps_something, parts_read, unused_results
 from flightcheck.recording.records import Location
 from flightcheck.recording.wiring import RepeatedModule, StandIn, UnusedResult
 
@@ -51,6 +51,8 @@ class Wiring:
         """Module → how often it was called in each forward pass that called it."""
         self._alike: dict[int, list[int]] = {}
         """Module → those beside it that are just like it."""
+        self._owners: dict[int, type] = {}
+        """Module of `_alike` → class of the module that holds it."""
 
     # -- told by others -----------------------------------------------------------------------------------------
 
@@ -94,7 +96,7 @@ class Wiring:
             counts = self._passes.get(index, [])
             if len(counts) < _PASSES or min(counts) < 2 or len(set(counts)) > 1:
                 continue
-            idle = [i for i in others if self.discovery.modules[i].order < 0]
+            idle = [i for i in others if self.discovery.modules[i].order < 0 and not self._has_a_place(i)]
             if len(idle) == 1 and found < _MOST:
                 self.watch.writer.put(StandIn(found, index, idle[0], counts[0], self._again.get(index)), found)
                 found += 1
@@ -131,7 +133,8 @@ class Wiring:
             return
         holder = self.discovery.module_index(container) if container is not None else None
         path = self.discovery.modules[holder].path if holder is not None else ""
-        self.watch.writer.put(RepeatedModule(self._written, line, index, path, places), self._written)
+        said = said_about(line.file, line.line)
+        self.watch.writer.put(RepeatedModule(self._written, line, index, path, places, said), self._written)
         self._written += 1
 
     # -- one in the place of another ----------------------------------------------------------------------------
@@ -150,6 +153,13 @@ class Wiring:
             for index in together:
                 if others := [i for i in together if i != index]:
                     self._alike.setdefault(index, others)
+                    self._owners[index] = type(owner)
+
+    def _has_a_place(self, index: int) -> bool:
+        """The class that holds a module calls it somewhere: in a branch, or a method, that another phase may take."""
+        code = getattr(getattr(self._owners.get(index), "forward", None), "__code__", None)
+        name = self.discovery.modules[index].path.rpartition(".")[2]
+        return code is not None and calls_elsewhere(code.co_filename, self._owners[index].__name__, name)
 
     # -- results left unread ------------------------------------------------------------------------------------
 
@@ -190,7 +200,9 @@ class Wiring:
         module = owner._modules.get(rest) if first == "self" else None
         if module is not None:
             index = self.discovery.module_index(module)
-            return index if index is not None and self._gives_only(module) else None
+            file = type(owner).forward.__code__.co_filename
+            read = parts_read(file, type(owner).__name__, rest).intersection(module._buffers)
+            return index if index is not None and not read and self._gives_only(module) else None
         if found.kind != "statement" or first == "self":
             return None
         last = found.called.rpartition(".")[2]

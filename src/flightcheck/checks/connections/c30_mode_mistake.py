@@ -42,9 +42,9 @@ class ModeMistake(Check):
     ## Source
     nanoGPT#240, pytorch-fm#21, ncsn#2, vsepp#4, pytorch-fcn#57, LCFCN#20, deep-learning-v2-pytorch#3.
     ## Known false alarms
-    Monte-Carlo dropout (the same input twice), statistics recalibration, frozen batch normalization (single modules in
-    eval mode, with statistics of any batch or file), attacks and adversaries (other passes of the step are in train
-    mode) and phases without gradient in most steps (teachers, rollouts) are silent.
+    Monte-Carlo dropout (the same input twice, in two calls or in one), statistics recalibration, frozen batch
+    normalization (single modules in eval mode, with statistics of any batch or file), attacks and adversaries (other
+    passes of the step are in train mode) and phases without gradient in most steps (teachers, rollouts) are silent.
     """
 
     steps = Param(3, "consecutive training steps in the wrong mode; attacks and probes take no steps")

@@ -14,6 +14,10 @@ from flightcheck.recording.wiring import RepeatedModule
 
 _MEANT: Final = re.compile(r"shar|\btie|_tie|same|univers|recurs|recurr|common|albert", re.IGNORECASE)
 """Words for one layer that is to be used several times."""
+_SAID: Final = re.compile(
+    r"\bshar(e|es|ed|ing)\b|\btied\b|\btying\b|\balbert\b|recurren|universal transf|same (param|weight)", re.IGNORECASE
+)
+"""The same in what an author writes about it."""
 
 
 @check(
@@ -40,8 +44,9 @@ class OneLayerRepeated(Check):
     ## Source
     Python, FAQ ("How do I create a multidimensional list?"); PyTorch's `nn.TransformerEncoder` copies its layer.
     ## Known false alarms
-    Weights that are to be shared over the depth. What is named so (shared, tied, recurrent …) is left out, as is the
-    same layer called in a loop; elsewhere the trial with layers of their own decides.
+    Weights that are to be shared over the depth. What is named so (shared, tied, recurrent …) is left out, also by a
+    comment at the line or in the description of its class, as is the same layer called in a loop; elsewhere the trial
+    with layers of their own decides.
     """
 
     def __call__(self, run: Run) -> Iterator[Finding]:
@@ -55,7 +60,9 @@ class OneLayerRepeated(Check):
         for repeated in run.recorded(RepeatedModule):
             module = run.module(repeated.module)
             line = repeated.location
-            if module is None or line is None or line in told or _MEANT.search(line.code):
+            if module is None or line is None or line in told:
+                continue
+            if _MEANT.search(line.code) or _SAID.search(repeated.said):
                 continue
             if repeated.places < 2 and not _several_hold(run, module):
                 continue

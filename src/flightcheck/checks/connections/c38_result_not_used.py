@@ -40,7 +40,7 @@ class ResultNotUsed(Check):
     flake8-bugbear B018 and pyflakes F841 (a useless expression, an unused variable).
     ## Known false alarms
     Modules that work in place, that have hooks, or whose own forward pass keeps something (attributes, lists) are
-    called for that and left out.
+    called for that and left out, as are those whose buffers the class reads (running statistics).
     """
 
     def __call__(self, run: Run) -> Iterator[Finding]:

@@ -32,7 +32,8 @@ class LayerInPlaceOfAnother(Check):
     ## Source
     CWE-1041 (code copied and not adapted); mltest (all trainable variables must change).
     ## Known false alarms
-    Layers in lists and dictionaries of modules, of which one is chosen by a number or a name, are left out.
+    Layers in lists and dictionaries of modules, of which one is chosen by a number or a name, are left out, and so are
+    those that the class calls in a branch or a method of its own (a head of a later phase).
     """
 
     checks = Param(8, "steps in which the idle one had no gradient: it may be meant for another phase")

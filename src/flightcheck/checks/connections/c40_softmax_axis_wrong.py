@@ -39,8 +39,9 @@ class SoftmaxAxisWrong(Check):
     Vaswani et al. 2017 (a weighted sum of the values); pytorch.org, `torch.nn.functional.softmax` (without `dim` the
     axis is guessed).
     ## Known false alarms
-    Weights that are normalized once more (slot attention), two softmaxes multiplied with each other, and assignments
-    to clusters, whose scores come from a layer, are left out.
+    Weights that are normalized once more (slot attention), two softmaxes multiplied with each other, assignments to
+    clusters, whose scores come from a layer, and groups that are found in rounds (routing between capsules, unrolled
+    k-means) are left out.
     """
 
     calls = Param(3, "of the line: a sequence of one position is possible once, as the first of a growing one")

@@ -91,6 +91,7 @@ class TrainValPreprocessingDiffers(Check):
     ratio = Param(3.0, "ratio of the spreads, for the same reason as above")
     most = Param(0.6, "share of the features that must differ")
     standard = Param(0.8, "share of features with a mean below 0.3 and a spread within 0.7-1.4: standardized")
+    common = Param(0.2, "spread of the factors' logarithms: one factor for all features, as for pixels and signals")
     rows = Param(32, "rows of each side below which means and spreads are too uncertain")
 
     def __call__(self, run: Run) -> Iterator[Finding]:
@@ -232,8 +233,7 @@ class TrainValPreprocessingDiffers(Check):
         reach, other_reach = one[-1] - one[0], other[-1] - other[0]
         if not (reach > 0 and other_reach > 0):
             return None
-        factor, offset = np.polyfit(one, other, 1)
-        alike = float(np.abs(other - (factor * one + offset)).max()) < self.shape.value * other_reach
+        factor, offset, alike = self._mapped(one, other)
         if not alike and len(held_out) > 1:  # a single batch may hold one class only: its place and size tell
             return None
         scaled = abs(math.log(other_reach / reach)) > math.log(self.ratio.value)
@@ -245,6 +245,12 @@ class TrainValPreprocessingDiffers(Check):
             f"(medians {one[3]:.3g} and {other[3]:.3g})",
             False,
         )
+
+    def _mapped(self, one: Floats, other: Floats) -> tuple[float, float, bool]:
+        """The factor and offset that make the quantiles `other` of `one`, and whether they do."""
+        factor, offset = np.polyfit(one, other, 1)
+        off = float(np.abs(other - (factor * one + offset)).max())
+        return factor, offset, off < self.shape.value * float(other[-1] - other[0])
 
     def _standardization(self, training: list[Batch], held_out: list[Batch]) -> Difference | None:
         one, other = _moments(training), _moments(held_out)
@@ -260,6 +266,11 @@ class TrainValPreprocessingDiffers(Check):
         standard = [_standardized(m, s) > self.standard.value for m, s in ((mean, std), (other_mean, other_std))]
         if far < self.most.value or standard[0] == standard[1]:
             return None
+        one_factor = float(np.std(np.log(other_std / std))) < self.common.value
+        if one_factor and not self._mapped(_pooled(training), _pooled(held_out))[2]:
+            return (
+                None  # a step with one factor for all would leave the shape: examples are made louder, each by its own
+            )
         names = ("training", "evaluation") if standard[0] else ("evaluation", "training")
         raw = (other_mean, other_std) if standard[0] else (mean, std)
         return Difference(

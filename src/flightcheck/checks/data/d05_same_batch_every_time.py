@@ -120,7 +120,7 @@ class SameBatchEveryTime(Check):
         """An input has the size of the loader's batches."""
         if loader.batch_size is None:
             return False
-        return any(loader.batch_size in b.shape[:2] for b in batches)
+        return any(loader.batch_size in (b.shape[:1] if _is_table(b) else b.shape[:2]) for b in batches)
 
     def _finding(self, loader: LoaderInfo, batches: list[Batch], steps: int, restarted: bool) -> Finding:
         first = batches[0]
@@ -138,6 +138,11 @@ class SameBatchEveryTime(Check):
             patch="loader:continue" if restarted else "",
             fix="" if restarted else "Feed the model with the batch that the loop fetches, not with an earlier one.",
         )
+
+
+def _is_table(batch: Batch) -> bool:
+    """Rows of numbers: the second axis is that of the features, and no batch of sequences, time first."""
+    return len(batch.shape) == 2 and batch.dtype.startswith(("float", "bfloat"))
 
 
 def _same_line(one: Location | None, other: Location | None) -> bool:

@@ -17,6 +17,7 @@ from flightcheck.checks.start.s02_input_ignored_entirely import (
 )
 from flightcheck.recording.batches import OrderUse
 from flightcheck.recording.fresh_targets import FreshTarget
+from flightcheck.recording.provenance.picks import one_picks_the_other
 from flightcheck.recording.records import Location
 from flightcheck.recording.run import Run
 from flightcheck.recording.separate_orders import SeparateOrders
@@ -63,7 +64,8 @@ class InputsAndLabelsMisaligned(Check):
     ## Known false alarms
     Labels that are random on purpose, and labels that depend on their inputs in a way that neither neighbours nor 300
     steps of training see (parity, cryptography, returns of a market): a warning and not an error, unless an offset
-    proves it. A draw as the target of one loss beside others may be meant (outputs drawn towards a prior): information.
+    proves it. Rows of a table that are picked by those of another (a partner of the same class) are left out. A draw as
+    the target of one loss beside others may be meant (outputs drawn towards a prior): information.
     """
 
     loaders = Param(4, "calls of the loss between two loaders: one could begin before the other, by a fault of a step")
@@ -87,7 +89,7 @@ class InputsAndLabelsMisaligned(Check):
         parted = [
             o
             for o in run.recorded(SeparateOrders)
-            if o.apart == o.calls >= self.loaders.value and o.same_places < self.places.value
+            if o.apart == o.calls >= self.loaders.value and o.same_places < self.places.value and not _chosen(o)
         ]
         if parted:
             yield from ((self._of_two_picks if o.picked else self._of_two_loaders)(run, o) for o in parted[:1])
@@ -265,6 +267,13 @@ def _one_pick(one: Location | None, other: Location | None) -> str:
     if one is None or other is None or one.file != other.file:
         return ""
     return f"picks:{Path(one.file).name}:{one.line},{other.line}"
+
+
+def _chosen(orders: SeparateOrders) -> bool:
+    """Rows of one table are picked by those of the other, as a partner of the same class is."""
+    one, other = orders.inputs, orders.targets
+    together = orders.picked and one is not None and other is not None and one.file == other.file
+    return together and one_picks_the_other(one.file, one.line, other.line)  # type: ignore[union-attr]
 
 
 def _one_draw(target: FreshTarget) -> str:

@@ -23,7 +23,8 @@ class RandomNumbersRepeat(Check):
 
     ## What it checks
     Calls of `torch.manual_seed`, `numpy.random.seed` and `random.seed` after the first step: a line that gives a
-    generator the same number in more than half of the steps, and each time numbers were drawn since the last. An error
+    generator the same number in more than half of the steps, and each time numbers were drawn since the last. Where the
+    generator then gets its state back (`torch.random.fork_rng`), nothing repeats. An error
     if all inputs of the training are one and the same batch while that is so, or where a trial shows that the
     evaluation gets better without it; else a warning.
     ## Why it matters

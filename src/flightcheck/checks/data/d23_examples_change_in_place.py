@@ -35,7 +35,8 @@ class ExamplesChangeInPlace(Check):
     NumPy's and PyTorch's documentation of views: basic indexing shares memory.
     ## Known false alarms
     A dataset that is to be changed by reading it. Memory banks, replay buffers and pseudo-labels, which are written by
-    other methods, are not flagged; with workers each has its own copy, and nothing is seen.
+    other methods, are not flagged, nor are arrays of one value that are filled when an example is first asked for (a
+    cache); with workers each has its own copy, and nothing is seen.
     """
 
     share = Param(0.1, "of the copied rows: one row may be changed by hand")
@@ -51,7 +52,7 @@ class ExamplesChangeInPlace(Check):
             raise NotEnoughEvidence("no training step was seen")
         for s in run.recorded(StoredExamples):
             told = s.source in trained and s.location is not None and s.rows >= self.rows.value
-            if not told or s.changed < self.share.value * s.rows:
+            if not told or not s.before or s.changed < self.share.value * s.rows:
                 continue
             yield Finding(
                 f"The dataset writes into the examples that it holds: of {s.rows} rows of `{s.field}` {s.changed} are "

@@ -42,8 +42,10 @@ class LossTaskMismatch(Check):
     ## Source
     NeuraLint's and DeepDiagnosis's wrong-loss rules; contracts of PyTorch's losses.
     ## Known false alarms
-    Class ids under a regression loss may be an ordinal scale: a warning only where the script computes an accuracy too,
-    else information. Deliberate pairs (BCE for single labels, Brier score, distillation) are not flagged.
+    Class ids under a regression loss may be an ordinal scale: a warning only where the script computes an accuracy too
+    and no trial with one output for each class ends hardly better, else information. Deliberate pairs (BCE for single
+    labels, Brier score, distillation) are not flagged, nor is the multinomial likelihood of a set that the model was
+    given itself (autoencoders of baskets and bags of words).
     """
 
     calls = Param(3, "the pair is a structural fact; three calls rule out a special first batch")
@@ -198,7 +200,7 @@ class LossTaskMismatch(Check):
         if outside and error > self.margin.value:
             message = f"CrossEntropyLoss received {numbers} as class probabilities."
             return message, "", "Use MSELoss for real numbers, class ids or rows that sum to 1 for classes."
-        if c.target_binary and self._several(c, error):
+        if c.target_binary and not c.target_given and self._several(c, error):
             labels = c.target_mean * c.classes
             message = (
                 f"CrossEntropyLoss received rows with {labels:.2f} labels on average (up to {error + 1:.0f}): softmax "
@@ -227,13 +229,14 @@ class LossTaskMismatch(Check):
         if not even:
             return None
         accuracy = any(e.metrics for e in run.evaluations)
+        tried = [e.status for e in run.experiments if (e.question, e.patch) == ("L12", f"head:{k}")]
         return Finding(
             f"{site.function} treats the {k} class ids 0…{k - 1} as numbers: class {k - 1} counts as further from 0 "
             "than class 1 is.",
             location=site.location,
             evidence={"classes": k, "target_mean": mean, "accuracy_measured": accuracy},
             onset_step=here[0].step,
-            severity="warn" if accuracy else "info",
+            severity="warn" if accuracy and "refuted" not in tried and "inconclusive" not in tried else "info",
             fix=f"Give the model {k} outputs and use CrossEntropyLoss.",
             patch=f"head:{k}",
         )

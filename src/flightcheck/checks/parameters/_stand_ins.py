@@ -8,6 +8,7 @@ from typing import Final
 
 from flightcheck.checks.depth import trained_roots
 from flightcheck.recording.batches import Evaluation
+from flightcheck.recording.provenance.filled import asked_for_weights
 from flightcheck.recording.records import RootInfo
 from flightcheck.recording.run import Run
 
@@ -19,7 +20,9 @@ _OFTEN: Final = 0.5
 
 @dataclass(frozen=True)
 class StandIn:
-    """A model that no optimizer holds and nothing is loaded into, of the shapes of a trained one."""
+    """A model that no optimizer holds, nothing is loaded into and nobody asks for its weights, of the shapes of a
+    trained one.
+    """
 
     root: RootInfo
     trained: RootInfo
@@ -43,6 +46,8 @@ def stand_ins(run: Run) -> Iterator[StandIn]:
             continue
         if len({e.step for e in after}) > _OFTEN * run.info.steps or not any(e.losses or e.metrics for e in after):
             continue
+        if root.location is not None and asked_for_weights(root.location.file, root.location.line):
+            continue  # averages of weights are written by hand
         alike = [t for t in trained if t.type == root.type and _shapes(run, t) == _shapes(run, root)]
         if len(alike) != 1:
             continue

@@ -91,7 +91,8 @@ class SchedulerGranularity(Check):
         if not stride:
             raise NotEnoughEvidence("one call does not show how often it is called")
         per_batch = stride < 0.5 * per_epoch
-        total = epochs * per_epoch if epochs else None
+        rounds = run.plan.rounds // max(1, run.plan.accumulation) if run.plan.rounds else None
+        total = epochs * per_epoch if epochs else rounds
         calls = total / stride if total else None
         if s.type == "ReduceLROnPlateau":
             yield from self._plateau(run, s, per_batch, per_epoch)

@@ -13,6 +13,8 @@ from flightcheck.checks.depth import where
 from flightcheck.checks.parameters._clearing import kept_by_hand, not_cleared, taken_away
 from flightcheck.checks.parameters._closures import broken_closure
 from flightcheck.checks.parameters._unfed import through_old_graphs, without_backward
+from flightcheck.recording.drawn_anew import DrawnAnew
+from flightcheck.recording.provenance.unstepped import steps_later
 from flightcheck.recording.records import Call, Location, OptimizerInfo
 from flightcheck.recording.run import Run
 from flightcheck.recording.signals import WEIGHT_NORM
@@ -57,6 +59,7 @@ class StepProtocolBroken(Check):
     most = Param(0.5, "of the backward passes: the first one of an epoch, whose sum is new, may be one of a few")
     unused = Param(50, "backward passes that reach an optimizer before it steps: more than a critic's head start")
     passes = Param(3, "steps, of which each follows a whole pass over the data: few are seen")
+    stage = Param(1.5, "passes over the data with one optimizer: a task, a fold, a round of data, and no epoch")
     restarts = Param(3, "a new optimizer per stage of a training is a design, one per few steps is not")
 
     def __call__(self, run: Run) -> Iterator[Finding]:
@@ -231,6 +234,8 @@ class StepProtocolBroken(Check):
             raise NotEnoughEvidence(f"{optimizer.type} has not stepped yet; a player may have to wait")
         if self._moves(run, [p.index for p in held]):
             return
+        if not over and optimizer.location and steps_later(optimizer.location.file, optimizer.location.line):
+            raise NotEnoughEvidence(f"{optimizer.type} is to step in later rounds only")
         condition = optimizer.condition_location
         named = next((u.location for u in run.recorded(UncalledMethod) if u.name == "step" and _of_optimizer(u)), None)
         other = self._steps_in_its_place(run, optimizer) if not (named or condition) else None
@@ -280,13 +285,17 @@ class StepProtocolBroken(Check):
         steps = max(run.info.steps, optimizer.steps, 1)
         if not stateful or not again or optimizer.state_loaded:
             return
-        every = steps / (again + 1)
+        held = set(optimizer.parameters)
+        if any(len(d.rounds) >= again and held.intersection(d.parameters) for d in run.recorded(DrawnAnew)):
+            return  # of other weights (P40)
+        every, length = steps / (again + 1), run.plan.steps_per_epoch
+        stage = length is not None and every >= self.stage.value * length
         yield Finding(
             f"{optimizer.type} was built anew {again} times over the same parameters, about every {every:.0f} steps: "
             "its moments start from zero each time.",
             location=optimizer.location,
             evidence={"restarts": again, "steps": steps},
-            severity=None if every <= 2 else "warn" if again >= self.restarts.value else "info",
+            severity=None if every <= 2 else "warn" if again >= self.restarts.value and not stage else "info",
             fix="Construct the optimizer once, before the loop.",
             patch="keep-state",
         )

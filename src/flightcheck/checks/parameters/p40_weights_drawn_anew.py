@@ -34,7 +34,8 @@ class WeightsDrawnAnew(Check):
     PyTorch forum, "loss starts from the same value in every epoch". The rule is our own.
     ## Known false alarms
     Cross-validation that resets one model for each fold, and ensembles: with several epochs between two resets they are
-    not reported. Single layers that are reset on purpose (a head, dead units) are not either.
+    not reported, nor are several starts, each with a new optimizer, of which a state is kept. Single layers that are
+    reset on purpose (a head, dead units) are not either.
     """
 
     times = Param(2, "a single reset begins another stage, the second one shows that it is the loop's")
@@ -46,6 +47,8 @@ class WeightsDrawnAnew(Check):
         if not any(o.steps for o in run.optimizers):
             raise NotApplicable("no optimizer stepped")
         for line in drawn:
+            if _are_starts(run, line):
+                continue
             for optimizer in run.optimizers:
                 held = {p.index for p in run.parameters if p.role == "matrix" and optimizer.index in p.optimizers}
                 if not held or len(held.intersection(line.parameters)) < self.share.value * len(held):
@@ -70,3 +73,10 @@ class WeightsDrawnAnew(Check):
             onset_step=line.rounds[0],
             parameters=tuple(parameters),
         )
+
+
+def _are_starts(run: Run, line: DrawnAnew) -> bool:
+    """Several starts, each with an optimizer of its own, of which a state is kept: the best one's."""
+    drawn = set(line.parameters)
+    restarts = max((o.state_restarts for o in run.optimizers if drawn.intersection(o.parameters)), default=0)
+    return restarts >= len(line.rounds) and any(k.kept_at for k in run.kept_states)

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Final
 
 from flightcheck.recording.provenance.loops import loops_around, rounds_of
 from flightcheck.recording.provenance.source import Source, end_of, last_name, line_of
 
 _LOOPS = (ast.For, ast.AsyncFor, ast.While)
+_BEST: Final = re.compile(r"best|min|max|low|high|prev|last|record|patien", re.IGNORECASE)
+"""Names of what a metric was before."""
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef)
 
 
@@ -97,6 +101,7 @@ def _counts(source: Source, test: ast.expr) -> bool:
         last_name(n.target)
         for n in ast.walk(source.tree)
         if isinstance(n, ast.AugAssign) and isinstance(n.op, ast.Add) and ast.unparse(n.value) == "1"
+        if _without_progress(source, n)
     }
     names = {last_name(n) for n in ast.walk(test) if isinstance(n, ast.Name | ast.Attribute)}
     if names & grows:
@@ -107,6 +112,30 @@ def _counts(source: Source, test: ast.expr) -> bool:
         if isinstance(owner, ast.Name) and _class_of(source, owner.id, grows):
             return True
     return False
+
+
+def _without_progress(source: Source, grows: ast.AugAssign) -> bool:
+    """It grows where a number was compared with the best one so far: not in every round (a number of steps to make),
+    nor where a fixed goal was met.
+    """
+    for above in source.above(grows):
+        if isinstance(above, (*_LOOPS, *_FUNCTIONS)):
+            return False
+        if isinstance(above, ast.If):
+            compared = [n for n in ast.walk(above.test) if isinstance(n, ast.Name | ast.Attribute)]
+            known = {last_name(n) for n in compared}
+            flag = not any(isinstance(n, ast.Compare) for n in ast.walk(above.test))  # if better:
+            return flag or any(map(_BEST.search, known)) or len(known & _given_anew(source, above)) > 1
+    return False
+
+
+def _given_anew(source: Source, node: ast.AST) -> set[str]:
+    """Names and attributes that change while the training goes on: assigned in a loop, or in methods of one class."""
+    around = [a for a in source.above(node) if isinstance(a, (*_LOOPS, ast.ClassDef))]
+    within = (n for a in around for n in ast.walk(a) if isinstance(n, ast.Name | ast.Attribute))
+    stored = {last_name(n) for n in within if isinstance(n.ctx, ast.Store)}
+    given = {a.arg for f in source.above(node) if isinstance(f, ast.FunctionDef) for a in f.args.args}
+    return stored | given
 
 
 def _class_of(source: Source, name: str, grows: set[str]) -> bool:

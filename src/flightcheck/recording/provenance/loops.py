@@ -325,3 +325,8 @@ def loops_around(file: str, line: int) -> list[tuple[Source, ast.For | ast.Async
 def rounds_of(source: Source, loop: ast.For | ast.AsyncFor) -> int | None:
     """How often a loop goes round, where the source says so."""
     return _rounds(source, loop, {})
+
+
+def number_of(source: Source, node: ast.expr) -> float | None:
+    """The number that an expression stands for, where the source says so."""
+    return _number(Value(source, node), {}, 0)

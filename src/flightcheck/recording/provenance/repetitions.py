@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import linecache
 from collections.abc import Iterator
 
 from flightcheck.recording.provenance.source import Source, end_of, line_of, read_source
@@ -35,6 +36,24 @@ def repetition(file: str, line: int, *, made_here: bool = False) -> int:
         return line_of(near[0]) if near else 0
     except Exception:  # the promise of this package: odd sources have no answer, and are no error
         return 0
+
+
+def said_about(file: str, line: int) -> str:
+    """What the author says of a line: the comments behind and right above it, and what describes its class."""
+    try:
+        own = linecache.getline(file, line).partition("#")[2]
+        above, at = [], line - 1
+        while (text := linecache.getline(file, at).strip()).startswith("#"):
+            above.append(text)
+            at -= 1
+        source = read_source(file)
+        classes = [c for c in source.classes.values() if line_of(c) <= line <= end_of(c)] if source is not None else []
+        methods = [m for c in classes for m in c.body if isinstance(m, ast.FunctionDef)]
+        around: list[ast.ClassDef | ast.FunctionDef] = [*classes, *methods]
+        described = [ast.get_docstring(n) or "" for n in around if line_of(n) <= line <= end_of(n)]
+        return "\n".join([own, *above[::-1], *described]).strip()
+    except Exception:  # as above
+        return ""
 
 
 def only_repetition(file: str) -> int:

@@ -28,6 +28,46 @@ def never_stepped(file: str, line: int) -> bool:
         return False
 
 
+def steps_later(file: str, line: int) -> bool:
+    """The optimizer that is constructed at a line steps from some round on: ``if epoch >= warm_up: optimizer.step()``.
+
+    Args:
+        file: the source file.
+        line: the line that constructs the optimizer.
+    """
+    try:
+        source = read_source(file)
+        made = [n for n in ast.walk(source.tree) if isinstance(n, ast.Assign)] if source else []
+        names = {last_name(t) for n in made if n.lineno <= line <= end_of(n) for t in n.targets} - {""}
+        return source is not None and any(
+            _waits(source, n) for name in names for n in _uses(source, name) if _is_step(source, n)
+        )
+    except Exception:  # as above
+        return False
+
+
+def _is_step(source: Source, node: ast.AST) -> bool:
+    """It is the object of a call of ``step``."""
+    method = source.parents.get(node)
+    return isinstance(method, ast.Attribute) and method.attr == "step" and method.value is node
+
+
+def _waits(source: Source, node: ast.AST) -> bool:
+    """A condition around a node asks whether the variable of a loop, or a counter, is large enough."""
+    above = list(source.above(node))
+    loops = [a for a in above if isinstance(a, ast.For | ast.AsyncFor)]
+    counters = {last_name(n) for loop in loops for n in ast.walk(loop.target)}
+    counters |= {last_name(n.target) for n in ast.walk(source.tree) if isinstance(n, ast.AugAssign)}
+    for test in (a.test for a in above if isinstance(a, ast.If)):
+        for compared in (n for n in ast.walk(test) if isinstance(n, ast.Compare) and len(n.ops) == 1):
+            left, right = last_name(compared.left), last_name(compared.comparators[0])
+            larger = left if isinstance(compared.ops[0], ast.Gt | ast.GtE) else ""
+            smaller = right if isinstance(compared.ops[0], ast.Lt | ast.LtE) else ""
+            if {larger, smaller} & (counters - {""}):
+                return True
+    return False
+
+
 def _uses(source: Source, name: str) -> list[ast.AST]:
     nodes = (n for n in ast.walk(source.tree) if isinstance(n, ast.Name | ast.Attribute))
     return [n for n in nodes if last_name(n) == name]

@@ -57,6 +57,32 @@ def keeps_something(file: str, class_name: str) -> bool:
         return True
 
 
+def parts_read(file: str, class_name: str, name: str) -> set[str]:
+    """What a class reads of one of its parts: ``running_mean`` of ``self.norm.running_mean`` for the name ``norm``.
+
+    A part whose numbers are read may be called for these alone.
+    """
+    try:
+        source = read_source(file)
+        owner = source.classes.get(class_name) if source is not None else None
+        nodes = [n for n in ast.walk(owner) if isinstance(n, ast.Attribute)] if owner is not None else []
+        return {n.attr for n in nodes if isinstance(n.value, ast.Attribute) and n.value.attr == name}
+    except Exception:  # as above
+        return set()
+
+
+def calls_elsewhere(file: str, class_name: str, name: str) -> bool:
+    """A method of a class, other than its constructor, reads or calls an attribute."""
+    try:
+        source = read_source(file)
+        owner = source.classes.get(class_name) if source is not None else None
+        methods = [m for m in (owner.body if owner else []) if isinstance(m, Method) and m.name != "__init__"]
+        nodes = [n for m in methods for n in ast.walk(m) if isinstance(n, ast.Attribute)]
+        return any(n.attr == name and isinstance(n.ctx, ast.Load) for n in nodes)
+    except Exception:  # as above
+        return False
+
+
 def reached_methods(owner: ast.ClassDef) -> list[Method]:
     """``forward`` and the methods that it calls on its own object."""
     methods = {m.name: m for m in owner.body if isinstance(m, Method)}
