@@ -32,29 +32,30 @@ class BoxOverlaps:
 
     def __init__(self, watch: Watch) -> None:
         self.watch = watch
-        self._made: deque[weakref.ref[torch.Tensor]] = deque(maxlen=_MOST_MADE)
+        self.made: deque[weakref.ref[torch.Tensor]] = deque(maxlen=_MOST_MADE)
+        """What models returned without gradients last, and what was computed from it."""
         self._lower: list[tuple[weakref.ref[torch.Tensor], int]] = []
         """Boxes whose lower corners were compared last, and the column."""
         self._found: dict[Location | None, BoxOverlap] = {}
 
     def returned(self, result: Any) -> None:
         """A model returned this."""
-        self._made.clear()
+        self.made.clear()
         if not torch.is_grad_enabled():
             held = result if isinstance(result, dict) else {}
             several = tuple(result) if isinstance(result, (tuple, list)) else (result,)
-            self._made.extend(weakref.ref(t) for _, t in tensors_in(several, held))
+            self.made.extend(weakref.ref(t) for _, t in tensors_in(several, held))
 
     def look(self, name: str, args: Any, result: Any) -> None:
         """An operation returned `result`."""
-        if not args or (torch.is_grad_enabled() and not self._made):
+        if not args or (torch.is_grad_enabled() and not self.made):
             return  # of the training; what is made of an output without gradients may leave its block
         if name in _LOWER | _UPPER and len(args) > 1 and isinstance(args[1], torch.Tensor):
             boxes = [_box_and_column(a) for a in args[:2]]
             if all(b is not None for b in boxes):
                 self._corners(name, [b for b in boxes if b is not None])
-        if self._made and any(self._is_made(a) for a in _tensors(args)):
-            self._made.extend(weakref.ref(t) for t in _tensors((result,)))
+        if self.made and any(self._is_made(a) for a in _tensors(args)):
+            self.made.extend(weakref.ref(t) for t in _tensors((result,)))
 
     def _corners(self, name: str, boxes: list[tuple[torch.Tensor, int]]) -> None:
         columns = {c for _, c in boxes}
@@ -84,7 +85,7 @@ class BoxOverlaps:
         self._found[line] = dataclasses.replace(known, calls=known.calls + 1, rows=rows, turned=turned, made=made)
 
     def _is_made(self, tensor: torch.Tensor) -> bool:
-        return any(ref() is tensor for ref in self._made)
+        return any(ref() is tensor for ref in self.made)
 
     def save(self) -> None:
         """Write what was seen."""

@@ -86,6 +86,8 @@ class Budget:
         self._booked = 1
         """Rounds that are booked at once."""
         self._to_try: list[int] = []
+        self._trying = False
+        """The next round is measured only to learn what that costs."""
         self._alarm = 0
         self._unsampled = 0
         self._bare = 0.0
@@ -138,6 +140,8 @@ class Budget:
         """How many rounds may be rested before `end_round` must be asked again: until something else is due, and not
         for long, since what they give is not written before.
         """
+        if self._trying:
+            return 1
         waits = [
             _MOST_AT_REST,
             self._gap - self._unsampled - 1,
@@ -197,13 +201,14 @@ class Budget:
     @property
     def allowance(self) -> float:
         """Seconds that an average round may cost."""
-        return max(self.share * _AIM * self._bare, _SHORT_STEP_COST if self._bare < _SHORT_STEP else 0.0)
+        return _AIM * max(self.share * self._bare, _SHORT_STEP_COST if self._bare < _SHORT_STEP else 0.0)
 
     # -- the next round -----------------------------------------------------------------------------------------
 
     def _next(self, level: int, cost: float) -> int:
         if self.rounds % _TRY_AGAIN == (self.dense_steps + 1) % _TRY_AGAIN or self.rounds == DENSE_ROUNDS:
             self._to_try = list(_TRIED)
+        self._trying = False
         full = self._estimates[FULL]
         ordinary = WEIGHTS if self.cheap and self._pays(WEIGHTS) else GRADIENTS if self._pays(GRADIENTS) else REST
         self.watch.every_step = ordinary == WEIGHTS
@@ -216,7 +221,7 @@ class Budget:
         if self._unsampled + 1 >= self._gap or self._full >= full - floor:
             return FULL
         if self._to_try:
-            self.watch.every_step = self.cheap  # measured as it would be used
+            self.watch.every_step, self._trying = self.cheap, True  # measured as it would be used
             return self._to_try.pop(0)
         looks = self._estimates[OUTPUTS] - floor
         if self._costs[OUTPUTS] and spare > 0 and looks > _DEAR * spare:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import weakref
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from threading import get_ident
@@ -31,6 +32,8 @@ from flightcheck.recording.records import Location
 
 _DENSE_STEPS: Final = 64
 """Training steps whose inputs are all recorded; after that only on sampled steps."""
+_SAMPLED_CALLS: Final = 4
+"""Sampled steps, of which one has its inputs recorded, once the dense rounds are over."""
 _EVALUATED_CALLS: Final = 16
 """Calls of an evaluation whose inputs are recorded, per line and dataset."""
 _MOST_EVALUATIONS: Final = 2000
@@ -82,7 +85,7 @@ class Forward:
         self.evaluations = 0
         self.evaluation_steps: list[int] = []
         self.last_inputs: list[tuple[str, weakref.ref[torch.Tensor]]] = []
-        self._recorded: dict[tuple[Any, ...], int] = {}
+        self._recorded: Counter[tuple[Any, ...]] = Counter()
         self._last_source = -1
         losses.last_inputs = lambda: self.last_inputs
         self._origins: dict[Location, _Origin] = {}
@@ -298,17 +301,25 @@ class Forward:
     def _is_recorded(self, root: Root, location: Location | None, training: bool, source: int) -> bool:
         """Inputs are recorded of the first calls; in evaluation, of the first ones of every line and dataset."""
         key = (root.info.index, training)
-        count = self._recorded.get(key, 0)
+        count = self._recorded[key]
         dense = _DENSE_STEPS
         if training:
-            recorded = count < dense or (self.watch.sampled and count < 4 * dense)
+            recorded = count < dense or (self.watch.sampled and count < 4 * dense and self._has_time(key))
         else:
             place = (*key, location, source)
-            here = self._recorded.get(place, 0)
+            here = self._recorded[place]
             recorded = count < dense and here < _EVALUATED_CALLS
             self._recorded[place] = here + recorded
         self._recorded[key] = count + recorded
         return recorded
+
+    def _has_time(self, key: tuple[int, bool]) -> bool:
+        """Where only few rounds are measured in full, the inputs of some of those are recorded: they cost as much again
+        as all else.
+        """
+        sampled = (*key, "sampled")
+        self._recorded[sampled] += 1
+        return self.watch.may_wait or self._recorded[sampled] % _SAMPLED_CALLS == 1
 
     def _origin(self, location: Location | None) -> _Origin:
         """The lines of a call's input: that computed the values, that asked for them, that decide which examples it

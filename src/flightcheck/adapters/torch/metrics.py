@@ -71,9 +71,12 @@ class Metrics:
         self._beside.clear()
         held = result if isinstance(result, dict) else {}
         several = tuple(result) if isinstance(result, (tuple, list)) else ()
-        self._beside.extend(weakref.ref(t) for _, t in tensors_in(several, held) if t is not output and _readable(t))
+        if held or several:
+            others = (t for _, t in tensors_in(several, held) if t is not output and _readable(t))
+            self._beside.extend(weakref.ref(t) for t in others)
         self._apart = None
-        self.overlaps.returned(result)
+        if self.overlaps.made or not torch.is_grad_enabled():
+            self.overlaps.returned(result)
 
     def look(self, name: str, args: Any, kwargs: Any, result: Any) -> None:
         """An operation was computed outside of the models."""

@@ -105,6 +105,8 @@ class SortedBatches:
 
     def compared(self, site: int, prediction: torch.Tensor, target: torch.Tensor) -> None:
         """A loss was called in training."""
+        if not self._of:
+            return
         made = self._touched(prediction).rows
         if len(made) != 1 or not target.dim() or target.requires_grad:
             return
