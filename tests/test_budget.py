@@ -106,6 +106,19 @@ def test_the_first_steps_are_all_measured(monkeypatch: pytest.MonkeyPatch) -> No
     assert set(training.levels) == {FULL}
 
 
+@pytest.mark.parametrize(("seconds", "rounds"), [(0.0, DENSE), (0.03, 15), (0.1, 50), (1.0, 64)])
+def test_of_cheap_rounds_more_are_measured_at_the_start(
+    monkeypatch: pytest.MonkeyPatch, seconds: float, rounds: int
+) -> None:
+    """A full measurement takes 2 ms here."""
+    training = Training(monkeypatch, 0.02, step=10 * MILLI, costs=Costs())
+    training.budget.dense_seconds = seconds
+    training.run(300)
+    assert training.budget.dense_steps == rounds
+    assert training.levels[:rounds] == [FULL] * rounds
+    assert training.levels.count(FULL) < rounds + 20
+
+
 def test_long_steps_have_all_weights_at_every_step_and_activations_often(monkeypatch: pytest.MonkeyPatch) -> None:
     training = Training(monkeypatch, 0.02, step=40 * MILLI, costs=Costs()).run(1000)
     later = training.levels[100:]

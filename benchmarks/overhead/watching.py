@@ -17,7 +17,7 @@ from flightcheck.adapters.torch.budget import FULL, GRADIENTS, OUTPUTS, WEIGHTS
 from flightcheck.recording.store import RunWriter
 
 _PACKAGE = str(Path(flightcheck.__file__).parent)
-DENSE_STEPS, LONGEST_GAP, LONGEST_GAP_SECONDS = 10, 100, 0.25
+DENSE_STEPS, DENSE_SECONDS, LONGEST_GAP, LONGEST_GAP_SECONDS = 10, 0.15, 100, 0.25
 """As `flightcheck run` watches."""
 
 
@@ -28,7 +28,7 @@ class Watching:
         self.writer = RunWriter(folder)
         self.observer = TorchObserver(
             self.writer, budget=budget, dense_steps=DENSE_STEPS, longest_gap=longest_gap,
-            longest_gap_seconds=LONGEST_GAP_SECONDS if longest_gap == LONGEST_GAP else 0.0,
+            longest_gap_seconds=LONGEST_GAP_SECONDS if longest_gap == LONGEST_GAP else 0.0, dense_seconds=DENSE_SECONDS,
         )  # fmt: skip
         self.observer.install()
 

@@ -41,6 +41,8 @@ if TYPE_CHECKING:
 _PACKAGE: Final = str(Path(__file__).parent) + os.sep
 _DENSE_STEPS: Final = {"check": 50, "run": 10, "trial": 0, "view": 0}
 """Rounds that are measured in full whatever they cost, before the budget rules."""
+_DENSE_SECONDS: Final = 0.15
+"""In a whole run of short steps, more of them, until they cost so much: a training of seconds is hardly seen else."""
 _LONGEST_GAP: Final = {"check": 10, "run": 100, "trial": 5, "view": 100}
 """Rounds after which one is measured in full whatever it costs. A check is thrown away: there, evidence counts more."""
 _LONGEST_GAP_SECONDS: Final = 0.25
@@ -121,7 +123,10 @@ def watch(*, budget: float = DEFAULT_BUDGET, runs_dir: Path | str = DEFAULT_RUNS
         writer.put(record)
     writer.flush(force=True)
     code = Code(sys.argv[0], Path.cwd())
-    observer = TorchObserver(writer, budget=budget, dense_steps=_DENSE_STEPS["run"], rank=(info.rank, info.ranks))
+    observer = TorchObserver(
+        writer, budget=budget, dense_steps=_DENSE_STEPS["run"], dense_seconds=_DENSE_SECONDS,
+        rank=(info.rank, info.ranks),
+    )  # fmt: skip
     observer.install()
     shown = notebook.live_line(watched.run_folder, list(select), list(ignore))
     observer.logged.install(observer.patches)
@@ -268,6 +273,7 @@ def _observer(
         dense_steps=_DENSE_STEPS[options.mode],
         longest_gap=_LONGEST_GAP[options.mode],
         longest_gap_seconds=_LONGEST_GAP_SECONDS if options.mode == "run" else 0.0,
+        dense_seconds=_DENSE_SECONDS if options.mode == "run" else 0.0,
         stopping=_stopping(options),
         rank=(info.rank, info.ranks),
     )

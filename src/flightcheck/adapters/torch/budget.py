@@ -27,6 +27,7 @@ _STRETCHED: Final = 4
 """Times the longest gap that may pass where steps are short."""
 _LONG_STEP: Final = 0.02
 """Steps beside which the dozen looks at the thread's own clock are nothing."""
+_MOST_DENSE: Final = 64
 _DENSE_AFTER_ALARM: Final = 8
 _MOST_DEBT: Final = 4
 """Full measurements that may be owed; one slow round must not starve the watch for ever."""
@@ -50,12 +51,15 @@ class Budget:
     """Decides after each round how closely to look at the next one."""
 
     def __init__(
-        self, watch: Watch, share: float, dense_steps: int, longest_gap: int = 100, longest_gap_seconds: float = 0.0
-    ) -> None:
+        self, watch: Watch, share: float, dense_steps: int, longest_gap: int = 100, longest_gap_seconds: float = 0.0,
+        *, dense_seconds: float = 0.0,
+    ) -> None:  # fmt: skip
         self.watch = watch
         self.share = share
         self.dense_steps = max(dense_steps, LEARNING_STEPS)
-        """Rounds at the start that are measured in full whatever they cost."""
+        """Rounds at the start that are measured in full whatever they cost …"""
+        self.dense_seconds = dense_seconds
+        """… and more of them, up to 64, until they took us so long: a short training is over soon."""
         self.longest_gap = longest_gap
         """Rounds after which one is measured whatever it costs: older statistics say nothing about a layer."""
         self.longest_gap_seconds = longest_gap_seconds
@@ -123,6 +127,8 @@ class Budget:
         self.sampled_rounds += level == FULL
         self._unsampled = 0 if level == FULL else self._unsampled + count
         self._note(level, cost)
+        if self.rounds == self.dense_steps < _MOST_DENSE and self.watch.spent < self.dense_seconds:
+            self.dense_steps += 1
         dense = self.rounds <= self.dense_steps
         self._read_clocks(now, dense)
         self.watch.may_wait = dense or self._alarm > 0 or self.watch.learning

@@ -86,6 +86,7 @@ class TorchObserver:
         dense_steps: int = 0,
         longest_gap: int = 100,
         longest_gap_seconds: float = 0.0,
+        dense_seconds: float = 0.0,
         stopping: Stopping | None = None,
         rank: tuple[int, int] = (0, 1),
     ) -> None:
@@ -124,7 +125,7 @@ class TorchObserver:
         self.settings, self.logged = Settings(watch), Logged(watch)
         self.node_lines = NodeLines()
         self.non_finite = NonFiniteOrigin(watch, self.discovery, self.forward, self.operations, self.node_lines)
-        self.budget = Budget(watch, budget, dense_steps, longest_gap, longest_gap_seconds)
+        self.budget = Budget(watch, budget, dense_steps, longest_gap, longest_gap_seconds, dense_seconds=dense_seconds)
         self.arrivals.alarm, self.arrivals.attempt = self.budget.alarm, watch.attempt
         self.rested, self.structure = Rested(self), Restructuring(watch, self.discovery)
         self.stopping = stopping
