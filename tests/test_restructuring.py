@@ -98,16 +98,17 @@ def unfreeze(model: Net, optimizer: torch.optim.Optimizer) -> None:
     model.body.requires_grad_(True)
 
 
-def test_what_is_set_free_later_must_be_held(tmp_path: Path) -> None:
-    # nothing is constructed and nothing is evaluated: it is seen in the next full look
-    def evaluated(model: Net, optimizer: torch.optim.Optimizer) -> None:
-        unfreeze(model, optimizer)
-        with torch.no_grad():
-            model(torch.randn(8, 4))
+def evaluated(model: Net, optimizer: torch.optim.Optimizer) -> None:
+    unfreeze(model, optimizer)
+    with torch.no_grad():
+        model(torch.randn(8, 4))
 
-    (finding,) = verdict_of("P08", trained(tmp_path / "a", evaluated, lambda m: freeze(m, kept=False))).findings
+
+@pytest.mark.parametrize("change", [evaluated, unfreeze])
+def test_what_is_set_free_later_must_be_held(tmp_path: Path, change: Change) -> None:
+    (finding,) = verdict_of("P08", trained(tmp_path / "a", change, lambda m: freeze(m, kept=False))).findings
     assert "body" in finding.module
-    assert verdict_of("P08", trained(tmp_path / "b", evaluated, lambda m: freeze(m, kept=True))).status == "pass"
+    assert verdict_of("P08", trained(tmp_path / "b", change, lambda m: freeze(m, kept=True))).status == "pass"
 
 
 def rebuilt(model: Net, optimizer: torch.optim.Optimizer) -> Training:

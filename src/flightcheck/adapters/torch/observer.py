@@ -349,6 +349,8 @@ class TorchObserver:
             self.budget.unseen = _UNSEEN + _UNSEEN_CALL * self.forward.calls
         self.forward.calls = 0  # of this round alone: rounds between two full ones have calls as well
         self.budget.on_processor = not torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
+        if not self.watch.learning:
+            self.structure.round_over()
         sampled = self.budget.end_round(self.rested.over())
         self.watch.step += 1
         self.watch.sampled = sampled

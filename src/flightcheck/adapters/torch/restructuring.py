@@ -1,8 +1,9 @@
 """A model that changes while it is trained: a new head, layers that are frozen or set free, another model.
 
 The structure is learnt in the first rounds. Later an exact fact is checked where that is cheap (a round that is
-measured in full) and where news are likely (an evaluation is over, a module was constructed): does a trained model hold
-a parameter that is not known, or one that wants no gradient any more, or wants one now?
+measured in full) and where news are likely (an evaluation is over, a module was constructed, more or fewer parameters
+want a gradient): does a trained model hold a parameter that is not known, or one that wants no gradient any more, or
+wants one now?
 """
 
 from __future__ import annotations
@@ -17,6 +18,9 @@ from flightcheck.adapters.torch.watch import Watch
 
 _MOST_CONSTRUCTIONS: Final = 64
 """A script that constructs modules in every round is not asked in every round."""
+_MOST_SWITCHES: Final = 16
+"""Nor is one that switches parameters off and on, as opponents do who take turns."""
+_MOST_COUNTED: Final = 1000
 
 
 class Restructuring:
@@ -35,13 +39,26 @@ class Restructuring:
         """Parameters of which that changed while the training was learnt: opponents take turns."""
         self._held: set[int] = set()
         """Parameters that a model held when it was last looked at."""
-        self._constructions = 0
+        self._constructions = self._switches = 0
+        self._wanting = -1
+        """How many parameters wanted a gradient when a round was over; -1 before it was counted."""
 
     def constructed(self) -> None:
         """A module was made while the training goes on."""
         if self.watch.step and self._constructions < _MOST_CONSTRUCTIONS:
             self._constructions += 1
             self.due = True
+
+    def round_over(self) -> None:
+        """Were parameters frozen or set free? So few are counted that it costs nothing."""
+        refs = self.discovery.parameter_refs
+        if len(refs) > _MOST_COUNTED or self._switches >= _MOST_SWITCHES:
+            return
+        wanting = len([None for ref in refs if (p := ref()) is not None and p.requires_grad])
+        if wanting != self._wanting and self._wanting >= 0:
+            self._switches += 1
+            self.due = True
+        self._wanting = wanting
 
     def trained(self, root: Root) -> None:
         """A model was called in training; told before its calls are counted."""
