@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Final
 
 import torch
 import torch.nn.functional as F
 
+from flightcheck.adapters.torch.point_alignment import PointImages
 from flightcheck.adapters.torch.watch import Watch, is_plain_tensor
 from flightcheck.recording.alignments import MapAlignment
 from flightcheck.recording.provenance.turned import turning_lines
@@ -50,9 +52,11 @@ class Alignment:
     def __init__(self, watch: Watch) -> None:
         self.watch = watch
         self._kept: dict[int, list[tuple[torch.Tensor, torch.Tensor]]] = {}
+        self._points = PointImages()
 
     def observed(self, site: int, target: torch.Tensor, inputs: Inputs) -> None:
         """A loss is called in training; the model was given `inputs` last."""
+        self._points.observed(site, target, inputs)
         kept = self._kept.setdefault(site, [])
         if sum(len(y) for _, y in kept) >= _MOST or len(self._kept) > 8:
             return
@@ -78,8 +82,15 @@ class Alignment:
                 continue
             examples, aligned, moved = found
             lines = [at for file in sorted(files) for at in turning_lines(file)] if moved else []
-            line = self.watch.lines.of(*lines[0]) if len(lines) == 1 else locations.get(site)
+            line = self._line(lines, locations.get(site))
             self.watch.writer.put(MapAlignment(site, line, examples, aligned, moved), site)
+        for i, point in enumerate(self._points.found()):
+            lines = [at for file in sorted(files) for at in turning_lines(file)] if point.mirrored else []
+            line = self._line(lines, locations.get(point.site))
+            self.watch.writer.put(replace(point, location=line, turning=bool(lines)), i)
+
+    def _line(self, turning: list[tuple[str, int]], loss: Location | None) -> Location | None:
+        return self.watch.lines.of(*turning[0]) if len(turning) == 1 else loss
 
 
 def _small(x: torch.Tensor, y: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
