@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
@@ -11,7 +13,8 @@ from torch import nn
 
 import flightcheck
 from flightcheck.adapters.torch import point_alignment
-from flightcheck.adapters.torch.alignment import compared
+from flightcheck.adapters.torch.alignment import Alignment, compared
+from flightcheck.adapters.torch.source_lines import SourceLines
 from flightcheck.checks.base import Verdict
 from flightcheck.recording.alignments import MapAlignment, PointAlignment
 from flightcheck.recording.records import Location
@@ -146,3 +149,12 @@ def test_images_turned_without_their_points_are_counted(axis: int, name: str, co
     assert all(m <= 2 for _, _, _, m in point_alignment.compared(turned, together))
     unrelated = torch.randn(200, 2, generator=g)
     assert point_alignment.compared(turned, unrelated) == []
+
+
+def test_the_line_that_turns_so_is_told_among_several(tmp_path: Path) -> None:
+    file = tmp_path / "train.py"
+    file.write_text("a = a.flip(-1)\nb = TF.vflip(b)\nc = c[::-1]\n")
+    watch: Any = SimpleNamespace(lines=SourceLines())
+    alignment, lines = Alignment(watch), [(str(file), n) for n in (1, 2, 3)]
+    told = [alignment._line(lines, LINE, turn) for turn in ("left to right", "upside down", "")]
+    assert [t.line for t in told if t is not None] == [1, 2, LINE.line]

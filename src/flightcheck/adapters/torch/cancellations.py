@@ -95,10 +95,12 @@ def _note(seen: _Seen, given: torch.Tensor, result: torch.Tensor) -> None:
     if result.numel() < 2:
         return
     numbers, differences = (t.flatten()[: 8 * _SAMPLE].double() for t in (given, result))
-    elements = len(differences)
+    elements, spread = len(differences), float(differences.std(correction=0))
+    if spread == 0:
+        return  # equal numbers, or ones that are by now
     seen.elements += elements
-    largest, spread = float(numbers.abs().max()), float(differences.std(correction=0))
-    if not (math.isfinite(largest) and spread > 0) or float(numbers.abs().min()) < _OFFSET * largest:
+    largest = float(numbers.abs().max())
+    if not (math.isfinite(largest) and math.isfinite(spread)) or float(numbers.abs().min()) < _OFFSET * largest:
         return
     spacing = 2.0 ** (math.frexp(largest)[1] - 1 - _BITS)
     if not spacing > _COARSE * spread:

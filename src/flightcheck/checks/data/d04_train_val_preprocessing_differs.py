@@ -157,6 +157,8 @@ class TrainValPreprocessingDiffers(Check):
     @staticmethod
     def _of_other_categories(apart: NumberedApart) -> Finding:
         at, known = apart.evaluated.location, apart.evaluated.known
+        fitted = at is not None and ".fit_transform(" in at.code
+        rule = "known" if known else "transform" if fitted else ""
         return Finding(
             f"The evaluation's numbers in column {apart.evaluated.column} (argument {apart.evaluated.argument}) have "
             f"no gap although only {apart.present} of the {apart.known} of the training occur, and their frequencies "
@@ -169,7 +171,7 @@ class TrainValPreprocessingDiffers(Check):
             fix=f"Use {known} here, which was made of the training data."
             if known
             else "Number the categories once, by those of the training data, and use these numbers in the evaluation.",
-            patch=f"source:known:{Path(at.file).name}:{at.line}" if known and at is not None else "",
+            patch=f"source:{rule}:{Path(at.file).name}:{at.line}" if rule and at is not None else "",
         )
 
     def _of_their_own_words(self, trained: IdRanks, evaluated: IdRanks) -> Finding:
