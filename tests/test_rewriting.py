@@ -53,6 +53,71 @@ def test_each_rule(rule: str, line: int, made: str) -> None:
         assert made in new
 
 
+PLACES = """\
+def words_of(rows):
+    return {w: i for i, w in enumerate(rows)}
+words = words_of(train)
+ids = encode(test, words_of(test))
+others = words_of(test)
+later = series[rows + n - 1]
+both = (series[i : i + n], series[i + n - 1])
+turned = np.fliplr(x) if coin() < 0.5 else x
+image = image.flip(-1)
+image = TF.hflip(image)
+image = image[:, ::-1].copy()
+steps = Compose([RandomHorizontalFlip(), ToTensor()])
+"""
+
+
+@pytest.mark.parametrize(
+    ("rule", "line", "made"),
+    [
+        ("known", 4, "ids = encode(test, words)"),
+        ("known", 5, "others = words"),
+        ("known", 3, ""),
+        ("later", 6, "later = __flightcheck__.later(series, rows + n - 1)"),
+        ("later", 7, "both = (series[i:i + n], __flightcheck__.later(series, i + n - 1))"),
+        ("later", 4, ""),
+        ("unturned", 8, "turned = x if coin() < 0.5 else x"),
+        ("unturned", 9, "image = image"),
+        ("unturned", 10, "image = image"),
+        ("unturned", 11, "image = image[:, :].copy()"),
+        ("unturned", 12, "steps = Compose([RandomHorizontalFlip(p=0.0), ToTensor()])"),
+        ("unturned", 7, ""),
+    ],
+)
+def test_rules_of_places_turns_and_what_is_known(rule: str, line: int, made: str) -> None:
+    assert statement_at(PLACES, rule, line) == made
+
+
+@pytest.mark.parametrize(
+    ("code", "made"),
+    [
+        ("t = torch.tensor(log)", "t = __flightcheck__.double(log)"),
+        ("t = torch.from_numpy(log).float()", "t = __flightcheck__.double(log).double()"),
+        ("t = log.astype(np.float32)", "t = log.astype('float64')"),
+        ("t = np.asarray(log, np.float32)", "t = __flightcheck__.double_array(log)"),
+        ("t = x.to(torch.float32)", "t = __flightcheck__.double(x)"),
+        ("t = x.to(device)", ""),
+        ("t = times.diff()", ""),
+    ],
+)
+def test_conversions_to_double_precision(code: str, made: str) -> None:
+    assert statement_at(code, "double", 1) == made
+
+
+def test_numbers_of_double_precision() -> None:
+    assert Helper.double([1.7e9 + 1, 2.0]).tolist() == [1.7e9 + 1, 2.0]
+    assert Helper.double(np.ones(2, np.float32)).dtype is Helper.double(torch.ones(2)).dtype is torch.float64
+    assert Helper.double_array([1.5]).dtype == np.float64
+
+
+def test_the_element_after_a_place_ends_with_the_series() -> None:
+    series = torch.arange(5)
+    assert Helper.later(series, torch.tensor([0, 3, 4])).tolist() == [1, 4, 4]
+    assert Helper.later([7, 8], 0) == Helper.later([7, 8], 1) == 8
+
+
 @pytest.mark.parametrize("line", [9, 10, 11])
 def test_all_that_cuts_the_same_rows(line: int) -> None:
     new = rewritten(SOURCE, "rows", line).splitlines()

@@ -15,7 +15,7 @@ from torch import nn
 from torch.utils.data import BatchSampler, DataLoader, RandomSampler, TensorDataset
 
 import flightcheck
-from flightcheck.adapters.torch.separate_orders import Orders
+from flightcheck.adapters.torch.separate_orders import Orders, _address
 from flightcheck.lab.diffs import diff_of
 from flightcheck.patch import Patch
 from flightcheck.recording.separate_orders import SeparateOrders
@@ -235,3 +235,9 @@ def test_what_workers_drew_while_nobody_looked_is_not_known() -> None:
     orders.drawn(one, [1, 2, 3, 0])
     watch.learning = True
     assert compare(([0, 1, 2, 3], [3, 1, 2, 0])) == 1
+
+
+def test_tensors_that_stand_for_many_have_no_address() -> None:
+    told: list[int] = []
+    torch.func.vmap(lambda x: (told.append(_address(x)), x * 2)[1])(torch.rand(3, 2))
+    assert told == [-1] and _address(torch.rand(2)) > 0

@@ -118,7 +118,9 @@ KINDS: Final[dict[str, str]] = {
     "``requires_grad_``), ``into`` (behind a loop, it becomes its end) and ``out`` (a loop is not left), "
     "``apart`` (batches begin one behind the other), ``from-zero`` (large numbers are counted from the smallest), "
     "``share@31=correct`` (what a line adds up is divided by how many it added up), ``at-zero`` (what is compared with "
-    "a half is compared with zero), ``first`` (what is appended comes first)",
+    "a half is compared with zero), ``first`` (what is appended comes first), ``later`` (an element of a series is the "
+    "one after it), ``unturned`` (images are not turned over), ``double`` (numbers are of double precision up to the "
+    "model), ``known`` (what was made of the training data is used)",
     "score": "nothing is changed, the error is another one: with targets of ``unit=0,255`` or ``signs``, without those "
     "of an id (``ignore=0``), ``balanced``: the mean over the classes, ``others``: of batches of its own, which train "
     "nothing, ``numbers``: squared, over the variance, ``prefix``: of the next token where a sequence ends before it, "
@@ -130,7 +132,9 @@ KINDS: Final[dict[str, str]] = {
 _JUDGED_BY: Final = {("mask", "causal"): "prefix", ("loss", "mse_loss"): "numbers", ("targets", "next"): "next"}
 """Patches whose trainings are scored by a rule of their own."""
 
-_JUDGED_SOURCES: Final = ("rows:", "begin:", "apart:", "complement:", "transform:")
+_JUDGED_SOURCES: Final = (
+    "rows:", "begin:", "apart:", "complement:", "transform:", "later:", "unturned:", "known:",
+)  # fmt: skip
 """Beginnings of rules of statements after which the training loss cannot tell."""
 
 STILL_STEPS: Final = 3

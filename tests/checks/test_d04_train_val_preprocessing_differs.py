@@ -76,6 +76,16 @@ def test_a_line_that_prepares_both_sides_is_not_where_they_part() -> None:
     assert finding.location == asked
 
 
+def test_the_only_line_that_scales_is_where_both_sides_part() -> None:
+    scaling = Location("train.py", 11, "", "x_fit = scaler.fit_transform(x_fit)")
+    made = {"origin": ORIGIN, "scaling": scaling}
+    sides_ = [dataclasses.replace(b, **made) for b in sides(TABLES, [table(20) * WIDE + 5 * WIDE])]
+    (finding,) = verdict_of("D04", run_of(LINEAR, *sides_)).findings
+    assert finding.location == scaling
+    (finding,) = run(TABLES, [table(20) * WIDE + 5 * WIDE]).findings
+    assert finding.location == RAW, "each side has a line of its own"
+
+
 def test_training_pixels_that_are_not_divided() -> None:
     (finding,) = run([255 * x for x in IMAGES], [pictures(20)]).findings
     assert finding.location == ORIGIN

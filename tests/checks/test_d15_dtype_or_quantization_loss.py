@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import torch
 
+import flightcheck
 from flightcheck.checks.base import Verdict
+from flightcheck.recording.cancellations import Cancellation
 from flightcheck.recording.loss_records import LossSite
 from flightcheck.recording.records import Location
 from flightcheck.testing import run_of, verdict_of
@@ -122,3 +127,55 @@ def test_ids_are_skipped() -> None:
 def test_few_batches_are_inconclusive() -> None:
     assert verdict_of("D15", run_of(LINEAR, *batches(2, **TWO))).status == "inconclusive"
     assert verdict_of("D15", run_of(LINEAR)).status == "inconclusive"
+
+
+GAPS = Location("train.py", 39, "", "return times.diff().log1p()")
+TIMES = Location("train.py", 38, "", "times = torch.tensor(log)")
+UNIX = Cancellation(TIMES, GAPS, 22000, 22000, 0.5, 128.0, 40.0, 1.7e9)
+
+
+def test_differences_of_numbers_that_were_rounded_before() -> None:
+    (finding,) = verdict_of("D15", run_of(LINEAR, *batches(8), UNIX)).findings
+    assert "line 39" in finding.message and "128 apart" in finding.message
+    assert (finding.location, finding.patch) == (TIMES, "source:double:train.py:38")
+    unknown = replace(UNIX, location=GAPS, converted=False)
+    assert verdict_of("D15", run_of(LINEAR, *batches(8), unknown)).findings[0].patch == ""
+
+
+@pytest.mark.parametrize(
+    "changes", [{"odd": 0.0}, {"elements": 40, "coarse": 40}, {"coarse": 9000}, {"spacing": 1.0}],
+    ids=["coarse from the start", "few", "only some", "whole numbers"],
+)  # fmt: skip
+def test_other_differences_pass(changes: dict[str, Any]) -> None:
+    assert verdict_of("D15", run_of(LINEAR, *batches(8), replace(UNIX, **changes))).status == "pass"
+
+
+@pytest.mark.parametrize("kind", ["diff", "slices", "first", "double", "small", "two results", "mean"])
+def test_differences_are_watched(tmp_path: Path, kind: str) -> None:
+    rng = np.random.default_rng(0)
+    log = (1.7e9 + rng.uniform(0, 1e7, (300, 1)) + rng.exponential(30, (300, 12)).cumsum(1)).tolist()
+    with flightcheck.watch(runs_dir=tmp_path, report=False) as watched:
+        times = torch.tensor(log, dtype=torch.float64 if kind == "double" else None)
+        times = times - 1.69e9 if kind == "small" else times
+        if kind == "slices":
+            x = times[:, 1:] - times[:, :-1]
+        elif kind == "first":
+            x = torch.stack([(row - row[0])[1:] for row in times])
+        elif kind == "two results":
+            x = times - torch.tensor(log)
+        elif kind == "mean":
+            x = times - times.mean()
+        else:
+            x = times.diff(dim=1)
+        x = x.float()
+        model = torch.nn.Linear(x.shape[1], 1)
+        optimizer = torch.optim.SGD(model.parameters(), lr=1e-9)
+        for rows in x.split(30):
+            optimizer.zero_grad()
+            model(rows).square().mean().backward()
+            optimizer.step()
+    assert watched.run is not None and watched.run.coverage.blind == []
+    told = [f for f in verdict_of("D15", watched.run).findings if "differences are taken" in f.message]
+    assert bool(told) == (kind in ("diff", "slices", "first"))
+    if told:
+        assert told[0].location is not None and "torch.tensor(log" in told[0].location.code

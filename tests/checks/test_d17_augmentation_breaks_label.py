@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
 from torch import nn
 
 import flightcheck
-from flightcheck.adapters.torch.alignment import compared
-from flightcheck.recording.alignments import MapAlignment
+from flightcheck.adapters.torch import point_alignment
+from flightcheck.adapters.torch.alignment import Alignment, compared
+from flightcheck.adapters.torch.source_lines import SourceLines
+from flightcheck.checks.base import Verdict
+from flightcheck.recording.alignments import MapAlignment, PointAlignment
 from flightcheck.recording.records import Location
 from flightcheck.testing import run_of, verdict_of
 
@@ -104,3 +109,52 @@ def test_a_training_is_watched(tmp_path: Path, jointly: bool, classes: bool) -> 
             optimizer.step()
     assert watched.run is not None and watched.run.coverage.blind == []
     assert verdict_of("D17", watched.run).status == ("pass" if jointly else "fail")
+
+
+FLIP = Location("train.py", 21, "", "image = image.flip(-1)")
+
+
+def of_points(aligned: int, mirrored: int, turning: bool = True, line: Location = FLIP) -> Verdict:
+    record = PointAlignment(0, line, "left to right", 0, 100, aligned, mirrored, turning)
+    return verdict_of("D17", run_of(record, steps=9))
+
+
+def test_coordinates_on_both_sides_fail() -> None:
+    (finding,) = of_points(40, 35).findings
+    assert finding.location == FLIP and finding.patch == "source:unturned:train.py:21"
+    assert of_points(40, 35, line=LINE).findings[0].patch == "", "the line does not turn anything"
+
+
+def test_coordinates_on_one_side_pass() -> None:
+    assert of_points(70, 3).status == "pass"
+    assert of_points(20, 20).status == "pass", "the image says too little of them"
+    assert of_points(40, 35, turning=False).status == "pass", "nothing turns images over"
+
+
+@pytest.mark.parametrize("bright", [True, False])
+@pytest.mark.parametrize(("axis", "name", "column"), [(-1, "left to right", 0), (-2, "upside down", 1)])
+def test_images_turned_without_their_points_are_counted(axis: int, name: str, column: int, bright: bool) -> None:
+    g = torch.Generator().manual_seed(1)
+    centres = 0.1 + 0.8 * torch.rand(200, 2, generator=g)
+    yy, xx = torch.meshgrid(torch.linspace(0, 1, 24), torch.linspace(0, 1, 24), indexing="ij")
+    away = (xx - centres[:, 0, None, None]) ** 2 + (yy - centres[:, 1, None, None]) ** 2
+    images = torch.exp(-away / 0.01) * (1 if bright else -1) + 0.1 * torch.randn(200, 24, 24, generator=g)
+    right = {how: (aligned, mirrored) for how, _, aligned, mirrored in point_alignment.compared(images, centres)}
+    assert len(right) == 2 and all(a > 120 and m <= 2 for a, m in right.values())
+    turned = torch.cat([images[:100].flip(axis), images[100:]])
+    found = {how: (c, aligned, mirrored) for how, c, aligned, mirrored in point_alignment.compared(turned, centres)}
+    assert found[name][0] == column and min(found[name][1:]) > 50
+    together = centres.clone()
+    together[:100, column] = 1 - together[:100, column]
+    assert all(m <= 2 for _, _, _, m in point_alignment.compared(turned, together))
+    unrelated = torch.randn(200, 2, generator=g)
+    assert point_alignment.compared(turned, unrelated) == []
+
+
+def test_the_line_that_turns_so_is_told_among_several(tmp_path: Path) -> None:
+    file = tmp_path / "train.py"
+    file.write_text("a = a.flip(-1)\nb = TF.vflip(b)\nc = c[::-1]\n")
+    watch: Any = SimpleNamespace(lines=SourceLines())
+    alignment, lines = Alignment(watch), [(str(file), n) for n in (1, 2, 3)]
+    told = [alignment._line(lines, LINE, turn) for turn in ("left to right", "upside down", "")]
+    assert [t.line for t in told if t is not None] == [1, 2, LINE.line]

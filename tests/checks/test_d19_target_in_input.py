@@ -8,9 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from flightcheck.adapters.torch.features import copies_of
+from flightcheck.adapters.torch.features import are_windows, copies_of
 from flightcheck.recording.inputs import FeatureTable
-from flightcheck.recording.records import Plan
+from flightcheck.recording.loss_records import LossSite
+from flightcheck.recording.records import Location, Plan
+from flightcheck.recording.windows import WindowTable
 from flightcheck.testing import run_of, verdict_of
 from tests.checks._batches import ORIGIN, batches
 
@@ -78,3 +80,35 @@ def test_easy_tasks_hold_no_copy(kind: str) -> None:
         y = np.arange(300) % 3 * 1.0
         x[:, 0] = y == 1
     assert copies_of(x, y)["copies"] == []
+
+
+LAST = Location("train.py", 51, "", "wanted = series[rows + n - 1]")
+LOSS = Location("train.py", 52, "", "loss = mse(net(x), wanted)")
+WINDOW = WindowTable(0, "0", LAST)
+SITE = LossSite(0, "mse_loss", LOSS, {})
+
+
+def test_the_last_number_of_the_window_is_the_target() -> None:
+    (finding,) = run(replace(TABLE, site=0), WINDOW, SITE).findings
+    assert "last of the 11 numbers of its own window" in finding.message
+    assert finding.location == LAST and finding.patch == "source:later:train.py:51"
+
+
+def test_another_number_of_the_window_is_told_without_a_trial() -> None:
+    (finding,) = run(replace(TABLE, site=0, copies=[3]), WINDOW, SITE).findings
+    assert "4th of the 11" in finding.message
+    assert finding.location == LOSS and not finding.patch
+    (finding,) = run(replace(TABLE, site=0), WindowTable(0, "0"), SITE).findings
+    assert finding.location == LOSS and not finding.patch
+
+
+@pytest.mark.parametrize("step", [1, 2, 24])
+def test_windows_of_a_series_are_known(step: int) -> None:
+    rng = np.random.default_rng(0)
+    series = rng.normal(size=5000)
+    rows = np.stack([series[i : i + 30] for i in range(0, 4900, step)])
+    rows = rows[rng.permutation(len(rows))[: len(rows) // 2]]
+    assert are_windows(rows)
+    assert not are_windows(rng.normal(size=(400, 30)))
+    assert not are_windows(np.eye(30)[rng.integers(0, 30, 400)])
+    assert not are_windows(np.ones((400, 30)) * rng.integers(0, 9, (400, 1)))

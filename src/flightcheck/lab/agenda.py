@@ -37,7 +37,7 @@ _OF_WIRING: Final = ("C02", "L17", "P08", "P10", "P11", "P12")
 """Facts about who learns at all: where no loss tells, the share of parameters that move does."""
 _OF_KEEPING: Final = ("copied:", "turned:")
 """Statements that keep a model: what is evaluated at the end alone tells of them."""
-_OTHER_TARGETS: Final = {"targets:unshift"}
+_OTHER_TARGETS: Final = ("targets:unshift", "source:later:")
 """Patches that ask for something else: a lower error speaks for them, a higher one does not speak against them."""
 _UNBLOCKED_STEPS: Final = 200
 """Steps in which an output that another term held at a constant begins to learn: a VAE's first 60 show nothing yet."""
@@ -312,7 +312,7 @@ def _fix(lab: Lab, run: Run, candidate: Candidate, patches: list[Patch]) -> Expe
         if run.in_regime("own-loss"):  # no loss that has an error: then an evaluation must be seen
             steps, evaluates = max(steps, steps_of_evaluations(run)), True
     experiment = Experiment(candidate.info.code, _text(patches))
-    asks_for_another = experiment.patch in _OTHER_TARGETS
+    asks_for_another = experiment.patch.startswith(_OTHER_TARGETS)
     for length in (steps, _LONGER * steps):
         earlier = experiment
         experiment = lab.try_patch(

@@ -349,6 +349,12 @@ def _rewritten(patch: Patch, finding: Finding) -> str:
         turned = re.sub(r"[<>]", lambda m: other[m[0]], code, count=1)
         return f"- {code}\n+ {turned}  # beginning with the other infinity"
     source = "".join(linecache.getlines(at.file)) if at is not None else ""
+    if rule == "later":
+        return f"- {code}\n+ {re.sub(r' *- *1 *]', ']', code, count=1)}"
+    if rule == "unturned":
+        return f"- {code}\n+ # without it, or with the target turned as the image is"
+    if rule == "double":
+        return f"- {code}\n+ # the same in float64; float32 once the differences are taken"
     if rule == "from-zero":
         return f"- {code}\n+ # the same minus the smallest value, in float64"
     if rule in MOVING:

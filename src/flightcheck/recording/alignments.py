@@ -1,4 +1,4 @@
-"""Records of how maps that are to be predicted lie over the images that they belong to."""
+"""Records of how maps and coordinates that are to be predicted lie over the images that they belong to."""
 
 from __future__ import annotations
 
@@ -22,4 +22,26 @@ class MapAlignment:
     """Those whose target fits the image after it was turned over, by how, and as it is far worse."""
 
 
+@dataclass(frozen=True)
+class PointAlignment:
+    """Targets of a few numbers, of which one follows the place of what stands out in the image."""
+
+    site: int
+    """Index of the loss."""
+    location: Location | None
+    """The line that turns images over, where there is only one; else that of the loss."""
+    turn: str
+    """``left to right`` or ``upside down``: along which axis."""
+    column: int
+    """Of the target: the coordinate along that axis."""
+    examples: int
+    aligned: int
+    """Of these, those whose coordinate lies on the same side as that of most examples, seen from their images."""
+    mirrored: int
+    """Those whose coordinate lies on the other side, as far from the middle."""
+    turning: bool = False
+    """Lines of the user's files turn images over."""
+
+
+RECORDS["PointAlignment"] = PointAlignment
 RECORDS["MapAlignment"] = MapAlignment

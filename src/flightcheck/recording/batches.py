@@ -73,6 +73,8 @@ class Batch:
     buffer: Location | None = None
     """Where the array was made into which the values were written element by element, where that line gives it no
     floating-point type but that of another array, or an integer type."""
+    scaling: Location | None = None
+    """The line that puts data on another scale (``scaler.fit_transform(x)``), where the file has only one."""
 
 
 @dataclass(frozen=True)
@@ -136,4 +138,21 @@ class IdRanks:
     """Where the user's code made the ids."""
 
 
-RECORDS.update({c.__name__: c for c in (Batch, Evaluation, IdRanks, OrderUse)})
+@dataclass(frozen=True)
+class CategoryCounts:
+    """How often each number of a column of whole numbers was looked up, in training or in one evaluation."""
+
+    root: int
+    argument: str
+    column: int
+    training: bool
+    step: int
+    counts: list[int]
+    """By number, from 0 on."""
+    location: Location | None = None
+    """Where the numbers of an evaluation were made."""
+    known: str = ""
+    """The name of what the function called there made of other data before."""
+
+
+RECORDS.update({c.__name__: c for c in (Batch, CategoryCounts, Evaluation, IdRanks, OrderUse)})

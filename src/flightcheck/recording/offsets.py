@@ -1,4 +1,6 @@
-"""A statement with numbers too large for single precision, written anew: they are counted from the smallest."""
+"""A statement with numbers too large for single precision, written anew: they are counted from the smallest, or stay
+double.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +11,9 @@ from flightcheck.recording.separating import HELPER
 
 _GIVEN: Final = {"tensor", "as_tensor", "from_numpy", "FloatTensor", "asarray", "array", "float32"}
 """Functions that convert what they are given."""
+_TENSORS: Final = {"tensor", "as_tensor", "from_numpy", "FloatTensor"}
+"""Those of them that give a tensor."""
+_SINGLE: Final = {"float32", "float", "single", "f4"}
 _OWN: Final = {"astype", "float", "to", "type"}
 """Methods that convert what they belong to."""
 
@@ -47,5 +52,33 @@ class _Shifted(ast.NodeTransformer):
         return node
 
 
-def _call(value: ast.expr) -> ast.Call:
-    return ast.Call(ast.Attribute(ast.Name(HELPER, ast.Load()), "from_zero", ast.Load()), [value], [])
+def double(statement: ast.stmt, chosen: ast.stmt) -> str:
+    """``torch.tensor(t)`` becomes ``helper.double(t)``, ``x.float()`` becomes ``x.double()``; empty without any."""
+    doubled = _Doubled()
+    made = doubled.visit(statement)
+    return ast.unparse(ast.fix_missing_locations(made)) if doubled.found else ""
+
+
+class _Doubled(ast.NodeTransformer):
+    """All conversions to single precision are to double precision."""
+
+    def __init__(self) -> None:
+        self.found = 0
+
+    def visit_Call(self, node: ast.Call) -> ast.AST:
+        self.generic_visit(node)
+        name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+        if name in _GIVEN and node.args:
+            self.found += 1
+            return _call(node.args[0], "double" if name in _TENSORS else "double_array")
+        single = name == "float" or any(ast.unparse(a).rpartition(".")[2].strip("'\"") in _SINGLE for a in node.args)
+        if name in _OWN and single and isinstance(node.func, ast.Attribute):
+            self.found += 1
+            node.args = [] if name == "float" else [ast.Constant("float64")]
+            node.func.attr = "double" if name == "float" else name
+            return _call(node.func.value, "double") if name in ("to", "type") else node
+        return node
+
+
+def _call(value: ast.expr, name: str = "from_zero") -> ast.Call:
+    return ast.Call(ast.Attribute(ast.Name(HELPER, ast.Load()), name, ast.Load()), [value], [])

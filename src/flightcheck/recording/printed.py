@@ -23,6 +23,8 @@ _LOWER: Final = {
     "loss", "error", "err", "errors", "mse", "rmse", "mae", "mape", "nll", "ppl", "perplexity", "wer", "cer", "ece",
     "bce", "ce", "bpc", "deviance", "distance", "fid", "smape", "rmsle", "kid", "mmd", "emd",
 }  # fmt: skip
+_AWAY: Final = re.compile(r"\b(off|wrong|out|missed) by\b")
+"""Words of how far answers lie from what was right: ``off by 3.1 %``."""
 _OF_SAMPLES: Final = {"distance", "fid", "kid", "mmd", "emd"}
 """Words of how far what a model draws lies from the data."""
 _UNSEEN: Final = {
@@ -83,7 +85,7 @@ def direction(name: str) -> int:
             return -turned
         if word in _HIGHER or word in _RETURNS:
             return turned
-    return 0
+    return -1 if _AWAY.search(name) else 0
 
 
 def is_return(name: str) -> bool:

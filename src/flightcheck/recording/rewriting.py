@@ -13,7 +13,8 @@ from typing import Final
 
 from flightcheck.recording.indenting import RULES as MOVING
 from flightcheck.recording.indenting import reindented
-from flightcheck.recording.offsets import from_zero
+from flightcheck.recording.offsets import double, from_zero
+from flightcheck.recording.places import later, unturned, with_known
 from flightcheck.recording.provenance.idle_loops import takes_first_rows
 from flightcheck.recording.separating import HELPER, assigned, frozen, separated
 from flightcheck.recording.shares import with_share
@@ -47,6 +48,9 @@ def rewritten(source: str, rule: str, line: int) -> str:
             zero. ``into`` and ``out``: see `flightcheck.recording.indenting`. ``apart``: batches that begin at the rows
             0, 1, 2, … of their numbers begin one behind the other. ``from-zero``: large numbers are counted from the
             smallest before they are made single ones. ``first``: what is appended to a list is put before the rest.
+            ``later``: what is taken from a series at a moving place is the element after it. ``unturned``: images are
+            not turned over. ``double``: what is made single precision is double. ``known``: what a function made of
+            other data before is used again.
         line: any line of the statement.
     """
     if rule in MOVING:
@@ -86,6 +90,8 @@ def _changes(source: str, rule: str, line: int) -> list[Change]:
             if statement.lineno <= line <= (statement.end_lineno or 0) and not hasattr(statement, "body"):
                 together = block if rule in ("rows", "apart") else [statement]
                 made = _RULES.get(rule) or functools.partial(with_share, rule)
+                if rule == "known":
+                    made = functools.partial(with_known, tree)
                 found = [(s, made(copy.deepcopy(s), statement)) for s in together if not hasattr(s, "body")]
                 return [(s, text) for s, text in found if text and "\n" not in text]
     return []
@@ -373,6 +379,9 @@ _RULES: Final[dict[str, Callable[[ast.stmt, ast.stmt], str]]] = {
     "frozen": frozen,
     "at-zero": _at_zero,
     "from-zero": from_zero,
+    "double": double,
     "first": _first,
     "complement": _complement,
+    "later": later,
+    "unturned": unturned,
 }

@@ -11,10 +11,11 @@ import numpy as np
 
 from flightcheck.recording import starting_point as _starting_point  # noqa: F401 # so that its records can be read
 from flightcheck.recording import store
-from flightcheck.recording.alignments import MapAlignment
+from flightcheck.recording.alignments import MapAlignment, PointAlignment
 from flightcheck.recording.attention import AttentionMask
 from flightcheck.recording.averages import WeightAverage
-from flightcheck.recording.batches import Batch, Evaluation, IdRanks
+from flightcheck.recording.batches import Batch, CategoryCounts, Evaluation, IdRanks
+from flightcheck.recording.cancellations import Cancellation
 from flightcheck.recording.clamped_gradients import ClampedGradients
 from flightcheck.recording.data_flow import DataFlow
 from flightcheck.recording.digests import DataDigest
@@ -72,6 +73,7 @@ from flightcheck.recording.states import (
 from flightcheck.recording.surroundings import Comparison, Environment, Resources, Setting
 from flightcheck.recording.system_use import SystemUse
 from flightcheck.recording.tables import Series, Table
+from flightcheck.recording.windows import WindowTable
 from flightcheck.recording.wiring import RepeatedModule as _RepeatedModule  # noqa: F401 # so that they can be read
 
 T = TypeVar("T")
@@ -327,6 +329,10 @@ class Run:
         return self._all(MapAlignment)
 
     @property
+    def point_alignments(self) -> list[PointAlignment]:
+        return self._all(PointAlignment)
+
+    @property
     def resumptions(self) -> list[Resumption]:
         return self._all(Resumption)
 
@@ -387,8 +393,20 @@ class Run:
         return self._all(IdRanks)
 
     @property
+    def category_counts(self) -> list[CategoryCounts]:
+        return self._all(CategoryCounts)
+
+    @property
     def feature_tables(self) -> list[FeatureTable]:
         return self._all(FeatureTable)
+
+    @property
+    def cancellations(self) -> list[Cancellation]:
+        return self._all(Cancellation)
+
+    @property
+    def window_tables(self) -> list[WindowTable]:
+        return self._all(WindowTable)
 
     def series(self, signal: Signal, at_least: int = 1) -> Series:
         """A signal of scope ``step``.

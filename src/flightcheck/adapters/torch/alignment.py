@@ -7,13 +7,16 @@ shows for each example which way its target lies.
 
 from __future__ import annotations
 
+import re
 import weakref
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Final
 
 import torch
 import torch.nn.functional as F
 
+from flightcheck.adapters.torch.point_alignment import PointImages
 from flightcheck.adapters.torch.watch import Watch, is_plain_tensor
 from flightcheck.recording.alignments import MapAlignment
 from flightcheck.recording.provenance.turned import turning_lines
@@ -32,6 +35,11 @@ _MARGIN: Final = 0.25
 _NEAR: Final = 3
 """A target that fits after a shift by so many places is not turned over but moved, as in the next frame of a film."""
 _SAMPLES: Final = 200_000
+_SAID: Final = {
+    "left to right": re.compile(r"-1\b|fliplr|hflip|horizontal", re.IGNORECASE),
+    "upside down": re.compile(r"-2\b|flipud|vflip|vertical", re.IGNORECASE),
+}
+"""Names and axes of turns in a line."""
 
 Inputs = Sequence[tuple[str, "weakref.ref[torch.Tensor]"]]
 TURNS: Final[dict[str, Callable[[torch.Tensor], torch.Tensor]]] = {
@@ -50,9 +58,11 @@ class Alignment:
     def __init__(self, watch: Watch) -> None:
         self.watch = watch
         self._kept: dict[int, list[tuple[torch.Tensor, torch.Tensor]]] = {}
+        self._points = PointImages()
 
     def observed(self, site: int, target: torch.Tensor, inputs: Inputs) -> None:
         """A loss is called in training; the model was given `inputs` last."""
+        self._points.observed(site, target, inputs)
         kept = self._kept.setdefault(site, [])
         if sum(len(y) for _, y in kept) >= _MOST or len(self._kept) > 8:
             return
@@ -78,8 +88,19 @@ class Alignment:
                 continue
             examples, aligned, moved = found
             lines = [at for file in sorted(files) for at in turning_lines(file)] if moved else []
-            line = self.watch.lines.of(*lines[0]) if len(lines) == 1 else locations.get(site)
+            line = self._line(lines, locations.get(site))
             self.watch.writer.put(MapAlignment(site, line, examples, aligned, moved), site)
+        for i, point in enumerate(self._points.found()):
+            lines = [at for file in sorted(files) for at in turning_lines(file)] if point.mirrored else []
+            line = self._line(lines, locations.get(point.site), point.turn)
+            self.watch.writer.put(replace(point, location=line, turning=bool(lines)), i)
+
+    def _line(self, turning: list[tuple[str, int]], loss: Location | None, turn: str = "") -> Location | None:
+        """The only line that turns images over, or the only one that says that it turns them so; else the loss."""
+        lines = [self.watch.lines.of(*at) for at in turning]
+        if len(lines) > 1 and turn in _SAID:
+            lines = [at for at in lines if _SAID[turn].search(at.code.replace("::-1", ""))]
+        return lines[0] if len(lines) == 1 else loss
 
 
 def _small(x: torch.Tensor, y: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

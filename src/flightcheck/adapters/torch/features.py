@@ -8,9 +8,12 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from flightcheck.adapters.torch.category_ids import Categories
 from flightcheck.adapters.torch.id_ranks import Ranks
 from flightcheck.adapters.torch.watch import Watch, is_plain_tensor
 from flightcheck.recording.inputs import FeatureTable
+from flightcheck.recording.provenance.last_places import last_places
+from flightcheck.recording.windows import WindowTable
 
 _HASHED_ROWS: Final = 256
 """Rows of one batch that are hashed."""
@@ -21,6 +24,12 @@ _TABLE_ROWS: Final = 2048
 _TABLE_COLUMNS: Final = 512
 _MOST_ROOTS: Final = 4
 _MIX: Final = np.uint64(0x9E3779B97F4A7C15)
+_OVERLAP: Final = 3
+"""Different numbers that two windows of a series have in common, at least: codes of categories have two."""
+_LONGEST_STEP: Final = 24
+"""Places from the begin of a window to that of the next one, at most."""
+_GO_ON: Final = 0.02
+"""Share of the windows whose next one is among the rows that are looked at; of tables, none by chance."""
 _EXACT: Final = 1e-5
 """Relative deviation that rounding to float32, scaling and shifting may leave between a target and its copy."""
 
@@ -104,6 +113,7 @@ class Features:
         self._sites: dict[tuple[int, str], int] = {}
         self._latest: tuple[int, str] | None = None
         self.ranks = Ranks(watch)
+        self.categories = Categories(watch)
 
     def fed(self, root: int, argument: str, tensor: torch.Tensor) -> None:
         """A training call of a root."""
@@ -139,9 +149,14 @@ class Features:
         if target.shape[0] >= len(rows) and self._sites.setdefault(key, site) == site:
             self._targets[key][-1] = target.detach().flatten()[: len(rows)].to("cpu", torch.float64).numpy().copy()
 
-    def save(self) -> None:
-        """Write one table per root and argument."""
+    def save(self, files: set[str]) -> None:
+        """Write one table per root and argument.
+
+        Args:
+            files: those of the user.
+        """
         self.ranks.save()
+        self.categories.save()
         for (root, argument), parts in self._rows.items():
             x = np.concatenate(parts)
             known = [i for i, t in enumerate(self._targets[root, argument]) if t is not None]
@@ -153,6 +168,10 @@ class Features:
                 y = np.concatenate(given)
                 table.update(copies_of(np.concatenate([parts[i] for i in known]), y))
                 table["site"] = self._sites[root, argument]
+                if table["copies"] and are_windows(x):
+                    places = last_places(files)
+                    line = self.watch.lines.of(*places[0]) if len(places) == 1 else None
+                    self.watch.writer.put(WindowTable(root, argument, line), root)
             self.watch.writer.put(FeatureTable(**table), root)
         self._latest = None
 
@@ -173,6 +192,19 @@ def columns_of(root: int, argument: str, x: Values) -> dict[str, Any]:
         "duplicates": [g for g in groups.values() if len(g) > 1],
         "binary": int(sum(len(np.unique(x[:, i])) == 2 for i in np.flatnonzero(~constant))),
     }
+
+
+def are_windows(x: Values) -> bool:
+    """A part of the rows goes on in other rows: from some column on, they are what another row begins with."""
+    rows = np.unique(x, axis=0)
+    rows = rows[np.ptp(rows, axis=1) > 0]
+    width = rows.shape[1]
+    for by in range(1, min(_LONGEST_STEP, width - _OVERLAP) + 1):
+        beginnings = {row.tobytes() for row in rows[:, : width - by]}
+        ends = [row for row in rows[:, by:] if row.tobytes() in beginnings]
+        if sum(len(np.unique(row)) >= _OVERLAP for row in ends) >= max(8, _GO_ON * len(rows)):
+            return True
+    return False
 
 
 def copies_of(x: Values, y: Values) -> dict[str, Any]:

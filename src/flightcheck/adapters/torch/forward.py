@@ -28,6 +28,7 @@ from flightcheck.adapters.torch.wiring import Wiring
 from flightcheck.recording import provenance
 from flightcheck.recording.batches import Batch
 from flightcheck.recording.provenance.buffers import integer_buffer
+from flightcheck.recording.provenance.standardizing import only_scaling
 from flightcheck.recording.records import Location
 
 _DENSE_STEPS: Final = 64
@@ -40,7 +41,7 @@ _MOST_EVALUATIONS: Final = 2000
 _FUSED: Final = (nn.TransformerEncoder, nn.TransformerEncoderLayer, nn.MultiheadAttention)
 """Modules that compute in another order in evaluation mode, unless a function mode is active."""
 
-_Origin: TypeAlias = "tuple[Location | None, Location | None, Location | None, list[Location], Location | None]"
+_Origin: TypeAlias = dict[str, Any]
 
 
 @dataclass
@@ -269,13 +270,14 @@ class Forward:
             self.operations.tables.fed(inputs[0][1], training)
         if inputs and not self.watch.reads(inputs[0][1]) and (training or recorded()):
             return
+        self.features.categories.fed(root.info.index, inputs, training, location)
         if not self._is_recorded(root, location, training, source):
             return
         if inputs:
             self.features.ranks.fed(root.info.index, inputs[0][1], training, location, source)
         if training and inputs:
             self.features.fed(root.info.index, *inputs[0])
-        origin, request, order, orders, buffer = self._origin(location)
+        origin = self._origin(location)
         first = self._first_kind(root)
         for i, (name, tensor) in enumerate(inputs):
             facts = batch_facts(tensor, first=i == 0)
@@ -287,13 +289,9 @@ class Forward:
                         root=root.info.index,
                         argument=name,
                         location=location,
-                        origin=origin,
-                        request=request,
-                        order_origin=order,
-                        orders=orders,
-                        buffer=buffer,
                         first_module=first,
                         source=source,
+                        **origin,
                         **facts,
                     )
                 )
@@ -322,19 +320,27 @@ class Forward:
         return self.watch.may_wait or self._recorded[sampled] % _SAMPLED_CALLS == 1
 
     def _origin(self, location: Location | None) -> _Origin:
-        """The lines of a call's input: that computed the values, that asked for them, that decide which examples it
-        holds, all such, and that made the array into whose elements the values were written.
+        """The lines of a call's input, as `Batch` has them: that computed the values, that asked for them, that decide
+        which examples it holds, all such, that made the array into whose elements the values were written, and the
+        only one that puts data on another scale.
         """
         if location is None:
-            return None, None, None, [], None
+            return {}
         if location not in self._origins:
             call = (location.file, location.line, None, location.function)
             found = (provenance.value_origin(*call), provenance.value_request(*call), provenance.order_origin(*call))
             values, request, order = (self.watch.lines.of(*f) if f is not None else None for f in found)
             orders = recorded_orders(self.watch, provenance.orders(*call) if order else [])
             made = integer_buffer(values.file, values.line) if values is not None else None
-            buffer = self.watch.lines.of(*made) if made is not None else None
-            self._origins[location] = (values, request, order, orders, buffer)
+            alone = only_scaling((values or location).file)
+            self._origins[location] = {
+                "origin": values,
+                "request": request,
+                "order_origin": order,
+                "orders": orders,
+                "buffer": self.watch.lines.of(*made) if made is not None else None,
+                "scaling": self.watch.lines.of(*alone) if alone is not None else None,
+            }
         return self._origins[location]
 
     def _first_kind(self, root: Root) -> str:

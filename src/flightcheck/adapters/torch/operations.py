@@ -22,6 +22,7 @@ from flightcheck.adapters.torch.agents import Agents
 from flightcheck.adapters.torch.attention_masks import OPERATIONS as ATTENTION_OPERATIONS
 from flightcheck.adapters.torch.attention_masks import AttentionMasks
 from flightcheck.adapters.torch.broadcasts import ELEMENTWISE, Broadcasts
+from flightcheck.adapters.torch.cancellations import WITHIN, Cancellations
 from flightcheck.adapters.torch.clamped_gradients import OPERATIONS as CLAMPS
 from flightcheck.adapters.torch.clamped_gradients import ClampedLooks
 from flightcheck.adapters.torch.data_digests import Tables
@@ -135,7 +136,7 @@ class Operations(TorchFunctionMode):
         self.everything = True
         """It looks at all operations, not at losses written by hand alone."""
         self._cuts: dict[tuple[str, Location | None], GraphCut] = {}
-        self.broadcasts = Broadcasts(watch, self.modules)
+        self.broadcasts, self.cancellations = Broadcasts(watch, self.modules), Cancellations(watch)
         self._data: weakref.ref[torch.Tensor] | None = None
         """What ``tensor.data`` gave last: what is written into it, the tensor does not learn of."""
         self._served: dict[int, set[int]] = {}
@@ -269,6 +270,8 @@ class Operations(TorchFunctionMode):
         """An operation of the script itself, outside of all models."""
         self.tables.look(name, args, result)
         self.comparisons.look(name, args, kwargs, result)
+        if name in WITHIN:
+            self.cancellations.look(args, result)
         if name in UPDATES:
             self.updates.look(func, name, args)
         if name in CLAMPS:
@@ -432,6 +435,7 @@ class Operations(TorchFunctionMode):
         self.loose.save()
         self.masks.save()
         self.broadcasts.save()
+        self.cancellations.save()
         self.state_cuts.save()
         self.draws.save()
         self.softmaxes.save()

@@ -40,7 +40,7 @@ def save_all(o: TorchObserver) -> None:
         o.settings.save,
         o.forward.arithmetic.save,
         o.operations.save,
-        o.forward.features.save,
+        lambda: o.forward.features.save(o.discovery.files()),
         o.forward.flows.save,
         o.forward.wiring.save,
         o.forward.opposed.save,

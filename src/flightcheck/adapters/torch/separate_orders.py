@@ -247,7 +247,10 @@ def _is_permutation(sampler: Any) -> bool:
 
 def _address(tensor: torch.Tensor) -> int:
     readable = type(tensor) in (torch.Tensor, torch.nn.Parameter) and tensor.layout is torch.strided
-    return tensor.data_ptr() if readable else -1
+    try:
+        return tensor.data_ptr() if readable else -1
+    except RuntimeError:  # it stands for many, inside of vmap
+        return -1
 
 
 def _tensors(values: Any, depth: int = 0) -> Iterator[torch.Tensor]:

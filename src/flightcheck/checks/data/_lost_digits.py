@@ -8,6 +8,7 @@ from typing import Final
 import numpy as np
 
 from flightcheck.recording.batches import Batch
+from flightcheck.recording.cancellations import Cancellation
 from flightcheck.recording.run import Run
 
 _ODD: Final = (0.2, 0.8)
@@ -16,6 +17,9 @@ _DISTINCT: Final = 8
 """Fewer values per batch may be codes."""
 _NATURAL: Final = (0.125, 0.25, 0.5, 1.0)
 """Spacings on which numbers may lie by nature: whole ones, and quarters of a day."""
+_DIFFERENCES: Final = 64
+"""Fewer differences may be coarse by chance."""
+_NEARLY_ALL: Final = 0.9
 _SCALED: Final = 15
 """Different values that standardized numbers have at most when their fractions are cut off: -7 to 7."""
 _ZEROS: Final = 0.4
@@ -55,6 +59,15 @@ def rounded_inputs(run: Run, fewest: int) -> list[Rounded]:
         if _ODD[0] < odd < _ODD[1] and distinct >= _DISTINCT:
             found.append(Rounded(batches, int(marks[0]["feature"]), spacing, spread, int(distinct)))
     return found
+
+
+def cancelled(run: Run) -> list[Cancellation]:
+    """Lines whose differences are hardly larger than what was rounded away of the numbers."""
+    return [
+        c for c in run.cancellations
+        if c.elements >= _DIFFERENCES and c.coarse >= _NEARLY_ALL * c.elements and _ODD[0] < c.odd < _ODD[1]
+        and c.spacing not in _NATURAL
+    ]  # fmt: skip
 
 
 _MARKS: Final = ("odd", "spacing", "spread", "distinct")

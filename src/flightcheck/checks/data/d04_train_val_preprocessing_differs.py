@@ -14,6 +14,7 @@ import numpy.typing as npt
 from flightcheck.checks.base import Check, Finding, NotApplicable, NotEnoughEvidence, Param, check
 from flightcheck.checks.data._channel_order import TurnedChannels, turned_channels
 from flightcheck.checks.data._inputs import first_layer
+from flightcheck.checks.data._numbered_apart import NumberedApart, numbered_apart
 from flightcheck.checks.data._own_statistics import Own, standardized_by_themselves
 from flightcheck.checks.data._own_vocabulary import own_vocabularies
 from flightcheck.checks.data._splits import OWN_DATA, Split, splits
@@ -102,6 +103,9 @@ class TrainValPreprocessingDiffers(Check):
         if texts:
             return  # ids have no scale that could differ
         judged = 0
+        for apart in list(numbered_apart(run))[:1]:
+            judged += 1
+            yield self._of_other_categories(apart)
         for split in splits(run):
             training = [b for b in split.training if b.quantiles]
             held_out = [
@@ -148,6 +152,26 @@ class TrainValPreprocessingDiffers(Check):
             severity="warn",
             fix="Read all images in one order: img[..., ::-1], or cv2.cvtColor(img, cv2.COLOR_BGR2RGB).",
             patch="inputs:turned",
+        )
+
+    @staticmethod
+    def _of_other_categories(apart: NumberedApart) -> Finding:
+        at, known = apart.evaluated.location, apart.evaluated.known
+        fitted = at is not None and ".fit_transform(" in at.code
+        rule = "known" if known else "transform" if fitted else ""
+        return Finding(
+            f"The evaluation's numbers in column {apart.evaluated.column} (argument {apart.evaluated.argument}) have "
+            f"no gap although only {apart.present} of the {apart.known} of the training occur, and their frequencies "
+            f"are those of other categories: they were numbered anew, and {apart.moved} of them mean another category "
+            "than in training.",
+            location=at,
+            evidence={"known": apart.known, "present": apart.present, "moved": apart.moved, "likelier": apart.likelier},
+            onset_step=apart.evaluated.step,
+            severity="warn",
+            fix=f"Use {known} here, which was made of the training data."
+            if known
+            else "Number the categories once, by those of the training data, and use these numbers in the evaluation.",
+            patch=f"source:{rule}:{Path(at.file).name}:{at.line}" if rule and at is not None else "",
         )
 
     def _of_their_own_words(self, trained: IdRanks, evaluated: IdRanks) -> Finding:
@@ -281,11 +305,12 @@ class TrainValPreprocessingDiffers(Check):
 
 
 def _place(side: Batch, trained: Batch, evaluated: Batch) -> Location | None:
-    """Where the side was made that lacks a step. A line that both sides went through cannot be that: then the line
-    that asked for this side.
+    """Where the side was made that lacks a step. A line that both sides went through cannot be that: then the only
+    line that puts data on another scale, which is that of the other side; else the line that asked for this side.
     """
-    if side.origin is not None and trained.origin == evaluated.origin:
-        return side.request or side.location
+    called = side.location is not None and side.origin is not None and side.location.line == side.origin.line
+    if side.origin is not None and (trained.origin == evaluated.origin or (called and side.scaling)):
+        return side.scaling or side.request or side.location
     return _later(side.origin, trained.origin) or side.location
 
 

@@ -10,8 +10,9 @@ import numpy as np
 
 from flightcheck.checks.base import Check, Finding, NotApplicable, NotEnoughEvidence, Param, check
 from flightcheck.checks.data._inputs import FIRST_LAYERS, REGRESSION, first_layer, line_of, main_inputs
-from flightcheck.checks.data._lost_digits import Rounded, cut_in_buffer, rounded_inputs
+from flightcheck.checks.data._lost_digits import Rounded, cancelled, cut_in_buffer, rounded_inputs
 from flightcheck.recording.batches import Batch
+from flightcheck.recording.cancellations import Cancellation
 from flightcheck.recording.loss_records import LossCall
 from flightcheck.recording.records import Location
 from flightcheck.recording.run import Run
@@ -44,7 +45,9 @@ class DtypeOrQuantizationLoss(Check):
     a line writes, divided, into the elements of an array that was made with the type of another (`zeros_like`) or with
     an integer type. Also a float32 input, of any layer, whose neighbouring numbers lie more than 0.001 of its standard
     deviation apart, odd multiples of that spacing as often as even ones: more digits were there before (a warning where
-    the spacing is 1 or a simple fraction, on which numbers may lie by nature).
+    the spacing is 1 or a simple fraction, on which numbers may lie by nature). Also differences within a float32
+    tensor, taken before the first step, of numbers far from zero whose spacing is a tenth of the differences' spread or
+    more.
     ## Why it matters
     Pixels divided as integers become 0 or 1, and a second division by 255 leaves less than 0.004: the network sees
     noise, learns the class shares and looks like a bad model. Julian dates, seconds since 1970 and coordinates with an
@@ -65,6 +68,10 @@ class DtypeOrQuantizationLoss(Check):
     twice = Param(1 / 255, "the largest value that [0, 255] pixels have after two divisions by 255")
 
     def __call__(self, run: Run) -> Iterator[Finding]:
+        lost = cancelled(run)
+        yield from (self._cancelled(c) for c in lost[:1])
+        if lost:
+            return
         checked = too_few = 0
         for root, batches in main_inputs(run).items():
             kind = first_layer(run, batches[-1])
@@ -154,6 +161,17 @@ class DtypeOrQuantizationLoss(Check):
             severity="warn" if found.natural else None,
             fix="Subtract the offset (the smallest value) in float64, before the conversion to float32.",
             patch=_rule("from-zero", line_of(first)),
+        )
+
+    def _cancelled(self, found: Cancellation) -> Finding:
+        return Finding(
+            f"Numbers around {found.largest:.9g} are float32 before their differences are taken (line "
+            f"{found.difference.line}). Neighbouring ones lie {found.spacing:g} apart there, and the differences "
+            f"spread by {found.spread:.3g}: most of what they hold was rounded away.",
+            location=found.location,
+            evidence={"spacing": found.spacing, "spread": found.spread, "largest": found.largest},
+            fix="Take the differences in float64, and make them float32 then: torch.tensor(t, dtype=torch.float64).",
+            patch=_rule("double", found.location) if found.converted else "",
         )
 
     def _name(self, run: Run, root: int) -> str:

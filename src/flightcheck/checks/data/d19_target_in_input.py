@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import PurePath
 
 from flightcheck.checks.base import Check, Finding, NotApplicable, NotEnoughEvidence, Param, check
 from flightcheck.recording.batches import Batch
 from flightcheck.recording.inputs import FeatureTable
 from flightcheck.recording.records import Location
 from flightcheck.recording.run import Run
+from flightcheck.recording.windows import WindowTable
 
 SILENT = ("gan", "reinforcement", "second-order", "contrastive", "self-supervised")
 
@@ -27,11 +29,14 @@ class TargetInInput(Check):
     ## What it checks
     Tables of numbers and the targets of the same steps: is a column of the input the target up to scale and offset,
     within rounding? For classes: does the column have one constant value per class, a different one for each? At
-    least 50 different rows are needed, and the column must not be the only kind there is.
+    least 50 different rows are needed, and the column must not be the only kind there is. Where the rows are windows
+    of one series (the numbers of a row, from some column on, begin another one), the target is a number of the window
+    itself and not one that comes after it: then the line of the target is told, and a trial takes the one after it.
     ## Why it matters
     The model copies that column. The result is perfect in every split, and worthless where the target is not known.
     ## How to fix
-    Drop it: `X = frame.drop(columns=["target"])`; look for columns that are computed from the target.
+    Drop it: `X = frame.drop(columns=["target"])`; look for columns that are computed from the target. Of a series:
+    `x = series[i : i + n]` and `y = series[i + n]`.
     ## Source
     Kapoor and Narayanan 2023, Leakage and the reproducibility crisis in machine-learning-based science.
     ## Known false alarms
@@ -53,6 +58,10 @@ class TargetInInput(Check):
         for table in usable:
             if not 0 < len(table.copies) <= table.features / 2:
                 continue
+            window = next((w for w in run.window_tables if (w.root, w.argument) == (table.root, table.argument)), None)
+            if window is not None and not table.target_classes:
+                yield self._of_the_window(run, table, window)
+                continue
             columns = ", ".join(str(i) for i in table.copies[:4])
             what = (
                 f"tells the {table.target_classes} classes apart" if table.target_classes else "is the target, scaled"
@@ -63,6 +72,24 @@ class TargetInInput(Check):
                 location=self._place(run, table),
                 evidence={"columns": table.copies, "targets": table.targets, "rows": table.distinct_rows},
             )
+
+    @staticmethod
+    def _of_the_window(run: Run, table: FeatureTable, window: WindowTable) -> Finding:
+        site = next((s for s in run.loss_sites if s.index == table.site), None)
+        at = (site.target_origin or site.location) if site is not None else None
+        column = table.copies[-1]
+        last = window.last_place if column == table.features - 1 else None
+        at = last or at
+        where = "last" if column == table.features - 1 else f"{column + 1}th"
+        return Finding(
+            f"The rows are windows of a series, and the target is the {where} of the {table.features} numbers of its "
+            f"own window, in {table.targets} examples without error: the model only has to copy it.",
+            location=at,
+            evidence={"columns": table.copies, "targets": table.targets, "rows": table.distinct_rows},
+            fix="Take the number after the window as the target: x = series[i : i + n], y = series[i + n]; or let the "
+            "window end before it.",
+            patch=f"source:later:{PurePath(last.file).name}:{last.line}" if last is not None else "",
+        )
 
     def _place(self, run: Run, table: FeatureTable) -> Location | None:
         batch: Batch | None = next((b for b in run.batches if b.training and b.root == table.root), None)

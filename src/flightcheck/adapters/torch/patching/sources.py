@@ -20,7 +20,7 @@ import numpy as np
 import torch
 
 from flightcheck import launch
-from flightcheck.adapters.torch.patching.boundaries import Arguments, Boundaries
+from flightcheck.adapters.torch.patching.boundaries import Arguments, Boundaries, map_tensors
 from flightcheck.adapters.torch.tallies import SUMS, truth_values
 from flightcheck.patch import Patch
 from flightcheck.recording.rewriting import rewritten
@@ -44,6 +44,8 @@ def source(b: Boundaries, patch: Patch) -> None:
     b.observer.patches.add(_Gone())
     if (counts := line_of_counts(rule)) is not None:
         _follow_counts(b, helper.counts, name, counts)
+    if rule == "double":
+        b.at_root(_single)
 
     def changed(data: bytes, file: str) -> bytes:
         if Path(file).name != name:
@@ -69,6 +71,17 @@ def source(b: Boundaries, patch: Patch) -> None:
 
     b.observer.patches.replace(importlib.machinery.SourceFileLoader, "get_code", compiled)
     b.observer.patches.replace(launch, "read", lambda original: lambda file: changed(original(file), file))
+
+
+def _single(call: Any, module: torch.nn.Module, given: Arguments) -> Any:
+    """A model of single precision is given single precision."""
+    weights = next(module.parameters()).dtype
+
+    def cast(t: torch.Tensor) -> torch.Tensor:
+        return t.to(weights) if t.dtype is torch.float64 and weights is not torch.float64 else t
+
+    args, kwargs = map_tensors(given, cast)
+    return call(*args, **kwargs)
 
 
 def _follow_counts(b: Boundaries, counts: Counts, file: str, line: int) -> None:
@@ -151,6 +164,24 @@ class Helper:
             return values - values.amin(0) if values.dtype is torch.float64 and values.numel() else values
         double = str(getattr(values, "dtype", "")) == "float64" and len(getattr(values, "shape", ())) > 0
         return values - values.min(axis=0) if double and len(values) else values
+
+    @staticmethod
+    def double(values: Any) -> torch.Tensor:
+        """Numbers as a tensor of double precision."""
+        given = values if isinstance(values, torch.Tensor) else torch.as_tensor(np.asarray(values))
+        return given.double()
+
+    @staticmethod
+    def double_array(values: Any) -> Any:
+        """Numbers as an array of double precision."""
+        return np.asarray(values, dtype=np.float64)
+
+    @staticmethod
+    def later(series: Any, place: Any) -> Any:
+        """The element after a place, or after each of several; at the end of the series the last one."""
+        if isinstance(place, (torch.Tensor, np.ndarray)):
+            return series[(place + 1).clip(max=len(series) - 1)]
+        return series[min(place + 1, len(series) - 1) if place >= 0 else place]
 
     def rows(self, data: Any, start: Any, end: Any) -> Any:
         """As many rows in random order, anew in each pass; the same ones of all that have as many."""
