@@ -76,6 +76,7 @@ _IN_PLACE_FILLS: Final = {
     "xavier_uniform_", "xavier_normal_", "kaiming_uniform_", "kaiming_normal_", "orthogonal_", "eye_",
 }  # fmt: skip
 _DRAWS: Final = {n for n in _IN_PLACE_FILLS if re.search("normal|uniform|orthogonal", n)}
+_SCALINGS: Final = {"mul_", "div_"}
 _WALKED_PER_LINE: Final = 8
 """Passes of a line whose tensor is followed: a function may be called for several parts of a model."""
 _MOST_PADDINGS: Final = 8
@@ -295,7 +296,7 @@ class Operations(TorchFunctionMode):
         if name in _IN_PLACE_FILLS and self.watch.step == 0:
             target = args[0] if args else kwargs.get("tensor")
             if isinstance(target, torch.Tensor):
-                self._note_write(target)
+                self._note_write(name, target)
         if self._data is not None and (name == "__setitem__" or (name.endswith("_") and name[-2:] != "__")):
             self._written_past(args)
 
@@ -330,10 +331,14 @@ class Operations(TorchFunctionMode):
         elif name in ELEMENTWISE and len(args) > 1:
             self.broadcasts.look(name, args[0], args[1], result, line)
 
-    def _note_write(self, target: torch.Tensor) -> None:
+    def _note_write(self, name: str, target: torch.Tensor) -> None:
         line = self.watch.lines.here()
-        if line is not None and target.is_floating_point():
+        if line is not None and target.is_floating_point() and target.layout is torch.strided:
             self.discovery.writes.note(target, line)
+            if name in _DRAWS:
+                self.discovery.drawn.note(target, line)
+            elif name not in _SCALINGS and target.nbytes == target.untyped_storage().nbytes():
+                self.discovery.drawn.forget(target)
 
     def _activation(self, name: str, given: torch.Tensor, node: Any) -> None:
         inside = self.modules[-1] if self.modules else None
