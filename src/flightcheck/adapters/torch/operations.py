@@ -51,6 +51,8 @@ from flightcheck.adapters.torch.reshapes import Reshapes
 from flightcheck.adapters.torch.row_slices import Slices
 from flightcheck.adapters.torch.separate_orders import Orders
 from flightcheck.adapters.torch.shifts import CutIds, Embedded
+from flightcheck.adapters.torch.similarities import OPERATIONS as SIMILARITY_OPERATIONS
+from flightcheck.adapters.torch.similarities import Similarities
 from flightcheck.adapters.torch.sorted_rows import SortedBatches
 from flightcheck.adapters.torch.state_cuts import CELLS, StateCuts
 from flightcheck.adapters.torch.terms import LossTerms
@@ -126,7 +128,7 @@ class Operations(TorchFunctionMode):
         self.clamped, self.updates, self.dropouts = (
             ClampedLooks(watch, discovery), HandUpdates(watch), Dropouts(watch, discovery, self.modules),
         )  # fmt: skip
-        self.softmaxes = RepeatedSoftmaxes(watch, self.lines, self.owners)
+        self.softmaxes, self.similarities = RepeatedSoftmaxes(watch, self.lines, self.owners), Similarities(watch)
         self.padding_values: set[int] = set()
         """Whole numbers that ``pad_sequence`` filled rows up with."""
         self.active = False
@@ -188,7 +190,7 @@ class Operations(TorchFunctionMode):
             self.terms, self.loose, self.agents, self.masks, self.by_hand, self.reshapes, self.tables, self.state_cuts,
             self.draws, self.softmaxes, self.axes, self.dropped, self.fresh, self.orders, self.loss_masks,
             self.weak_fills, self.dropouts, self.clamped, self.sorted,
-            self.fresh_states,
+            self.fresh_states, self.similarities,
         ):  # fmt: skip
             part.end_round()
 
@@ -259,8 +261,8 @@ class Operations(TorchFunctionMode):
             self.softmaxes.look(name, args, kwargs, result, bool(self.modules))
         if name in DROPOUTS:
             self.dropouts.look(name, args, kwargs, result)
-        if name in AXES_OPERATIONS and self.watch.learning:
-            self.axes.look(name, args, kwargs, result)
+        if self.watch.learning:
+            self._scores(name, args, kwargs, result)
         self.loose.look(name, args, result)
         self.agents.look(name, args, result)
         self.draws.look(args, result)
@@ -281,6 +283,13 @@ class Operations(TorchFunctionMode):
             self.loss_masks.look(name, args, result, self.embedded.ids)
         if name in FILL_OPERATIONS:
             self.weak_fills.look(name, args, kwargs, result)
+
+    def _scores(self, name: str, args: Any, kwargs: Any, result: Any) -> None:
+        """Products, what they are scaled with, and softmaxes."""
+        if name in AXES_OPERATIONS:
+            self.axes.look(name, args, kwargs, result)
+        if name in SIMILARITY_OPERATIONS:
+            self.similarities.look(name, args, kwargs, result)
 
     def _attribute(self, name: str, tensor: torch.Tensor, result: Any) -> None:
         """An attribute of a tensor is read."""
@@ -440,6 +449,7 @@ class Operations(TorchFunctionMode):
         self.state_cuts.save()
         self.draws.save()
         self.softmaxes.save()
+        self.similarities.save()
         self.axes.save()
         self.dropped.save()
         self.loss_masks.save()

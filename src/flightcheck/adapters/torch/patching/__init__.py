@@ -48,6 +48,7 @@ from flightcheck.adapters.torch.patching import (
     sources,
     steps,
     targets,
+    temperatures,
     weights,
     wiring,
 )
@@ -135,6 +136,7 @@ INSTALLERS: Final[dict[str, Callable[[Boundaries, Patch], None]]] = {
     "insert-activation": modules.insert_activation,
     "insert-norm": modules.insert_norm,
     "head": heads.classes,
+    "temperature": temperatures.temperature,
     "loss": _loss,
     "axes": layouts.axes,
     "term": weights.term,
