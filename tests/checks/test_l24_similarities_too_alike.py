@@ -13,7 +13,9 @@ from flightcheck.recording.similarities import ScaledSimilarity, least_loss
 from flightcheck.testing import run_of, verdict_of
 
 LINE = Location("train.py", 22, "pair_loss", "logits = a @ b.t() * temperature")
-FOUND = ScaledSimilarity(LINE, LINE, Location("train.py", 24), 0, scale=0.1, factor=0.1, items=64, calls=8)
+FOUND = ScaledSimilarity(
+    LINE, LINE, Location("train.py", 24), 0, scale=0.1, factor=0.1, operation="cross_entropy", items=64, calls=8
+)
 
 
 def test_a_temperature_that_multiplies_fails_at_its_line() -> None:
@@ -23,6 +25,13 @@ def test_a_temperature_that_multiplies_fails_at_its_line() -> None:
     assert finding.evidence["floor"] == pytest.approx(3.962, abs=1e-3)
     assert "multiplied by 10." in finding.fix
     assert diff_of([Patch.parse(finding.patch)], finding, run).endswith("+ logits = a @ b.t() / temperature")
+
+
+def test_a_loss_of_the_scripts_own_is_judged_by_what_it_prints() -> None:
+    (finding,) = verdict_of("L24", run_of(replace(FOUND, operation="exp"), steps=8)).findings
+    patch = Patch.parse(finding.patch)
+    assert (patch.judged_by_numbers_of_the_script, patch.scored) == (True, None)
+    assert Patch.parse("temperature:train.py:22").scored == Patch("score", "wrong")
 
 
 def test_the_bound_is_reached_by_opposite_vectors() -> None:

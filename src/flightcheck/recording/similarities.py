@@ -23,6 +23,8 @@ class ScaledSimilarity:
     """What the cosines are multiplied with, all factors together."""
     factor: float
     """What this line multiplies them with."""
+    operation: str
+    """What takes the scores: ``cross_entropy``, ``log_softmax``, ``logsumexp`` or ``exp``."""
     items: int
     """Scores of one row, without those that a mask shuts out."""
     calls: int = 0

@@ -29,6 +29,7 @@ from flightcheck.adapters.torch.discovery import Discovery
 from flightcheck.adapters.torch.dropouts import OPERATIONS as DROPOUTS
 from flightcheck.adapters.torch.dropouts import Dropouts
 from flightcheck.adapters.torch.dropped_losses import DroppedLosses
+from flightcheck.adapters.torch.episode_ends import EpisodeEnds
 from flightcheck.adapters.torch.fresh_states import LAYERS, FreshStates
 from flightcheck.adapters.torch.fresh_targets import FreshTargets
 from flightcheck.adapters.torch.graph import FLAT, behind_views, leaves_of
@@ -128,7 +129,9 @@ class Operations(TorchFunctionMode):
         self.clamped, self.updates, self.dropouts = (
             ClampedLooks(watch, discovery), HandUpdates(watch), Dropouts(watch, discovery, self.modules),
         )  # fmt: skip
-        self.softmaxes, self.similarities = RepeatedSoftmaxes(watch, self.lines, self.owners), Similarities(watch)
+        self.softmaxes, self.similarities, self.ends = (
+            RepeatedSoftmaxes(watch, self.lines, self.owners), Similarities(watch), EpisodeEnds(watch),
+        )  # fmt: skip
         self.padding_values: set[int] = set()
         """Whole numbers that ``pad_sequence`` filled rows up with."""
         self.active = False
@@ -190,7 +193,7 @@ class Operations(TorchFunctionMode):
             self.terms, self.loose, self.agents, self.masks, self.by_hand, self.reshapes, self.tables, self.state_cuts,
             self.draws, self.softmaxes, self.axes, self.dropped, self.fresh, self.orders, self.loss_masks,
             self.weak_fills, self.dropouts, self.clamped, self.sorted,
-            self.fresh_states, self.similarities,
+            self.fresh_states, self.similarities, self.ends,
         ):  # fmt: skip
             part.end_round()
 
@@ -272,6 +275,8 @@ class Operations(TorchFunctionMode):
         """An operation of the script itself, outside of all models."""
         self.tables.look(name, args, result)
         self.comparisons.look(name, args, kwargs, result)
+        if self.watch.learning:
+            self.ends.look(name, args, kwargs, result)
         if name in UPDATES:
             self.updates.look(func, name, args)
         if name in CLAMPS:
@@ -450,6 +455,7 @@ class Operations(TorchFunctionMode):
         self.draws.save()
         self.softmaxes.save()
         self.similarities.save()
+        self.ends.save()
         self.axes.save()
         self.dropped.save()
         self.loss_masks.save()

@@ -66,7 +66,7 @@ class Similarities:
 
     def look(self, name: str, args: Any, kwargs: Any, result: Any) -> None:
         """An operation of `OPERATIONS` returned `result`."""
-        if type(result) is not torch.Tensor or not result.requires_grad or not args:
+        if type(result) is not torch.Tensor or not (result.requires_grad and args and self._watch.reads(result)):
             return
         node = result.grad_fn
         if node is None or len(self._scaled) + len(self._used) >= _MOST:
@@ -148,7 +148,7 @@ class Similarities:
         items = int(open_to.sum(axis).min())
         here = self._watch.lines.here()
         found = ScaledSimilarity(
-            before.line, before.product, here, self._watch.step, before.scale, before.factor, items
+            before.line, before.product, here, self._watch.step, before.scale, before.factor, name, items
         )
         self._used[node] = found, name == "exp"
 

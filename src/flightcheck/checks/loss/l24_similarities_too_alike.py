@@ -63,6 +63,7 @@ class SimilaritiesTooAlike(Check):
     @staticmethod
     def _finding(f: ScaledSimilarity) -> Finding:
         floor, guess, at = least_loss(f.scale, f.items), math.log(f.items), f.location
+        own = "" if f.operation == "cross_entropy" else "own:"
         return Finding(
             f"Cosines, which lie between -1 and 1, are multiplied by {f.scale:.3g} before the softmax over {f.items} "
             f"of them ({f.calls} calls): the loss cannot fall below {floor:.3f}, whatever is learned, and a guess has "
@@ -78,5 +79,5 @@ class SimilaritiesTooAlike(Check):
             },
             onset_step=f.step,
             fix=f"Divide by the temperature here, so that the cosines are multiplied by {1 / f.factor:.3g}.",
-            patch=f"temperature:{PurePath(at.file).name}:{at.line}" if at is not None else "",
+            patch=f"temperature:{own}{PurePath(at.file).name}:{at.line}" if at is not None else "",
         )
