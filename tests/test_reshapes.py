@@ -138,6 +138,23 @@ def test_last_hidden_states_are_known(tmp_path: Path) -> None:
     assert found[2].written == [1, -1]
 
 
+def test_what_a_convolution_takes_for_channels_is_known(tmp_path: Path) -> None:
+    conv, data, other = nn.Conv1d(3, 4, 3), torch.randn(20, 8, 3), torch.randn(20, 6, 4)
+
+    def loop() -> None:
+        rows = data.reshape(-1, 3, 8)
+        other.reshape(-1, 4, 6)
+        conv(rows[:5])
+        conv(torch.randn(5, 12, 3).view(5, 3, 12))
+        Loop()()
+
+    assert [(r.after, r.channels) for r in recorded(tmp_path, loop)] == [
+        ([20, 3, 8], True),
+        ([20, 4, 6], False),
+        ([5, 3, 12], True),
+    ]
+
+
 @pytest.mark.parametrize(
     ("lines", "expected"),
     [

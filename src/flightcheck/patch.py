@@ -45,6 +45,11 @@ KINDS: Final[dict[str, str]] = {
     "prediction is that of the classes; ``ignore=0``: targets of this id do not count; "
     "or ``balanced=90,10``: classes are weighted by the inverse of these counts",
     "head": "the last layer has as many outputs as there are classes (``10``), under a cross-entropy",
+    "episode-end": "at a line (the first) what a flag of the batch calls an end has no value behind it: the line that "
+    "fetches the flag, its number among the vectors of that line, and the value that means an end "
+    "(``train.py:90,train.py:55,0,1``)",
+    "temperature": "at a line (``train.py:31``) a matrix is divided by the number below 1 that it is multiplied with; "
+    "``own:train.py:31`` in a loss that the script computes by itself",
     "place": "a slice of a position encoding that was cut by the batch is cut by time: at a line (``train.py:31``)",
     "picks": "of rows that two lines pick out of tables of one length, those picked last are those picked first: "
     "``train.py:67,68``",
@@ -124,7 +129,8 @@ KINDS: Final[dict[str, str]] = {
     "score": "nothing is changed, the error is another one: with targets of ``unit=0,255`` or ``signs``, without those "
     "of an id (``ignore=0``), ``balanced``: the mean over the classes, ``others``: of batches of its own, which train "
     "nothing, ``numbers``: squared, over the variance, ``prefix``: of the next token where a sequence ends before it, "
-    "``next``: of the next token, whatever the target is",
+    "``next``: of the next token, whatever the target is, ``wrong``: the share of rows whose largest score is another "
+    "one than the target's",
 }
 """Every kind of patch, and what its value means."""
 
@@ -169,9 +175,15 @@ class Patch:
     @property
     def changes_the_loss(self) -> bool:
         """The value of the loss has another meaning with this patch: losses with and without it are not comparable."""
-        return self.kind in ("drop-module", "loss", "head", "align-shapes", "regularization", "term") or (
-            self.kind == "targets" and self.value not in ("permute", "finite")
-        )
+        return self.kind in (
+            "drop-module",
+            "loss",
+            "head",
+            "align-shapes",
+            "regularization",
+            "term",
+            "temperature",
+        ) or (self.kind == "targets" and self.value not in ("permute", "finite"))
 
     @property
     def judged_by_evaluations(self) -> bool:
@@ -202,7 +214,10 @@ class Patch:
     @property
     def judged_by_numbers_of_the_script(self) -> bool:
         """Another task: no error means the same in both, and each training has an evaluation loss of its own."""
-        return self.kind == "loss" and self.value.partition(":")[0] in ("several", "none", "both", "rate")
+        rule = self.value.partition(":")[0]
+        return (self.kind == "loss" and rule in ("several", "none", "both", "rate")) or (
+            self.kind == "temperature" and rule == "own"
+        )
 
     @property
     def scored(self) -> Patch | None:
@@ -214,6 +229,8 @@ class Patch:
             return Patch("score", _JUDGED_BY[self.kind, self.value])
         if (self.kind, self.value) == ("loader", "continue") or (self.kind, self.value) == ("shuffle", "others"):
             return Patch("score", "others")
+        if self.kind == "temperature" and not self.value.startswith("own:"):
+            return Patch("score", "wrong")
         if self.kind == "source" and self.value.startswith("masked:"):  # what it hides makes the training harder
             return Patch("score", "prefix")
         return Patch("score", rule) if (self.kind, rule) == ("loss", "balanced") else None

@@ -93,6 +93,17 @@ def test_a_size_written_as_that_of_the_axis_fails() -> None:
     assert finding.fix.startswith("Write .reshape(4, 16, 4, 16).transpose(1, 2)")
 
 
+@pytest.mark.parametrize(("before", "after"), [([60, 48, 6], [60, 6, 48]), ([900, 64, 16], [900, 16, 64])])
+def test_channels_that_a_convolution_looks_for_fail(before: list[int], after: list[int]) -> None:
+    (finding,) = verdict_of("C32", run_of(reshape(before, after, channels=True))).findings
+    assert finding.fix.startswith("Write .transpose(1, 2)")
+    assert verdict_of("C32", run_of(reshape(before, after))).status == "inconclusive"
+
+
+def test_steps_that_are_piled_up_before_a_convolution_pass() -> None:
+    assert verdict_of("C32", run_of(reshape([32, 96, 8], [32, 48, 16], channels=True))).status == "pass"
+
+
 def test_last_hidden_states_fail() -> None:
     (finding,) = verdict_of("C32", run_of(reshape([2, 32, 10], [32, 20], state=True))).findings
     assert finding.fix.startswith("Write .transpose(0, 1).reshape(32, 20)")

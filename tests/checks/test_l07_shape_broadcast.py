@@ -8,7 +8,7 @@ import pytest
 
 from flightcheck.checks.loss.l07_shape_broadcast import doubled_axis
 from flightcheck.recording.loss_records import LossCall, LossSite
-from flightcheck.recording.records import Broadcast, Location
+from flightcheck.recording.records import Broadcast, Location, RootInfo
 from flightcheck.testing import run_of, verdict_of
 
 LINE = Location("train.py", 50, code="loss = ((model(x) - y) ** 2).mean()")
@@ -55,6 +55,18 @@ def test_arithmetic_by_hand_fails() -> None:
     (finding,) = verdict_of("L07", run_of(HAND)).findings
     assert finding.severity == "error"
     assert finding.location == LINE
+
+
+def test_a_function_that_is_handed_both_is_told_where_the_model_is_called() -> None:
+    inside, caller = Location("train.py", 62, "error"), Location("train.py", 70, "<module>")
+    root = RootInfo(0, "net", "Sequential", train_calls=9, call_location=Location("train.py", 69, "<module>"))
+    handed = replace(HAND, location=inside, caller=caller)
+    (finding,) = verdict_of("L07", run_of(root, handed)).findings
+    assert finding.location == root.call_location
+    assert "line 62" in finding.message
+    elsewhere = replace(root, call_location=Location("train.py", 31, "predict"))
+    for records in ([elsewhere, handed], [root, replace(handed, caller=None)], [root, replace(root, index=1), handed]):
+        assert [f.location for f in verdict_of("L07", run_of(*records)).findings] == [inside]
 
 
 def test_loss_and_arithmetic_in_one_line_are_one_finding() -> None:

@@ -93,6 +93,20 @@ def test_an_update_by_hand_passes() -> None:
     assert verdict_of("P08", run).status == "pass"
 
 
+def test_tables_that_were_filled_are_info_and_tables_that_were_drawn_fail() -> None:
+    filled = replace(FREE, role="embedding", write_location=HEAD_LINE)
+    assert [f.severity for f in verdict_of("P08", run_of(*BASE, filled)).findings] == ["info"]
+    assert [f.severity for f in verdict_of("P08", run_of(*BASE, replace(filled, drawn=True))).findings] == [None]
+
+
+def test_layers_in_a_plain_dict_are_told_by_its_name() -> None:
+    paths = ("model.tables['a']", "model.tables['b']")
+    modules = [ModuleInfo(i, path, "Embedding", "embedding", 0) for i, path in enumerate(paths, 5)]
+    loose = [replace(FREE, index=m.index, module=m.index, name=f"{m.path}.weight") for m in modules]
+    (finding,) = verdict_of("P08", run_of(*BASE, *modules, *loose)).findings
+    assert finding.module == "model.tables"
+
+
 def test_layers_in_a_plain_list_fail() -> None:
     loose = ParameterInfo(7, "Linear.weight", -1, [4, 4], "matrix", in_graph=True, location=HEAD_LINE)
     (finding,) = verdict_of("P08", run_of(*BASE, loose)).findings

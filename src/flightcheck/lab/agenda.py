@@ -187,7 +187,8 @@ def _fixes(lab: Lab, run: Run, tested: Sequence[Candidate], reason: str) -> Iter
                 wired = lab.try_wiring(candidate.info.code, patches)
                 yield replace(wired, diff=diff_of(patches, candidate.finding, run))
                 break
-            if reason and run.in_regime("reinforcement") and _without_measure(run):
+            agent = bool(reason) and run.in_regime("reinforcement") and _without_measure(run)
+            if agent or {p.kind for p in patches} == {"episode-end"}:
                 yield _by_return(lab, run, candidate, patches)
                 break
             if {p.kind for p in patches} == {"follow"} or (reason and _without_measure(run) and _tells_of_samples(run)):

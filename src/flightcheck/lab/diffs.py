@@ -210,6 +210,11 @@ def _of_values(patch: Patch, finding: Finding, line: Location | None, code: str)
         return f"- {finding.evidence['other_code']}\n+ # the same with {of} in the place of a second draw"
     if patch.kind == "picks":
         return f"- {code}\n+ # the same rows of both: x[rows], y[rows]"
+    if patch.kind == "episode-end":
+        return f"- {code}\n+ # the same with (1 - done) times the value of the next state"
+    if patch.kind == "temperature":
+        divided = re.sub(r"(?<!\*)\*(?!\*)(\s*[A-Za-z_][\w.]*\s*)(?=$|[),;])", r"/\1", code)
+        return _replaced(line, divided) or f"- {code}\n+ # the same divided by this factor"
     if patch.kind == "place":
         cut = re.sub(r"\[\s*:\s*(\w+)\.(?:size\(0\)|shape\[0\])\s*\]", r"[: \1.size(1)].transpose(0, 1)", code)
         return _replaced(line, cut) or f"- {code}\n+ # the same, cut by the length: [: x.size(1)].transpose(0, 1)"

@@ -42,6 +42,8 @@ class Reshape:
     """Per argument in the source: the axis of the tensor whose size it is, by its name; -1 where that is not known."""
     state: bool = False
     """The tensor is a last hidden state, (layers, batch, features)."""
+    channels: bool = False
+    """A convolution takes axis 1 of the result, or of its rows, for channels."""
 
 
 @dataclass(frozen=True)

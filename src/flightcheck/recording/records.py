@@ -155,6 +155,8 @@ class ParameterInfo:
     write_location: Location | None = None
     """The last line that overwrote its values before training began (an init call), if seen; None where only the
     constructor of its module wrote them."""
+    drawn: bool = False
+    """Before training its values were drawn at random by a line outside of its module's constructor."""
     frozen_location: Location | None = None
     """The line that set its ``requires_grad`` to False before training began, if seen."""
     duplicate_rows: float = 0.0
@@ -315,6 +317,8 @@ class Broadcast:
     count: int = 1
     batch_size: int | None = None
     in_module: bool = False
+    caller: Location | None = None
+    """The line of the script that called the function in which the operation stands; None outside of any."""
 
 
 @dataclass(frozen=True)

@@ -78,6 +78,8 @@ _WORDS = {
     "visits:stored": "evaluation examples visited in the stored order",
     "picks": "the same rows of inputs and targets",
     "place": "the position encoding cut along time",
+    "episode-end": "no value behind the end of an episode",
+    "temperature": "similarities divided by the factor",
     "mask:causal": "a causal mask in every attention, judged by sequences that end before the token",
     "mask": "the mask of the attention inverted",
     "keep-graph": "without the cut of the graph",

@@ -20,6 +20,11 @@ class Addresses:
             memory = StorageWeakRef(tensor.untyped_storage())  # type: ignore[no-untyped-call]
             self._lines[tensor.data_ptr()] = (memory, line)
 
+    def forget(self, tensor: torch.Tensor) -> None:
+        """What was noted about the tensor does not hold any more."""
+        if tensor.layout is torch.strided:
+            self._lines.pop(tensor.data_ptr(), None)
+
     def get(self, tensor: torch.Tensor) -> Location | None:
         """The last line about the memory of the tensor, None if there is none."""
         known = self._lines.get(tensor.data_ptr()) if tensor.layout is torch.strided else None

@@ -36,6 +36,7 @@ class Broadcasts:
         if known is not None:
             self._known[key] = dataclasses.replace(known, count=known.count + 1)
             return
+        around = self.watch.lines.stack(2)
         self._known[key] = Broadcast(
             operation=name,
             location=line,
@@ -46,6 +47,7 @@ class Broadcasts:
             left_from_model=left.requires_grad,
             right_from_model=right.requires_grad,
             in_module=any(any(True for _ in m.parameters()) for m in self.modules),
+            caller=around[1] if len(around) > 1 else None,
         )
 
     def save(self) -> None:

@@ -82,6 +82,8 @@ class Discovery:
         self._parameter_index: dict[int, tuple[weakref.ref[torch.Tensor], int]] = {}
         self.writes = Addresses()
         """Lines that overwrote values in place."""
+        self.drawn = Addresses()
+        """Those of them that drew all values at random, if nothing else was written there since."""
         self.frozen = Addresses()
         """Lines that set ``requires_grad`` to False."""
         """Storage address of a parameter → last line that overwrote it before training."""

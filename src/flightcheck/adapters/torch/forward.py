@@ -360,7 +360,10 @@ class Forward:
         output = first_tensor(result)
         if output is not None:
             self.operations.comparisons.returned(output, location, result)
-            self.opposed.called(root.info.index, [ref() for _, ref in self.last_inputs], output)
+            given = [ref() for _, ref in self.last_inputs]
+            self.opposed.called(root.info.index, given, output)
+            if self.watch.learning:
+                self.operations.ends.returned(given, output)
         with_graph = output is not None and (output.requires_grad or self.watch.checkpointed)
         if with_graph and output is not None:
             if self.watch.checkpointed and self.watch.learning:

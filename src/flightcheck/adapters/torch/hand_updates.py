@@ -52,4 +52,4 @@ class HandUpdates:
 
 
 def _is_trained(tensor: torch.Tensor) -> bool:
-    return tensor.is_leaf and tensor.requires_grad and tensor.grad is not None
+    return tensor.requires_grad and tensor.is_leaf and tensor.grad is not None

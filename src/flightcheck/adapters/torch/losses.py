@@ -243,6 +243,7 @@ class Losses:
         self.alignment.observed(index, target, self.last_inputs())
         self.operations.reshapes.compared(index, given, target)
         self.operations.orders.compared(index, given, target)
+        self.operations.ends.compared(index, target)
         self.operations.sorted.compared(index, given, target)
         self.operations.dropouts.predicted(index, made)
         function = self.sites[index].function

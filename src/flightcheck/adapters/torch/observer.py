@@ -229,6 +229,7 @@ class TorchObserver:
         self.loose.reached(loss, leaves, self.operations.lines)
         self.operations.draws.reached(loss, self.operations.lines, self.discovery.parameter_index)
         self.operations.softmaxes.reached(loss)
+        self.operations.similarities.reached(loss)
         self.operations.dropped.reached(loss)
         for index in reached:
             if not self.discovery.parameters[index].in_graph:

@@ -30,6 +30,7 @@ from flightcheck.adapters.torch.discovery import Discovery
 from flightcheck.adapters.torch.dropouts import OPERATIONS as DROPOUTS
 from flightcheck.adapters.torch.dropouts import Dropouts
 from flightcheck.adapters.torch.dropped_losses import DroppedLosses
+from flightcheck.adapters.torch.episode_ends import EpisodeEnds
 from flightcheck.adapters.torch.fresh_states import LAYERS, FreshStates
 from flightcheck.adapters.torch.fresh_targets import FreshTargets
 from flightcheck.adapters.torch.graph import FLAT, behind_views, leaves_of
@@ -52,6 +53,8 @@ from flightcheck.adapters.torch.reshapes import Reshapes
 from flightcheck.adapters.torch.row_slices import Slices
 from flightcheck.adapters.torch.separate_orders import Orders
 from flightcheck.adapters.torch.shifts import CutIds, Embedded
+from flightcheck.adapters.torch.similarities import OPERATIONS as SIMILARITY_OPERATIONS
+from flightcheck.adapters.torch.similarities import Similarities
 from flightcheck.adapters.torch.sorted_rows import SortedBatches
 from flightcheck.adapters.torch.state_cuts import CELLS, StateCuts
 from flightcheck.adapters.torch.terms import LossTerms
@@ -77,6 +80,7 @@ _IN_PLACE_FILLS: Final = {
     "xavier_uniform_", "xavier_normal_", "kaiming_uniform_", "kaiming_normal_", "orthogonal_", "eye_",
 }  # fmt: skip
 _DRAWS: Final = {n for n in _IN_PLACE_FILLS if re.search("normal|uniform|orthogonal", n)}
+_SCALINGS: Final = {"mul_", "div_"}
 _WALKED_PER_LINE: Final = 8
 """Passes of a line whose tensor is followed: a function may be called for several parts of a model."""
 _MOST_PADDINGS: Final = 8
@@ -126,7 +130,9 @@ class Operations(TorchFunctionMode):
         self.clamped, self.updates, self.dropouts = (
             ClampedLooks(watch, discovery), HandUpdates(watch), Dropouts(watch, discovery, self.modules),
         )  # fmt: skip
-        self.softmaxes = RepeatedSoftmaxes(watch, self.lines, self.owners)
+        self.softmaxes, self.similarities, self.ends = (
+            RepeatedSoftmaxes(watch, self.lines, self.owners), Similarities(watch), EpisodeEnds(watch),
+        )  # fmt: skip
         self.padding_values: set[int] = set()
         """Whole numbers that ``pad_sequence`` filled rows up with."""
         self.active = False
@@ -188,7 +194,7 @@ class Operations(TorchFunctionMode):
             self.terms, self.loose, self.agents, self.masks, self.by_hand, self.reshapes, self.tables, self.state_cuts,
             self.draws, self.softmaxes, self.axes, self.dropped, self.fresh, self.orders, self.loss_masks,
             self.weak_fills, self.dropouts, self.clamped, self.sorted,
-            self.fresh_states,
+            self.fresh_states, self.similarities, self.ends,
         ):  # fmt: skip
             part.end_round()
 
@@ -259,8 +265,8 @@ class Operations(TorchFunctionMode):
             self.softmaxes.look(name, args, kwargs, result, bool(self.modules))
         if name in DROPOUTS:
             self.dropouts.look(name, args, kwargs, result)
-        if name in AXES_OPERATIONS and self.watch.learning:
-            self.axes.look(name, args, kwargs, result)
+        if self.watch.learning:
+            self._scores(name, args, kwargs, result)
         self.loose.look(name, args, result)
         self.agents.look(name, args, result)
         self.draws.look(args, result)
@@ -272,6 +278,8 @@ class Operations(TorchFunctionMode):
         self.comparisons.look(name, args, kwargs, result)
         if name in WITHIN:
             self.cancellations.look(args, result)
+        if self.watch.learning:
+            self.ends.look(name, args, kwargs, result)
         if name in UPDATES:
             self.updates.look(func, name, args)
         if name in CLAMPS:
@@ -283,6 +291,13 @@ class Operations(TorchFunctionMode):
             self.loss_masks.look(name, args, result, self.embedded.ids)
         if name in FILL_OPERATIONS:
             self.weak_fills.look(name, args, kwargs, result)
+
+    def _scores(self, name: str, args: Any, kwargs: Any, result: Any) -> None:
+        """Products, what they are scaled with, and softmaxes."""
+        if name in AXES_OPERATIONS:
+            self.axes.look(name, args, kwargs, result)
+        if name in SIMILARITY_OPERATIONS:
+            self.similarities.look(name, args, kwargs, result)
 
     def _attribute(self, name: str, tensor: torch.Tensor, result: Any) -> None:
         """An attribute of a tensor is read."""
@@ -298,7 +313,7 @@ class Operations(TorchFunctionMode):
         if name in _IN_PLACE_FILLS and self.watch.step == 0:
             target = args[0] if args else kwargs.get("tensor")
             if isinstance(target, torch.Tensor):
-                self._note_write(target)
+                self._note_write(name, target)
         if self._data is not None and (name == "__setitem__" or (name.endswith("_") and name[-2:] != "__")):
             self._written_past(args)
 
@@ -333,10 +348,14 @@ class Operations(TorchFunctionMode):
         elif name in ELEMENTWISE and len(args) > 1:
             self.broadcasts.look(name, args[0], args[1], result, line)
 
-    def _note_write(self, target: torch.Tensor) -> None:
+    def _note_write(self, name: str, target: torch.Tensor) -> None:
         line = self.watch.lines.here()
-        if line is not None and target.is_floating_point():
+        if line is not None and target.is_floating_point() and target.layout is torch.strided:
             self.discovery.writes.note(target, line)
+            if name in _DRAWS:
+                self.discovery.drawn.note(target, line)
+            elif name not in _SCALINGS and target.nbytes == target.untyped_storage().nbytes():
+                self.discovery.drawn.forget(target)
 
     def _activation(self, name: str, given: torch.Tensor, node: Any) -> None:
         inside = self.modules[-1] if self.modules else None
@@ -439,6 +458,8 @@ class Operations(TorchFunctionMode):
         self.state_cuts.save()
         self.draws.save()
         self.softmaxes.save()
+        self.similarities.save()
+        self.ends.save()
         self.axes.save()
         self.dropped.save()
         self.loss_masks.save()

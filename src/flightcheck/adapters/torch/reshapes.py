@@ -18,7 +18,8 @@ _MOVES: Final = {"permute", "transpose", "t", "swapaxes", "swapdims", "movedim",
 _PROPERTIES: Final = {"T", "mT"}
 _RECURRENT: Final = {"lstm", "gru", "rnn_tanh", "rnn_relu"}
 FLATTENINGS: Final = {*RESHAPES, "flatten", "ravel"}
-LOOKED_AT: Final = {*_MOVES, *_RECURRENT, *FLATTENINGS, "__get__"}
+_CONVOLUTIONS: Final = {"conv1d", "conv2d", "conv3d"}
+LOOKED_AT: Final = {*_MOVES, *_RECURRENT, *FLATTENINGS, *_CONVOLUTIONS, "__get__"}
 """Operations that this has to be told of."""
 _MOST_RECORDS: Final = 128
 _MOST_FOLLOWED: Final = 64
@@ -50,6 +51,9 @@ class Reshapes:
         if not args or type(args[0]) is not torch.Tensor or type(result) is not torch.Tensor:
             return  # a parameter can be laid out in any way: it learns to be read so
         if name == "__get__" and getattr(getattr(func, "__self__", None), "__name__", "") not in _PROPERTIES:
+            return
+        if name in _CONVOLUTIONS:
+            self._convolved(args[0])
             return
         if self._results:
             self._brought_back(args[0], result)
@@ -133,6 +137,15 @@ class Reshapes:
             return
         if tuple(result.shape) == key[1] and key in self._found:
             self._found[key] = dataclasses.replace(self._found[key], undone=True)
+
+    def _convolved(self, given: torch.Tensor) -> None:
+        """A convolution is given the result of a reshape, or rows of data that were reshaped before."""
+        reference, here = self._results.get(id(given), (None, None))
+        direct = reference is not None and reference() is given
+        for key, found in self._found.items():
+            rows = found.plain and not given.requires_grad and len(given) < found.after[0]
+            if key == here if direct else rows and list(given.shape[1:]) == found.after[1:]:
+                self._found[key] = dataclasses.replace(found, channels=True)
 
     def _keep_states(self, states: Any) -> None:
         self._states.clear()

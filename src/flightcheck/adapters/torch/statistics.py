@@ -333,6 +333,7 @@ class Statistics:
                 one_sign=low > 0.0 or high < 0.0,
                 duplicate_rows=duplicate_rows(values),
                 write_location=None if written == info.location else written,
+                drawn=self.discovery.drawn.get(parameter) is not None,
                 first_values=digest_of(values) if values.dim() == 2 and low != high and values.itemsize > 1 else "",
                 shares_memory_with=self._same_memory(index, values),
             )

@@ -28,14 +28,15 @@ class AxesMixedByReshape(Check):
     ## What it checks
     Calls of `view` and `reshape` in the script's own lines, on data and on activations, by their shapes. A reshape
     keeps the order of the numbers, so an axis of the shape before that stands at the other side of another axis
-    afterwards has not been moved but cut up. Told only where this is no coincidence: there are no finer axes of which
-    both shapes are made by merging neighbours; or the size is written as that of the axis (`T` of
-    `B, T, C = x.shape`); or it changes from call to call and the axis with it; or three axes keep their sizes; or a
-    list of pairs is turned; or the tensor is a last hidden state of a recurrent layer; or outputs depend on other
-    examples of the batch (C03). And losses whose prediction and target were flattened from axes of the same sizes in
-    different orders, (batch, time) and (time, batch): row by row they do not belong together. And rows that were made
-    of one long row of tokens, if time goes across them: the model's next token lies as many places further on as there
-    are examples (`data.view(-1, batch)` where `data.view(batch, -1).t()` was meant).
+    afterwards has not been moved but cut up. Told only where this is no coincidence: there are no finer axes of
+    which both shapes are made by merging neighbours; or the size is written as that of the axis (`T` of `B, T, C =
+    x.shape`); or it changes from call to call and the axis with it; or three axes keep their sizes; or a list of
+    pairs is turned; or the last axis stands on axis 1 where a convolution has its channels; or the tensor is a last
+    hidden state of a recurrent layer; or outputs depend on other examples of the batch (C03). And losses whose
+    prediction and target were flattened from axes of the same sizes in different orders, (batch, time) and (time,
+    batch): row by row they do not belong together. And rows that were made of one long row of tokens, if time goes
+    across them: the model's next token lies as many places further on as there are examples (`data.view(-1, batch)`
+    where `data.view(batch, -1).t()` was meant).
     ## Why it matters
     Shapes fit and nothing fails, but a row of the result holds pieces of several examples, positions or channels. What
     the next layers are to find is torn apart.
@@ -143,6 +144,8 @@ class AxesMixedByReshape(Check):
                 return f"{len(kept)} axes keep their sizes"
             if self._list_of_pairs(before, after):
                 return "rows and columns keep their sizes"
+            if r.channels and _channels_first(before, after):
+                return "the convolution behind it takes axis 1 for channels"
             if r.in_module and any(0 in p for p in pairs) and self._leaks(run):
                 return "the outputs depend on other examples of the batch"
         return "its size changes from call to call, and the axis with it" if _follows(here) else ""
@@ -204,6 +207,11 @@ class AxesMixedByReshape(Check):
             fix=_fix(before, after, move),
             patch=f"axes:permute:{PurePath(shown.location.file).name}:{shown.location.line}" if shown.location else "",
         )
+
+
+def _channels_first(before: Sequence[int], after: Sequence[int]) -> bool:
+    """(N, T, C) to (N, C, T): whoever piles steps up, (N, T/k, k·C), has no channels on axis 1."""
+    return len(before) > 2 and [before[0], before[-1], *before[1:-1]] == [*after]
 
 
 def _follows(here: Sequence[Reshape]) -> bool:

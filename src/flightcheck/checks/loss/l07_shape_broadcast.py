@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from flightcheck.checks.base import Check, Finding, NotApplicable, NotEnoughEvidence, Param, Severity, check
 from flightcheck.checks.loss._prediction import by_site
 from flightcheck.recording.loss_records import LossCall
-from flightcheck.recording.records import Broadcast
+from flightcheck.recording.records import Broadcast, Location
 from flightcheck.recording.run import Run
 
 ELEMENTWISE = (
@@ -52,7 +52,7 @@ class ShapeBroadcast(Check):
     ## What it checks
     The operands of an elementwise loss, or of the user's own arithmetic between model output and data, have different
     numbers of dimensions; the same axis (32 in (32, 1) and (32,)) is not aligned with itself, and the result is larger
-    than both.
+    than both. Where a function does the arithmetic that was handed both, the line is that of the model's call.
     ## Why it matters
     The loss over all N × N pairs is smallest when every prediction is the mean of the targets: the model learns a
     constant while the loss looks plausible.
@@ -82,7 +82,7 @@ class ShapeBroadcast(Check):
         for b in run.broadcasts:
             if str(b.location) not in seen and self._accident(b):
                 seen.add(str(b.location))
-                yield self._by_hand(b)
+                yield self._by_hand(run, b)
 
     def _grows(self, left: Sequence[int], right: Sequence[int]) -> bool:
         return doubled_axis(left, right) >= self.axis.value
@@ -111,19 +111,40 @@ class ShapeBroadcast(Check):
         )
 
     @staticmethod
-    def _by_hand(b: Broadcast) -> Finding:
+    def _by_hand(run: Run, b: Broadcast) -> Finding:
         left, right = ("prediction", "target") if b.left_from_model else ("target", "prediction")
         on_purpose = bool(b.location and ON_PURPOSE.search(b.location.code))
         severity: Severity = "info" if on_purpose else "error"
+        called = _call_of_model(run, b)
+        at = f" in line {b.location.line}" if called is not None and b.location is not None else ""
         return Finding(
-            f"'{b.operation}' combines shapes {tuple(b.left_shape)} and {tuple(b.right_shape)} to "
+            f"'{b.operation}'{at} combines shapes {tuple(b.left_shape)} and {tuple(b.right_shape)} to "
             f"{tuple(b.result_shape)}: every prediction meets every target ({math.prod(b.result_shape)} pairs).",
-            location=b.location,
-            evidence={"left_shape": b.left_shape, "right_shape": b.right_shape, "result_shape": b.result_shape},
+            location=called or b.location,
+            evidence={
+                "left_shape": b.left_shape,
+                "right_shape": b.right_shape,
+                "result_shape": b.result_shape,
+                "operation_line": str(b.location),
+            },
             onset_step=b.step,
             severity=severity,
             fix=_fix(b.left_shape, b.right_shape, left, right),
         )
+
+
+def _call_of_model(run: Run, b: Broadcast) -> Location | None:
+    """Where the model is called, if the operation stands in a function that is handed both by the one that calls it.
+
+    Such a function compares what it is given; the shapes are made by its caller.
+    """
+    trained = [r for r in run.roots if r.train_calls and r.call_location is not None]
+    if b.caller is None or b.location is None or len(trained) != 1:
+        return None
+    made = trained[0].call_location
+    same = made is not None and (made.file, made.function) == (b.caller.file, b.caller.function)
+    inside = (b.location.file, b.location.function) == (b.caller.file, b.caller.function)
+    return made if same and not inside else None
 
 
 def _fix(left: Sequence[int], right: Sequence[int], left_name: str, right_name: str) -> str:

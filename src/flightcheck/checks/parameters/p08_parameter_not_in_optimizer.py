@@ -49,8 +49,8 @@ class ParameterNotInOptimizer(Check):
     Gradients are computed for them and thrown away; that part of the model stays as it was initialized.
     ## How to fix
     Pass all parts to the optimizer (`list(encoder.parameters()) + list(decoder.parameters())`), keep layers in a
-    `ModuleList`, build the optimizer after the last layer, do not forget losses that have parameters. Assign an
-    `nn.Parameter` as it is: `unsqueeze`, `to` and arithmetic give a tensor that is no parameter.
+    `ModuleList` or `ModuleDict`, build the optimizer after the last layer, do not forget losses that have parameters.
+    Assign an `nn.Parameter` as it is: `unsqueeze`, `to` and arithmetic give a tensor that is no parameter.
     ## Source
     Chase Roberts, How to unit test machine learning code; torchtest.
     ## Known false alarms
@@ -183,7 +183,7 @@ class ParameterNotInOptimizer(Check):
             + (f" ({why})." if why else ".")
         )
         fix = (
-            f"Create {place} before the optimizer and register it (nn.ModuleList, not a list)."
+            f"Create {place} before the optimizer, in an nn.ModuleList or nn.ModuleDict and no plain list or dict."
             if late
             else f"Pass the parameters of {place or 'this model'} to {optimizer.type}."
         )
@@ -205,7 +205,7 @@ class ParameterNotInOptimizer(Check):
         known = any(p.loaded for p in run.parameters)  # which parameters a file filled, not only which model
         if root and root.loaded and (all(p.loaded for p in missing) or not known):
             return "info", "frozen by omission in a pretrained model? Then set requires_grad=False"
-        if all(p.write_location and p.role == "embedding" for p in missing):
+        if all(p.write_location and not p.drawn and p.role == "embedding" for p in missing):
             return "info", "an embedding that was filled before training"
         if held:
             return None, ""
@@ -249,16 +249,16 @@ def _may_be_copy(run: Run, root: RootInfo | None, missing: list[ParameterInfo]) 
 
 
 def _common(paths: list[str]) -> str:
-    """The longest dotted path that all of these share."""
+    """The longest path that all of these share, of names and of places in lists."""
     if not paths:
         return ""
-    parts = [p.split(".") for p in paths]
+    parts = [re.split(r"\.|(?=\[)", p) for p in paths]
     shared = []
     for level in zip(*parts, strict=False):
         if len(set(level)) > 1:
             break
         shared.append(level[0])
-    return ".".join(shared)
+    return ".".join(shared).replace(".[", "[")
 
 
 def _doubled(run: Run, stepping: list[OptimizerInfo]) -> list[OptimizerInfo]:

@@ -17,7 +17,7 @@ from flightcheck.patch import Patch
 
 
 def score(b: Boundaries, patch: Patch) -> None:
-    """``score:unit=0,255``, ``signs``, ``ignore=0``, ``balanced``; ``others``, ``prefix``, ``next``."""
+    """``score:unit=0,255``, ``signs``, ``ignore=0``, ``balanced``, ``wrong``; ``others``, ``prefix``, ``next``."""
     if patch.value == "others":
         iterators.judged_by_other_batches(b, patch)
         return
@@ -67,11 +67,13 @@ def measure_of(value: str) -> Measure:
         )
     if rule == "balanced":
         return _balanced
+    if rule == "wrong":
+        return _wrong
     if rule == "numbers":
         return lambda name, prediction, target: float(
             (prediction.detach().reshape(target.shape) - target).square().mean() / target.var().clamp_min(1e-12)
         )
-    raise ValueError(f"score: unit, signs, ignore, balanced or others wanted, but got {value!r}")
+    raise ValueError(f"score: unit, signs, ignore, balanced, wrong or others wanted, but got {value!r}")
 
 
 def _loss_of_pairs(call: Any, given: Arguments) -> Measure:
@@ -82,6 +84,13 @@ def _loss_of_pairs(call: Any, given: Arguments) -> Measure:
         return float(call(*args, **kwargs).mean())
 
     return measure
+
+
+def _wrong(name: str, prediction: torch.Tensor, target: torch.Tensor) -> float | None:
+    """The share of rows whose largest score is another one than the target's: the same on any scale of the scores."""
+    if name not in ("cross_entropy", "nll_loss") or target.is_floating_point() or prediction.dim() < 2:
+        return None
+    return float((prediction.detach().argmax(1) != target).float().mean())
 
 
 def _balanced(name: str, prediction: torch.Tensor, target: torch.Tensor) -> float | None:
