@@ -115,8 +115,9 @@ KINDS: Final[dict[str, str]] = {
     "(a mask chooses the others), ``fractions`` (whole numbers are not forced), ``copied`` (a state that is kept "
     "is a copy), ``turned`` (an ``if`` compares the other way round), ``separate`` (what a list repeats is made "
     "anew for each place), ``assigned`` and ``masked`` (the result of a call is kept), ``frozen`` (by "
-    "``requires_grad_``), ``into`` (behind a loop, it becomes its end) and ``out`` (a loop is not left), "
-    "``apart`` (batches begin one behind the other), ``from-zero`` (large numbers are counted from the smallest), "
+    "``requires_grad_``), ``in-place`` (a value is written into its tensor), ``into`` (behind a loop, it becomes "
+    "its end) and ``out`` (a loop is not left), ``apart`` (batches begin one behind the other), ``from-zero`` (large "
+    "numbers are counted from the smallest), "
     "``share@31=correct`` (what a line adds up is divided by how many it added up), ``at-zero`` (what is compared with "
     "a half is compared with zero), ``first`` (what is appended comes first)",
     "score": "nothing is changed, the error is another one: with targets of ``unit=0,255`` or ``signs``, without those "
@@ -130,7 +131,7 @@ KINDS: Final[dict[str, str]] = {
 _JUDGED_BY: Final = {("mask", "causal"): "prefix", ("loss", "mse_loss"): "numbers", ("targets", "next"): "next"}
 """Patches whose trainings are scored by a rule of their own."""
 
-_JUDGED_SOURCES: Final = ("rows:", "begin:", "apart:", "complement:", "transform:")
+_JUDGED_SOURCES: Final = ("rows:", "begin:", "apart:", "complement:", "transform:", "in-place:")
 """Beginnings of rules of statements after which the training loss cannot tell."""
 
 STILL_STEPS: Final = 3

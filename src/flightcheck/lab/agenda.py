@@ -47,6 +47,7 @@ _LATEST: Final = 3000
 """Steps before such a fault: more are too long for a trial."""
 _EPISODES: Final = 2000
 """Steps in which an agent plays some dozens of episodes: scripts print their return seldom."""
+_NOT_YET: Final = "not better in these steps"
 _TOGETHER: Final = "keep-graph:"
 """Patches at a line of which all that a check proposes are tried at once."""
 _LONGER: Final = 4
@@ -230,8 +231,13 @@ def _judged_by_wiring(run: Run, candidate: Candidate, patches: list[Patch], reas
 
 
 def _by_return(lab: Lab, run: Run, candidate: Candidate, patches: list[Patch]) -> Experiment:
-    """No loss tells how well an agent does; what it gets in its episodes does, where the script prints that."""
+    """No loss tells how well an agent does; what it gets in its episodes does, where the script prints that.
+
+    An agent may learn after more episodes than a trial has: what is a fact is not refuted by its return.
+    """
     found = lab.try_patch(candidate.info.code, patches, metrics=(RETURNED,), steps=_EPISODES, seeds=MORE_SEEDS)
+    if found.status == "refuted" and candidate.info.evidence in "XB":
+        found = replace(found, status="inconclusive", reason=_NOT_YET)
     return replace(found, diff=diff_of(patches, candidate.finding, run))
 
 
@@ -244,7 +250,7 @@ def _by_number(lab: Lab, run: Run, candidate: Candidate, patches: list[Patch], r
     if not found.seeds and found.reason != NO_TIME:
         found = replace(found, reason=reason or found.reason)
     elif found.status == "refuted":
-        found = replace(found, status="inconclusive", reason="not better in these steps")
+        found = replace(found, status="inconclusive", reason=_NOT_YET)
     return replace(found, diff=diff_of(patches, candidate.finding, run))
 
 

@@ -19,6 +19,7 @@ from flightcheck.adapters.torch.graph import FLAT
 from flightcheck.adapters.torch.patching.arrays import TracedArray, follow_libraries, same_values, traced
 from flightcheck.adapters.torch.patching.boundaries import Arguments, Boundaries
 from flightcheck.adapters.torch.patching.losses import arguments_of
+from flightcheck.adapters.torch.patching.selections import selected
 from flightcheck.patch import Patch
 
 _COPIES: Final = {"tensor", "as_tensor", "asarray", "from_numpy"}
@@ -31,8 +32,9 @@ _KEPT_ARRAYS: Final = 64
 
 def keep_graph(b: Boundaries, patch: Patch) -> None:
     """Tensors keep their history through ``detach``, ``data``, ``item``, a copy by ``torch.tensor``, NumPy's operations
-    as far as PyTorch has the same, and blocks of ``no_grad``; distributions draw with ``rsample`` where they can.
-    At a line, a threshold, a cast to whole numbers and the class of the largest score give the scores themselves.
+    as far as PyTorch has the same, selections of their values, and blocks of ``no_grad``; distributions draw with
+    ``rsample`` where they can. At a line, a threshold, a cast to whole numbers and the class of the largest score give
+    the scores themselves.
 
     The value is a line, ``train.py:31``; without it everywhere, but for blocks of ``no_grad``.
     """
@@ -157,7 +159,9 @@ class _Cut:
             known = value.tensor if isinstance(value, TracedArray) else None
             if known is None:
                 known = self._arrays.get(value.ctypes.data, (None, None))[1]
-            return known.reshape(value.shape) if known is not None and same_values(value, known) else None
+            if known is not None and same_values(value, known):
+                return known.reshape(value.shape)
+            return selected(value, [tensor for _, tensor in reversed(self._arrays.values())])
         if isinstance(value, torch.Tensor):
             return value if self.line and value.grad_fn is not None and self._here() else None
         if isinstance(value, (list, tuple)) and value and all(isinstance(v, torch.Tensor) for v in value):
