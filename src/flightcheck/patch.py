@@ -7,6 +7,7 @@ form, ``kind`` or ``kind:value``, stands in findings, records and reports.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Final
 
@@ -214,6 +215,14 @@ class Patch:
         if self.kind == "source" and self.value.startswith("masked:"):  # what it hides makes the training harder
             return Patch("score", "prefix")
         return Patch("score", rule) if (self.kind, rule) == ("loss", "balanced") else None
+
+
+def alternatives(text: str) -> list[list[str]]:
+    """The alternatives of a text such as ``lr:x1e+06 + clip:1.0 | clip:off``, each as its patches.
+
+    A patch begins with a letter: the plus of a number in exponential form parts nothing.
+    """
+    return [[p.strip() for p in re.split(r"\+(?=\s*[a-z])", part)] for part in text.split("|") if part.strip()]
 
 
 FEW_CLASSES: Final = 20

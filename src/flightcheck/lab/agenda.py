@@ -18,7 +18,7 @@ from flightcheck.lab.script_code import sources_of
 from flightcheck.lab.signs import turned
 from flightcheck.lab.statistics import MORE_SEEDS, holm
 from flightcheck.lab.trials import NO_PLACE
-from flightcheck.patch import Patch
+from flightcheck.patch import Patch, alternatives
 from flightcheck.recording.experiments import NO_TIME, Experiment
 from flightcheck.recording.output import OutputPart, lines_of
 from flightcheck.recording.printed import is_of_samples, numbers_in
@@ -74,7 +74,7 @@ class Candidate:
         together = [f.patch for f in self._together]
         if together:  # two cuts of one graph: mending one of them shows little
             text = " + ".join(together) + f" | {text}"
-        return [[Patch.parse(p) for p in part.split("+")] for part in text.split("|") if part.strip()]
+        return [[Patch.parse(p) for p in parts] for parts in alternatives(text)]
 
     @property
     def _together(self) -> tuple[Finding, ...]:

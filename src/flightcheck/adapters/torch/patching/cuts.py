@@ -74,6 +74,8 @@ class _Cut:
         """Address of an array's first element → the array and the tensor that it was made of."""
         self._scores: torch.Tensor | None = None
         """What stands in the place of the class of the largest."""
+        self._decided: tuple[torch.Tensor, torch.Tensor] | None = None
+        """What stands in the place of a threshold or a cast, and what was decided."""
 
     def _here(self) -> bool:
         if not self.line:
@@ -83,6 +85,9 @@ class _Cut:
 
     def operation(self, function: Any, name: str, given: Arguments) -> Any:
         """One operation of PyTorch."""
+        if name in _EQUALITIES and self._decided is not None:  # a share of right answers
+            scores, decided = self._decided
+            given = (tuple(decided.to(scores.dtype) if x is scores else x for x in given[0]), given[1])
         first = given[0][0] if given[0] else None
         if name in _COPIES:
             kept = self._copied(first)
@@ -129,7 +134,10 @@ class _Cut:
                 return result
             self._scores = first
             return result[0], self._instead(first)
-        self._scores = first if name == "argmax" else self._scores
+        if name == "argmax":
+            self._scores = first
+        elif self._decided is None or self._decided[0] is not first:  # a cast of the decision is the same one
+            self._decided = (first, function(first.detach(), *given[0][1:], **given[1]))
         return self._instead(first)
 
     def loss(self, call: Any, name: str, given: Arguments) -> Any:
