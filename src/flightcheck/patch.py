@@ -7,6 +7,7 @@ form, ``kind`` or ``kind:value``, stands in findings, records and reports.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Final
 
@@ -120,8 +121,9 @@ KINDS: Final[dict[str, str]] = {
     "(a mask chooses the others), ``fractions`` (whole numbers are not forced), ``copied`` (a state that is kept "
     "is a copy), ``turned`` (an ``if`` compares the other way round), ``separate`` (what a list repeats is made "
     "anew for each place), ``assigned`` and ``masked`` (the result of a call is kept), ``frozen`` (by "
-    "``requires_grad_``), ``into`` (behind a loop, it becomes its end) and ``out`` (a loop is not left), "
-    "``apart`` (batches begin one behind the other), ``from-zero`` (large numbers are counted from the smallest), "
+    "``requires_grad_``), ``in-place`` (a value is written into its tensor), ``into`` (behind a loop, it becomes "
+    "its end) and ``out`` (a loop is not left), ``apart`` (batches begin one behind the other), ``from-zero`` (large "
+    "numbers are counted from the smallest), "
     "``share@31=correct`` (what a line adds up is divided by how many it added up), ``at-zero`` (what is compared with "
     "a half is compared with zero), ``first`` (what is appended comes first), ``later`` (an element of a series is the "
     "one after it), ``unturned`` (images are not turned over), ``double`` (numbers are of double precision up to the "
@@ -139,7 +141,7 @@ _JUDGED_BY: Final = {("mask", "causal"): "prefix", ("loss", "mse_loss"): "number
 """Patches whose trainings are scored by a rule of their own."""
 
 _JUDGED_SOURCES: Final = (
-    "rows:", "begin:", "apart:", "complement:", "transform:", "later:", "unturned:", "known:",
+    "rows:", "begin:", "apart:", "complement:", "transform:", "later:", "unturned:", "known:", "in-place:",
 )  # fmt: skip
 """Beginnings of rules of statements after which the training loss cannot tell."""
 
@@ -234,6 +236,14 @@ class Patch:
         if self.kind == "source" and self.value.startswith("masked:"):  # what it hides makes the training harder
             return Patch("score", "prefix")
         return Patch("score", rule) if (self.kind, rule) == ("loss", "balanced") else None
+
+
+def alternatives(text: str) -> list[list[str]]:
+    """The alternatives of a text such as ``lr:x1e+06 + clip:1.0 | clip:off``, each as its patches.
+
+    A patch begins with a letter: the plus of a number in exponential form parts nothing.
+    """
+    return [[p.strip() for p in re.split(r"\+(?=\s*[a-z])", part)] for part in text.split("|") if part.strip()]
 
 
 FEW_CLASSES: Final = 20

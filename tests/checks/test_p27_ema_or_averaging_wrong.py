@@ -14,6 +14,8 @@ from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 import flightcheck
+from flightcheck.lab.diffs import diff_of
+from flightcheck.patch import Patch
 from flightcheck.recording.averages import WeightAverage
 from flightcheck.recording.provenance.averages import (
     rebound_average,
@@ -22,6 +24,7 @@ from flightcheck.recording.provenance.averages import (
     updates,
 )
 from flightcheck.recording.records import Location, Plan
+from flightcheck.recording.rewriting import statement_at
 from flightcheck.testing import run_of, verdict_of
 from tests.lab.made import patched
 
@@ -261,3 +264,40 @@ def test_a_trial_brings_the_copy_up_to_date(tmp_path: Path) -> None:
     assert patched(tmp_path, "follow:5", loop).applied == {"follow:5": 2}
     assert torch.equal(fast.weight, slow.weight)
     assert patched(tmp_path, "follow:4", lambda: loop(True)).applied == {"follow:4": 1}  # then it moves by itself
+
+
+@pytest.mark.parametrize(
+    ("mix", "line"),
+    [
+        ("    slow = torch.lerp(slow, fast, 0.01)\n", 2),
+        ("    slow = slow.mul(d).add(fast, alpha=1 - d)\n", 2),
+        ("    with torch.no_grad():\n        slow = d * slow + (1 - d) * fast\n", 3),
+        ("    slow = slow.mul_(d).add(fast, alpha=1 - d)\n", None),
+        ("    slow = torch.lerp(slow, fast, 0.01)\n    state[name] = slow\n", None),
+    ],
+)
+def test_a_name_that_gets_the_mix(tmp_path: Path, mix: str, line: int | None) -> None:
+    file = tmp_path / "train.py"
+    file.write_text("for slow, fast in zip(a, b):\n" + mix)
+    assert rebound_average(str(file)) == (None if line is None else (str(file), line))
+
+
+def test_what_a_trial_changes() -> None:
+    still = WeightAverage(0, LINE, rounds=100, used="evaluation", idle_update=Location("train.py", 9))
+    patches = {
+        "source:in-place:train.py:9": replace(still, rebound=True),
+        "load:trained": still,
+        "follow:25": replace(still, used="training"),
+    }
+    for patch, average in patches.items():
+        (finding,) = verdict_of("P27", run_of(average, steps=100)).findings
+        assert finding.patch == patch
+    (finding,) = verdict_of("P27", run_of(SLOW, Plan(rounds=1000), steps=100)).findings
+    assert finding.patch == "load:trained"
+    assert diff_of([Patch.parse(finding.patch)], finding, run_of()).startswith("+ average.load_state_dict(")
+
+
+def test_a_value_is_written_where_it_belongs() -> None:
+    source = "for slow, fast in pairs:\n    slow = d * slow + (1 - d) * fast\n"
+    assert statement_at(source, "in-place", 2) == "slow.data.copy_(d * slow + (1 - d) * fast)"
+    assert statement_at("a, b = b, a\n", "in-place", 1) == statement_at("a.x = b\n", "in-place", 1) == ""

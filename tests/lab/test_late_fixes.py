@@ -64,3 +64,11 @@ def test_an_agent_is_judged_by_its_printed_returns() -> None:
     (e,) = questions(runner, candidate("L07", "align-shapes"), run=watched("reinforcement"))
     assert (e.status, e.metric, e.seeds, e.steps) == ("confirmed", "printed mean return", 5, 2000)
     assert e.before is not None and e.after == pytest.approx(e.before + 0.5)
+
+
+@pytest.mark.parametrize(("code", "status"), [("L07", "inconclusive"), ("C07", "refuted")])
+def test_a_return_that_is_no_better_refutes_no_fact(code: str, status: str) -> None:
+    runner = Numbers()
+    runner.more = lambda trial: [PrintedNumber(i, "mean return", 0.01 * (i + trial.seed)) for i in range(6)]
+    (e,) = questions(runner, candidate(code, "align-shapes"), run=watched("reinforcement"))
+    assert e.status == status and (e.reason == "") == (status == "refuted")

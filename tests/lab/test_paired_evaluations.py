@@ -72,3 +72,20 @@ def test_outputs_are_those_of_eval_mode(tmp_path: Path) -> None:
     patched(tmp_path, "mode:eval", both)
     loop.model.eval()
     assert torch.equal(outputs[0], loop.model(x))
+
+
+def test_answers_that_are_compared_behind_the_block_count(tmp_path: Path) -> None:
+    x, y = data(12)
+    loop = Loop()
+
+    def both() -> None:
+        for a, b in batches():
+            with torch.no_grad():
+                out = loop.model(x)
+            assert len(out.argmax(1) == y) == 12
+            trained = loop.model(a)
+            assert len(trained.argmax(1) == b) == len(b)  # of the training
+            loop.step(a, b)
+
+    run = patched(tmp_path, "", both).run
+    assert [sum(map(sum, c.counts)) for c in run.confusions] == [12] * len(batches())

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from flightcheck.adapters.torch.patching import INSTALLERS
-from flightcheck.patch import KINDS, Patch
+from flightcheck.patch import KINDS, Patch, alternatives
 from tests.lab.made import CLASSES, FEATURES, Loop, equal, mlp, patched
 
 TEXTS = [p.read_text(encoding="utf-8") for p in sorted(Path(__file__).parents[1].rglob("test_*.py"))]
@@ -27,6 +27,10 @@ def test_text_form() -> None:
     assert Patch.parse("lr:x0.1") == Patch("lr", "x0.1")
     assert str(Patch.parse(" zero-grad ")) == "zero-grad"
     assert str(Patch("mode", "eval")) == "mode:eval"
+    assert alternatives("lr:x1e+06+zero-grad | clip:off") == [["lr:x1e+06", "zero-grad"], ["clip:off"]]
+    assert alternatives("source:order:a.py:1+source:same-order:a.py:2 |") == [
+        ["source:order:a.py:1", "source:same-order:a.py:2"]
+    ]
     with pytest.raises(ValueError, match="unknown patch 'speed'; known are lr, "):
         Patch.parse("speed:fast")
 

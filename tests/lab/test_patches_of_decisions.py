@@ -92,3 +92,20 @@ def test_a_threshold_that_is_only_printed_is_no_cause(tmp_path: Path) -> None:
     assert finding.location.line == line("detach")
     fine = patched(tmp_path, "", training(threshold_meant, 1)).run
     assert [v.findings for v in run_checks(fine, ["L17", "C02", "L21"])] == [(), (), ()]
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_shares_of_right_answers_stay_what_they_are(tmp_path: Path, turned: bool) -> None:
+    shares: list[float] = []
+
+    def cut(out: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        label = (out.sigmoid().squeeze(1) > 0.5).long().float()  # decided by both
+        loss = F.binary_cross_entropy(label, y).requires_grad_()
+        shares.append(float(((y == label) if turned else (label == y)).float().mean()))
+        return loss
+
+    patched(tmp_path, "", training(cut, 1))
+    done, (first, *_) = training(cut, 1), shares
+    shares.clear()
+    assert patched(tmp_path, f"keep-graph:{HERE}:{line('both')}", done).applied
+    assert shares[0] == first and len(set(done.losses)) > 1

@@ -74,3 +74,18 @@ def test_positive_errors_are_compared_by_their_ratio() -> None:
     shares = Scale.of("val acc", [np.array([0.5, 0.1])])
     assert shares.margin is None and shares.to(np.array([0.5]))[0] == -0.5
     assert shares.back(-0.5) == 0.5
+
+
+def test_what_is_printed_tells_where_the_words_do_not(tmp_path: Path) -> None:
+    def loop() -> None:
+        shown = Loop()
+        x, y = data(50, seed=3)
+        for _ in range(3):
+            shown()
+            with torch.no_grad():
+                acc = float((shown.model(x).argmax(1) == y).float().mean())
+            print(f"round {len(shown.losses)} fit {acc - 1:.3f} test {acc:.3f}")
+
+    one = patched(tmp_path, "", loop).trained
+    assert printed_name([one], PRINTED) == "test acc"
+    assert len(printed_series(one, "test acc")) == 3

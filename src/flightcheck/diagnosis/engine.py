@@ -18,6 +18,7 @@ from flightcheck.diagnosis.graph import (
     missing_path,
     saturating,
 )
+from flightcheck.patch import alternatives
 from flightcheck.recording.experiments import Experiment
 from flightcheck.recording.run import Run
 
@@ -170,7 +171,7 @@ def _of(finding: Finding, verdict: Verdict, tried: Experiment | None) -> Experim
 
 def _parts(patch: str) -> list[frozenset[str]]:
     """The alternatives of a patch's text, each as what it changes."""
-    return [frozenset(p.strip() for p in part.split("+")) for part in patch.split("|") if part.strip()]
+    return [frozenset(parts) for parts in alternatives(patch)]
 
 
 def _outcome(f: DiagnosedFinding) -> str:

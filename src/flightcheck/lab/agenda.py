@@ -18,7 +18,7 @@ from flightcheck.lab.script_code import sources_of
 from flightcheck.lab.signs import turned
 from flightcheck.lab.statistics import MORE_SEEDS, holm
 from flightcheck.lab.trials import NO_PLACE
-from flightcheck.patch import Patch
+from flightcheck.patch import Patch, alternatives
 from flightcheck.recording.experiments import NO_TIME, Experiment
 from flightcheck.recording.output import OutputPart, lines_of
 from flightcheck.recording.printed import is_of_samples, numbers_in
@@ -47,6 +47,7 @@ _LATEST: Final = 3000
 """Steps before such a fault: more are too long for a trial."""
 _EPISODES: Final = 2000
 """Steps in which an agent plays some dozens of episodes: scripts print their return seldom."""
+_NOT_YET: Final = "not better in these steps"
 _TOGETHER: Final = "keep-graph:"
 """Patches at a line of which all that a check proposes are tried at once."""
 _LONGER: Final = 4
@@ -73,7 +74,7 @@ class Candidate:
         together = [f.patch for f in self._together]
         if together:  # two cuts of one graph: mending one of them shows little
             text = " + ".join(together) + f" | {text}"
-        return [[Patch.parse(p) for p in part.split("+")] for part in text.split("|") if part.strip()]
+        return [[Patch.parse(p) for p in parts] for parts in alternatives(text)]
 
     @property
     def _together(self) -> tuple[Finding, ...]:
@@ -231,8 +232,13 @@ def _judged_by_wiring(run: Run, candidate: Candidate, patches: list[Patch], reas
 
 
 def _by_return(lab: Lab, run: Run, candidate: Candidate, patches: list[Patch]) -> Experiment:
-    """No loss tells how well an agent does; what it gets in its episodes does, where the script prints that."""
+    """No loss tells how well an agent does; what it gets in its episodes does, where the script prints that.
+
+    An agent may learn after more episodes than a trial has: what is a fact is not refuted by its return.
+    """
     found = lab.try_patch(candidate.info.code, patches, metrics=(RETURNED,), steps=_EPISODES, seeds=MORE_SEEDS)
+    if found.status == "refuted" and candidate.info.evidence in "XB":
+        found = replace(found, status="inconclusive", reason=_NOT_YET)
     return replace(found, diff=diff_of(patches, candidate.finding, run))
 
 
@@ -245,7 +251,7 @@ def _by_number(lab: Lab, run: Run, candidate: Candidate, patches: list[Patch], r
     if not found.seeds and found.reason != NO_TIME:
         found = replace(found, reason=reason or found.reason)
     elif found.status == "refuted":
-        found = replace(found, status="inconclusive", reason="not better in these steps")
+        found = replace(found, status="inconclusive", reason=_NOT_YET)
     return replace(found, diff=diff_of(patches, candidate.finding, run))
 
 

@@ -270,6 +270,8 @@ def _of_what_was_found(patch: Patch, finding: Finding, line: Location | None, co
     if patch.kind == "load":
         if patch.value == "buffers":
             return f"+ {_ADDED[str(patch)]}"
+        if patch.value == "trained" and not {"left", "rebound"}.isdisjoint(finding.evidence):
+            return "+ average.load_state_dict(model.state_dict())  # before each evaluation: an average is near to them"
         if patch.value == "trained":
             return f"- {code}\n+ # the same with the weights of the model that was trained"
         return _loaded_late(finding, code) if patch.value == "late" else _renaming(finding)

@@ -37,7 +37,7 @@ _WORD: Final = re.compile(r"(?:(?<!\S)-)?[A-Za-z]+\d*")
 """With the minus of a measure that is negated: ``-elbo``."""
 _PLACE: Final = re.compile(r"\b(at|top|k)[ =_-]?(\d+)(?=\s*[:=]\s+[-+.]?\d|\s*=\s*\d*\.|\s+\d*\.\d)", re.IGNORECASE)
 """Of a measure of the first so many: ``hit rate at 10: 0.25``."""
-_LONGEST_NAME: Final = 40
+_LONGEST_NAME: Final = 60
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from flightcheck.recording.indenting import reindented
 from flightcheck.recording.offsets import double, from_zero
 from flightcheck.recording.places import later, unturned, with_known
 from flightcheck.recording.provenance.idle_loops import takes_first_rows
-from flightcheck.recording.separating import HELPER, assigned, frozen, separated
+from flightcheck.recording.separating import HELPER, assigned, frozen, in_place, separated
 from flightcheck.recording.shares import with_share
 from flightcheck.recording.whole_numbers import with_fractions
 
@@ -43,10 +43,11 @@ def rewritten(source: str, rule: str, line: int) -> str:
             first row on begin at the start of their batch. ``turned``: the only order in the test of an ``if`` is the
             other one, and whatever is compared with infinity is better. ``separate``: what a list repeats is made
             anew for each place. ``assigned`` and ``masked``: the result of a call by itself is kept. ``frozen``:
-            ``requires_grad_`` in the place of a name that freezes nothing. ``share@31=correct``: what line 31 adds up
-            as `correct` is divided by how many it added up. ``at-zero``: what is compared with a half is compared with
-            zero. ``into`` and ``out``: see `flightcheck.recording.indenting`. ``apart``: batches that begin at the rows
-            0, 1, 2, … of their numbers begin one behind the other. ``from-zero``: large numbers are counted from the
+            ``requires_grad_`` in the place of a name that freezes nothing. ``in-place``: what would only give a name
+            another value is written into its tensor. ``share@31=correct``: what line 31 adds up as `correct` is
+            divided by how many it added up. ``at-zero``: what is compared with a half is compared with zero. ``into``
+            and ``out``: see `flightcheck.recording.indenting`. ``apart``: batches that begin at the rows 0, 1, 2, … of
+            their numbers begin one behind the other. ``from-zero``: large numbers are counted from the
             smallest before they are made single ones. ``first``: what is appended to a list is put before the rest.
             ``later``: what is taken from a series at a moving place is the element after it. ``unturned``: images are
             not turned over. ``double``: what is made single precision is double. ``known``: what a function made of
@@ -377,6 +378,7 @@ _RULES: Final[dict[str, Callable[[ast.stmt, ast.stmt], str]]] = {
     "assigned": assigned,
     "masked": assigned,
     "frozen": frozen,
+    "in-place": in_place,
     "at-zero": _at_zero,
     "from-zero": from_zero,
     "double": double,

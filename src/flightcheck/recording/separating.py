@@ -1,4 +1,6 @@
-"""Statements written anew so that each layer is an object of its own, each result is kept, each parameter is frozen."""
+"""Statements written anew: each layer is an object of its own, each result is kept or written where it belongs, each
+parameter is frozen.
+"""
 
 from __future__ import annotations
 
@@ -76,3 +78,11 @@ def frozen(statement: ast.stmt, chosen: ast.stmt) -> str:
     if not isinstance(target, ast.Attribute):
         return ""
     return f"{ast.unparse(target.value)}.requires_grad_({ast.unparse(statement.value)})"
+
+
+def in_place(statement: ast.stmt, chosen: ast.stmt) -> str:
+    """``slow = d * slow + (1 - d) * fast`` becomes ``slow.data.copy_(d * slow + (1 - d) * fast)``."""
+    if not isinstance(statement, ast.Assign) or len(statement.targets) != 1:
+        return ""
+    (target,) = statement.targets
+    return f"{target.id}.data.copy_({ast.unparse(statement.value)})" if isinstance(target, ast.Name) else ""

@@ -403,7 +403,9 @@ class Forward:
         self.dropout_line = None
 
     def _compared(self, one: Any, other: Any) -> None:
-        if self.phases:
+        if self.phases and not (
+            torch.is_grad_enabled() and self.pending
+        ):  # after a training call it is of the training
             self.answers.compared(one, other)
 
     # -- phases -------------------------------------------------------------------------------------------------

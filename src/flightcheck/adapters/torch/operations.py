@@ -75,6 +75,7 @@ _ACTIVATIONS: Final = {
 }  # fmt: skip
 _THRESHOLDS: Final = {"gt", "ge", "lt", "le", "__gt__", "__ge__", "__lt__", "__le__"}
 _METRICS: Final = {"argmax", "topk", "eq", "__eq__", "ne", "max"}
+_EQUALITIES: Final = {"eq", "__eq__"}
 _IN_PLACE_FILLS: Final = {
     "fill_", "zero_", "copy_", "normal_", "uniform_", "trunc_normal_", "constant_", "zeros_", "ones_", "mul_", "div_",
     "xavier_uniform_", "xavier_normal_", "kaiming_uniform_", "kaiming_normal_", "orthogonal_", "eye_",
@@ -255,12 +256,7 @@ class Operations(TorchFunctionMode):
             self.fresh_states.look(name, args)
         if name in ATTENTION_OPERATIONS:
             self.masks.look(name, args, kwargs)
-        if name in _METRICS and not torch.is_grad_enabled():
-            self.metrics += 1
-            if name in ("eq", "__eq__") and len(args) > 1:
-                self.compared(args[0], args[1])
-        elif name in DIFFERENCES and not (torch.is_grad_enabled() or self.modules) and self.comparisons.is_error(args):
-            self.metrics += 1  # an error computed by hand
+        self._measured(name, args)
         if name in NORMALIZATIONS:
             self.softmaxes.look(name, args, kwargs, result, bool(self.modules))
         if name in DROPOUTS:
@@ -298,6 +294,16 @@ class Operations(TorchFunctionMode):
             self.axes.look(name, args, kwargs, result)
         if name in SIMILARITY_OPERATIONS:
             self.similarities.look(name, args, kwargs, result)
+
+    def _measured(self, name: str, args: Any) -> None:
+        """Is it a part of a metric? Answers may be compared behind the block in which they were computed."""
+        evaluating = not torch.is_grad_enabled()
+        if name in _EQUALITIES and len(args) > 1 and (evaluating or not self.modules):
+            self.compared(args[0], args[1])
+        if name in _METRICS and evaluating:
+            self.metrics += 1
+        elif name in DIFFERENCES and evaluating and not self.modules and self.comparisons.is_error(args):
+            self.metrics += 1  # an error computed by hand
 
     def _attribute(self, name: str, tensor: torch.Tensor, result: Any) -> None:
         """An attribute of a tensor is read."""

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import PurePath
 from typing import Final
 
 from flightcheck.checks.base import Check, Finding, NotApplicable, NotEnoughEvidence, Param, check
 from flightcheck.checks.parameters._stand_ins import WITH_TRAINED_WEIGHTS, stand_ins
 from flightcheck.recording.averages import WeightAverage
+from flightcheck.recording.records import Location
 from flightcheck.recording.run import Run
 
 _AGAIN: Final = 2
@@ -113,7 +115,7 @@ class EmaOrAveragingWrong(Check):
             f"The copy of the weights{made} never changed in {average.rounds} steps: {told}.",
             location=line,
             evidence={"rounds": average.rounds, "rebound": average.rebound},
-            patch=_FOLLOWS if average.used == "training" and not average.rebound else "",
+            patch=_made_to_follow(average, line),
             fix="slow.mul_(decay).add_(fast, alpha=1 - decay), in place and under no_grad."
             if average.rebound
             else "Call it once in so many steps: a target network follows the one that learns."
@@ -161,7 +163,15 @@ class EmaOrAveragingWrong(Check):
             location=average.update_location or average.location,
             evidence={"weight": weight, "gap": average.gap, "left": left, "zeros": average.zeros},
             severity=None if average.used == "evaluation" or over else "warn",
+            patch=WITH_TRAINED_WEIGHTS,
             fix="Update the average after each step."
             if average.gap and average.gap > 1
             else "Take a smaller decay, or one that rises with the steps: min(decay, (1 + step) / (10 + step)).",
         )
+
+
+def _made_to_follow(average: WeightAverage, line: Location) -> str:
+    """What shows that a copy that never changed is the reason: its update, or the weights that it should be near."""
+    if average.rebound:
+        return f"source:in-place:{PurePath(line.file).name}:{line.line}"
+    return _FOLLOWS if average.used == "training" else WITH_TRAINED_WEIGHTS

@@ -24,7 +24,7 @@ def rebound_average(file: str) -> tuple[str, int] | None:
             if not isinstance(loop, ast.For):
                 continue
             names = {n.id for n in ast.walk(loop.target) if isinstance(n, ast.Name)}
-            for statement in loop.body:
+            for statement in ast.walk(loop):
                 if _rebinds(loop, statement, names):
                     return file, line_of(statement)
         return None
@@ -32,7 +32,7 @@ def rebound_average(file: str) -> tuple[str, int] | None:
         return None
 
 
-def _rebinds(loop: ast.For, statement: ast.stmt, names: set[str]) -> bool:
+def _rebinds(loop: ast.For, statement: ast.AST, names: set[str]) -> bool:
     """A mix of two names of the loop becomes one of them, which nothing reads after it."""
     if not isinstance(statement, ast.Assign) or not _is_mix(statement.value):
         return False
@@ -40,13 +40,20 @@ def _rebinds(loop: ast.For, statement: ast.stmt, names: set[str]) -> bool:
     if more or not isinstance(target, ast.Name) or target.id not in names:
         return False
     used = {n.id for n in ast.walk(statement.value) if isinstance(n, ast.Name)} & names
-    after = loop.body[loop.body.index(statement) + 1 :]
-    read = {n.id for s in after for n in ast.walk(s) if isinstance(n, ast.Name)}
+    read = {n.id for n in ast.walk(loop) if isinstance(n, ast.Name) and n.lineno > (statement.end_lineno or 0)}
     return target.id in used and len(used) > 1 and target.id not in read
 
 
 def _is_mix(value: ast.AST) -> bool:
-    """``a * x + b * y``, with one factor that is one minus the other, as far as the text tells."""
+    """``a * x + b * y``, with one factor that is one minus the other, as far as the text tells; or the same by calls
+    that leave their tensor as it is: ``x.lerp(y, b)``, ``x.mul(a).add(y, alpha=b)``.
+    """
+    if isinstance(value, ast.Call) and last_name(value.func) == "lerp":
+        return True
+    if isinstance(value, ast.Call) and isinstance(value.func, ast.Attribute) and value.func.attr == "add":
+        scaled = isinstance(value.func.value, ast.Call) and last_name(value.func.value.func) == "mul"
+        given = [ast.unparse(k) for k in (*value.args, *value.keywords)]
+        return scaled and any("1 - " in text or "1.0 - " in text for text in given)
     if not (isinstance(value, ast.BinOp) and isinstance(value.op, ast.Add)):
         return False
     sides = [s for s in (value.left, value.right) if isinstance(s, ast.BinOp) and isinstance(s.op, ast.Mult)]

@@ -8,6 +8,7 @@ ends there.
 from __future__ import annotations
 
 import functools
+import importlib
 import sys
 from collections.abc import Callable
 from typing import Any, Final
@@ -107,6 +108,7 @@ def follow_libraries(replace: Callable[[Any, str, Callable[[Any], Any]], None]) 
     Args:
         replace: puts ``make(original)`` in the place of an attribute of a module: ``replace(module, name, make)``.
     """
+    importlib.import_module("scipy.special")  # before the script takes names out of it
     for library, functions in _LIBRARIES.items():
         module = sys.modules.get(library)
         for name, ours in functions.items() if module is not None else ():

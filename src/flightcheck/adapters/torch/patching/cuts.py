@@ -19,6 +19,7 @@ from flightcheck.adapters.torch.graph import FLAT
 from flightcheck.adapters.torch.patching.arrays import TracedArray, follow_libraries, same_values, traced
 from flightcheck.adapters.torch.patching.boundaries import Arguments, Boundaries
 from flightcheck.adapters.torch.patching.losses import arguments_of
+from flightcheck.adapters.torch.patching.selections import selected
 from flightcheck.patch import Patch
 
 _COPIES: Final = {"tensor", "as_tensor", "asarray", "from_numpy"}
@@ -31,8 +32,9 @@ _KEPT_ARRAYS: Final = 64
 
 def keep_graph(b: Boundaries, patch: Patch) -> None:
     """Tensors keep their history through ``detach``, ``data``, ``item``, a copy by ``torch.tensor``, NumPy's operations
-    as far as PyTorch has the same, and blocks of ``no_grad``; distributions draw with ``rsample`` where they can.
-    At a line, a threshold, a cast to whole numbers and the class of the largest score give the scores themselves.
+    as far as PyTorch has the same, selections of their values, and blocks of ``no_grad``; distributions draw with
+    ``rsample`` where they can. At a line, a threshold, a cast to whole numbers and the class of the largest score give
+    the scores themselves.
 
     The value is a line, ``train.py:31``; without it everywhere, but for blocks of ``no_grad``.
     """
@@ -72,6 +74,8 @@ class _Cut:
         """Address of an array's first element → the array and the tensor that it was made of."""
         self._scores: torch.Tensor | None = None
         """What stands in the place of the class of the largest."""
+        self._decided: tuple[torch.Tensor, torch.Tensor] | None = None
+        """What stands in the place of a threshold or a cast, and what was decided."""
 
     def _here(self) -> bool:
         if not self.line:
@@ -81,6 +85,9 @@ class _Cut:
 
     def operation(self, function: Any, name: str, given: Arguments) -> Any:
         """One operation of PyTorch."""
+        if name in _EQUALITIES and self._decided is not None:  # a share of right answers
+            scores, decided = self._decided
+            given = (tuple(decided.to(scores.dtype) if x is scores else x for x in given[0]), given[1])
         first = given[0][0] if given[0] else None
         if name in _COPIES:
             kept = self._copied(first)
@@ -127,7 +134,10 @@ class _Cut:
                 return result
             self._scores = first
             return result[0], self._instead(first)
-        self._scores = first if name == "argmax" else self._scores
+        if name == "argmax":
+            self._scores = first
+        elif self._decided is None or self._decided[0] is not first:  # a cast of the decision is the same one
+            self._decided = (first, function(first.detach(), *given[0][1:], **given[1]))
         return self._instead(first)
 
     def loss(self, call: Any, name: str, given: Arguments) -> Any:
@@ -157,7 +167,9 @@ class _Cut:
             known = value.tensor if isinstance(value, TracedArray) else None
             if known is None:
                 known = self._arrays.get(value.ctypes.data, (None, None))[1]
-            return known.reshape(value.shape) if known is not None and same_values(value, known) else None
+            if known is not None and same_values(value, known):
+                return known.reshape(value.shape)
+            return selected(value, [tensor for _, tensor in reversed(self._arrays.values())])
         if isinstance(value, torch.Tensor):
             return value if self.line and value.grad_fn is not None and self._here() else None
         if isinstance(value, (list, tuple)) and value and all(isinstance(v, torch.Tensor) for v in value):

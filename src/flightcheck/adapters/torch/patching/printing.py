@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import linecache
 import sys
 from typing import Any, Final
 
@@ -9,6 +11,7 @@ import torch
 
 from flightcheck.adapters.torch.patching.boundaries import Arguments, Boundaries
 from flightcheck.recording.printed import PrintedNumber, direction, is_of_unseen, numbers_in
+from flightcheck.recording.written_output import words_at
 
 _LONGEST_LINE: Final = 400
 _MOST: Final = 400
@@ -22,7 +25,7 @@ class Printing:
         self._boundaries = boundaries
         self._count = 0
         self._evaluations = 0
-        self._told: dict[str, int] = {}
+        self._last: dict[str, int] = {}
         """Calls without gradients up to the last number of each name."""
 
     def install(self) -> None:
@@ -39,13 +42,27 @@ class Printing:
 
     def _line(self, line: str) -> None:
         watch = self._boundaries.observer.watch
-        for name, value in numbers_in(line):
+        for written, value in numbers_in(line):
+            name = self._told(written)
             if not (direction(name) or is_of_unseen(name)) or self._count >= _MOST:
                 continue
-            evaluated = self._evaluations > self._told.get(name, 0)
-            self._told[name] = self._evaluations
+            evaluated = self._evaluations > self._last.get(name, 0)
+            self._last[name] = self._evaluations
             self._count += 1
             watch.writer.append(PrintedNumber(watch.step, name, value, evaluated))
+
+    def _told(self, name: str) -> str:
+        """The name, with a word of what is printed where its own do not tell which way is better: ``test acc``."""
+        if direction(name):
+            return name
+        at = self._boundaries.observer.watch.lines.here()
+        word = _words_at(at.file, at.line).get(name, "") if at is not None else ""
+        return f"{name} {word}" if word else name
+
+
+@functools.lru_cache(maxsize=256)
+def _words_at(file: str, line: int) -> dict[str, str]:
+    return words_at("".join(linecache.getlines(file)), line)
 
 
 class _Reader:
