@@ -7,12 +7,12 @@ constant factors to the softmax. Whether they were normalized is read from the n
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import torch
 
-from flightcheck.adapters.torch.graph import VIEWS, nodes_of
+from flightcheck.adapters.torch.graph import VIEWS
 from flightcheck.adapters.torch.watch import Watch, is_plain_tensor
 from flightcheck.recording.records import Location
 from flightcheck.recording.similarities import ScaledSimilarity
@@ -60,8 +60,8 @@ class Similarities:
         self._watch = watch
         self._scaled: dict[Any, _Scaled] = {}
         """Node of this round → the cosines that it made."""
-        self._used: dict[Any, tuple[ScaledSimilarity, bool]] = {}
-        """Node of a softmax of this round → what it was given, and whether a logarithm must follow."""
+        self._used: dict[Any, ScaledSimilarity] = {}
+        """Node of a softmax, or of a part of one, of this round → what it was given."""
         self._known: dict[Location | None, ScaledSimilarity] = {}
 
     def look(self, name: str, args: Any, kwargs: Any, result: Any) -> None:
@@ -88,12 +88,12 @@ class Similarities:
         """Backward is called on `loss`: only what is part of it is meant."""
         if not self._used or loss.grad_fn is None:
             return
-        nodes = list(nodes_of(loss.grad_fn, _MOST_NODES))
-        logarithm = any(n.name().startswith("LogBackward") for n in nodes)
+        nodes = _down_to(loss.grad_fn, self._used)
+        compared = _compares(nodes)
         for node in nodes:
             seen = self._used.pop(node, None)
-            if seen is not None and (logarithm or not seen[1]):
-                self._count(seen[0])
+            if seen is not None and compared.get(seen.operation, True):
+                self._count(seen)
 
     def end_round(self) -> None:
         """Forget the graph of this round."""
@@ -150,7 +150,7 @@ class Similarities:
         found = ScaledSimilarity(
             before.line, before.product, here, self._watch.step, before.scale, before.factor, name, items
         )
-        self._used[node] = found, name == "exp"
+        self._used[node] = found
 
     def _count(self, found: ScaledSimilarity) -> None:
         known = self._known.get(found.location)
@@ -161,6 +161,31 @@ class Similarities:
         steady = known.steady and abs(known.scale - found.scale) <= _FLOAT32 * known.scale
         items = max(2, min(known.items, found.items))
         self._known[found.location] = dataclasses.replace(known, calls=known.calls + 1, steady=steady, items=items)
+
+
+def _down_to(start: Any, ends: Mapping[Any, object]) -> list[Any]:
+    """The nodes of a graph from its start down to these, and nothing behind them."""
+    seen, todo = {start}, [start]
+    for node in todo:
+        if node not in ends and len(todo) < _MOST_NODES:
+            following = [n for n, _ in node.next_functions if n is not None and n not in seen]
+            seen.update(following)
+            todo.extend(following)
+    return todo
+
+
+def _compares(nodes: Sequence[Any]) -> dict[str, bool]:
+    """Which parts of a softmax by hand are set against the right score: a kernel has an exponential, too.
+
+    Exponentials are divided by one another and a logarithm is taken, or one logarithm is taken from another; what
+    `logsumexp` gives is taken from a score, or a score from it.
+    """
+    names = [n.name() for n in nodes]
+    both = [n.name() for n in nodes if len(n.next_functions) > 1 and all(f is not None for f, _ in n.next_functions)]
+    logarithms = sum(name.startswith("LogBackward") for name in names)
+    differences = any(name.startswith(("SubBackward", "RsubBackward", "AddBackward")) for name in both)
+    ratios = any(name.startswith("DivBackward") for name in both)
+    return {"exp": (logarithms > 0 and ratios) or (logarithms > 1 and differences), "logsumexp": differences}
 
 
 def factor_of(name: str, args: Any) -> float | None:
