@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from flightcheck.lab.source_edits import with_axes_moved, with_clamped, without_call
+from flightcheck.lab.source_edits import calls_arrays, with_axes_moved, with_clamped, without_call
 
 
 @pytest.mark.parametrize(
@@ -72,3 +72,20 @@ def test_with_clamped(line: str, expected: str) -> None:
 )
 def test_with_axes_moved(line: str, before: tuple[int, ...], after: tuple[int, ...], expected: str) -> None:
     assert with_axes_moved(line, before, after) == expected
+
+
+@pytest.mark.parametrize(
+    ("code", "calls"),
+    [
+        ("return ndimage.maximum_filter1d(h, width, axis=-1)", True),
+        ("weights = softmax(scores, axis=1)", True),
+        ("y = fast(x.mean(1))", True),
+        ("return torch.softmax(scores, dim=1)", False),
+        ("h = self.np.sort(h)", False),
+        ("x = other(", False),
+    ],
+)
+def test_what_takes_arrays_only(code: str, calls: bool) -> None:
+    source = "import torch, numpy.fft as fast\nfrom scipy import ndimage\nfrom scipy.special import softmax\n"
+    assert calls_arrays(code, source) is calls
+    assert not calls_arrays(code, "import torch\n")

@@ -11,6 +11,7 @@ from flightcheck.checks.base import Finding
 from flightcheck.lab.one_order import with_one_order
 from flightcheck.lab.source_edits import (
     at_their_ends,
+    calls_arrays,
     is_expression,
     one_apart,
     shifted_once,
@@ -327,6 +328,8 @@ def _connected(line: Location | None, code: str, operation: str) -> str:
             without,
         )
         without = re.sub(r"(?:\w+\.)?\beuclidean_distances\(", "torch.cdist(", without)
+        if line is not None and calls_arrays(without, "".join(linecache.getlines(line.file))):
+            return f"- {code}\n+ # the same with operations of PyTorch, on the tensor itself"
         given = re.sub(r"(?<![\w.])\[", "torch.stack([", without, count=1)
         return _replaced(line, without if given == without else re.sub(r"\](?=[^\]]*$)", "])", given))
     return _replaced(line, re.sub(r"\.detach\(\)|\.data\b|\.item\(\)", "", code).replace(".sample(", ".rsample("))

@@ -24,6 +24,7 @@ _FUNCTIONS_OF: Final = frozenset({"torch", "F", "functional", "special", "self",
 
 
 _PLACES: Final = (ast.Name, ast.Attribute, ast.Subscript)
+_OF_ARRAYS: Final = ("numpy", "scipy", "sklearn", "skimage", "cv2", "pandas")
 _OF_A_LOSS: Final = 2
 _OF_ATTENTION: Final = 3
 """Positional arguments."""
@@ -285,3 +286,25 @@ def at_their_ends(code: str) -> str:
         return ""
     rows = "torch.arange(len(lengths))"
     return _LAST.sub(lambda m: f"[{rows}, lengths - 1" if m.group(1) else f"[lengths - 1, {rows}", code)
+
+
+def calls_arrays(code: str, source: str) -> bool:
+    """The line calls something that its file imports from NumPy or a library over it: tensors that learn are no arrays.
+
+    Args:
+        code: one line, without its indentation.
+        source: of the whole file.
+    """
+    line = parsed_line(code)
+    try:
+        tree = ast.parse(source)
+    except (SyntaxError, ValueError):
+        return False
+    names: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names |= {a.asname or a.name.partition(".")[0] for a in node.names if a.name.startswith(_OF_ARRAYS)}
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith(_OF_ARRAYS):
+            names |= {a.asname or a.name for a in node.names}
+    called = [ast.unparse(c.func).partition(".")[0] for c, _ in _calls(line)] if line is not None else []
+    return not names.isdisjoint(called)
