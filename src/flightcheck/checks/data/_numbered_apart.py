@@ -71,7 +71,9 @@ def _judge(trained: CategoryCounts, evaluated: CategoryCounts) -> NumberedApart 
     given = counts[:present]
     order, fitted = _best_order(given, shares)
     as_they_are = _likelihood(given, shares[:present])
-    if fitted - as_they_are < _LIKELIER or not _is_usual(given, shares[order]):
+    placed = np.zeros(len(shares), np.int64)
+    placed[order] = given
+    if fitted - as_they_are < _LIKELIER or not _is_usual(placed, shares):
         return None
     moved = int((order != np.arange(present)).sum())
     return NumberedApart(trained, evaluated, len(numbers), present, moved, fitted - as_they_are)
@@ -109,10 +111,9 @@ def _best_order(counts: Counts, shares: Floats) -> tuple[Counts, float]:
 
 
 def _is_usual(counts: Counts, shares: Floats) -> bool:
-    """Samples from these shares are as unlikely often enough."""
-    p = shares / shares.sum()
-    logs = np.log(p)
-    drawn = np.random.default_rng(0).multinomial(int(counts.sum()), p, size=_DRAWS)
+    """Samples from these shares are as unlikely often enough; those that are missing count as well."""
+    logs = np.log(shares)
+    drawn = np.random.default_rng(0).multinomial(int(counts.sum()), shares / shares.sum(), size=_DRAWS)
     less = (_surprise(drawn, logs) >= _surprise(counts[None], logs)[0]).mean()
     return bool(less >= _FITS)
 
