@@ -44,6 +44,12 @@ def test_numbers_of_their_own_fail(seed: int) -> None:
     assert judged(drawn(4000, 9), there[there > 0]).findings[0].patch == ""
 
 
+def test_a_category_that_the_training_lacks_moves_the_numbers_behind_it() -> None:
+    there = np.insert(drawn(300, 1), 20, 1)
+    (finding,) = judged(drawn(4000, 9), there[there > 0]).findings
+    assert finding.evidence["moved"] > 10
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_the_numbers_of_the_training_pass(seed: int) -> None:
     assert judged(drawn(4000, 9), drawn(300, seed)).status != "fail", "with gaps"

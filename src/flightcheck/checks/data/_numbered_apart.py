@@ -69,11 +69,14 @@ def _judge(trained: CategoryCounts, evaluated: CategoryCounts) -> NumberedApart 
     if _chance_without_gaps(shares, rows) > _CHANCE:
         return None
     given = counts[:present]
-    order, fitted = _best_order(given, shares)
+    places = _with_unknown(shares, 1 / table.sum())
+    order, fitted = _best_order(given, places)
     as_they_are = _likelihood(given, shares[:present])
-    if fitted - as_they_are < _LIKELIER or not _is_usual(given, shares[order]):
+    placed = np.zeros(len(places), np.int64)
+    placed[order] = given
+    if fitted - as_they_are < _LIKELIER or not _is_usual(placed, places / places.sum()):
         return None
-    moved = int((order != np.arange(present)).sum())
+    moved = int((order != 2 * np.arange(present) + 1).sum())
     return NumberedApart(trained, evaluated, len(numbers), present, moved, fitted - as_they_are)
 
 
@@ -83,6 +86,13 @@ def _chance_without_gaps(shares: Floats, rows: int) -> float:
     there = np.concatenate([[0.0], np.cumsum(np.log1p(-np.minimum(absent, 1 - 1e-12)))])
     missing = np.concatenate([np.cumsum(np.log(absent)[::-1])[::-1], [0.0]])
     return float(np.exp(there + missing)[:-1].sum())
+
+
+def _with_unknown(shares: Floats, rare: float) -> Floats:
+    """Before, between and behind the categories, one that the training lacks, as rare as it must be: ``(2 n + 1,)``."""
+    places = np.full(2 * len(shares) + 1, rare)
+    places[1::2] = shares
+    return places
 
 
 def _likelihood(counts: Counts, shares: Floats) -> float:
@@ -97,8 +107,7 @@ def _best_order(counts: Counts, shares: Floats) -> tuple[Counts, float]:
     best = np.full((k + 1, n + 1), -np.inf)
     best[0] = 0.0
     for i in range(1, k + 1):
-        for j in range(i, n + 1):
-            best[i, j] = max(best[i, j - 1], best[i - 1, j - 1] + counts[i - 1] * logs[j - 1])
+        best[i, 1:] = np.maximum.accumulate(best[i - 1, :-1] + counts[i - 1] * logs)
     order, j = np.zeros(k, np.int64), n
     for i in range(k, 0, -1):
         while j > i and best[i, j] == best[i, j - 1]:
@@ -109,10 +118,9 @@ def _best_order(counts: Counts, shares: Floats) -> tuple[Counts, float]:
 
 
 def _is_usual(counts: Counts, shares: Floats) -> bool:
-    """Samples from these shares are as unlikely often enough."""
-    p = shares / shares.sum()
-    logs = np.log(p)
-    drawn = np.random.default_rng(0).multinomial(int(counts.sum()), p, size=_DRAWS)
+    """Samples from these shares are as unlikely often enough; those that are missing count as well."""
+    logs = np.log(shares)
+    drawn = np.random.default_rng(0).multinomial(int(counts.sum()), shares / shares.sum(), size=_DRAWS)
     less = (_surprise(drawn, logs) >= _surprise(counts[None], logs)[0]).mean()
     return bool(less >= _FITS)
 
