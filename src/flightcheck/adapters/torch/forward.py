@@ -231,7 +231,7 @@ class Forward:
             # the outermost module of a no_grad block inside a call that has gradients
             own = [p for p in module.parameters() if p.requires_grad]
             if own and self.operations.modules[0].training:
-                self.operations.note_cut("no_grad", own, self.discovery.modules[index].path)
+                self.operations.cuts.note("no_grad", own, self.discovery.modules[index].path)
 
     def _recomputes(self, module: nn.Module) -> None:
         """The backward will call this module again: the loss reaches its parameters, and its graph does not tell."""
@@ -376,7 +376,7 @@ class Forward:
             return
         if not data["grad"] and root.trainable and module.training and self.watch.learning:
             own = [p for p in module.parameters() if p.requires_grad]
-            self.operations.note_cut("no_grad", own, root.info.name)
+            self.operations.cuts.note("no_grad", own, root.info.name)
         self.operations.comparisons.scores.evaluated(output)
         self._evaluated(root, data, location, module)
 

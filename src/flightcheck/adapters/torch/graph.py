@@ -180,3 +180,11 @@ def _range(tensor: torch.Tensor, *, of_result: bool = False) -> dict[str, Any]:
         "nonfinite": int(values.numel() - finite.numel()),
         "dtype": str(tensor.dtype).removeprefix("torch."),
     }
+
+
+def node_of(result: Any) -> Any:
+    """The graph node that made a result; None for leaves, and for views whose history PyTorch refuses to tell."""
+    try:
+        return result.grad_fn if isinstance(result, torch.Tensor) and result.requires_grad else None
+    except RuntimeError:  # a view made under no_grad and modified in place since
+        return None

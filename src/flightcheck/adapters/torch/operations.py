@@ -8,10 +8,8 @@ PyTorch look whether a mode is active, and would compute in another order).
 
 from __future__ import annotations
 
-import dataclasses
 import re
-import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, Final
 
 import torch
@@ -33,7 +31,8 @@ from flightcheck.adapters.torch.dropped_losses import DroppedLosses
 from flightcheck.adapters.torch.episode_ends import EpisodeEnds
 from flightcheck.adapters.torch.fresh_states import LAYERS, FreshStates
 from flightcheck.adapters.torch.fresh_targets import FreshTargets
-from flightcheck.adapters.torch.graph import FLAT, behind_views, leaves_of
+from flightcheck.adapters.torch.graph import FLAT, behind_views, node_of
+from flightcheck.adapters.torch.graph_cuts import GraphCuts
 from flightcheck.adapters.torch.hand_updates import OPERATIONS as UPDATES
 from flightcheck.adapters.torch.hand_updates import HandUpdates
 from flightcheck.adapters.torch.handmade_losses import OPERATIONS as LOSS_OPERATIONS
@@ -61,7 +60,7 @@ from flightcheck.adapters.torch.terms import LossTerms
 from flightcheck.adapters.torch.watch import Watch
 from flightcheck.adapters.torch.weak_fills import OPERATIONS as FILL_OPERATIONS
 from flightcheck.adapters.torch.weak_fills import WeakFills
-from flightcheck.recording.records import GraphCut, Location
+from flightcheck.recording.records import Location
 
 _CUTS: Final = {
     "detach": "detach", "detach_": "detach", "numpy": "numpy", "item": "item", "tolist": "item", "tensor": "tensor",
@@ -82,10 +81,7 @@ _IN_PLACE_FILLS: Final = {
 }  # fmt: skip
 _DRAWS: Final = {n for n in _IN_PLACE_FILLS if re.search("normal|uniform|orthogonal", n)}
 _SCALINGS: Final = {"mul_", "div_"}
-_WALKED_PER_LINE: Final = 8
-"""Passes of a line whose tensor is followed: a function may be called for several parts of a model."""
 _MOST_PADDINGS: Final = 8
-_WALK_LIMIT: Final = 4000
 
 
 class Operations(TorchFunctionMode):
@@ -131,6 +127,9 @@ class Operations(TorchFunctionMode):
         self.clamped, self.updates, self.dropouts = (
             ClampedLooks(watch, discovery), HandUpdates(watch), Dropouts(watch, discovery, self.modules),
         )  # fmt: skip
+        self.cuts = GraphCuts(
+            watch, discovery, modules=self.modules, loose=self.loose, state_cuts=self.state_cuts, draws=self.draws
+        )
         self.softmaxes, self.similarities, self.ends = (
             RepeatedSoftmaxes(watch, self.lines, self.owners), Similarities(watch), EpisodeEnds(watch),
         )  # fmt: skip
@@ -142,10 +141,7 @@ class Operations(TorchFunctionMode):
         """It was there since the last round ended: there is something to forget."""
         self.everything = True
         """It looks at all operations, not at losses written by hand alone."""
-        self._cuts: dict[tuple[str, Location | None], GraphCut] = {}
         self.broadcasts, self.cancellations = Broadcasts(watch, self.modules), Cancellations(watch)
-        self._data: weakref.ref[torch.Tensor] | None = None
-        """What ``tensor.data`` gave last: what is written into it, the tensor does not learn of."""
         self._served: dict[int, set[int]] = {}
         """Activation module (by identity) → layers whose output it was given."""
 
@@ -242,11 +238,11 @@ class Operations(TorchFunctionMode):
         self._writing(name, args, kwargs)
         self.looked(name, args, kwargs, result)
         if name in _CUTS:
-            self._cut(_CUTS[name], args[0] if args else None, result)
+            self.cuts.cut(_CUTS[name], args[0] if args else None, result)
         elif (name in _THRESHOLDS or (name == "max" and isinstance(result, tuple))) and not self.modules:
-            self._decided(name, args[0] if args else None)
+            self.cuts.decided(name, args[0] if args else None)
         elif not torch.is_grad_enabled() and isinstance(result, torch.Tensor) and result.is_floating_point():
-            self._left(args[0] if args else None, result)
+            self.cuts.left(args[0] if args else None, result)
         self._tokens(name, args, kwargs, result)
         if self.watch.learning and torch.is_grad_enabled():
             self._masked(name, args, kwargs, result)
@@ -308,8 +304,7 @@ class Operations(TorchFunctionMode):
     def _attribute(self, name: str, tensor: torch.Tensor, result: Any) -> None:
         """An attribute of a tensor is read."""
         if name == "data":
-            self._cut("data", tensor, result)
-            self._data = weakref.ref(result)
+            self.cuts.data_read(tensor, result)
             self.updates.data_read(tensor, result)
         elif name == "grad":
             self.gradient_read(tensor)
@@ -320,8 +315,8 @@ class Operations(TorchFunctionMode):
             target = args[0] if args else kwargs.get("tensor")
             if isinstance(target, torch.Tensor):
                 self._note_write(name, target)
-        if self._data is not None and (name == "__setitem__" or (name.endswith("_") and name[-2:] != "__")):
-            self._written_past(args)
+        if self.cuts.data is not None and (name == "__setitem__" or (name.endswith("_") and name[-2:] != "__")):
+            self.cuts.written_past(args)
 
     def _tokens(self, name: str, args: Any, kwargs: Any, result: Any) -> None:
         """Ids of tokens, embedded, cut out of longer rows, filled up; and outputs of sequences that are filled up."""
@@ -342,7 +337,7 @@ class Operations(TorchFunctionMode):
 
     def _graph(self, name: str, args: Any, kwargs: Any, result: Any) -> None:
         """The node that an operation adds to the graph, if it adds one."""
-        node = _node_of(result)
+        node = node_of(result)
         if node is None:
             return
         line = self.watch.lines.here()
@@ -381,78 +376,6 @@ class Operations(TorchFunctionMode):
         for index in owners:
             self.discovery.followed_by(index, _ACTIVATIONS[name])
 
-    # -- cuts ---------------------------------------------------------------------------------------------------
-
-    def _cut(self, operation: str, given: Any, result: Any) -> None:
-        if operation == "round":
-            result = None  # it stays in the graph, and sends zeros back
-        else:
-            self.state_cuts.cut(given, result, self.watch.lines.here())
-        tensors = [given] if isinstance(given, torch.Tensor) else []
-        if isinstance(given, (list, tuple)):
-            tensors = [t for t in given[:8] if isinstance(t, torch.Tensor)]
-        tensors = [t for t in tensors if t.requires_grad and (t.grad_fn is not None or operation in ("data", "detach"))]
-        if not tensors or not torch.is_grad_enabled():
-            return
-        if tensors[0].grad_fn is None:  # of a parameter: an optimizer or an initialization, and no cut unless a loss
-            index = self.discovery.parameter_index(tensors[0])  # or an output is made of it
-            if index is not None and self.modules and self.modules[0].training:
-                self.note_cut(operation, tensors[:1], result=result)
-            elif index is not None:
-                self.loose.left(operation, self.watch.lines.here(), {index}, result)
-            return
-        if tensors[0].numel() == 1 and tensors[0].grad_fn is not None and "SubBackward" in tensors[0].grad_fn.name():
-            result = None  # (value - loss).detach(), added to the loss: another value, the same gradient
-        self.note_cut(operation, [leaf for t in tensors for leaf in leaves_of(t, _WALK_LIMIT)], result=result)
-
-    def made_anew(self, given: torch.Tensor, result: torch.Tensor) -> None:
-        """``Variable(given)`` gave a tensor: one that has no history any more?"""
-        if _node_of(given) is not None and _node_of(result) is None:
-            self._cut("Variable", given, result)
-
-    def _decided(self, name: str, given: Any) -> None:
-        """A threshold or the place of the largest score: what is made of the answer has no gradient."""
-        if torch.is_grad_enabled() and isinstance(given, torch.Tensor) and given.grad_fn is not None:
-            self.note_cut("integer" if name == "max" else "comparison", leaves_of(given, _WALK_LIMIT))
-
-    def _written_past(self, args: Any) -> None:
-        """``x.data.index_add_(0, i, values)``, ``x.data[i] = values``: `x` learns nothing of the values' graph."""
-        data = self._data() if self._data is not None else None
-        target = args[0] if args else None
-        if data is None or not isinstance(target, torch.Tensor) or not (target is data or target._base is data):
-            return
-        for value in args[1:]:
-            if value is not target and _node_of(value) is not None:
-                self._cut("data", value, None)
-
-    def _left(self, given: Any, result: Any) -> None:
-        """What is computed under ``no_grad`` from a tensor of the graph leaves it, as in distributions' `sample`."""
-        if _node_of(given) is not None:
-            line = self.watch.lines.here()
-            sampled = line is not None and ".sample(" in line.code
-            behind = self.note_cut("sample" if sampled else "no_grad", leaves_of(given, _WALK_LIMIT), result=result)
-            if sampled:
-                self.draws.sampled(result, line, behind)
-
-    def note_cut(
-        self, operation: str, leaves: Sequence[torch.Tensor], module: str = "", result: torch.Tensor | None = None
-    ) -> set[int]:
-        """A tensor left the graph at the user's line; `leaves` lie behind it. Returns their parameters."""
-        line = self.watch.lines.here()
-        key = (operation, line)
-        known = self._cuts.get(key)
-        if known is not None and known.count >= _WALKED_PER_LINE and known.parameters:
-            self._cuts[key] = dataclasses.replace(known, count=known.count + 1)
-            self.loose.left(operation, line, known.parameters, result)
-            return set(known.parameters)
-        behind = {i for leaf in leaves if (i := self.discovery.parameter_index(leaf)) is not None}
-        before = known or GraphCut(operation, line, self.watch.step, [], module, 0)
-        self._cuts[key] = dataclasses.replace(
-            before, parameters=sorted(behind.union(before.parameters)), count=before.count + 1
-        )
-        self.loose.left(operation, line, behind.union(before.parameters), result)
-        return behind.union(before.parameters)
-
     def save(self) -> None:
         """Write what was learnt."""
         self.comparisons.save()
@@ -480,8 +403,7 @@ class Operations(TorchFunctionMode):
         self.fresh_states.save()
         for i, read in enumerate(self.padded_reads.records()):
             self.watch.writer.put(read, i)
-        for i, cut in enumerate(self._cuts.values()):
-            self.watch.writer.put(cut, i)
+        self.cuts.save()
 
 
 def _freezes(func: Any, name: str, args: Any, kwargs: Any) -> bool:
@@ -489,11 +411,3 @@ def _freezes(func: Any, name: str, args: Any, kwargs: Any) -> bool:
     if name == "__set__":
         return getattr(getattr(func, "__self__", None), "__name__", "") == "requires_grad" and args[1] is False
     return name == "requires_grad_" and (args[1:2] == (False,) or kwargs.get("requires_grad") is False)
-
-
-def _node_of(result: Any) -> Any:
-    """The graph node that made a result; None for leaves, and for views whose history PyTorch refuses to tell."""
-    try:
-        return result.grad_fn if isinstance(result, torch.Tensor) and result.requires_grad else None
-    except RuntimeError:  # a view made under no_grad and modified in place since
-        return None

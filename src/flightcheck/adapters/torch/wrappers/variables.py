@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 def variables(o: TorchObserver) -> None:
     """Constructions of `Variable`."""
-    cut = o.watch.guarded(o.operations.made_anew)
+    cut = o.watch.guarded(o.operations.cuts.made_anew)
 
     def make(original: Any) -> Any:
         @functools.wraps(original)
