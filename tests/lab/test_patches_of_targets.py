@@ -150,7 +150,9 @@ def test_each_class_counts_the_same_in_a_balanced_error(tmp_path: Path) -> None:
 
 
 def test_an_unknown_rule_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="score: unit, signs, ignore, balanced or others wanted, but got 'best'"):
+    with pytest.raises(
+        ValueError, match="score: unit, signs, ignore, balanced, wrong or others wanted, but got 'best'"
+    ):
         patched(tmp_path, "score:best", Loop())
 
 

@@ -104,8 +104,9 @@ class EpisodeEnds:
         if values:
             self._passed(name, args, kwargs, result, values)
             return
-        for tensor in _results(result):
-            if name in _DECISIONS or any(self._is_decided(t) for t in tensors_of(args) if t.numel() == tensor.numel()):
+        given = [t for t in tensors_of(args) if is_plain_tensor(t)]  # others may have no size to be asked for
+        for tensor in filter(is_plain_tensor, _results(result)):
+            if name in _DECISIONS or any(self._is_decided(t) for t in given if t.numel() == tensor.numel()):
                 self._decided[id(tensor)] = weakref.ref(tensor)
             elif name in _FETCHES:
                 self._fetched(tensor)
