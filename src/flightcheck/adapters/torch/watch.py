@@ -196,5 +196,5 @@ def is_plain_tensor(value: Any) -> bool:
         return False
     try:
         return value.untyped_storage().size() > 0 or not value.numel()
-    except NotImplementedError:  # it stands for many, inside of vmap
+    except (NotImplementedError, ValueError):  # it stands for many, inside of vmap; a parameter that has no size yet
         return False
