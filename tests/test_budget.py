@@ -12,6 +12,7 @@ import pytest
 
 from flightcheck.adapters.torch import budget as module
 from flightcheck.adapters.torch.budget import FULL, GRADIENTS, OUTPUTS, REST, WEIGHTS, Budget
+from flightcheck.adapters.torch.watch import DENSE_ROUNDS
 
 DENSE = 10
 MILLI, MICRO = 1e-3, 1e-6
@@ -126,6 +127,28 @@ def test_long_steps_have_all_weights_at_every_step_and_activations_often(monkeyp
     assert sum(level >= OUTPUTS for level in later) > len(later) / 3
     assert training.watch.every_step
     assert training.budget.cadence()["weights"] < 1.02
+
+
+def test_what_looks_cost_is_tried_again_when_calls_are_recorded_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the first hundred rounds a look at the weights costs ten times as much, as all calls are noted in them."""
+    training = Training(monkeypatch, 0.02, step=40 * MILLI, costs=Costs(weights=2 * MILLI, outputs=9 * MILLI)).run(
+        DENSE_ROUNDS - 1
+    )
+    assert not training.watch.every_step
+    training.costs = Costs(weights=200 * MICRO, outputs=9 * MILLI)
+    training.run(60)
+    assert training.watch.every_step
+
+
+def test_a_round_that_is_tried_is_one_round(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tried levels may be rested, too: not as many at once as of the level that is ordinary."""
+    training = Training(monkeypatch, 0.02, step=0.4 * MILLI, costs=Costs(rest=20 * MICRO, gradients=90 * MICRO))
+    seen = []
+    for _ in range(DENSE + 40):
+        training.run(1)
+        seen.append((training.budget._level, training.budget.rounds_at_rest))
+    assert {n for level, n in seen[DENSE:] if level in (GRADIENTS, WEIGHTS)} == {1}
+    assert max(n for level, n in seen if level == REST) > 1
 
 
 def test_what_is_given_up_first(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,8 +20,8 @@ from flightcheck.adapters.torch.native import library
 from flightcheck.adapters.torch.operations import Operations
 
 KERNEL, REASON = library.load()
-MOST_CALLS = 265
-"""Python functions of ours in a step of which weights and gradients are measured."""
+MOST_CALLS = 110
+"""Python functions of ours in a step of which weights and gradients are measured: its calls are not noted (265, if so)."""
 MOST_CALLS_AT_REST = 24
 """Those of a step of which only the loss is read: of an MLP, with its one call for each module."""
 MOST_CALLS_LINEAR, MOST_CALLS_GAN = 23, 58
@@ -129,7 +129,7 @@ def test_a_step_takes_one_call_of_the_kernel_and_reads_the_loss(watched: tuple[W
         extra = operations(work.step) - bare
         assert extra == 1, "the value of the loss"
         assert watching.native_calls - before == (1 if KERNEL else 0)
-    assert python_calls(work.step) <= MOST_CALLS
+    assert min(python_calls(work.step) for _ in range(4)) <= MOST_CALLS  # in some, what was found is written
 
 
 @pytest.mark.skipif(KERNEL is None, reason=f"no kernel: {REASON}")

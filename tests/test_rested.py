@@ -12,10 +12,12 @@ import torch.nn.functional as F
 from torch import nn
 
 import flightcheck
+from flightcheck.adapters.torch import TorchObserver
 from flightcheck.adapters.torch.budget import FULL, GRADIENTS, OUTPUTS, REST, WEIGHTS, Budget
 from flightcheck.adapters.torch.watch import LEARNING_STEPS
 from flightcheck.recording.run import Run
 from flightcheck.recording.signals import GRAD_NORM, GRAD_NORM_TOTAL, LOSS, UPDATE_NORM, WEIGHT_NORM
+from flightcheck.recording.store import RunWriter
 
 STEPS = 160
 AT = 130
@@ -159,3 +161,33 @@ def test_another_optimizer_is_learnt_from_its_first_step(tmp_path: Path, monkeyp
     assert (second.type, second.created_at_step, second.steps) == ("Adam", AT, STEPS - AT)
     assert second.gradient_looks == LEARNING_STEPS + 1  # it rests again from the second round after them on
     assert first.gradient_looks < AT
+
+
+def test_of_full_looks_one_in_four_records_its_inputs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once the first 64 calls are recorded, and the dense rounds over."""
+    run = swept(tmp_path, monkeypatch, FULL, nothing)
+    full = sum(1 for step in range(STEPS) if step >= 64 and (step % 10) >= 3)
+    recorded = {b.step for b in run.batches if b.training}
+    assert set(range(64)) <= recorded
+    assert abs(len(recorded) - 64 - full / 4) <= 2
+
+
+@pytest.mark.parametrize("shape", [(8, 300, 32), (8, 4, 60, 60)], ids=str)
+def test_between_full_looks_positions_are_read_from_one_end_to_the_other(
+    tmp_path: Path, shape: tuple[int, ...]
+) -> None:
+    """Texts end in padding, and pictures in a frame: one piece of them may be the same in all examples."""
+    looking = TorchObserver(RunWriter(tmp_path)).activations
+    looking.watch.sampled, looking.watch.rows = False, 4
+    along = 1 if len(shape) == 3 else 2
+    places = torch.arange(shape[along]).view([-1 if d == along else 1 for d in range(len(shape))]).expand(shape).float()
+    seen: set[int] = set()
+    for looking.armed_rounds in range(shape[along]):
+        part = looking._rows(places)
+        here = {int(p) for p in part.flatten()}
+        assert part.is_contiguous() and len(part) == 4 and part[0].numel() <= 3 * 4096
+        assert min(here) < 0.1 * shape[along] and max(here) > 0.9 * (shape[along] - 1)
+        seen |= here
+    assert seen == set(range(shape[along])), "others each time"
+    looking.watch.sampled = True
+    assert looking._rows(places) is places

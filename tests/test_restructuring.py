@@ -111,6 +111,27 @@ def test_what_is_set_free_later_must_be_held(tmp_path: Path, change: Change) -> 
     assert verdict_of("P08", trained(tmp_path / "b", change, lambda m: freeze(m, kept=True))).status == "pass"
 
 
+def test_what_a_second_phase_freezes_and_sets_free_must_be_held(tmp_path: Path) -> None:
+    """Trained whole, then with a frozen body and an optimizer of the head alone, then set free."""
+    torch.manual_seed(0)
+    with flightcheck.watch(runs_dir=tmp_path, report=False) as seen:
+        model = Net()
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        for step in range(4 * AT):
+            if step == AT:
+                model.body.requires_grad_(False)
+                optimizer = torch.optim.SGD(model.head.parameters(), lr=0.1)
+            if step == 3 * AT:
+                model.body.requires_grad_(True)
+            x = torch.randn(8, 4)
+            optimizer.zero_grad()
+            F.cross_entropy(model(x), (x.sum(1) > 0).long()).backward()
+            optimizer.step()
+    assert seen.run is not None and seen.run.coverage.blind == []
+    found = verdict_of("P08", seen.run).findings
+    assert found and "body" in found[0].module
+
+
 def rebuilt(model: Net, optimizer: torch.optim.Optimizer) -> Training:
     new_head_alone(model, optimizer)
     return model, torch.optim.SGD(model.head.parameters(), lr=0.1)

@@ -403,9 +403,8 @@ class Forward:
         self.dropout_line = None
 
     def _compared(self, one: Any, other: Any) -> None:
-        if self.phases and not (
-            torch.is_grad_enabled() and self.pending
-        ):  # after a training call it is of the training
+        of_training = torch.is_grad_enabled() and self.pending
+        if self.phases and not of_training:
             self.answers.compared(one, other)
 
     # -- phases -------------------------------------------------------------------------------------------------

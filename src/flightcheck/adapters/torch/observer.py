@@ -256,7 +256,7 @@ class TorchObserver:
                 self.statistics.first_gradient(root.parameter_indices)
             if self.watch.sampled:
                 self.statistics.foreign_gradients(root.parameter_indices)
-        if self.watch.sampled:
+        if self.watch.sampled or self.watch.learning:
             self.thawed.look()
 
     def differentiated(self, inputs: Any = ()) -> None:

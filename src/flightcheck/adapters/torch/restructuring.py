@@ -37,6 +37,8 @@ class Restructuring:
         """Whether a parameter wanted a gradient when it was last looked at."""
         self._toggled: set[int] = set()
         """Parameters of which that changed while the training was learnt: opponents take turns."""
+        self._learnt = 0
+        """The round in which the structure was learnt last."""
         self._held: set[int] = set()
         """Parameters that a model held when it was last looked at."""
         self._constructions = self._switches = 0
@@ -68,11 +70,13 @@ class Restructuring:
     def learn(self) -> None:
         """Remember the structure, in a round of the learning pass, and which parameters have left it."""
         held: set[int] = set()
+        same_phase = self.watch.step - self._learnt <= 1
+        self._learnt = self.watch.step
         for index, parameter in self._parameters(list(self.discovery.roots.values())):
             if index is None:
                 continue
             held.add(index)
-            if self._wanted.get(index, parameter.requires_grad) is not parameter.requires_grad:
+            if same_phase and self._wanted.get(index, parameter.requires_grad) is not parameter.requires_grad:
                 self._toggled.add(index)
             self._wanted[index] = parameter.requires_grad
         for index in self._held - held:

@@ -46,7 +46,7 @@ class ThawedParameters:
         self._to_come: dict[tuple[Location, ...], bool] = {}
 
     def look(self) -> None:
-        """A backward returned, on a round that is measured in full."""
+        """A backward returned, on a round that is measured in full, or in which the training is learnt."""
         latest = self._latest()
         if latest is None:
             return
