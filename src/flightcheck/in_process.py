@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from flightcheck import investigation
+from flightcheck.frozen import frozen
 from flightcheck.lab.trials import Trained, Trial
 from flightcheck.options import DEFAULT_RUNS_DIR, WatchOptions
 from flightcheck.recording.experiments import NO_TIME
@@ -26,7 +26,7 @@ _DENSE_STEPS: Final = 50
 _LONGEST_GAP: Final = 10
 
 
-@dataclass(frozen=True, repr=False)
+@frozen
 class Checked:
     """What `check` found."""
 

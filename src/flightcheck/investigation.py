@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from pathlib import Path
 from types import ModuleType
 from typing import Final
@@ -13,6 +13,7 @@ from typing import Final
 from flightcheck.checks.registry import run_checks
 from flightcheck.diagnosis.engine import DiagnosedFinding, Diagnosis, diagnose
 from flightcheck.diagnosis.graph import SYMPTOMS
+from flightcheck.frozen import frozen
 from flightcheck.lab.agenda import Candidate, adjusted, investigate
 from flightcheck.lab.experiments import Lab
 from flightcheck.lab.processes import Script, ScriptRunner
@@ -26,7 +27,7 @@ from flightcheck.recording.store import RunWriter
 _MOST_MODULES: Final = 3000
 
 
-@dataclass(frozen=True)
+@frozen
 class Surroundings:
     """Where and how the command was started: taken before the script runs, since a script may change all of it."""
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Final, Literal, TextIO
+
+from flightcheck.frozen import frozen
 
 DEFAULT_STEPS: Final = 300
 DEFAULT_SECONDS: Final = 60.0
@@ -14,7 +16,7 @@ DEFAULT_LAB_SECONDS: Final = 120.0
 DEFAULT_RUNS_DIR: Final = Path(".flightcheck/runs")
 
 
-@dataclass(frozen=True)
+@frozen
 class Replay:
     """What a run takes over from an earlier one, to be the same."""
 
@@ -24,7 +26,7 @@ class Replay:
     """Seeds of the generators of NumPy that the script makes without one, in order."""
 
 
-@dataclass(frozen=True)
+@frozen
 class WatchOptions:
     """One script to be run and watched."""
 
@@ -58,7 +60,7 @@ class WatchOptions:
     """Told the run's folder, which holds a run file by then, just before the script starts."""
 
 
-@dataclass(frozen=True)
+@frozen
 class SessionResult:
     """What is left when the script is over."""
 

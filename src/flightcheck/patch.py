@@ -8,8 +8,9 @@ form, ``kind`` or ``kind:value``, stands in findings, records and reports.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Final
+
+from flightcheck.frozen import frozen
 
 KINDS: Final[dict[str, str]] = {
     "lr": "the learning rate at each step: a factor (``x0.1``) or a value (``0.001``)",
@@ -149,7 +150,7 @@ STILL_STEPS: Final = 3
 """Steps of a frozen batch without any update: their losses must be equal, or the batch is not frozen."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Patch:
     """One change."""
 

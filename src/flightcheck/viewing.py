@@ -5,11 +5,11 @@ from __future__ import annotations
 import html
 import sys
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from flightcheck.errors import FlightcheckError, UsageError
+from flightcheck.frozen import frozen
 from flightcheck.options import SessionResult, WatchOptions
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ VIEW_PAGE: Final = "view.html"
 _SNAPSHOTS: Final = 8
 
 
-@dataclass(frozen=True)
+@frozen
 class View:
     """What was seen of a model. In a notebook it shows itself as a page."""
 

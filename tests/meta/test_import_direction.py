@@ -11,13 +11,14 @@ import pytest
 import flightcheck
 
 PACKAGE = Path(flightcheck.__file__).parent
-LEAVES = {"errors", "options", "version", "launch", "redaction"}
+LEAVES = {"errors", "frozen", "options", "version", "launch", "redaction"}
 """What everybody may import, and what imports nobody but each other."""
 RECORDED = {"recording", "patch"}
 JUDGED = RECORDED | {"checks"}
 DIAGNOSED = JUDGED | {"diagnosis"}
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
+    "frozen": set(),
     "options": set(),
     "version": set(),
     "launch": set(),

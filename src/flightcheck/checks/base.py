@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, ClassVar, Final, Literal, TypeVar
 
+from flightcheck.frozen import frozen
 from flightcheck.recording.records import Location
 from flightcheck.recording.run import NotApplicable, NotEnoughEvidence, Run
 from flightcheck.recording.sides import Sides
@@ -51,7 +52,7 @@ SECTIONS: Final = {
 HEADINGS: Final = ("What it checks", "Why it matters", "How to fix", "Source", "Known false alarms")
 
 
-@dataclass(frozen=True)
+@frozen
 class Param:
     """A threshold of a check: its value, and the reason for it."""
 
@@ -59,7 +60,7 @@ class Param:
     reason: str
 
 
-@dataclass(frozen=True)
+@frozen
 class Finding:
     """One fault that a check saw."""
 
@@ -81,7 +82,7 @@ class Finding:
     """Indices of the parameters concerned: the locus of the finding."""
 
 
-@dataclass(frozen=True)
+@frozen
 class CheckInfo:
     """What a check declares of itself."""
 
@@ -164,7 +165,7 @@ def check(
     return declare
 
 
-@dataclass(frozen=True)
+@frozen
 class Verdict:
     """The result of one check on one run."""
 

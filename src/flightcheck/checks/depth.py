@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
+from flightcheck.frozen import frozen
 from flightcheck.recording.records import Location, ModuleInfo, ParameterInfo
 from flightcheck.recording.run import NotEnoughEvidence, Run
 from flightcheck.recording.signals import GRAD_NORM, LOSS, WEIGHT_NORM
@@ -19,7 +19,7 @@ Floats = npt.NDArray[np.float64]
 SATURATING = {"sigmoid": "Sigmoid", "tanh": "Tanh", "softsign": "Softsign", "hardsigmoid": "Hardsigmoid"}
 
 
-@dataclass(frozen=True)
+@frozen
 class Layer:
     """A module with a weight matrix, in the order of calls."""
 

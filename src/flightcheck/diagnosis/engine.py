@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
 from flightcheck.checks.base import SEVERITIES, CheckInfo, Finding, Severity, Verdict, effective_severity
@@ -18,6 +18,7 @@ from flightcheck.diagnosis.graph import (
     missing_path,
     saturating,
 )
+from flightcheck.frozen import frozen
 from flightcheck.patch import alternatives
 from flightcheck.recording.experiments import Experiment
 from flightcheck.recording.run import Run
@@ -27,7 +28,7 @@ SHORTEST_SLACK: Final = 20
 """Steps: most onsets are told from a window of this length."""
 
 
-@dataclass(frozen=True)
+@frozen
 class DiagnosedFinding:
     """A finding and its place in the diagnosis."""
 
@@ -47,7 +48,7 @@ class DiagnosedFinding:
         return self.info.code
 
 
-@dataclass(frozen=True)
+@frozen
 class Diagnosis:
     """Root causes first."""
 
@@ -66,7 +67,7 @@ class Diagnosis:
         return max((f.severity for f in self.findings), key=SEVERITIES.index, default=None)
 
 
-@dataclass(frozen=True)
+@frozen
 class _Place:
     """Where a finding lies: its parameters, the modules around them, and when those were called."""
 

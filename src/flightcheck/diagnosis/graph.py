@@ -8,17 +8,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final, Literal
 
 from flightcheck.checks.base import Finding
+from flightcheck.frozen import frozen
 
 Locus = Literal["fwd", "bwd", "any", "module", "loss"]
 """Where the effect must lie: at or after the cause in execution order, at or before it (gradients travel back),
 anywhere, on the same parameters or modules, anywhere because a loss touches all."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Cause:
     """One row: what a fault explains, where, and on which further condition."""
 

@@ -6,11 +6,12 @@ import importlib
 import importlib.util
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
 from flightcheck.errors import MissingExtra, UsageError
+from flightcheck.frozen import frozen
 from flightcheck.redaction import redacted_text
 
 TRACKERS: Final = ("mlflow", "wandb", "comet", "trackio")
@@ -21,7 +22,7 @@ MOST_POINTS: Final = 1000
 Param = str | float | bool
 
 
-@dataclass(frozen=True)
+@frozen
 class Destination:
     """Where a run is to be sent."""
 
@@ -35,7 +36,7 @@ class Destination:
     """The files of weights that the script saved are sent, too."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Point:
     """One number of a curve."""
 
@@ -47,7 +48,7 @@ class Point:
     """Seconds since 1970."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Heading:
     """What is known of a run when it begins."""
 
@@ -59,7 +60,7 @@ class Heading:
     """Seconds since 1970."""
 
 
-@dataclass(frozen=True)
+@frozen
 class DataSource:
     """One part of the data that the run used."""
 
@@ -72,7 +73,7 @@ class DataSource:
     """How often each label occurs, where labels are whole numbers."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Contents:
     """What is known of a run when it is over. All texts are without secrets."""
 

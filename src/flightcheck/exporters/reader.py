@@ -12,7 +12,6 @@ import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,6 +19,7 @@ import numpy as np
 
 from flightcheck.errors import RunFileError
 from flightcheck.exporters.base import Heading
+from flightcheck.frozen import frozen
 from flightcheck.recording.metrics import PREFIX
 from flightcheck.recording.opening import reading
 from flightcheck.recording.signals import (
@@ -52,7 +52,7 @@ Cursor = dict[str, int]
 """Per series the step, or the number of the record, up to which all is sent."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Row:
     """One number, and the series and place in it that it comes from."""
 

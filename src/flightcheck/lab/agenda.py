@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
 from flightcheck.checks.base import CheckInfo, Finding
+from flightcheck.frozen import frozen
 from flightcheck.lab.diffs import diff_of
 from flightcheck.lab.experiments import STEPS, Lab
 from flightcheck.lab.kept import try_kept
@@ -56,7 +57,7 @@ _MOVED: Final = 0.03
 """Share of the start: a training that has lost less has not begun to learn (batch noise over blocks is smaller)."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Candidate:
     """A finding that may be the root cause."""
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 
+from flightcheck.frozen import frozen
 from flightcheck.lab.trials import Floats, Trained
 from flightcheck.recording.printed import (
     direction,
@@ -65,7 +65,7 @@ def printed_series(trained: Trained, name: str) -> Floats:
     return np.array([n.value for n in numbers if n.name == name], dtype=float)
 
 
-@dataclass(frozen=True)
+@frozen
 class Scale:
     """On which printed numbers are compared, so that less is better: negative, or as logarithms."""
 

@@ -9,11 +9,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any, Final
 
 from flightcheck.errors import FlightcheckError
+from flightcheck.frozen import frozen
 from flightcheck.lab.scratch import Scratch
 from flightcheck.lab.trials import Trained, Trial
 from flightcheck.recording.experiments import NO_TIME, Probe, TrialInfo
@@ -26,7 +27,7 @@ _START: Final = 60.0
 """Seconds that the server may take to import what the script imports."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Script:
     """How the script was started, and in what surroundings."""
 

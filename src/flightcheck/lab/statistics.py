@@ -14,13 +14,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 from scipy import stats  # type: ignore[import-untyped]
 
+from flightcheck.frozen import frozen
 from flightcheck.recording.experiments import Status
 
 Floats = npt.NDArray[np.float64]
@@ -48,7 +48,7 @@ _FAR: Final = 1000.0
 """Times the better one's evaluations: a worse one is as bad as any."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Pair:
     """One seed: a metric over the steps without and with the patch, ``(steps,)`` each, lower is better."""
 
@@ -111,7 +111,7 @@ class Pair:
         return ends[0], ends[1]
 
 
-@dataclass(frozen=True)
+@frozen
 class Comparison:
     """The outcome over the seeds so far."""
 

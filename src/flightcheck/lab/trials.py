@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+from flightcheck.frozen import frozen
 from flightcheck.patch import STILL_STEPS, Patch
 from flightcheck.recording.records import RunInfo
 from flightcheck.recording.run import NotEnoughEvidence, Run
@@ -22,7 +23,7 @@ NO_PLACE: Final = "this training has no place at which it could act"
 Floats = npt.NDArray[np.float64]
 
 
-@dataclass(frozen=True)
+@frozen
 class Trial:
     """One training to be run: with these patches (none: the control), from this seed, for so many steps."""
 
@@ -37,7 +38,7 @@ class Trial:
         return f"{what}, seed {self.seed}"
 
 
-@dataclass(frozen=True)
+@frozen
 class Trained:
     """A trial that was run."""
 

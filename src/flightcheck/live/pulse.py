@@ -5,12 +5,13 @@ from __future__ import annotations
 import html
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Final
 
 import numpy as np
 
 from flightcheck.diagnosis.engine import Diagnosis
+from flightcheck.frozen import frozen
 from flightcheck.recording.run import NotEnoughEvidence, Run
 from flightcheck.recording.signals import LOSS, UPDATE_NORM, WEIGHT_NORM
 from flightcheck.report.json import relative
@@ -27,7 +28,7 @@ HEALTHY_RATIO: Final = 1e-3
 _LOOKS: Final = 32
 
 
-@dataclass(frozen=True)
+@frozen
 class Alarm:
     """A root cause, as far as the training has come."""
 
@@ -36,7 +37,7 @@ class Alarm:
     place: str
 
 
-@dataclass(frozen=True)
+@frozen
 class Pulse:
     """What one line tells."""
 

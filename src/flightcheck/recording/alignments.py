@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from flightcheck.frozen import frozen
 from flightcheck.recording.records import RECORDS, Location
 
 
-@dataclass(frozen=True)
+@frozen
 class MapAlignment:
     """Targets as large as the input (masks, maps), compared with it as they are and turned over."""
 
@@ -22,7 +23,7 @@ class MapAlignment:
     """Those whose target fits the image after it was turned over, by how, and as it is far worse."""
 
 
-@dataclass(frozen=True)
+@frozen
 class PointAlignment:
     """Targets of a few numbers, of which one follows the place of what stands out in the image."""
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from flightcheck.frozen import frozen
 from flightcheck.recording.records import RECORDS, Location
 
 
-@dataclass(frozen=True)
+@frozen
 class AttentionMask:
     """One mask of one line, over the calls that were looked at."""
 
@@ -26,7 +25,7 @@ class AttentionMask:
     """Those of them in which the open keys are the padding."""
 
 
-@dataclass(frozen=True)
+@frozen
 class WeakFill:
     """A line that fills masked scores with a number which leaves them a weight in the softmax behind it."""
 

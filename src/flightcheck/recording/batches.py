@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from flightcheck.frozen import frozen
 from flightcheck.recording.records import RECORDS, Location
 
 
-@dataclass(frozen=True)
+@frozen
 class Batch:
     """What one training or evaluation step was fed with: the tensor inputs of a root module."""
 
@@ -77,7 +78,7 @@ class Batch:
     """The line that puts data on another scale (``scaler.fit_transform(x)``), where the file has only one."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Evaluation:
     """One evaluation phase: root calls without gradient between two training steps."""
 
@@ -111,7 +112,7 @@ class Evaluation:
     """The line that goes round, where `location` stands in a function that is called for each batch."""
 
 
-@dataclass(frozen=True)
+@frozen
 class OrderUse:
     """A line that puts examples in an order which another line made: ``x = x[order]``."""
 
@@ -119,7 +120,7 @@ class OrderUse:
     used: Location
 
 
-@dataclass(frozen=True)
+@frozen
 class IdRanks:
     """Token ids of one pass over the training data, or of one evaluation, that are ranks: no id is more frequent than
     the one before it, so slowly that chance does not explain it. The vocabulary was made by counting these very data.
@@ -138,7 +139,7 @@ class IdRanks:
     """Where the user's code made the ids."""
 
 
-@dataclass(frozen=True)
+@frozen
 class CategoryCounts:
     """How often each number of a column of whole numbers was looked up, in training or in one evaluation."""
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from flightcheck.frozen import frozen
 from flightcheck.recording.records import RECORDS, Location
 
 
-@dataclass(frozen=True)
+@frozen
 class Cancellation:
     """Differences, at one line, of float32 numbers that lie about as far apart as neighbouring float32 numbers do."""
 

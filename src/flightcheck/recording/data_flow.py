@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from flightcheck.frozen import frozen
 from flightcheck.recording.records import RECORDS
 
 
-@dataclass(frozen=True)
+@frozen
 class DataFlow:
     """What the graphs of the first backward passes tell of the way of the values."""
 

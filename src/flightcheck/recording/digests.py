@@ -10,12 +10,13 @@ import hashlib
 import math
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
+from flightcheck.frozen import frozen
 from flightcheck.recording.records import RECORDS
 
 MOST_ROWS_KEPT: Final = 65_536
@@ -28,7 +29,7 @@ _CHUNK: Final = 4_000_000
 Hashes = npt.NDArray[np.uint64]
 
 
-@dataclass(frozen=True)
+@frozen
 class DataDigest:
     """What the examples of one part of the data are, before any augmentation, as far as it could be read."""
 

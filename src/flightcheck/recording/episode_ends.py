@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
+from flightcheck.frozen import frozen
 from flightcheck.recording.records import RECORDS, Location
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 
 
-@dataclass(frozen=True)
+@frozen
 class UnendedTarget:
     """A loss whose target is a number plus a discounted value of a next state, for all rows alike."""
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Final, Literal
+
+from flightcheck.frozen import frozen
 
 NO_TIME: Final = "the time for experiments was used up"
 Status = Literal["confirmed", "refuted", "inconclusive", "untested"]
 
 
-@dataclass(frozen=True)
+@frozen
 class Experiment:
     """A patched training beside the same training without the patch, from the same seeds."""
 
@@ -60,7 +62,7 @@ class Experiment:
     patched: list[list[float]] = field(default_factory=list)
 
 
-@dataclass(frozen=True)
+@frozen
 class Probe:
     """Something that was measured in a trial and cannot be measured in the user's own run."""
 
@@ -69,7 +71,7 @@ class Probe:
     result: dict[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
+@frozen
 class TrialInfo:
     """One run of an experiment: a training with patches, or its control."""
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
+
+from flightcheck.frozen import frozen
 
 
-@dataclass(frozen=True)
+@frozen
 class DatasetInfo:
     """What a DataLoader draws from, as far as attributes tell: none of the user's methods was called."""
 
@@ -54,7 +56,7 @@ class DatasetInfo:
     """Passes that gave their last batch."""
 
 
-@dataclass(frozen=True)
+@frozen
 class FeatureTable:
     """The columns of a 2-D training input, over at most 2048 rows."""
 
@@ -79,7 +81,7 @@ class FeatureTable:
     """The loss that told the targets."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Confusion:
     """Predicted classes against target classes in one evaluation phase."""
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from flightcheck.frozen import frozen
 from flightcheck.recording.records import RECORDS
 
 
-@dataclass(frozen=True)
+@frozen
 class KeptGradients:
     """What the gradients of such tensors were when the next backward began."""
 

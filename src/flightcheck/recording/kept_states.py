@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from flightcheck.frozen import frozen
 from flightcheck.recording.records import RECORDS, Location
 
 
-@dataclass(frozen=True)
+@frozen
 class KeptState:
     """A model that is kept because it is the best so far, in a way that does not keep it."""
 

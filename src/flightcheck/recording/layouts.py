@@ -9,10 +9,11 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import lru_cache
 from typing import Final
 
+from flightcheck.frozen import frozen
 from flightcheck.recording.records import RECORDS, Location
 
 _MOST_AXES: Final = 5
@@ -21,7 +22,7 @@ _MOST_AXES: Final = 5
 Shape = tuple[int, ...]
 
 
-@dataclass(frozen=True)
+@frozen
 class Reshape:
     """A line that reshapes, and one pair of shapes: only pairs in which neither side only merges or splits axes."""
 
@@ -46,7 +47,7 @@ class Reshape:
     """A convolution takes axis 1 of the result, or of its rows, for channels."""
 
 
-@dataclass(frozen=True)
+@frozen
 class CrossedRows:
     """A loss whose prediction and target were flattened from the same axes in different orders, before it saw them."""
 
@@ -67,7 +68,7 @@ class CrossedRows:
 RECORDS.update({"Reshape": Reshape, "CrossedRows": CrossedRows})
 
 
-@dataclass(frozen=True)
+@frozen
 class Move:
     """How the axes would have to be moved: ``x.reshape(split).permute(order).reshape(after)``."""
 
@@ -90,7 +91,7 @@ class Move:
         return tuple(self.split[k] for k in self.order)
 
 
-@dataclass(frozen=True)
+@frozen
 class _Group:
     """Neighbouring axes before and after that hold the same numbers, as few as possible; axes of size 1 left out."""
 

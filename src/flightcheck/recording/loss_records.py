@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
+from flightcheck.frozen import frozen
 from flightcheck.recording.records import RECORDS, Location
 
 
-@dataclass(frozen=True)
+@frozen
 class LossSite:
     """One line that computes a loss through a function of the framework, or by hand as such a function would."""
 
@@ -33,7 +34,7 @@ class LossSite:
     """The line that computed its class weights, as far as the source tells."""
 
 
-@dataclass(frozen=True)
+@frozen
 class LossCall:
     """One observed call of a loss function: shapes and ranges of its arguments."""
 
@@ -102,7 +103,7 @@ class LossCall:
     """The line that constructs it, else the line of the operation."""
 
 
-@dataclass(frozen=True)
+@frozen
 class LossTerm:
     """One summand of a value on which backward was called."""
 
@@ -141,7 +142,7 @@ class LossTerm:
     """The line that did."""
 
 
-@dataclass(frozen=True)
+@frozen
 class LooseTerm:
     """A number that a model made, that has no graph, and that is a term of a value on which backward was called."""
 
@@ -160,7 +161,7 @@ class LooseTerm:
     """Its values there."""
 
 
-@dataclass(frozen=True)
+@frozen
 class RandomDraw:
     """Random numbers in the graph of a loss whose distribution a model made, drawn so that it gets no gradient."""
 
@@ -174,7 +175,7 @@ class RandomDraw:
     """Backward passes that it entered while the learning pass looked."""
 
 
-@dataclass(frozen=True)
+@frozen
 class RepeatedSoftmax:
     """A line that normalizes, on the way to a loss, numbers whose rows over the same axis sum to 1 already.
 
@@ -198,7 +199,7 @@ class RepeatedSoftmax:
     """Those of them that were given probabilities."""
 
 
-@dataclass(frozen=True)
+@frozen
 class LossAxes:
     """How the class axis of a loss function relates to the axis over which the last layer laid out its outputs."""
 
@@ -227,7 +228,7 @@ class LossAxes:
     """The same over the axis that the loss takes for classes."""
 
 
-@dataclass(frozen=True)
+@frozen
 class LinearStack:
     """A prediction that is an affine function of the data: no activation between these layers, the first first."""
 
@@ -244,7 +245,7 @@ class LinearStack:
     """The line that calls the first layer."""
 
 
-@dataclass(frozen=True)
+@frozen
 class PaddedTarget:
     """What the target of a loss holds at the positions at which the model's input is filled up."""
 
@@ -262,7 +263,7 @@ class PaddedTarget:
     """Different numbers of filled positions among the rows."""
 
 
-@dataclass(frozen=True)
+@frozen
 class TargetShift:
     """A target that is made of the tokens which the model was given, some positions further on."""
 

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, Final, Literal
 
+from flightcheck.frozen import frozen
 from flightcheck.recording.printed import direction, is_of_training, is_of_unseen, numbers_in, with_places
 from flightcheck.recording.records import RECORDS
 
@@ -36,7 +36,7 @@ _SOURCE_FILE: Final = re.compile(r"\.(?:py|pyx|c|cc|cpp|cu|cuh|h|hpp)$")
 """A warning's ``file.cpp:822`` is a line, and no measure."""
 
 
-@dataclass(frozen=True)
+@frozen
 class MetricInfo:
     """One series of numbers of the script's own."""
 

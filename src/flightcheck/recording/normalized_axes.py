@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from flightcheck.frozen import frozen
 from flightcheck.recording.records import RECORDS, Location
 
 
-@dataclass(frozen=True)
+@frozen
 class NormalizedAxis:
     """A line whose softmax (or ``normalize``) is used in a product that adds up over another axis, or over one place.
 

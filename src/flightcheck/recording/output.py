@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
+from flightcheck.frozen import frozen
 from flightcheck.recording.records import RECORDS
 
 
-@dataclass(frozen=True)
+@frozen
 class OutputPart:
     """Some lines that came one after the other."""
 
@@ -20,7 +20,7 @@ class OutputPart:
     """Positions in `lines` of those that were written to stderr."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Line:
     """One line, or a gap."""
 

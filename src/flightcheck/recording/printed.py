@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Final
 
+from flightcheck.frozen import frozen
 from flightcheck.recording.records import RECORDS
 
 _HIGHER: Final = {
@@ -40,7 +40,7 @@ _PLACE: Final = re.compile(r"\b(at|top|k)[ =_-]?(\d+)(?=\s*[:=]\s+[-+.]?\d|\s*=\
 _LONGEST_NAME: Final = 60
 
 
-@dataclass(frozen=True)
+@frozen
 class PrintedNumber:
     """One number in the script's output."""
 

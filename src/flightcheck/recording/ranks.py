@@ -11,11 +11,12 @@ import os
 import socket
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Final
 
 from flightcheck.errors import FlightcheckError
+from flightcheck.frozen import frozen
 from flightcheck.recording import store
 from flightcheck.recording.records import RECORDS, Location, RunInfo, from_data
 
@@ -29,7 +30,7 @@ _MOST_RANKS: Final = 64
 _MOST_FILES: Final = 512
 
 
-@dataclass(frozen=True)
+@frozen
 class ReplicaDigests:
     """The parameters of one rank that are to be equal on all ranks, at a few steps, before the backward pass."""
 

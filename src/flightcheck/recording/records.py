@@ -8,17 +8,18 @@ from __future__ import annotations
 import dataclasses
 import types
 import typing
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cache
 from typing import Any, TypeVar
 
+from flightcheck.frozen import frozen
 from flightcheck.recording.experiments import Experiment, Probe, TrialInfo
 from flightcheck.recording.inputs import Confusion, DatasetInfo, FeatureTable
 
 R = TypeVar("R")
 
 
-@dataclass(frozen=True)
+@frozen
 class Location:
     """A line of the user's code."""
 
@@ -32,7 +33,7 @@ class Location:
         return f"{self.file}:{self.line}"
 
 
-@dataclass(frozen=True)
+@frozen
 class RunInfo:
     """What was run, how it ended, and what watching it cost."""
 
@@ -71,7 +72,7 @@ class RunInfo:
     """Which process writes the run (`flightcheck.recording.liveness`)."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Coverage:
     """What was observed, how often; and what was not."""
 
@@ -88,7 +89,7 @@ class Coverage:
     """What could not be observed, in words."""
 
 
-@dataclass(frozen=True)
+@frozen
 class ModuleInfo:
     """One module of a model that was called in training."""
 
@@ -115,7 +116,7 @@ class ModuleInfo:
     """Constructed while its root ran, and held by no attribute of the module that calls it."""
 
 
-@dataclass(frozen=True)
+@frozen
 class RootInfo:
     """An outermost called module: what the user calls the model."""
 
@@ -135,7 +136,7 @@ class RootInfo:
     """Order of construction among all modules and optimizers of the process."""
 
 
-@dataclass(frozen=True)
+@frozen
 class ParameterInfo:
     """One parameter, seen in a model, in an optimizer, or in both."""
 
@@ -190,7 +191,7 @@ class ParameterInfo:
     """The round in which it was seen that the model does not hold it any more; -1 while a model does."""
 
 
-@dataclass(frozen=True)
+@frozen
 class OptimizerInfo:
     """One optimizer."""
 
@@ -230,7 +231,7 @@ class OptimizerInfo:
     closure: bool = False
 
 
-@dataclass(frozen=True)
+@frozen
 class SchedulerInfo:
     """One learning-rate scheduler."""
 
@@ -247,7 +248,7 @@ class SchedulerInfo:
     """Optimizer steps between two calls of ``scheduler.step()``, median."""
 
 
-@dataclass(frozen=True)
+@frozen
 class LoaderInfo:
     """One place that constructs a DataLoader."""
 
@@ -272,7 +273,7 @@ class LoaderInfo:
     """A plain loop goes over it that nothing leaves or cuts short, in code that never asks for batches of one."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Call:
     """One call of the training protocol, in order: the raw material of the order checks."""
 
@@ -287,7 +288,7 @@ class Call:
     data: dict[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
+@frozen
 class GraphCut:
     """An operation of the user's code that took a tensor out of the graph."""
 
@@ -302,7 +303,7 @@ class GraphCut:
     count: int = 1
 
 
-@dataclass(frozen=True)
+@frozen
 class Broadcast:
     """An elementwise operation between model output and data whose shapes differ."""
 
@@ -321,7 +322,7 @@ class Broadcast:
     """The line of the script that called the function in which the operation stands; None outside of any."""
 
 
-@dataclass(frozen=True)
+@frozen
 class NonFinite:
     """The first NaN or infinity, as far back as it could be followed."""
 
@@ -336,7 +337,7 @@ class NonFinite:
     module: str = ""
 
 
-@dataclass(frozen=True)
+@frozen
 class Seeding:
     """What is known of random seeds: which were set, and whether before the first model was built."""
 
@@ -351,7 +352,7 @@ class Seeding:
     """The number with which each was seeded first."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Plan:
     """What the learning pass found out about the training; trials act by it."""
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from flightcheck.frozen import frozen
 from flightcheck.recording.records import RECORDS, Location
 
 
-@dataclass(frozen=True)
+@frozen
 class PaddedRead:
     """A line that reads the last output of a recurrent layer where sequences of different lengths were filled up."""
 
@@ -26,7 +27,7 @@ class PaddedRead:
     count: int = 1
 
 
-@dataclass(frozen=True)
+@frozen
 class CutState:
     """A line that cuts the state of a recurrent cell off the graph, between two steps of one sequence."""
 
@@ -42,7 +43,7 @@ class CutState:
     """Those of them that were given a state without its history."""
 
 
-@dataclass(frozen=True)
+@frozen
 class FreshState:
     """A line that calls a recurrent cell, or a layer with one step of time, again and again in one round."""
 

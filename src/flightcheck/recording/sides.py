@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from flightcheck.frozen import frozen
 from flightcheck.recording.run import Run
 
 
-@dataclass(frozen=True)
+@frozen
 class Sides:
     """Two runs, each followed by its repetitions: runs that differ from it in nothing that was recorded but seeds."""
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
+from flightcheck.frozen import frozen
 from flightcheck.recording.records import RECORDS, Location
 
 
-@dataclass(frozen=True)
+@frozen
 class ScaledSimilarity:
     """A line that scales cosines, which a softmax of the loss is given: how far apart can its inputs be at all?"""
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from flightcheck.frozen import frozen
 from flightcheck.recording.records import RECORDS
 
 
-@dataclass(frozen=True)
+@frozen
 class Invocation:
     """How the script was started."""
 
@@ -24,7 +25,7 @@ class Invocation:
     """Entries of ``PYTHONPATH``."""
 
 
-@dataclass(frozen=True)
+@frozen
 class CodeState:
     """What git knew of the code: a commit, and all that differed from it."""
 
@@ -43,7 +44,7 @@ class CodeState:
     """Why git could not be asked, or not for all."""
 
 
-@dataclass(frozen=True)
+@frozen
 class WorkingFolder:
     """The files in the current folder when the run began, which a script may read by a relative path."""
 
@@ -53,7 +54,7 @@ class WorkingFolder:
     """False where there were more than are kept: what is not named may have been there all the same."""
 
 
-@dataclass(frozen=True)
+@frozen
 class RandomStates:
     """The states of the global random generators when the script began: also an unseeded script draws from them."""
 
@@ -63,7 +64,7 @@ class RandomStates:
     torch: str = ""
 
 
-@dataclass(frozen=True)
+@frozen
 class FreshGenerators:
     """Generators of NumPy that the script made without a seed, in order."""
 
@@ -73,7 +74,7 @@ class FreshGenerators:
     """How many more there were."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Machine:
     """What computed the numbers, beneath the packages."""
 

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
 
+from flightcheck.frozen import frozen
 from flightcheck.recording.records import RECORDS, Location
 
 NEWEST_BATCH: Final = 0.9
 """A momentum of BatchNorm from which on its running statistics span a single batch."""
 
 
-@dataclass(frozen=True)
+@frozen
 class StateLoad:
     """One call of ``load_state_dict`` of a module, and what it did to the module's weight matrices."""
 
@@ -50,7 +51,7 @@ class StateLoad:
     """Unfilled matrices, where the matrices of unknown names in the state have just their shapes, in their order."""
 
 
-@dataclass(frozen=True)
+@frozen
 class LostWeights:
     """Weights that were to come from a state, and are not in the model when it is first used."""
 
@@ -75,7 +76,7 @@ class LostWeights:
     step: int = 0
 
 
-@dataclass(frozen=True)
+@frozen
 class Resumption:
     """The first step of an optimizer whose trained parameters are, bit for bit, those in a file that was read."""
 
@@ -120,7 +121,7 @@ class Resumption:
     scaler_fresh: bool = False
 
 
-@dataclass(frozen=True)
+@frozen
 class StoredUpdate:
     """What became of the updates of one trained parameter that is stored in 16 bits (a sample of its elements)."""
 
@@ -139,7 +140,7 @@ class StoredUpdate:
     """The line that converted the weights to 16 bits, if one did."""
 
 
-@dataclass(frozen=True)
+@frozen
 class SecondMoments:
     """The mean squared gradients by which an optimizer divides, for one matrix (a sample of its elements)."""
 
@@ -154,7 +155,7 @@ class SecondMoments:
     elements: int = 0
 
 
-@dataclass(frozen=True)
+@frozen
 class BatchStatistics:
     """A batch normalization: over how many values it normalizes, and what its running statistics are worth."""
 

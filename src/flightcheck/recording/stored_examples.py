@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from flightcheck.frozen import frozen
 from flightcheck.recording.records import RECORDS, Location
 
 
-@dataclass(frozen=True)
+@frozen
 class StoredExamples:
     """An array of a dataset with one row per example, some rows of which were copied when a loader first opened it."""
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from flightcheck.frozen import frozen
 from flightcheck.recording.records import RECORDS, Location
 
 
-@dataclass(frozen=True)
+@frozen
 class Resources:
     """What the rounds of a training waited for, and what they left behind."""
 
@@ -25,7 +26,7 @@ class Resources:
     """Time from the first to the last of them, without that of our own code."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Comparison:
     """A line that compares two tensors, or the model's output with a number, or leads to such a comparison."""
 
@@ -60,7 +61,7 @@ class Comparison:
     that called the model, where the comparison is known by the source only."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Environment:
     """Of which code and in which surroundings a run was made: enough to make it again."""
 
@@ -79,7 +80,7 @@ class Environment:
     """``unchanged``, ``changed`` or ``untracked`` against git's index; empty if that could not be read."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Setting:
     """A number that the script declares for its training, as a parser returned it or a configuration holds it."""
 
@@ -95,7 +96,7 @@ class Setting:
     """A line of the script may use it for something else than to show it."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Numerics:
     """How the numbers were computed: device, precision, and the switches that change results."""
 
@@ -111,7 +112,7 @@ class Numerics:
     cuda: str = ""
 
 
-@dataclass(frozen=True)
+@frozen
 class Packages:
     """The distributions that are installed where the run was made."""
 
@@ -121,7 +122,7 @@ class Packages:
     """Those of which the process had imported a module when the run ended."""
 
 
-@dataclass(frozen=True)
+@frozen
 class SourceFile:
     """A file of the user's code, as it was when the run used it."""
 
@@ -137,7 +138,7 @@ class SourceFile:
     """It was written after the run began: it may not be what ran."""
 
 
-@dataclass(frozen=True)
+@frozen
 class UncalledMethod:
     """A statement of the user's code that names a method and does not call it: ``model.eval``."""
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 
+from flightcheck.frozen import frozen
 from flightcheck.recording.records import RECORDS
 from flightcheck.recording.signals import CPU_USE, GPU_MEMORY, MEMORY, Signal
 
@@ -14,7 +14,7 @@ SYSTEM: Final[dict[Signal, str]] = {
 """The series, and what they are called where they are shown."""
 
 
-@dataclass(frozen=True)
+@frozen
 class SystemUse:
     """The whole training: what lies between two looks is in it."""
 

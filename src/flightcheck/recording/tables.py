@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import numpy.typing as npt
+
+from flightcheck.frozen import frozen
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
 
-@dataclass(frozen=True)
+@frozen
 class Series:
     """A signal of scope ``step`` over the sampled steps: ``steps`` (n,) and ``values`` (n,)."""
 
@@ -22,7 +22,7 @@ class Series:
         return len(self.steps)
 
 
-@dataclass(frozen=True)
+@frozen
 class Table:
     """A signal with one column per optimizer, parameter or module: ``steps`` (n,), ``values`` (n, columns).
 

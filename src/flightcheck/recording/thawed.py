@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from flightcheck.frozen import frozen
 from flightcheck.recording.records import RECORDS
 
 
-@dataclass(frozen=True)
+@frozen
 class Thawed:
     """Parameters that were frozen when an optimizer began to step, want a gradient since, and belong to none.
 

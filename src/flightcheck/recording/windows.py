@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from flightcheck.frozen import frozen
 from flightcheck.recording.records import RECORDS, Location
 
 
-@dataclass(frozen=True)
+@frozen
 class WindowTable:
     """The rows of a `FeatureTable` in which the target stands are windows of one series: what stands in a row stands in
     another one, some columns further on.

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from flightcheck.frozen import frozen
 from flightcheck.recording.records import RECORDS, Location
 
 
-@dataclass(frozen=True)
+@frozen
 class RepeatedModule:
     """One module, with parameters to train, that stands at several places where a list was repeated."""
 
@@ -24,7 +25,7 @@ class RepeatedModule:
     """Comments at the line, and the description of its class."""
 
 
-@dataclass(frozen=True)
+@frozen
 class UnusedResult:
     """A result that the forward pass of a called module computes and nothing reads."""
 
@@ -43,7 +44,7 @@ class UnusedResult:
     """`ModuleInfo.index` of the module that is called, -1 for a function."""
 
 
-@dataclass(frozen=True)
+@frozen
 class StandIn:
     """A module that is called again in each forward pass, while another one just like it is never called."""
 
@@ -58,7 +59,7 @@ class StandIn:
     """The line of the second call."""
 
 
-@dataclass(frozen=True)
+@frozen
 class UnknownFlag:
     """A line that gives parameters or a module an attribute which PyTorch does not know: ``p.require_grad = False``."""
 
@@ -71,7 +72,7 @@ class UnknownFlag:
     """Those that were to be frozen by it and still wanted a gradient when they were trained first."""
 
 
-@dataclass(frozen=True)
+@frozen
 class ReboundParameter:
     """A statement that gives the variable of a loop over parameters another value: the parameter stays as it is."""
 

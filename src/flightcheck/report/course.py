@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass
 from typing import Final
 
 from flightcheck.checks.loss._baseline import baseline
+from flightcheck.frozen import frozen
 from flightcheck.recording.metrics import MetricInfo
 from flightcheck.recording.outcomes import first_and_final
 from flightcheck.recording.printed import is_of_unseen
@@ -22,7 +22,7 @@ MOST_TOLD: Final = 3
 _LONGEST: Final = 40
 
 
-@dataclass(frozen=True)
+@frozen
 class Guess:
     """What the best constant prediction would score, on the scale of the recorded loss."""
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass
 from typing import Final
 
 from flightcheck.diagnosis.engine import DiagnosedFinding, Diagnosis
+from flightcheck.frozen import frozen
 from flightcheck.recording.run import Run
 from flightcheck.report.course import held_against_guess
 from flightcheck.report.experiments import tried_in_words
@@ -19,7 +19,7 @@ _COLOR: Final = {"critical": "#b3261e", "error": "#b3261e", "warn": "#855300", "
 _WIDTH: Final = 100
 
 
-@dataclass(frozen=True, repr=False)
+@frozen
 class Report:
     """What was found in a run. A notebook shows it; `str` is the text of the terminal, `page` the whole page."""
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
+from flightcheck.frozen import frozen
 from flightcheck.recording.outcomes import final_loss
 from flightcheck.recording.run import Run
 from flightcheck.recording.signals import GRAD_NORM_TOTAL, LOSS, Signal
@@ -22,7 +22,7 @@ FEWEST = 3
 Floats = npt.NDArray[np.float64]
 
 
-@dataclass(frozen=True)
+@frozen
 class Curve:
     """One series of numbers in both runs."""
 
@@ -97,7 +97,7 @@ def _curve(name: str, steps: npt.NDArray[np.int64], a: Floats, b: Floats) -> Cur
 # -- noise ------------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
+@frozen
 class Noise:
     """One number of the original beside what repetitions make of it."""
 

@@ -13,6 +13,7 @@ from flightcheck.checks.registry import run_checks
 from flightcheck.checks.tracking._data import known_parts, why_unknown
 from flightcheck.diagnosis.engine import diagnose
 from flightcheck.errors import RunFileError
+from flightcheck.frozen import frozen
 from flightcheck.recording.run import Run
 from flightcheck.recording.starting_point import Invocation
 from flightcheck.recording.surroundings import SourceFile
@@ -32,7 +33,7 @@ _TAG: Final = "reproduction"
 Verdict = Literal["same", "within-noise", "different", "could-not"]
 
 
-@dataclass(frozen=True)
+@frozen
 class Request:
     """What is to be repeated, and how."""
 

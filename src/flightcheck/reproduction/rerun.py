@@ -7,10 +7,11 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, field
 from pathlib import Path
 from typing import Any, Final
 
+from flightcheck.frozen import frozen
 from flightcheck.recording.run import Run
 from flightcheck.recording.starting_point import FreshGenerators, Invocation, RandomStates
 from flightcheck.recording.surroundings import Numerics
@@ -21,7 +22,7 @@ from flightcheck.reproduction.workplace import Workplace
 _LAST_LINES: Final = 8
 
 
-@dataclass(frozen=True)
+@frozen
 class Ended:
     """What is left of a repetition."""
 

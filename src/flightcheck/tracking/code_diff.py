@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import ast
 import difflib
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from flightcheck.frozen import frozen
 from flightcheck.recording.run import Run
 from flightcheck.recording.surroundings import SourceFile
 
 
-@dataclass(frozen=True)
+@frozen
 class FileDifference:
     """A file of the user's code that is not the same in two runs."""
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Final
 
 from flightcheck.checks.base import Verdict
 from flightcheck.checks.registry import run_comparison_checks
 from flightcheck.checks.tracking._data import differences, known_parts, why_unknown
 from flightcheck.diagnosis.engine import Diagnosis
+from flightcheck.frozen import frozen
 from flightcheck.recording.outcomes import evaluation_losses, first_and_final
 from flightcheck.recording.run import Run
 from flightcheck.recording.sides import Sides
@@ -33,7 +34,7 @@ _ORDER: Final = ("data", "code", "package", "value", "option", "arithmetic", "se
 """Kinds of differences, those first that make results incomparable or explain them best."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Recorded:
     """A run that is compared."""
 
@@ -43,7 +44,7 @@ class Recorded:
     diagnosis: Diagnosis
 
 
-@dataclass(frozen=True)
+@frozen
 class Difference:
     """One thing in which runs differ."""
 
@@ -55,7 +56,7 @@ class Difference:
     sentence: str = ""
 
 
-@dataclass(frozen=True)
+@frozen
 class Course:
     """How a run went."""
 
@@ -70,7 +71,7 @@ class Course:
     best_evaluation_loss: float | None
 
 
-@dataclass(frozen=True)
+@frozen
 class FoundIn:
     """A finding that not all runs have."""
 
@@ -83,7 +84,7 @@ class FoundIn:
     """The runs that have it."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Comparison:
     """All of it."""
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 
+from flightcheck.frozen import frozen
 from flightcheck.recording.run import Run
 from flightcheck.recording.signals import LOSS
 
@@ -15,7 +15,7 @@ _SCATTER: Final = 3.0
 """Standard errors of the mean of a block from which on two curves are told apart."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Parting:
     """The losses of two runs, step by step."""
 

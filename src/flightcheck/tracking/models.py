@@ -13,11 +13,12 @@ import json
 import os
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from pathlib import Path
 from typing import Any, Final
 
 from flightcheck.errors import RunFileError, UsageError
+from flightcheck.frozen import frozen
 from flightcheck.tracking.locking import alone
 
 REGISTRY_FILE: Final = "models.jsonl"
@@ -25,7 +26,7 @@ NO_STAGE: Final = "none"
 _WORD: Final = re.compile(r"[\w.:+@-]+")
 
 
-@dataclass(frozen=True)
+@frozen
 class ModelVersion:
     """A checkpoint with a name and a number."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
 import numpy as np
@@ -11,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from flightcheck.frozen import frozen
 from flightcheck.views.batch import Batch, tensors_of
 from flightcheck.views.calls import called, output_of, plain
 from flightcheck.views.layers import Layer, Structure
@@ -29,7 +29,7 @@ MOST_UNITS: Final = 4096
 """Units of a layer whose largest answers are kept, and features that are embedded."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Size:
     """How much of an output is kept: at most so many channels, each at most so high and wide."""
 
@@ -138,7 +138,7 @@ def smaller(x: NDArray[Any], most: int) -> NDArray[Any]:
     return x
 
 
-@dataclass(frozen=True)
+@frozen
 class TopExamples:
     """Which examples excite the units of a layer most."""
 

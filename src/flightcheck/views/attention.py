@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import math
-from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
@@ -12,6 +11,7 @@ import torch
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
+from flightcheck.frozen import frozen
 from flightcheck.views.activations import Cells, smaller
 from flightcheck.views.batch import Batch
 from flightcheck.views.calls import called
@@ -23,7 +23,7 @@ _MOST_POSITIONS: Final = 64
 _SOFTMAX: Final = {"softmax", "_softmax"}
 
 
-@dataclass(frozen=True)
+@frozen
 class AttentionMap:
     """The weights of one attention for the chosen example."""
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.util
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
@@ -13,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from flightcheck.frozen import frozen
 from flightcheck.views.batch import Batch
 from flightcheck.views.layers import Structure
 from flightcheck.views.scores import best, scores_of
@@ -28,7 +28,7 @@ _WINDOWS: Final = 14
 """Places of the occluding window along each axis, at most."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Attribution:
     """How much each part of the chosen example's input counts for its best score."""
 

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Final
 
 import torch
 
 from flightcheck.errors import UsageError
+from flightcheck.frozen import frozen
 
 MOST_EXAMPLES: Final = 64
 """Examples of a batch that are looked at; the rest is left out."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Batch:
     """What a model is called with: ``model(*args, **kwargs)``."""
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from flightcheck.frozen import frozen
 
-@dataclass(frozen=True)
+
+@frozen
 class Embedding:
     """Examples in the plane that holds most of their spread at the last snapshot."""
 

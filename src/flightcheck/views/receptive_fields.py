@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Final
 
 import torch
+
+from flightcheck.frozen import frozen
 
 _CONVOLUTIONS: Final = {"conv1d", "conv2d", "conv3d"}
 _TRANSPOSED: Final = {"conv_transpose1d", "conv_transpose2d", "conv_transpose3d"}
@@ -37,7 +39,7 @@ _MIXING: Final = {
 """Functions whose results may depend on every position of what they are given."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Field:
     """What one value sees of the input: `size` input positions along each spatial axis, `jump` from one value to the
     next. Empty before the first convolution, where each value sees its own position; `whole` where all is seen; `flat`

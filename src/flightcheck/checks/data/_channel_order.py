@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 
+from flightcheck.frozen import frozen
 from flightcheck.recording.batches import Batch
 
 _BATCHES: Final = 8
@@ -19,7 +19,7 @@ _TURNED: Final = 3.0
 """… and with the first and the last channel exchanged they agree."""
 
 
-@dataclass(frozen=True)
+@frozen
 class TurnedChannels:
     """The contrast of correlations between channels (`Batch.colour_contrast`) of both sides."""
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 
+from flightcheck.frozen import frozen
 from flightcheck.recording.batches import Batch
 from flightcheck.recording.cancellations import Cancellation
 from flightcheck.recording.run import Run
@@ -28,7 +28,7 @@ _BLANK: Final = 0.5
 """Share of examples that are zero in every feature; codes of categories have a 1 in every one."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Rounded:
     """An argument of a model with a feature that float32 cannot hold."""
 

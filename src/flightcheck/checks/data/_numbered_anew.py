@@ -5,12 +5,12 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
+from flightcheck.frozen import frozen
 from flightcheck.recording.loss_records import LossSite
 from flightcheck.recording.run import Run
 
@@ -28,7 +28,7 @@ _DRAWS: Final = 1000
 Counts = npt.NDArray[np.int64]
 
 
-@dataclass(frozen=True)
+@frozen
 class NumberedAnew:
     """A loss whose labels are 0 … k−1 in each batch, with another k from batch to batch."""
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
+from flightcheck.frozen import frozen
 from flightcheck.recording.batches import CategoryCounts
 from flightcheck.recording.run import Run
 
@@ -28,7 +28,7 @@ Floats = npt.NDArray[np.float64]
 Counts = npt.NDArray[np.int64]
 
 
-@dataclass(frozen=True)
+@frozen
 class NumberedApart:
     """An argument of a model whose numbers mean other categories in an evaluation."""
 

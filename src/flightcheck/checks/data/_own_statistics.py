@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -12,6 +11,7 @@ import numpy.typing as npt
 
 from flightcheck.checks.data._inputs import line_of
 from flightcheck.checks.data._splits import Split
+from flightcheck.frozen import frozen
 from flightcheck.recording.batches import Batch
 from flightcheck.recording.records import Location
 
@@ -35,7 +35,7 @@ _EXPECTED: Final = 10
 """Known examples that an evaluation must be expected to hold, were it made of the training set."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Own:
     """Evaluated batches that are standardized, each group by itself."""
 

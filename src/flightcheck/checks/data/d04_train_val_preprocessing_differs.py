@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -18,6 +17,7 @@ from flightcheck.checks.data._numbered_apart import NumberedApart, numbered_apar
 from flightcheck.checks.data._own_statistics import Own, standardized_by_themselves
 from flightcheck.checks.data._own_vocabulary import own_vocabularies
 from flightcheck.checks.data._splits import OWN_DATA, Split, splits
+from flightcheck.frozen import frozen
 from flightcheck.recording.batches import Batch, IdRanks
 from flightcheck.recording.records import Location
 from flightcheck.recording.run import Run
@@ -29,7 +29,7 @@ _LEVELS: Final = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
 """Of `Batch.quantiles`."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Difference:
     """What was done to one side only."""
 

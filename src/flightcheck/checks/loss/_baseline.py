@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 
+from flightcheck.frozen import frozen
 from flightcheck.recording.loss_records import LossCall, LossSite
 from flightcheck.recording.run import NotApplicable, NotEnoughEvidence, Run
 from flightcheck.recording.signals import LOSS
@@ -20,7 +20,7 @@ WITHOUT_CONSTANT: Final = (
 """Regimes in which the loss does not measure progress, or no constant prediction exists."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Baseline:
     """One training loss and what the best constant prediction would score."""
 

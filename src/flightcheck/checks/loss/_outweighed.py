@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 
+from flightcheck.frozen import frozen
 from flightcheck.recording.loss_records import LossCall, LossSite, LossTerm
 from flightcheck.recording.run import Run
 
@@ -25,7 +25,7 @@ _LATE: Final = 5
 _FEWEST: Final = 3
 
 
-@dataclass(frozen=True)
+@frozen
 class Outweighed:
     """A term of the user's own arithmetic, and the loss that it outweighs."""
 

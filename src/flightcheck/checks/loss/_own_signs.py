@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Final
 
+from flightcheck.frozen import frozen
 from flightcheck.recording.loss_records import LossTerm
 from flightcheck.recording.records import Location
 from flightcheck.recording.run import Run
@@ -20,7 +20,7 @@ _MOST: Final = 2
 """Signs that are tried."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Turn:
     """A sign that a trial can turn round."""
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 
+from flightcheck.frozen import frozen
 from flightcheck.recording.loss_records import LossCall, LossSite
 from flightcheck.recording.run import Run
 
@@ -25,7 +25,7 @@ _MINED: Final = 0.25
 """Evaluations a step: more, and the pairs may be chosen by what the model says of them."""
 
 
-@dataclass(frozen=True)
+@frozen
 class StuckPairs:
     """A loss of pairs that is no smaller than if all distances were equal."""
 

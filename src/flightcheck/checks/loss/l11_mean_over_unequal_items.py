@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
 from flightcheck.checks.base import Check, Finding, NotApplicable, NotEnoughEvidence, Param, Severity, check
+from flightcheck.frozen import frozen
 from flightcheck.recording.loss_records import LossCall, LossTerm
 from flightcheck.recording.run import Run
 
 
-@dataclass(frozen=True)
+@frozen
 class _Parts:
     """The means that one optimizer step adds up, and how many items stand behind each."""
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Final
 
 from flightcheck.checks.depth import trained_roots
+from flightcheck.frozen import frozen
 from flightcheck.recording.batches import Evaluation
 from flightcheck.recording.provenance.filled import asked_for_weights
 from flightcheck.recording.records import RootInfo
@@ -18,7 +18,7 @@ _OFTEN: Final = 0.5
 """Evaluations in more than this share of the steps belong to the training: teachers, target networks."""
 
 
-@dataclass(frozen=True)
+@frozen
 class StandIn:
     """A model that no optimizer holds, nothing is loaded into and nobody asks for its weights, of the shapes of a
     trained one.

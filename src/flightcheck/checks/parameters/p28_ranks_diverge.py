@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from flightcheck.checks.base import Check, Finding, NotApplicable, NotEnoughEvidence, Param, check
+from flightcheck.frozen import frozen
 from flightcheck.recording.ranks import ReplicaDigests
 from flightcheck.recording.run import Run
 
 
-@dataclass(frozen=True)
+@frozen
 class _Difference:
     """Where another rank's values leave those of the first one, for good."""
 

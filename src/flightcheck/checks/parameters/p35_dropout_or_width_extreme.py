@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from flightcheck.checks.base import Check, Finding, NotApplicable, NotEnoughEvidence, Param, check
 from flightcheck.checks.depth import trained_roots
+from flightcheck.frozen import frozen
 from flightcheck.recording.dropouts import DropoutUse
 from flightcheck.recording.loss_records import LossCall
 from flightcheck.recording.records import Location, ModuleInfo
@@ -18,7 +18,7 @@ _PREDICTIONS = {
 }  # fmt: skip
 
 
-@dataclass(frozen=True)
+@frozen
 class _Strong:
     """Dropout of hidden units of which little is left."""
 

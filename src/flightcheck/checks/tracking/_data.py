@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 
 import numpy as np
 
+from flightcheck.frozen import frozen
 from flightcheck.recording.digests import DataDigest
 from flightcheck.recording.run import Run
 
@@ -14,7 +15,7 @@ _MOST_PLACES = 5
 _MOST_COUNTS = 4
 
 
-@dataclass(frozen=True)
+@frozen
 class DataDifference:
     """One part of the data that is not the same in two runs."""
 

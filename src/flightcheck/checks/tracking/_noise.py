@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from flightcheck.frozen import frozen
 from flightcheck.recording.outcomes import final_loss
 from flightcheck.recording.run import Run
 
 MOST_SEEDS = 1000
 
 
-@dataclass(frozen=True)
+@frozen
 class Outcomes:
     """The same number of every run of both sides."""
 

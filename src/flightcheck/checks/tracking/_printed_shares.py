@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Final
 
+from flightcheck.frozen import frozen
 from flightcheck.recording.metrics import MetricInfo
 from flightcheck.recording.run import Run
 from flightcheck.recording.tallies import Tally
@@ -27,7 +27,7 @@ _MANY: Final = 3
 _MOST_DECIMALS: Final = 6
 
 
-@dataclass(frozen=True)
+@frozen
 class Divided:
     """An accuracy that is another number than what was right over what was counted."""
 
@@ -50,7 +50,7 @@ class Divided:
         return sum(self.tally.counted)
 
 
-@dataclass(frozen=True)
+@frozen
 class _Printed:
     """One printed value beside what a line counted in the evaluation before."""
 

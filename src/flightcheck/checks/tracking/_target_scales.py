@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 
+from flightcheck.frozen import frozen
 from flightcheck.recording.run import Run
 
 _REGRESSIONS: Final = ("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss")
@@ -16,7 +16,7 @@ _WITHIN: Final = 3.0
 """Standard deviations, or times the spread: outputs of a model that learns these targets, well or badly."""
 
 
-@dataclass(frozen=True)
+@frozen
 class TargetScale:
     """Mean and standard deviation of the targets of one loss, over the observed steps."""
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
-from dataclasses import dataclass
 
+from flightcheck.frozen import frozen
 from flightcheck.recording.provenance.loops import loops_around, number_of
 from flightcheck.recording.provenance.source import last_name
 
@@ -13,7 +13,7 @@ _LOOPS = (ast.For, ast.AsyncFor, ast.While)
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef)
 
 
-@dataclass(frozen=True)
+@frozen
 class Budget:
     """Loops around a training step are left after a number of rounds: how often they would go round says nothing."""
 

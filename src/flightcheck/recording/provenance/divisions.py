@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
-from dataclasses import dataclass
 
+from flightcheck.frozen import frozen
 from flightcheck.recording.provenance.source import (
     Source,
     given_argument,
@@ -16,7 +16,7 @@ from flightcheck.recording.provenance.source import (
 )
 
 
-@dataclass(frozen=True)
+@frozen
 class Division:
     """``correct / total``, of what one line counts."""
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import ast
-from dataclasses import dataclass
 from typing import Final
 
+from flightcheck.frozen import frozen
 from flightcheck.recording.provenance.loops import loops_around
 from flightcheck.recording.provenance.source import constant_of, last_name, line_of, read_source
 
@@ -16,7 +16,7 @@ _OF_STARTS: Final = 3
 """Arguments of a ``range`` that counts in steps."""
 
 
-@dataclass(frozen=True)
+@frozen
 class IdleBatchLoop:
     """``for start in range(0, n, size)`` around a training step that does not use ``start``."""
 

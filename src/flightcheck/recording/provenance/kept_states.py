@@ -5,9 +5,9 @@ from __future__ import annotations
 import ast
 import math
 import re
-from dataclasses import dataclass
 from typing import Final
 
+from flightcheck.frozen import frozen
 from flightcheck.recording.provenance.better import meaning_of, which_is_better
 from flightcheck.recording.provenance.source import (
     Source,
@@ -23,7 +23,7 @@ _WORST: Final = re.compile(r"worst|lowest|highest|min|max", re.IGNORECASE)
 _LARGE: Final = 1e4
 
 
-@dataclass(frozen=True)
+@frozen
 class Keeping:
     """An ``if`` that compares a metric with the best one so far, and keeps the model if it is better."""
 

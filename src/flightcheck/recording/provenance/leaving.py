@@ -5,9 +5,9 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Final
 
+from flightcheck.frozen import frozen
 from flightcheck.recording.provenance.loops import loops_around, rounds_of
 from flightcheck.recording.provenance.source import Source, end_of, last_name, line_of
 
@@ -17,7 +17,7 @@ _BEST: Final = re.compile(r"best|min|max|low|high|prev|last|record|patien", re.I
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef)
 
 
-@dataclass(frozen=True)
+@frozen
 class Left:
     """A loop and the statement that leaves it."""
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import ast
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import TypeAlias
 
+from flightcheck.frozen import frozen
 from flightcheck.recording.provenance.follower import Follower
 from flightcheck.recording.provenance.source import Source, Value, constant_of, end_of, last_name, read_source
 from flightcheck.recording.provenance.vocabulary import UNKNOWN_LOOPS
@@ -38,7 +38,7 @@ _OUTPUT = frozenset(
 _Counted: TypeAlias = "tuple[ast.For | ast.AsyncFor, int | None]"
 
 
-@dataclass(frozen=True)
+@frozen
 class EpochLoop:
     """A loop over epochs: its lines, and the variable that counts them."""
 

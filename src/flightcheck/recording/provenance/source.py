@@ -9,6 +9,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Final, TypeAlias
 
+from flightcheck.frozen import frozen
+
 Function: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 Scope: TypeAlias = ast.Module | ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda | ast.ClassDef
 Step: TypeAlias = int | str
@@ -17,7 +19,7 @@ EACH: Final = "*"
 SIBLING_BYTES: Final = 2_000_000
 
 
-@dataclass(frozen=True)
+@frozen
 class Binding:
     """One place that gives a name a value, or changes the value of it."""
 
@@ -246,7 +248,7 @@ def given_argument(
     return next(((k.value, (name,)) for k in call.keywords if k.arg is None), None)
 
 
-@dataclass(frozen=True)
+@frozen
 class Value:
     """The part `path` of the value of the expression `node`."""
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Set
-from dataclasses import dataclass
 from typing import Final
 
+from flightcheck.frozen import frozen
 from flightcheck.recording.provenance.definitions import Definitions
 from flightcheck.recording.provenance.handing_on import is_module
 from flightcheck.recording.provenance.source import EACH, Source, Value, constant_of, last_name, line_of, read_source
@@ -21,7 +21,7 @@ _SAME_VALUES: Final = words(
 _OF_ELEMENTS: Final = words("cat concatenate stack vstack hstack")
 
 
-@dataclass(frozen=True)
+@frozen
 class Threshold:
     """A comparison with a number, of what the call in another line returned."""
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
-from dataclasses import dataclass
 
+from flightcheck.frozen import frozen
 from flightcheck.recording.provenance.source import line_of, parameter_names, read_source, walk_scope
 
 Method = ast.FunctionDef | ast.AsyncFunctionDef
 
 
-@dataclass(frozen=True)
+@frozen
 class Unused:
     """One such result."""
 

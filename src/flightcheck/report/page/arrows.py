@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
 from itertools import pairwise
 
+from flightcheck.frozen import frozen
 from flightcheck.recording.records import ModuleInfo
 from flightcheck.recording.run import Run
 from flightcheck.report.page.markup import count
 
 
-@dataclass(frozen=True)
+@frozen
 class Arrow:
     """From one module to another, both by `ModuleInfo.index`."""
 

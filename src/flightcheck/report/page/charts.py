@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
 
 from flightcheck.diagnosis.engine import Diagnosis
+from flightcheck.frozen import frozen
 from flightcheck.recording.experiments import Experiment
 from flightcheck.recording.run import Run
 from flightcheck.report.course import Guess, constant_guess
@@ -34,7 +34,7 @@ MOST_OWN: Final = 8
 """Charts of the script's own numbers."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Charts:
     """What there is to draw of a run."""
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from flightcheck.frozen import frozen
 from flightcheck.recording.records import Location
 from flightcheck.recording.run import Run
 from flightcheck.redaction import redacted_code
@@ -19,7 +19,7 @@ _LONGEST_NAME: Final = 160
 _LARGEST_SOURCE: Final = 4_000_000
 
 
-@dataclass(frozen=True)
+@frozen
 class Excerpt:
     """Some lines of a file: number and text of each."""
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from flightcheck.checks.base import Finding, Severity
 from flightcheck.diagnosis.engine import Diagnosis
+from flightcheck.frozen import frozen
 from flightcheck.recording.run import Run
 
 
-@dataclass(frozen=True)
+@frozen
 class Mark:
     """A step at which a finding began."""
 

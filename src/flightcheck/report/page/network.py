@@ -9,6 +9,7 @@ import numpy as np
 
 from flightcheck.checks.base import SEVERITIES
 from flightcheck.diagnosis.engine import DiagnosedFinding, Diagnosis
+from flightcheck.frozen import frozen
 from flightcheck.recording.records import ModuleInfo
 from flightcheck.recording.run import Run
 from flightcheck.report.page.arrows import Arrow, arrows, in_words
@@ -139,7 +140,7 @@ def _feeds(drawn: list[Arrow], made: list[Node]) -> dict[int, list[str]]:
     return found
 
 
-@dataclass(frozen=True)
+@frozen
 class Last:
     """The last number of a module in a map."""
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import base64
 import zlib
-from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
+from flightcheck.frozen import frozen
 from flightcheck.recording.distributions import QUANTILES, Floats, spreads
 from flightcheck.recording.run import Run
 from flightcheck.recording.signals import GRADIENT_SPREAD, OUTPUT_SPREAD, WEIGHT_SPREAD, Signal
@@ -25,7 +25,7 @@ KINDS: Final = (("Weight", WEIGHT_SPREAD), ("Gradient", GRADIENT_SPREAD), ("Outp
 _EARLY, _MIDDLE, _LATE = QUANTILES // 16, QUANTILES // 2, QUANTILES - 1 - QUANTILES // 16
 
 
-@dataclass(frozen=True)
+@frozen
 class Layer:
     """One choice of the chart."""
 
@@ -35,7 +35,7 @@ class Layer:
     """Name of a kind → index of the parameter or module under which it was recorded."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Ridges:
     """All that was recorded of spreads."""
 

@@ -6,12 +6,13 @@ import base64
 import math
 import zlib
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Final, Literal
 
 import numpy as np
 import numpy.typing as npt
 
+from flightcheck.frozen import frozen
 from flightcheck.recording.records import ModuleInfo
 from flightcheck.recording.run import NotEnoughEvidence, Run
 from flightcheck.recording.signals import (
@@ -41,7 +42,7 @@ LOWEST_DECADE: Final = -45
 PER_SHARE: Final = 1000
 
 
-@dataclass(frozen=True)
+@frozen
 class Quantity:
     """What a heat map shows."""
 
@@ -74,7 +75,7 @@ SATURATED: Final = Quantity(
 QUANTITIES: Final = (GRADIENT, RATIO, ACTIVATION, DEAD, SATURATED)
 
 
-@dataclass(frozen=True)
+@frozen
 class Map:
     """One heat map: rows are layers from the input to the output, columns are sampled steps."""
 
@@ -266,7 +267,7 @@ def thinned(length: int, most: int) -> npt.NDArray[np.int64]:
     return np.unique(np.rint(np.linspace(0, length - 1, most)).astype(np.int64))
 
 
-@dataclass(frozen=True)
+@frozen
 class Curve:
     """One line of a chart."""
 

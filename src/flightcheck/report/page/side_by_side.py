@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
 
+from flightcheck.frozen import frozen
 from flightcheck.recording.outcomes import evaluation_losses
 from flightcheck.recording.run import Run
 from flightcheck.report.page.series import Curve, loss_curve, own_curves, rate_curves
@@ -27,7 +27,7 @@ OUTCOMES: Final = {
 """Of a run in the comparison's JSON: its name there, and in words."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Overlay:
     """One chart with a line for each run that recorded the quantity."""
 
@@ -40,7 +40,7 @@ class Overlay:
     """Some point is the mean over several steps."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Axis:
     """One upright axis: a number or a word for each run, None where the run has none."""
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import base64
 import struct
 import zlib
-from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from flightcheck.frozen import frozen
 from flightcheck.report.page.markup import Html, element, number
 from flightcheck.views.activations import NOTHING
 
@@ -23,7 +23,7 @@ _SIGNED: Final = ((5, 71, 148), (93, 160, 214), (244, 244, 242), (236, 134, 86),
 """From the most negative over 0 to the most positive value."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Scale:
     """How values become colours."""
 

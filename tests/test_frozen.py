@@ -1,0 +1,91 @@
+"""Frozen dataclasses of ours behave as those of the standard library."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import pickle
+from dataclasses import field
+from functools import cached_property
+from typing import Any
+
+import pytest
+
+from flightcheck.frozen import frozen
+
+
+@frozen
+class Ours:
+    """Some fields."""
+
+    name: str
+    sizes: tuple[int, ...] = ()
+    notes: list[str] = field(default_factory=list, compare=False)
+    hidden: str = field(default="", repr=False)
+
+    @cached_property
+    def length(self) -> int:
+        return len(self.name)
+
+
+@dataclasses.dataclass(frozen=True)
+class Theirs:
+    """The same fields."""
+
+    name: str
+    sizes: tuple[int, ...] = ()
+    notes: list[str] = field(default_factory=list, compare=False)
+    hidden: str = field(default="", repr=False)
+
+
+@frozen
+class Longer(Ours):
+    """One more."""
+
+    more: int = 0
+
+
+@frozen
+class Spoken:
+    """Has a method of its own."""
+
+    name: str
+
+    def __repr__(self) -> str:
+        return f"I am {self.name}"
+
+
+@pytest.mark.parametrize("name", ["name", "hidden", "new"])
+def test_nothing_is_set_or_deleted_later(name: str) -> None:
+    made = Ours("a")
+    with pytest.raises(dataclasses.FrozenInstanceError, match=name):
+        setattr(made, name, "b")
+    with pytest.raises(dataclasses.FrozenInstanceError, match=name):
+        delattr(made, name)
+    assert vars(made) == {"name": "a", "sizes": (), "notes": [], "hidden": ""}
+
+
+ARGUMENTS: list[tuple[Any, ...]] = [("a",), ("b",), ("a", (1, 2)), ("a", (), ["x"]), ("a", (), [], "y")]
+
+
+@pytest.mark.parametrize("first", ARGUMENTS)
+@pytest.mark.parametrize("second", ARGUMENTS)
+def test_equal_and_hashed_as_the_library_does(first: tuple[Any, ...], second: tuple[Any, ...]) -> None:
+    assert (Ours(*first) == Ours(*second)) == (Theirs(*first) == Theirs(*second))
+    assert (hash(Ours(*first)) == hash(Ours(*second))) == (hash(Theirs(*first)) == hash(Theirs(*second)))
+
+
+def test_objects_of_different_classes_are_not_equal() -> None:
+    assert Ours("a") != Theirs("a")
+    assert Ours("a") != Longer("a")
+    assert Longer("a", more=1) != Longer("a")
+
+
+def test_it_is_written_copied_and_taken_apart_as_ever() -> None:
+    made = Longer("a", (3,), more=2)
+    assert made.length == 1
+    assert repr(made) == "Longer(name='a', sizes=(3,), notes=[], more=2)"
+    assert dataclasses.replace(made, name="b") == Longer("b", (3,), more=2)
+    assert dataclasses.asdict(made)["more"] == 2
+    assert copy.deepcopy(made) == made == pickle.loads(pickle.dumps(made))
+    assert repr(Spoken("it")) == "I am it"
