@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
 from torch import nn
 
@@ -145,3 +146,52 @@ def test_gradients_of_zero_are_those_of_a_flat_function_where_there_is_one() -> 
     assert "round" in finding.message
     cut_off = verdict_of("C02", run_of(*network(3, **NO_GRADIENT), CUT, flat)).findings
     assert all(f.evidence["cut"] != "round" for f in cut_off)
+
+
+class LastPosition(nn.Module):
+    """Reads a bidirectional layer at its last position."""
+
+    def __init__(self, layer: nn.Module, both: bool) -> None:
+        super().__init__()
+        self.table, self.rnn, self.out, self.both = nn.Embedding(9, 8), layer, nn.Linear(16, 3), both
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        out, state = self.rnn(self.table(x))
+        state = state[0] if isinstance(state, tuple) else state
+        return self.out(torch.cat([state[-2], state[-1]], 1) if self.both else out[:, -1])
+
+
+def recurrent_run(folder: Path, layer: nn.Module, *, of: int, both: bool = False) -> Any:
+    with flightcheck.watch(runs_dir=folder, report=False) as seen:
+        torch.manual_seed(0)
+        model = LastPosition(layer, both)
+        optimizer = torch.optim.Adam(model.parameters(), lr=0.02)
+        for _ in range(60):
+            x = torch.randint(0, 9, (32, 6))
+            loss = nn.functional.cross_entropy(model(x), x[:, of] % 3)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+    return verdict_of("C02", seen.run)
+
+
+@pytest.mark.parametrize("layer", [nn.LSTM, nn.GRU, nn.RNN])
+def test_the_last_position_of_two_directions_is_told_by_its_weights(tmp_path: Path, layer: Any) -> None:
+    made = layer(8, 8, num_layers=2, batch_first=True, bidirectional=True)
+    (finding,) = recurrent_run(tmp_path, made, of=-1).findings
+    assert "weight_hh_l1_reverse" in finding.message and "last position" in finding.message
+    assert finding.severity == "info"  # the last token is all that is asked
+
+
+def test_it_is_a_warning_where_nothing_is_learned(tmp_path: Path) -> None:
+    torch.manual_seed(1)
+    made = nn.RNN(8, 8, batch_first=True, bidirectional=True)
+    with torch.no_grad():
+        made.weight_hh_l0.zero_()  # forgets the first token at once
+    (finding,) = recurrent_run(tmp_path, made, of=0).findings
+    assert finding.severity == "warn"
+
+
+def test_both_last_states_pass(tmp_path: Path) -> None:
+    made = nn.LSTM(8, 8, batch_first=True, bidirectional=True)
+    assert recurrent_run(tmp_path, made, of=0, both=True).status == "pass"

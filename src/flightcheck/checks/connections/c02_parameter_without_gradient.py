@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Final
+
+import numpy as np
 
 from flightcheck.checks.base import Check, Finding, NotApplicable, NotEnoughEvidence, Param, check
 from flightcheck.checks.depth import common_path, most_common, where
 from flightcheck.recording.records import GraphCut, ModuleInfo, OptimizerInfo, ParameterInfo
 from flightcheck.recording.run import Run
+from flightcheck.recording.signals import LOSS
 
 REPAIRABLE = ("detach", "data", "sample", "no_grad", "tensor", "item", "numpy", "Variable", "round")
 """Cuts that a trial can undo: the operation gives the tensor itself."""
@@ -21,6 +25,7 @@ _WRITTEN: Final = {
     "tensor": "`torch.tensor(…)`", "no_grad": "`no_grad`",
 }  # fmt: skip
 """How the operations that cut a graph stand in a script: "the data" may be anything."""
+_REVERSE: Final = re.compile(r"weight_hh_l\d+_reverse$")
 
 
 @check(
@@ -49,11 +54,18 @@ class ParameterWithoutGradient(Check):
     ## Known false alarms
     A part fixed on purpose but still in the optimizer. Modules never called, heads that no loss uses yet, target
     networks, experts not routed to and frozen parts in eval mode are info at most. A part that was trained before in
-    the same script and is held together with a part that learns is not reported: it may be meant to stay.
+    the same script and is held together with a part that learns is not reported: it may be meant to stay. The recurrent
+    weights of a bidirectional layer that is read at its last position, `out[:, -1]`, are a warning, and information
+    where the loss falls all the same.
     """
 
     checks = Param(
         8, "a head used once in 8 batches, stochastic depth and zero-initialized partners have had their turn"
+    )
+
+    fallen = Param(
+        0.5,
+        "of its start: a training whose loss fell below that learns without the reverse direction of its last layer",
     )
 
     def __call__(self, run: Run) -> Iterator[Finding]:
@@ -94,6 +106,8 @@ class ParameterWithoutGradient(Check):
         how = "is flat between its jumps and sends zeros back to them" if zero else "cuts them off from the loss"
         message += f": {_WRITTEN.get(cut.operation, cut.operation)} in {where(cut.location)} {how}." if cut else "."
         harmless = _harmless(run, group, live, cut, zero)
+        if not harmless and zero and cut is None and (recurrent := _one_step_backwards(run, group, live)) is not None:
+            return self._reverse(run, group, recurrent)
         first = min(modules, key=lambda m: m.order, default=None)
         operation = cut.operation if cut else ""
         remedy = "Draw with rsample()" if operation == "sample" else f"Remove the {_WRITTEN.get(operation, operation)}"
@@ -112,6 +126,39 @@ class ParameterWithoutGradient(Check):
             parameters=tuple(p.index for p in group),
             onset_step=max((o.created_at_step for o in run.optimizers if group[0].index in o.cut_off), default=0),
         )
+
+    def _reverse(self, run: Run, group: list[ParameterInfo], recurrent: ModuleInfo) -> Finding:
+        names = ", ".join(p.name.rpartition(".")[2] for p in group)
+        return Finding(
+            f"{recurrent.path} is read at the last position, where its reverse direction has seen no other one: "
+            f"the gradient of {names} was zero in every element in {group[0].gradient_checks} of "
+            f"{group[0].gradient_checks} steps.",
+            location=recurrent.location,
+            module=recurrent.path,
+            evidence={"gradient": "zero", "cut": "", "count": len(group), "reverse": True},
+            severity="info" if self._learns(run) else "warn",  # the forward direction may be enough for the task
+            fix="Read each direction where it has seen all positions: out, state = rnn(x); h = state[0] of an LSTM, "
+            "else state; torch.cat([h[-2], h[-1]], dim=1).",
+            parameters=tuple(p.index for p in group),
+        )
+
+    def _learns(self, run: Run) -> bool:
+        losses = run.series(LOSS).values
+        part = max(1, len(losses) // 10)
+        return bool(np.mean(losses[-part:]) < self.fallen.value * np.mean(losses[:part]))
+
+
+def _one_step_backwards(run: Run, group: list[ParameterInfo], live: list[ParameterInfo]) -> ModuleInfo | None:
+    """The recurrent layer of which only the recurrent weights of the reverse direction have a gradient of zero.
+
+    From a state of zeros that direction took one step: the weights of the state got nothing, those of the input did.
+    """
+    recurrent = run.module(group[0].module)
+    if recurrent is None or recurrent.kind != "rnn" or any(p.module != recurrent.index for p in group):
+        return None
+    alive = {p.name for p in live}
+    reverse = all(_REVERSE.search(p.name) and p.name.replace("weight_hh", "weight_ih") in alive for p in group)
+    return recurrent if reverse else None
 
 
 def _of_last_phase(run: Run, p: ParameterInfo) -> ParameterInfo:
