@@ -16,10 +16,10 @@ from flightcheck.adapters.torch.graph import behind_views
 from flightcheck.adapters.torch.handmade_losses import HandmadeLoss
 from flightcheck.adapters.torch.linear_stacks import linear_stack
 from flightcheck.adapters.torch.logits import named, scores_of
+from flightcheck.adapters.torch.loss_settings import WITH_CLASSES, loss_settings
 from flightcheck.adapters.torch.operations import Operations
 from flightcheck.adapters.torch.orders import recorded_orders
 from flightcheck.adapters.torch.padding import padded_target
-from flightcheck.adapters.torch.pairs import pair_settings
 from flightcheck.adapters.torch.reconstructions import is_given
 from flightcheck.adapters.torch.shifts import shift_of
 from flightcheck.adapters.torch.spreads import relative_spread
@@ -36,9 +36,7 @@ FUNCTIONS: Final = (
 )  # fmt: skip
 TARGET_AT: Final = {"cosine_embedding_loss": 2, "margin_ranking_loss": 2}
 """Place of the target among the arguments of losses that are given two predictions; 1 in the others."""
-_MOST_WEIGHTS: Final = 100
 ELEMENTWISE_LOSSES: Final = ("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss")
-_WITH_CLASSES: Final = {"cross_entropy", "nll_loss", "kl_div", "multi_margin_loss"}
 _IN_ROWS: Final = {"kl_div", "ctc_loss"}
 """Losses of distributions that lie along the last axis of the prediction."""
 _DENSE_CALLS: Final = 24
@@ -50,7 +48,6 @@ _IGNORED: Final = -100
 """The class id that losses leave out if nothing else is said."""
 _MOST_ELEMENTS: Final = 65_536
 """Elements looked at per tensor; rows beyond are left out."""
-_OPTIONS: Final = ("reduction", "ignore_index", "label_smoothing", "delta", "beta", "log_target", "log_input", "full")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -181,16 +178,9 @@ class Losses:
     ) -> int:
         index = self._site(function, location)
         if index == len(self.sites):
-            settings = {k: kwargs[k] for k in _OPTIONS if isinstance(kwargs.get(k), (bool, int, float, str))}
+            settings = loss_settings(function, args, kwargs, self.operations.owners)
             weight = args[2] if len(args) > 2 and function != "ctc_loss" else kwargs.get("weight")
-            settings |= pair_settings(function, args, kwargs, self.operations.owners)
-            if function == "poisson_nll_loss" and len(args) > 2:
-                settings["log_input"] = bool(args[2])
-            settings["weighted"] = any(isinstance(w, torch.Tensor) for w in (weight, kwargs.get("pos_weight")))
             given = kwargs.get("pos_weight", weight)
-            if function in _WITH_CLASSES or "pos_weight" in kwargs:
-                settings["weight_ratio"] = _ratio(given)
-                settings["class_weights"] = _class_weights(given)
             origin = argument_data_origin(location.file, location.line, "target", 1) if location else None
             orders = argument_orders(location.file, location.line, "target", 1) if location else []
             weights = self._weight_origin(given, location)
@@ -329,23 +319,6 @@ def _mean(result: torch.Tensor) -> float:
     return float(result.detach()) if result.numel() == 1 else float(result.detach().float().mean())
 
 
-def _ratio(weight: Any) -> float:
-    """Largest over smallest class weight; of a ``pos_weight``, how far it is from 1."""
-    if not is_plain_tensor(weight) or not weight.numel() or not bool((weight > 0).all()):
-        return 1.0
-    if weight.numel() == 1:
-        return max(float(weight), 1 / float(weight))
-    return float(weight.max() / weight.min())
-
-
-def _class_weights(weight: Any) -> list[float]:
-    """The weights of at most 100 classes; of one ``pos_weight`` those of the negative and of the positive class."""
-    if not is_plain_tensor(weight) or weight.dim() > 1 or not 0 < weight.numel() <= _MOST_WEIGHTS:
-        return []
-    values = [float(w) for w in weight.detach().reshape(-1)]
-    return [1.0, *values] if len(values) == 1 else values
-
-
 def _holds(module: Any, weight: torch.Tensor) -> bool:
     return any(getattr(module, name, None) is weight for name in ("weight", "pos_weight"))
 
@@ -375,7 +348,7 @@ def input_facts(function: str, given: torch.Tensor) -> dict[str, Any]:
     }
     if given.dim() > 0 and x.shape[0] > 1:
         facts["input_column_spread"] = float(x.flatten(1).std(0).mean()) if x.dim() > 1 else float(x.std())
-    if function in _WITH_CLASSES | _IN_ROWS and given.dim() > 0:
+    if function in WITH_CLASSES | _IN_ROWS and given.dim() > 0:
         dim = 1 if given.dim() > 1 else 0
         if function in _IN_ROWS:
             dim = given.dim() - 1
