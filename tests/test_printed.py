@@ -21,6 +21,14 @@ from flightcheck.recording.printed import direction, is_of_samples, is_return, n
         ("bce 0.21 hit rate at 10: 0.043 top 5 0.9", {"bce": 0.21, "hit rate at10": 0.043, "top5": 0.9}),
         ("epoch 3: 0.5 batch 10/20", {"epoch": 3}),
         ("nothing here", {}),
+        ("Test set: average loss 0.66, accuracy 338/400", {"test set average loss": 0.66, "accuracy": 0.845}),
+        ("Accuracy: 9910/10000 (99%)", {"accuracy": 0.991}),
+        ("correct 30 out of 40, epoch 3/10", {"correct": 0.75, "epoch": 3}),
+        ("score 12/0", {"score": 12}),
+        ("Test set: average loss 0.66, accuracy 338/400", {"test set average loss": 0.66, "accuracy": 0.845}),
+        ("Accuracy: 9910/10000 (99%)", {"accuracy": 0.991}),
+        ("correct 30 out of 40, epoch 3/10", {"correct": 0.75, "epoch": 3}),
+        ("score 12/0", {"score": 12}),
     ],
 )
 def test_names_and_numbers(line: str, numbers: dict[str, float]) -> None:

@@ -37,6 +37,8 @@ _WORD: Final = re.compile(r"(?:(?<!\S)-)?[A-Za-z]+\d*")
 """With the minus of a measure that is negated: ``-elbo``."""
 _PLACE: Final = re.compile(r"\b(at|top|k)[ =_-]?(\d+)(?=\s*[:=]\s+[-+.]?\d|\s*=\s*\d*\.|\s+\d*\.\d)", re.IGNORECASE)
 """Of a measure of the first so many: ``hit rate at 10: 0.25``."""
+_TOTAL: Final = re.compile(r"\s*(?:/|out of\b|of\b)\s*(\d+(?:\.\d*)?)(?![\w.])")
+"""What stands behind a number that is a count of something: ``376/397``, ``376 of 397``."""
 _LONGEST_NAME: Final = 60
 
 
@@ -53,18 +55,26 @@ class PrintedNumber:
 
 
 def numbers_in(line: str) -> list[tuple[str, float]]:
-    """The numbers of a line that have words before them, each with these words."""
+    """The numbers of a line that have words before them, each with these words.
+
+    Of a measure that is written as a count the share: ``accuracy 376/397`` is 0.947.
+    """
     line = with_places(line)
     found, end = [], 0
     for match in _NUMBER.finditer(line):
+        if match.start() < end:
+            continue
         before = line[end : match.start()]
         if before[-1:].isalpha() or before.endswith(("_", "@")):
             continue  # a part of a name: F1, recall@5
         words = _WORD.findall(before.rpartition("|")[2])
         end = match.end()
         name = " ".join(words).lower()
+        value, total = float(match.group()), _TOTAL.match(line, match.end())
+        if total is not None and direction(name) and 0 <= value <= float(total[1]) > 0:
+            value, end = value / float(total[1]), total.end()
         if name and len(name) <= _LONGEST_NAME:
-            found.append((name, float(match.group())))
+            found.append((name, value))
     return found
 
 

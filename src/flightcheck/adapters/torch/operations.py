@@ -57,7 +57,7 @@ from flightcheck.adapters.torch.similarities import Similarities
 from flightcheck.adapters.torch.sorted_rows import SortedBatches
 from flightcheck.adapters.torch.state_cuts import CELLS, StateCuts
 from flightcheck.adapters.torch.terms import LossTerms
-from flightcheck.adapters.torch.watch import Watch
+from flightcheck.adapters.torch.watch import Watch, is_unreadable
 from flightcheck.adapters.torch.weak_fills import OPERATIONS as FILL_OPERATIONS
 from flightcheck.adapters.torch.weak_fills import WeakFills
 from flightcheck.recording.records import Location
@@ -204,6 +204,8 @@ class Operations(TorchFunctionMode):
         drawn = self.filled if name in _DRAWS else None
         if (of_loss or self.everything or drawn) and self.watch.mine() and not self.watch.busy:
             try:
+                if not torch.is_grad_enabled() and (is_unreadable(result) or (args and is_unreadable(args[0]))):
+                    return result
                 if self.everything:
                     self._look(func, args, kwargs or {}, result)
                 if of_loss:

@@ -180,6 +180,22 @@ def hands_off() -> bool:
     )
 
 
+def is_unreadable(value: Any) -> bool:
+    """A view that was made without gradients, written since then: PyTorch refuses to tell its `grad_fn`.
+
+    ``nn.init.orthogonal_`` makes such a view of each weight, and copies into it.
+    """
+    import torch
+
+    if not isinstance(value, torch.Tensor) or not value._is_view():
+        return False
+    try:
+        value.grad_fn  # noqa: B018
+    except RuntimeError:
+        return True
+    return False
+
+
 def is_plain_tensor(value: Any) -> bool:
     """A dense, real, strided tensor whose numbers can be read, without asking other processes for theirs."""
     import torch
