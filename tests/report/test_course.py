@@ -15,7 +15,13 @@ from flightcheck.recording.metrics import MetricInfo
 from flightcheck.recording.records import Coverage, OptimizerInfo
 from flightcheck.recording.run import Run
 from flightcheck.recording.signals import LOSS, Signal
-from flightcheck.report.course import constant_guess, held_against_guess, loss_sentence, own_numbers_sentence
+from flightcheck.report.course import (
+    constant_guess,
+    held_against_guess,
+    loss_sentence,
+    own_numbers_sentence,
+    quiet_words,
+)
 from flightcheck.report.notebook import Report
 from flightcheck.report.page.document import page
 from flightcheck.report.terminal import console_for, print_report
@@ -101,3 +107,10 @@ def test_the_scripts_own_numbers_are_drawn() -> None:
     own = {c["name"]: c["values"] for c in json.loads(found[1])["own"]}
     assert own == {"loss": [0.3, 0.8, 0.5], "test_acc": [0.3, 0.8, 0.91]}
     assert "The script's own numbers" in Reader(text).text
+
+
+def test_silence_after_a_few_steps_is_no_good_news() -> None:
+    good, words = quiet_words(run_of(RunInfo("r", "train.py", "train.py", "2026-01-01T00:00:00", steps=1, backwards=1)))
+    assert not good and "hardly anything was seen" in words
+    good, words = quiet_words(run_of(RunInfo("r", "train.py", "train.py", "2026-01-01T00:00:00", steps=50)))
+    assert good and words == "nothing found"

@@ -14,7 +14,7 @@ from flightcheck.recording.printed import is_of_unseen
 from flightcheck.recording.run import NotApplicable, NotEnoughEvidence, Run
 
 FEWEST: Final = 10
-"""Losses before they are held against a constant guess."""
+"""Steps before silence means anything, and losses before they are held against a constant guess."""
 HARDLY: Final = 0.05
 """A loss that is not further below that of a constant guess is hardly better: a sentence for the reader, no finding."""
 MOST_TOLD: Final = 3
@@ -50,6 +50,15 @@ def held_against_guess(run: Run) -> str:
     if guess is None or (final is not None and final < guess.value - HARDLY * abs(guess.value)):
         return ""
     return "no better" if final is None or final >= guess.value else "hardly better"
+
+
+def quiet_words(run: Run) -> tuple[bool, str]:
+    """Whether silence is good news, and how it is told: ``nothing found``, with what speaks against it."""
+    if run.info.steps < FEWEST:  # most checks want more: a busy machine, a script that was stopped
+        return False, "nothing found, but hardly anything was seen,"
+    if held := held_against_guess(run):
+        return False, f"nothing found, but the loss is {held} than a constant guess,"
+    return True, "nothing found"
 
 
 def loss_sentence(run: Run) -> str:

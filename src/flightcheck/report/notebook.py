@@ -8,7 +8,7 @@ from typing import Final
 from flightcheck.diagnosis.engine import DiagnosedFinding, Diagnosis
 from flightcheck.frozen import frozen
 from flightcheck.recording.run import Run
-from flightcheck.report.course import held_against_guess
+from flightcheck.report.course import quiet_words
 from flightcheck.report.experiments import tried_in_words
 from flightcheck.report.json import relative
 from flightcheck.report.page.document import page
@@ -44,12 +44,8 @@ class Report:
         if nothing_trained(self.run):
             facts = nothing_trained_sentence(self.run)
         elif not loud:
-            held = held_against_guess(self.run)
-            facts = (
-                f"? nothing found, but the loss is {held} than a constant guess, in {facts}"
-                if held
-                else (f"✓ nothing found in {facts}")
-            )
+            good, result = quiet_words(self.run)
+            facts = f"{'✓' if good else '?'} {result} in {facts}"
         return element("div", *(_finding(f, self) for f in loud), element("p", theirs(facts), style="margin:.3em 0"))
 
 

@@ -15,7 +15,7 @@ from flightcheck.diagnosis.engine import DiagnosedFinding, Diagnosis, explains_c
 from flightcheck.recording.records import Location
 from flightcheck.recording.run import Run
 from flightcheck.report.cost import cost_in_words
-from flightcheck.report.course import held_against_guess, loss_sentence, own_numbers_sentence
+from flightcheck.report.course import loss_sentence, own_numbers_sentence, quiet_words
 from flightcheck.report.experiments import left_out, tried_in_words
 from flightcheck.report.json import relative
 
@@ -223,9 +223,8 @@ def _all_quiet(run: Run, diagnosis: Diagnosis, hint: str) -> Text:
     blind = len(run.coverage.blind)
     rest = (_checks(diagnosis, hint), *([_count(blind, "blind spot")] if blind else ()), *_cost(run), *_tried(run))
     if any(v.status in ("pass", "fail") for v in diagnosis.verdicts):
-        sign, result = ("✓", "green"), "nothing found"
-        if held := held_against_guess(run):
-            sign, result = ("?", "yellow"), f"nothing found, but the loss is {held} than a constant guess,"
+        good, result = quiet_words(run)
+        sign = ("✓", "green") if good else ("?", "yellow")
     else:  # silence without a single answer is not health
         sign, result = ("?", "yellow"), "nothing could be decided"
     return Text.assemble(sign, f" flightcheck: {result} in {_seen(run)} · {' · '.join(rest)}")

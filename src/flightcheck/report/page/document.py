@@ -7,7 +7,7 @@ from typing import Any, Final
 from flightcheck.diagnosis.engine import Diagnosis, explains_crash
 from flightcheck.recording.run import Run
 from flightcheck.report.cost import cost_in_words
-from flightcheck.report.course import held_against_guess, loss_sentence, own_numbers_sentence
+from flightcheck.report.course import loss_sentence, own_numbers_sentence, quiet_words
 from flightcheck.report.json import relative
 from flightcheck.report.page.charts import Charts, chart_data, charts_of, over_layers, over_time
 from flightcheck.report.page.checklist import checklist
@@ -148,8 +148,7 @@ def _verdict(run: Run, diagnosis: Diagnosis, live: bool) -> str:
     if loud:
         return "Findings, but no root cause"
     if any(v.status in ("pass", "fail") for v in diagnosis.verdicts):
-        held = held_against_guess(run)
-        return f"Nothing found, but the loss is {held} than a constant guess" if held else "Nothing found"
+        return sentence(quiet_words(run)[1].rstrip(",")).rstrip(".")
     return "Nothing could be decided"
 
 
@@ -168,7 +167,7 @@ def _look(run: Run, diagnosis: Diagnosis) -> str:
         return "verdict"
     quiet = not any(f.severity != "info" for f in diagnosis.findings)
     answered = any(v.status in ("pass", "fail") for v in diagnosis.verdicts)
-    good = quiet and answered and not held_against_guess(run)
+    good = quiet and answered and quiet_words(run)[0]
     return "verdict alone good" if good else "verdict alone"
 
 
