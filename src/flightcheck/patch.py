@@ -25,7 +25,8 @@ KINDS: Final[dict[str, str]] = {
     "them in one order",
     "reseed": "``off``: a generator that gets the same seed again in step after step goes on as it is",
     "sampler": "``examples``: a weighted sampler with too few weights has one for each example: that of its class, or "
-    "where no labels are known, all the same",
+    "where no labels are known, all the same; ``balanced``: the weights of one that follow the classes are the inverse "
+    "of their counts",
     "inputs": "``zero``, ``permute`` (rows across the batch), ``standardize`` (with the first batches' statistics), "
     "``finite`` (NaN and infinity become the mean of their feature), ``as-training`` (evaluations on the scale of the "
     "training), ``turned`` (three channels of images in the other order in evaluations) or a factor (``x255``)",
@@ -131,7 +132,8 @@ KINDS: Final[dict[str, str]] = {
     "model), ``known`` (what was made of the training data is used)",
     "score": "nothing is changed, the error is another one: with targets of ``unit=0,255`` or ``signs``, without those "
     "of an id (``ignore=0``), ``balanced``: the mean over the classes, ``others``: of batches of its own, which train "
-    "nothing, ``numbers``: squared, over the variance, ``prefix``: of the next token where a sequence ends before it, "
+    "nothing, ``classes``: of such batches with as many examples of each class, ``numbers``: squared, over the "
+    "variance, ``prefix``: of the next token where a sequence ends before it, "
     "``next``: of the next token, whatever the target is, ``wrong``: the share of rows whose largest score is another "
     "one than the target's",
 }
@@ -197,7 +199,8 @@ class Patch:
         return (
             of_modes
             or of_source
-            or self.kind in ("sampler", "dropout", "reseed")
+            or self.kind in ("dropout", "reseed")
+            or (self.kind == "sampler" and self.value != "balanced")
             or (self.kind == "batchnorm" and not self.value.startswith("eps="))
             or of_order
             or (self.kind, self.value)
@@ -232,6 +235,8 @@ class Patch:
             return Patch("score", _JUDGED_BY[self.kind, self.value])
         if (self.kind, self.value) == ("loader", "continue") or (self.kind, self.value) == ("shuffle", "others"):
             return Patch("score", "others")
+        if (self.kind, self.value) == ("sampler", "balanced"):
+            return Patch("score", "classes")
         if self.kind == "temperature" and not self.value.startswith("own:"):
             return Patch("score", "wrong")
         if self.kind == "source" and self.value.startswith("masked:"):  # what it hides makes the training harder

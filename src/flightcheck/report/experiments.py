@@ -77,6 +77,7 @@ _WORDS = {
     "draws": "one draw for the target and for the input",
     "visits:stored": "evaluation examples visited in the stored order",
     "picks": "the same rows of inputs and targets",
+    "sampler:balanced": "a sampler that balances the classes, judged by as many examples of each",
     "place": "the position encoding cut along time",
     "episode-end": "no value behind the end of an episode",
     "temperature": "similarities divided by the factor",

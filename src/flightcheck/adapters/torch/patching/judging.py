@@ -17,8 +17,10 @@ from flightcheck.patch import Patch
 
 
 def score(b: Boundaries, patch: Patch) -> None:
-    """``score:unit=0,255``, ``signs``, ``ignore=0``, ``balanced``, ``wrong``; ``others``, ``prefix``, ``next``."""
-    if patch.value == "others":
+    """``score:unit=0,255``, ``signs``, ``ignore=0``, ``balanced``, ``wrong``; ``others``, ``classes``, ``prefix``,
+    ``next``.
+    """
+    if patch.value in ("others", "classes"):
         iterators.judged_by_other_batches(b, patch)
         return
     if patch.value == "next":
