@@ -199,6 +199,8 @@ def _with_value(patch: Patch) -> str:
     if rule == "unit":
         low, high = value.split(",")
         return f"targets brought from {low} … {high} to 0 … 1"
+    if rule == "known":
+        return "missing labels left out of the loss"
     if rule == "ignore":
         return f"targets {value} left out of the loss"
     if rule == "balanced":
