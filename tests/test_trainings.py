@@ -34,7 +34,25 @@ def check(script: Path, folder: Path, lab_budget: int = 0) -> dict[str, Any]:
     return data
 
 
-WITH_LAB = {"C01", "C03", "C04", "C20", "C25", "C26", "C33", "D07", "L13", "P02", "P14", "S01", "S02", "S05", "T02"}
+WITH_LAB = {
+    "C01",
+    "C03",
+    "C04",
+    "C20",
+    "C25",
+    "C26",
+    "C33",
+    "D07",
+    "D24",
+    "D25",
+    "L13",
+    "P02",
+    "P14",
+    "S01",
+    "S02",
+    "S05",
+    "T02",
+}
 """What no single run shows: these are tested with experiments, all others without."""
 
 

@@ -25,13 +25,15 @@ KINDS: Final[dict[str, str]] = {
     "them in one order",
     "reseed": "``off``: a generator that gets the same seed again in step after step goes on as it is",
     "sampler": "``examples``: a weighted sampler with too few weights has one for each example: that of its class, or "
-    "where no labels are known, all the same",
+    "where no labels are known, all the same; ``balanced``: the weights of one that follow the classes are the inverse "
+    "of their counts",
     "inputs": "``zero``, ``permute`` (rows across the batch), ``standardize`` (with the first batches' statistics), "
     "``finite`` (NaN and infinity become the mean of their feature), ``as-training`` (evaluations on the scale of the "
     "training), ``turned`` (three channels of images in the other order in evaluations) or a factor (``x255``)",
     "targets": "``permute`` (rows across the batch), ``standardize``, ``shift-1`` (class ids lowered by one), "
     "``unit=0,255`` (this range, or that of the first batch, becomes 0 to 1), ``signs`` (0 and 1 become -1 and 1), "
-    "``finite`` (examples with NaN or infinity are left out), ``opposite=train.py:31`` (the other of two labels, at a "
+    "``finite`` (examples with NaN or infinity are left out), ``known=train.py:31`` (labels that are missing, and "
+    "got a zero at that line, do not count), ``opposite=train.py:31`` (the other of two labels, at a "
     "line), ``sorted=train.py:33`` (in the order that this line computes), ``unshift`` (the next token, where the "
     "target is the one after it) or ``next`` (the next one, where it is the token itself)",
     "drop-module": "``softmax`` or ``sigmoid``: the loss is given what that activation was given",
@@ -127,13 +129,15 @@ KINDS: Final[dict[str, str]] = {
     "numbers are counted from the smallest), "
     "``share@31=correct`` (what a line adds up is divided by how many it added up), ``at-zero`` (what is compared with "
     "a half is compared with zero), ``first`` (what is appended comes first), ``later`` (an element of a series is the "
-    "one after it), ``unturned`` (images are not turned over), ``double`` (numbers are of double precision up to the "
-    "model), ``known`` (what was made of the training data is used)",
+    "one after it), ``marked`` (zeros that fill what is missing are a number beside zero), "
+    "``unturned`` (images are not turned over), ``double`` (numbers are of double precision up to the model), "
+    "``known`` (what was made of the training data is used), ``uncut`` (a vocabulary keeps all its words)",
     "score": "nothing is changed, the error is another one: with targets of ``unit=0,255`` or ``signs``, without those "
     "of an id (``ignore=0``), ``balanced``: the mean over the classes, ``others``: of batches of its own, which train "
-    "nothing, ``numbers``: squared, over the variance, ``prefix``: of the next token where a sequence ends before it, "
+    "nothing, ``classes``: of such batches with as many examples of each class, ``numbers``: squared, over the "
+    "variance, ``prefix``: of the next token where a sequence ends before it, "
     "``next``: of the next token, whatever the target is, ``wrong``: the share of rows whose largest score is another "
-    "one than the target's",
+    "one than the target's, ``known=train.py:31``: of labels that were there before that line filled what is missing",
 }
 """Every kind of patch, and what its value means."""
 
@@ -145,6 +149,9 @@ _JUDGED_SOURCES: Final = (
     "rows:", "begin:", "apart:", "complement:", "transform:", "later:", "unturned:", "known:", "in-place:",
 )  # fmt: skip
 """Beginnings of rules of statements after which the training loss cannot tell."""
+
+_SCORED_BY_VALUE: Final = (("targets", "unit"), ("targets", "signs"), ("targets", "known"), ("loss", "ignore"))
+"""Patches whose value is that of the rule that scores their trainings."""
 
 STILL_STEPS: Final = 3
 """Steps of a frozen batch without any update: their losses must be equal, or the batch is not frozen."""
@@ -197,7 +204,8 @@ class Patch:
         return (
             of_modes
             or of_source
-            or self.kind in ("sampler", "dropout", "reseed")
+            or self.kind in ("dropout", "reseed")
+            or (self.kind == "sampler" and self.value != "balanced")
             or (self.kind == "batchnorm" and not self.value.startswith("eps="))
             or of_order
             or (self.kind, self.value)
@@ -226,12 +234,14 @@ class Patch:
     def scored(self) -> Patch | None:
         """The rule by which both trainings are scored where this patch changes the usual error, too."""
         rule = self.value.partition("=")[0]
-        if (self.kind, rule) in (("targets", "unit"), ("targets", "signs"), ("loss", "ignore")):
+        if (self.kind, rule) in _SCORED_BY_VALUE:
             return Patch("score", self.value)
         if (self.kind, self.value) in _JUDGED_BY:
             return Patch("score", _JUDGED_BY[self.kind, self.value])
         if (self.kind, self.value) == ("loader", "continue") or (self.kind, self.value) == ("shuffle", "others"):
             return Patch("score", "others")
+        if (self.kind, self.value) == ("sampler", "balanced"):
+            return Patch("score", "classes")
         if self.kind == "temperature" and not self.value.startswith("own:"):
             return Patch("score", "wrong")
         if self.kind == "source" and self.value.startswith("masked:"):  # what it hides makes the training harder

@@ -9,6 +9,7 @@ import pytest
 
 from flightcheck.recording.loss_records import LossSite
 from flightcheck.recording.records import Location
+from flightcheck.recording.samplers import SamplerInfo
 from flightcheck.testing import run_of, verdict_of
 from tests.checks._batches import batches, losses
 from tests.checks._datasets import LOADERS, train_set
@@ -95,6 +96,51 @@ def test_the_weight_of_a_rare_positive_class(weight: float, found: int) -> None:
     site = weighted(1.0, weight, function="binary_cross_entropy_with_logits")
     verdict = verdict_of("D10", run_of(site, *LOADERS, *calls, *batches(10, shape=[64, 20]), train_set()))
     assert len(verdict.findings) == found
+
+
+SAMPLER = SamplerInfo(
+    0, "WeightedRandomSampler", 1000, 1000, 1000, Location("train.py", 11), class_counts=[900, 80, 20],
+    class_weights=[0.9, 0.08, 0.02], weight_origin=Location("train.py", 10),
+)  # fmt: skip
+EXAMPLES = train_set(sampler="WeightedRandomSampler", sampler_weight_ratio=45.0)
+
+
+@pytest.mark.parametrize(
+    ("weights", "misplaced", "told"),
+    [
+        ([0.9, 0.08, 0.02], 0.0, "follow the counts, not their inverse, so that the one is drawn 2025 times"),
+        ([900**0.5, 80**0.5, 20**0.5], 0.0, "follow the counts"),
+        ([1 / 20, 1 / 80, 1 / 900], 0.0, "but not of these classes, so that the classes are drawn up to 2025 times"),
+        (None, 0.37, "37% of the examples have the weight of another class"),
+    ],
+)
+def test_a_sampler_that_makes_rare_classes_rarer(weights: list[float] | None, misplaced: float, told: str) -> None:
+    sampler = replace(SAMPLER, class_weights=weights, misplaced=misplaced)
+    verdict = run([62, 1, 1], EXAMPLES, sampler, replace(sampler, source=1))
+    (finding,) = verdict.findings
+    assert told in finding.message and finding.severity is None
+    assert finding.location == Location("train.py", 10)
+    assert finding.patch == "sampler:balanced"
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"class_weights": [1 / 900, 1 / 80, 1 / 20]},
+        {"class_weights": [900**-0.5, 80**-0.5, 20**-0.5]},
+        {"class_weights": [1.0, 0.5, 0.1]},
+        {"class_weights": [1.0, 1.0, 0.0]},
+        {"class_weights": [1.0, 1.0, 1.0]},
+        {"class_counts": [400, 300, 300], "class_weights": [0.4, 0.3, 0.3]},
+        {"class_counts": None, "class_weights": None},
+        {"class_weights": None},
+        {"class_counts": [40, 4], "class_weights": [40.0, 4.0]},
+        {"source": 7},
+    ],
+    ids=["inverse", "root", "costs", "left out", "even", "even classes", "unknown", "groups", "few", "another loader"],
+)
+def test_samplers_of_other_kinds_pass(other: dict[str, Any]) -> None:
+    assert run([33, 31], EXAMPLES, replace(SAMPLER, **other)).status == "pass"
 
 
 def test_few_labels_are_inconclusive() -> None:

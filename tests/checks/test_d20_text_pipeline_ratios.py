@@ -43,10 +43,10 @@ def test_numbers_are_skipped() -> None:
 def test_padding_is_the_run_at_the_ends_of_rows() -> None:
     ids = torch.arange(1, 81).reshape(8, 10)
     ids[:6, 5:] = 0
-    assert token_facts(ids) == {"padding": 30 / 80}
+    assert token_facts(ids)["padding"] == 30 / 80
     ids[:, :2] = 7
     assert token_facts(ids)["leading"] == 7
 
 
 def test_ids_without_padding() -> None:
-    assert token_facts(torch.arange(80).reshape(8, 10)) == {}
+    assert not {"padding", "leading"} & token_facts(torch.arange(80).reshape(8, 10)).keys()

@@ -59,6 +59,12 @@ def test_short_passes_are_information() -> None:
     assert finding.severity == "info"
 
 
+def test_a_pass_of_one_draw_per_class_is_a_warning() -> None:
+    short = replace(FEW, weights=900, draws=3, class_counts=[600, 200, 100], class_weights=[1.0, 3.0, 6.0])
+    (finding,) = verdict_of("D21", run_of(short, TRAIN, LOADER)).findings
+    assert finding.severity == "warn" and "as many as the dataset has classes" in finding.message
+
+
 def test_a_weight_per_example_passes() -> None:
     assert verdict_of("D21", run_of(replace(FEW, weights=900), TRAIN, LOADER)).status == "pass"
     assert verdict_of("D21", run_of(replace(FEW, weights=None), TRAIN, LOADER)).status == "pass"

@@ -266,6 +266,8 @@ CAUSES: Final[tuple[Cause, ...]] = (
     _row("D16", "D07 S02 P01 P02 C13" + _FLAT, when=_in_batches),
     _row("D21", "D02 D05 D06 D10 C05 C13 C25 C27 S07 P01 T09 P34" + _FLAT, when=_severe),
     _row("D10", "C13" + _FLAT, when=_severe),
+    _row("D25", "C13 P01 P02 P34 S02 S07" + _FLAT, when=_severe),
+    _row("D24", "C13 P34 S07" + _FLAT),
     _row("D13", "P34"),
     _row("D22", "D02 D05 D06 D21 S07 C05 C13 C25 C27 T09 P34 P33 T01"),
     _row("D23", "D02 D03 D04 D05 D15 L01 C05 C07 C13 C25 C27 S01 S02 P01 P02 P34" + _FLAT),

@@ -168,6 +168,8 @@ def _of_values(patch: Patch, finding: Finding, line: Location | None, code: str)
         return "+ y = y[order]  # the targets in the order of the inputs"
     if patch.kind in ("targets", "loss") and "=" in patch.value:
         return _of_targets(patch, finding, code)
+    if str(patch) == "sampler:balanced":
+        return "+ weights = (1.0 / torch.bincount(labels))[labels]  # for the sampler; labels in the dataset's order"
     if patch.kind == "sampler" and code:
         return _replaced(line, re.sub(r"(WeightedRandomSampler\((?:weights=)?\w+)(?=,)", r"\1[labels]", code))
     if patch.kind == "axes" and patch.value.startswith("softmax="):

@@ -20,6 +20,8 @@ from flightcheck.checks.connections.c23_rnn_state_misuse import (
 )
 from flightcheck.checks.connections.c25_train_eval_gap import depends_on_mode
 from flightcheck.checks.connections.c28_batchnorm_batch_too_small import lone_examples
+from flightcheck.checks.data.d24_filled_labels_learned import filled_labels
+from flightcheck.checks.data.d25_vocabulary_cut_short import cut_vocabulary
 from flightcheck.checks.loss._pairs import ROLES, stuck_pairs
 from flightcheck.checks.loss.l13_loss_terms_unbalanced import has_several_terms
 from flightcheck.checks.parameters.p02_lr_too_low import rises_to_the_end
@@ -46,6 +48,9 @@ _LONG_STEPS: Final = 300
 _FIT_STEPS: Final = 400
 _LEAK_STEPS: Final = 4
 _MODE_STEPS: Final = 120
+_MOST_FILLS: Final = 3
+"""Lines that fill what is missing and are tried."""
+_WITHOUT_MISSING: Final = "+ known = ~torch.isnan(y)  # before y is filled; then loss_fn(out[known], y[known])"
 
 
 def who_sees_whom(lab: Lab, run: Run) -> None:
@@ -73,6 +78,18 @@ def questions(lab: Lab, run: Run, asked: set[str]) -> Iterator[Experiment]:
     for sign in turned(lab, run, asked):
         yield sign
         if sign.status == "confirmed":
+            return
+    for filled in filled_labels(run)[:_MOST_FILLS] if "D24" not in asked else ():
+        masked = lab.try_patch(
+            "D24", [Patch.parse(filled.patch)], steps=_MODE_STEPS, margin=tenth_of_error, refute=False
+        )
+        yield replace(masked, diff=_WITHOUT_MISSING)
+        if masked.status == "confirmed":
+            return
+    if "D25" not in asked and (vocabulary := cut_vocabulary(run)) is not None:
+        whole = lab.try_patch("D25", [Patch.parse(vocabulary.patch)], steps=_LONG_STEPS, margin=_fivefold, refute=False)
+        yield replace(whole, diff=f"- {vocabulary.location.code}\n+ # the same with more words")
+        if whole.status == "confirmed":
             return
     for code, patch, diff in _suspicions(run):
         if code not in asked:

@@ -53,6 +53,10 @@ class Batch:
     """Of whole numbers: the value that stands first *and* second in every row, None if there is none."""
     padding: float | None = None
     """Of whole numbers: share that belongs to runs of one value at the ends of rows."""
+    commonest: int | None = None
+    """Of whole numbers: the one at most places between the ends of the rows."""
+    common_share: float = 0.0
+    """Its share of these places."""
     source: int = -1
     """Number of the dataset (`DatasetInfo.source`) whose loader was asked for a batch just before, -1 without one."""
     rows: list[int] = field(default_factory=list)
@@ -76,6 +80,9 @@ class Batch:
     floating-point type but that of another array, or an integer type."""
     scaling: Location | None = None
     """The line that puts data on another scale (``scaler.fit_transform(x)``), where the file has only one."""
+    cut: Location | None = None
+    """The line that keeps the most frequent words of a vocabulary only, where the file has one such line and gives all
+    other words one number."""
 
 
 @frozen

@@ -13,11 +13,13 @@ from typing import Final
 
 from flightcheck.recording.indenting import RULES as MOVING
 from flightcheck.recording.indenting import reindented
+from flightcheck.recording.missing_values import marked
 from flightcheck.recording.offsets import double, from_zero
 from flightcheck.recording.places import later, unturned, with_known
 from flightcheck.recording.provenance.idle_loops import takes_first_rows
 from flightcheck.recording.separating import HELPER, assigned, frozen, in_place, separated
 from flightcheck.recording.shares import with_share
+from flightcheck.recording.uncut import uncut
 from flightcheck.recording.whole_numbers import with_fractions
 
 _ORDERS: Final = {"shuffle", "permutation", "randperm", "permuted", "sample"}
@@ -49,9 +51,10 @@ def rewritten(source: str, rule: str, line: int) -> str:
             and ``out``: see `flightcheck.recording.indenting`. ``apart``: batches that begin at the rows 0, 1, 2, … of
             their numbers begin one behind the other. ``from-zero``: large numbers are counted from the
             smallest before they are made single ones. ``first``: what is appended to a list is put before the rest.
-            ``later``: what is taken from a series at a moving place is the element after it. ``unturned``: images are
-            not turned over. ``double``: what is made single precision is double. ``known``: what a function made of
-            other data before is used again.
+            ``marked``: zeros that fill what is missing are `flightcheck.recording.missing_values.MARK`. ``later``: what
+            is taken from a series at a moving place is the element after it. ``unturned``: images are not turned over.
+            ``double``: what is made single precision is double. ``known``: what a function made of other data before is
+            used again. ``uncut``: a vocabulary keeps all words.
         line: any line of the statement.
     """
     if rule in MOVING:
@@ -385,5 +388,7 @@ _RULES: Final[dict[str, Callable[[ast.stmt, ast.stmt], str]]] = {
     "first": _first,
     "complement": _complement,
     "later": later,
+    "marked": marked,
+    "uncut": uncut,
     "unturned": unturned,
 }

@@ -77,6 +77,7 @@ _WORDS = {
     "draws": "one draw for the target and for the input",
     "visits:stored": "evaluation examples visited in the stored order",
     "picks": "the same rows of inputs and targets",
+    "sampler:balanced": "a sampler that balances the classes, judged by as many examples of each",
     "place": "the position encoding cut along time",
     "episode-end": "no value behind the end of an episode",
     "temperature": "similarities divided by the factor",
@@ -198,6 +199,8 @@ def _with_value(patch: Patch) -> str:
     if rule == "unit":
         low, high = value.split(",")
         return f"targets brought from {low} … {high} to 0 … 1"
+    if rule == "known":
+        return "missing labels left out of the loss"
     if rule == "ignore":
         return f"targets {value} left out of the loss"
     if rule == "balanced":

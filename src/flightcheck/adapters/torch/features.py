@@ -17,6 +17,8 @@ from flightcheck.recording.windows import WindowTable
 
 _HASHED_ROWS: Final = 256
 """Rows of one batch that are hashed."""
+_COUNTED_ROWS: Final = 32
+"""Rows of a batch whose ids are counted: sorting more would show in short steps."""
 _HASHED_VALUES: Final = 256
 """Values of a row that are hashed: spread evenly over it."""
 _QUANTILES: Final = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
@@ -98,7 +100,27 @@ def token_facts(tensor: torch.Tensor) -> dict[str, Any]:
     first = ids[0, 0]
     if bool((ids[:, :2] == first).all()) and bool((ids[:, 2:] != first).any(1).all()):
         facts["leading"] = int(first)
+    padding = run if "padding" in facts else np.zeros(len(ids), np.int64)
+    facts |= _commonest(ids[:_COUNTED_ROWS], padding[:_COUNTED_ROWS])
     return facts
+
+
+def _commonest(ids: npt.NDArray[Any], padding: npt.NDArray[Any]) -> dict[str, Any]:
+    """The number at most places between the ends of the rows, and its share of these places.
+
+    Not counted are runs of padding, so many places at the end of each row, and of the number itself at either end.
+    """
+    places = np.arange(ids.shape[1])[None] < (ids.shape[1] - np.where(padding >= 2, padding, 0))[:, None]
+    values, counts = np.unique(ids[places], return_counts=True)
+    if not len(values):
+        return {}
+    same = (ids == values[counts.argmax()]) & places
+    before = np.logical_and.accumulate(same | ~places, axis=1)
+    behind = np.logical_and.accumulate((same | ~places)[:, ::-1], axis=1)[:, ::-1]
+    inner = places & ~before & ~behind
+    if not inner.any():
+        return {}
+    return {"commonest": int(values[counts.argmax()]), "common_share": float((same & inner).sum() / inner.sum())}
 
 
 class Features:

@@ -28,6 +28,7 @@ from flightcheck.adapters.torch.wiring import Wiring
 from flightcheck.recording import provenance
 from flightcheck.recording.batches import Batch
 from flightcheck.recording.provenance.buffers import integer_buffer
+from flightcheck.recording.provenance.cut_vocabularies import only_cut
 from flightcheck.recording.provenance.standardizing import only_scaling
 from flightcheck.recording.records import Location
 
@@ -333,6 +334,7 @@ class Forward:
             orders = recorded_orders(self.watch, provenance.orders(*call) if order else [])
             made = integer_buffer(values.file, values.line) if values is not None else None
             alone = only_scaling((values or location).file)
+            cut = only_cut((values or location).file)
             self._origins[location] = {
                 "origin": values,
                 "request": request,
@@ -340,6 +342,7 @@ class Forward:
                 "orders": orders,
                 "buffer": self.watch.lines.of(*made) if made is not None else None,
                 "scaling": self.watch.lines.of(*alone) if alone is not None else None,
+                "cut": self.watch.lines.of(*cut) if cut is not None else None,
             }
         return self._origins[location]
 

@@ -72,6 +72,26 @@ def float_rows(dataset: Any) -> dict[str, Column]:
         return {}
 
 
+def label_columns(dataset: Any, most: int) -> Iterator[npt.NDArray[Any] | list[Any]]:
+    """All examples of each field that a dataset holds and that has one number or word each, or Python objects.
+
+    Fields of more than `most` examples are left out, and lists of more than `MOST_ITEMS`.
+
+    Raises:
+        Unknown: the examples cannot be read without running the user's code.
+    """
+    base, below = _below(dataset)
+    columns, places = _examples(base, below)
+    for column in columns.values():
+        examples = column.length if places is None else len(places)
+        if not 0 < examples <= most or (places is not None and int(places.max()) >= column.length):
+            continue
+        first = column.read(np.zeros(1, np.int64))
+        narrow = isinstance(first, np.ndarray) and first.size == 1
+        if narrow or (isinstance(first, list) and examples <= MOST_ITEMS):
+            yield column.read(places)
+
+
 def _holds_floats(column: Column) -> bool:
     first = column.read(np.zeros(1, np.int64)) if column.length else []
     row = first[0] if len(first) else None

@@ -26,6 +26,7 @@ from flightcheck.adapters.torch.spreads import relative_spread
 from flightcheck.adapters.torch.watch import Watch, is_plain_tensor
 from flightcheck.recording.loss_records import LossCall, LossSite
 from flightcheck.recording.provenance import Order, argument_data_origin, argument_orders, difference_data_origin
+from flightcheck.recording.provenance.fills import fills_of_missing
 from flightcheck.recording.records import Location
 
 FUNCTIONS: Final = (
@@ -220,6 +221,7 @@ class Losses:
                 target_origin=found,
                 target_orders=recorded_orders(self.watch, orders),
                 weight_origin=self.watch.lines.of(*weights) if weights else None,
+                fills=[self.watch.lines.of(*at) for at in fills_of_missing(function, location, found)],
             )
         )
         self.watch.writer.put(self.sites[index], index)  # its calls are read while the training goes on

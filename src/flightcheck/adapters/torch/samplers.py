@@ -11,7 +11,10 @@ from torch.utils.data import DataLoader, RandomSampler, Subset, SubsetRandomSamp
 
 from flightcheck.adapters.torch.datasets import length_of
 from flightcheck.adapters.torch.discovery import Discovery
+from flightcheck.adapters.torch.source_lines import SourceLines
 from flightcheck.adapters.torch.watch import Watch
+from flightcheck.adapters.torch.weighted_classes import weighted_classes
+from flightcheck.recording.provenance import argument_data_origin
 from flightcheck.recording.samplers import SamplerInfo
 
 CONSTRUCTED: Final = (WeightedRandomSampler, SubsetRandomSampler, RandomSampler, Subset)
@@ -33,7 +36,7 @@ class Samplers:
         known = self.infos.get(source)
         if known is not None:
             if known.weights != weights:
-                self.infos[source] = dataclasses.replace(known, weights=None)
+                self.infos[source] = dataclasses.replace(known, weights=None, class_weights=None, misplaced=0.0)
             return
         if source < 0:
             return
@@ -44,7 +47,7 @@ class Samplers:
             masked = dataset
         built = self.discovery.built.get(sampler if masked is None else masked)
         drawn = type(sampler) in (WeightedRandomSampler, RandomSampler, SubsetRandomSampler)
-        self.infos[source] = SamplerInfo(
+        info = SamplerInfo(
             source=source,
             type=type(sampler).__name__,
             examples=length_of(dataset),
@@ -53,11 +56,30 @@ class Samplers:
             location=built.location if built else None,
             masked=masked is not None,
         )
+        self.infos[source] = (
+            _with_classes(info, sampler, dataset, self.watch.lines) if weights == info.examples else info
+        )
 
     def save(self) -> None:
         """Write the records."""
         for i, info in enumerate(self.infos.values()):
             self.watch.writer.put(info, i)
+
+
+def _with_classes(info: SamplerInfo, sampler: Any, dataset: Any, lines: SourceLines) -> SamplerInfo:
+    """With what the weights say of the classes that the dataset holds."""
+    found = weighted_classes(dataset, sampler.weights) if info.weights else None
+    if found is None:
+        return info
+    at = info.location
+    origin = argument_data_origin(at.file, at.line, "weights", 0, info.type) if at is not None else None
+    return dataclasses.replace(
+        info,
+        class_counts=found.counts.tolist(),
+        class_weights=None if found.weights is None else found.weights.tolist(),
+        misplaced=found.misplaced,
+        weight_origin=lines.of(*origin) if origin is not None else None,
+    )
 
 
 def _truth_values(indices: Any) -> bool:

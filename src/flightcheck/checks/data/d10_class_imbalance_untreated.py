@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from flightcheck.checks.base import Check, Finding, NotApplicable, NotEnoughEvidence, Param, check
+from flightcheck.checks.data._class_sampling import Missampled, missampled
 from flightcheck.recording.loss_records import LossSite
 from flightcheck.recording.run import Run
 
@@ -29,18 +30,22 @@ class ClassImbalanceUntreated(Check):
     ## What it checks
     Double correction (warning): a weighted sampler makes the labels of the batches balanced, *and* the loss weights
     the classes more than 3-fold. Deepened (warning): the more frequent a class, the more the loss weights it, about in
-    proportion, and more than 3-fold. No correction (information): of at least 500 labels the most frequent class has
+    proportion, and more than 3-fold. The same of a `WeightedRandomSampler`, by its weights and the labels that the
+    dataset holds: exactly the counts (or their roots) where their inverse was meant, or exactly the inverse counts but
+    of other classes (warning). No correction (information): of at least 500 labels the most frequent class has
     more than 10 times as many as the least frequent one.
     ## Why it matters
     A model that always answers the frequent class has a low loss; corrected twice, the rare class counts as often as
     if it were the frequent one, and its false alarms abound.
     ## How to fix
     One correction is enough: `CrossEntropyLoss(weight=…)` or `WeightedRandomSampler`, never both. Weights are the
-    inverse of the counts: `weight = counts.sum() / (len(counts) * counts)`, `pos_weight = negatives / positives`.
+    inverse of the counts: `weight = counts.sum() / (len(counts) * counts)`, `pos_weight = negatives / positives`; of a
+    sampler `(1 / counts)[labels]`, with the labels in the order of the dataset.
     ## Source
     SageMaker Debugger ClassImbalance (ratio 10). Menon et al. 2021, Long-tail learning via logit adjustment.
     ## Known false alarms
-    Class weights that stand for costs, beside a balanced sampler.
+    Class weights that stand for costs, beside a balanced sampler. A sampler that is to draw frequent classes more often
+    than they are, by exactly their counts.
     """
 
     labels = Param(500, "fewer labels tell little of the rare class")
@@ -52,7 +57,9 @@ class ClassImbalanceUntreated(Check):
     classes = Param(100, "vocabularies and long tails are uneven by nature")
 
     def __call__(self, run: Run) -> Iterator[Finding]:
-        judged = 0
+        sampled = [self._missampled(m) for m in missampled(run, self.weights.value)]
+        yield from sampled
+        judged = len(sampled)
         sampler = next(
             (d for d in run.datasets if d.trained and (d.sampler_weight_ratio or 1) > self.weights.value), None
         )
@@ -80,7 +87,7 @@ class ClassImbalanceUntreated(Check):
                     patch=self._patch(run, site),
                     fix="Use the inverse, counts.sum() / (len(counts) * counts); as pos_weight negatives / positives.",
                 )
-            elif sampler is None and ratio > self.ratio.value and not site.settings.get("weighted"):
+            elif not sampled and sampler is None and ratio > self.ratio.value and not site.settings.get("weighted"):
                 yield Finding(
                     f"The most frequent class is {ratio:.0f} times as frequent as the least frequent one, and neither "
                     "the loss nor the sampler takes account of it.",
@@ -92,6 +99,28 @@ class ClassImbalanceUntreated(Check):
             if not any(c.label_counts for c in run.training_calls()):
                 raise NotApplicable("no class labels")
             raise NotEnoughEvidence(f"fewer than {self.labels.value:.0f} class labels, or one class only")
+
+    @staticmethod
+    def _missampled(found: Missampled) -> Finding:
+        s = found.sampler
+        counts = s.class_counts or [1]
+        if found.follows:
+            what = "follow the counts, not their inverse"
+            drawn = f"so that the one is drawn {found.most:.0f} times as often as the other"
+        else:
+            what = "are the inverse of the counts, but not of these classes"
+            drawn = f"so that the classes are drawn up to {found.most:.0f} times as often as one another"
+            if s.class_weights is None:
+                drawn = f"so that {s.misplaced:.0%} of the examples have the weight of another class"
+        return Finding(
+            f"The most frequent class has {max(counts) / min(counts):.0f} times as many examples as the least frequent "
+            f"one, and the weights of the {s.type} {what}, {drawn}.",
+            location=s.weight_origin or s.location,
+            evidence={"counts": counts, "sampler_weights": s.class_weights, "misplaced": s.misplaced},
+            patch="sampler:balanced",
+            fix="Weight each example by the inverse of its class's count: (1.0 / torch.bincount(labels))[labels], with "
+            "the labels in the order of the dataset.",
+        )
 
     def _patch(self, run: Run, site: LossSite) -> str:
         """Weights by the inverse of the counts in the batches: with a balancing sampler all the same."""

@@ -28,8 +28,9 @@ class SamplerMissesExamples(Check):
     `WeightedRandomSampler` with fewer weights than the dataset has examples, most often one per class: what comes
     after the last weight is never drawn. Indices of a `Subset` or `SubsetRandomSampler` that are truth values (a mask):
     each is read as the number 0 or 1. Exact facts of attributes; nothing is drawn for it. A pass that draws a small
-    part of the examples is information. Batches that the script cuts out of a tensor itself: slices that overlap, begin
-    at the same few rows again and again, and leave out most of the tensor (``x[i : i + size]`` for batch ``i``).
+    part of the examples is information; one that draws as many as there are classes is a warning. Batches that the
+    script cuts out of a tensor itself: slices that overlap, begin at the same few rows again and again, and leave out
+    most of the tensor (``x[i : i + size]`` for batch ``i``).
     ## Why it matters
     Nothing fails: batches are full, the loss falls quickly, because a handful of examples is learnt by heart.
     ## How to fix
@@ -66,13 +67,7 @@ class SamplerMissesExamples(Check):
             elif sampler.weights is not None and 0 < sampler.weights < examples:
                 yield self._too_few(run, sampler, dataset, sampler.weights, examples)
             elif sampler.draws is not None and 0 < sampler.draws < self.drawn.value * examples:
-                yield Finding(
-                    f"One pass draws {sampler.draws} of {examples} examples ({sampler.type}).",
-                    location=sampler.location or self._loader(run, dataset),
-                    evidence={"draws": sampler.draws, "examples": examples},
-                    severity="info",
-                    fix="Say num_samples=len(dataset), if a pass over all of them is meant.",
-                )
+                yield self._short(run, sampler, dataset, sampler.draws)
 
     def _slices(self, run: Run) -> Iterator[Finding]:
         """Batches cut by hand that begin one row after another: the number of the batch taken for its first row."""
@@ -104,6 +99,17 @@ class SamplerMissesExamples(Check):
             evidence={"weights": weights, "examples": examples, "classes": classes},
             severity="info" if on_purpose else None,
             patch="sampler:examples",
+        )
+
+    def _short(self, run: Run, sampler: SamplerInfo, dataset: DatasetInfo, draws: int) -> Finding:
+        per_class = draws == len(sampler.class_counts or ())
+        as_many = ", as many as the dataset has classes" if per_class else ""
+        return Finding(
+            f"One pass draws {draws} of {sampler.examples} examples ({sampler.type}){as_many}.",
+            location=sampler.location or self._loader(run, dataset),
+            evidence={"draws": draws, "examples": sampler.examples},
+            severity="warn" if per_class else "info",
+            fix="Say num_samples=len(dataset), if a pass over all of them is meant.",
         )
 
     def _mask(self, run: Run, sampler: SamplerInfo, dataset: DatasetInfo) -> Finding:

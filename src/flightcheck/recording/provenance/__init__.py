@@ -87,8 +87,10 @@ def argument_origin(file: str, line: int, keyword: str, position: int | None) ->
         return None
 
 
-def argument_value(source: Source, line: int, keyword: str, position: int | None, losses: bool = False) -> Value | None:
-    calls = [c for c in source.calls if c.lineno <= line <= end_of(c)]
+def argument_value(
+    source: Source, line: int, keyword: str, position: int | None, *, losses: bool = False, callee: str = ""
+) -> Value | None:
+    calls = [c for c in source.calls if c.lineno <= line <= end_of(c) and callee in ("", last_name(c.func))]
     calls.sort(key=lambda c: (c.lineno != line, end_of(c) - c.lineno, c.col_offset))
     if losses:
         calls.sort(key=lambda c: not LOSSES.search(last_name(c.func).lower()))
@@ -159,14 +161,17 @@ def value_request(file: str, line: int, name: str | None, function: str = "") ->
         return None
 
 
-def argument_data_origin(file: str, line: int, keyword: str, position: int | None) -> tuple[str, int] | None:
+def argument_data_origin(
+    file: str, line: int, keyword: str, position: int | None, callee: str = ""
+) -> tuple[str, int] | None:
     """Where the data given as one argument of the call at a line were last computed.
 
-    As `value_origin`, but for example for the target of a loss: ``("train.py", 40, "target", 1)``.
+    As `value_origin`, but for example for the target of a loss: ``("train.py", 40, "target", 1)``. Where the line holds
+    several calls, `callee` is the last name of the one that is meant.
     """
     try:
         source = read_source(file)
-        argument = argument_value(source, line, keyword, position, losses=True) if source else None
+        argument = argument_value(source, line, keyword, position, losses=True, callee=callee) if source else None
         return Follower(line).data(argument) if argument is not None else None
     except Exception:  # as above
         return None

@@ -88,6 +88,7 @@ def _shuffle(boundaries: Boundaries, patch: Patch) -> None:
 def _targets(boundaries: Boundaries, patch: Patch) -> None:
     by_name = {"unit": targets.unit, "signs": targets.signs, "shift-1": targets.shift, "finite": targets.finite}
     by_name["opposite"], by_name["sorted"] = targets.opposite, targets.by_length
+    by_name["known"] = targets.known
     by_name["unshift"] = by_name["next"] = shifts.unshift
     by_name.get(patch.value.partition("=")[0], losses.targets)(boundaries, patch)
 

@@ -12,6 +12,7 @@ from torch.optim import Optimizer
 from torch.utils.data import DataLoader
 
 from flightcheck.adapters.torch.patching.boundaries import Boundaries
+from flightcheck.adapters.torch.weighted_classes import weighted_classes
 from flightcheck.patch import Patch
 
 _EVERY: Final = 3
@@ -82,6 +83,7 @@ def judged_by_other_batches(b: Boundaries, patch: Patch) -> None:
     nothing; only its error counts.
 
     A training that sees a part of the data at a time has a low error there and then; here it is asked about all.
+    ``score:classes``: these batches have equally many examples of each class that a weighted sampler knows, on average.
     """
     scoring = b.scoring
     loaders: list[Any] = []
@@ -104,7 +106,7 @@ def judged_by_other_batches(b: Boundaries, patch: Patch) -> None:
         if not judging() or not torch.is_grad_enabled() or not loaders:
             return value
         with _aside(b):
-            other = _next(passes, loaders[0])
+            other = _next(passes, loaders[0], patch.value == "classes")
         if other is None:
             return value
         b.acted(patch)
@@ -133,7 +135,7 @@ def _aside(b: Boundaries) -> Iterator[None]:
         yield
 
 
-def _next(passes: dict[int, Iterator[Any]], loader: Any) -> Any:
+def _next(passes: dict[int, Iterator[Any]], loader: Any, balanced: bool) -> Any:
     """The next examples of the loader's data in random order, as many as it gives at once; None if that is unknown."""
     size, key = loader.batch_size, id(loader.dataset)
     if size is None or not hasattr(loader.dataset, "__getitem__") or not hasattr(loader.dataset, "__len__"):
@@ -142,6 +144,12 @@ def _next(passes: dict[int, Iterator[Any]], loader: Any) -> Any:
         if key not in passes:
             drawn = torch.Generator().manual_seed(29 + torch.initial_seed() % 2**31)
             order = torch.randperm(len(loader.dataset), generator=drawn)
+            if balanced:
+                weights = getattr(loader.sampler, "weights", None)
+                classes = None if weights is None else weighted_classes(loader.dataset, weights)
+                if classes is None:
+                    return None
+                order = torch.multinomial(classes.balancing(), len(order), replacement=True, generator=drawn)
             whole = range(0, max(len(order) - size, 0) + 1, size)
             passes[key] = iter([order[start : start + size].tolist() for start in whole])
         if (rows := next(passes[key], None)) is not None:

@@ -10,15 +10,17 @@ from typing import Any
 
 import torch
 
-from flightcheck.adapters.torch.patching import causal, iterators, shifts, targets
+from flightcheck.adapters.torch.patching import causal, iterators, shifts, sources, targets
 from flightcheck.adapters.torch.patching.boundaries import Arguments, Boundaries
 from flightcheck.adapters.torch.patching.scoring import Measure, Scoring, of_binary, of_classes
 from flightcheck.patch import Patch
 
 
 def score(b: Boundaries, patch: Patch) -> None:
-    """``score:unit=0,255``, ``signs``, ``ignore=0``, ``balanced``, ``wrong``; ``others``, ``prefix``, ``next``."""
-    if patch.value == "others":
+    """``score:unit=0,255``, ``signs``, ``ignore=0``, ``balanced``, ``wrong``; ``others``, ``classes``, ``prefix``,
+    ``next``, ``known=train.py:31``.
+    """
+    if patch.value in ("others", "classes"):
         iterators.judged_by_other_batches(b, patch)
         return
     if patch.value == "next":
@@ -27,6 +29,8 @@ def score(b: Boundaries, patch: Patch) -> None:
     if patch.value == "prefix":
         causal.judged_without_future(b, patch)
         return
+    if patch.value.startswith("known="):
+        sources.source(b, Patch("source", "marked:" + patch.value.removeprefix("known=")))
     scoring: Scoring = b.scoring
     scoring.replaced = True
     measure = measure_of(patch.value)
@@ -67,6 +71,8 @@ def measure_of(value: str) -> Measure:
         )
     if rule == "balanced":
         return _balanced
+    if rule == "known":
+        return _known
     if rule == "wrong":
         return _wrong
     if rule == "numbers":
@@ -91,6 +97,14 @@ def _wrong(name: str, prediction: torch.Tensor, target: torch.Tensor) -> float |
     if name not in ("cross_entropy", "nll_loss") or target.is_floating_point() or prediction.dim() < 2:
         return None
     return float((prediction.detach().argmax(1) != target).float().mean())
+
+
+def _known(name: str, prediction: torch.Tensor, target: torch.Tensor) -> float | None:
+    """Of the labels that are not marked as missing."""
+    there = ~targets.filled_at(target)
+    if name not in targets.OF_UNIT_TARGETS or not bool(there.any()):
+        return None
+    return of_binary(name, prediction, target, there)
 
 
 def _balanced(name: str, prediction: torch.Tensor, target: torch.Tensor) -> float | None:

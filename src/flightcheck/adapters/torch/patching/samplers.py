@@ -20,6 +20,7 @@ from torch.utils.data import (
 
 from flightcheck.adapters.torch.datasets import length_of
 from flightcheck.adapters.torch.patching.boundaries import Boundaries
+from flightcheck.adapters.torch.weighted_classes import weighted_classes
 from flightcheck.patch import Patch
 
 _LABELS: Final = ("targets", "labels", "y")
@@ -31,13 +32,24 @@ def sampler(b: Boundaries, patch: Patch) -> None:
 
     It is the weight of the example's class, where the dataset holds the classes and there is a weight for each; else
     all examples have the same one.
+
+    ``balanced``: one whose weights follow the classes, in whatever way, weights them by the inverse of their counts.
     """
+    balanced = patch.value == "balanced"
 
     def make(original: Any) -> Any:
         @functools.wraps(original)
         def __iter__(self: DataLoader[Any]) -> Any:  # noqa: N807
             drawn, rows = self.sampler, length_of(self.dataset) or 0
-            if isinstance(drawn, WeightedRandomSampler) and len(drawn.weights) < rows and b.observer.watch.mine():
+            if not isinstance(drawn, WeightedRandomSampler) or not b.observer.watch.mine():
+                return original(self)
+            if balanced and len(drawn.weights) == rows:
+                with b.unwatched():
+                    classes = weighted_classes(self.dataset, drawn.weights)
+                    if classes is not None:
+                        drawn.weights = classes.balancing()
+                        b.acted(patch)
+            elif not balanced and len(drawn.weights) < rows:
                 with b.unwatched():
                     labels = _labels(self.dataset, rows)
                     fits = labels is not None and int(labels.min()) >= 0 and int(labels.max()) < len(drawn.weights)

@@ -12,6 +12,7 @@ import torch
 from flightcheck.adapters.torch.patching.boundaries import Arguments, Boundaries
 from flightcheck.adapters.torch.patching.losses import arguments_of
 from flightcheck.patch import Patch, unit_range
+from flightcheck.recording.missing_values import MARK
 
 OF_UNIT_TARGETS: Final = ("binary_cross_entropy", "binary_cross_entropy_with_logits")
 OF_SIGNS: Final = ("soft_margin_loss", "hinge_embedding_loss")
@@ -149,6 +150,36 @@ def finite(b: Boundaries, patch: Patch) -> None:
         return again(prediction[rows], target[rows]) if not bool(rows.all()) and bool(rows.any()) else None
 
     _at_targets(b, patch, change)
+
+
+def known(b: Boundaries, patch: Patch) -> None:
+    """``targets:known=train.py:31``: labels that are missing, and got a zero at this line, are no part of the loss.
+
+    Only where what is left are labels of 0 and 1, and the script leaves nothing out itself. The rule that scores marks
+    them (`judging`).
+    """
+
+    def change(name: str, prediction: torch.Tensor, target: torch.Tensor, given: Arguments) -> Arguments | None:
+        args, kwargs = given
+        weighted = kwargs.get("weight") is not None or any(a is not None for a in args[2:])
+        own = weighted or kwargs.get("reduction", "mean") == "none"
+        if name not in OF_UNIT_TARGETS or own or prediction.shape != target.shape:
+            return None
+        there = ~filled_at(target)
+        labels, left = target[there], int(there.sum())
+        if left == target.numel() or not left or not bool(((labels == 0) | (labels == 1)).all()):
+            return None
+        if not bool((labels == 0).any()):
+            return None  # what is missing is all that is no
+        scale = target.numel() / left if kwargs.get("reduction", "mean") == "mean" else 1.0
+        return args[:2], {**kwargs, "weight": there.to(prediction.dtype) * scale}
+
+    _at_targets(b, patch, change)
+
+
+def filled_at(target: torch.Tensor) -> torch.Tensor:
+    """Where a target holds the mark of a value that was missing."""
+    return (target.detach().double() - MARK).abs() < MARK / 100
 
 
 def ignore(b: Boundaries, patch: Patch) -> None:
