@@ -76,6 +76,10 @@ class Batch:
     floating-point type but that of another array, or an integer type."""
     scaling: Location | None = None
     """The line that puts data on another scale (``scaler.fit_transform(x)``), where the file has only one."""
+    divisions: list[Location] = field(default_factory=list)
+    """Lines that divide the data by a number, on the way back from the model: the last one first."""
+    divided_by: list[float] = field(default_factory=list)
+    """These numbers."""
 
 
 @frozen
