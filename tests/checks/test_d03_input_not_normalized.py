@@ -128,3 +128,37 @@ def test_features_that_hardly_vary_around_a_far_value() -> None:
     assert run(*STUCK, **near).status == "pass"
     (finding,) = run(*STUCK, **{**far, "std": 0.7}).findings
     assert "standardized by itself" not in finding.message
+
+
+TWICE = {
+    "shape": [32, 1, 8, 8], "minimum": -1.0, "maximum": -0.992, "mean": -0.998, "std": 0.003, "feature_mean_max": 0.998,
+    "feature_std_max": 0.003, "feature_means": [-0.998], "feature_stds": [0.003],
+}  # fmt: skip
+DIVIDED = {
+    "divisions": [Location("train.py", 13), Location("train.py", 12), Location("train.py", 9)],
+    "divided_by": [0.5, 255.0, 16.0],
+}
+
+
+def test_images_that_are_divided_twice_are_told_at_the_second_division() -> None:
+    (finding,) = run(*STUCK, **TWICE, **DIVIDED).findings
+    assert (finding.severity, finding.location) == (None, Location("train.py", 12))
+    assert "divided by 255 here, and by 16 in line 9" in finding.message
+    (finding,) = run(*STUCK, **TWICE).findings
+    assert finding.location == ORIGIN
+    small = {**TWICE, "minimum": 0.0, "maximum": 0.004, "mean": 0.001, "feature_means": [0.001]}
+    (finding,) = run(*STUCK, activation=0.003, **small, **DIVIDED).findings
+    assert (finding.severity, finding.location) == (None, Location("train.py", 12))
+
+
+def test_one_division_and_one_that_is_needed_are_no_two() -> None:
+    (finding,) = run(*STUCK, **TWICE, divisions=DIVIDED["divisions"][:2], divided_by=[0.5, 255.0]).findings
+    assert finding.location == ORIGIN
+    far = {**DIVIDED, "divided_by": [0.5, 1e6, 16.0]}
+    (finding,) = run(*STUCK, **TWICE, **far).findings
+    assert finding.location == ORIGIN
+
+
+def test_rare_marks_on_an_even_ground_pass() -> None:
+    marks = {**TWICE, "maximum": 1.0, "mean": -0.997, "std": 0.08, "feature_means": [-0.997], "feature_stds": [0.08]}
+    assert run(*STUCK, **marks).status == "pass"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -88,3 +89,28 @@ def test_one_linear_layer_may_be_too_little() -> None:
     fits = fit(0.6), fit(0.3, "Adam(0.003)")
     assert verdict_of("S01", run_of(*fits, LinearStack(0, [0], [1], [60], [4], LINE))).status == "skipped"
     assert verdict_of("S01", run_of(*fits, LinearStack(0, [0, 1], [1, 2], [60, 8], [8, 4], LINE))).status == "fail"
+
+
+def test_in_batch_negatives_are_not_judged() -> None:
+    calls = [
+        replace(CROSS_ENTROPY, step=i, input_shape=[64, 64], classes=64, target_distinct=64, target_shape=[64])
+        for i in range(3)
+    ]
+    run = run_of(Plan(loss_location=LINE), *calls, fit(0.6), fit(0.3, "Adam(0.003)"))
+    assert verdict_of("S01", run).status == "skipped"
+
+
+@pytest.mark.parametrize(
+    ("changes", "status"),
+    [
+        ({"start": -1.0, "after": -5.0, "before": -5.0}, "skipped"),
+        ({"start": 0.01, "after": 0.04, "before": 0.01}, "inconclusive"),
+        ({"start": 0.01, "after": 0.04, "before": 0.01, "metric": "loss"}, "inconclusive"),
+        ({"start": 2.0, "after": 1.5, "before": 0.2}, "inconclusive"),
+        ({"start": 2.0, "after": 1.5, "before": 1.9}, "fail"),
+    ],
+    ids=["below zero", "trained before", "it rises", "fresh examples are easier", "neither is learnt"],
+)
+def test_where_the_start_is_no_measure(changes: dict[str, Any], status: str) -> None:
+    fits = [replace(f, **{"metric": "error", **changes}) for f in (fit(0.6), fit(0.3, "Adam(0.003)"))]
+    assert verdict(*fits).status == status

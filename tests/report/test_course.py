@@ -12,7 +12,7 @@ import pytest
 from flightcheck.diagnosis import diagnose
 from flightcheck.recording.loss_records import LossCall, LossSite
 from flightcheck.recording.metrics import MetricInfo
-from flightcheck.recording.records import Coverage, OptimizerInfo
+from flightcheck.recording.records import Coverage, OptimizerInfo, RunInfo
 from flightcheck.recording.run import Run
 from flightcheck.recording.signals import LOSS, Signal
 from flightcheck.report.course import (

@@ -83,6 +83,10 @@ class Batch:
     cut: Location | None = None
     """The line that keeps the most frequent words of a vocabulary only, where the file has one such line and gives all
     other words one number."""
+    divisions: list[Location] = field(default_factory=list)
+    """Lines that divide the data by a number, on the way back from the model: the last one first."""
+    divided_by: list[float] = field(default_factory=list)
+    """These numbers."""
 
 
 @frozen

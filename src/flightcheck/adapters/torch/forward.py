@@ -118,7 +118,7 @@ class Forward:
         self.dropout_unheld = False
         self._before = watch.guarded(self._look)
         self._noted = watch.guarded(self._note_inner)
-        self._after = watch.guarded(self._classify)
+        self._called_within, self._after = watch.guarded(self._pairs_within), watch.guarded(self._classify)
         self._squashed = watch.guarded(operations.comparisons.look)
 
     # -- the wrapper --------------------------------------------------------------------------------------------
@@ -171,6 +171,8 @@ class Forward:
                 self.operations.resume()
         if self.watch.learning:
             self._noted(module, result)
+            if len(self.operations.modules) == 1:  # a part of a model that computes its loss by itself
+                self._called_within(module, args, kwargs, result)
         if self.look_at is not None:
             self.look_at(module, result)
         return result
@@ -210,6 +212,11 @@ class Forward:
 
     def _with_grad(self) -> bool:
         return torch.is_grad_enabled() or self.watch.checkpointed
+
+    def _pairs_within(self, module: nn.Module, args: Any, kwargs: Any, result: Any) -> None:
+        output = first_tensor(result)
+        if output is not None and next(module.parameters(), None) is not None:
+            self.operations.pairs.returned(id(module), [t for _, t in tensors_in(args, kwargs)], output)
 
     # -- learning: what lies inside -----------------------------------------------------------------------------
 
@@ -322,8 +329,8 @@ class Forward:
 
     def _origin(self, location: Location | None) -> _Origin:
         """The lines of a call's input, as `Batch` has them: that computed the values, that asked for them, that decide
-        which examples it holds, all such, that made the array into whose elements the values were written, and the
-        only one that puts data on another scale.
+        which examples it holds, all such, that made the array into whose elements the values were written, the only
+        one that puts data on another scale, and those that divide them.
         """
         if location is None:
             return {}
@@ -335,6 +342,9 @@ class Forward:
             made = integer_buffer(values.file, values.line) if values is not None else None
             alone = only_scaling((values or location).file)
             cut = only_cut((values or location).file)
+            divided = [
+                (at, n) for (f, line), n in provenance.data_divisions(*call) if (at := self.watch.lines.of(f, line))
+            ]
             self._origins[location] = {
                 "origin": values,
                 "request": request,
@@ -343,6 +353,8 @@ class Forward:
                 "buffer": self.watch.lines.of(*made) if made is not None else None,
                 "scaling": self.watch.lines.of(*alone) if alone is not None else None,
                 "cut": self.watch.lines.of(*cut) if cut is not None else None,
+                "divisions": [at for at, _ in divided],
+                "divided_by": [n for _, n in divided],
             }
         return self._origins[location]
 
@@ -367,6 +379,7 @@ class Forward:
             self.opposed.called(root.info.index, given, output)
             if self.watch.learning:
                 self.operations.ends.returned(given, output)
+                self.operations.pairs.returned(root.info.index, given, output)
         with_graph = output is not None and (output.requires_grad or self.watch.checkpointed)
         if with_graph and output is not None:
             if self.watch.checkpointed and self.watch.learning:

@@ -230,6 +230,7 @@ class TorchObserver:
         self.operations.draws.reached(loss, self.operations.lines, self.discovery.parameter_index)
         self.operations.softmaxes.reached(loss)
         self.operations.similarities.reached(loss)
+        self.operations.pairs.reached(loss)
         self.operations.dropped.reached(loss)
         for index in reached:
             if not self.discovery.parameters[index].in_graph:

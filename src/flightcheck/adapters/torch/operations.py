@@ -50,6 +50,8 @@ from flightcheck.adapters.torch.repeated_softmaxes import NORMALIZATIONS, Repeat
 from flightcheck.adapters.torch.reshapes import LOOKED_AT as LAYOUT_OPERATIONS
 from flightcheck.adapters.torch.reshapes import Reshapes
 from flightcheck.adapters.torch.row_slices import Slices
+from flightcheck.adapters.torch.same_pairs import OPERATIONS as PAIR_OPERATIONS
+from flightcheck.adapters.torch.same_pairs import SamePairs
 from flightcheck.adapters.torch.separate_orders import Orders
 from flightcheck.adapters.torch.shifts import CutIds, Embedded
 from flightcheck.adapters.torch.similarities import OPERATIONS as SIMILARITY_OPERATIONS
@@ -133,6 +135,7 @@ class Operations(TorchFunctionMode):
         self.softmaxes, self.similarities, self.ends = (
             RepeatedSoftmaxes(watch, self.lines, self.owners), Similarities(watch), EpisodeEnds(watch),
         )  # fmt: skip
+        self.pairs = SamePairs(watch)
         self.padding_values: set[int] = set()
         """Whole numbers that ``pad_sequence`` filled rows up with."""
         self.active = False
@@ -191,7 +194,7 @@ class Operations(TorchFunctionMode):
             self.terms, self.loose, self.agents, self.masks, self.by_hand, self.reshapes, self.tables, self.state_cuts,
             self.draws, self.softmaxes, self.axes, self.dropped, self.fresh, self.orders, self.loss_masks,
             self.weak_fills, self.dropouts, self.clamped, self.sorted,
-            self.fresh_states, self.similarities, self.ends,
+            self.fresh_states, self.similarities, self.ends, self.pairs,
         ):  # fmt: skip
             part.end_round()
 
@@ -292,6 +295,8 @@ class Operations(TorchFunctionMode):
             self.axes.look(name, args, kwargs, result)
         if name in SIMILARITY_OPERATIONS:
             self.similarities.look(name, args, kwargs, result)
+        if name in PAIR_OPERATIONS:
+            self.pairs.look(name, args, kwargs, result)
 
     def _measured(self, name: str, args: Any) -> None:
         """Is it a part of a metric? Answers may be compared behind the block in which they were computed."""
@@ -390,6 +395,7 @@ class Operations(TorchFunctionMode):
         self.draws.save()
         self.softmaxes.save()
         self.similarities.save()
+        self.pairs.save()
         self.ends.save()
         self.axes.save()
         self.dropped.save()

@@ -88,7 +88,7 @@ class Similarities:
         """Backward is called on `loss`: only what is part of it is meant."""
         if not self._used or loss.grad_fn is None:
             return
-        nodes = _down_to(loss.grad_fn, self._used)
+        nodes = down_to(loss.grad_fn, self._used)
         compared = _compares(nodes)
         for node in nodes:
             seen = self._used.pop(node, None)
@@ -163,7 +163,7 @@ class Similarities:
         self._known[found.location] = dataclasses.replace(known, calls=known.calls + 1, steady=steady, items=items)
 
 
-def _down_to(start: Any, ends: Mapping[Any, object]) -> list[Any]:
+def down_to(start: Any, ends: Mapping[Any, object]) -> list[Any]:
     """The nodes of a graph from its start down to these, and nothing behind them."""
     seen, todo = {start}, [start]
     for node in todo:
@@ -214,10 +214,10 @@ def _are_cosines(name: str, args: Any, kwargs: Mapping[str, Any]) -> bool:
     """Both factors are vectors of length 1 along the axis that the product adds up."""
     if name == "cosine_similarity":
         return True
-    return all(_of_length_one(factor, axis) for factor, axis in _factors(name, args, kwargs) or [(None, 0)])
+    return all(_of_length_one(factor, axis) for factor, axis in factors_of(name, args, kwargs) or [(None, 0)])
 
 
-def _factors(name: str, args: Any, kwargs: Mapping[str, Any]) -> list[tuple[Any, int]] | None:
+def factors_of(name: str, args: Any, kwargs: Mapping[str, Any]) -> list[tuple[Any, int]] | None:
     """Both factors, each with the axis over which the product is added up; None where that is not known."""
     if name == "linear":
         bias = kwargs.get("bias", args[2] if len(args) > 2 else None)

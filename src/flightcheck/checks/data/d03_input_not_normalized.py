@@ -17,10 +17,14 @@ from flightcheck.checks.data._inputs import (
     suffers,
 )
 from flightcheck.recording.batches import Batch
+from flightcheck.recording.records import Location
 from flightcheck.recording.run import Run
 
 _EXACT, _NEARLY = 1e-3, 0.03
 """How near 0 the mean and 1 the deviation of every batch lie, where each example has exactly these."""
+_TWICE = 2
+_SPECTROGRAM = 3
+"""Axes of a batch of spectrograms, at least."""
 UNUSUAL = ("reinforcement", "finetune", "second-order", "gan")
 
 
@@ -41,9 +45,10 @@ class InputNotNormalized(Check):
     (or the whole input) with a mean or standard deviation above 50; features whose scales differ more than 1000-fold,
     the larger above 20; features most of which vary a hundred times less than the widest (scaled by the minimum and
     maximum of the whole table); features most of which lie more than ten times as far from 0 as they vary (each example
-    standardized by itself); or values that are all below 0.02. It warns only if the loss shows harm: it began at
-    more than 3 times the loss of predicting nothing, broke down, or did not get below a constant prediction. Otherwise
-    it informs.
+    standardized by itself; images divided by 255 twice, before a mean was subtracted); or values that are all below
+    0.02 (the same without a mean; the line is that of the second division, where the source tells). It warns only if
+    the loss shows harm: it began at more than 3 times the loss of predicting nothing, broke down, or did not get below
+    a constant prediction. Otherwise it informs.
     ## Why it matters
     Activations and gradients of the first layer grow with the inputs: large ones kill units in the first steps, and
     of features on different scales only the largest is learned.
@@ -63,6 +68,7 @@ class InputNotNormalized(Check):
     few = Param(3, "of two features one is always the flatter one")
     buried = Param(10, "scaled features lie within a few standard deviations of 0; what differs must not be a tenth")
     tiny = Param(0.02, "below it no value of the data differs from 0 for a usual initialization")
+    divisor = Param(8, "divisions by less, as by a standard deviation of 0.3, change no scale by an order of magnitude")
     batches = Param(3, "one odd batch is no scale")
 
     def __call__(self, run: Run) -> Iterator[Finding]:
@@ -83,12 +89,16 @@ class InputNotNormalized(Check):
                 continue
             if scaled_inside is None and not usable[0].dtype.startswith(("float", "bfloat")):
                 raise NotEnoughEvidence("integer inputs, and nothing tells how large they are at the first layer")
-            last = usable[-1]
+            last, again = usable[-1], self._divided_again(usable[-1])
+            twice = (
+                f" They are divided by {again[1]:g} here, and by {again[3]:g} in line {again[2].line}." if again else ""
+            )
             yield Finding(
-                f"The {kind} layer that comes first in {self._name(run, root)} is fed with {reason}.",
-                location=line_of(last),
+                f"The {kind} layer that comes first in {self._name(run, root)} is fed with {reason}.{twice}",
+                location=again[0] if again else line_of(last),
                 evidence={"mean": last.mean, "std": last.std, "minimum": last.minimum, "maximum": last.maximum},
                 severity=self._severity(run, root, usable),
+                fix="Scale the inputs once." if again else "",
             )
         if not checked:
             raise NotApplicable("no model whose first layer weighs plain numbers")
@@ -131,14 +141,26 @@ class InputNotNormalized(Check):
         """Standard deviation and mean of the middle feature, where what it says is small beside how far it lies."""
         last = batches[-1]
         means, stds = np.abs(last.feature_means or []), np.array(last.feature_stds or [])
-        if len(means) != len(stds) or len(stds) < self.few.value or not (stds > 0).all():
+        if len(means) != len(stds) or not len(stds) or not (stds > 0).all():
             return None
+        if len(stds) < self.few.value and last.maximum - last.minimum > means.min():
+            return None  # rare marks on an even ground: they lie far from it
         middle = int(np.argsort(means / stds)[len(stds) // 2])
         return (float(stds[middle]), float(means[middle])) if means[middle] > self.buried.value * stds[middle] else None
 
+    def _divided_again(self, batch: Batch) -> tuple[Location, float, Location, float] | None:
+        """The last division and the one before it, with their numbers, where without the last all would be usual."""
+        pairs = zip(batch.divisions, batch.divided_by)
+        large = [(at, number) for at, number in pairs if number >= self.divisor.value]
+        if len(large) < _TWICE or not 1 / self.large.value < (batch.maximum - batch.minimum) * large[0][1]:
+            return None
+        (last, number), (before, other) = large[:_TWICE]
+        return (last, number, before, other) if (batch.maximum - batch.minimum) * number < self.large.value else None
+
     def _severity(self, run: Run, root: int, batches: list[Batch]) -> Severity | None:
         loaded = any(r.index == root and r.loaded for r in run.roots)
-        decibel = max(b.maximum for b in batches) <= 1 and len(batches[0].shape) >= 3
+        highest, lowest = max(b.maximum for b in batches), min(b.minimum for b in batches)
+        decibel = highest <= 1 and lowest < -self.large.value and len(batches[0].shape) >= _SPECTROGRAM
         return None if suffers(run) and not (loaded or decibel or run.in_regime(*UNUSUAL)) else "info"
 
     def _name(self, run: Run, root: int) -> str:

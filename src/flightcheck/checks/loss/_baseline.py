@@ -103,6 +103,13 @@ def is_whole_loss(run: Run) -> bool:
     return len(ratios) < 3 or max(ratios) - min(ratios) <= 0.02 * abs(float(np.median(ratios)))
 
 
+def classes_are_examples(calls: Sequence[LossCall]) -> bool:
+    """Each example of the batch is a class of its own, of which there is one example: in-batch negatives."""
+    return any(
+        c.input_shape[:1] == [c.classes] and c.target_distinct == c.classes == math.prod(c.target_shape) for c in calls
+    )
+
+
 def constant_loss(function: str, calls: Sequence[LossCall]) -> tuple[float, str]:
     """The loss of the best constant prediction on these targets, and what it is.
 
@@ -115,7 +122,7 @@ def constant_loss(function: str, calls: Sequence[LossCall]) -> tuple[float, str]
         for c in calls:
             if not c.label_counts or len(c.label_counts) > len(counts):
                 raise NotApplicable("the targets are no class ids")
-            if c.input_shape[:1] == [c.classes] and c.target_distinct == c.classes == math.prod(c.target_shape):
+            if classes_are_examples([c]):
                 raise NotApplicable("the classes are the examples of the batch")
             counts[: len(c.label_counts)] += c.label_counts
         used = counts[counts > 0]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Sequence
 
 from flightcheck.checks.base import Check, Finding, NotApplicable, NotEnoughEvidence, Param, check
-from flightcheck.checks.loss._baseline import is_whole_loss
+from flightcheck.checks.loss._baseline import classes_are_examples, constant_loss, is_whole_loss
+from flightcheck.recording.experiments import Experiment
 from flightcheck.recording.loss_records import LinearStack
 from flightcheck.recording.run import Run
 
@@ -37,7 +39,10 @@ class CannotOverfitOneBatch(Check):
     ## Known false alarms
     Equal inputs with different labels have an error that nothing can remove; targets that are noise in each step.
     Losses with further terms (the divergence of a VAE), frozen parts, models of one linear layer (or one behind fixed
-    features) and several trainings in a row are not judged.
+    features) and several trainings in a row are not judged. Nor are losses below zero, of which no share tells how much
+    is learnt, models that begin with a small part of a guess's error (trained before, or nothing is left to learn),
+    and batches that are harder when they hold eight examples again and again: in-batch negatives, of which seven of
+    eight are then no others.
     """
 
     learned = Param(0.05, "share of the start error that may be left: what a fit by heart goes far below")
@@ -46,6 +51,8 @@ class CannotOverfitOneBatch(Check):
         "the same for next tokens: the first two of a sequence do not yet tell which of the eight it is, which leaves "
         "2 ln 8 / (16 ln 50) = 7 % in sequences of 16 of 50 tokens",
     )
+    trained = Param(0.2, "of a guess's error: who begins below has little left to learn, and steps of 3e-3 may undo it")
+    harder = Param(0.9, "of the error on the same examples: fresh ones are not easier, unless repeating them is no fit")
 
     def __call__(self, run: Run) -> Iterator[Finding]:
         if run.in_regime("gan", "reinforcement"):
@@ -55,7 +62,8 @@ class CannotOverfitOneBatch(Check):
             raise NotEnoughEvidence("the fit of one batch was not tried (it is where nothing else explains a failure)")
         if len(fits) == 1 and (fits[0].after is None or fits[0].start is None):
             raise NotEnoughEvidence(f"the fit of one batch could not be tried: {fits[0].reason}")
-        left = [e.after / e.start for e in fits if e.after is not None and e.start]
+        known = [e for e in fits if e.after is not None and e.start]
+        left = [(e.after or 0.0) / (e.start or 1.0) for e in known]
         limit = (self.opening if run.target_shifts else self.learned).value
         if not left or min(left) <= limit:
             return
@@ -71,12 +79,55 @@ class CannotOverfitOneBatch(Check):
             raise NotApplicable(
                 "the loss has other terms than the one that is scored: they may keep the error up on purpose"
             )
+        self._is_measured(run, known)
         yield Finding(
             f"After {fits[0].steps} steps on the same 8 examples {100 * min(left):.0f} % of the start error is left "
             f"(limit {100 * limit:.0f} %), with the script's optimizer and with Adam.",
             location=run.plan.loss_location or run.plan.backward_location,
             evidence={"left": left, "steps": fits[0].steps},
         )
+
+    def _is_measured(self, run: Run, fits: Sequence[Experiment]) -> None:
+        """What is left of the start tells how well the examples were learnt.
+
+        Raises:
+            NotApplicable: it does not in this training.
+            NotEnoughEvidence: it may not in this one.
+        """
+        if run.in_regime("contrastive") or classes_are_examples(run.training_calls()):
+            raise NotApplicable("the classes are the examples of the batch: of eight that repeat most are no others")
+        if any(value < 0 for e in fits for value in (e.before, e.after, e.start) if value is not None):
+            raise NotApplicable("the loss falls below zero: no share of its start says what is left to learn")
+        guess = max((_guess(run, e.metric) for e in fits), default=0.0)
+        start = min(e.start or 0.0 for e in fits)
+        if start < self.trained.value * guess:
+            raise NotEnoughEvidence(
+                f"the error is {start:.3g} before the first step, and that of a guess {guess:.3g}: it was learnt before"
+            )
+        after = min(e.after or 0.0 for e in fits)
+        if not guess and after > start:
+            raise NotEnoughEvidence(
+                f"the {fits[0].metric} rises from {start:.3g} to {after:.3g}: it may have begun at its floor"
+            )
+        fresh = [e.before for e in fits if e.before is not None and math.isfinite(e.before)]
+        if fresh and min(fresh) < self.harder.value * min(after, start):
+            raise NotEnoughEvidence(
+                f"on fresh examples the {fits[0].metric} falls to {min(fresh):.3g}, further than on the same eight "
+                f"({after:.3g})"
+            )
+
+
+def _guess(run: Run, metric: str) -> float:
+    """What a constant answer has; 0 where that is not known."""
+    if metric == "error":  # ln 2 of two classes, more of more; 1 of numbers, in their variance
+        return math.log(2)
+    calls = [c for c in run.training_calls() if c.value is not None and math.isfinite(c.value)]
+    if metric != "loss" or len({c.site for c in calls}) != 1:
+        return 0.0
+    try:
+        return constant_loss(run.site(calls[0]).function, calls)[0]
+    except (NotApplicable, NotEnoughEvidence):
+        return 0.0
 
 
 def _in_parts(run: Run) -> bool:

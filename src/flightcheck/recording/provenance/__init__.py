@@ -10,6 +10,7 @@ import ast
 from typing import TypeAlias
 
 from flightcheck.recording.provenance.counters import continued_loop
+from flightcheck.recording.provenance.dividing_data import Division, divided_by
 from flightcheck.recording.provenance.follower import Follower
 from flightcheck.recording.provenance.handing_on import is_module
 from flightcheck.recording.provenance.loops import (
@@ -42,6 +43,7 @@ __all__ = [
     "attribute_write",
     "beside_output",
     "continued_loop",
+    "data_divisions",
     "difference_data_origin",
     "freezing",
     "goes_to_the_end",
@@ -228,6 +230,16 @@ def orders(file: str, line: int, name: str | None, function: str = "") -> list[O
         source = read_source(file)
         node = _expression(source, line, name, function) if source else None
         return [] if source is None or node is None else _orders(line, Value(source, node))
+    except Exception:  # as above
+        return []
+
+
+def data_divisions(file: str, line: int, name: str | None, function: str = "") -> list[Division]:
+    """Where a value was divided by a number on its way to a line, and by which; the last division first."""
+    try:
+        source = read_source(file)
+        node = _expression(source, line, name, function) if source else None
+        return [] if source is None or node is None else divided_by(Value(source, node), line)
     except Exception:  # as above
         return []
 
