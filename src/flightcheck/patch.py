@@ -54,6 +54,9 @@ KINDS: Final[dict[str, str]] = {
     "(``train.py:90,train.py:55,0,1``)",
     "temperature": "at a line (``train.py:31``) a matrix is divided by the number below 1 that it is multiplied with; "
     "``own:train.py:31`` in a loss that the script computes by itself",
+    "noise-level": "at a line that adds noise to data, coefficients that lack a root get it: "
+    "``noise-root:train.py:31``, ``data-root`` or ``both-roots``; or those of a single step become those of "
+    "all steps up to it (``product``)",
     "place": "a slice of a position encoding that was cut by the batch is cut by time: at a line (``train.py:31``)",
     "picks": "of rows that two lines pick out of tables of one length, those picked last are those picked first: "
     "``train.py:67,68``",
@@ -193,6 +196,7 @@ class Patch:
             "regularization",
             "term",
             "temperature",
+            "noise-level",
         ) or (self.kind == "targets" and self.value not in ("permute", "finite"))
 
     @property

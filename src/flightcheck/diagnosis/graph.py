@@ -193,6 +193,7 @@ CAUSES: Final[tuple[Cause, ...]] = (
     _row("L22", "L09 P02 C13 P34 S07 P33"),
     _row("L24", "L01 C07 C11 C13 P02 L13 S01 S02" + _FLAT),
     _row("L27", "L01 C07 C11 C13 P02 L13 S01 S02" + _FLAT),
+    _row("L26", "L01 L13 P01 P02 P34 C13 S01 S02" + _FLAT, "loss"),
     _row("L25", "P01 P02 P34 C13 S01 S02 L13" + _FLAT, "loss"),
     _row("L23", "C02 C12 D06 D21 C13 P01 P02 P34 S01 S02" + _FLAT),
     _row("L19", "C14", "loss", _earlier),

@@ -215,6 +215,8 @@ def _of_values(patch: Patch, finding: Finding, line: Location | None, code: str)
         return f"- {code}\n+ # the same rows of both: x[rows], y[rows]"
     if patch.kind == "episode-end":
         return f"- {code}\n+ # the same with (1 - done) times the value of the next state"
+    if patch.kind == "noise-level":
+        return f"- {code}\n+ # {finding.fix[0].lower()}{finding.fix[1:]}"
     if patch.kind == "temperature":
         divided = re.sub(r"(?<!\*)\*(?!\*)(\s*[A-Za-z_][\w.]*\s*)(?=$|[),;])", r"/\1", code)
         return _replaced(line, divided) or f"- {code}\n+ # the same divided by this factor"

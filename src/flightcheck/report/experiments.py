@@ -81,6 +81,7 @@ _WORDS = {
     "place": "the position encoding cut along time",
     "episode-end": "no value behind the end of an episode",
     "temperature": "similarities divided by the factor",
+    "noise-level": "data and noise with the coefficients that keep the variance",
     "mask:causal": "a causal mask in every attention, judged by sequences that end before the token",
     "mask": "the mask of the attention inverted",
     "keep-graph": "without the cut of the graph",

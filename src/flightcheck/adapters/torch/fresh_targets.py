@@ -14,7 +14,7 @@ from flightcheck.recording.fresh_targets import FreshTarget
 from flightcheck.recording.records import Location
 
 DRAWS: Final = {"randn", "randn_like", "rand", "rand_like", "normal", "normal_", "uniform_"}
-_COMPARED: Final = {
+COMPARED: Final = {
     "sub", "subtract", "__sub__", "rsub", "__rsub__", "mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss",
 }  # fmt: skip
 _FACTS: Final = {"size", "dim", "numel", "__len__", "stride", "is_floating_point", "ndimension", "nelement"}
@@ -68,7 +68,7 @@ class FreshTargets:
         if not draws or (name == "__get__" and not isinstance(result, torch.Tensor)):
             return
         others = [t for t in given if self._draw_of(t) is None]
-        if name in _COMPARED and len(draws) == len(others) == 1 and others[0].requires_grad:
+        if name in COMPARED and len(draws) == len(others) == 1 and others[0].requires_grad:
             return
         results = list(_tensors((result,)))
         if others or len(draws) > 1 or not results:

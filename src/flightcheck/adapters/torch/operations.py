@@ -42,6 +42,7 @@ from flightcheck.adapters.torch.loss_masks import OPERATIONS as LOSS_MASK_OPERAT
 from flightcheck.adapters.torch.loss_masks import LossMasks
 from flightcheck.adapters.torch.metrics import DIFFERENCES, Metrics
 from flightcheck.adapters.torch.mode_stack import arrange, modes
+from flightcheck.adapters.torch.noising import Noising
 from flightcheck.adapters.torch.normalized_axes import OPERATIONS as AXES_OPERATIONS
 from flightcheck.adapters.torch.normalized_axes import NormalizedAxes
 from flightcheck.adapters.torch.padded_outputs import PaddedOutputs, PaddedReads
@@ -124,6 +125,7 @@ class Operations(TorchFunctionMode):
         )  # fmt: skip
         self.axes = NormalizedAxes(watch, self.lines, self.owners, self.modules, discovery.module_index)
         self.draws, self.fresh, self.orders = RandomDraws(watch), FreshTargets(watch), Orders(watch)
+        self.noising = Noising(watch)
         self.dropped, self.reshapes, self.tables = DroppedLosses(watch), Reshapes(watch), Tables(watch)
         self.loss_masks, self.weak_fills, self.sorted = LossMasks(watch), WeakFills(watch), SortedBatches(watch)
         self.clamped, self.updates, self.dropouts = (
@@ -194,7 +196,7 @@ class Operations(TorchFunctionMode):
             self.terms, self.loose, self.agents, self.masks, self.by_hand, self.reshapes, self.tables, self.state_cuts,
             self.draws, self.softmaxes, self.axes, self.dropped, self.fresh, self.orders, self.loss_masks,
             self.weak_fills, self.dropouts, self.clamped, self.sorted,
-            self.fresh_states, self.similarities, self.ends, self.pairs,
+            self.fresh_states, self.similarities, self.ends, self.pairs, self.noising,
         ):  # fmt: skip
             part.end_round()
 
@@ -232,6 +234,7 @@ class Operations(TorchFunctionMode):
             self.fresh.look(name, args, kwargs, result)
             self.orders.look(name, args, kwargs, result)
             self.sorted.look(name, args, kwargs, result)
+            self.noising.look(name, args, kwargs, result)
         if name in LAYOUT_OPERATIONS:
             self.reshapes.look(name, func, args, result, bool(self.modules))
         if name == "__get__":
@@ -397,6 +400,7 @@ class Operations(TorchFunctionMode):
         self.similarities.save()
         self.pairs.save()
         self.ends.save()
+        self.noising.save()
         self.axes.save()
         self.dropped.save()
         self.loss_masks.save()

@@ -19,9 +19,9 @@ from flightcheck.recording.similarities import ScaledSimilarity
 
 _PRODUCTS: Final = {"matmul", "__matmul__", "bmm", "mm"}
 _SIMILARITIES: Final = {*_PRODUCTS, "einsum", "linear", "cosine_similarity"}
-_TIMES: Final = {"mul", "multiply", "__mul__", "__rmul__", "mul_", "__imul__"}
-_BY: Final = {"div", "divide", "true_divide", "__truediv__", "div_", "__itruediv__", "__idiv__"}
-FACTORS: Final = _TIMES | _BY
+TIMES: Final = {"mul", "multiply", "__mul__", "__rmul__", "mul_", "__imul__"}
+DIVISIONS: Final = {"div", "divide", "true_divide", "__truediv__", "div_", "__itruediv__", "__idiv__"}
+FACTORS: Final = TIMES | DIVISIONS
 _SOFTMAXES: Final = {"cross_entropy", "log_softmax", "logsumexp", "exp"}
 OPERATIONS: Final = _SIMILARITIES | FACTORS | _SOFTMAXES
 _PASSED: Final = {
@@ -193,10 +193,10 @@ def factor_of(name: str, args: Any) -> float | None:
     if len(args) < 2:
         return None
     numbers = [_number(a) for a in args[:2]]
-    number = numbers[1] if numbers[1] is not None else numbers[0] if name in _TIMES else None
-    if not number or (name in _BY and numbers[1] is None):
+    number = numbers[1] if numbers[1] is not None else numbers[0] if name in TIMES else None
+    if not number or (name in DIVISIONS and numbers[1] is None):
         return None
-    return 1 / number if name in _BY else number
+    return 1 / number if name in DIVISIONS else number
 
 
 def _number(value: Any) -> float | None:
