@@ -8,6 +8,7 @@ other methods are the same for all. What `dataclasses` has for an object (`repla
 from __future__ import annotations
 
 import dataclasses
+import operator
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -31,10 +32,31 @@ def frozen(cls: type[T]) -> type[T]:
     """
     made = dataclasses.dataclass(repr=False, eq=False)(cls)
     own = vars(made)
-    for name, method in _METHODS.items():
+    for name, method in {**_METHODS, **_by_fields(made)}.items():
         if name not in own:
             setattr(made, name, method)
     return made
+
+
+def _by_fields(made: Any) -> dict[str, Callable[..., Any]]:
+    """``__eq__`` and ``__hash__``. Records are keys of dictionaries at each step that is measured: the loop is in C."""
+    fields = dataclasses.fields(made)
+    compared = _getter([f.name for f in fields if f.compare])
+    hashed = _getter([f.name for f in fields if (f.compare if f.hash is None else f.hash)])
+
+    def equal(self: Any, other: object) -> object:
+        if type(other) is not type(self):
+            return NotImplemented
+        return compared(self) == compared(other)
+
+    def hash_(self: Any) -> int:
+        return hash(hashed(self))
+
+    return {"__eq__": equal, "__hash__": hash_}
+
+
+def _getter(names: list[str]) -> Callable[[Any], Any]:
+    return operator.attrgetter(*names) if names else lambda self: ()
 
 
 def _set_once(self: Any, name: str, value: object) -> None:
@@ -48,20 +70,6 @@ def _deleted(self: Any, name: str) -> None:
     raise dataclasses.FrozenInstanceError(f"cannot delete field {name!r}")
 
 
-def _values(self: Any, of: Callable[[Any], bool]) -> tuple[object, ...]:
-    return tuple(getattr(self, f.name) for f in dataclasses.fields(self) if of(f))
-
-
-def _equal(self: Any, other: object) -> object:
-    if type(other) is not type(self):
-        return NotImplemented
-    return _values(self, lambda f: f.compare) == _values(other, lambda f: f.compare)
-
-
-def _hash(self: Any) -> int:
-    return hash(_values(self, lambda f: f.compare if f.hash is None else f.hash))
-
-
 def _written(self: Any) -> str:
     told = (f"{f.name}={getattr(self, f.name)!r}" for f in dataclasses.fields(self) if f.repr)
     return f"{type(self).__qualname__}({', '.join(told)})"
@@ -70,7 +78,5 @@ def _written(self: Any) -> str:
 _METHODS: Final = {
     "__setattr__": _set_once,
     "__delattr__": _deleted,
-    "__eq__": _equal,
-    "__hash__": _hash,
     "__repr__": _written,
 }

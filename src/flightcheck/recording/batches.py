@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import field
+from dataclasses import dataclass, field
 
 from flightcheck.frozen import frozen
 from flightcheck.recording.records import RECORDS, Location
 
 
-@frozen
+@dataclass(frozen=True)  # made at every step that is measured: see decision 28
 class Batch:
     """What one training or evaluation step was fed with: the tensor inputs of a root module."""
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import field
+from dataclasses import dataclass, field
 
-from flightcheck.frozen import frozen
 from flightcheck.recording.records import RECORDS, Location
 
 
-@frozen
+@dataclass(frozen=True)  # made at every step that is measured: see decision 28
 class ClampedGradients:
     """How much of the gradients with which an optimizer stepped lies exactly at the largest absolute value in them."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Any
 
 from flightcheck.frozen import frozen
@@ -37,7 +37,7 @@ class LossSite:
     missing, those of the targets first."""
 
 
-@frozen
+@dataclass(frozen=True)  # made at every step that is measured: see decision 28
 class LossCall:
     """One observed call of a loss function: shapes and ranges of its arguments."""
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import types
 import typing
-from dataclasses import field
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, TypeVar
 
@@ -273,7 +273,7 @@ class LoaderInfo:
     """A plain loop goes over it that nothing leaves or cuts short, in code that never asks for batches of one."""
 
 
-@frozen
+@dataclass(frozen=True)  # made at every step that is measured: see decision 28
 class Call:
     """One call of the training protocol, in order: the raw material of the order checks."""
 
