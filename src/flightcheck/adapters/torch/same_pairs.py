@@ -142,7 +142,7 @@ class SamePairs:
         apart = [c for c in (*calls, *others) if (c in calls) != (c in others)]
         if not (calls or others):
             return
-        made = self._second(apart or calls)
+        made = self._second(apart or (calls if own is False else []))  # on the diagonal of z·zᵀ each is itself
         itself = made is None and own is not False
         if itself and (own is None or name not in _ENTROPIES):
             return  # what a vector has with itself is often taken out: its length, its variance
