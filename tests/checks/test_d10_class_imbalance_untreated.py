@@ -30,6 +30,9 @@ def test_sampler_and_weights_together() -> None:
     assert finding.patch == "loss:balanced=330,310"
     assert finding.severity is None
     assert finding.location == SITE.location
+    weights = Location("train.py", 3)
+    (finding,) = run([33, 31], SAMPLED, site=replace(WEIGHTED, weight_origin=weights)).findings
+    assert finding.location == weights
 
 
 def test_nothing_is_done_about_it() -> None:

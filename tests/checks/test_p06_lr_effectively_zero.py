@@ -64,3 +64,14 @@ def test_optimizers_that_choose_their_own_rate_pass() -> None:
 def test_inconclusive_and_skipped() -> None:
     assert verdict([0.0] * 5).status == "inconclusive"
     assert verdict_of("P06", run_of(series={LEARNING_RATE: [[0.0]] * 50})).status == "skipped"
+
+
+def test_a_schedule_of_epochs_that_is_called_in_each_batch_fails_at_the_call() -> None:
+    call = Location("train.py", 21)
+    scheduler = SchedulerInfo(0, "LambdaLR", 0, LINE, step_location=call, calls=100, optimizer_steps_per_call=1.0)
+    rates = [0.1 * max(0.0, 1 - i / 15) for i in range(100)]
+    (finding,) = verdict(rates, scheduler, Plan(epochs=15, steps_per_epoch=20)).findings
+    assert finding.location == call
+    assert "length in batches" in finding.fix
+    (finding,) = verdict(rates, replace(scheduler, optimizer_steps_per_call=20.0), Plan(60, 20)).findings
+    assert finding.location == LINE

@@ -301,6 +301,8 @@ class GraphCut:
     """Parameters that lie behind the cut: the graph of the operation's input reached them."""
     module: str = ""
     count: int = 1
+    turned_off: Location | None = None
+    """Of ``no_grad`` the line that begins it: a ``with`` statement, or the decorator of a function."""
 
 
 @frozen

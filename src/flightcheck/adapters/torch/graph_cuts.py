@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import torch
 
 from flightcheck.adapters.torch.graph import leaves_of, node_of
+from flightcheck.recording.provenance.without_gradients import gradients_off
 from flightcheck.recording.records import GraphCut, Location
 
 if TYPE_CHECKING:
@@ -111,12 +112,16 @@ class GraphCuts:
             self.loose.left(operation, line, known.parameters, result)
             return set(known.parameters)
         behind = {i for leaf in leaves if (i := self.discovery.parameter_index(leaf)) is not None}
-        before = known or GraphCut(operation, line, self.watch.step, [], module, 0)
+        before = known or GraphCut(operation, line, self.watch.step, [], module, 0, self._turned_off(operation, line))
         self._found[key] = dataclasses.replace(
             before, parameters=sorted(behind.union(before.parameters)), count=before.count + 1
         )
         self.loose.left(operation, line, behind.union(before.parameters), result)
         return behind.union(before.parameters)
+
+    def _turned_off(self, operation: str, line: Location | None) -> Location | None:
+        found = gradients_off(line.file, line.line) if operation == "no_grad" and line is not None else None
+        return self.watch.lines.of(*found) if found is not None else None
 
     def save(self) -> None:
         """Write what was seen."""

@@ -113,7 +113,7 @@ class ParameterWithoutGradient(Check):
         remedy = "Draw with rsample()" if operation == "sample" else f"Remove the {_WRITTEN.get(operation, operation)}"
         return Finding(
             f"{message} {harmless}".strip(),
-            location=(cut.location if cut else None)
+            location=((cut.turned_off or cut.location) if cut else None)
             or (first.location if first else None)
             or most_common(run.location_of(p) for p in group),
             module=place,

@@ -74,7 +74,7 @@ class ClassImbalanceUntreated(Check):
                 yield Finding(
                     f"The sampler ({sampler.sampler}) already balances the classes (largest over smallest count "
                     f"{ratio:.1f}), and the loss weights them up to {weighted:.0f}-fold once more.",
-                    location=site.location,
+                    location=site.weight_origin or site.location,
                     evidence={"ratio": ratio, "weight_ratio": weighted, "sampler": sampler.sampler},
                     patch=self._patch(run, site),
                 )

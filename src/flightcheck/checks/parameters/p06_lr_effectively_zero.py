@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from flightcheck.checks.base import Check, Finding, NotApplicable, NotEnoughEvidence, Param, check
-from flightcheck.recording.records import OptimizerInfo
+from flightcheck.recording.records import OptimizerInfo, SchedulerInfo
 from flightcheck.recording.run import Run
 from flightcheck.recording.signals import LEARNING_RATE, UPDATE_NORM
 from flightcheck.recording.tables import Series
@@ -78,6 +78,9 @@ class LrEffectivelyZero(Check):
         scheduler = next((s for s in run.schedulers if s.optimizer == optimizer.index), None)
         waiting = not len(alive) and scheduler is not None and scheduler.calls == 0
         changed = scheduler.location if scheduler else optimizer.lr_write_location
+        each_batch = self._is_called_in_each_batch(run, scheduler) and len(alive) > 0
+        if each_batch and scheduler is not None:  # its length may be one of epochs: the call is where one would mend it
+            changed = scheduler.step_location or changed
         rest = 100 * (end - onset) / end
         message = (
             f"The learning rate of {optimizer.type} is 0 in all {len(rates)} observed steps: nothing learns."
@@ -94,8 +97,15 @@ class LrEffectivelyZero(Check):
             parameters=tuple(sorted(set(optimizer.parameters))),
             fix="The schedule starts at factor 0 and stays there until its next call: start warm-up above zero."
             if waiting
+            else "It is called after each batch: count its length in batches, or call it once an epoch."
+            if each_batch
             else "",
         )
+
+    @staticmethod
+    def _is_called_in_each_batch(run: Run, scheduler: SchedulerInfo | None) -> bool:
+        per_call = scheduler.optimizer_steps_per_call if scheduler is not None else None
+        return per_call is not None and per_call <= 1 < (run.plan.steps_per_epoch or 0)
 
     def _moves(self, run: Run, optimizer: OptimizerInfo, onset: int) -> bool:
         """The weights change nevertheless: the recorded rate is not the one the optimizer uses."""
