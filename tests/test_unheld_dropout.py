@@ -67,3 +67,37 @@ def test_dropout_that_eval_does_not_reach(tmp_path: Path, way: str, line: str) -
     assert watched.run is not None
     found = verdict_of("C30", watched.run).findings
     assert [f.location.code.partition("  # ")[2] for f in found if f.location] == ([line] if line else [])
+
+
+class Neighbourhood(nn.Module):
+    """A graph network: nodes take the mean of their neighbours, by a sparse matrix."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.out = nn.Linear(3, 1)
+
+    def forward(self, x: torch.Tensor, adjacency: torch.Tensor) -> torch.Tensor:
+        x = F.dropout(x, 0.5)  # ALWAYS ON
+        return torch.sparse.mm(adjacency, self.out(x))
+
+
+@pytest.mark.parametrize("layout", ["coo", "csr"])
+def test_evaluations_of_a_graph_with_a_sparse_matrix_are_looked_at(tmp_path: Path, layout: str) -> None:
+    torch.manual_seed(0)
+    adjacency = torch.eye(16).to_sparse() if layout == "coo" else torch.eye(16).to_sparse_csr()
+    x = torch.randn(16, 3)
+    with flightcheck.watch(runs_dir=tmp_path, report=False) as watched:
+        net = Neighbourhood()
+        optimizer = torch.optim.SGD(net.parameters(), lr=0.01)
+        for step in range(12):
+            net.train()
+            optimizer.zero_grad()
+            F.mse_loss(net(x, adjacency)[:8], x[:8, :1]).backward()
+            optimizer.step()
+            if step % 4 == 3:
+                net.eval()
+                with torch.no_grad():
+                    F.mse_loss(net(x, adjacency)[8:], x[8:, :1]).item()
+    assert watched.run is not None
+    found = verdict_of("C30", watched.run).findings
+    assert [f.location.code.partition("  # ")[2] for f in found if f.location] == ["ALWAYS ON"]

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from flightcheck.recording.batches import Batch
+from flightcheck.recording.batches import AwaitedBatch, Batch
 from flightcheck.recording.records import Location, Plan
 from flightcheck.testing import run_of, verdict_of
 from tests.checks._batches import LINEAR, ORIGIN, batches
@@ -175,3 +175,38 @@ def test_training_data_evaluated_again_are_no_evidence() -> None:
 @pytest.mark.parametrize("regime", ["gan", "reinforcement", "second-order"])
 def test_other_regimes_are_skipped(regime: str) -> None:
     assert run(IMAGES, [255 * pictures(20)], Plan(regimes=[regime])).status == "skipped"
+
+
+SCALED = Location("train.py", 10, "", "X_train = (X_train - mean) / std")
+BEHIND = Location("train.py", 60, "", "score(X_test)")
+
+
+def awaited(x: Any, left_out: Location | None = SCALED, **changes: Any) -> AwaitedBatch:
+    """A tensor that the model is given behind the loop, in other hands than the watch's."""
+    (like,) = batches(1, training=False, location=BEHIND, rows=[2001], **facts(x))
+    fields = {f.name: getattr(like, f.name) for f in dataclasses.fields(like)}
+    return AwaitedBatch(**fields | {"name": "X_test", "left_out": left_out} | changes)
+
+
+def test_a_test_set_behind_the_loop_that_misses_a_step() -> None:
+    raw = table(20) * WIDE + 5 * WIDE
+    (finding,) = run(TABLES, [table(21)], awaited(raw)).findings  # the validation set is right
+    assert "X_test in train.py:60" in finding.message
+    assert finding.location == SCALED
+    (finding,) = run(TABLES, [], awaited(raw)).findings
+    assert finding.location == SCALED
+
+
+@pytest.mark.parametrize(
+    "one",
+    [
+        awaited(table(20) * WIDE + 5 * WIDE, None),
+        awaited(table(20)),
+        awaited(1.5 * table(20) + 0.5),
+        awaited(table(20) * WIDE + 5 * WIDE, rows=[1, 2, 3]),
+        awaited(table(20, rows=16) * WIDE + 5 * WIDE),
+    ],
+    ids=["the source does not say so", "the same numbers", "a shift", "examples of the training", "few rows"],
+)
+def test_a_test_set_behind_the_loop_that_may_be_right(one: AwaitedBatch) -> None:
+    assert run(TABLES, [table(21)], one).status == "pass"

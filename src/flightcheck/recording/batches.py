@@ -167,4 +167,18 @@ class CategoryCounts:
     """The name of what the function called there made of other data before."""
 
 
-RECORDS.update({c.__name__: c for c in (Batch, CategoryCounts, Evaluation, IdRanks, OrderUse)})
+@frozen
+class AwaitedBatch(Batch):
+    """A tensor of the script that a model is given behind the loop in which the watch ended: it was there by then.
+
+    Its ``location`` is the line behind that loop.
+    """
+
+    name: str = ""
+    """The variable."""
+    left_out: Location | None = None
+    """The line that puts the training's data on another scale, where these come from the same data and went neither
+    through it nor through any other that changes numbers."""
+
+
+RECORDS.update({c.__name__: c for c in (AwaitedBatch, Batch, CategoryCounts, Evaluation, IdRanks, OrderUse)})

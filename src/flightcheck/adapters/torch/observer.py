@@ -16,6 +16,7 @@ import torch
 
 from flightcheck.adapters.torch import saving, shards, wrappers
 from flightcheck.adapters.torch.activations import Activations
+from flightcheck.adapters.torch.ahead import look_ahead
 from flightcheck.adapters.torch.arrivals import Arrivals
 from flightcheck.adapters.torch.batchnorms import BatchNorms
 from flightcheck.adapters.torch.budget import Budget
@@ -416,6 +417,7 @@ class TorchObserver:
         if self._enough is None or not self.watch.mine() or (before_step and self.optimizers.steps_total):
             return
         if self._enough(self.steps, self.forward.evaluation_steps, lambda: self.thawed.awaited(self.lines.stack)):
+            self.watch.guarded(look_ahead)(self.watch, self.discovery)
             raise StopTraining
 
     # -- the end ------------------------------------------------------------------------------------------------

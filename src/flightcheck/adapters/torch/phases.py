@@ -10,6 +10,7 @@ import torch
 from flightcheck.adapters.torch.batches import batch_key
 from flightcheck.adapters.torch.discovery import Root
 from flightcheck.adapters.torch.source_lines import SourceLines
+from flightcheck.adapters.torch.watch import is_plain_tensor
 from flightcheck.recording.batches import Evaluation
 from flightcheck.recording.provenance.loops import goes_round
 from flightcheck.recording.records import Location
@@ -86,7 +87,7 @@ def _holds_copies(batch: torch.Tensor) -> bool:
     ``repeat_interleave``).
     """
     n = len(batch) if batch.dim() > 1 else 0
-    if n < _WAYS or not batch.is_cpu:
+    if n < _WAYS or not batch.is_cpu or not is_plain_tensor(batch):  # rows of sparse matrices are no views
         return False
     again = (batch[1:] == batch[:1]).flatten(1).all(1).nonzero().flatten()
     period = int(again[0]) + 1 if len(again) else 0

@@ -11,12 +11,14 @@ import numpy as np
 import numpy.typing as npt
 
 from flightcheck.checks.base import Check, Finding, NotApplicable, NotEnoughEvidence, Param, check
+from flightcheck.checks.data._awaited import awaited_evaluations
 from flightcheck.checks.data._channel_order import TurnedChannels, turned_channels
 from flightcheck.checks.data._inputs import first_layer
 from flightcheck.checks.data._numbered_apart import NumberedApart, numbered_apart
 from flightcheck.checks.data._own_statistics import Own, standardized_by_themselves
 from flightcheck.checks.data._own_vocabulary import own_vocabularies
 from flightcheck.checks.data._splits import OWN_DATA, Split, splits
+from flightcheck.checks.depth import where
 from flightcheck.frozen import frozen
 from flightcheck.recording.batches import Batch, IdRanks
 from flightcheck.recording.records import Location
@@ -57,6 +59,9 @@ class TrainValPreprocessingDiffers(Check):
     and the factor is above 3 or below 1/3, or the two hardly overlap; of at least 4 features, one side is
     standardized (mean 0, standard deviation 1) and on the other most features lie 3 standard deviations away or have
     a 3 times different spread. It fires only if every evaluated batch that holds no training example differs.
+    And of tensors that a model is given behind the loop in which the watch ends, if they are there by then: the same
+    marks, if the source says that they come from the same data as the training's, one line of which puts the latter on
+    another scale, and that these went through splits and conversions only.
     Warning: of images with three channels, the correlation of the first with the second minus that of the second with
     the third has the other sign in evaluation, 5 standard errors away, and agrees within 3 once the channels are turned
     round: RGB and BGR. No scaling of channels changes that number.
@@ -106,6 +111,10 @@ class TrainValPreprocessingDiffers(Check):
         for apart in list(numbered_apart(run))[:1]:
             judged += 1
             yield self._of_other_categories(apart)
+        behind = list(self._behind_the_watch(run))
+        yield from behind
+        if behind:
+            return
         for split in splits(run):
             training = [b for b in split.training if b.quantiles]
             held_out = [
@@ -138,6 +147,29 @@ class TrainValPreprocessingDiffers(Check):
             )
         if not judged:
             raise NotEnoughEvidence("too few floating-point inputs of training and of evaluation beside it")
+
+    def _behind_the_watch(self, run: Run) -> Iterator[Finding]:
+        """Evaluations that the watch does not reach, on data that are there: both the source and the numbers say that
+        a step is missing. Other evaluations may well be right.
+        """
+        for training, b in awaited_evaluations(run):
+            found = self._difference(training, [b]) if b.shape[0] >= self.rows.value else None
+            if found is None or found.in_training or b.left_out is None:
+                continue
+            yield Finding(
+                f"{b.name} in {where(b.location)} comes from the same data as the inputs of training, which "
+                f"{where(b.left_out)} puts on another scale, and did not go through this step: {found.words}.",
+                location=b.left_out,
+                evidence={
+                    "training_quantiles": _median(training).tolist(),
+                    "evaluation_quantiles": b.quantiles,
+                    "variable": b.name,
+                    "evaluation_line": str(b.location),
+                },
+                onset_step=b.step,
+                fix=f"Send {b.name} through the same step as in {where(b.left_out)}, with the training's statistics.",
+            )
+            return
 
     @staticmethod
     def _of_channels(turned: TurnedChannels, trained: Batch, evaluated: Batch) -> Finding:

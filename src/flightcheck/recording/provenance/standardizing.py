@@ -28,7 +28,7 @@ def _scaling_lines(source: Source) -> set[int]:
     lines: set[int] = set()
     makers: set[str] = set()
     for node in ast.walk(source.tree):
-        if not _scales(node):
+        if not scales(node):
             continue
         scope = source.scope(node)
         if isinstance(scope, ast.FunctionDef) and any(isinstance(p, ast.Return) for p in source.above(node)):
@@ -38,7 +38,7 @@ def _scaling_lines(source: Source) -> set[int]:
     return lines | {line_of(c) for c in source.calls if last_name(c.func) in makers}
 
 
-def _scales(node: ast.AST) -> bool:
+def scales(node: ast.AST) -> bool:
     """``scaler.transform(x)``, ``(x - mean) / std``."""
     if isinstance(node, ast.Call):
         return last_name(node.func) in _SCALES and bool(node.args)
