@@ -16,7 +16,7 @@ from flightcheck.recording.indenting import reindented
 from flightcheck.recording.offsets import double, from_zero
 from flightcheck.recording.places import later, unturned, with_known
 from flightcheck.recording.provenance.idle_loops import takes_first_rows
-from flightcheck.recording.separating import HELPER, assigned, frozen, in_place, separated
+from flightcheck.recording.separating import HELPER, assigned, frozen, handed_out, in_place, separated
 from flightcheck.recording.shares import with_share
 from flightcheck.recording.whole_numbers import with_fractions
 
@@ -50,8 +50,8 @@ def rewritten(source: str, rule: str, line: int) -> str:
             their numbers begin one behind the other. ``from-zero``: large numbers are counted from the
             smallest before they are made single ones. ``first``: what is appended to a list is put before the rest.
             ``later``: what is taken from a series at a moving place is the element after it. ``unturned``: images are
-            not turned over. ``double``: what is made single precision is double. ``known``: what a function made of
-            other data before is used again.
+            not turned over. ``handed-out``: of arrays that are returned, copies are. ``double``: what is made single
+            precision is double. ``known``: what a function made of other data before is used again.
         line: any line of the statement.
     """
     if rule in MOVING:
@@ -386,4 +386,5 @@ _RULES: Final[dict[str, Callable[[ast.stmt, ast.stmt], str]]] = {
     "complement": _complement,
     "later": later,
     "unturned": unturned,
+    "handed-out": handed_out,
 }

@@ -364,6 +364,7 @@ class Forward:
             self.opposed.called(root.info.index, given, output)
             if self.watch.learning:
                 self.operations.ends.returned(given, output)
+                self.operations.stored.returned(root.info.index, given, output)
         with_graph = output is not None and (output.requires_grad or self.watch.checkpointed)
         if with_graph and output is not None:
             if self.watch.checkpointed and self.watch.learning:
