@@ -219,3 +219,13 @@ def test_only_double_precision_is_counted_from_the_smallest() -> None:
     assert helper.from_zero(torch.tensor([5.0, 7.0], dtype=torch.float64)).tolist() == [0.0, 2.0]
     for kept in (np.array([5.0], dtype="float32"), torch.tensor([5.0]), np.array([5]), 7.5, np.zeros(0)):
         assert helper.from_zero(kept) is kept
+
+
+def test_what_is_returned_is_copied_and_nothing_else() -> None:
+    code = "def step(self):\n    return self.state, -1.0, self.age >= 9\n"
+    made = "return (__flightcheck__.apart(self.state), -1.0, self.age >= 9)"
+    assert statement_at(code, "handed-out", 2) == made
+    assert statement_at("x = self.state\n", "handed-out", 1) == ""
+    held, helper = np.zeros(2), Helper()
+    assert helper.apart(held) is not held and helper.apart(held).tolist() == [0.0, 0.0]
+    assert helper.apart(helper) is helper

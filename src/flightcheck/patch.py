@@ -52,6 +52,8 @@ KINDS: Final[dict[str, str]] = {
     "episode-end": "at a line (the first) what a flag of the batch calls an end has no value behind it: the line that "
     "fetches the flag, its number among the vectors of that line, and the value that means an end "
     "(``train.py:90,train.py:55,0,1``)",
+    "edges": "graphs that are joined to a batch: at a line (``train.py:34``) the edges of each are shifted by the "
+    "nodes before it",
     "temperature": "at a line (``train.py:31``) a matrix is divided by the number below 1 that it is multiplied with; "
     "``own:train.py:31`` in a loss that the script computes by itself",
     "noise-level": "at a line that adds noise to data, coefficients that lack a root get it: "
@@ -134,7 +136,8 @@ KINDS: Final[dict[str, str]] = {
     "a half is compared with zero), ``first`` (what is appended comes first), ``later`` (an element of a series is the "
     "one after it), ``marked`` (zeros that fill what is missing are a number beside zero), "
     "``unturned`` (images are not turned over), ``double`` (numbers are of double precision up to the model), "
-    "``known`` (what was made of the training data is used), ``uncut`` (a vocabulary keeps all its words)",
+    "``known`` (what was made of the training data is used), ``uncut`` (a vocabulary keeps all its words), "
+    "``handed-out`` (of arrays that are returned, copies are)",
     "score": "nothing is changed, the error is another one: with targets of ``unit=0,255`` or ``signs``, without those "
     "of an id (``ignore=0``), ``balanced``: the mean over the classes, ``others``: of batches of its own, which train "
     "nothing, ``classes``: of such batches with as many examples of each class, ``numbers``: squared, over the "

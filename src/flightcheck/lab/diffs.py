@@ -213,6 +213,8 @@ def _of_values(patch: Patch, finding: Finding, line: Location | None, code: str)
         return f"- {finding.evidence['other_code']}\n+ # the same with {of} in the place of a second draw"
     if patch.kind == "picks":
         return f"- {code}\n+ # the same rows of both: x[rows], y[rows]"
+    if patch.kind == "edges":
+        return f"- {code}\n+ # the same, with the number of nodes before it added to the edges of each graph"
     if patch.kind == "episode-end":
         return f"- {code}\n+ # the same with (1 - done) times the value of the next state"
     if patch.kind == "noise-level":
@@ -367,6 +369,8 @@ def _rewritten(patch: Patch, finding: Finding) -> str:
         return f"- {code}\n+ {re.sub(r' *- *1 *]', ']', code, count=1)}"
     if rule == "unturned":
         return f"- {code}\n+ # without it, or with the target turned as the image is"
+    if rule == "handed-out":
+        return f"- {code}\n+ # the same with .copy() (.clone() of a tensor) of the state"
     if rule == "double":
         return f"- {code}\n+ # the same in float64; float32 once the differences are taken"
     if rule == "from-zero":

@@ -17,7 +17,7 @@ from flightcheck.recording.missing_values import marked
 from flightcheck.recording.offsets import double, from_zero
 from flightcheck.recording.places import later, unturned, with_known
 from flightcheck.recording.provenance.idle_loops import takes_first_rows
-from flightcheck.recording.separating import HELPER, assigned, frozen, in_place, separated
+from flightcheck.recording.separating import HELPER, assigned, frozen, handed_out, in_place, separated
 from flightcheck.recording.shares import with_share
 from flightcheck.recording.uncut import uncut
 from flightcheck.recording.whole_numbers import with_fractions
@@ -53,8 +53,9 @@ def rewritten(source: str, rule: str, line: int) -> str:
             smallest before they are made single ones. ``first``: what is appended to a list is put before the rest.
             ``marked``: zeros that fill what is missing are `flightcheck.recording.missing_values.MARK`. ``later``: what
             is taken from a series at a moving place is the element after it. ``unturned``: images are not turned over.
-            ``double``: what is made single precision is double. ``known``: what a function made of other data before is
-            used again. ``uncut``: a vocabulary keeps all words.
+            ``handed-out``: of arrays that are returned, copies are. ``double``: what is made single precision is
+            double. ``known``: what a function made of other data before is used again. ``uncut``: a vocabulary keeps
+            all words.
         line: any line of the statement.
     """
     if rule in MOVING:
@@ -391,4 +392,5 @@ _RULES: Final[dict[str, Callable[[ast.stmt, ast.stmt], str]]] = {
     "marked": marked,
     "uncut": uncut,
     "unturned": unturned,
+    "handed-out": handed_out,
 }

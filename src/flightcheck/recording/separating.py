@@ -86,3 +86,20 @@ def in_place(statement: ast.stmt, chosen: ast.stmt) -> str:
         return ""
     (target,) = statement.targets
     return f"{target.id}.data.copy_({ast.unparse(statement.value)})" if isinstance(target, ast.Name) else ""
+
+
+def handed_out(statement: ast.stmt, chosen: ast.stmt) -> str:
+    """``return self.state, reward`` becomes ``return helper.apart(self.state), helper.apart(reward)``."""
+    if not isinstance(statement, ast.Return) or statement.value is None:
+        return ""
+    if isinstance(statement.value, ast.Tuple):
+        statement.value.elts = [_apart(e) for e in statement.value.elts]
+    else:
+        statement.value = _apart(statement.value)
+    return ast.unparse(ast.fix_missing_locations(statement))
+
+
+def _apart(element: ast.expr) -> ast.expr:
+    if isinstance(element, ast.Constant | ast.BinOp | ast.Compare | ast.BoolOp | ast.UnaryOp | ast.Dict | ast.Starred):
+        return element
+    return ast.Call(ast.Attribute(ast.Name(HELPER, ast.Load()), "apart", ast.Load()), [element], [])

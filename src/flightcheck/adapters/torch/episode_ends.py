@@ -138,6 +138,13 @@ class EpisodeEnds:
                 if sum(len(f) for f, _ in seen) < _MOST_ROWS and len(known.flags) <= _MOST_FLAGS:
                     seen.append((flag.reshape(-1).double().cpu().numpy() != 0, states))
 
+    def next_state(self, target: torch.Tensor) -> tuple[torch.Tensor, tuple[torch.Tensor, ...]] | None:
+        """What the model was given whose output a sum made a target of, and what was added to it."""
+        value = self._of(target)
+        if value is None or value.state is None or not value.added:
+            return None
+        return value.state, value.added
+
     def flag_at(self, file: str, line: int, number: int, rows: int) -> torch.Tensor | None:
         """The flag that a line of this round fetched, of so many rows."""
         for (at, place), flag in self._flags:

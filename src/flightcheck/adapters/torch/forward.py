@@ -380,6 +380,7 @@ class Forward:
             if self.watch.learning:
                 self.operations.ends.returned(given, output)
                 self.operations.pairs.returned(root.info.index, given, output)
+                self.operations.stored.returned(root.info.index, given, output)
         with_graph = output is not None and (output.requires_grad or self.watch.checkpointed)
         if with_graph and output is not None:
             if self.watch.checkpointed and self.watch.learning:

@@ -236,6 +236,7 @@ class Losses:
         self.operations.reshapes.compared(index, given, target)
         self.operations.orders.compared(index, given, target)
         self.operations.ends.compared(index, target)
+        self.operations.stored.compared(index, target)
         self.operations.sorted.compared(index, given, target)
         self.operations.dropouts.predicted(index, made)
         function = self.sites[index].function

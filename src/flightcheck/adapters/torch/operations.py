@@ -37,6 +37,8 @@ from flightcheck.adapters.torch.hand_updates import OPERATIONS as UPDATES
 from flightcheck.adapters.torch.hand_updates import HandUpdates
 from flightcheck.adapters.torch.handmade_losses import OPERATIONS as LOSS_OPERATIONS
 from flightcheck.adapters.torch.handmade_losses import HandmadeLosses
+from flightcheck.adapters.torch.joined_graphs import OPERATIONS as GRAPH_OPERATIONS
+from flightcheck.adapters.torch.joined_graphs import GraphBatches
 from flightcheck.adapters.torch.loose_terms import LooseTerms
 from flightcheck.adapters.torch.loss_masks import OPERATIONS as LOSS_MASK_OPERATIONS
 from flightcheck.adapters.torch.loss_masks import LossMasks
@@ -59,6 +61,7 @@ from flightcheck.adapters.torch.similarities import OPERATIONS as SIMILARITY_OPE
 from flightcheck.adapters.torch.similarities import Similarities
 from flightcheck.adapters.torch.sorted_rows import SortedBatches
 from flightcheck.adapters.torch.state_cuts import CELLS, StateCuts
+from flightcheck.adapters.torch.stored_states import StoredStates
 from flightcheck.adapters.torch.terms import LossTerms
 from flightcheck.adapters.torch.watch import Watch, is_unreadable
 from flightcheck.adapters.torch.weak_fills import OPERATIONS as FILL_OPERATIONS
@@ -138,6 +141,7 @@ class Operations(TorchFunctionMode):
             RepeatedSoftmaxes(watch, self.lines, self.owners), Similarities(watch), EpisodeEnds(watch),
         )  # fmt: skip
         self.pairs = SamePairs(watch)
+        self.stored, self.graphs = StoredStates(watch, self.ends.next_state), GraphBatches(watch)
         self.padding_values: set[int] = set()
         """Whole numbers that ``pad_sequence`` filled rows up with."""
         self.active = False
@@ -196,7 +200,7 @@ class Operations(TorchFunctionMode):
             self.terms, self.loose, self.agents, self.masks, self.by_hand, self.reshapes, self.tables, self.state_cuts,
             self.draws, self.softmaxes, self.axes, self.dropped, self.fresh, self.orders, self.loss_masks,
             self.weak_fills, self.dropouts, self.clamped, self.sorted,
-            self.fresh_states, self.similarities, self.ends, self.pairs, self.noising,
+            self.fresh_states, self.similarities, self.ends, self.pairs, self.noising, self.stored, self.graphs,
         ):  # fmt: skip
             part.end_round()
 
@@ -235,6 +239,8 @@ class Operations(TorchFunctionMode):
             self.orders.look(name, args, kwargs, result)
             self.sorted.look(name, args, kwargs, result)
             self.noising.look(name, args, kwargs, result)
+            if name in GRAPH_OPERATIONS:
+                self.graphs.look(name, args, kwargs, result)
         if name in LAYOUT_OPERATIONS:
             self.reshapes.look(name, func, args, result, bool(self.modules))
         if name == "__get__":
@@ -401,6 +407,8 @@ class Operations(TorchFunctionMode):
         self.pairs.save()
         self.ends.save()
         self.noising.save()
+        self.stored.save()
+        self.graphs.save()
         self.axes.save()
         self.dropped.save()
         self.loss_masks.save()

@@ -149,6 +149,11 @@ class Helper:
         return copy.deepcopy(state)
 
     @staticmethod
+    def apart(value: Any) -> Any:
+        """An array, tensor or list with memory of its own; anything else as it is."""
+        return copy.deepcopy(value) if isinstance(value, (np.ndarray, torch.Tensor, list)) else value
+
+    @staticmethod
     def turned(one: Any, other: Any, order: str) -> Any:
         """A comparison by this order; with infinity, from which a search for the best begins, it is true."""
         if any(isinstance(x, float) and math.isinf(x) for x in (one, other)):
