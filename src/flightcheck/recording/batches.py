@@ -167,7 +167,7 @@ class CategoryCounts:
     """The name of what the function called there made of other data before."""
 
 
-@frozen
+@dataclass(frozen=True)
 class AwaitedBatch(Batch):
     """A tensor of the script that a model is given behind the loop in which the watch ended: it was there by then.
 

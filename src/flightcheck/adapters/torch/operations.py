@@ -128,7 +128,6 @@ class Operations(TorchFunctionMode):
         )  # fmt: skip
         self.axes = NormalizedAxes(watch, self.lines, self.owners, self.modules, discovery.module_index)
         self.draws, self.fresh, self.orders = RandomDraws(watch), FreshTargets(watch), Orders(watch)
-        self.noising = Noising(watch)
         self.dropped, self.reshapes, self.tables = DroppedLosses(watch), Reshapes(watch), Tables(watch)
         self.loss_masks, self.weak_fills, self.sorted = LossMasks(watch), WeakFills(watch), SortedBatches(watch)
         self.clamped, self.updates, self.dropouts = (
@@ -140,7 +139,7 @@ class Operations(TorchFunctionMode):
         self.softmaxes, self.similarities, self.ends = (
             RepeatedSoftmaxes(watch, self.lines, self.owners), Similarities(watch), EpisodeEnds(watch),
         )  # fmt: skip
-        self.pairs = SamePairs(watch)
+        self.pairs, self.noising = SamePairs(watch), Noising(watch)
         self.stored, self.graphs = StoredStates(watch, self.ends.next_state), GraphBatches(watch)
         self.padding_values: set[int] = set()
         """Whole numbers that ``pad_sequence`` filled rows up with."""

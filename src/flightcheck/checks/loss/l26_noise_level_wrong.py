@@ -50,7 +50,7 @@ class NoiseLevelWrong(Check):
     None known: an interpolation of one's own that is made of a root and a square of the same number would be one.
     """
 
-    calls = Param(3, "of the line")
+    calls = Param(3, "of the line: one batch may hold a few noise levels only")
     examples = Param(16, "of different levels: no two smooth curves meet so often")
     apart = Param(0.1, "by which the identities that are right fail somewhere: at both ends all of them hold")
     rounding = Param(16, "spacings at 1 of the coefficients' type, for a square, a root and a sum")
