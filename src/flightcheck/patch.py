@@ -115,7 +115,7 @@ KINDS: Final[dict[str, str]] = {
     "follow": "a model that is called in the training steps, held by no optimizer, and stands still, gets the weights "
     "of the trained model of its shape once in so many steps (``25``)",
     "visits": "evaluations visit the examples of shuffled loaders in the ``stored`` order, or each batch with its rows "
-    "``turned`` round; all random numbers are drawn as before",
+    "``turned`` round (``turned-first``: in the first pass of each evaluation); all random numbers are drawn as before",
     "source": "a statement of the script is written anew, by a rule at a line: ``transform:train.py:31`` (not fitted "
     "again), ``unordered`` (its order left as it is), ``order`` with ``same-order`` (two orders made one), ``rows`` "
     "(slices of rows in random order), ``begin`` (each batch begins at its own row), ``complement`` "
