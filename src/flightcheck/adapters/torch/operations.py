@@ -23,6 +23,7 @@ from flightcheck.adapters.torch.broadcasts import ELEMENTWISE, Broadcasts
 from flightcheck.adapters.torch.cancellations import WITHIN, Cancellations
 from flightcheck.adapters.torch.clamped_gradients import OPERATIONS as CLAMPS
 from flightcheck.adapters.torch.clamped_gradients import ClampedLooks
+from flightcheck.adapters.torch.collated_rows import CollatedBatches
 from flightcheck.adapters.torch.data_digests import Tables
 from flightcheck.adapters.torch.discovery import Discovery
 from flightcheck.adapters.torch.dropouts import OPERATIONS as DROPOUTS
@@ -124,6 +125,7 @@ class Operations(TorchFunctionMode):
         self.draws, self.fresh, self.orders = RandomDraws(watch), FreshTargets(watch), Orders(watch)
         self.dropped, self.reshapes, self.tables = DroppedLosses(watch), Reshapes(watch), Tables(watch)
         self.loss_masks, self.weak_fills, self.sorted = LossMasks(watch), WeakFills(watch), SortedBatches(watch)
+        self.collated = CollatedBatches(watch)
         self.clamped, self.updates, self.dropouts = (
             ClampedLooks(watch, discovery), HandUpdates(watch), Dropouts(watch, discovery, self.modules),
         )  # fmt: skip
@@ -190,7 +192,7 @@ class Operations(TorchFunctionMode):
         for part in (
             self.terms, self.loose, self.agents, self.masks, self.by_hand, self.reshapes, self.tables, self.state_cuts,
             self.draws, self.softmaxes, self.axes, self.dropped, self.fresh, self.orders, self.loss_masks,
-            self.weak_fills, self.dropouts, self.clamped, self.sorted,
+            self.weak_fills, self.dropouts, self.clamped, self.sorted, self.collated,
             self.fresh_states, self.similarities, self.ends,
         ):  # fmt: skip
             part.end_round()
@@ -229,6 +231,7 @@ class Operations(TorchFunctionMode):
             self.fresh.look(name, args, kwargs, result)
             self.orders.look(name, args, kwargs, result)
             self.sorted.look(name, args, kwargs, result)
+            self.collated.look(name, args)
         if name in LAYOUT_OPERATIONS:
             self.reshapes.look(name, func, args, result, bool(self.modules))
         if name == "__get__":
@@ -402,6 +405,7 @@ class Operations(TorchFunctionMode):
         self.slices.save()
         self.orders.save()
         self.sorted.save()
+        self.collated.save()
         self.fresh_states.save()
         for i, read in enumerate(self.padded_reads.records()):
             self.watch.writer.put(read, i)
