@@ -22,7 +22,8 @@ KINDS: Final[dict[str, str]] = {
     "freeze-batch": "the first rows of the first batch (``8``), again and again, tiled to the shape of each batch",
     "shuffle": "loaders that read a data set in its order read it in a random one, anew in each pass; with ``others`` "
     "the error on batches of another order judges, and no evaluation; ``together``: loaders of as many examples give "
-    "them in one order",
+    "them in one order; ``collated``: labels that a collate function left behind "
+    "are put into the order of what it sorts",
     "reseed": "``off``: a generator that gets the same seed again in step after step goes on as it is",
     "sampler": "``examples``: a weighted sampler with too few weights has one for each example: that of its class, or "
     "where no labels are known, all the same; ``balanced``: the weights of one that follow the classes are the inverse "
@@ -122,7 +123,7 @@ KINDS: Final[dict[str, str]] = {
     "follow": "a model that is called in the training steps, held by no optimizer, and stands still, gets the weights "
     "of the trained model of its shape once in so many steps (``25``)",
     "visits": "evaluations visit the examples of shuffled loaders in the ``stored`` order, or each batch with its rows "
-    "``turned`` round; all random numbers are drawn as before",
+    "``turned`` round (``turned-first``: in the first pass of each evaluation); all random numbers are drawn as before",
     "source": "a statement of the script is written anew, by a rule at a line: ``transform:train.py:31`` (not fitted "
     "again), ``unordered`` (its order left as it is), ``order`` with ``same-order`` (two orders made one), ``rows`` "
     "(slices of rows in random order), ``begin`` (each batch begins at its own row), ``complement`` "
@@ -205,7 +206,7 @@ class Patch:
     @property
     def judged_by_evaluations(self) -> bool:
         """The training loss cannot tell: it is low on examples of one class at a time, or nothing of it changes."""
-        of_order = self.kind == "shuffle" and self.value not in ("others", "together")
+        of_order = self.kind == "shuffle" and self.value not in ("others", "together", "collated")
         of_modes = self.kind == "mode" and self.value != "batchnorm"  # which makes other training steps
         of_source = self.kind == "source" and self.value.startswith(_JUDGED_SOURCES)
         return (

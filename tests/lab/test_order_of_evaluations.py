@@ -44,6 +44,30 @@ def error_of_listed_labels(model: torch.nn.Module, loader: Any) -> Any:
     return f"val error: {wrong / len(answers):.4f}"
 
 
+def accuracy_of_another_pass(model: torch.nn.Module, loader: Any) -> Any:
+    with torch.no_grad():
+        predicted = torch.cat([model(x).argmax(1) for x, _ in loader])
+        labels = torch.cat([y for _, y in loader])
+    return f"test acc {(predicted == labels).float().mean():.4f}"
+
+
+def errors_of_a_third_pass(model: torch.nn.Module, loader: Any) -> Any:
+    model.eval()
+    scores = [model(x).detach() for x, _ in loader]
+    sizes = [len(y) for _, y in loader]
+    wrong = sum(int((s.argmax(1) != y).sum()) for s, (_, y) in zip(scores, loader, strict=True))
+    model.train()
+    return f"test error: {wrong / sum(sizes):.4f}"
+
+
+def accuracy_beside_shares(model: torch.nn.Module, loader: Any) -> Any:
+    """Right: only sums are taken of the second pass."""
+    with torch.no_grad():
+        hits = torch.cat([(model(x).argmax(1) == y).float() for x, y in loader])
+    share = max(sum(int((y == c).sum()) for _, y in loader) for c in range(3)) / len(hits)
+    return f"test acc {hits.mean():.4f} (always the same class: {share:.4f})"
+
+
 def accuracy(model: torch.nn.Module, loader: Any) -> Any:
     with torch.no_grad():
         hits = [(model(x).argmax(1) == y).float() for x, y in loader]
@@ -104,6 +128,8 @@ def told(folder: Path, evaluation: Evaluation, loader: Callable[[], Any]) -> Any
         (accuracy_of_stored_labels, shuffled),
         (error_of_listed_labels, by_sampler),
         (accuracy_of_stored_labels, lambda: shuffled(1)),
+        (accuracy_of_another_pass, shuffled),
+        (errors_of_a_third_pass, shuffled),
     ],
 )
 def test_predictions_that_meet_other_targets_are_proved(evaluation: Any, loader: Any, tmp_path: Path) -> None:
@@ -116,6 +142,7 @@ def test_predictions_that_meet_other_targets_are_proved(evaluation: Any, loader:
     ("evaluation", "why"),
     [
         (accuracy, "no number is clearly better in the stored order"),
+        (accuracy_beside_shares, "no number is clearly better in the stored order"),
         (agreement_within_a_batch, "the numbers do not depend on the order within a batch"),
     ],
 )
@@ -126,7 +153,7 @@ def test_numbers_that_may_be_random_in_order_are_not(evaluation: Any, why: str, 
 
 def test_nothing_else_is_drawn(tmp_path: Path) -> None:
     loops = []
-    for patch in ("", "visits:stored", "visits:turned"):
+    for patch in ("", "visits:stored", "visits:turned", "visits:turned-first"):
         loops.append(Evaluated(accuracy, shuffled()))
         applied = patched(tmp_path, patch, loops[-1]).applied
         assert applied == ({patch: 2} if patch else {})

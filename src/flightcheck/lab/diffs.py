@@ -164,6 +164,8 @@ def _of_values(patch: Patch, finding: Finding, line: Location | None, code: str)
     if patch.value.startswith("opposite="):
         turned = re.sub(r"\b(zeros|ones)(_like)?\(", lambda m: _OTHER[m[1]] + (m[2] or "") + "(", code)
         return _replaced(line, turned) or f"- {code}\n+ # the same with the other label: 1 - target"
+    if str(patch) == "shuffle:collated":
+        return "+ # in the same function, before anything is taken apart: sort the examples themselves"
     if patch.value.startswith("sorted="):
         return "+ y = y[order]  # the targets in the order of the inputs"
     if patch.kind in ("targets", "loss") and "=" in patch.value:

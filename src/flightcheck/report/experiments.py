@@ -19,6 +19,7 @@ METRICS = {
 _WORDS = {
     "inputs:zero": "inputs zeroed",
     "inputs:permute": "inputs permuted across the batch",
+    "shuffle:collated": "labels put into the order of what the collate function sorts",
     "shuffle:together": "inputs and targets drawn in one order",
     "shuffle": "training examples shuffled",
     "inputs:standardize": "inputs standardized",

@@ -238,6 +238,7 @@ class Losses:
         self.operations.ends.compared(index, target)
         self.operations.stored.compared(index, target)
         self.operations.sorted.compared(index, given, target)
+        self.operations.collated.compared(index, target)
         self.operations.dropouts.predicted(index, made)
         function = self.sites[index].function
         if self._observed[index] <= _AXES_CALLS and (axis := _class_axis(function, given)) is not None:

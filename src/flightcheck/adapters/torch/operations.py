@@ -23,6 +23,7 @@ from flightcheck.adapters.torch.broadcasts import ELEMENTWISE, Broadcasts
 from flightcheck.adapters.torch.cancellations import WITHIN, Cancellations
 from flightcheck.adapters.torch.clamped_gradients import OPERATIONS as CLAMPS
 from flightcheck.adapters.torch.clamped_gradients import ClampedLooks
+from flightcheck.adapters.torch.collated_rows import CollatedBatches
 from flightcheck.adapters.torch.data_digests import Tables
 from flightcheck.adapters.torch.discovery import Discovery
 from flightcheck.adapters.torch.dropouts import OPERATIONS as DROPOUTS
@@ -139,7 +140,7 @@ class Operations(TorchFunctionMode):
         self.softmaxes, self.similarities, self.ends = (
             RepeatedSoftmaxes(watch, self.lines, self.owners), Similarities(watch), EpisodeEnds(watch),
         )  # fmt: skip
-        self.pairs, self.noising = SamePairs(watch), Noising(watch)
+        self.pairs, self.noising, self.collated = SamePairs(watch), Noising(watch), CollatedBatches(watch)
         self.stored, self.graphs = StoredStates(watch, self.ends.next_state), GraphBatches(watch)
         self.padding_values: set[int] = set()
         """Whole numbers that ``pad_sequence`` filled rows up with."""
@@ -198,7 +199,7 @@ class Operations(TorchFunctionMode):
         for part in (
             self.terms, self.loose, self.agents, self.masks, self.by_hand, self.reshapes, self.tables, self.state_cuts,
             self.draws, self.softmaxes, self.axes, self.dropped, self.fresh, self.orders, self.loss_masks,
-            self.weak_fills, self.dropouts, self.clamped, self.sorted,
+            self.weak_fills, self.dropouts, self.clamped, self.sorted, self.collated,
             self.fresh_states, self.similarities, self.ends, self.pairs, self.noising, self.stored, self.graphs,
         ):  # fmt: skip
             part.end_round()
@@ -240,6 +241,7 @@ class Operations(TorchFunctionMode):
             self.noising.look(name, args, kwargs, result)
             if name in GRAPH_OPERATIONS:
                 self.graphs.look(name, args, kwargs, result)
+            self.collated.look(name, args)
         if name in LAYOUT_OPERATIONS:
             self.reshapes.look(name, func, args, result, bool(self.modules))
         if name == "__get__":
@@ -419,6 +421,7 @@ class Operations(TorchFunctionMode):
         self.slices.save()
         self.orders.save()
         self.sorted.save()
+        self.collated.save()
         self.fresh_states.save()
         for i, read in enumerate(self.padded_reads.records()):
             self.watch.writer.put(read, i)

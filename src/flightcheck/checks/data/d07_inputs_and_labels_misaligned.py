@@ -44,7 +44,9 @@ class InputsAndLabelsMisaligned(Check):
     Two models of which one judges what the other made for given labels: in the steps of the latter the judge is given
     others, in all calls. In reinforcement learning: discounted sums of rewards that a loop appends from the last to the
     first, where nothing in the file turns them round. And rows of sequences that are sorted by their lengths, to be
-    packed, while neither the targets are put into that order nor the outputs back: in all calls of a loss.
+    packed, while neither the targets are put into that order nor the outputs back: in all calls of a loss. A collate
+    function that sorts sequences by length: each row of its batch is found again among the examples that it was given,
+    the sequences in the new order, the targets in the old one, and nothing in the batch tells the order.
     Else three witnesses together. (a) A training with inputs permuted across the batch ends as the real one does, after
     80 and after 300 steps (S02); or it ends hardly worse, while on examples that the model was not trained on yet their
     own labels save less than 2 % of the loss against those of others (upper 99 % limit): the rest is memory. (b) The

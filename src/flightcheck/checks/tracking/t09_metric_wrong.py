@@ -57,7 +57,8 @@ class MetricWrong(Check):
 
     And an evaluation that takes whole passes over a shuffled loader, or draws an order itself, where a trial shows that
     its number depends on the order: the same training, whose evaluations visit the examples in the stored order, prints
-    a clearly better one. Predictions in the one order are then compared with targets in the other.
+    a clearly better one. Predictions in the one order are then compared with targets in the other (that of the data
+    set, or of a second pass).
     ## Why it matters
     The number is plausible and wrong: over all pairs it is chance, with logits at 0.5 it counts only what is more than
     62 % sure. The model is then chosen, and stopped, by noise.

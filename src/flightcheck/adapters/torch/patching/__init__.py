@@ -16,6 +16,7 @@ from flightcheck.adapters.torch.patching import (
     batchnorms,
     carrying,
     causal,
+    collating,
     cuts,
     draws,
     dropouts,
@@ -84,7 +85,8 @@ def _scheduler(boundaries: Boundaries, patch: Patch) -> None:
 
 
 def _shuffle(boundaries: Boundaries, patch: Patch) -> None:
-    (samplers.together if patch.value == "together" else batches.shuffle)(boundaries, patch)
+    by_name = {"together": samplers.together, "collated": collating.collated}
+    by_name.get(patch.value, batches.shuffle)(boundaries, patch)
 
 
 def _targets(boundaries: Boundaries, patch: Patch) -> None:

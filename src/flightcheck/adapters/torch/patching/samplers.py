@@ -95,12 +95,12 @@ def visits(b: Boundaries, patch: Patch) -> None:
     So do those that draw an order themselves, without gradients.
 
     ``stored``: that of the data set. ``turned``: each batch has the same examples, the last one first; where batches
-    hold one example, the pass does.
+    hold one example, the pass does. ``turned-first``: only in the first pass over a data set in each evaluation.
 
     Raises:
-        ValueError: the value is neither.
+        ValueError: the value is none of these.
     """
-    if patch.value not in ("stored", "turned"):
+    if patch.value not in ("stored", "turned", "turned-first"):
         raise ValueError(f"visits: stored or turned wanted, but got {patch.value!r}")
 
     def evaluating(sampler: Any) -> bool:
@@ -108,6 +108,15 @@ def visits(b: Boundaries, patch: Patch) -> None:
             return False
         models = [m for r in b.observer.discovery.roots.values() if r.train_calls and (m := r.module()) is not None]
         return not torch.is_grad_enabled() or (bool(models) and not any(m.training for m in models))
+
+    seen: dict[int, int] = {}
+
+    def first(sampler: Any) -> bool:
+        """Of the passes since the last step of the training, where only that one is turned."""
+        step = b.observer.watch.step
+        data = id(getattr(sampler, "data_source", sampler))
+        before, seen[data] = seen.get(data), step
+        return patch.value == "turned" or before != step
 
     def stored(original: Any) -> Any:
         def __iter__(self: Any) -> Any:  # noqa: N807
@@ -123,7 +132,7 @@ def visits(b: Boundaries, patch: Patch) -> None:
 
     def turned(original: Any) -> Any:
         def __iter__(self: Any) -> Any:  # noqa: N807
-            if not evaluating(self.sampler):
+            if not evaluating(self.sampler) or not first(self.sampler):
                 yield from original(self)
                 return
             b.acted(patch)
@@ -135,7 +144,7 @@ def visits(b: Boundaries, patch: Patch) -> None:
         return functools.wraps(original)(__iter__)
 
     _drawn_by_hand(b, patch)
-    if patch.value == "turned":
+    if patch.value != "stored":
         b.observer.patches.replace(BatchSampler, "__iter__", turned)
         return
     for kind in (RandomSampler, SubsetRandomSampler):
@@ -156,7 +165,7 @@ def _drawn_by_hand(b: Boundaries, patch: Patch) -> None:
             return order
         if b.observer.lines.calling() is None:
             return order  # a sampler's
-        return drawn(order) if patch.value == "turned" else drawn(order.sort().values.flip(0))
+        return drawn(order) if patch.value != "stored" else drawn(order.sort().values.flip(0))
 
     def make(original: Any) -> Any:
         @functools.wraps(original)
@@ -164,7 +173,7 @@ def _drawn_by_hand(b: Boundaries, patch: Patch) -> None:
             order = original(x, *args, **kwargs)
             if torch.is_grad_enabled() or not isinstance(x, int) or not b.observer.watch.mine():
                 return order
-            return drawn(order) if patch.value == "turned" else drawn(np.arange(x)[::-1])
+            return drawn(order) if patch.value != "stored" else drawn(np.arange(x)[::-1])
 
         return permutation
 

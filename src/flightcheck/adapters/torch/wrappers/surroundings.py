@@ -25,6 +25,7 @@ def loaders(o: TorchObserver) -> None:
 
     def iterated(loader: Any, iterator: Any) -> None:
         line = o.lines.here()
+        o.operations.collated.follow(iterator)
         o.protocol.record("loader_iter", o.loaders.iterated(loader, iterator, line), line)
 
     told = o.watch.guarded(iterated)
