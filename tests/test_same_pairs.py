@@ -147,3 +147,17 @@ def gram(net: nn.Module, x: Tensor) -> Tensor:
 @pytest.mark.parametrize("loss", [spread, covariance, once, twice_for_two_terms, neighbours, attention, gram])
 def test_what_looks_like_it(tmp_path: Path, loss: Callable[[nn.Module, Tensor], Tensor]) -> None:
     assert not findings(tmp_path, loss)
+
+
+def test_scores_of_more_rows_than_classes_are_no_error(tmp_path: Path) -> None:
+    """A classifier written by hand: its scores are a product of features and weights, 32 rows and 4 classes."""
+    weights = torch.randn(4, 8, requires_grad=True)
+    with flightcheck.watch(runs_dir=tmp_path, report=False) as seen:
+        optimizer = torch.optim.SGD([weights], lr=0.1)
+        for _ in range(12):
+            x = torch.randn(32, 8)
+            optimizer.zero_grad()
+            F.cross_entropy(x @ weights.t(), x.argmax(1) % 4).backward()
+            optimizer.step()
+    assert seen.run is not None
+    assert not [b for b in seen.run.coverage.blind if "Flightcheck itself" in b]

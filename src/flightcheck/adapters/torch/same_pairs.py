@@ -119,8 +119,9 @@ class SamePairs:
         if scores.shape != (len(left), len(right)) or int(columns.max()) >= len(right):
             return
         # A square matrix may stand there transposed: then the pairs of the other reading are meant.
-        equal = [(left[rows], right[columns]), (right[rows], left[columns])][: 1 + (len(left) == len(right))]
-        pair = next((p for p in equal if _are_equal(*p)), equal[0])
+        pair = left[rows], right[columns]
+        if len(left) == len(right) and not _are_equal(*pair) and _are_equal(right[rows], left[columns]):
+            pair = right[rows], left[columns]
         self._compare(name, node, pair, own=bool((rows == columns).all()))
 
     def _behind(self, node: Any, left: int) -> tuple[torch.Tensor, torch.Tensor] | None:

@@ -181,17 +181,19 @@ def hands_off() -> bool:
 
 
 def is_unreadable(value: Any) -> bool:
-    """A view that was made without gradients, written since then: PyTorch refuses to tell its `grad_fn`.
+    """A tensor of which PyTorch refuses to tell the `grad_fn`.
 
-    ``nn.init.orthogonal_`` makes such a view of each weight, and copies into it.
+    That is a view that was made without gradients and written since then (``nn.init.orthogonal_`` makes one of each
+    weight), and a parameter that has no size yet.
     """
     import torch
 
-    if not isinstance(value, torch.Tensor) or not value._is_view():
+    if not isinstance(value, torch.Tensor):
         return False
     try:
-        value.grad_fn  # noqa: B018
-    except RuntimeError:
+        if value._is_view():
+            value.grad_fn  # noqa: B018
+    except (RuntimeError, ValueError):
         return True
     return False
 
