@@ -60,19 +60,23 @@ def processor_seconds(folder: Path, *arguments: str) -> float:
     return least
 
 
-def slowness() -> float:
-    """How much slower than it should be this machine is now: programs beside us slow our clock down, too."""
+def slowness(folder: Path) -> float:
+    """How much slower than it should be this machine is now: programs beside us slow our clock down, too.
+
+    It is told by a loop, and by an interpreter that imports NumPy, which is not ours to make faster: one machine took
+    0.05 s for it on one day and 0.11 s on another, on which the loop took the same.
+    """
     least = float("inf")
     for _ in range(5):
         start = time.process_time()
         sum(i * i for i in range(300_000))
         least = min(least, time.process_time() - start)
-    return max(1.0, least / 0.025)
+    return max(1.0, least / 0.025, processor_seconds(folder, "-c", "import numpy") / 0.05)
 
 
 @pytest.mark.parametrize("name", list(READ))
 def test_a_command_that_reads_takes_little_time(folder: Path, name: str) -> None:
-    slow = slowness()
+    slow = slowness(folder)
     assert processor_seconds(folder, "-m", "flightcheck", *READ[name][0]) < LIMIT * slow
 
 
@@ -92,7 +96,7 @@ def test_it_imports_no_framework(folder: Path, name: str) -> None:
 def test_the_package_is_imported_in_little_time(folder: Path) -> None:
     program = "import time\ns = time.process_time()\nimport flightcheck\nprint(time.process_time() - s)"
     least = min(float(python(folder, "-c", program).stdout) for _ in range(4))
-    assert least < IMPORT_LIMIT * slowness()
+    assert least < IMPORT_LIMIT * slowness(folder)
 
 
 def test_one_check_is_explained_without_the_others(folder: Path) -> None:
