@@ -38,6 +38,8 @@ class CutVocabulary:
 
 def cut_vocabulary(run: Run) -> CutVocabulary | None:
     """A vocabulary that is cut, where one number stands at many places between the ends of the texts."""
+    if not any(b.training for b in run.batches):
+        return None
     for batches in main_inputs(run).values():
         ids = _texts(batches)
         if len(ids) < _BATCHES or len({b.commonest for b in ids}) != 1:
