@@ -12,7 +12,7 @@
 #   make trackers  sends runs to the real MLflow, W&B, Comet and trackio (docs/trackers.md); installs them (600 MB) into
 #                  .venv-trackers, beside the .venv that the other tests use
 #   make lint      style and types; make format repairs the style
-#   make docs      docs/checks.md from the checks; make picture: docs/report.svg and docs/page.png
+#   make docs      docs/checks.md and the index of checks from the checks; make picture: docs/report.svg and docs/page.png
 #                  from a run of the example (the latter needs Chromium)
 #   make page-libraries   the libraries that the report page carries, bundled anew (needs npm)
 #   make kernel    the native statistics again, after a change to kernel.cpp

@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import nn
 
 import flightcheck
+from flightcheck import session
 from flightcheck.adapters.torch import activations, loss_values, observer, statistics
 from flightcheck.adapters.torch.arrivals import Arrivals
 from flightcheck.adapters.torch.budget import FULL, GRADIENTS, OUTPUTS, REST, WEIGHTS, Budget
@@ -76,6 +77,7 @@ def trained(folder: Path, monkeypatch: pytest.MonkeyPatch, *, levels: list[int],
         Budget, "_next", lambda self, level, cost: FULL if self._alarm else levels[self.rounds % len(levels)]
     )
     monkeypatch.setattr(Budget, "rounds_at_rest", 1)
+    monkeypatch.setattr(session, "_DENSE_SECONDS", 0.0)  # as many dense rounds in both, however fast the machine is
     torch.manual_seed(0)
     model = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 2))
     with flightcheck.watch(runs_dir=folder, report=False) as seen:

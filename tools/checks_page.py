@@ -1,12 +1,15 @@
-"""Writes docs/checks.md from the checks themselves; `make docs` runs it, and a test compares."""
+"""Writes docs/checks.md and the index of checks from the checks themselves, in `make docs`; a test compares."""
 
 from __future__ import annotations
 
+import dataclasses
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
 from flightcheck.checks.base import SECTIONS, CheckInfo
+from flightcheck.checks.index import FILE, Description
 from flightcheck.checks.registry import all_checks
 from flightcheck.cli.explain import EVIDENCE
 
@@ -17,6 +20,22 @@ def page() -> str:
     """The page in Markdown."""
     infos = [c.info for c in all_checks().values()]
     return "\n".join(_lines(infos)).rstrip("\n") + "\n"
+
+
+def index() -> str:
+    """What `flightcheck.checks.index` reads: a check a line, so that a change shows as one."""
+    described = (
+        json.dumps(dataclasses.asdict(_description(c.info)), ensure_ascii=False) for c in all_checks().values()
+    )
+    return "[\n" + ",\n".join(described) + "\n]\n"
+
+
+def _description(info: CheckInfo) -> Description:
+    thresholds = [(name, p.value, p.reason) for name, p in info.parameters.items()]
+    return Description(
+        info.code, info.name, info.section, info.severity, info.evidence, info.preview, info.summary,
+        info.documentation, thresholds,
+    )  # fmt: skip
 
 
 def _lines(infos: list[CheckInfo]) -> Iterator[str]:
@@ -61,4 +80,5 @@ def _cell(text: str) -> str:
 
 if __name__ == "__main__":
     PAGE.write_text(page(), encoding="utf-8")
+    FILE.write_text(index(), encoding="utf-8")
     print(f"{PAGE.name}: {len(all_checks())} checks")

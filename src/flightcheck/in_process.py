@@ -98,7 +98,8 @@ def check(model: Any, loss_fn: Callable[[Any, Any], Any], batches: Iterable[Any]
         diagnosis = investigation.judged(run, select, ignore)
         if report:
             from flightcheck import notebook
-            from flightcheck.report.terminal import console_for, print_report
+            from flightcheck.report.console import console_for
+            from flightcheck.report.terminal import print_report
 
             if notebook.in_notebook():
                 notebook.show(Checked(run, diagnosis).report)

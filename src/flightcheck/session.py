@@ -163,7 +163,8 @@ def _conclude(watched: Watched, select: list[str], ignore: list[str], report: bo
         write_summary(watched.run, diagnose(watched.run, run_checks(watched.run)) if part else watched.diagnosis)
     if report:
         with untouched():  # importing rich draws random numbers
-            from flightcheck.report.terminal import console_for, print_report
+            from flightcheck.report.console import console_for
+            from flightcheck.report.terminal import print_report
 
             if notebook.in_notebook():
                 notebook.show(watched.report)

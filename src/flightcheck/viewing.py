@@ -57,7 +57,7 @@ class View:
         from flightcheck.adapters.torch.training import untouched
 
         with untouched():
-            from flightcheck.report.terminal import console_for
+            from flightcheck.report.console import console_for
             from flightcheck.report.view.terminal import print_layers
 
             print_layers(self.views.structure, console_for(sys.stdout))

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from flightcheck.checks.index import FILE, descriptions
+from flightcheck.checks.registry import all_checks
 from flightcheck.cli.main import COMMANDS
-from tools.checks_page import PAGE, page
+from tools.checks_page import PAGE, index, page
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -16,6 +18,11 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 def test_the_page_of_checks_is_up_to_date() -> None:
     assert PAGE.read_text(encoding="utf-8") == page(), "run: make docs"
+
+
+def test_the_index_of_checks_is_up_to_date() -> None:
+    assert FILE.read_text(encoding="utf-8") == index(), "run: make docs"
+    assert [d.code for d in descriptions()] == list(all_checks())
 
 
 def test_the_page_of_checks_links_to_its_own_headings() -> None:

@@ -46,7 +46,8 @@ def test_the_package_and_nothing_else(wheel: zipfile.ZipFile) -> None:
     assert "flightcheck/report/page/assets/page.css" in page
     native = "flightcheck/adapters/torch/native"
     built = {f"{native}/_kernel.so"} if COMPILER else set()
-    assert shipped == sources | page | {"flightcheck/py.typed", f"{native}/kernel.cpp"} | built
+    texts = {"flightcheck/py.typed", "flightcheck/checks/index.json"}
+    assert shipped == sources | page | texts | {f"{native}/kernel.cpp"} | built
 
 
 def test_its_name_says_where_it_runs(wheel: zipfile.ZipFile) -> None:

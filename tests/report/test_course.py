@@ -15,6 +15,7 @@ from flightcheck.recording.metrics import MetricInfo
 from flightcheck.recording.records import Coverage, OptimizerInfo, RunInfo
 from flightcheck.recording.run import Run
 from flightcheck.recording.signals import LOSS, Signal
+from flightcheck.report.console import console_for
 from flightcheck.report.course import (
     constant_guess,
     held_against_guess,
@@ -24,7 +25,7 @@ from flightcheck.report.course import (
 )
 from flightcheck.report.notebook import Report
 from flightcheck.report.page.document import page
-from flightcheck.report.terminal import console_for, print_report
+from flightcheck.report.terminal import print_report
 from flightcheck.testing import run_of
 from tests.report.made import HEALTHY
 from tests.report.paged import Reader

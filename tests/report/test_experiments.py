@@ -13,9 +13,10 @@ from flightcheck.patch import KINDS
 from flightcheck.recording.experiments import Experiment
 from flightcheck.recording.records import Location, OptimizerInfo
 from flightcheck.recording.run import Run
+from flightcheck.report.console import console_for
 from flightcheck.report.experiments import patch_in_words, tried_in_words
 from flightcheck.report.json import report_json
-from flightcheck.report.terminal import console_for, print_report
+from flightcheck.report.terminal import print_report
 from flightcheck.testing import run_of
 from tests.report.made import DOUBLED
 from tests.verdicts import failed

@@ -10,7 +10,8 @@ import pytest
 
 from flightcheck.checks.base import Verdict
 from flightcheck.recording.records import Location
-from flightcheck.report.terminal import console_for, print_report
+from flightcheck.report.console import console_for
+from flightcheck.report.terminal import print_report
 from tests.report.made import DOUBLED, FAULTY, HEALTHY, case, run_with
 from tests.verdicts import failed, info_of, passed, undecided
 

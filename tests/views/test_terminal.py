@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import pytest
 
-from flightcheck.report.terminal import console_for
+from flightcheck.report.console import console_for
 from flightcheck.report.view.terminal import print_layers
 from flightcheck.views.layers import Layer, Structure
 

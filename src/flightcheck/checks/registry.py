@@ -31,14 +31,6 @@ def all_checks() -> dict[str, type[AnyCheck]]:
     return dict(sorted(found.items()))
 
 
-def check_of_code(code: str) -> type[AnyCheck] | None:
-    """The check of a code, found by the name of its file: no other is imported. None if there is none."""
-    for name in _modules():
-        if name.rpartition(".")[2].startswith(f"{code.lower()}_"):
-            return next((c for c in _checks_in(name) if c.info.code == code.upper()), None)
-    return None
-
-
 def _modules() -> Iterator[str]:
     for package in pkgutil.iter_modules(checks.__path__, checks.__name__ + "."):
         if package.ispkg:

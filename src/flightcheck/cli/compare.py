@@ -131,7 +131,8 @@ def _repetitions(compared: list[Recorded], runs_dir: Path) -> dict[str, list[Run
 def _print(comparison: Comparison, compared: list[Recorded], everything: bool) -> None:
     from rich.text import Text
 
-    from flightcheck.report.terminal import console_for, plain
+    from flightcheck.report.console import console_for
+    from flightcheck.report.terminal import plain
 
     console = console_for(sys.stdout)
 

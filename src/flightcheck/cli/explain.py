@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from flightcheck.errors import UsageError
 
 if TYPE_CHECKING:
-    from flightcheck.checks.base import CheckInfo
+    from flightcheck.checks.index import Description
 
 EVIDENCE: Final = {
     "X": "an exact fact",
@@ -28,7 +28,7 @@ def main(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
     from rich.markdown import Markdown
     from rich.text import Text
 
-    from flightcheck.report.terminal import SIGN, console_for, print_block
+    from flightcheck.report.console import SIGN, console_for, print_block
 
     console = console_for(sys.stdout)
     console.print(Text.assemble((info.code, SIGN[info.severity][1]), " ", (info.name, "bold")))
@@ -38,25 +38,22 @@ def main(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
     )
     console.print()
     print_block(console, Markdown(info.documentation))
-    if info.parameters:
-        thresholds = "\n".join(f"- `{name}` = {p.value:g}: {p.reason}" for name, p in info.parameters.items())
+    if info.thresholds:
+        thresholds = "\n".join(f"- `{name}` = {value:g}: {reason}" for name, value, reason in info.thresholds)
         console.print()
         print_block(console, Markdown(f"## Thresholds\n{thresholds}"))
     return 0
 
 
-def find_check(wanted: str) -> CheckInfo:
+def find_check(wanted: str) -> Description:
     """The check of this code or name.
 
     Raises:
         UsageError: there is none.
     """
-    from flightcheck.checks.registry import all_checks, check_of_code
+    from flightcheck.checks.index import descriptions
 
-    alone = check_of_code(wanted)
-    if alone is not None:
-        return alone.info
-    infos = [c.info for c in all_checks().values()]
+    infos = descriptions()
     for info in infos:
         if wanted.upper() == info.code or wanted.lower() == info.name:
             return info

@@ -17,11 +17,11 @@ def main(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
 
     from rich.text import Text
 
-    from flightcheck.checks.registry import all_checks
-    from flightcheck.report.terminal import SIGN, console_for
+    from flightcheck.checks.index import descriptions
+    from flightcheck.report.console import SIGN, console_for
 
     console = console_for(sys.stdout)
-    infos = [c.info for c in all_checks().values()]
+    infos = descriptions()
     names, severities = max(len(i.name) for i in infos), max(len(s) for s in SIGN)
     before = " " * (len(infos[0].code) + names + severities + 6)
     told, section = Text(), ""

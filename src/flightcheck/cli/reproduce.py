@@ -52,7 +52,7 @@ def main(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
         )
 
     from flightcheck.recording.run import Run
-    from flightcheck.report.terminal import console_for
+    from flightcheck.report.console import console_for
     from flightcheck.reproduction.reproduce import Request, reproduce, reproduction_json
     from flightcheck.session import new_run_folder
 

@@ -50,7 +50,8 @@ def main(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
     from flightcheck.cli.output import write_page, write_reports
     from flightcheck.diagnosis.engine import diagnose
     from flightcheck.recording.run import Run
-    from flightcheck.report.terminal import console_for, print_report
+    from flightcheck.report.console import console_for
+    from flightcheck.report.terminal import print_report
     from flightcheck.tracking.summary import write_summary
 
     run = Run.open(find_run(args.run, args.runs_dir))

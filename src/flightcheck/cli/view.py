@@ -87,7 +87,7 @@ def _view(args: argparse.Namespace, script: str | None, script_arguments: list[s
         print(f"flightcheck: no page, by a fault of ours ({type(e).__name__}: {e})", file=stderr)
         return own
     if not args.quiet:
-        from flightcheck.report.terminal import console_for
+        from flightcheck.report.console import console_for
         from flightcheck.report.view.terminal import print_layers
 
         print_layers(seen.views.structure, console_for(stderr))

@@ -258,7 +258,8 @@ def _report(args: argparse.Namespace, result: SessionResult, mode: str, stderr: 
     from flightcheck.cli.output import write_reports
     from flightcheck.diagnosis.engine import diagnose
     from flightcheck.recording.run import Run
-    from flightcheck.report.terminal import console_for, nothing_trained, print_report
+    from flightcheck.report.console import console_for
+    from flightcheck.report.terminal import nothing_trained, print_report
     from flightcheck.tracking.summary import write_summary
 
     run = Run.open(result.run_folder)

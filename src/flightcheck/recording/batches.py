@@ -8,7 +8,7 @@ from flightcheck.frozen import frozen
 from flightcheck.recording.records import RECORDS, Location
 
 
-@dataclass(frozen=True)  # made at every step that is measured: see decision 28
+@dataclass(frozen=True)
 class Batch:
     """What one training or evaluation step was fed with: the tensor inputs of a root module."""
 

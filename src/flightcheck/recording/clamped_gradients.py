@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from flightcheck.recording.records import RECORDS, Location
 
 
-@dataclass(frozen=True)  # made at every step that is measured: see decision 28
+@dataclass(frozen=True)
 class ClampedGradients:
     """How much of the gradients with which an optimizer stepped lies exactly at the largest absolute value in them."""
 

@@ -37,7 +37,7 @@ class LossSite:
     missing, those of the targets first."""
 
 
-@dataclass(frozen=True)  # made at every step that is measured: see decision 28
+@dataclass(frozen=True)
 class LossCall:
     """One observed call of a loss function: shapes and ranges of its arguments."""
 

@@ -19,7 +19,7 @@ from flightcheck.recording.inputs import Confusion, DatasetInfo, FeatureTable
 R = TypeVar("R")
 
 
-@frozen
+@dataclass(frozen=True)
 class Location:
     """A line of the user's code."""
 
@@ -273,7 +273,7 @@ class LoaderInfo:
     """A plain loop goes over it that nothing leaves or cuts short, in code that never asks for batches of one."""
 
 
-@dataclass(frozen=True)  # made at every step that is measured: see decision 28
+@dataclass(frozen=True)
 class Call:
     """One call of the training protocol, in order: the raw material of the order checks."""
 

@@ -9,9 +9,8 @@ that was not called), so that NaN keeps its meaning: a number that became NaN.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Final, Literal
-
-from flightcheck.frozen import frozen
 
 Scope = Literal["step", "optimizer", "parameter", "module", "spread"]
 
@@ -19,7 +18,7 @@ NOT_THERE: Final = -1.0
 """Stands for "there is no such number in this step" in norms and shares, which are never negative."""
 
 
-@frozen
+@dataclass(frozen=True)
 class Signal:
     """One numeric series of a run: what is measured, for what, in which unit."""
 

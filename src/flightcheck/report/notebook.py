@@ -8,12 +8,13 @@ from typing import Final
 from flightcheck.diagnosis.engine import DiagnosedFinding, Diagnosis
 from flightcheck.frozen import frozen
 from flightcheck.recording.run import Run
+from flightcheck.report.console import SIGN, console_for
 from flightcheck.report.course import quiet_words
 from flightcheck.report.experiments import tried_in_words
 from flightcheck.report.json import relative
 from flightcheck.report.page.document import page
 from flightcheck.report.page.markup import Html, element, prose, theirs
-from flightcheck.report.terminal import SIGN, console_for, nothing_trained, nothing_trained_sentence, print_report
+from flightcheck.report.terminal import nothing_trained, nothing_trained_sentence, print_report
 
 _COLOR: Final = {"critical": "#b3261e", "error": "#b3261e", "warn": "#855300", "info": "#0a58a8"}
 _WIDTH: Final = 100

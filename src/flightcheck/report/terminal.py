@@ -4,40 +4,31 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from typing import Final, TextIO
+from typing import Final
 
 from rich.cells import cell_len
-from rich.console import Console, RenderableType
+from rich.console import Console
 from rich.text import Text
 
-from flightcheck.checks.base import SECTIONS, Severity, Status, effective_severity
+from flightcheck.checks.base import SECTIONS, Status, effective_severity
 from flightcheck.diagnosis.engine import DiagnosedFinding, Diagnosis, explains_crash
 from flightcheck.recording.records import Location
 from flightcheck.recording.run import Run
+from flightcheck.report.console import SIGN
 from flightcheck.report.cost import cost_in_words
 from flightcheck.report.course import loss_sentence, own_numbers_sentence, quiet_words
 from flightcheck.report.experiments import left_out, tried_in_words
 from flightcheck.report.json import relative
 
 __all__ = [
-    "console_for",
     "nothing_trained",
     "nothing_trained_sentence",
     "observed",
     "plain",
-    "print_block",
     "print_report",
 ]
 
-WIDEST: Final = 110
-"""Columns: longer lines are hard to read."""
 SHOW_ALL: Final = "flightcheck show --all"
-SIGN: Final[dict[Severity, tuple[str, str]]] = {
-    "critical": ("✗", "bold red"),
-    "error": ("✗", "bold red"),
-    "warn": ("!", "bold yellow"),
-    "info": ("·", "bold blue"),
-}
 STATUS: Final[dict[Status, tuple[str, str]]] = {
     "fail": ("✗", "red"),
     "pass": ("✓", "green"),
@@ -49,30 +40,6 @@ _OUTCOME: Final = {"confirmed": "green", "refuted": "red", "inconclusive": "yell
 _COLOR: Final = re.compile(r"\x1b\[[0-9;]*m")
 """Colors of a terminal: PyTorch writes them into the texts of its own errors."""
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
-
-
-class _Console(Console):
-    def on_broken_pipe(self) -> None:
-        raise BrokenPipeError  # rich would end the program with status 1
-
-
-def console_for(stream: TextIO, width: int | None = None) -> Console:
-    """A console on a stream: colors only on a terminal and without NO_COLOR, no markup, no guessing of numbers."""
-    console = _Console(
-        file=stream, width=width, highlight=False, markup=False, emoji=False, soft_wrap=False,
-        force_jupyter=False,  # there it would show each line by itself, and leave the stream empty
-    )  # fmt: skip
-    if width is None and console.width > WIDEST:
-        console.width = WIDEST
-    return console
-
-
-def print_block(console: Console, block: RenderableType) -> None:
-    """Print a table or a text in Markdown, without the blanks with which rich fills lines up to the width."""
-    with console.capture() as captured:
-        console.print(block)
-    lines = [line.rstrip() for line in captured.get().splitlines()]
-    console.file.write("\n".join(lines).strip("\n") + "\n")
 
 
 def nothing_trained(run: Run) -> bool:
