@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from threading import get_ident
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 import torch
 from torch import nn
@@ -17,19 +17,15 @@ from flightcheck.adapters.torch.batches import batch_facts, first_tensor, tensor
 from flightcheck.adapters.torch.data_flow import DataFlows
 from flightcheck.adapters.torch.discovery import Discovery, Root
 from flightcheck.adapters.torch.features import Features
+from flightcheck.adapters.torch.input_origins import InputOrigins
 from flightcheck.adapters.torch.losses import Losses
 from flightcheck.adapters.torch.numerics import Arithmetic
 from flightcheck.adapters.torch.operations import Operations
 from flightcheck.adapters.torch.opponents import OpposedModels
-from flightcheck.adapters.torch.orders import recorded_orders
 from flightcheck.adapters.torch.phases import Phase
 from flightcheck.adapters.torch.watch import Watch, hands_off, recorded
 from flightcheck.adapters.torch.wiring import Wiring
-from flightcheck.recording import provenance
 from flightcheck.recording.batches import Batch
-from flightcheck.recording.provenance.buffers import integer_buffer
-from flightcheck.recording.provenance.cut_vocabularies import only_cut
-from flightcheck.recording.provenance.standardizing import only_scaling
 from flightcheck.recording.records import Location
 
 _DENSE_STEPS: Final = 64
@@ -41,8 +37,6 @@ _EVALUATED_CALLS: Final = 16
 _MOST_EVALUATIONS: Final = 2000
 _FUSED: Final = (nn.TransformerEncoder, nn.TransformerEncoderLayer, nn.MultiheadAttention)
 """Modules that compute in another order in evaluation mode, unless a function mode is active."""
-
-_Origin: TypeAlias = dict[str, Any]
 
 
 @dataclass
@@ -90,7 +84,7 @@ class Forward:
         self._recorded: Counter[tuple[Any, ...]] = Counter()
         self._last_source = -1
         losses.last_inputs = lambda: self.last_inputs
-        self._origins: dict[Location, _Origin] = {}
+        self._origins = InputOrigins(watch)
         self._first_kinds: dict[int, str] = {}
         self.features = Features(watch)
         self.answers = Answers(watch)
@@ -285,7 +279,7 @@ class Forward:
             self.features.ranks.fed(root.info.index, inputs[0][1], training, location, source)
         if training and inputs:
             self.features.fed(root.info.index, *inputs[0])
-        origin = self._origin(location)
+        origin = self._origins.of(location)
         first = self._first_kind(root)
         for i, (name, tensor) in enumerate(inputs):
             facts = batch_facts(tensor, first=i == 0)
@@ -326,37 +320,6 @@ class Forward:
         sampled = (*key, "sampled")
         self._recorded[sampled] += 1
         return self.watch.may_wait or self._recorded[sampled] % _SAMPLED_CALLS == 1
-
-    def _origin(self, location: Location | None) -> _Origin:
-        """The lines of a call's input, as `Batch` has them: that computed the values, that asked for them, that decide
-        which examples it holds, all such, that made the array into whose elements the values were written, the only
-        one that puts data on another scale, and those that divide them.
-        """
-        if location is None:
-            return {}
-        if location not in self._origins:
-            call = (location.file, location.line, None, location.function)
-            found = (provenance.value_origin(*call), provenance.value_request(*call), provenance.order_origin(*call))
-            values, request, order = (self.watch.lines.of(*f) if f is not None else None for f in found)
-            orders = recorded_orders(self.watch, provenance.orders(*call) if order else [])
-            made = integer_buffer(values.file, values.line) if values is not None else None
-            alone = only_scaling((values or location).file)
-            cut = only_cut((values or location).file)
-            divided = [
-                (at, n) for (f, line), n in provenance.data_divisions(*call) if (at := self.watch.lines.of(f, line))
-            ]
-            self._origins[location] = {
-                "origin": values,
-                "request": request,
-                "order_origin": order,
-                "orders": orders,
-                "buffer": self.watch.lines.of(*made) if made is not None else None,
-                "scaling": self.watch.lines.of(*alone) if alone is not None else None,
-                "cut": self.watch.lines.of(*cut) if cut is not None else None,
-                "divisions": [at for at, _ in divided],
-                "divided_by": [n for _, n in divided],
-            }
-        return self._origins[location]
 
     def _first_kind(self, root: Root) -> str:
         """The kind of the first layer that is called. The order is known when it was learnt."""

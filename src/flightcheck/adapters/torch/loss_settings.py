@@ -33,13 +33,18 @@ def loss_settings(function: str, args: tuple[Any, ...], kwargs: dict[str, Any], 
     if any(value is not None for value in old):  # deprecated, still obeyed, and stronger than `reduction`
         settings["reduction"] = _reduction(*old)
     settings |= pair_settings(function, args, kwargs, owners)
-    weight, pos_weight = given.get("weight"), given.get("pos_weight")
-    settings["weighted"] = any(isinstance(w, torch.Tensor) for w in (weight, pos_weight))
-    of_classes = weight if pos_weight is None else pos_weight
-    if function in WITH_CLASSES or pos_weight is not None:
+    settings["weighted"] = any(isinstance(given.get(name), torch.Tensor) for name in ("weight", "pos_weight"))
+    of_classes = class_weights(function, args, kwargs)
+    if function in WITH_CLASSES or given.get("pos_weight") is not None:
         settings["weight_ratio"] = _ratio(of_classes)
         settings["class_weights"] = _class_weights(of_classes)
     return settings
+
+
+def class_weights(function: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """What a call gives as the weights of classes: ``pos_weight``, else ``weight``, by name or position."""
+    given = dict(zip(_names(function), args)) | kwargs
+    return given.get("weight") if given.get("pos_weight") is None else given["pos_weight"]
 
 
 @lru_cache(maxsize=64)

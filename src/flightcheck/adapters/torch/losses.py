@@ -16,7 +16,7 @@ from flightcheck.adapters.torch.graph import behind_views
 from flightcheck.adapters.torch.handmade_losses import HandmadeLoss
 from flightcheck.adapters.torch.linear_stacks import linear_stack
 from flightcheck.adapters.torch.logits import named, scores_of
-from flightcheck.adapters.torch.loss_settings import WITH_CLASSES, loss_settings
+from flightcheck.adapters.torch.loss_settings import WITH_CLASSES, class_weights, loss_settings
 from flightcheck.adapters.torch.operations import Operations
 from flightcheck.adapters.torch.orders import recorded_orders
 from flightcheck.adapters.torch.padding import padded_target
@@ -180,11 +180,9 @@ class Losses:
         index = self._site(function, location)
         if index == len(self.sites):
             settings = loss_settings(function, args, kwargs, self.operations.owners)
-            weight = args[2] if len(args) > 2 and function != "ctc_loss" else kwargs.get("weight")
-            given = kwargs.get("pos_weight", weight)
             origin = argument_data_origin(location.file, location.line, "target", 1) if location else None
             orders = argument_orders(location.file, location.line, "target", 1) if location else []
-            weights = self._weight_origin(given, location)
+            weights = self._weight_origin(class_weights(function, args, kwargs), location)
             self._add_site(function, location, settings, origin, orders=orders, weights=weights)
         return index
 

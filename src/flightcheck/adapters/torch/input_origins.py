@@ -1,0 +1,53 @@
+"""Where the source says that the input of a model comes from; each line of the script is read once."""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+from flightcheck.adapters.torch.orders import recorded_orders
+from flightcheck.adapters.torch.watch import Watch
+from flightcheck.recording import provenance
+from flightcheck.recording.provenance.buffers import integer_buffer
+from flightcheck.recording.provenance.cut_vocabularies import only_cut
+from flightcheck.recording.provenance.standardizing import only_scaling
+from flightcheck.recording.records import Location
+
+Origin: TypeAlias = dict[str, Any]
+"""Fields of `flightcheck.recording.batches.Batch`."""
+
+
+class InputOrigins:
+    """The lines behind the inputs of each line that calls a model."""
+
+    def __init__(self, watch: Watch) -> None:
+        self._watch = watch
+        self._known: dict[Location, Origin] = {}
+
+    def of(self, location: Location | None) -> Origin:
+        """The lines of a call's input, as `Batch` has them; empty where the call has no line."""
+        if location is None:
+            return {}
+        if location not in self._known:
+            self._known[location] = self._read(location)
+        return self._known[location]
+
+    def _read(self, location: Location) -> Origin:
+        lines = self._watch.lines
+        call = (location.file, location.line, None, location.function)
+        found = (provenance.value_origin(*call), provenance.value_request(*call), provenance.order_origin(*call))
+        values, request, order = (lines.of(*f) if f is not None else None for f in found)
+        made = integer_buffer(values.file, values.line) if values is not None else None
+        alone = only_scaling((values or location).file)
+        cut = only_cut((values or location).file)
+        divided = [(at, n) for (f, line), n in provenance.data_divisions(*call) if (at := lines.of(f, line))]
+        return {
+            "origin": values,
+            "request": request,
+            "order_origin": order,
+            "orders": recorded_orders(self._watch, provenance.orders(*call) if order else []),
+            "buffer": lines.of(*made) if made is not None else None,
+            "scaling": lines.of(*alone) if alone is not None else None,
+            "cut": lines.of(*cut) if cut is not None else None,
+            "divisions": [at for at, _ in divided],
+            "divided_by": [n for _, n in divided],
+        }
