@@ -233,10 +233,11 @@ class Losses:
         self.alignment.observed(index, target, self.last_inputs())
         self.operations.reshapes.compared(index, given, target)
         self.operations.orders.compared(index, given, target)
-        self.operations.ends.compared(index, target)
-        self.operations.stored.compared(index, target)
         self.operations.sorted.compared(index, given, target)
-        self.operations.collated.compared(index, target)
+        if self.watch.learning:  # what these three know of the target was seen in its operations
+            self.operations.ends.compared(index, target)
+            self.operations.stored.compared(index, target)
+            self.operations.collated.compared(index, target)
         self.operations.dropouts.predicted(index, made)
         function = self.sites[index].function
         if self._observed[index] <= _AXES_CALLS and (axis := _class_axis(function, given)) is not None:
