@@ -55,6 +55,35 @@ class Spoken:
         return f"I am {self.name}"
 
 
+@frozen
+class Doubled:
+    """Sees to its fields."""
+
+    value: int
+    seen: list[int] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.seen.append(2 * self.value)
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_wrong_arguments_are_named(first: bool) -> None:
+    made = frozen(type("Made", (), {"__annotations__": {"name": "str"}}))
+    if not first:
+        assert vars(made("a")) == {"name": "a"}  # type: ignore[call-arg]
+    with pytest.raises(TypeError, match=r"Made\.__init__\(\) missing 1 required positional argument: 'name'"):
+        made()
+    with pytest.raises(TypeError, match=r"unexpected keyword argument 'size'"):
+        made(name="a", size=1)  # type: ignore[call-arg]
+
+
+def test_each_object_has_its_own_containers() -> None:
+    assert Doubled(1).seen == [2]
+    assert Doubled(value=3, seen=[1]).seen == [1, 6]
+    assert Ours("a").notes is not Ours("a").notes
+    assert dataclasses.replace(Longer("a", more=3), name="b") == Longer("b", more=3)
+
+
 @pytest.mark.parametrize("name", ["name", "hidden", "new"])
 def test_nothing_is_set_or_deleted_later(name: str) -> None:
     made = Ours("a")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from flightcheck.frozen import frozen
 from flightcheck.recording.records import RECORDS, Location
 
 
-@dataclass(frozen=True)
+@frozen
 class Batch:
     """What one training or evaluation step was fed with: the tensor inputs of a root module."""
 
@@ -167,7 +167,7 @@ class CategoryCounts:
     """The name of what the function called there made of other data before."""
 
 
-@dataclass(frozen=True)
+@frozen
 class AwaitedBatch(Batch):
     """A tensor of the script that a model is given behind the loop in which the watch ended: it was there by then.
 

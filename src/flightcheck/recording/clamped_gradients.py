@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from flightcheck.frozen import frozen
 from flightcheck.recording.records import RECORDS, Location
 
 
-@dataclass(frozen=True)
+@frozen
 class ClampedGradients:
     """How much of the gradients with which an optimizer stepped lies exactly at the largest absolute value in them."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from flightcheck.frozen import frozen
@@ -37,7 +37,7 @@ class LossSite:
     missing, those of the targets first."""
 
 
-@dataclass(frozen=True)
+@frozen
 class LossCall:
     """One observed call of a loss function: shapes and ranges of its arguments."""
 

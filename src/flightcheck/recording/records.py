@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import types
 import typing
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cache
 from typing import Any, TypeVar
 
@@ -19,7 +19,7 @@ from flightcheck.recording.inputs import Confusion, DatasetInfo, FeatureTable
 R = TypeVar("R")
 
 
-@dataclass(frozen=True)
+@frozen
 class Location:
     """A line of the user's code."""
 
@@ -273,7 +273,7 @@ class LoaderInfo:
     """A plain loop goes over it that nothing leaves or cuts short, in code that never asks for batches of one."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Call:
     """One call of the training protocol, in order: the raw material of the order checks."""
 

@@ -7,9 +7,9 @@ import json
 import math
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import Any, Final
 
+from flightcheck.frozen import frozen
 from flightcheck.recording.records import Location, OptimizerInfo
 from flightcheck.recording.run import Run
 from flightcheck.recording.signals import LEARNING_RATE
@@ -28,7 +28,7 @@ _NOT_A_SETTING: Final = {
 _EARLIER: Final = ("lr", "momentum", "weight_decay", "betas", "eps")
 
 
-@dataclass(frozen=True)
+@frozen
 class Value:
     """One value in effect."""
 
