@@ -81,7 +81,7 @@ def test_needs_numpy_scipy_and_rich_only(wheel: zipfile.ZipFile) -> None:
 
 
 def test_the_command(wheel: zipfile.ZipFile) -> None:
-    assert "flightcheck = flightcheck.cli.main:main" in metadata(wheel, "entry_points.txt")
+    assert "flightcheck = flightcheck.cli.main:entry" in metadata(wheel, "entry_points.txt")
 
 
 def test_the_installed_package_lists_and_explains_without_a_framework(wheel: zipfile.ZipFile, tmp_path: Path) -> None:
