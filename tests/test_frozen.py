@@ -61,6 +61,7 @@ class Doubled:
 
     value: int
     seen: list[int] = field(default_factory=list)
+    known: int = 5
 
     def __post_init__(self) -> None:
         self.seen.append(2 * self.value)
@@ -79,7 +80,7 @@ def test_wrong_arguments_are_named(first: bool) -> None:
 
 def test_each_object_has_its_own_containers() -> None:
     assert Doubled(1).seen == [2]
-    assert Doubled(value=3, seen=[1]).seen == [1, 6]
+    assert vars(Doubled(value=3, seen=[1])) == {"value": 3, "seen": [1, 6], "known": 5}
     assert Ours("a").notes is not Ours("a").notes
     assert dataclasses.replace(Longer("a", more=3), name="b") == Longer("b", more=3)
 

@@ -50,14 +50,14 @@ def _compiled_later(made: Any) -> Callable[..., None]:
 def _init(made: Any) -> Callable[..., None]:
     """``__init__`` as `dataclasses` writes it, but that the fields go to ``__dict__``, past ``__setattr__``."""
     known: dict[str, object] = {"_unset": _UNSET}
-    parameters, body = ["self"], ["known = self.__dict__"]
+    parameters, body = ["self"], ["_values = self.__dict__"]
     for f in dataclasses.fields(made):
         if f.default_factory is not dataclasses.MISSING:
             known[f"_made_{f.name}"] = f.default_factory
             parameters.append(f"{f.name}=_unset")
-            body.append(f"known[{f.name!r}] = _made_{f.name}() if {f.name} is _unset else {f.name}")
+            body.append(f"_values[{f.name!r}] = _made_{f.name}() if {f.name} is _unset else {f.name}")
             continue
-        body.append(f"known[{f.name!r}] = {f.name}")
+        body.append(f"_values[{f.name!r}] = {f.name}")
         if f.default is dataclasses.MISSING:
             parameters.append(f.name)
         else:
