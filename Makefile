@@ -42,6 +42,7 @@ demo: $(VENV)/.installed
 
 # Two workers, so one thread for each: more would only wait for each other.
 test: $(VENV)/.installed
+	$(BIN)/python -m compileall -q src # thousands of tests start processes, which may not be allowed to keep bytecode
 	OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 $(PYTEST_ARGS)
 
 lookalikes: $(VENV)/.installed
