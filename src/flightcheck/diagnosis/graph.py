@@ -270,6 +270,7 @@ CAUSES: Final[tuple[Cause, ...]] = (
     _row("D10", "C13" + _FLAT, when=_severe),
     _row("D25", "C13 P01 P02 P34 S02 S07" + _FLAT, when=_severe),
     _row("D24", "C13 P34 S07" + _FLAT),
+    _row("C43", "C13 C25 P01 P02 P34 S01 S02 S07 D02" + _FLAT),
     _row("D13", "P34"),
     _row("D22", "D02 D05 D06 D21 S07 C05 C13 C25 C27 T09 P34 P33 T01"),
     _row("D26", "C13 P01 P02 P34 S01 S02 L13 D02" + _FLAT),

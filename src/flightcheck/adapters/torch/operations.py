@@ -29,6 +29,7 @@ from flightcheck.adapters.torch.discovery import Discovery
 from flightcheck.adapters.torch.dropouts import OPERATIONS as DROPOUTS
 from flightcheck.adapters.torch.dropouts import Dropouts
 from flightcheck.adapters.torch.dropped_losses import DroppedLosses
+from flightcheck.adapters.torch.embedding_rows import RowsRead
 from flightcheck.adapters.torch.episode_ends import EpisodeEnds
 from flightcheck.adapters.torch.fresh_states import LAYERS, FreshStates
 from flightcheck.adapters.torch.fresh_targets import FreshTargets
@@ -141,7 +142,9 @@ class Operations(TorchFunctionMode):
             RepeatedSoftmaxes(watch, self.lines, self.owners), Similarities(watch), EpisodeEnds(watch),
         )  # fmt: skip
         self.pairs, self.noising, self.collated = SamePairs(watch), Noising(watch), CollatedBatches(watch)
-        self.stored, self.graphs = StoredStates(watch, self.ends.next_state), GraphBatches(watch)
+        self.stored, self.graphs, self.rows_read = (
+            StoredStates(watch, self.ends.next_state), GraphBatches(watch), RowsRead(watch, discovery),
+        )  # fmt: skip
         self.padding_values: set[int] = set()
         """Whole numbers that ``pad_sequence`` filled rows up with."""
         self.active = False
@@ -343,6 +346,8 @@ class Operations(TorchFunctionMode):
             self.padded_reads.look(name, args, self.watch.step, self.watch.lines.here())
         if name == "embedding":
             self.embedded.note(args, kwargs, result)
+            if self.watch.learning and torch.is_grad_enabled():
+                self.rows_read.look(args, kwargs)
         elif name == "__getitem__" and isinstance(result, torch.Tensor):
             self.slices.cut(args, result)
             if not result.is_floating_point():
@@ -410,6 +415,7 @@ class Operations(TorchFunctionMode):
         self.noising.save()
         self.stored.save()
         self.graphs.save()
+        self.rows_read.save()
         self.axes.save()
         self.dropped.save()
         self.loss_masks.save()
