@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from threading import get_ident
 from typing import Any, Final
@@ -273,13 +273,15 @@ class Forward:
         if inputs and not self.watch.reads(inputs[0][1]) and (training or recorded()):
             return
         self.features.categories.fed(root.info.index, inputs, training, location)
-        if not self._is_recorded(root, location, training, source):
+        counted = self._recorded[root.info.index, training]
+        callers = self._origins.callers(location) if counted < _DENSE_STEPS or self.watch.sampled else ()
+        if not self._is_recorded(root, (location, callers), training, source):
             return
         if inputs:
             self.features.ranks.fed(root.info.index, inputs[0][1], training, location, source)
         if training and inputs:
             self.features.fed(root.info.index, *inputs[0])
-        origin = self._origins.of(location)
+        origin = self._origins.of(location, callers)
         first = self._first_kind(root)
         for i, (name, tensor) in enumerate(inputs):
             facts = batch_facts(tensor, first=i == 0)
@@ -298,18 +300,18 @@ class Forward:
                     )
                 )
 
-    def _is_recorded(self, root: Root, location: Location | None, training: bool, source: int) -> bool:
-        """Inputs are recorded of the first calls; in evaluation, of the first ones of every line and dataset."""
+    def _is_recorded(self, root: Root, place: Hashable, training: bool, source: int) -> bool:
+        """Inputs are recorded of the first calls; in evaluation, of the first ones of every place and dataset."""
         key = (root.info.index, training)
         count = self._recorded[key]
         dense = _DENSE_STEPS
         if training:
             recorded = count < dense or (self.watch.sampled and count < 4 * dense and self._has_time(key))
         else:
-            place = (*key, location, source)
-            here = self._recorded[place]
+            of_place = (*key, place, source)
+            here = self._recorded[of_place]
             recorded = count < dense and here < _EVALUATED_CALLS
-            self._recorded[place] = here + recorded
+            self._recorded[of_place] = here + recorded
         self._recorded[key] = count + recorded
         return recorded
 

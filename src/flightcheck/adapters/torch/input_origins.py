@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from flightcheck.adapters.torch.orders import recorded_orders
 from flightcheck.adapters.torch.watch import Watch
@@ -14,6 +14,9 @@ from flightcheck.recording.records import Location
 
 Origin: TypeAlias = dict[str, Any]
 """Fields of `flightcheck.recording.batches.Batch`."""
+Callers: TypeAlias = tuple[tuple[str, int], ...]
+_DEEPEST: Final = 5
+"""Lines of the stack: who asked for the call of a model is rarely farther away."""
 
 
 class InputOrigins:
@@ -21,19 +24,25 @@ class InputOrigins:
 
     def __init__(self, watch: Watch) -> None:
         self._watch = watch
-        self._known: dict[Location, Origin] = {}
+        self._known: dict[tuple[Location, Callers], Origin] = {}
 
-    def of(self, location: Location | None) -> Origin:
+    def of(self, location: Location | None, callers: Callers) -> Origin:
         """The lines of a call's input, as `Batch` has them; empty where the call has no line."""
         if location is None:
             return {}
-        if location not in self._known:
-            self._known[location] = self._read(location)
-        return self._known[location]
+        if (location, callers) not in self._known:
+            self._known[location, callers] = self._read(location, callers)
+        return self._known[location, callers]
 
-    def _read(self, location: Location) -> Origin:
+    def callers(self, location: Location | None) -> Callers:
+        """The lines on the stack that led to a line which runs now, the innermost first."""
+        stack = [(at.file, at.line) for at in self._watch.lines.stack(_DEEPEST)]
+        here = (location.file, location.line) if location is not None else None
+        return tuple(stack[stack.index(here) + 1 :]) if here in stack else ()
+
+    def _read(self, location: Location, callers: Callers) -> Origin:
         lines = self._watch.lines
-        call = (location.file, location.line, None, location.function)
+        call = (location.file, location.line, None, location.function, callers)
         found = (provenance.value_origin(*call), provenance.value_request(*call), provenance.order_origin(*call))
         values, request, order = (lines.of(*f) if f is not None else None for f in found)
         made = integer_buffer(values.file, values.line) if values is not None else None

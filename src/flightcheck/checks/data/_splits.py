@@ -20,11 +20,11 @@ _TRAINED: Final = {"train", "training", "tr", "trn"}
 
 @dataclass
 class Split:
-    """What one model was trained on, and what it was evaluated on, by dataset and line."""
+    """What one model was trained on, and what it was evaluated on: by dataset, line, and the line of its values."""
 
     root: int
     training: list[Batch]
-    evaluated: dict[tuple[int, Location | None], list[Batch]] = field(default_factory=dict)
+    evaluated: dict[tuple[int, Location | None, Location | None], list[Batch]] = field(default_factory=dict)
     trained_rows: dict[int, int] = field(default_factory=dict)
     """Hash of an example → the step at which the model was first trained on it."""
 
@@ -48,7 +48,7 @@ def splits(run: Run) -> Iterator[Split]:
         for b in run.batches:
             same = b.root == root and training and b.argument == training[0].argument
             if same and not b.training and not b.requires_grad and b.step < end:
-                split.evaluated.setdefault((b.source, b.location), []).append(b)
+                split.evaluated.setdefault((b.source, b.location, b.origin), []).append(b)
         if split.training and split.evaluated:
             found = True
             for b in split.training:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 from typing import TypeAlias
 
+from flightcheck.recording.provenance.callers import Callers, context_of
 from flightcheck.recording.provenance.counters import continued_loop
 from flightcheck.recording.provenance.dividing_data import Division, divided_by
 from flightcheck.recording.provenance.follower import Follower
@@ -117,7 +118,9 @@ def argument_value(
     return None
 
 
-def value_origin(file: str, line: int, name: str | None, function: str = "") -> tuple[str, int] | None:
+def value_origin(
+    file: str, line: int, name: str | None, function: str = "", callers: Callers = ()
+) -> tuple[str, int] | None:
     """The line at which the data that reach a variable or expression were last computed.
 
     Arithmetic counts before mere conversions (``torch.tensor(X)``, ``.float()``), and these before the line that
@@ -129,21 +132,23 @@ def value_origin(file: str, line: int, name: str | None, function: str = "") -> 
         name: the variable or expression, for example ``x`` or ``batch["x"]``; None is the first argument of the
             first call on the line.
         function: name of the function that holds the line, where the line alone is not enough.
+        callers: the calls that led to the line; without them all calls of a function are followed.
 
     Returns:
         File and line, or None when the value cannot be followed.
     """
     try:
-        source = read_source(file)
-        node = _expression(source, line, name, function) if source else None
-        if source is None or node is None:
+        value = _value(file, line, name, function, callers)
+        if value is None:
             return None
-        return Follower(line).data(Value(source, node))
+        return Follower(line).data(value)
     except Exception:  # as above
         return None
 
 
-def value_request(file: str, line: int, name: str | None, function: str = "") -> tuple[str, int] | None:
+def value_request(
+    file: str, line: int, name: str | None, function: str = "", callers: Callers = ()
+) -> tuple[str, int] | None:
     """The line that calls the user's own function in which `value_origin` lies; of nested calls the outermost.
 
     The same function may prepare several data: then only the lines that call it tell them apart.
@@ -152,12 +157,11 @@ def value_request(file: str, line: int, name: str | None, function: str = "") ->
         File and line; None where the values were not computed in a function that the user's code calls for them.
     """
     try:
-        source = read_source(file)
-        node = _expression(source, line, name, function) if source else None
-        if source is None or node is None:
+        value = _value(file, line, name, function, callers)
+        if value is None:
             return None
         follower = Follower(line)
-        follower.data(Value(source, node))
+        follower.data(value)
         return follower.entered[-1].place if follower.entered else None
     except Exception:  # as above
         return None
@@ -204,42 +208,41 @@ def difference_data_origin(file: str, line: int, side: str) -> tuple[str, int] |
         return None
 
 
-def order_origin(file: str, line: int, name: str | None, function: str = "") -> tuple[str, int] | None:
+def order_origin(
+    file: str, line: int, name: str | None, function: str = "", callers: Callers = ()
+) -> tuple[str, int] | None:
     """The line that decides which examples a hand-made batch holds, and in which order.
 
     As `value_origin`, but follows the index of the last indexing (``X[order[i : i + 32]]`` leads to
     ``order = torch.randperm(len(X))``, ``X[i : i + 32]`` to the loop over ``i``).
     """
     try:
-        source = read_source(file)
-        node = _expression(source, line, name, function) if source else None
-        if source is None or node is None:
+        value = _value(file, line, name, function, callers)
+        if value is None:
             return None
-        found = Follower(line).order(Value(source, node))
+        found = Follower(line).order(value)
         return found.place if found is not None else None
     except Exception:  # as above
         return None
 
 
-def orders(file: str, line: int, name: str | None, function: str = "") -> list[Order]:
+def orders(file: str, line: int, name: str | None, function: str = "", callers: Callers = ()) -> list[Order]:
     """As `order_origin`, all such lines on the way back from a value, the last one first: shuffles and sorts, too.
 
     Each with the line that puts the value in this order.
     """
     try:
-        source = read_source(file)
-        node = _expression(source, line, name, function) if source else None
-        return [] if source is None or node is None else _orders(line, Value(source, node))
+        value = _value(file, line, name, function, callers)
+        return [] if value is None else _orders(line, value)
     except Exception:  # as above
         return []
 
 
-def data_divisions(file: str, line: int, name: str | None, function: str = "") -> list[Division]:
+def data_divisions(file: str, line: int, name: str | None, function: str = "", callers: Callers = ()) -> list[Division]:
     """Where a value was divided by a number on its way to a line, and by which; the last division first."""
     try:
-        source = read_source(file)
-        node = _expression(source, line, name, function) if source else None
-        return [] if source is None or node is None else divided_by(Value(source, node), line)
+        value = _value(file, line, name, function, callers)
+        return [] if value is None else divided_by(value, line)
     except Exception:  # as above
         return []
 
@@ -249,6 +252,14 @@ def _orders(line: int, value: Value) -> list[Order]:
     for made, used in Follower(line).orders(value):
         found.setdefault(made.place, used.place)
     return list(found.items())
+
+
+def _value(file: str, line: int, name: str | None, function: str, callers: Callers) -> Value | None:
+    source = read_source(file)
+    node = _expression(source, line, name, function) if source else None
+    return (
+        Value(source, node, (), context_of(source, node, callers)) if source is not None and node is not None else None
+    )
 
 
 def _expression(source: Source, line: int, name: str | None, function: str) -> ast.AST | None:
