@@ -274,7 +274,7 @@ class Forward:
             return
         self.features.categories.fed(root.info.index, inputs, training, location)
         counted = self._recorded[root.info.index, training]
-        callers = self._origins.callers(location) if counted < _DENSE_STEPS or self.watch.sampled else ()
+        callers = self._origins.callers(location, training) if training or counted < _DENSE_STEPS else ()
         if not self._is_recorded(root, (location, callers), training, source):
             return
         if inputs:

@@ -25,6 +25,7 @@ class InputOrigins:
     def __init__(self, watch: Watch) -> None:
         self._watch = watch
         self._known: dict[tuple[Location, Callers], Origin] = {}
+        self._training: dict[Location | None, Callers] = {}
 
     def of(self, location: Location | None, callers: Callers) -> Origin:
         """The lines of a call's input, as `Batch` has them; empty where the call has no line."""
@@ -34,8 +35,17 @@ class InputOrigins:
             self._known[location, callers] = self._read(location, callers)
         return self._known[location, callers]
 
-    def callers(self, location: Location | None) -> Callers:
-        """The lines on the stack that led to a line which runs now, the innermost first."""
+    def callers(self, location: Location | None, training: bool) -> Callers:
+        """The lines on the stack that led to a line which runs now, the innermost first; in training those of the first
+        time, as they stay the same.
+        """
+        if not training:
+            return self._stack(location)
+        if location not in self._training:
+            self._training[location] = self._stack(location)
+        return self._training[location]
+
+    def _stack(self, location: Location | None) -> Callers:
         stack = [(at.file, at.line) for at in self._watch.lines.stack(_DEEPEST)]
         here = (location.file, location.line) if location is not None else None
         return tuple(stack[stack.index(here) + 1 :]) if here in stack else ()
