@@ -83,3 +83,10 @@ def test_a_relu_before_the_sigmoid_of_bce_fails() -> None:
     assert verdict(rates, replace(SITE, function="binary_cross_entropy")).status == "fail"
     linear = replace(rates, scores_op="AddmmBackward0")
     assert verdict(linear, replace(SITE, function="binary_cross_entropy")).status == "pass"
+
+
+def test_noise_on_targets_within_the_range_passes() -> None:
+    noisy = replace(CALL, target_min=-0.25, target_max=1.27, target_mean=0.45, target_std=0.28)
+    assert verdict(noisy).status == "fail"
+    assert verdict(replace(noisy, target_tenths=[0.08, 0.85])).status == "pass"
+    assert verdict(replace(CALL, target_tenths=[-1.3, 1.3])).status == "fail"

@@ -106,3 +106,13 @@ def test_a_suspicion_that_all_smaller_rates_refute_is_dropped_and_a_divergence_i
     grown = [2.3, 9.0, 200.0, 4e4, 1e9, 1e20, *([float("nan")] * 10)]
     ratios = [0.15, 2.0, 1e3, 1e6, 1e9, float("inf"), *([float("nan")] * 10)]
     assert verdict(grown, ratios, None, "SGD", *refuted).status == "fail"
+
+
+def test_a_loss_that_is_maximized_is_not_judged() -> None:
+    series: dict = {LOSS: SPIKE, UPDATE_NORM: [[r] for r in WILD], WEIGHT_NORM: [[1.0]] * N}
+    optimizer = OptimizerInfo(0, "Adam", LINE, groups=[{"lr": 0.1, "maximize": True}], steps=N)
+    weight = ParameterInfo(0, "net.0.weight", 0, [64, 64], "matrix", optimizers=[0])
+    trial = tried("lr:x0.1", "confirmed")
+    for code in ("P01", "P02", "P33", "P34", "P36"):
+        told = verdict_of(code, run_of(optimizer, weight, trial, series=series))
+        assert told.status == "skipped", code

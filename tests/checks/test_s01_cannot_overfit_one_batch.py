@@ -9,8 +9,8 @@ import pytest
 
 from flightcheck.checks.base import Verdict
 from flightcheck.recording.experiments import Experiment
-from flightcheck.recording.loss_records import LinearStack, TargetShift
-from flightcheck.recording.records import Location, OptimizerInfo, ParameterInfo, Plan
+from flightcheck.recording.loss_records import LinearStack, LossCall, LossSite, TargetShift
+from flightcheck.recording.records import Location, ModuleInfo, OptimizerInfo, ParameterInfo, Plan
 from flightcheck.recording.signals import LOSS
 from flightcheck.testing import run_of, verdict_of
 from tests.checks._batches import CROSS_ENTROPY
@@ -114,3 +114,22 @@ def test_in_batch_negatives_are_not_judged() -> None:
 def test_where_the_start_is_no_measure(changes: dict[str, Any], status: str) -> None:
     fits = [replace(f, **{"metric": "error", **changes}) for f in (fit(0.6), fit(0.3, "Adam(0.003)"))]
     assert verdict(*fits).status == status
+
+
+def test_the_first_positions_of_a_series_cannot_be_known() -> None:
+    """A recurrent layer answers each position from what came before."""
+    call = LossCall(
+        0, 0, True, [8, 25], [8, 25], [], "float32", "float32", 1.0, -1.0, 1.0, -1.0, 1.0, target_mean=0.0, target_std=0.6,
+    )  # fmt: skip
+
+    def of_series(left: float, kind: str) -> str:
+        layer = ModuleInfo(0, "gru", kind.upper(), kind, 0)
+        fits = (fit(left), fit(left, "Adam(0.003)"))
+        return verdict_of(
+            "S01", run_of(Plan(loss_location=LINE), layer, LossSite(0, "mse_loss", LINE), call, *fits)
+        ).status
+
+    assert of_series(0.13, "rnn") == "pass"
+    assert of_series(0.13, "linear") == "fail"
+    assert of_series(0.13, "linear") == "fail"
+    assert of_series(0.55, "rnn") == "fail"

@@ -307,3 +307,14 @@ def test_the_second_output_beside_targets_on_another_scale(scaled_back: bool, fo
             ((number * 20 + 300 if scaled_back else number) - (x[:, 1] * 20 + 300)).abs().mean()
     assert watched.run is not None
     assert (verdict_of("T09", watched.run).status == "fail") is found
+
+
+def test_logits_that_are_rounded_while_they_are_small_are_told_by_the_loss() -> None:
+    """A fresh model's outputs lie between 0 and 1 in the first calls."""
+    early = replace(CUT, operation="round", minimum=0.04, maximum=0.29, calls=2)
+    first = [replace(CALL, step=i, input_min=0.04 + 0.01 * i, input_max=0.29 - 0.01 * i) for i in range(2)]
+    later = replace(CALL, step=5, input_min=-2.0, input_max=3.0)
+    assert verdict_of("T09", run_of(early, SITE, *first, steps=9)).status == "pass"
+    assert verdict_of("T09", run_of(replace(early, maximum=0.6), SITE, *first, later, steps=9)).status == "pass"
+    (finding,) = verdict_of("T09", run_of(early, SITE, *first, later, steps=9)).findings
+    assert "reaches from -2 to 3" in finding.message

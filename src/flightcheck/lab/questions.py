@@ -111,6 +111,8 @@ def questions(lab: Lab, run: Run, asked: set[str]) -> Iterator[Experiment]:
             "S02", [Patch("inputs", "permute")], metrics=("error",), steps=_SHORT_STEPS, seeds=1, purpose="question"
         )
     yield permuted
+    if run.maximizes:
+        return  # whoever gets further has the larger loss
     found = False
     for experiment in chain(
         _without_regularization(lab, run, permuted),

@@ -82,6 +82,8 @@ class LossCall:
     input_std: float = 0.0
     target_mean: float = 0.0
     target_std: float = 0.0
+    target_tenths: list[float] = field(default_factory=list)
+    """Of targets that are numbers: the values below which and above which a tenth of them lie."""
     label_counts: list[int] | None = None
     """Counts of class ids 0…C−1 in the target, for at most 1000 classes."""
     ignored: int = 0

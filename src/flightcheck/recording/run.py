@@ -459,6 +459,11 @@ class Run:
         module = self.module(parameter.module)
         return parameter.location or (module.location if module else None)
 
+    @property
+    def maximizes(self) -> bool:
+        """An optimizer makes its loss larger: that it grows is progress."""
+        return any(g.get("maximize") for o in self.optimizers if o.steps for g in o.groups)
+
     def in_regime(self, *names: str) -> bool:
         """The learning pass recognized one of these regimes (see `Plan.regimes`)."""
         return any(n in self.plan.regimes for n in names)

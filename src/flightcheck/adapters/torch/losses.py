@@ -40,6 +40,8 @@ TARGET_AT: Final = {"cosine_embedding_loss": 2, "margin_ranking_loss": 2}
 ELEMENTWISE_LOSSES: Final = ("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss")
 _IN_ROWS: Final = {"kl_div", "ctc_loss"}
 """Losses of distributions that lie along the last axis of the prediction."""
+_IN_QUANTILES: Final = 1024
+"""Numbers of a target that its quantiles are taken of."""
 _DENSE_CALLS: Final = 24
 """Calls of a site that are looked at in full; after that only on sampled steps."""
 _AXES_CALLS: Final = 4
@@ -384,6 +386,9 @@ def target_facts(function: str, target: torch.Tensor, classes: int, settings: di
     }
     if y.numel() <= 4096:
         facts["target_distinct"] = int(torch.unique(yf).numel())
+    if y.is_floating_point() and y.numel():
+        some = yf.flatten()[:: 1 + y.numel() // _IN_QUANTILES]
+        facts["target_tenths"] = torch.quantile(some, some.new_tensor([0.1, 0.9])).tolist()
     if y.is_floating_point() and y.dim() > 1:
         if y.shape[0] > 1:
             facts["target_column_spread"] = float(yf.flatten(1).std(0).mean())

@@ -48,8 +48,8 @@ class OutputRangeMismatch(Check):
     ## Source
     AutoTrainer, DeepDiagnosis; PyTorch forum threads 77250, 55904, 50048.
     ## Known false alarms
-    Rare outliers: the limit must lie within 3 deviations of the targets' mean and be exceeded by 10 % of their range in
-    4 of 5 calls.
+    Rare outliers, and noise on targets that lie within the range: the limit must lie within 3 deviations of the
+    targets' mean, be exceeded by 10 % of their range in 4 of 5 calls, and by a tenth of the targets.
     """
 
     calls = Param(3, "targets of several batches")
@@ -108,6 +108,8 @@ class OutputRangeMismatch(Check):
         low, high = reach
         under = low - c.target_min > margin and c.target_mean - low < self.deviations.value * c.target_std
         over = c.target_max - high > margin and high - c.target_mean < self.deviations.value * c.target_std
+        if c.target_tenths:
+            under, over = under and c.target_tenths[0] < low, over and c.target_tenths[1] > high
         return under or over
 
 

@@ -71,6 +71,8 @@ class LrTooHigh(Check):
                 raise NotApplicable("no optimizer stepped")
             yield from self._by_hand(run)
             return
+        if run.maximizes:
+            raise NotApplicable("the loss is maximized: that it grows is progress")
         losses = run.series(LOSS, int(self.samples.value)).values
         ratios, optimizer = self._ratios(run, stepping)
         limit = self.sgd_ratio.value if optimizer.type in {"SGD", "ASGD"} else self.ratio.value

@@ -55,6 +55,8 @@ class LrTooLow(Check):
     progress = Param(5, "times the progress; at a good rate ten times the rate gave at most twice as much in pilots")
 
     def __call__(self, run: Run) -> Iterator[Finding]:
+        if run.maximizes:
+            raise NotApplicable("the loss is maximized: that it grows is progress")
         if run.in_regime("gan", "reinforcement"):
             yield from self._standing_still(run)
             return

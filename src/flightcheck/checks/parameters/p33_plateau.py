@@ -50,7 +50,7 @@ class Plateau(Check):
     repeats = Param(10, "times that each of these batches was seen again")
 
     def __call__(self, run: Run) -> Iterator[Finding]:
-        if run.in_regime(*NO_PROGRESS_MEASURE):
+        if run.in_regime(*NO_PROGRESS_MEASURE) or run.maximizes:
             raise NotApplicable("the loss of this kind of training does not measure progress")
         if len([o for o in run.optimizers if o.steps]) > 1:
             raise NotApplicable("several optimizers: the losses may be those of opponents")

@@ -46,7 +46,8 @@ class InstabilityOrOverfitting(Check):
     margin = Param(0.2, "of the lowest loss: above the noise of small validation sets")
 
     def __call__(self, run: Run) -> Iterator[Finding]:
-        if run.in_regime(*NO_PROGRESS_MEASURE) or len([o for o in run.optimizers if o.steps]) > 1:
+        several = len([o for o in run.optimizers if o.steps]) > 1
+        if run.in_regime(*NO_PROGRESS_MEASURE) or run.maximizes or several:
             raise NotApplicable("the losses of this kind of training do not measure progress")
         phases: dict[int, list[Evaluation]] = defaultdict(list)
         for evaluation in run.evaluations:

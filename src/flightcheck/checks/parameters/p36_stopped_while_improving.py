@@ -46,7 +46,7 @@ class StoppedWhileImproving(Check):
     annealed = Param(0.1, "of the peak: schedules end there")
 
     def __call__(self, run: Run) -> Iterator[Finding]:
-        if run.in_regime(*NO_PROGRESS_MEASURE):
+        if run.in_regime(*NO_PROGRESS_MEASURE) or run.maximizes:
             raise NotApplicable("the loss of this kind of training does not measure progress")
         if len([o for o in run.optimizers if o.steps]) != 1:
             raise NotApplicable("not one optimizer: the losses may be those of opponents")

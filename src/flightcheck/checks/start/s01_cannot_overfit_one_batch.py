@@ -51,6 +51,11 @@ class CannotOverfitOneBatch(Check):
         "the same for next tokens: the first two of a sequence do not yet tell which of the eight it is, which leaves "
         "2 ln 8 / (16 ln 50) = 7 % in sequences of 16 of 50 tokens",
     )
+    series = Param(
+        0.5,
+        "the same for an answer at every position of a recurrent layer, which has seen only what came before: how many "
+        "positions it takes to tell eight series apart is the data's",
+    )
     trained = Param(0.2, "of a guess's error: who begins below has little left to learn, and steps of 3e-3 may undo it")
     harder = Param(0.9, "of the error on the same examples: fresh ones are not easier, unless repeating them is no fit")
 
@@ -64,7 +69,7 @@ class CannotOverfitOneBatch(Check):
             raise NotEnoughEvidence(f"the fit of one batch could not be tried: {fits[0].reason}")
         known = [e for e in fits if e.after is not None and e.start]
         left = [(e.after or 0.0) / (e.start or 1.0) for e in known]
-        limit = (self.opening if run.target_shifts else self.learned).value
+        limit = (self.opening if run.target_shifts else self.series if _of_series(run) else self.learned).value
         if not left or min(left) <= limit:
             return
         if len(left) < 2:
@@ -128,6 +133,12 @@ def _guess(run: Run, metric: str) -> float:
         return constant_loss(run.site(calls[0]).function, calls)[0]
     except (NotApplicable, NotEnoughEvidence):
         return 0.0
+
+
+def _of_series(run: Run) -> bool:
+    """The loss compares an answer at every position of a recurrent layer with a number."""
+    recurrent = any(m.kind == "rnn" for m in run.modules)
+    return recurrent and any(len(c.target_shape) > 1 and min(c.target_shape[:2]) > 1 for c in run.training_calls())
 
 
 def _in_parts(run: Run) -> bool:

@@ -7,6 +7,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
+
 from flightcheck.checks.base import Check, Finding, NotApplicable, NotEnoughEvidence, Param, check
 from flightcheck.checks.loss.l07_shape_broadcast import ON_PURPOSE, doubled_axis
 from flightcheck.checks.tracking._boxes import overlaps_of_no_corners
@@ -262,13 +264,21 @@ class MetricWrong(Check):
 
     def _cut(self, run: Run, comparison: Comparison) -> Iterator[Finding]:
         threshold, low, high = comparison.threshold or 0.0, comparison.minimum or 0.0, comparison.maximum or 0.0
-        if not self.lowest.value <= threshold <= self.highest.value or (low >= 0 and high <= 1):
-            return
         size = math.prod(comparison.left_shape[1:])
         rounds = comparison.operation == "round"
         losses = ("binary_cross_entropy_with_logits",) if rounds else LOGIT_LOSSES
-        if all(math.prod(c.input_shape[1:]) != size for c in run.training_calls(*losses)):
+        scored = [c for c in run.training_calls(*losses) if math.prod(c.input_shape[1:]) == size]
+        if not self.lowest.value <= threshold <= self.highest.value or not scored:
             return
+        if low >= 0 and high <= 1:
+            # A fresh model's logits may lie there in the few calls that were looked at. Are they what the loss is given?
+            first = scored[: comparison.calls]
+            reach = min(c.input_min for c in first), max(c.input_max for c in first)
+            if not np.allclose(reach, (low, high), rtol=1e-5, atol=0):
+                return
+            low, high = min(c.input_min for c in scored), max(c.input_max for c in scored)
+            if low >= 0 and high <= 1:
+                return
         cut = "round" if rounds else f"{comparison.operation} {threshold:g}"
         sure = 1 / (1 + math.exp(-threshold))
         yield Finding(
