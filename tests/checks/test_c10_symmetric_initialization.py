@@ -100,3 +100,8 @@ def test_gains_of_zero_that_get_no_gradient_fail_and_those_of_a_branch_pass() ->
     (finding,) = verdict_of("C10", run_of(*network(3), gain)).findings
     assert (finding.location, finding.evidence["kind"]) == (at, "gains")
     assert verdict_of("C10", run_of(*network(3), replace(gain, gradients_nonzero=19))).status == "pass"
+
+
+def test_the_layer_before_a_single_output_is_a_hidden_one() -> None:
+    records = network(2, constant=True, duplicate_rows=1.0, gradient_duplicate_rows=1.0)
+    assert verdict_of("C10", run_of(*with_parameters(records, 1, shape=[1, 16]))).findings[0].parameters == (0,)

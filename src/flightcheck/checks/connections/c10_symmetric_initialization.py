@@ -54,12 +54,14 @@ class SymmetricInitialization(Check):
             return
         if not matrices:
             raise NotApplicable("no trained weight matrix")
+        # With those of a single output, which have no units to be equal.
+        ends = [p for p in run.parameters if p.role == "matrix" and run.trained(p)]
         equal = [p for p in matrices if p.zero or p.constant or p.duplicate_rows > self.duplicated.value]
         groups: dict[int, list[ParameterInfo]] = {}
         unclear = 0
         for p in equal:
             root = root_of.get(p.module, -1)
-            last = max((order.get(q.module, -1) for q in matrices if root_of.get(q.module, -1) == root), default=-1)
+            last = max((order.get(q.module, -1) for q in ends if root_of.get(q.module, -1) == root), default=-1)
             output = root >= 0 and order.get(p.module, -1) == last and last >= 0
             after = any(
                 (q.zero or q.constant) and order.get(q.module, -1) > order.get(p.module, -1)

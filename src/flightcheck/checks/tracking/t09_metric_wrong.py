@@ -271,7 +271,7 @@ class MetricWrong(Check):
         if not self.lowest.value <= threshold <= self.highest.value or not scored:
             return
         if low >= 0 and high <= 1:
-            # A fresh model's logits may lie there in the few calls that were looked at. Are they what the loss is given?
+            # A fresh model's logits may lie there in the calls that were looked at. Are they what the loss is given?
             first = scored[: comparison.calls]
             reach = min(c.input_min for c in first), max(c.input_max for c in first)
             if not np.allclose(reach, (low, high), rtol=1e-5, atol=0):
