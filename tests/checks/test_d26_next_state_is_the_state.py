@@ -34,3 +34,11 @@ def test_unknown_agents_few_rows_and_environments_that_copy_are_inconclusive() -
 
 def test_without_such_a_target_it_is_skipped() -> None:
     assert verdict_of("D26", run_of()).status == "skipped"
+
+
+def test_a_memory_of_one_array_needs_no_agent_that_acts_by_a_model() -> None:
+    """While actions are drawn at random, each batch is one state, which is another one in the next."""
+    drawn = replace(FOUND, acting=3, still=0, single=8, moved=7)
+    (finding,) = verdict_of("D26", run_of(drawn)).findings
+    assert "all transitions of a batch hold one state" in finding.message
+    assert verdict_of("D26", run_of(replace(drawn, moved=0))).status == "inconclusive"

@@ -23,6 +23,10 @@ class StoredTransitions:
     """Single observations that a model was given one after the other."""
     still: int = 0
     """Of these, how many have the numbers of the one before."""
+    single: int = 0
+    """Calls in which the next states of all rows are one and the same."""
+    moved: int = 0
+    """Of these, in how many it is another one than in the call before."""
     returned: list[Location] = field(default_factory=list)
     """Lines that return an array which the same object or function changes in place."""
 

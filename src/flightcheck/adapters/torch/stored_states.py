@@ -53,6 +53,8 @@ class StoredStates:
         self._learnt: set[torch.Size] = set()
         """Shapes of what the losses are about: these calls are no acting."""
         self._sites: dict[int, StoredTransitions] = {}
+        self._one: dict[int, torch.Tensor | None] = {}
+        """The state that all rows of the last batch were, where they were one."""
 
     def returned(self, root: int, inputs: Sequence[torch.Tensor | None], output: Any) -> None:
         """A model was called, outermost."""
@@ -87,9 +89,16 @@ class StoredStates:
         beyond = beyond.to(following.device)
         known = self._sites.setdefault(site, StoredTransitions(site, self._watch.step, 0, 0, 0))
         equal = max(int(((s == following).reshape(rows, -1).all(1) & beyond).sum()) for s in states)
-        self._sites[site] = dataclasses.replace(
-            known, calls=known.calls + 1, rows=known.rows + int(beyond.sum()), equal=known.equal + equal
+        one = rows > 1 and bool((following == following[0]).all())
+        before = self._one.get(site)
+        moved = (
+            one and before is not None and before.shape == following[0].shape and bool((before != following[0]).any())
         )
+        self._one[site] = following[0].clone() if one else None
+        self._sites[site] = dataclasses.replace(
+            known, calls=known.calls + 1, rows=known.rows + int(beyond.sum()), equal=known.equal + equal,
+            single=known.single + one, moved=known.moved + moved,
+        )  # fmt: skip
 
     def end_round(self) -> None:
         """Forget the tensors of this round."""

@@ -46,6 +46,7 @@ class NextStateIsTheState(Check):
     calls = Param(3, "of the loss, or more: one batch may be an odd one")
     rows = Param(64, "compared: fewer may be one short episode")
     equal = Param(0.95, "of the rows: the first state of an episode is often a new array")
+    moved = Param(2, "batches of one state each, another one than that of the batch before: the memory holds one array")
     acting = Param(8, "observations, one after the other")
     still = Param(0.7, "of them at most are as the one before, as an agent that has learnt nothing runs into walls")
 
@@ -57,9 +58,11 @@ class NextStateIsTheState(Check):
         alike = [t for t in seen if t.equal >= self.equal.value * t.rows]
         if not seen:
             raise NotEnoughEvidence("too few transitions were seen in the first steps")
-        if alike and all(t.acting < self.acting.value for t in alike):
+        held = [t for t in alike if t.single == t.calls and t.moved >= self.moved.value]
+        if alike and not held and all(t.acting < self.acting.value for t in alike):
             raise NotEnoughEvidence("the agent did not act by a model while it was looked at")
-        moving = [t for t in alike if t.acting >= self.acting.value and t.still <= self.still.value * t.acting]
+        acting = [t for t in alike if t.acting >= self.acting.value and t.still <= self.still.value * t.acting]
+        moving = held or acting
         if moving and not any(t.returned for t in moving):  # one context for a whole episode looks like this
             raise NotEnoughEvidence("next states are the states, and no line hands out an array that is changed later")
         for t in moving:
@@ -69,10 +72,14 @@ class NextStateIsTheState(Check):
     @staticmethod
     def _finding(t: StoredTransitions) -> Finding:
         lines = t.returned[:_MOST_LINES]
+        proof = (
+            f"while {t.acting - t.still} of {t.acting} observations by which the agent acts differ from the one before"
+        )
+        if t.single == t.calls:
+            proof = "and all transitions of a batch hold one state, in each batch another"
         return Finding(
             f"State and next state are the same numbers in {t.equal} of {t.rows} transitions that the value is learnt "
-            f"from, while {t.acting - t.still} of {t.acting} observations by which the agent acts differ from the one "
-            f"before. {_places(lines)} an array that is changed in place later, and of which no copy is kept.",
+            f"from, {proof}. {_places(lines)} an array that is changed in place later, and of which no copy is kept.",
             location=lines[0],
             evidence={
                 "rows": t.rows,
