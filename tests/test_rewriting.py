@@ -229,3 +229,18 @@ def test_what_is_returned_is_copied_and_nothing_else() -> None:
     held, helper = np.zeros(2), Helper()
     assert helper.apart(held) is not held and helper.apart(held).tolist() == [0.0, 0.0]
     assert helper.apart(helper) is helper
+
+
+@pytest.mark.parametrize(
+    ("code", "made"),
+    [
+        ("order = sorted(range(n), key=lambda i: len(x[i]))", "order = list(range(n))"),
+        ("order = np.argsort(lengths)", "order = list(range(len(lengths)))"),
+        ("order = lengths.argsort(descending=True)", "order = list(range(len(lengths)))"),
+        ("rows.sort(key=len)", "pass"),
+        ("values, order = lengths.sort()", ""),
+        ("a, b = sorted(x), sorted(y)", ""),
+    ],
+)
+def test_what_is_sorted_keeps_its_order(code: str, made: str) -> None:
+    assert statement_at(f"{code}\n", "unsorted", 1) == made

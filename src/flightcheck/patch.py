@@ -138,6 +138,7 @@ KINDS: Final[dict[str, str]] = {
     "one after it), ``marked`` (zeros that fill what is missing are a number beside zero), "
     "``unturned`` (images are not turned over), ``double`` (numbers are of double precision up to the model), "
     "``known`` (what was made of the training data is used), ``uncut`` (a vocabulary keeps all its words), "
+    "``unsorted`` (what is sorted keeps its order), "
     "``handed-out`` (of arrays that are returned, copies are)",
     "score": "nothing is changed, the error is another one: with targets of ``unit=0,255`` or ``signs``, without those "
     "of an id (``ignore=0``), ``balanced``: the mean over the classes, ``others``: of batches of its own, which train "

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 import flightcheck
-from flightcheck.checks.tracking.t09_metric_wrong import IN_STORED_ORDER
+from flightcheck.checks.tracking._orders import IN_STORED_ORDER, evaluated_in_sorted_order
 from flightcheck.recording.box_overlaps import BoxOverlap
 from flightcheck.recording.experiments import Experiment
 from flightcheck.recording.inputs import DatasetInfo
@@ -21,6 +21,7 @@ from flightcheck.recording.neighbours import FarthestLabels
 from flightcheck.recording.records import LoaderInfo, Location, Plan
 from flightcheck.recording.surroundings import Comparison
 from flightcheck.testing import run_of, verdict_of
+from tests.checks._batches import BATCH
 
 LINE = Location("train.py", 40, code="correct += (prediction == y).float().mean()")
 PAIRS = Comparison("==", LINE, left_shape=[64, 1], right_shape=[64])
@@ -318,3 +319,15 @@ def test_logits_that_are_rounded_while_they_are_small_are_told_by_the_loss() -> 
     assert verdict_of("T09", run_of(replace(early, maximum=0.6), SITE, *first, later, steps=9)).status == "pass"
     (finding,) = verdict_of("T09", run_of(early, SITE, *first, later, steps=9)).findings
     assert "reaches from -2 to 3" in finding.message
+
+
+def test_answers_that_depend_on_a_line_that_sorts_fail_there() -> None:
+    sorting = Location("train.py", 62, code="order = sorted(range(n), key=lambda i: len(x[i]))")
+    evaluated = replace(BATCH, step=9, training=False, order_origin=sorting)
+    proof = replace(PROOF, patch="source:unsorted:train.py:62", metric="answers", before=0.78, after=0.02)
+    (finding,) = verdict_of("T09", run_of(evaluated, proof, replace(PAIRS, left_shape=[64]), steps=9)).findings
+    assert finding.location == sorting
+    assert "sorts them into, and the share of wrong answers depends on it: 0.78, but 0.02" in finding.message
+    assert evaluated_in_sorted_order(run_of(evaluated, steps=9)) == [sorting]
+    trained = replace(BATCH, step=3, order_origin=sorting)
+    assert evaluated_in_sorted_order(run_of(evaluated, trained, steps=9)) == []

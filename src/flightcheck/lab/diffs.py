@@ -371,6 +371,8 @@ def _rewritten(patch: Patch, finding: Finding) -> str:
         return f"- {code}\n+ {re.sub(r' *- *1 *]', ']', code, count=1)}"
     if rule == "unturned":
         return f"- {code}\n+ # without it, or with the target turned as the image is"
+    if rule == "unsorted":
+        return f"- {code}\n+ # without it, or with the targets in the same order"
     if rule == "handed-out":
         return f"- {code}\n+ # the same with .copy() (.clone() of a tensor) of the state"
     if rule == "double":

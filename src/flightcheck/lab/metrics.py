@@ -9,7 +9,7 @@ from typing import Final
 
 import numpy as np
 
-from flightcheck.checks.tracking.t09_metric_wrong import IN_STORED_ORDER
+from flightcheck.checks.tracking._orders import IN_STORED_ORDER
 from flightcheck.lab.experiments import STEPS, Lab
 from flightcheck.lab.printed import PRINTED, printed_name, printed_series
 from flightcheck.lab.trials import Floats, Trained, Trial

@@ -20,6 +20,7 @@ from flightcheck.recording.provenance.idle_loops import takes_first_rows
 from flightcheck.recording.separating import HELPER, assigned, frozen, handed_out, in_place, separated
 from flightcheck.recording.shares import with_share
 from flightcheck.recording.uncut import uncut
+from flightcheck.recording.unsorted import unsorted
 from flightcheck.recording.whole_numbers import with_fractions
 
 _ORDERS: Final = {"shuffle", "permutation", "randperm", "permuted", "sample"}
@@ -55,7 +56,7 @@ def rewritten(source: str, rule: str, line: int) -> str:
             is taken from a series at a moving place is the element after it. ``unturned``: images are not turned over.
             ``handed-out``: of arrays that are returned, copies are. ``double``: what is made single precision is
             double. ``known``: what a function made of other data before is used again. ``uncut``: a vocabulary keeps
-            all words.
+            all words. ``unsorted``: what is sorted keeps its order.
         line: any line of the statement.
     """
     if rule in MOVING:
@@ -391,6 +392,7 @@ _RULES: Final[dict[str, Callable[[ast.stmt, ast.stmt], str]]] = {
     "later": later,
     "marked": marked,
     "uncut": uncut,
+    "unsorted": unsorted,
     "unturned": unturned,
     "handed-out": handed_out,
 }

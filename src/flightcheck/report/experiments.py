@@ -121,6 +121,7 @@ _SOURCES = {
     "double": "float64 until the model is called",
     "later": "the number after the window as the target",
     "unturned": "images not turned over",
+    "unsorted": "evaluations in the stored order",
     "handed-out": "copies of the states returned",
     "known": "what was made of the training data used again",
     "apart": "batches that begin one behind the other",

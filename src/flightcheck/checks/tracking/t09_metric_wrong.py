@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,18 +12,14 @@ from flightcheck.checks.base import Check, Finding, NotApplicable, NotEnoughEvid
 from flightcheck.checks.loss.l07_shape_broadcast import ON_PURPOSE, doubled_axis
 from flightcheck.checks.tracking._boxes import overlaps_of_no_corners
 from flightcheck.checks.tracking._neighbours import labels_of_the_farthest
+from flightcheck.checks.tracking._orders import of_other_examples
 from flightcheck.checks.tracking._printed_shares import Divided, wrong_shares
 from flightcheck.checks.tracking._target_scales import target_scales
-from flightcheck.recording.batches import Batch
-from flightcheck.recording.inputs import DatasetInfo
 from flightcheck.recording.records import Location
 from flightcheck.recording.run import Run
 from flightcheck.recording.surroundings import Comparison
 from flightcheck.recording.tallies import Tally
 
-IN_STORED_ORDER = "visits:stored"
-"""The patch under which evaluations visit the examples of shuffled loaders in their stored order."""
-_DRAWN = re.compile(r"\b(?:randperm|permutation)\(")
 _OF_ONE_OUTPUT = ("argmax", "sigmoid")
 _TARGETS_FIRST = ("r2_score", "explained_variance_score", "mean_absolute_percentage_error")
 _ORDERS = (">", ">=", "<", "<=", "round")
@@ -57,10 +52,10 @@ class MetricWrong(Check):
     A printed accuracy that is, in two or more evaluations and to its last digit, what was right over the number of
     something else (batches, another data set), or of all evaluations so far, or of the last batch alone.
 
-    And an evaluation that takes whole passes over a shuffled loader, or draws an order itself, where a trial shows that
-    its number depends on the order: the same training, whose evaluations visit the examples in the stored order, prints
-    a clearly better one. Predictions in the one order are then compared with targets in the other (that of the data
-    set, or of a second pass).
+    And an evaluation that takes whole passes over a shuffled loader, or draws an order or sorts its examples itself,
+    where a trial shows that its number depends on the order: the same training, whose evaluations visit the examples in
+    the stored order, prints a clearly better one (or has clearly more answers right). Predictions in the one order are
+    then compared with targets in the other (that of the data set, or of a second pass).
     ## Why it matters
     The number is plausible and wrong: over all pairs it is chance, with logits at 0.5 it counts only what is more than
     62 % sure. The model is then chosen, and stopped, by noise.
@@ -86,7 +81,7 @@ class MetricWrong(Check):
     def __call__(self, run: Run) -> Iterator[Finding]:
         if not run.info.steps and not run.info.backwards:
             raise NotApplicable("no training step was seen")
-        yield from self._of_other_examples(run)
+        yield from of_other_examples(run)
         yield from map(self._of_another_count, wrong_shares(run))
         of_facts = [*labels_of_the_farthest(run), *overlaps_of_no_corners(run)]
         yield from of_facts
@@ -103,27 +98,6 @@ class MetricWrong(Check):
                 yield from self._never_equal(comparison)
             elif comparison.operation not in _ORDERS and self._all_pairs(comparison):
                 yield self._of_pairs(comparison)
-
-    @staticmethod
-    def _of_other_examples(run: Run) -> Iterator[Finding]:
-        proof = [e for e in run.experiments if (e.question, e.patch, e.status) == ("T09", IN_STORED_ORDER, "confirmed")]
-        if not proof:
-            return
-        before, after = proof[0].before or 0.0, proof[0].after or 0.0
-        number = proof[0].metric.partition(" ")[2]
-        message = (
-            f"The evaluation visits its examples in random order, and {number} depends on it: "
-            f"{before:.4g}, but {after:.4g} in the stored order. Predictions meet the targets of other examples."
-        )
-        loaders = {i.index: i.location for i in run.loaders}
-        evidence = {"shuffled": before, "stored": after}
-        for shuffled in evaluated_at_random(run)[:1]:
-            fix = "shuffle=False in the loader of the evaluation; or take the targets from the loader, too."
-            yield Finding(message, loaders.get(shuffled.loader), evidence=evidence, fix=fix, patch=IN_STORED_ORDER)
-            return
-        for batch in evaluated_in_drawn_order(run)[:1]:
-            fix = "Take the targets in the same order, or the examples in the stored one."
-            yield Finding(message, _line_of_order(run, batch), evidence=evidence, fix=fix, patch=IN_STORED_ORDER)
 
     @staticmethod
     def _of_pairs(comparison: Comparison) -> Finding:
@@ -292,30 +266,6 @@ class MetricWrong(Check):
             else "Cut the logits at 0, or their sigmoid at 0.5.",
             patch=_at(comparison.location, "at-zero" if comparison.used_location else "cut"),
         )
-
-
-def evaluated_at_random(run: Run) -> list[DatasetInfo]:
-    """Data sets that were evaluated by whole passes in random order; first those that nothing is trained on."""
-    found = [
-        d for d in run.datasets if d.evaluated and d.passes and d.sampler in ("RandomSampler", "SubsetRandomSampler")
-    ]
-    return sorted(found, key=lambda d: d.trained)
-
-
-def evaluated_in_drawn_order(run: Run) -> list[Batch]:
-    """Evaluated batches whose examples a line of the script's own picks, in an order that it draws."""
-    return [
-        b for b in run.batches
-        if not b.training and b.source < 0
-        and any(_DRAWN.search(o.code) for o in (b.order_origin, *b.orders) if o is not None)
-    ]  # fmt: skip
-
-
-def _line_of_order(run: Run, batch: Batch) -> Location | None:
-    """The line that draws the order; where batches of the training come from it, too, the one that calls the model."""
-    drawn = next((o for o in (batch.order_origin, *batch.orders) if o is not None and _DRAWN.search(o.code)), None)
-    trained = {o for b in run.batches if b.training for o in (b.order_origin, *b.orders)}
-    return batch.location if drawn in trained else drawn
 
 
 def _alike(data: list[float], mean: float, std: float) -> bool:
