@@ -31,9 +31,11 @@ class InputOrigins:
         """The lines of a call's input, as `Batch` has them; empty where the call has no line."""
         if location is None:
             return {}
-        if (location, callers) not in self._known:
-            self._known[location, callers] = self._read(location, callers)
-        return self._known[location, callers]
+        key = location, callers
+        known = self._known.get(key)  # a location is hashed in Python: once
+        if known is None:
+            known = self._known[key] = self._read(location, callers)
+        return known
 
     def callers(self, location: Location | None, training: bool) -> Callers:
         """The lines on the stack that led to a line which runs now, the innermost first; in training those of the first
@@ -41,9 +43,10 @@ class InputOrigins:
         """
         if not training:
             return self._stack(location)
-        if location not in self._training:
-            self._training[location] = self._stack(location)
-        return self._training[location]
+        known = self._training.get(location)
+        if known is None:
+            known = self._training[location] = self._stack(location)
+        return known
 
     def _stack(self, location: Location | None) -> Callers:
         stack = [(at.file, at.line) for at in self._watch.lines.stack(_DEEPEST)]
