@@ -133,3 +133,18 @@ def test_the_first_positions_of_a_series_cannot_be_known() -> None:
     assert of_series(0.13, "linear") == "fail"
     assert of_series(0.13, "linear") == "fail"
     assert of_series(0.55, "rnn") == "fail"
+
+
+def test_bigrams_are_too_little_for_eight_sequences() -> None:
+    """An embedding looks up the next token's scores, whatever came before; a head behind it changes nothing of that."""
+
+    def status(*roles: str) -> str:
+        parameters = [ParameterInfo(i, str(i), 0, [9, 9], role, optimizers=[0]) for i, role in enumerate(roles)]
+        optimizer = OptimizerInfo(0, "AdamW", LINE, steps=300)
+        fits = (fit(0.3), fit(0.3, "Adam(0.003)"))
+        return verdict_of("S01", run_of(Plan(loss_location=LINE), optimizer, *parameters, *fits)).status
+
+    assert status("embedding") == "skipped"
+    assert status("embedding", "embedding", "matrix", "bias") == "skipped"
+    assert status("embedding", "matrix", "matrix") == "fail"
+    assert status("matrix") == "fail"

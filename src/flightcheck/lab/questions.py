@@ -65,17 +65,7 @@ def who_sees_whom(lab: Lab, run: Run) -> None:
 
 def questions(lab: Lab, run: Run, asked: set[str]) -> Iterator[Experiment]:
     """What no single run can show: are inputs used, is anything held back, is the learning rate far off?"""
-    if "T09" not in asked and (evaluated_at_random(run) or evaluated_in_drawn_order(run)):
-        ordered = try_order(lab, run)
-        yield ordered
-        if ordered.status == "confirmed":
-            return
-    for sorting in evaluated_in_sorted_order(run)[:1] if "T09" not in asked else ():
-        # Whoever brings the answers back into the stored order, or sorts the targets, too, has as many right.
-        ordered = lab.try_patch(
-            "T09", [Patch.parse(unsorting(sorting))], metrics=("answers", PRINTED),
-            steps=max(_SHORT_STEPS, steps_of_evaluations(run)), margin=tenth, evaluates=True, seeds=1, refute=False,
-        )  # fmt: skip
+    for ordered in _orders_of_evaluations(lab, run) if "T09" not in asked else ():
         yield ordered
         if ordered.status == "confirmed":
             return
@@ -142,6 +132,18 @@ def questions(lab: Lab, run: Run, asked: set[str]) -> Iterator[Experiment]:
         _measure(lab, run, tuple(probes), _MODE_STEPS)
     if makes_little_difference(permuted):
         yield from _without_inputs(lab, run)
+
+
+def _orders_of_evaluations(lab: Lab, run: Run) -> Iterator[Experiment]:
+    """Do the numbers of evaluations depend on the order in which they visit the examples?"""
+    if evaluated_at_random(run) or evaluated_in_drawn_order(run):
+        yield try_order(lab, run)
+    for sorting in evaluated_in_sorted_order(run)[:1]:
+        # Whoever brings the answers back into the stored order, or sorts the targets, too, has as many right.
+        yield lab.try_patch(
+            "T09", [Patch.parse(unsorting(sorting))], metrics=("answers", PRINTED),
+            steps=max(_SHORT_STEPS, steps_of_evaluations(run)), margin=tenth, evaluates=True, seeds=1, refute=False,
+        )  # fmt: skip
 
 
 def _evaluated(lab: Lab, run: Run, code: str, patch: Patch) -> Experiment:

@@ -273,15 +273,15 @@ class Forward:
         if inputs and not self.watch.reads(inputs[0][1]) and (training or recorded()):
             return
         self.features.categories.fed(root.info.index, inputs, training, location)
-        counted = self._recorded[root.info.index, training]
-        callers = self._origins.callers(location, training) if training or counted < _DENSE_STEPS else ()
+        looked = not training and self._recorded[root.info.index, training] < _DENSE_STEPS
+        callers = self._origins.callers(location) if looked else ()
         if not self._is_recorded(root, (location, callers), training, source):
             return
         if inputs:
             self.features.ranks.fed(root.info.index, inputs[0][1], training, location, source)
         if training and inputs:
             self.features.fed(root.info.index, *inputs[0])
-        origin = self._origins.of(location, callers)
+        origin = self._origins.of_training(location) if training else self._origins.of(location, callers)
         first = self._first_kind(root)
         for i, (name, tensor) in enumerate(inputs):
             facts = batch_facts(tensor, first=i == 0)

@@ -8,13 +8,13 @@ from flightcheck.adapters.torch.orders import recorded_orders
 from flightcheck.adapters.torch.watch import Watch
 from flightcheck.recording import provenance
 from flightcheck.recording.provenance.buffers import integer_buffer
+from flightcheck.recording.provenance.callers import Callers
 from flightcheck.recording.provenance.cut_vocabularies import only_cut
 from flightcheck.recording.provenance.standardizing import only_scaling
 from flightcheck.recording.records import Location
 
 Origin: TypeAlias = dict[str, Any]
 """Fields of `flightcheck.recording.batches.Batch`."""
-Callers: TypeAlias = tuple[tuple[str, int], ...]
 _DEEPEST: Final = 5
 """Lines of the stack: who asked for the call of a model is rarely farther away."""
 
@@ -25,30 +25,31 @@ class InputOrigins:
     def __init__(self, watch: Watch) -> None:
         self._watch = watch
         self._known: dict[tuple[Location, Callers], Origin] = {}
-        self._training: dict[Location | None, Callers] = {}
+        self._training: dict[Location, Origin] = {}
+
+    def of_training(self, location: Location | None) -> Origin:
+        """The lines of a training call's input, as `Batch` has them; empty where the call has no line.
+
+        Followed along the calls that led to the line the first time: they stay the same.
+        """
+        if location is None:
+            return {}
+        known = self._training.get(location)  # a location is hashed in Python: once
+        if known is None:
+            known = self._training[location] = self.of(location, self.callers(location))
+        return known
 
     def of(self, location: Location | None, callers: Callers) -> Origin:
-        """The lines of a call's input, as `Batch` has them; empty where the call has no line."""
+        """The same of a line that was reached by these calls."""
         if location is None:
             return {}
         key = location, callers
-        known = self._known.get(key)  # a location is hashed in Python: once
-        if known is None:
-            known = self._known[key] = self._read(location, callers)
-        return known
+        if key not in self._known:
+            self._known[key] = self._read(location, callers)
+        return self._known[key]
 
-    def callers(self, location: Location | None, training: bool) -> Callers:
-        """The lines on the stack that led to a line which runs now, the innermost first; in training those of the first
-        time, as they stay the same.
-        """
-        if not training:
-            return self._stack(location)
-        known = self._training.get(location)
-        if known is None:
-            known = self._training[location] = self._stack(location)
-        return known
-
-    def _stack(self, location: Location | None) -> Callers:
+    def callers(self, location: Location | None) -> Callers:
+        """The lines on the stack that led to a line which runs now, the innermost first."""
         stack = [(at.file, at.line) for at in self._watch.lines.stack(_DEEPEST)]
         here = (location.file, location.line) if location is not None else None
         return tuple(stack[stack.index(here) + 1 :]) if here in stack else ()

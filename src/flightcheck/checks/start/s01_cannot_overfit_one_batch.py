@@ -39,10 +39,10 @@ class CannotOverfitOneBatch(Check):
     ## Known false alarms
     Equal inputs with different labels have an error that nothing can remove; targets that are noise in each step.
     Losses with further terms (the divergence of a VAE), frozen parts, models of one linear layer (or one behind fixed
-    features) and several trainings in a row are not judged. Nor are losses below zero, of which no share tells how much
-    is learnt, models that begin with a small part of a guess's error (trained before, or nothing is left to learn),
-    and batches that are harder when they hold eight examples again and again: in-batch negatives, of which seven of
-    eight are then no others.
+    features, or embeddings with one behind them, such as bigrams) and several trainings in a row are not judged. Nor
+    are losses below zero, of which no share tells how much is learnt, models that begin with a small part of a guess's
+    error (trained before, or nothing is left to learn), and batches that are harder when they hold eight examples again
+    and again: in-batch negatives, of which seven of eight are then no others.
     """
 
     learned = Param(0.05, "share of the start error that may be left: what a fit by heart goes far below")
@@ -78,7 +78,7 @@ class CannotOverfitOneBatch(Check):
             raise NotApplicable(
                 "parts of the model are frozen or trained one after the other: eight examples may be too many"
             )
-        if any(len(s.inputs) == 1 for s in run.recorded(LinearStack)):
+        if any(len(s.inputs) == 1 for s in run.recorded(LinearStack)) or _is_linear_in_ids(run):
             raise NotApplicable("one linear layer is trained: it may be too little for eight examples")
         if not is_whole_loss(run):
             raise NotApplicable(
@@ -133,6 +133,12 @@ def _guess(run: Run, metric: str) -> float:
         return constant_loss(run.site(calls[0]).function, calls)[0]
     except (NotApplicable, NotEnoughEvidence):
         return 0.0
+
+
+def _is_linear_in_ids(run: Run) -> bool:
+    """Embeddings and at most one matrix are trained: each answer may rest on one token alone (bigrams)."""
+    roles = [p.role for p in run.parameters if run.trained(p)]
+    return "embedding" in roles and roles.count("matrix") <= 1
 
 
 def _of_series(run: Run) -> bool:

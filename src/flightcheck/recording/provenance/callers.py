@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Sequence
 from typing import TypeAlias
 
 from flightcheck.recording.provenance.source import Construction, Source, end_of, last_name, read_source
 
-Callers: TypeAlias = Sequence[tuple[str, int]]
+Callers: TypeAlias = tuple[tuple[str, int], ...]
 """Files and lines of the user's calls on the stack, the innermost first, without the line itself."""
-_DEEPEST = 4
 
 
 def context_of(source: Source, node: ast.AST, callers: Callers) -> dict[ast.AST, Construction]:
@@ -25,4 +23,4 @@ def context_of(source: Source, node: ast.AST, callers: Callers) -> dict[ast.AST,
     call = next((c for c in calls if last_name(c.func) == name), None)
     if caller is None or call is None:
         return {}
-    return {function: (call, caller, context_of(caller, call, callers[1:_DEEPEST]))}
+    return {function: (call, caller, context_of(caller, call, callers[1:]))}
