@@ -78,32 +78,38 @@ def main(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
 
 def table(runs: Sequence[Summary]) -> list[str]:
     """The lines of a table, as wide as the terminal; columns that are empty in all runs are left out."""
-    columns = [(name, [_cell(r, name) for r in runs]) for name in _COLUMNS]
+    columns = [(name, _cells(runs, name)) for name in _COLUMNS]
     padded = []
     for name, cells in columns:
         if any(cells):
             head = _HEADS.get(name, name)
             width = max(len(head), *map(len, cells)) if name != _COLUMNS[-1] else 0
-            side = ">" if name in _TO_THE_RIGHT else "<"
-            padded.append([format(c, f"{side}{width}") for c in (head, *cells)])
+            to_a_side = str.rjust if name in _TO_THE_RIGHT else str.ljust
+            padded.append([to_a_side(c, width) for c in (head, *cells)])
     room = shutil.get_terminal_size((120, 24)).columns if sys.stdout.isatty() else 0
     lines = ["  ".join(row).rstrip() for row in zip(*padded)]
     return [line[: room - 1] + "…" if room and len(line) > room else line for line in lines]
 
 
-def _cell(run: Summary, column: str) -> str:
+def _cells(runs: Sequence[Summary], column: str) -> list[str]:
+    """Of thousands of runs: no call for a cell that holds nothing, or what it looks like."""
     if column == "findings":
-        return _findings(run)
-    value: Any = run.get(column)  # thousands of cells: the slow way is for those that lie elsewhere
-    if value is None and column in _VALUES and run.get("values"):
-        found = run["values"].get(column)
-        value = found if found is not None else field_of(run, column)
-    if isinstance(value, list):
-        return " ".join(map(_text, value))
-    return "" if value is None else _text(value)
+        return [_findings(r) for r in runs]
+    values: list[Any] = [r.get(column) for r in runs]
+    if column in _VALUES:
+        values = [_value(r, column) if v is None else v for v, r in zip(values, runs, strict=True)]
+    return ["" if v is None else f"{v:.4g}" if type(v) is float else _text(v) for v in values]
+
+
+def _value(run: Summary, column: str) -> Any:
+    values = run.get("values")
+    found = values.get(column) if values else None
+    return field_of(run, column) if values and found is None else found
 
 
 def _text(value: Any) -> str:
+    if isinstance(value, list):
+        return " ".join(map(_text, value))
     return f"{value:.4g}" if isinstance(value, float) else str(value).replace("\n", " ")
 
 

@@ -40,11 +40,12 @@ def all_runs(folder: Path) -> list[Summary]:
         raise RunFileError(f"{folder}: cannot be read ({e.strerror})") from e
     settled = time.time_ns() - _UNSETTLED_NS
     known = _indexed(folder)
-    found: dict[str, Summary] = {}
+    same = [n for n, stamp in stamps.items() if n in known and known[n][0] == stamp]
+    parsed = json.loads(f"[{','.join([known[n][1] for n in same])}]")  # at once: a call for each takes as long again
+    found: dict[str, Summary] = dict(zip(same, parsed, strict=True))
     fresh: dict[str, tuple[int, Summary]] = {}
     for name, stamp in stamps.items():
-        if name in known and known[name][0] == stamp:
-            found[name] = json.loads(known[name][1])
+        if name in found:
             continue
         summary = read_summary(folder / name) if (folder / name / RUN_FILE).is_file() else None
         if summary is not None:
