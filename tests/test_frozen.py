@@ -119,3 +119,21 @@ def test_it_is_written_copied_and_taken_apart_as_ever() -> None:
     assert dataclasses.asdict(made)["more"] == 2
     assert copy.deepcopy(made) == made == pickle.loads(pickle.dumps(made))
     assert repr(Spoken("it")) == "I am it"
+
+
+def test_an_object_that_was_no_call_of_the_class_is_equal_and_hashed_too() -> None:
+    """Unpickling, say: the class may not have had an object before."""
+    made: Any = frozen(type("Made", (), {"__annotations__": {"name": "str", "sizes": "tuple"}, "sizes": ()}))
+    one, other = made.__new__(made), made.__new__(made)
+    vars(one).update(name="a", sizes=())
+    vars(other).update(name="a", sizes=())
+    assert hash(one) == hash(other) and one == other
+    assert [f.name for f in dataclasses.fields(made)] == ["name", "sizes"]
+    assert dataclasses.is_dataclass(made) and made("a") == one
+
+
+def test_the_fields_of_a_class_without_objects_are_known() -> None:
+    first: Any = frozen(type("First", (), {"__annotations__": {"name": "str"}}))
+    second: Any = frozen(type("Second", (first,), {"__annotations__": {"size": "int"}, "size": 3}))
+    assert [f.name for f in dataclasses.fields(second)] == ["name", "size"]
+    assert vars(second("a")) == {"name": "a", "size": 3}

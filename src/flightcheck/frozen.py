@@ -1,9 +1,10 @@
-"""Dataclasses that cannot be changed, made in a tenth of the time.
+"""Dataclasses that cannot be changed, made when they are needed.
 
 The standard library compiles six methods for each frozen dataclass (Python 3.11: 1 ms), and a report needs some two
-hundred of these classes: more than half of the time of ``flightcheck list``. Here only ``__init__`` is compiled, when
-the first object is made; the other methods are the same for all. What `dataclasses` has for an object (`replace`,
-`fields`, `asdict`) works as ever.
+hundred of these classes: more than half of the time of ``flightcheck list``. Here only ``__init__`` is compiled; the
+other methods are the same for all. And a class is made a dataclass when its first object is made, or somebody asks for
+its fields: most have no object in a given report. What `dataclasses` has for an object (`replace`, `fields`, `asdict`)
+works as ever.
 """
 
 from __future__ import annotations
@@ -31,20 +32,43 @@ def frozen(cls: type[T]) -> type[T]:
 
     Setting or deleting a field later raises `dataclasses.FrozenInstanceError`.
     """
-    made = dataclasses.dataclass(init=False, repr=False, eq=False)(cls)
-    own = vars(made)
-    for name, method in {**_METHODS, **_by_fields(made), "__init__": _compiled_later(made)}.items():
+    own = frozenset(vars(cls))
+    made: Any = cls
+    made.__dataclass_fields__ = _Fields(made, own)
+    for name, method in {**_METHODS, **_completing(made)}.items():
         if name not in own:
             setattr(made, name, method)
-    return made
+    return cls
 
 
-def _compiled_later(made: Any) -> Callable[..., None]:
-    def init(self: Any, *values: object, **named: object) -> None:
-        made.__init__ = _init(made)
-        made.__init__(self, *values, **named)
+class _Fields:
+    """In the place of a class's fields until somebody asks for them, or makes an object."""
 
-    return init
+    def __init__(self, made: Any, own: frozenset[str]) -> None:
+        self.made, self.own = made, own
+
+    def __get__(self, instance: object, owner: type) -> object:
+        self.complete()
+        return vars(self.made)["__dataclass_fields__"]
+
+    def complete(self) -> None:
+        dataclasses.dataclass(init=False, repr=False, eq=False)(self.made)
+        for name, method in {**_by_fields(self.made), "__init__": _init(self.made)}.items():
+            if name not in self.own:
+                setattr(self.made, name, method)
+
+
+def _completing(made: Any) -> dict[str, Callable[..., Any]]:
+    """Methods that make way for those of the fields when one of them is called first."""
+
+    def later(name: str) -> Callable[..., Any]:
+        def method(self: Any, *values: object, **named: object) -> Any:
+            dataclasses.fields(made)  # completes the class
+            return vars(made)[name](self, *values, **named)
+
+        return method
+
+    return {name: later(name) for name in ("__init__", "__eq__", "__hash__")}
 
 
 def _init(made: Any) -> Callable[..., None]:

@@ -92,13 +92,20 @@ def table(runs: Sequence[Summary]) -> list[str]:
 
 
 def _cells(runs: Sequence[Summary], column: str) -> list[str]:
-    """Of thousands of runs: no call for a cell that holds nothing, or what it looks like."""
+    """Of thousands of runs: what most cells hold is written without a call for each."""
     if column == "findings":
         return [_findings(r) for r in runs]
     values: list[Any] = [r.get(column) for r in runs]
     if column in _VALUES:
         values = [_value(r, column) if v is None else v for v, r in zip(values, runs, strict=True)]
-    return ["" if v is None else f"{v:.4g}" if type(v) is float else _text(v) for v in values]
+    return [
+        "" if v is None
+        else v if type(v) is str and "\n" not in v
+        else f"{v:.4g}" if type(v) is float
+        else str(v) if type(v) is int
+        else _text(v)
+        for v in values
+    ]  # fmt: skip
 
 
 def _value(run: Summary, column: str) -> Any:
