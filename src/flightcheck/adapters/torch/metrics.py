@@ -48,6 +48,8 @@ class Metrics:
         self.watch = watch
         self._output: weakref.ref[torch.Tensor] | None = None
         """What the model returned last."""
+        self._without_gradient = False
+        """It was computed without one: it is an answer."""
         self._made: deque[weakref.ref[torch.Tensor]] = deque(maxlen=_MOST_MADE)
         """What was computed of it, element by element."""
         self._beside: deque[weakref.ref[torch.Tensor]] = deque(maxlen=_MOST_MADE)
@@ -65,6 +67,7 @@ class Metrics:
     def returned(self, output: torch.Tensor, line: Location | None, result: Any = None) -> None:
         """The outermost module returned `result`, of which `output` is the first tensor, to this line."""
         self._output = weakref.ref(output) if _readable(output) else None
+        self._without_gradient = not output.requires_grad
         if self._output is not None:
             self.ranges.returned(output, line)
         self._made.clear()
@@ -120,6 +123,10 @@ class Metrics:
     def is_made(self, tensor: Any) -> bool:
         """The output, or computed of it element by element."""
         return _readable(tensor) and (self._is_output(tensor) or any(_same(ref(), tensor) for ref in self._made))
+
+    def is_answer(self, tensor: Any) -> bool:
+        """It is made (`is_made`) of an output without a gradient, also where the block without one is left by now."""
+        return self._without_gradient and self.is_made(tensor)
 
     def is_of_model(self, tensor: Any) -> bool:
         """As `is_made`, of any of several outputs."""

@@ -316,7 +316,7 @@ class Operations(TorchFunctionMode):
         evaluating = not torch.is_grad_enabled()
         if name in _EQUALITIES and len(args) > 1 and (evaluating or not self.modules):
             self.compared(args[0], args[1])
-        if name in _METRICS and evaluating:
+        if name in _METRICS and (evaluating or (args and self.comparisons.is_answer(args[0]))):
             self.metrics += 1
         elif name in DIFFERENCES and evaluating and not self.modules and self.comparisons.is_error(args):
             self.metrics += 1  # an error computed by hand
