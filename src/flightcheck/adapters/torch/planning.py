@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from flightcheck.recording import provenance
+from flightcheck.recording.fold_loops import FoldLoop
 from flightcheck.recording.loop_ends import LoopEnd
 from flightcheck.recording.picked_rows import IdleLoop
 from flightcheck.recording.provenance.budgets import step_budget
+from flightcheck.recording.provenance.folds import fold_loop_around
 from flightcheck.recording.provenance.idle_loops import idle_batch_loop
 from flightcheck.recording.provenance.leaving import inside_out, left_at_once, stopped_early
 from flightcheck.recording.provenance.left_in_loop import left_in_loop
@@ -182,6 +184,20 @@ def loop_ends_of(observer: TorchObserver) -> list[LoopEnd]:
             where, loop = lines.of(left.file, left.line), lines.of(left.file, left.loop)
             ends.append(LoopEnd(kind, where, loop, left.word, left.rounds))
     return ends
+
+
+def fold_loops_of(observer: TorchObserver) -> list[FoldLoop]:
+    """Loops over the folds of a cross-validation whose rounds go on with the model of the one before."""
+    found = []
+    for line in observer.protocol.backward_sites:
+        for root in observer.discovery.roots.values():
+            made = root.info.location
+            if line is None or made is None or made.file != line.file or not root.train_calls:
+                continue
+            loop = fold_loop_around(line.file, line.line, made.line)
+            if loop is not None:
+                found.append(FoldLoop(root.info.index, observer.lines.of(line.file, loop)))
+    return found
 
 
 def coverage_of(observer: TorchObserver) -> Coverage:

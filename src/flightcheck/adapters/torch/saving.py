@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from flightcheck.adapters.torch import optimizer_lines
 from flightcheck.adapters.torch.planning import (
     coverage_of,
+    fold_loops_of,
     idle_loops_of,
     loop_ends_of,
     plan_of,
@@ -63,6 +64,8 @@ def _uncalled(o: TorchObserver) -> None:
         o.watch.writer.put(turned, i)
     for i, named in enumerate(uncalled_of(o)):
         o.watch.writer.put(named, i)
+    for i, folds in enumerate(fold_loops_of(o)):
+        o.watch.writer.put(folds, i)
 
 
 def _loop_ends(o: TorchObserver) -> None:

@@ -8,7 +8,9 @@ from dataclasses import replace
 
 from flightcheck.checks.base import Check, Finding, NotApplicable, NotEnoughEvidence, Param, Severity, check
 from flightcheck.checks.data._splits import OWN_DATA, Split, is_called_held_out, splits
+from flightcheck.checks.depth import where
 from flightcheck.recording.batches import Batch
+from flightcheck.recording.fold_loops import FoldLoop
 from flightcheck.recording.records import Location
 from flightcheck.recording.run import Run
 
@@ -27,13 +29,16 @@ class TrainValLeakExact(Check):
     ## What it checks
     Hashes of single examples: which inputs of an evaluation had the same model already been trained on? It fires
     where names in the code call the evaluated data validation or test data and at least 5 different examples and 2 %
-    of them were seen in training. Below a fifth of the part of the training data that was watched it warns.
+    of them were seen in training. Below a fifth of the part of the training data that was watched it warns. It also
+    fires where a loop over the folds of a cross-validation (splits of scikit-learn, or a variable named after folds)
+    goes on with the model of the fold before: what the second fold holds out was trained on in the first.
     ## Why it matters
     A model knows examples that it was trained on. The validation result is too good, overfitting stays hidden, and
     the wrong model is chosen.
     ## How to fix
     Split the data into disjoint parts before anything else: `train, val = random_split(data, [0.8, 0.2])`, and build
-    the training loader from `train`, not from `data`. Oversample, augment or cut windows after the split.
+    the training loader from `train`, not from `data`. Oversample, augment or cut windows after the split. Build a new
+    model, and its optimizer, for each fold.
     ## Source
     Kapoor and Narayanan 2023, Leakage and the reproducibility crisis in machine-learning-based science.
     ## Known false alarms
@@ -41,6 +46,8 @@ class TrainValLeakExact(Check):
     counted against it, and short rows of few values are left out. Training data that are evaluated on purpose are
     not flagged unless they are called test data. Graphs whose nodes or edges are split, not their features: every step
     gets the same input as the evaluation, and its loss has another number of targets than the input has rows.
+    Folds that give the model its first weights back (`load_state_dict`, `reset_parameters`, `apply`, `deepcopy`), and
+    `TimeSeriesSplit`.
     """
 
     examples = Param(20, "fewer evaluated examples are a demonstration")
@@ -53,6 +60,9 @@ class TrainValLeakExact(Check):
     def __call__(self, run: Run) -> Iterator[Finding]:
         if run.in_regime(*OWN_DATA):
             raise NotApplicable("models are called without gradients on data that are no evaluation set")
+        if folds := list(_shared_by_folds(run)):
+            yield from folds
+            return
         judged = 0
         for split in splits(run):
             if _transductive(run, split.training):
@@ -77,12 +87,12 @@ class TrainValLeakExact(Check):
             return
         part = self._watched_part(run, split)
         severity: Severity | None = None if share >= self.grave.value * part else "warn"
-        where = self._place(run, split, batches[0])
+        place = self._place(run, split, batches[0])
         of_all = f" (which were {part:.0%} of the training data)" if part < 0.95 else ""
         yield Finding(
             f"{len(known)} of {distinct} evaluated examples ({share:.0%}) are among the {len(split.trained_rows)} that "
             f"the model was seen to be trained on{of_all}: the validation data are not held out.",
-            location=where,
+            location=place,
             evidence={"shared": len(known), "evaluated": distinct, "trained": len(split.trained_rows), "part": part},
             onset_step=batches[0].step,
             severity=severity,
@@ -126,6 +136,21 @@ class TrainValLeakExact(Check):
         if evaluated is not None and 0 <= evaluated.loader < len(run.loaders):
             return run.loaders[evaluated.loader].location
         return batch.order_origin or batch.origin or batch.location
+
+
+def _shared_by_folds(run: Run) -> Iterator[Finding]:
+    """A cross-validation goes on with one model. Read from the source: the second fold is often behind the watch."""
+    names = {r.index: r for r in run.roots}
+    for folds in run.recorded(FoldLoop)[:1]:
+        root = names.get(folds.root)
+        made = root.location if root is not None else None
+        yield Finding(
+            f"The model is made once ({where(made)}), and the loop over the folds in {where(folds.location)} goes on "
+            "with it: from the second fold on it was trained on the examples that are held out.",
+            location=made or folds.location,
+            evidence={"folds_line": str(folds.location or "")},
+            fix=f"Make the model and its optimizer anew in each round of the loop in {where(folds.location)}.",
+        )
 
 
 def _accompanies(other: Batch, batch: Batch) -> bool:
