@@ -274,6 +274,7 @@ CAUSES: Final[tuple[Cause, ...]] = (
     _row("D13", "P34"),
     _row("D22", "D02 D05 D06 D21 S07 C05 C13 C25 C27 T09 P34 P33 T01"),
     _row("D26", "C13 P01 P02 P34 S01 S02 L13 D02" + _FLAT),
+    _row("D28", "D04 C25 P34 S07 T09 T12 D16"),
     _row("D27", "C02 C03 C33 C12 C13 P01 P02 P34 S01 S02" + _FLAT),
     _row("D23", "D02 D03 D04 D05 D15 L01 C05 C07 C13 C25 C27 S01 S02 P01 P02 P34" + _FLAT),
     _row("D17", "L16 P02 P34 P33 S07"),

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from flightcheck.adapters.torch.evaluated_labels import LabelsOfEvaluations
 from flightcheck.adapters.torch.watch import Watch, is_plain_tensor
 from flightcheck.recording.inputs import Confusion
 
@@ -24,6 +25,7 @@ class Answers:
         self.watch = watch
         self._counts: npt.NDArray[np.int64] | None = None
         self._phases = 0
+        self.labels = LabelsOfEvaluations(watch)
 
     def scored(self, scores: torch.Tensor, target: torch.Tensor) -> None:
         """A classification loss was computed without gradients."""

@@ -388,6 +388,19 @@ class Forward:
         of_training = torch.is_grad_enabled() and self.pending
         if self.phases and not of_training:
             self.answers.compared(one, other)
+            chosen = [self.operations.comparisons.is_choice(t) for t in (one, other)]
+            if chosen[0] != chosen[1]:
+                self._labels(other if chosen[0] else one)
+
+    def scored(self, scores: torch.Tensor, target: torch.Tensor) -> None:
+        """A classification loss was computed without gradients."""
+        self.answers.scored(scores, target)
+        if scores.dim() == 2:
+            self._labels(target)
+
+    def _labels(self, labels: Any) -> None:
+        examples = next((t for _, ref in self.last_inputs if (t := ref()) is not None), None)
+        self.answers.labels.given(labels, self._last_source, examples)
 
     # -- phases -------------------------------------------------------------------------------------------------
 

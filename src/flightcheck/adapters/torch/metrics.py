@@ -56,6 +56,8 @@ class Metrics:
         """The other tensors that the model returned last, and what was computed of them in the same way."""
         self._equal: deque[weakref.ref[torch.Tensor]] = deque(maxlen=_MOST_MADE)
         """Where two tensors were equal, as truth values or as numbers 0 and 1."""
+        self._choices: deque[weakref.ref[torch.Tensor]] = deque(maxlen=_MOST_MADE)
+        """The classes that were chosen by it, 0 and 1 among them."""
         self._apart: tuple[weakref.ref[torch.Tensor], Location | None, torch.Tensor, torch.Tensor] | None = None
         """The last difference of output and data: its result, its line, and both."""
         self._largest: tuple[weakref.ref[torch.Tensor], Location | None] | None = None
@@ -90,6 +92,8 @@ class Metrics:
                 self.compared(name, args, self.watch.lines.here())
             if COMPARISONS[name] == "==" and _readable(result):
                 self._equal.append(weakref.ref(result))
+            if _readable(result) and self.is_made(args[0]) and not isinstance(args[-1], torch.Tensor):
+                self._choices.append(weakref.ref(result))
             return
         if not (args and _readable(args[0])):
             return
@@ -105,6 +109,8 @@ class Metrics:
             self._squashed(args[0], result)
         if name in _CASTS and _readable(result) and self._tells_equal(args[0]):
             self._equal.append(weakref.ref(result))
+        elif name in _CASTS and _readable(result) and self.is_choice(args[0]):
+            self._choices.append(weakref.ref(result))
         elif _readable(result) and result.is_floating_point():
             self._computed(args, result)
 
@@ -127,6 +133,10 @@ class Metrics:
     def is_answer(self, tensor: Any) -> bool:
         """It is made (`is_made`) of an output without a gradient, also where the block without one is left by now."""
         return self._without_gradient and self.is_made(tensor)
+
+    def is_choice(self, tensor: Any) -> bool:
+        """It holds the classes that were chosen by such an output."""
+        return _readable(tensor) and any(_same(ref(), tensor) for ref in self._choices)
 
     def is_of_model(self, tensor: Any) -> bool:
         """As `is_made`, of any of several outputs."""
@@ -213,6 +223,9 @@ class Metrics:
         line = self.watch.lines.here()
         if isinstance(result, tuple) and isinstance(result[0], torch.Tensor):
             self._largest = weakref.ref(result[0]), line
+        places = result[-1] if isinstance(result, tuple) else result
+        if _readable(places):
+            self._choices.append(weakref.ref(places))
         known = self._known("argmax", line)
         if known is not None and of.numel() > 1:
             self._note(known, of, axis_size=max(known.axis_size, int(of.shape[dim])), **_wider(known, of))

@@ -111,7 +111,7 @@ class TorchObserver:
         self.schedulers = Schedulers(watch, self.discovery, self.optimizers)
         self.loaders = Loaders(watch, self.discovery, self.operations.tables)
         self.forward.source_of, self.forward.batch_passed = self.loaders.source, self.loaders.passed
-        self.losses.scored = self.forward.answers.scored
+        self.losses.scored = self.forward.scored
         self.losses.answered = self._answered
         self.protocol = Protocol(watch, self.discovery, self.optimizers)
         self.statistics = Statistics(watch, self.discovery, self.arrivals)

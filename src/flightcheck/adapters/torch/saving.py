@@ -40,6 +40,7 @@ def save_all(o: TorchObserver) -> None:
         o.replicas.save,
         o.settings.save,
         o.forward.arithmetic.save,
+        o.forward.answers.labels.save,
         o.operations.save,
         lambda: o.forward.features.save(o.discovery.files()),
         o.forward.flows.save,
