@@ -138,7 +138,7 @@ KINDS: Final[dict[str, str]] = {
     "one after it), ``marked`` (zeros that fill what is missing are a number beside zero), "
     "``unturned`` (images are not turned over), ``double`` (numbers are of double precision up to the model), "
     "``known`` (what was made of the training data is used), ``uncut`` (a vocabulary keeps all its words), "
-    "``unsorted`` (what is sorted keeps its order), "
+    "``unsorted`` (what is sorted keeps its order), ``goes-on`` (each step is given the state of the one before), "
     "``handed-out`` (of arrays that are returned, copies are)",
     "score": "nothing is changed, the error is another one: with targets of ``unit=0,255`` or ``signs``, without those "
     "of an id (``ignore=0``), ``balanced``: the mean over the classes, ``others``: of batches of its own, which train "
@@ -233,10 +233,14 @@ class Patch:
 
     @property
     def judged_by_numbers_of_the_script(self) -> bool:
-        """Another task: no error means the same in both, and each training has an evaluation loss of its own."""
+        """Another task: no error means the same in both, and each training has an evaluation loss of its own. Or what
+        the model generates is another thing than what it is trained on.
+        """
         rule = self.value.partition(":")[0]
-        return (self.kind == "loss" and rule in ("several", "none", "both", "rate")) or (
-            self.kind == "temperature" and rule == "own"
+        return (
+            (self.kind == "loss" and rule in ("several", "none", "both", "rate"))
+            or (self.kind == "temperature" and rule == "own")
+            or (self.kind == "source" and rule == "goes-on")
         )
 
     @property

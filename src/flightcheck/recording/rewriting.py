@@ -11,6 +11,7 @@ import functools
 from collections.abc import Callable, Iterator
 from typing import Final
 
+from flightcheck.recording.going_on import going_on
 from flightcheck.recording.indenting import RULES as MOVING
 from flightcheck.recording.indenting import reindented
 from flightcheck.recording.missing_values import marked
@@ -56,7 +57,8 @@ def rewritten(source: str, rule: str, line: int) -> str:
             is taken from a series at a moving place is the element after it. ``unturned``: images are not turned over.
             ``handed-out``: of arrays that are returned, copies are. ``double``: what is made single precision is
             double. ``known``: what a function made of other data before is used again. ``uncut``: a vocabulary keeps
-            all words. ``unsorted``: what is sorted keeps its order.
+            all words. ``unsorted``: what is sorted keeps its order. ``goes-on``: a state that a call
+            drops takes the place of the one that it was given.
         line: any line of the statement.
     """
     if rule in MOVING:
@@ -393,6 +395,7 @@ _RULES: Final[dict[str, Callable[[ast.stmt, ast.stmt], str]]] = {
     "marked": marked,
     "uncut": uncut,
     "unsorted": unsorted,
+    "goes-on": going_on,
     "unturned": unturned,
     "handed-out": handed_out,
 }

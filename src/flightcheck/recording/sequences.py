@@ -60,4 +60,20 @@ class FreshState:
     """The matrices by which a state goes into the next one."""
 
 
-RECORDS.update({cls.__name__: cls for cls in (PaddedRead, CutState, FreshState)})
+@frozen
+class RepeatedState:
+    """A line that calls a recurrent cell, or a layer with one step of time, in a loop, always with the same state."""
+
+    cell: str
+    """As of a `FreshState`."""
+    location: Location | None
+    """The call in the loop, which drops the new state."""
+    step: int
+    name: str
+    """Of the state."""
+    calls: int = 0
+    same: int = 0
+    """Calls that were given what the call before was given."""
+
+
+RECORDS.update({cls.__name__: cls for cls in (PaddedRead, CutState, FreshState, RepeatedState)})

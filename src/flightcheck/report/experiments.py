@@ -122,6 +122,7 @@ _SOURCES = {
     "later": "the number after the window as the target",
     "unturned": "images not turned over",
     "unsorted": "evaluations in the stored order",
+    "goes-on": "each step with the state of the one before",
     "handed-out": "copies of the states returned",
     "known": "what was made of the training data used again",
     "apart": "batches that begin one behind the other",

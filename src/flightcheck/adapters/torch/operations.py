@@ -52,6 +52,7 @@ from flightcheck.adapters.torch.normalized_axes import NormalizedAxes
 from flightcheck.adapters.torch.padded_outputs import PaddedOutputs, PaddedReads
 from flightcheck.adapters.torch.random_draws import RandomDraws
 from flightcheck.adapters.torch.repeated_softmaxes import NORMALIZATIONS, RepeatedSoftmaxes
+from flightcheck.adapters.torch.repeated_states import RepeatedStates
 from flightcheck.adapters.torch.reshapes import LOOKED_AT as LAYOUT_OPERATIONS
 from flightcheck.adapters.torch.reshapes import Reshapes
 from flightcheck.adapters.torch.row_slices import Slices
@@ -125,8 +126,9 @@ class Operations(TorchFunctionMode):
         self.looked: Callable[[str, Any, Any, Any], None] = lambda name, args, kwargs, result: None
         """Told every operation that is looked at."""
         self.embedded, self.cut_ids, self.slices, self.padded = Embedded(), CutIds(), Slices(watch), PaddedOutputs()
-        self.padded_reads, self.state_cuts, self.fresh_states = (
+        self.padded_reads, self.state_cuts, self.fresh_states, self.repeated_states = (
             PaddedReads(self.padded), StateCuts(watch), FreshStates(watch, discovery.parameter_index),
+            RepeatedStates(watch),
         )  # fmt: skip
         self.axes = NormalizedAxes(watch, self.lines, self.owners, self.modules, discovery.module_index)
         self.draws, self.fresh, self.orders = RandomDraws(watch), FreshTargets(watch), Orders(watch)
@@ -203,7 +205,8 @@ class Operations(TorchFunctionMode):
             self.terms, self.loose, self.agents, self.masks, self.by_hand, self.reshapes, self.tables, self.state_cuts,
             self.draws, self.softmaxes, self.axes, self.dropped, self.fresh, self.orders, self.loss_masks,
             self.weak_fills, self.dropouts, self.clamped, self.sorted, self.collated,
-            self.fresh_states, self.similarities, self.ends, self.pairs, self.noising, self.stored, self.graphs,
+            self.fresh_states, self.repeated_states, self.similarities, self.ends, self.pairs, self.noising,
+            self.stored, self.graphs,
         ):  # fmt: skip
             part.end_round()
 
@@ -264,10 +267,8 @@ class Operations(TorchFunctionMode):
         self._tokens(name, args, kwargs, result)
         if self.watch.learning and torch.is_grad_enabled():
             self._masked(name, args, kwargs, result)
-        if name in CELLS and torch.is_grad_enabled():
-            self.state_cuts.look(name, args, result)
-        if (name in CELLS or name in LAYERS) and torch.is_grad_enabled() and self.watch.learning:
-            self.fresh_states.look(name, args)
+        if name in CELLS or name in LAYERS:
+            self._recurrent(name, args, result)
         if name in ATTENTION_OPERATIONS:
             self.masks.look(name, args, kwargs)
         self._measured(name, args)
@@ -294,6 +295,14 @@ class Operations(TorchFunctionMode):
             self.updates.look(func, name, args)
         if name in CLAMPS:
             self.clamped.look(args, result)
+
+    def _recurrent(self, name: str, args: Any, result: Any) -> None:
+        """Where states come from, and where they are cut off."""
+        self.repeated_states.look(name, args)
+        if name in CELLS and torch.is_grad_enabled():
+            self.state_cuts.look(name, args, result)
+        if torch.is_grad_enabled() and self.watch.learning:
+            self.fresh_states.look(name, args)
 
     def _masked(self, name: str, args: Any, kwargs: Any, result: Any) -> None:
         """Masks over losses and over scores."""
@@ -429,6 +438,7 @@ class Operations(TorchFunctionMode):
         self.sorted.save()
         self.collated.save()
         self.fresh_states.save()
+        self.repeated_states.save()
         for i, read in enumerate(self.padded_reads.records()):
             self.watch.writer.put(read, i)
         self.cuts.save()

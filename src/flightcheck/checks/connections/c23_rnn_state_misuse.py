@@ -7,7 +7,7 @@ from pathlib import PurePath
 
 from flightcheck.checks.base import Check, Finding, NotApplicable, check
 from flightcheck.recording.run import Run
-from flightcheck.recording.sequences import CutState, FreshState, PaddedRead
+from flightcheck.recording.sequences import CutState, FreshState, PaddedRead, RepeatedState
 
 AT_THEIR_ENDS = "last-step:lengths"
 """The patch under which each sequence's own last output is read."""
@@ -39,6 +39,8 @@ class RnnStateMisuse(Check):
     (``detach``, ``.data``) in most steps of a sequence: information, and an error where a trial that keeps the history
     learns better. Cells, and layers that are given one step of a sequence at a time, that start from zeros in all of
     their calls, four or more in each round: their recurrent weights are multiplied by nothing else, and never learn.
+    Loops that generate step by step (what is given next is made of the last answer), in which each call is given the
+    same state and its new one is dropped (``scores, _ = decoder(token, h)``).
     ## Why it matters
     For all but the longest sequences of a batch the layers behind are given zeros. The loss falls all the same, since
     the longest ones and the class shares can be learned. A layer that goes on through padding has to remember what it
@@ -55,12 +57,15 @@ class RnnStateMisuse(Check):
     """
 
     def __call__(self, run: Run) -> Iterator[Finding]:
-        if not run.padded_reads and not run.recorded(CutState) and not fresh_at_each_step(run):
+        seen = bool(run.padded_reads) or bool(run.recorded(CutState)) or bool(run.recorded(RepeatedState))
+        if not seen and not fresh_at_each_step(run):
             raise NotApplicable("no padded sequences are read at their last output, and no state was cut off")
         for state in forgetful_cells(run):
             yield self._cut(run, state)
         for fresh in fresh_at_each_step(run):
             yield self._fresh(run, fresh)
+        for repeated in repeated_at_each_step(run):
+            yield self._repeated(repeated)
         for read in run.padded_reads:
             if read.kind == "packed" and read.short:
                 yield self._packed(read)
@@ -108,6 +113,19 @@ class RnnStateMisuse(Check):
         )
 
     @staticmethod
+    def _repeated(state: RepeatedState) -> Finding:
+        at = state.location
+        return Finding(
+            f"In {state.same} of {state.calls} calls the {_CELLS[state.cell]} is given the same state ({state.name}) "
+            "as in the call before, and what it returns is dropped: each step of the sequence is a first step.",
+            location=at,
+            evidence={"calls": state.calls, "same": state.same, "state": state.name},
+            onset_step=state.step,
+            fix=f"Keep the state that the call returns under the name {state.name}, which the next step is given.",
+            patch=f"source:goes-on:{PurePath(at.file).name}:{at.line}" if at is not None else "",
+        )
+
+    @staticmethod
     def _cut(run: Run, state: CutState) -> Finding:
         patch = history_kept(state)
         proof = any(e.status == "confirmed" for e in run.experiments if (e.question, e.patch) == ("C23", patch))
@@ -126,6 +144,11 @@ class RnnStateMisuse(Check):
 def fresh_at_each_step(run: Run) -> list[FreshState]:
     """Lines whose cell was given zeros in all of its calls, several in a round: its recurrent weights do nothing."""
     return [s for s in run.recorded(FreshState) if s.rounds >= 3 and s.fresh == s.calls]
+
+
+def repeated_at_each_step(run: Run) -> list[RepeatedState]:
+    """Lines that give one state to nearly all steps of sequences of four or more."""
+    return [s for s in run.recorded(RepeatedState) if s.same >= 3 and s.same >= 0.7 * s.calls]
 
 
 def state_carried(state: FreshState) -> str:
