@@ -221,6 +221,8 @@ def _of_values(patch: Patch, finding: Finding, line: Location | None, code: str)
         return f"- {code}\n+ # the same with (1 - done) times the value of the next state"
     if patch.kind == "noise-level":
         return f"- {code}\n+ # {finding.fix[0].lower()}{finding.fix[1:]}"
+    if patch.kind == "attention-scale":
+        return f"- {code}\n+ # the same with scores / math.sqrt(d), d = {finding.evidence['width']}"
     if patch.kind == "temperature":
         divided = re.sub(r"(?<!\*)\*(?!\*)(\s*[A-Za-z_][\w.]*\s*)(?=$|[),;])", r"/\1", code)
         return _replaced(line, divided) or f"- {code}\n+ # the same divided by this factor"

@@ -20,6 +20,7 @@ from flightcheck.checks.connections.c23_rnn_state_misuse import (
 )
 from flightcheck.checks.connections.c25_train_eval_gap import depends_on_mode
 from flightcheck.checks.connections.c28_batchnorm_batch_too_small import lone_examples
+from flightcheck.checks.connections.c44_attention_scores_too_large import rescaled, too_large
 from flightcheck.checks.data.d24_filled_labels_learned import filled_labels
 from flightcheck.checks.data.d25_vocabulary_cut_short import cut_vocabulary
 from flightcheck.checks.loss._pairs import ROLES, stuck_pairs
@@ -161,6 +162,13 @@ def _suspicions(run: Run) -> Iterator[tuple[str, str, str]]:
     for state in forgetful_cells(run):
         if state.location is not None:
             yield "C23", history_kept(state), f"- {state.location.code}\n+ # the same without cutting the state off"
+    for scale in too_large(run):
+        if scale.factor <= 1 and scale.location is not None and not any(r.loaded for r in run.roots):
+            yield (
+                "C44",
+                rescaled(scale),
+                f"- {scale.location.code}\n+ # the same with scores / math.sqrt({scale.width})",
+            )
     for read in read_through_padding(run):
         if read.location is not None:
             code = read.location.code

@@ -164,11 +164,17 @@ def _product_behind(node: Any) -> Any:
             return None
         inputs = [n for n, _ in node.next_functions if n is not None]
         if node.name() in ("BmmBackward0", "MmBackward0"):
-            return node if len(inputs) == 2 and not any(_is_weight(n) for n in inputs) else None
+            return node if is_product_of_activations(node) else None
         if not node.name().startswith(_SCALED) or not inputs:
             return None
         node = inputs[0]
     return None
+
+
+def is_product_of_activations(node: Any) -> bool:
+    """The node multiplies two matrices that both have a history and are no weights."""
+    inputs = [n for n, _ in node.next_functions if n is not None]
+    return node.name() in ("BmmBackward0", "MmBackward0") and len(inputs) == 2 and not any(map(_is_weight, inputs))
 
 
 def _in_rounds(product: Any) -> bool:

@@ -19,6 +19,7 @@ from torch.utils._device import DeviceContext
 from flightcheck.adapters.torch.agents import Agents
 from flightcheck.adapters.torch.attention_masks import OPERATIONS as ATTENTION_OPERATIONS
 from flightcheck.adapters.torch.attention_masks import AttentionMasks
+from flightcheck.adapters.torch.attention_scales import AttentionScales
 from flightcheck.adapters.torch.broadcasts import ELEMENTWISE, Broadcasts
 from flightcheck.adapters.torch.cancellations import WITHIN, Cancellations
 from flightcheck.adapters.torch.clamped_gradients import OPERATIONS as CLAMPS
@@ -130,7 +131,10 @@ class Operations(TorchFunctionMode):
             PaddedReads(self.padded), StateCuts(watch), FreshStates(watch, discovery.parameter_index),
             RepeatedStates(watch),
         )  # fmt: skip
-        self.axes = NormalizedAxes(watch, self.lines, self.owners, self.modules, discovery.module_index)
+        self.axes, self.scales = (
+            NormalizedAxes(watch, self.lines, self.owners, self.modules, discovery.module_index),
+            AttentionScales(watch, self.lines, self.modules, discovery.module_index),
+        )
         self.draws, self.fresh, self.orders = RandomDraws(watch), FreshTargets(watch), Orders(watch)
         self.dropped, self.reshapes, self.tables = DroppedLosses(watch), Reshapes(watch), Tables(watch)
         self.loss_masks, self.weak_fills, self.sorted = LossMasks(watch), WeakFills(watch), SortedBatches(watch)
@@ -315,6 +319,8 @@ class Operations(TorchFunctionMode):
         """Products, what they are scaled with, and softmaxes."""
         if name in AXES_OPERATIONS:
             self.axes.look(name, args, kwargs, result)
+        if name == "softmax":
+            self.scales.look(args, kwargs)
         if name in SIMILARITY_OPERATIONS:
             self.similarities.look(name, args, kwargs, result)
         if name in PAIR_OPERATIONS:
@@ -426,6 +432,7 @@ class Operations(TorchFunctionMode):
         self.graphs.save()
         self.rows_read.save()
         self.axes.save()
+        self.scales.save()
         self.dropped.save()
         self.loss_masks.save()
         self.weak_fills.save()

@@ -12,6 +12,7 @@ from flightcheck.adapters.torch import probes
 from flightcheck.adapters.torch.patching import (
     accumulation,
     anew,
+    attention_scales,
     batches,
     batchnorms,
     carrying,
@@ -145,6 +146,7 @@ INSTALLERS: Final[dict[str, Callable[[Boundaries, Patch], None]]] = {
     "edges": joined_graphs.edges,
     "episode-end": episode_ends.episode_end,
     "temperature": temperatures.temperature,
+    "attention-scale": attention_scales.attention_scale,
     "noise-level": noise_levels.noise_level,
     "loss": _loss,
     "axes": layouts.axes,
