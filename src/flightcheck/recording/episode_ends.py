@@ -39,6 +39,14 @@ class UnendedTarget:
     """The largest probability that a flag which has nothing to do with the next states parts them as this one does."""
 
 
+@frozen
+class ValueTarget:
+    """A loss whose target is a number plus a value of a next state, which something discounts or ends."""
+
+    site: int
+    calls: int
+
+
 def chance_of(states: Floats, ends: Bools) -> tuple[float, int]:
     """How likely rows drawn blindly would lie outside of the range of all others, each in some feature, as ends do.
 
@@ -68,4 +76,4 @@ def chance_of(states: Floats, ends: Bools) -> tuple[float, int]:
     return math.exp(min(0.0, count * math.log(2 * features) - sets)), count
 
 
-RECORDS[UnendedTarget.__name__] = UnendedTarget
+RECORDS.update({cls.__name__: cls for cls in (UnendedTarget, ValueTarget)})

@@ -19,7 +19,7 @@ import torch
 from flightcheck.adapters.torch.loose_terms import tensors_of
 from flightcheck.adapters.torch.similarities import FACTORS, factor_of
 from flightcheck.adapters.torch.watch import Watch, hands_off, is_plain_tensor
-from flightcheck.recording.episode_ends import UnendedTarget, chance_of
+from flightcheck.recording.episode_ends import UnendedTarget, ValueTarget, chance_of
 from flightcheck.recording.records import Location
 
 _SUMS: Final = {"add", "__add__", "__radd__", "add_", "__iadd__", "sub", "__sub__", "__rsub__", "rsub", "subtract"}
@@ -83,6 +83,8 @@ class EpisodeEnds:
         self._chosen: list[torch.Tensor] = []
         """Indices of what was picked out of a prediction: actions."""
         self._sites: dict[int, _Site] = {}
+        self._targets: dict[int, int] = {}
+        """Losses with a target that adds something to a value → their calls."""
 
     def returned(self, inputs: Sequence[torch.Tensor | None], output: Any) -> None:
         """A model was called, outermost."""
@@ -114,7 +116,11 @@ class EpisodeEnds:
     def compared(self, site: int, target: torch.Tensor) -> None:
         """A loss of a training step is given this target."""
         value = self._of(target)
-        if value is None or value.discount is None or value.added is None:
+        if value is None or value.added is None:
+            return
+        if value.added and (value.masked or value.discount):
+            self._targets[site] = self._targets.get(site, 0) + 1
+        if value.discount is None:
             return
         known = self._sites.setdefault(site, _Site(value.discount, self._watch.step))
         known.calls += 1
@@ -167,6 +173,8 @@ class EpisodeEnds:
 
     def save(self) -> None:
         """Write the losses with such targets, each with the flag that tells ends best."""
+        for site_index, calls in self._targets.items():
+            self._watch.writer.put(ValueTarget(site_index, calls), site_index)
         for index, site in self._sites.items():
             found = UnendedTarget(index, site.location, site.step, site.calls, site.masked)
             told = [_with_flag(found, place, seen) for place, seen in site.flags.items()]
