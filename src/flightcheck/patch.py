@@ -38,7 +38,8 @@ KINDS: Final[dict[str, str]] = {
     "line), ``sorted=train.py:33`` (in the order that this line computes), ``unshift`` (the next token, where the "
     "target is the one after it) or ``next`` (the next one, where it is the token itself)",
     "drop-module": "``softmax`` or ``sigmoid``: the loss is given what that activation was given",
-    "swap-activation": "``relu`` in the place of each saturating activation between layers",
+    "swap-activation": "``relu`` in the place of each saturating activation between layers; "
+    "``softmax@train.py:31,train.py:33``: ReLU in the place of the softmaxes at lines",
     "insert-activation": "the outputs of hidden layers go through an activation: ``relu``",
     "insert-norm": "the outputs of hidden layers are normalized over their features: ``layer``",
     "loss": "another loss function: ``cross_entropy``, ``bce_with_logits``, ``mse_loss``, ``several`` (each output "

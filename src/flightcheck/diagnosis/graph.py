@@ -236,6 +236,7 @@ CAUSES: Final[tuple[Cause, ...]] = (
     _row("C23", "S01 S02 C13 C25 P02" + _FLAT),
     _row("C33", "S01 S02 C13 C25 P02" + _FLAT),
     _row("L28", "C02 C11 C12 C13 L16 S01 S02 P01 P02 P33 P34" + _FLAT),
+    _row("C45", "C05 C07 C11 C12 C13 L16 S01 S02 P01 P02 P33 P34 C02" + _FLAT, when=_severe),
     _row("C44", "C07 C11 C13 C02 C12 S01 S02 P01 P02 P34 L01" + _FLAT, when=_severe),
     _row("C04", "S06 L01 T08"),
     _row("C18", "L01 P33"),

@@ -101,6 +101,9 @@ def _one(patch: Patch, finding: Finding, run: Run) -> str:
     code = line.code if line is not None else ""
     if patch.kind == "drop-module" and code:
         return _removed(code, patch.value)
+    if patch.kind == "swap-activation" and code and patch.value.startswith("softmax@"):
+        relu = re.sub(r"\b(nn\.)?Softmax\([^()]*\)", "nn.ReLU()", code)
+        return _replaced(line, relu) or f"- {code}\n+ # the same with relu in the place of this softmax"
     if patch.kind == "swap-activation" and code:
         return _replaced(line, re.sub(r"\b(nn\.|torch\.|F\.)?([Ss]igmoid|[Tt]anh|[Ss]oftsign)\b", _relu, code))
     if patch.kind == "keep-graph" and code:

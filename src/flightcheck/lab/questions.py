@@ -21,6 +21,7 @@ from flightcheck.checks.connections.c23_rnn_state_misuse import (
 from flightcheck.checks.connections.c25_train_eval_gap import depends_on_mode
 from flightcheck.checks.connections.c28_batchnorm_batch_too_small import lone_examples
 from flightcheck.checks.connections.c44_attention_scores_too_large import rescaled, too_large
+from flightcheck.checks.connections.c45_softmax_between_layers import suspects, with_relu
 from flightcheck.checks.data.d24_filled_labels_learned import filled_labels
 from flightcheck.checks.data.d25_vocabulary_cut_short import cut_vocabulary
 from flightcheck.checks.loss._pairs import ROLES, stuck_pairs
@@ -162,6 +163,14 @@ def _suspicions(run: Run) -> Iterator[tuple[str, str, str]]:
     for state in forgetful_cells(run):
         if state.location is not None:
             yield "C23", history_kept(state), f"- {state.location.code}\n+ # the same without cutting the state off"
+    if softmaxes := suspects(run):
+        softmax = softmaxes[0]
+        if softmax.location is not None:
+            yield (
+                "C45",
+                with_relu(softmaxes),
+                f"- {softmax.location.code}\n+ # the same with relu in the place of the softmax",
+            )
     for scale in too_large(run):
         if scale.factor <= 1 and scale.location is not None and not any(r.loaded for r in run.roots):
             yield (

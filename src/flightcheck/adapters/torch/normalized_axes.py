@@ -108,7 +108,7 @@ class NormalizedAxes:
         for _ in range(_LONGEST):
             if node is None or node.name() == "SoftmaxBackward0":
                 break
-            before = _behind_dropout(node)
+            before = behind_dropout(node)
             node = before if before is not None else step_back(node, at)
         if node is None:
             return
@@ -149,7 +149,7 @@ class NormalizedAxes:
         self._known[kind, line] = dataclasses.replace(found, calls=found.calls + 1, wrong=found.wrong + wrong)
 
 
-def _behind_dropout(node: Any) -> Any:
+def behind_dropout(node: Any) -> Any:
     """What dropout was given; None where the node is no dropout."""
     inputs = [n for n, _ in node.next_functions]
     dropped = node.name().startswith("NativeDropout") or (node.name() == "MulBackward0" and inputs[1:] == [None])

@@ -40,6 +40,7 @@ from flightcheck.adapters.torch.hand_updates import OPERATIONS as UPDATES
 from flightcheck.adapters.torch.hand_updates import HandUpdates
 from flightcheck.adapters.torch.handmade_losses import OPERATIONS as LOSS_OPERATIONS
 from flightcheck.adapters.torch.handmade_losses import HandmadeLosses
+from flightcheck.adapters.torch.hidden_softmaxes import HiddenSoftmaxes
 from flightcheck.adapters.torch.joined_graphs import OPERATIONS as GRAPH_OPERATIONS
 from flightcheck.adapters.torch.joined_graphs import GraphBatches
 from flightcheck.adapters.torch.loose_terms import LooseTerms
@@ -131,9 +132,10 @@ class Operations(TorchFunctionMode):
             PaddedReads(self.padded), StateCuts(watch), FreshStates(watch, discovery.parameter_index),
             RepeatedStates(watch),
         )  # fmt: skip
-        self.axes, self.scales = (
+        self.axes, self.scales, self.hidden = (
             NormalizedAxes(watch, self.lines, self.owners, self.modules, discovery.module_index),
             AttentionScales(watch, self.lines, self.modules, discovery.module_index),
+            HiddenSoftmaxes(watch, self.lines, self.owners),
         )
         self.draws, self.fresh, self.orders = RandomDraws(watch), FreshTargets(watch), Orders(watch)
         self.dropped, self.reshapes, self.tables = DroppedLosses(watch), Reshapes(watch), Tables(watch)
@@ -321,6 +323,8 @@ class Operations(TorchFunctionMode):
             self.axes.look(name, args, kwargs, result)
         if name == "softmax":
             self.scales.look(args, kwargs)
+        elif name == "linear":
+            self.hidden.look(args, kwargs)
         if name in SIMILARITY_OPERATIONS:
             self.similarities.look(name, args, kwargs, result)
         if name in PAIR_OPERATIONS:
@@ -433,6 +437,7 @@ class Operations(TorchFunctionMode):
         self.rows_read.save()
         self.axes.save()
         self.scales.save()
+        self.hidden.save()
         self.dropped.save()
         self.loss_masks.save()
         self.weak_fills.save()
