@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from flightcheck.recording.printed import direction, is_of_samples, is_return, numbers_in, rank_as_evaluation
+from flightcheck.recording.printed import (
+    contradicts_itself,
+    direction,
+    is_of_samples,
+    is_return,
+    numbers_in,
+    rank_as_evaluation,
+)
 
 
 @pytest.mark.parametrize(
@@ -52,3 +59,10 @@ def test_numbers_of_evaluations() -> None:
     assert rank_as_evaluation("acc", True) == rank_as_evaluation("rmse", True) == 1
     assert rank_as_evaluation("acc", False) == rank_as_evaluation("loss", True) == 0
     assert rank_as_evaluation("train acc", True) == rank_as_evaluation("val", True) == 0
+
+
+def test_a_positive_likelihood_is_its_own_negative() -> None:
+    assert contradicts_itself("partial likelihood", 6.29) and contradicts_itself("train elbo", 104.0)
+    assert not contradicts_itself("log likelihood", -1.2)
+    assert not contradicts_itself("negative log likelihood loss", 1.2), "its last word says which way is better"
+    assert not contradicts_itself("test accuracy", 0.9)

@@ -11,6 +11,7 @@ import numpy as np
 from flightcheck.frozen import frozen
 from flightcheck.lab.trials import Floats, Trained
 from flightcheck.recording.printed import (
+    contradicts_itself,
     direction,
     is_of_loss,
     is_of_samples,
@@ -47,7 +48,7 @@ def printed_name(trials: Sequence[Trained], metric: str) -> str:
             rank = int(is_return(n.name)) if metric == RETURNED else rank_as_evaluation(n.name, n.evaluated)
             if metric == DRAWN and not is_of_samples(n.name):
                 rank = 0
-            if metric == ANSWERED and is_of_loss(n.name):
+            if (metric == ANSWERED and is_of_loss(n.name)) or contradicts_itself(n.name, n.value):
                 rank = 0
             before = known.get(n.name, (rank, 0, len(known)))
             known[n.name] = (min(rank, before[0]), before[1] + 1, before[2])

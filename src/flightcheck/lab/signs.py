@@ -14,7 +14,14 @@ from flightcheck.lab.statistics import Pair
 from flightcheck.patch import Patch
 from flightcheck.recording.experiments import Experiment
 from flightcheck.recording.output import OutputPart, lines_of
-from flightcheck.recording.printed import direction, is_of_loss, is_return, numbers_in, rank_as_evaluation
+from flightcheck.recording.printed import (
+    contradicts_itself,
+    direction,
+    is_of_loss,
+    is_return,
+    numbers_in,
+    rank_as_evaluation,
+)
 from flightcheck.recording.run import Run
 
 _STEPS: Final = 120
@@ -61,7 +68,7 @@ def _gets_no_better(run: Run, agent: bool) -> bool:
     for line in lines_of(run.recorded(OutputPart)):
         for name, value in numbers_in(line.text):
             wanted = is_return(name) if agent else rank_as_evaluation(name, True) > 0 and not is_of_loss(name)
-            if wanted and direction(name):
+            if wanted and direction(name) and not contradicts_itself(name, value):
                 values.setdefault(name, []).append(value)
     gains = [direction(name) * (v[-1] - v[0]) > _IMPROVED * abs(v[0]) for name, v in values.items()]
     return bool(gains) and not any(gains)

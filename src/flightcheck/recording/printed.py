@@ -14,6 +14,7 @@ _HIGHER: Final = {
     "likelihood", "elbo", "success", "found", "solved",
 }  # fmt: skip
 """Words of measures of which more is better; digits are left out: F1, R2."""
+_OF_LIKELIHOODS: Final = {"likelihood", "elbo"}
 _RETURNS: Final = {
     "return", "returns", "reward", "rewards", "score", "success", "solved", "found", "wins", "won", "reached",
     "reaches", "arrive", "arrives", "arrived", "arrivals",
@@ -96,6 +97,13 @@ def direction(name: str) -> int:
         if word in _HIGHER or word in _RETURNS:
             return turned
     return -1 if _AWAY.search(name) else 0
+
+
+def contradicts_itself(name: str, value: float) -> bool:
+    """It is called a likelihood or a bound of one, of which more is better, and is positive: as a rule the negative of
+    it, a loss, whose minus the name leaves out (Cox's partial likelihood, an ELBO that is minimized).
+    """
+    return value > 0 and direction(name) > 0 and not _OF_LIKELIHOODS.isdisjoint(_words(name))
 
 
 def is_return(name: str) -> bool:
