@@ -16,7 +16,7 @@ from flightcheck.testing import run_of, verdict_of
 
 LINE, CUT = Location("train.py", 40), Location("train.py", 12)
 SITE = LossSite(0, "cross_entropy", Location("train.py", 30))
-TEST = EvaluatedLabels(-1, LINE, 20, [0, 0, 40], "e")
+TEST = EvaluatedLabels(-1, LINE, 20, [0, 0, 40], digest="e")
 
 
 def call(step: int, counts: list[int] | None, **facts: Any) -> LossCall:

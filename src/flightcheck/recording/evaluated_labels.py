@@ -19,6 +19,8 @@ class EvaluatedLabels:
     """Of the first evaluation."""
     counts: list[int] = field(default_factory=list)
     """How often each class 0, 1, … was the true one."""
+    fewest: int = 0
+    """Labels in the smallest comparison."""
     digest: str = ""
     """Of what the model was called on (`Batch.digest`), the first time."""
 

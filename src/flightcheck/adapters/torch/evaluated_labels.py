@@ -25,6 +25,7 @@ class LabelsOfEvaluations:
     def __init__(self, watch: Watch) -> None:
         self._watch = watch
         self._counts: dict[tuple[Any, ...], npt.NDArray[np.int64]] = {}
+        self._fewest: dict[tuple[Any, ...], int] = {}
         self._places: dict[tuple[Any, ...], tuple[int, Location | None, int, str]] = {}
 
     def given(self, labels: Any, source: int, examples: torch.Tensor | None) -> None:
@@ -55,10 +56,13 @@ class LabelsOfEvaluations:
             digest = digest_of(examples) if examples is not None and is_plain_tensor(examples) else ""
             self._places[key] = source, line, self._watch.step, digest
         counts += np.bincount(values, minlength=_MOST_CLASSES)
+        self._fewest[key] = min(labels.numel(), self._fewest.get(key, labels.numel()))
 
     def save(self) -> None:
         """Write the counts."""
         for i, (key, counts) in enumerate(self._counts.items()):
             source, line, step, digest = self._places[key]
             used = int(np.flatnonzero(counts).max()) + 1
-            self._watch.writer.put(EvaluatedLabels(source, line, step, counts[:used].tolist(), digest), i)
+            self._watch.writer.put(
+                EvaluatedLabels(source, line, step, counts[:used].tolist(), self._fewest[key], digest), i
+            )

@@ -109,7 +109,7 @@ class Metrics:
             self._squashed(args[0], result)
         if name in _CASTS and _readable(result) and self._tells_equal(args[0]):
             self._equal.append(weakref.ref(result))
-        elif name in _CASTS and _readable(result) and self.is_choice(args[0]):
+        elif (name in _CASTS or name == "__getitem__") and _readable(result) and self.is_choice(args[0]):
             self._choices.append(weakref.ref(result))
         elif _readable(result) and result.is_floating_point():
             self._computed(args, result)

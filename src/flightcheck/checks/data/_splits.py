@@ -83,6 +83,12 @@ def is_called_held_out(run: Run, batch: Batch) -> bool:
     return False
 
 
+def names_held_out(code: str) -> bool:
+    """A line names a validation or test set, and no training set."""
+    tokens = _tokens(code)
+    return bool(tokens & _HELD_OUT) and not tokens & _TRAINED
+
+
 def _assigned(location: Location | None) -> str:
     """The names that a line assigns to, the whole line where it assigns nothing."""
     if location is None:

@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from flightcheck.checks.base import Check, Finding, NotApplicable, NotEnoughEvidence, Param, Severity, check
-from flightcheck.checks.data._splits import OWN_DATA, Split, is_called_held_out, splits
+from flightcheck.checks.data._splits import OWN_DATA, Split, is_called_held_out, names_held_out, splits
 from flightcheck.checks.depth import where
 from flightcheck.recording.batches import Batch
+from flightcheck.recording.evaluated_labels import EvaluatedLabels
 from flightcheck.recording.fold_loops import FoldLoop
 from flightcheck.recording.records import Location
 from flightcheck.recording.run import Run
@@ -31,14 +32,16 @@ class TrainValLeakExact(Check):
     where names in the code call the evaluated data validation or test data and at least 5 different examples and 2 %
     of them were seen in training. Below a fifth of the part of the training data that was watched it warns. It also
     fires where a loop over the folds of a cross-validation (splits of scikit-learn, or a variable named after folds)
-    goes on with the model of the fold before: what the second fold holds out was trained on in the first.
+    goes on with the model of the fold before: what the second fold holds out was trained on in the first. And where a
+    step gets all examples at once (the nodes of a graph), its loss is that of all of them, and what a line compares
+    with answers of a part is called validation or test.
     ## Why it matters
     A model knows examples that it was trained on. The validation result is too good, overfitting stays hidden, and
     the wrong model is chosen.
     ## How to fix
     Split the data into disjoint parts before anything else: `train, val = random_split(data, [0.8, 0.2])`, and build
     the training loader from `train`, not from `data`. Oversample, augment or cut windows after the split. Build a new
-    model, and its optimizer, for each fold.
+    model, and its optimizer, for each fold. Of a graph, `loss_fn(out[train_mask], y[train_mask])`.
     ## Source
     Kapoor and Narayanan 2023, Leakage and the reproducibility crisis in machine-learning-based science.
     ## Known false alarms
@@ -60,8 +63,8 @@ class TrainValLeakExact(Check):
     def __call__(self, run: Run) -> Iterator[Finding]:
         if run.in_regime(*OWN_DATA):
             raise NotApplicable("models are called without gradients on data that are no evaluation set")
-        if folds := list(_shared_by_folds(run)):
-            yield from folds
+        if told := [*_shared_by_folds(run), *_trained_on_all(run)]:
+            yield from told
             return
         judged = 0
         for split in splits(run):
@@ -151,6 +154,30 @@ def _shared_by_folds(run: Run) -> Iterator[Finding]:
             evidence={"folds_line": str(folds.location or "")},
             fix=f"Make the model and its optimizer anew in each round of the loop in {where(folds.location)}.",
         )
+
+
+def _trained_on_all(run: Run) -> Iterator[Finding]:
+    """The loss of every step is that of all nodes, and some of them are called a test set."""
+    trained = [b for b in run.batches if b.training and b.shape]
+    calls = [c for c in run.training_calls() if c.target_shape]
+    first = [b for b in trained if (b.root, b.argument) == (trained[0].root, trained[0].argument)]
+    if len({b.digest for b in first}) != 1 or not calls:
+        return
+    whole, nodes = trained[0].digest, trained[0].shape[0]
+    if any(math.prod(c.target_shape) != nodes or c.ignored or c.result_shape for c in calls):
+        return  # a loss of each node may be masked afterwards
+    site = next((s for s in run.loss_sites if s.index == calls[0].site), None)
+    for e in run.recorded(EvaluatedLabels):
+        held_out = e.location is not None and names_held_out(e.location.code)
+        if e.digest == whole and e.fewest and e.fewest < nodes and held_out:
+            yield Finding(
+                f"The loss of each step is that of all {nodes} examples, the {e.fewest} among them whose answers "
+                f"{where(e.location)} compares with their labels: those labels are learned, not held out.",
+                location=site.location if site is not None else e.location,
+                evidence={"trained": nodes, "evaluated": e.fewest, "compared": str(e.location)},
+                fix="Compute the loss of the training examples alone: loss_fn(out[train_mask], y[train_mask]).",
+            )
+            return
 
 
 def _accompanies(other: Batch, batch: Batch) -> bool:
