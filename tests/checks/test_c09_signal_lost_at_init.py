@@ -7,7 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from flightcheck.checks.connections.c09_signal_lost_at_init import CENTRED
 from flightcheck.recording.experiments import Experiment
+from flightcheck.recording.records import ModuleInfo
 from flightcheck.recording.signals import ACTIVATION_RMS, ACTIVATION_SPREAD, LOSS, WEIGHT_NORM
 from flightcheck.testing import run_of, verdict_of
 from tests.checks._network import BATCHES, line, network, with_parameters
@@ -116,3 +118,13 @@ def test_weights_of_one_sign_warn_where_nothing_is_learned() -> None:
     assert (finding.location, finding.evidence["one_sign"]) == (line(12), 4)
     assert verdict([0.3] * 4, 0.3, 0.3, FALLING, records).status == "pass"
     assert verdict([0.3] * 4, 0.3, 0.3, FLAT, with_parameters(records, 0, 1, 2, one_sign=False)).status == "pass"
+
+
+def test_weights_of_one_sign_fail_where_weights_around_zero_learn_better() -> None:
+    records = [*network(4, one_sign=True, write_location=line(12)), Experiment("C09", CENTRED, status="confirmed")]
+    own = [replace(r, kind="other") if isinstance(r, ModuleInfo) and r.kind == "linear" else r for r in records]
+    for given in (records, own):
+        (finding,) = verdict([0.3] * 4, 0.3, 0.3, FALLING, given).findings
+        assert (finding.location, finding.patch) == (line(12), CENTRED)
+    tables = [replace(r, path="net") if isinstance(r, ModuleInfo) else r for r in own]
+    assert verdict([0.3] * 4, 0.3, 0.3, FALLING, tables).status != "fail", "factors that the model itself holds"

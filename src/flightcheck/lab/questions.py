@@ -11,6 +11,7 @@ from typing import Final
 import numpy as np
 
 from flightcheck.checks.connections.c07_vanishing_gradient import SWAPPED, stacked_activation
+from flightcheck.checks.connections.c09_signal_lost_at_init import CENTRED, one_signed
 from flightcheck.checks.connections.c20_attention_mask_wrong import inversion, suspicious_masks
 from flightcheck.checks.connections.c23_rnn_state_misuse import (
     AT_THEIR_ENDS,
@@ -24,6 +25,7 @@ from flightcheck.checks.connections.c44_attention_scores_too_large import rescal
 from flightcheck.checks.connections.c45_softmax_between_layers import suspects, with_relu
 from flightcheck.checks.data.d24_filled_labels_learned import filled_labels
 from flightcheck.checks.data.d25_vocabulary_cut_short import cut_vocabulary
+from flightcheck.checks.depth import trained_roots
 from flightcheck.checks.loss._pairs import ROLES, stuck_pairs
 from flightcheck.checks.loss.l13_loss_terms_unbalanced import has_several_terms
 from flightcheck.checks.parameters.p02_lr_too_low import rises_to_the_end
@@ -163,6 +165,8 @@ def _suspicions(run: Run) -> Iterator[tuple[str, str, str]]:
     for state in forgetful_cells(run):
         if state.location is not None:
             yield "C23", history_kept(state), f"- {state.location.code}\n+ # the same without cutting the state off"
+    if any(one_signed(run, root)[0] for root in trained_roots(run)):
+        yield "C09", CENTRED, "+ # the weights drawn around zero: nn.init.xavier_uniform_(weight)"
     if softmaxes := suspects(run):
         softmax = softmaxes[0]
         if softmax.location is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Final
 
 import numpy as np
 
@@ -19,8 +20,14 @@ from flightcheck.checks.depth import (
     trained_roots,
     written_at,
 )
+from flightcheck.recording.records import ParameterInfo
 from flightcheck.recording.run import Run
 from flightcheck.recording.signals import ACTIVATION_RMS, ACTIVATION_SPREAD
+
+CENTRED: Final = "reinit:xavier"
+"""The patch with weights around zero."""
+_MANY: Final = 64
+"""Weights of one sign by chance: once in 2 to the 63rd."""
 
 
 @check(
@@ -41,7 +48,7 @@ class SignalLostAtInit(Check):
     lost, or the loss does not fall; info if training got over it. Or: every matrix starts with less than a fiftieth of
     the usual spread 1/√fan-in, and the loss does not fall. Or, where a trial with weights drawn anew learns: the
     spread of weights is ten times above or below 1/√fan-in. Or: in half of the matrices or more all weights start with
-    one sign, and the loss does not fall.
+    one sign, and the loss does not fall, or a trial with weights drawn around zero learns better.
     ## Why it matters
     Layers after the loss of signal see the same input for every example: they can learn a constant and nothing else.
     The scale over all elements cannot show it, for biases keep that up.
@@ -58,7 +65,6 @@ class SignalLostAtInit(Check):
     change = Param(1e3, "the factor of 8 plain ReLU layers with the default initialization, which still learn")
     unusual = Param(10.0, "times 1/√fan-in or its inverse: usual initializations have 0.5 to 1.4")
     tiny = Param(0.02, "of 1/√fan-in: small on purpose are GPT-2 (0.02 absolute, 0.1 and more) and SIREN (0.05)")
-    many = Param(64, "weights of one sign by chance: once in 2 to the 63rd")
     examples = Param(8, "a spread between fewer examples says little")
     improved = Param(0.02, "a loss that falls by more than 2 % is learning")
     recovered = Param(1e-2, "output that differs by 1 % of its size between examples carries signal again")
@@ -95,24 +101,24 @@ class SignalLostAtInit(Check):
         same, and say it louder from layer to layer.
         """
         told = set()
+        proof = any(e.status == "confirmed" for e in run.experiments if (e.question, e.patch) == ("C09", CENTRED))
         for root in trained_roots(run):
-            chosen = [layer for layer in layers(run, root) if not layer.matrix.loaded]
-            odd = [
-                x for x in chosen if x.matrix.one_sign and not x.matrix.constant and x.matrix.numel >= self.many.value
-            ]
-            if len(odd) < 2 or 2 * len(odd) < len(chosen) or improvement(run) >= self.improved.value:
+            odd, of = one_signed(run, root)
+            if not odd or (not proof and improvement(run) >= self.improved.value):
                 continue
-            line = written_at(run, (x.module.index for x in odd)) or odd[0].module.location
+            line = written_at(run, (p.module for p in odd)) or run.location_of(odd[0])
             if line in told:
                 continue
             told.add(line)
             yield Finding(
-                f"In {len(odd)} of {len(chosen)} matrices all weights start with one and the same sign (drawn around a "
-                "mean far from zero), and the loss has not fallen since: all units of a layer say the same.",
+                f"In {len(odd)} of {of} matrices all weights start with one and the same sign (drawn around a mean far "
+                + ("from zero)" if proof else "from zero), and the loss has not fallen since")
+                + ": all units of a layer say the same.",
                 location=line,
-                module=common_path(x.module.path for x in odd),
-                evidence={"one_sign": len(odd), "matrices": len(chosen)},
-                parameters=tuple(x.matrix.index for x in odd),
+                module=common_path(m.path for p in odd if (m := run.module(p.module))),
+                evidence={"one_sign": len(odd), "matrices": of},
+                parameters=tuple(p.index for p in odd),
+                patch=CENTRED if proof else "",
             )
 
     def _proved(self, run: Run) -> Iterator[Finding]:
@@ -203,3 +209,17 @@ class SignalLostAtInit(Check):
             raise NotEnoughEvidence("the signal is lost at the start; whether training gets over it was not seen")
         back = at_row(spread, -1, last) > self.recovered.value * at_row(rms, -1, last)
         return back and improvement(run) >= self.improved.value
+
+
+def one_signed(run: Run, root: int) -> tuple[list[ParameterInfo], int]:
+    """The matrices of a model whose weights all start with one sign, if these are two and half of all at least; and how
+    many matrices there are.
+
+    Matrices that the model itself holds are no layers, but factors of a product or tables.
+    """
+    inner = {m.index for m in run.modules if m.root == root and ("." in m.path or m.kind in ("linear", "conv"))}
+    matrices = [
+        p for p in run.parameters if p.role == "matrix" and p.module in inner and run.trained(p) and not p.loaded
+    ]
+    odd = [p for p in matrices if p.one_sign and not p.constant and p.numel >= _MANY]
+    return (odd, len(matrices)) if len(odd) > 1 and 2 * len(odd) >= len(matrices) else ([], len(matrices))
