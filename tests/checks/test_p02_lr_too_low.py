@@ -40,6 +40,13 @@ def test_ten_times_the_rate_achieves_much_more() -> None:
     )
 
 
+def test_two_trainings_in_one_script_have_no_scale() -> None:
+    first = OptimizerInfo(0, "AdamW", LINE, groups=[{"lr": 3e-3}], steps=120)
+    for created, status in ((120, "skipped"), (0, "fail")):
+        second = OptimizerInfo(1, "AdamW", LINE, groups=[{"lr": 4e-3}], steps=160, created_at_step=created)
+        assert verdict_of("P02", run_of(first, second, tried())).status == status
+
+
 def test_a_hundred_times() -> None:
     (finding,) = verdict(tried(status="inconclusive"), tried("x100")).findings
     assert finding.evidence["factor"] == 100

@@ -28,7 +28,7 @@ from flightcheck.checks.data.d25_vocabulary_cut_short import cut_vocabulary
 from flightcheck.checks.depth import trained_roots
 from flightcheck.checks.loss._pairs import ROLES, stuck_pairs
 from flightcheck.checks.loss.l13_loss_terms_unbalanced import has_several_terms
-from flightcheck.checks.parameters.p02_lr_too_low import rises_to_the_end
+from flightcheck.checks.parameters.p02_lr_too_low import rises_to_the_end, trains_in_parts
 from flightcheck.checks.parameters.p11_freezing_mistake import frozen_at_random, frozen_tables, meant_to_be_random
 from flightcheck.checks.parameters.p14_adam_epsilon_dominates import dominated
 from flightcheck.checks.parameters.p17_gradient_clipping_misuse import clips_hard
@@ -214,7 +214,7 @@ def _steps_of_another_size(lab: Lab, run: Run, asked: set[str]) -> Iterator[Expe
             if not _promises(slower):
                 break
     warm_up = _warm_up(run)
-    if run.in_regime("finetune") or (warm_up is None and not rises_to_the_end(run)):
+    if run.in_regime("finetune") or trains_in_parts(run) or (warm_up is None and not rises_to_the_end(run)):
         return
     held_back = {
         # Whoever is free to learn is soon done: five times as much may be more than there is to gain.

@@ -60,6 +60,8 @@ class LrTooLow(Check):
         if run.in_regime("gan", "reinforcement"):
             yield from self._standing_still(run)
             return
+        if trains_in_parts(run):
+            raise NotApplicable("a second training began while it was watched: their errors are no one scale")
         tried = [e for e in run.experiments if e.question == "P02"]
         known = [e for e in tried if e.before is not None]
         if not known:
@@ -152,6 +154,12 @@ def planned_steps(run: Run) -> int | None:
     between = [b - a for a, b in itertools.pairwise(at)]
     per_epoch = plan.steps_per_epoch or (int(statistics.median(between)) if between else None)
     return plan.epochs * per_epoch if plan.epochs and per_epoch else None
+
+
+def trains_in_parts(run: Run) -> bool:
+    """An optimizer was built, and stepped, after another one had: pretraining and fine-tuning in one script."""
+    stepped = [o for o in run.optimizers if o.steps]
+    return len(stepped) > 1 and any(o.created_at_step > 0 for o in stepped)
 
 
 def rises_to_the_end(run: Run) -> bool:
