@@ -147,7 +147,8 @@ KINDS: Final[dict[str, str]] = {
     "nothing, ``classes``: of such batches with as many examples of each class, ``numbers``: squared, over the "
     "variance, ``prefix``: of the next token where a sequence ends before it, "
     "``next``: of the next token, whatever the target is, ``wrong``: the share of rows whose largest score is another "
-    "one than the target's, ``known=train.py:31``: of labels that were there before that line filled what is missing",
+    "one than the target's, ``known=train.py:31``: of labels that were there before that line filled what is missing, "
+    "``at=train.py:31``: of the loss at that line alone",
 }
 """Every kind of patch, and what its value means."""
 

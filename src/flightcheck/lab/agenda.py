@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
+from pathlib import PurePath
 from typing import Final
 
 from flightcheck.checks.base import CheckInfo, Finding
@@ -49,6 +50,8 @@ _LATEST: Final = 3000
 _EPISODES: Final = 2000
 """Steps in which an agent plays some dozens of episodes: scripts print their return seldom."""
 _NOT_YET: Final = "not better in these steps"
+_OF_ONE_LOSS: Final = {"align-shapes", "keep-graph"}
+"""Kinds of patches that act on the loss at a finding's line alone."""
 _TOGETHER: Final = "keep-graph:"
 """Patches at a line of which all that a check proposes are tried at once."""
 _LONGER: Final = 4
@@ -345,6 +348,7 @@ def _fix(lab: Lab, run: Run, candidate: Candidate, patches: list[Patch]) -> Expe
             evaluates=evaluates,
             margin=margin,
             since=since,
+            of=_own_loss(run, candidate.finding, kinds),
         )
         if not experiment.seeds and earlier.seeds:
             experiment = replace(earlier, status="inconclusive", reason=experiment.reason)  # no time for more steps
@@ -365,6 +369,16 @@ def _fix(lab: Lab, run: Run, candidate: Candidate, patches: list[Patch]) -> Expe
         why = f"with it {candidate.info.code} stays"
         experiment = replace(experiment, status="inconclusive", reason=why)
     return replace(experiment, diff=candidate.diff(patches, run))
+
+
+def _own_loss(run: Run, finding: Finding, kinds: set[str]) -> str:
+    """The line of the loss that a finding is about, where there are others: they tell nothing of its fix."""
+    sites = [s.location for s in run.loss_sites if s.train_calls and s.location is not None]
+    at = finding.location
+    if at is None or len(sites) < 2 or not kinds <= _OF_ONE_LOSS:
+        return ""
+    here = any((s.file, s.line) == (at.file, at.line) for s in sites)
+    return f"{PurePath(at.file).name}:{at.line}" if here else ""
 
 
 def _unmoved(e: Experiment) -> bool:

@@ -71,6 +71,7 @@ class Lab:
         purpose: Literal["fix", "question"] = "fix",
         longer: int = 1,
         since: int = 0,
+        of: str = "",
     ) -> Experiment:
         """Try patches together against the unchanged training.
 
@@ -87,9 +88,11 @@ class Lab:
             longer: steps that the patched training makes of the batches of one step: errors are compared after as many
                 batches.
             since: the step before which both are the same training: losses and errors count from there on.
+            of: where a training has several losses, the line of the one whose error is compared (``train.py:31``).
         """
         started = time.monotonic()
         text = " + ".join(map(str, patches))
+        judged = [*patches, Patch("score", f"at={of}")] if of else patches
         told = Experiment(question, text, purpose, steps=steps)
         beside: list[tuple[Trained, Trained]] = []
         most = statistics.MORE_SEEDS if seeds == statistics.SEEDS else seeds
@@ -98,7 +101,7 @@ class Lab:
                 told = replace(told, reason=NO_TIME)
                 break
             self._say(f"{question}: {text} (seed {seed + 1} of {seeds if seed < seeds else most})")
-            beside.append(self.beside(patches, seed, steps, evaluates, longer))
+            beside.append(self.beside(judged, seed, steps, evaluates, longer))
             try:
                 metric, pairs, scale = _pairs(beside, metrics, longer, since)
                 comparison = compare(pairs, scale.margin if margin is None else margin(pairs[0]), seeds)
@@ -164,8 +167,10 @@ class Lab:
         self, patches: Sequence[Patch], seed: int, steps: int, evaluates: bool, longer: int = 1
     ) -> tuple[Trained, Trained]:
         """The training without and with the patches, from one seed; the patched one makes `longer` times the steps."""
-        rules = tuple(dict.fromkeys(p.scored for p in patches if p.scored is not None))
-        pair = [Trial(rules, seed, steps, evaluates), Trial((*patches, *rules), seed, longer * steps, evaluates)]
+        scored = (p if p.kind == "score" else p.scored for p in patches)
+        rules = tuple(dict.fromkeys(p for p in scored if p is not None))
+        changes = tuple(p for p in patches if p.kind != "score")
+        pair = [Trial(rules, seed, steps, evaluates), Trial((*changes, *rules), seed, longer * steps, evaluates)]
         control, patched = self._runner.run(pair, self.seconds_left)
         self._trial_seconds = max(self._trial_seconds, control.seconds, patched.seconds)
         return control, patched

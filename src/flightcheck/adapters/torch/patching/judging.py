@@ -18,7 +18,7 @@ from flightcheck.patch import Patch
 
 def score(b: Boundaries, patch: Patch) -> None:
     """``score:unit=0,255``, ``signs``, ``ignore=0``, ``balanced``, ``wrong``; ``others``, ``classes``, ``prefix``,
-    ``next``, ``known=train.py:31``.
+    ``next``, ``known=train.py:31``, ``at=train.py:31``.
     """
     if patch.value in ("others", "classes"):
         iterators.judged_by_other_batches(b, patch)
@@ -28,6 +28,10 @@ def score(b: Boundaries, patch: Patch) -> None:
         return
     if patch.value == "prefix":
         causal.judged_without_future(b, patch)
+        return
+    if patch.value.startswith("at="):
+        b.scoring.only = patch.value.removeprefix("at=")
+        b.scoring.met = lambda: b.acted(patch)
         return
     if patch.value.startswith("known="):
         sources.source(b, Patch("source", "marked:" + patch.value.removeprefix("known=")))

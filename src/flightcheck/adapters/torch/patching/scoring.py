@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -36,7 +37,11 @@ class Scoring:
         self._count, self._mean, self._squares = 0, 0.0, 0.0
         self.replaced = False
         """Another rule judges both trainings: what is seen here does not count."""
+        self.only = ""
+        """The line of the only loss that counts (``train.py:31``), whatever it compares; empty: all do."""
 
+        self.met: Callable[[], None] = lambda: None
+        """Told when that loss is computed."""
         self.counts: Callable[[], bool] = lambda: True
         """Whether an error of now counts."""
 
@@ -86,7 +91,7 @@ class Scoring:
         return error is not None
 
     def _write(self, name: str, error: float) -> None:
-        if not self.counts():
+        if not self.counts() or not self._is_meant():
             return
         watch = self.observer.watch
         of_classes = name not in REGRESSION
@@ -97,6 +102,13 @@ class Scoring:
         self._has_classes = of_classes
         self._values.append(error)
         watch.writer.frame(ERROR, watch.step, [sum(self._values) / len(self._values)])
+
+    def _is_meant(self) -> bool:
+        at = self.observer.lines.here() if self.only else None
+        if self.only and (at is None or f"{Path(at.file).name}:{at.line}" != self.only):
+            return False
+        self.met()
+        return True
 
     def _error(self, name: str, prediction: Any, target: Any, options: dict[str, Any]) -> float | None:
         if not (isinstance(prediction, torch.Tensor) and isinstance(target, torch.Tensor)):
