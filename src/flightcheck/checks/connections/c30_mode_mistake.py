@@ -44,7 +44,9 @@ class ModeMistake(Check):
     ## Known false alarms
     Monte-Carlo dropout (the same input twice, in two calls or in one), statistics recalibration, frozen batch
     normalization (single modules in eval mode, with statistics of any batch or file), attacks and adversaries (other
-    passes of the step are in train mode) and phases without gradient in most steps (teachers, rollouts) are silent.
+    passes of the step are in train mode) and phases without gradient in most steps (teachers, rollouts) are silent. So
+    is a model that trains in eval mode from its first step on, with statistics that another training left it, and was
+    not evaluated before: a fine-tune of few examples.
     """
 
     steps = Param(3, "consecutive training steps in the wrong mode; attacks and probes take no steps")
@@ -89,8 +91,8 @@ class ModeMistake(Check):
         evaluated = any(e.root == root and e.step <= steps[start] for e in run.evaluations)
         if start == 0 and (loaded or not before):
             return None  # frozen statistics of a pretrained model, or never put in train mode by its library
-        if self._norms_are_fixed(run, root, first.step):
-            return None
+        if self._norms_are_fixed(run, root, first.step) or (start == 0 and not evaluated and self._learnt(run, root)):
+            return None  # from its first step on it trains with the statistics that it was given
         switched: Location | None = before[-1].location if before else None
         late = start > 0 or evaluated
         initial = bool(self._unnormalized(run, root))
@@ -124,6 +126,13 @@ class ModeMistake(Check):
         made = max((o.created_at_step for o in run.optimizers if o.steps and o.created_at_step <= step), default=0)
         latest = [o for o in run.optimizers if o.steps and o.created_at_step == made]
         return made > 0 and bool(weights) and not any(weights.intersection(o.parameters) for o in latest)
+
+    @staticmethod
+    def _learnt(run: Run, root: int) -> bool:
+        """Batch normalization has other statistics than those of its construction, and used them in training only."""
+        mine = {m.index for m in run.modules if m.root == root}
+        norms = [n for n in run.batch_statistics if n.module in mine]
+        return bool(norms) and not any(n.initial for n in norms)
 
     def _unnormalized(self, run: Run, root: int) -> list[BatchStatistics]:
         """Batch normalizations of a model that use the statistics of their construction in training."""

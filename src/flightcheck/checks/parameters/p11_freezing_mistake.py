@@ -11,6 +11,7 @@ import numpy as np
 
 from flightcheck.checks.base import Check, Finding, NotApplicable, NotEnoughEvidence, Param, check
 from flightcheck.checks.depth import common_path, most_common
+from flightcheck.recording.averages import WeightAverage
 from flightcheck.recording.records import ParameterInfo, RootInfo
 from flightcheck.recording.run import Run
 from flightcheck.recording.signals import GRAD_NORM, UPDATE_NORM
@@ -239,7 +240,9 @@ def meant_to_be_random(frozen: list[ParameterInfo]) -> bool:
 
 
 def _frozen_by_design(run: Run, mine: list[ParameterInfo]) -> bool:
-    """Adapters beside a fixed model; opponents and agents."""
+    """Adapters beside a fixed model; opponents and agents; a target that follows the model as an average of it."""
+    if any(a.updates for a in run.recorded(WeightAverage)):
+        return True
     adapters = any(p.role == "matrix" and p.zero and run.trained(p) for p in mine)
     return adapters or any("lora" in p.name.lower() for p in mine) or run.in_regime("gan", "reinforcement")
 
