@@ -19,6 +19,7 @@ from flightcheck.recording.provenance.folds import fold_loop_around
 from flightcheck.recording.provenance.idle_loops import idle_batch_loop
 from flightcheck.recording.provenance.leaving import inside_out, left_at_once, stopped_early
 from flightcheck.recording.provenance.left_in_loop import left_in_loop
+from flightcheck.recording.provenance.reversals import reverses_gradients
 from flightcheck.recording.provenance.reversed_sums import reversed_sums
 from flightcheck.recording.provenance.statements import rebound_parameters
 from flightcheck.recording.provenance.uncalled import uncalled
@@ -255,6 +256,10 @@ def regimes_of(observer: TorchObserver) -> set[str]:
         found.add("compiled")
     if not any(s.train_calls for s in observer.losses.sites):
         found.add("own-loss")
+        lines = [*observer.protocol.backward_sites, *(r.info.call_location for r in roots)]
+        files = {line.file for line in lines if line is not None}
+        if any(map(reverses_gradients, files | set(observer.discovery.files()))):
+            found.add("gan")  # both players in one loss, and nothing else in it
     return found
 
 
