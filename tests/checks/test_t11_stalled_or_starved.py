@@ -64,3 +64,24 @@ def test_what_the_script_holds_is_counted(tmp_path: Path, how: str, kept: bool) 
     if how == "sum":
         (finding,) = verdict_of("T11", watched.run).findings
         assert finding.location is not None and finding.location.code == "total = total + loss"
+
+
+def test_the_tries_of_a_closure_are_no_history(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    model, held = nn.Linear(4, 1), []
+    x = torch.randn(64, 4)
+    optimizer = torch.optim.LBFGS(model.parameters(), lr=0.01, max_iter=70, tolerance_grad=0, tolerance_change=0)
+
+    def closure() -> torch.Tensor:
+        optimizer.zero_grad()
+        loss = (model(x) - x.sum(1, keepdim=True)).pow(2).mean()
+        held.append(loss)
+        loss.backward()
+        return loss
+
+    with flightcheck.watch(runs_dir=tmp_path, report=False) as watched:
+        for _ in range(3):
+            held.clear()
+            optimizer.step(closure)
+    assert watched.run is not None
+    assert verdict_of("T11", watched.run).status != "fail"

@@ -251,7 +251,9 @@ class TorchObserver:
     def after_backward(self, loss: torch.Tensor, reached: list[int] | None, location: Location | None) -> None:
         """``backward`` returned."""
         self.backwards_in_round += 1
-        self.resources.backward_done(loss, location)
+        tries = any(held.depth for held in self.optimizers.held)
+        if not tries:  # the graphs that one step with a closure tries are no history, whoever still holds them
+            self.resources.backward_done(loss, location)
         self.protocol.after_backward(location, self.loss.latest, reached, loss.grad_fn is None, self._last_site)
         for root in self.discovery.roots.values():
             if self.watch.learning:
@@ -260,6 +262,8 @@ class TorchObserver:
                 self.statistics.foreign_gradients(root.parameter_indices)
         if self.watch.sampled or self.watch.learning:
             self.thawed.look()
+        if tries:
+            self.operations.forget_graph()
 
     def differentiated(self, inputs: Any = ()) -> None:
         """``torch.autograd.grad`` was called."""

@@ -197,14 +197,18 @@ class Operations(TorchFunctionMode):
         arrange([m for m in stack if m is not self])
         return True
 
+    def forget_graph(self) -> None:
+        """Let the nodes go that a backward went through: as keys they keep the graph, and what it saved."""
+        self.lines.clear()
+        self.owners.clear()
+        self.parts.clear()
+
     def end_round(self) -> None:
         """Forget the graph of this round."""
         if not (self.active or self._looked or self.watch.learning):
             return
         self._looked = self.active
-        self.lines.clear()
-        self.owners.clear()
-        self.parts.clear()
+        self.forget_graph()
         self.embedded.clear()
         self.padded.forget()
         for part in (

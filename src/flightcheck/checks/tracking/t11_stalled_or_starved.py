@@ -30,7 +30,8 @@ class StalledOrStarved(Check):
     ## Source
     PyTorch FAQ: "Don't accumulate history across your training loop"; SageMaker Debugger, StalledTrainingRule.
     ## Known false alarms
-    A sum of losses that is used for one backward is not meant: only losses after their own backward are counted.
+    A sum of losses that is used for one backward is not meant: only losses after their own backward are counted. Those
+    of a closure (L-BFGS tries dozens in a step) are left out.
     Waiting is judged only where batches take long in absolute terms; validation is no waiting.
     """
 
