@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 import flightcheck
 from flightcheck.recording.attention_scales import AttentionScale
@@ -88,3 +89,29 @@ def test_the_constants_are_found(scores: Callable[[Tensor, Tensor], Tensor], fac
 @pytest.mark.parametrize("scores", [cosines, added])
 def test_cosines_and_sums_are_left_out(scores: Callable[[Tensor, Tensor], Tensor], tmp_path: Path) -> None:
     assert found_in(scores, tmp_path) == []
+
+
+def test_a_checkpointed_attention_is_not_computed_once_more(tmp_path: Path) -> None:
+    """What a node saved is not read: its hooks would run the block again, and move the running statistics."""
+    torch.manual_seed(0)
+    counts: list[int] = []
+
+    class Block(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.attention, self.norm = Attention(turned_round), nn.BatchNorm1d(WIDTH)
+
+        def forward(self, x: Tensor) -> Tensor:
+            counts.append(1)
+            return self.norm(self.attention(x).transpose(1, 2))
+
+    block, head = Block(), nn.Linear(LENGTH, 1)
+    with flightcheck.watch(runs_dir=tmp_path, report=False) as watched:
+        optimizer = torch.optim.SGD([*block.parameters(), *head.parameters()], lr=0.1)
+        for _ in range(3):
+            optimizer.zero_grad()
+            h = checkpoint(block, torch.randn(8, LENGTH, WIDTH), use_reentrant=False)
+            head(h).pow(2).mean().backward()
+            optimizer.step()
+    assert len(counts) == 6, "forward and recomputation of three steps"
+    assert watched.run is not None and len(watched.run.recorded(AttentionScale)) == 1

@@ -62,3 +62,22 @@ def test_true_classes_are_counted(how: str, counts: list[int] | None, tmp_path: 
     found = watched.run.recorded(EvaluatedLabels)
     assert [e.counts for e in found] == ([counts] if counts else [])
     assert all(e.source == -1 and e.location is not None and e.digest for e in found)
+
+
+def test_keywords_and_half_precision_are_no_error_of_ours(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    net, y = nn.Linear(4, 1).to(torch.bfloat16), (KINDS > 0).to(torch.bfloat16)
+    x = X.to(torch.bfloat16)
+    with flightcheck.watch(runs_dir=tmp_path, report=False) as watched:
+        optimizer = torch.optim.SGD(net.parameters(), lr=0.01)
+        for rows in torch.arange(90).split(10):
+            loss = nn.functional.binary_cross_entropy_with_logits(net(x[rows]).squeeze(1), y[rows])
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+        with torch.no_grad():
+            answers = (net(x[90:]).squeeze(1) > 0).to(y.dtype)
+            print((answers == y[90:]).float().mean(), torch.eq(input=answers, other=y[90:]).sum())
+    assert watched.run is not None
+    assert not any("of Flightcheck itself" in b for b in watched.run.coverage.blind), watched.run.coverage.blind
+    assert [e.counts for e in watched.run.recorded(EvaluatedLabels)] == [[10, 20]]

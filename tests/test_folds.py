@@ -69,8 +69,8 @@ def test_a_model_that_is_made_before_the_folds_is_told_in_functions_too(tmp_path
     assert loop_of(tmp_path, in_functions()) == 11
     assert loop_of(tmp_path, in_functions().replace("folds.split", "KFold(3).split")) == 11
     assert loop_of(tmp_path, in_functions().replace("in folds.split(data)", "in halves(data)")) is None
-    by_hand = in_functions().replace("for train, test in folds.split(data)", "for fold in range(5)")
-    assert loop_of(tmp_path, by_hand) == 11
+    shards = in_functions().replace("for train, test in folds.split(data)", "for fold in range(5)")
+    assert loop_of(tmp_path, shards) is None, "parts of one training set may be called folds"
     assert loop_of(tmp_path, "def broken(:\n # Net() loss.backward()") is None
 
 
@@ -81,6 +81,8 @@ def test_a_model_that_is_made_before_the_folds_is_told_in_functions_too(tmp_path
         ("net = copy.deepcopy(net)", "KFold(5)", ""),
         ("", "KFold(5)", "net.apply(weights_again)"),
         ("", "TimeSeriesSplit(5)", ""),
+        ("reset_weights(net)", "KFold(5)", ""),
+        ("net.layer.weight.data = first", "KFold(5)", ""),
     ],
 )
 def test_weights_that_may_be_made_anew_are_silent(reset: str, folds: str, body: str, tmp_path: Path) -> None:
@@ -90,6 +92,8 @@ def test_weights_that_may_be_made_anew_are_silent(reset: str, folds: str, body: 
 def test_a_model_of_each_fold_is_silent(tmp_path: Path) -> None:
     text = in_functions(reset="net = Net()").replace("    net = Net()\n    folds", "    folds")
     assert loop_of(tmp_path, text) is None
+    several = text.replace("def main():", "make = lambda: Net()\n\ndef main():").replace("net = Net()", "net = make()")
+    assert loop_of(tmp_path, several) is None
     built = in_functions(reset="net = build()").replace("    net = Net()\n    folds", "    folds")
     assert loop_of(tmp_path, "def build():\n    return Net()\n" + built) is None
 

@@ -172,3 +172,15 @@ def test_the_statement_is_written_anew_with_the_state() -> None:
     assert going_on(statement, statement) == "scores, h = self.decoder(token, h)"
     other = ast.parse("scores = self.decoder(token, h)").body[0]
     assert going_on(other, other) == ""
+
+
+def test_a_window_that_holds_its_history_needs_no_state(tmp_path: Path) -> None:
+    def sliding(decoder: nn.Module, h: Tensor, token: Tensor) -> list[Tensor]:
+        found, window = [], token.repeat(1, 3)
+        for _ in range(6):
+            scores, _ = decoder(window, h)
+            window = torch.cat([window[:, 1:], scores[:, -1:].argmax(-1)], 1)
+            found.append(window)
+        return found
+
+    assert verdict_of("C23", seen(tmp_path, Decoder(nn.GRU), sliding)).findings == ()

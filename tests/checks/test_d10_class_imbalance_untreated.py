@@ -43,18 +43,26 @@ def test_nothing_is_done_about_it() -> None:
     assert finding.severity == "info"
 
 
-def standing(at: float, steps: int = 200, **site: Any) -> Any:
+def standing(at: float, steps: int = 200, spread: float = 0.02, **site: Any) -> Any:
     """A yes or no that is a yes once in 32, and the loss of a guess is 0.139, that of each step `at`."""
     losses_ = np.full(steps, at) + 0.004 * np.cos(np.arange(steps))
     made = replace(SITE, function="binary_cross_entropy_with_logits", settings=site)
-    calls = losses(losses_.tolist(), every=1, target_shape=[64], target_binary=True, target_mean=2 / 64)
+    calls = losses(
+        losses_.tolist(), every=1, target_shape=[64], target_binary=True, target_mean=2 / 64, relative_spread=spread
+    )
     return verdict_of("D10", run_of(made, *LOADERS, *calls, *batches(steps, shape=[64, 20]), series={LOSS: losses_}))
 
 
 def test_a_loss_that_stands_at_the_guess_is_a_warning() -> None:
     (finding,) = standing(0.139).findings
     assert finding.severity is None and "a guess by the class shares (0.139)" in finding.message
-    for learned in (standing(0.06), standing(0.3), standing(0.139, steps=120)):
+    for learned in (
+        standing(0.06),
+        standing(0.132),
+        standing(0.3),
+        standing(0.139, steps=120),
+        standing(0.139, spread=0.3),
+    ):
         assert [f.severity for f in learned.findings] == ["info"]
     assert not standing(0.139, weighted=True, weight_ratio=30.0, class_weights=[1.0, 30.0]).findings
 

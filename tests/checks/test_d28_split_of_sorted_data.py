@@ -87,3 +87,9 @@ def test_classes_one_after_the_other_in_training_are_inconclusive() -> None:
 def test_without_classes_it_is_skipped() -> None:
     assert verdict_of("D28", run_of(TEST)).status == "skipped"
     assert verdict_of("D28", run_of(SITE, *MIXED)).status in ("inconclusive", "skipped")
+
+
+def test_a_measure_for_each_class_by_itself_passes() -> None:
+    """Sensitivity and specificity: the one is of the sick alone, the other of the healthy."""
+    each = [replace(TEST, counts=[30], digest="a"), replace(TEST, counts=[0, 0, 40], digest="b")]
+    assert verdict_of("D28", run_of(SITE, *MIXED, *each)).status == "pass"

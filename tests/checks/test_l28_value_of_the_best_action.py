@@ -67,3 +67,23 @@ def test_learning_from_a_memory_is_recognized(best: bool, mask: str, tmp_path: P
             optimizer.step()
     assert watched.run is not None
     assert verdict_of("L28", watched.run).status == ("fail" if best else "pass")
+
+
+def test_the_action_that_is_taken_may_be_the_best_one(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    net = nn.Linear(4, 3)
+    with flightcheck.watch(runs_dir=tmp_path, report=False) as watched:
+        optimizer = torch.optim.SGD(net.parameters(), lr=0.01)
+        states = torch.randn(16, 4)
+        for _ in range(6):
+            value, action = net(states).max(dim=1)
+            rewards = (action == 1).float()
+            states = torch.randn(16, 4)
+            with torch.no_grad():
+                target = rewards + 0.9 * net(states).max(dim=1)[0]
+            loss = nn.functional.mse_loss(value, target)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+    assert watched.run is not None
+    assert verdict_of("L28", watched.run).status == "skipped"

@@ -14,7 +14,7 @@ class HiddenSoftmax:
     features: int
     calls: int = 0
     layers: int = 0
-    """Different layers that were given its results."""
+    """Different layers that were given results of it, each softmax counted for the first one alone."""
     module: int = -1
     """Index of the module that is this softmax, -1 for a function."""
 

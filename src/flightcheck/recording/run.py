@@ -95,6 +95,8 @@ class Run:
     frames: dict[str, store.Frame] = field(default_factory=dict)
     damage: list[str] = field(default_factory=list)
     path: Path | None = None
+    unread: dict[str, list[tuple[int, dict[str, Any]]]] = field(default_factory=dict)
+    """Records of kinds whose module was not imported yet, as they were stored: read when somebody asks for them."""
 
     @classmethod
     def open(cls, path: Path) -> Run:
@@ -114,19 +116,26 @@ class Run:
         path: Path,
     ) -> Run:
         """A run of what `flightcheck.recording.store.read` returned."""
-        records: dict[str, list[Any]] = {}
-        for kind, rows in raw.items():
-            for index, data in rows if kind in RECORDS else ():
-                try:
-                    records.setdefault(kind, []).append(from_data(RECORDS[kind], data))
-                except (TypeError, ValueError, AttributeError):
-                    damage.append(f"record {kind} {index}")
-        return cls(records, frames, damage, path)
+        run = cls({}, frames, damage, path, dict(raw))
+        for kind in raw:
+            if kind in RECORDS:
+                run._read(kind)
+        return run
+
+    def _read(self, kind: str) -> None:
+        """Make records of what was stored of this kind."""
+        for index, data in self.unread.pop(kind, ()):
+            try:
+                self.records.setdefault(kind, []).append(from_data(RECORDS[kind], data))
+            except (TypeError, ValueError, AttributeError):
+                self.damage.append(f"record {kind} {index}")
 
     __repr__ = as_text
     _repr_html_ = as_table
 
     def _all(self, cls: type[T]) -> list[T]:
+        if cls.__name__ in self.unread and cls.__name__ in RECORDS:
+            self._read(cls.__name__)
         return self.records.get(cls.__name__, [])
 
     def recorded(self, cls: type[T]) -> list[T]:

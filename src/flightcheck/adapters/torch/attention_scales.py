@@ -14,11 +14,14 @@ import torch
 
 from flightcheck.adapters.torch.graph import behind_views
 from flightcheck.adapters.torch.normalized_axes import is_product_of_activations
+from flightcheck.adapters.torch.similarities import FACTORS, factor_of
 from flightcheck.adapters.torch.watch import Watch, is_plain_tensor
 from flightcheck.recording.attention_scales import AttentionScale
 from flightcheck.recording.records import Location
 
-_CONSTANT: Final = ("MulBackward0", "DivBackward0")
+PRODUCTS: Final = {"matmul", "__matmul__", "bmm", "einsum"}
+OPERATIONS: Final = {"softmax", *FACTORS, *PRODUCTS}
+_MOST_PRODUCTS: Final = 256
 _MASKS: Final = ("MaskedFillBackward", "AddBackward", "SubBackward", "WhereBackward")
 _LONGEST: Final = 16
 _MOST_ROWS: Final = 512
@@ -31,7 +34,7 @@ _MOST_LINES: Final = 32
 
 
 class AttentionScales:
-    """Looks at softmaxes in the first step; told of each by `Operations`."""
+    """Looks at the first step; told of its operations by `Operations`."""
 
     def __init__(
         self,
@@ -45,11 +48,31 @@ class AttentionScales:
         self._modules = modules
         self._index = module_index
         self._known: dict[Location | None, AttentionScale] = {}
+        self._factors: dict[Any, float] = {}
+        """Node of this round that multiplies with a number → it, positive."""
+        self._products: dict[Any, tuple[int, bool]] = {}
+        """Node of a matrix product of this round → what it adds up, and whether it is of cosines."""
 
-    def look(self, args: Any, kwargs: Any) -> None:
-        """A softmax was computed in the graph of a training step."""
+    def look(self, name: str, args: Any, kwargs: Any, result: Any) -> None:
+        """An operation of `OPERATIONS` returned `result`. What nodes saved is never read: hooks of checkpoints would
+        compute it once more.
+        """
+        if self._watch.step or not isinstance(result, torch.Tensor) or not result.requires_grad:
+            return
+        if name == "softmax":
+            self._softmax(args, kwargs)
+        elif name in FACTORS:
+            number = factor_of(name, args)
+            if number:
+                self._factors[result.grad_fn] = abs(number)
+        elif len(self._products) < _MOST_PRODUCTS:
+            known = _rows_of(name, args)
+            if known is not None:
+                self._products[behind_views(result.grad_fn)] = known
+
+    def _softmax(self, args: Any, kwargs: Any) -> None:
         given = args[0] if args else kwargs.get("input")
-        if self._watch.step or not is_plain_tensor(given) or given.grad_fn is None or given.dim() < 2:
+        if not is_plain_tensor(given) or given.grad_fn is None or given.dim() < 2:
             return
         dim = kwargs.get("dim", args[1] if len(args) > 1 else None)
         if not isinstance(dim, int) or dim % given.dim() != given.dim() - 1 or given.shape[-1] < _FEWEST_KEYS:
@@ -59,10 +82,8 @@ class AttentionScales:
             return
         factors: list[tuple[float, Location | None]] = []
         product = self._product(given.grad_fn, factors)
-        if product is None:
-            return
-        sides = [product._saved_self, product._saved_mat2]
-        if any(map(_is_unit, (sides[0], sides[1].transpose(-1, -2)))):
+        width, unit = self._products.get(product, (0, True))
+        if product is None or unit or not is_product_of_activations(product):
             return
         for side, _ in product.next_functions[:2]:
             self._constant(behind_views(side), factors)
@@ -75,19 +96,17 @@ class AttentionScales:
         largest = max(factors, key=lambda f: f[0], default=(0.0, None))
         module = self._index(self._modules[-1]) if self._modules else None
         self._known[line] = AttentionScale(
-            line, largest[1], self._lines.get(product), int(sides[0].shape[-1]), int(given.shape[-1]), factor, spread,
+            line, largest[1], self._lines.get(product), width, int(given.shape[-1]), factor, spread,
             module=-1 if module is None else module, calls=1,
         )  # fmt: skip
 
     def _product(self, node: Any, factors: list[tuple[float, Location | None]]) -> Any:
-        """The product of two activations behind scores, with the constants on the way."""
+        """The product behind scores, with the constants on the way."""
         for _ in range(_LONGEST):
             node = behind_views(node)
-            if node is None or is_product_of_activations(node):
+            if node is None or node in self._products:
                 return node
             inputs = [n for n, _ in node.next_functions if n is not None]
-            if len(inputs) != 1 and not node.name().startswith(_MASKS):
-                return None
             if not inputs or not (self._constant(node, factors) or node.name().startswith(_MASKS)):
                 return None
             node = inputs[0]
@@ -95,15 +114,16 @@ class AttentionScales:
 
     def _constant(self, node: Any, factors: list[tuple[float, Location | None]]) -> bool:
         """The node multiplies with a number, or divides by one."""
-        if node is None or node.name() not in _CONSTANT or node.next_functions[1][0] is not None:
+        number = self._factors.get(node)
+        if number is None:
             return False
-        other = node._saved_other
-        if not isinstance(other, torch.Tensor) or other.numel() != 1:
-            return False
-        number = abs(float(other))
-        if number:
-            factors.append((1 / number if node.name() == "DivBackward0" else number, self._lines.get(node)))
-        return bool(number)
+        factors.append((number, self._lines.get(node)))
+        return True
+
+    def end_round(self) -> None:
+        """Forget the graph of this round."""
+        self._factors.clear()
+        self._products.clear()
 
     def save(self) -> None:
         """Write what was seen."""
@@ -126,6 +146,29 @@ def _spread(scores: torch.Tensor) -> float | None:
     return float(variance.sqrt().median())
 
 
-def _is_unit(rows: torch.Tensor) -> bool:
-    lengths = rows.detach().reshape(-1, rows.shape[-1])[:_MOST_ROWS].double().norm(dim=1)
-    return bool(((lengths - 1).abs() < _UNIT).all())
+def _rows_of(name: str, args: Any) -> tuple[int, bool] | None:
+    """Over how many elements a product adds up, and whether a factor's vectors all have length 1."""
+    if name == "einsum":
+        return _of_equation(args)
+    if len(args) < 2 or not all(is_plain_tensor(a) and a.dim() > 1 for a in args[:2]):
+        return None
+    return int(args[0].shape[-1]), _is_unit(args[0], -1) or _is_unit(args[1], -2)
+
+
+def _of_equation(args: Any) -> tuple[int, bool] | None:
+    equation = args[0].replace(" ", "") if args and isinstance(args[0], str) else ""
+    given, arrow, out = equation.partition("->")
+    names = given.split(",")
+    tensors = args[1] if len(args) == 2 and isinstance(args[1], (list, tuple)) else args[1:]
+    if not arrow or len(names) != 2 or len(tensors) != 2 or "." in given or not all(map(is_plain_tensor, tensors)):
+        return None
+    added = [n for n in names[0] if n in names[1] and n not in out]
+    if len(added) != 1:
+        return None
+    dims = [n.index(added[0]) for n in names]
+    return int(tensors[0].shape[dims[0]]), any(_is_unit(t, d) for t, d in zip(tensors, dims))
+
+
+def _is_unit(vectors: torch.Tensor, dim: int) -> bool:
+    rows = vectors.detach().movedim(dim, -1).reshape(-1, vectors.shape[dim])[:_MOST_ROWS]
+    return bool(((rows.double().norm(dim=1) - 1).abs() < _UNIT).all())

@@ -85,6 +85,10 @@ class EpisodeEnds:
         self._sites: dict[int, _Site] = {}
         self._targets: dict[int, int] = {}
         """Losses with a target that adds something to a value → their calls."""
+        self._best: dict[int, weakref.ref[torch.Tensor]] = {}
+        """The places of maxima over outputs that may learn, whose values were asked for as well."""
+        self._greedy = False
+        """Something is done with such a place: the agent takes the action whose value it moves."""
 
     def returned(self, inputs: Sequence[torch.Tensor | None], output: Any) -> None:
         """A model was called, outermost."""
@@ -98,6 +102,10 @@ class EpisodeEnds:
         """The script's own code computed `result`."""
         if hands_off() or not (self._values or name in _FETCHES or name in _DECISIONS):
             return
+        self._greedy |= any(self._is_best(t) for t in tensors_of(args))
+        chosen = name == "max" and isinstance(result, tuple) and args and getattr(args[0], "requires_grad", False)
+        if chosen and len(self._best) < _MOST:
+            self._best[id(result[-1])] = weakref.ref(result[-1])
         if name in ("gather", "take_along_dim") and args and getattr(args[0], "requires_grad", False):
             index = args[2] if len(args) > 2 else kwargs.get("index", kwargs.get("indices"))
             if isinstance(index, torch.Tensor) and len(self._chosen) < _MOST_FLAGS:
@@ -173,7 +181,7 @@ class EpisodeEnds:
 
     def save(self) -> None:
         """Write the losses with such targets, each with the flag that tells ends best."""
-        for site_index, calls in self._targets.items():
+        for site_index, calls in self._targets.items() if not self._greedy else ():
             self._watch.writer.put(ValueTarget(site_index, calls), site_index)
         for index, site in self._sites.items():
             found = UnendedTarget(index, site.location, site.step, site.calls, site.masked)
@@ -225,6 +233,10 @@ class EpisodeEnds:
     def _of(self, tensor: Any) -> _Value | None:
         held = self._values.get(id(tensor))
         return held[1] if held is not None and held[0]() is tensor else None
+
+    def _is_best(self, tensor: Any) -> bool:
+        held = self._best.get(id(tensor))
+        return held is not None and held() is tensor
 
     def _is_decided(self, tensor: Any) -> bool:
         held = self._decided.get(id(tensor))

@@ -44,7 +44,8 @@ class LabelsOfEvaluations:
             return
         if counts is not None and counts.sum() > _MOST_LABELS:
             return
-        values = labels.detach().reshape(-1)[:_MOST_LABELS].numpy()
+        shown = labels.detach().reshape(-1)[:_MOST_LABELS]
+        values = (shown.float() if shown.is_floating_point() else shown).numpy()  # NumPy has no bfloat16
         if values.dtype != np.int64:
             if not np.isin(values, (0, 1)).all():
                 return

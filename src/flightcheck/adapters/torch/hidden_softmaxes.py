@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import torch
@@ -21,10 +21,14 @@ _BIAS_AT: Final = 2
 class HiddenSoftmaxes:
     """Looks at the calls of linear layers in the learning pass; told of each by `Operations`."""
 
-    def __init__(self, watch: Watch, lines: Mapping[Any, Location], owners: Mapping[Any, int]) -> None:
+    def __init__(
+        self, watch: Watch, lines: Mapping[Any, Location], owners: Mapping[Any, int], modules: Sequence[Any]
+    ) -> None:
         self._watch = watch
         self._lines = lines
         self._owners = owners
+        self._modules = modules
+        self._seen: set[Any] = set()
         self._found: dict[Location | None, HiddenSoftmax] = {}
         self._layers: dict[Location | None, set[int]] = {}
 
@@ -45,9 +49,15 @@ class HiddenSoftmaxes:
         if line not in self._found and len(self._found) >= _MOST_LINES:
             return
         known = self._found.get(line) or HiddenSoftmax(line, int(args[0].shape[-1]), module=self._owners.get(node, -1))
-        layers = self._layers.setdefault(line, set())
-        layers.add(id(args[1]))
-        self._found[line] = dataclasses.replace(known, calls=known.calls + 1, layers=len(layers))
+        fed = self._layers.setdefault(line, set())
+        if node not in self._seen:  # several layers behind one softmax are one place
+            self._seen.add(node)
+            fed.add(id(self._modules[-1]) if self._modules else 0)
+        self._found[line] = dataclasses.replace(known, calls=known.calls + 1, layers=len(fed))
+
+    def end_round(self) -> None:
+        """Forget the graph of this round."""
+        self._seen.clear()
 
     def save(self) -> None:
         """Write what was seen."""

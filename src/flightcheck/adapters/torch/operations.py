@@ -19,6 +19,7 @@ from torch.utils._device import DeviceContext
 from flightcheck.adapters.torch.agents import Agents
 from flightcheck.adapters.torch.attention_masks import OPERATIONS as ATTENTION_OPERATIONS
 from flightcheck.adapters.torch.attention_masks import AttentionMasks
+from flightcheck.adapters.torch.attention_scales import OPERATIONS as SCALE_OPERATIONS
 from flightcheck.adapters.torch.attention_scales import AttentionScales
 from flightcheck.adapters.torch.broadcasts import ELEMENTWISE, Broadcasts
 from flightcheck.adapters.torch.cancellations import WITHIN, Cancellations
@@ -135,7 +136,7 @@ class Operations(TorchFunctionMode):
         self.axes, self.scales, self.hidden = (
             NormalizedAxes(watch, self.lines, self.owners, self.modules, discovery.module_index),
             AttentionScales(watch, self.lines, self.modules, discovery.module_index),
-            HiddenSoftmaxes(watch, self.lines, self.owners),
+            HiddenSoftmaxes(watch, self.lines, self.owners, self.modules),
         )
         self.draws, self.fresh, self.orders = RandomDraws(watch), FreshTargets(watch), Orders(watch)
         self.dropped, self.reshapes, self.tables = DroppedLosses(watch), Reshapes(watch), Tables(watch)
@@ -215,8 +216,8 @@ class Operations(TorchFunctionMode):
             self.terms, self.loose, self.agents, self.masks, self.by_hand, self.reshapes, self.tables, self.state_cuts,
             self.draws, self.softmaxes, self.axes, self.dropped, self.fresh, self.orders, self.loss_masks,
             self.weak_fills, self.dropouts, self.clamped, self.sorted, self.collated,
-            self.fresh_states, self.repeated_states, self.similarities, self.ends, self.pairs, self.noising,
-            self.stored, self.graphs,
+            self.fresh_states, self.repeated_states, self.scales, self.hidden, self.similarities, self.ends, self.pairs,
+            self.noising, self.stored, self.graphs,
         ):  # fmt: skip
             part.end_round()
 
@@ -325,9 +326,9 @@ class Operations(TorchFunctionMode):
         """Products, what they are scaled with, and softmaxes."""
         if name in AXES_OPERATIONS:
             self.axes.look(name, args, kwargs, result)
-        if name == "softmax":
-            self.scales.look(args, kwargs)
-        elif name == "linear":
+        if name in SCALE_OPERATIONS and self.watch.step == 0:
+            self.scales.look(name, args, kwargs, result)
+        if name == "linear":
             self.hidden.look(args, kwargs)
         if name in SIMILARITY_OPERATIONS:
             self.similarities.look(name, args, kwargs, result)

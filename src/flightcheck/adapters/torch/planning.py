@@ -190,9 +190,12 @@ def loop_ends_of(observer: TorchObserver) -> list[LoopEnd]:
 def fold_loops_of(observer: TorchObserver) -> list[FoldLoop]:
     """Loops over the folds of a cross-validation whose rounds go on with the model of the one before."""
     found = []
+    roots = list(observer.discovery.roots.values())
     for line in observer.protocol.backward_sites:
-        for root in observer.discovery.roots.values():
+        for root in roots:
             made = root.info.location
+            if sum(r.info.location == made for r in roots) > 1:
+                continue  # the line made several
             if line is None or made is None or made.file != line.file or not root.train_calls:
                 continue
             loop = fold_loop_around(line.file, line.line, made.line)

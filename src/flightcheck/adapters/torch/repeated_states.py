@@ -53,12 +53,16 @@ class RepeatedStates:
         last = result[-1]
         new = next(iter(last), None) if isinstance(last, (tuple, list)) else last
         state = next((t for t in given[1:] if isinstance(new, torch.Tensor) and t.shape == new.shape), None)
-        if state is None or state.is_inference():
+        recurrent = (
+            next((m for m in module.modules() if isinstance(m, _RECURRENT)), None) if state is not None else None
+        )
+        if state is None or recurrent is None or state.is_inference() or is_fresh(state):
+            return
+        if not _is_one_step(recurrent, given[0]):
             return
         before, now = self._last.get(id(module)), _Call(weakref.ref(given[0]), weakref.ref(state), state._version)
         self._last[id(module)] = now
-        recurrent = next((m for m in module.modules() if isinstance(m, _RECURRENT)), None)
-        if before is None or recurrent is None:
+        if before is None:
             return
         first = before.input()
         if first is None or first.shape == given[0].shape:  # no prefix that grows
@@ -103,3 +107,10 @@ class RepeatedStates:
         """Write what was seen."""
         for i, found in enumerate(self._found.values()):
             self._watch.writer.put(found, i)
+
+
+def _is_one_step(recurrent: nn.Module, given: torch.Tensor) -> bool:
+    """A batch of single tokens, or of sequences that are one step long: a window would hold the history itself."""
+    if isinstance(recurrent, nn.RNNCellBase) or given.dim() < 2:
+        return True
+    return given.shape[1 if getattr(recurrent, "batch_first", False) else 0] == 1

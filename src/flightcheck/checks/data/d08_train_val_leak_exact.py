@@ -31,10 +31,10 @@ class TrainValLeakExact(Check):
     Hashes of single examples: which inputs of an evaluation had the same model already been trained on? It fires
     where names in the code call the evaluated data validation or test data and at least 5 different examples and 2 %
     of them were seen in training. Below a fifth of the part of the training data that was watched it warns. It also
-    fires where a loop over the folds of a cross-validation (splits of scikit-learn, or a variable named after folds)
-    goes on with the model of the fold before: what the second fold holds out was trained on in the first. And where a
-    step gets all examples at once (the nodes of a graph), its loss is that of all of them, and what a line compares
-    with answers of a part is called validation or test.
+    fires where a loop over the folds of a cross-validation (splits of scikit-learn) goes on with the model of the
+    fold before: what the second fold holds out was trained on in the first. And where a step gets all examples at
+    once (the nodes of a graph), its loss is that of all of them, and what a line compares with answers of a part is
+    called validation or test.
     ## Why it matters
     A model knows examples that it was trained on. The validation result is too good, overfitting stays hidden, and
     the wrong model is chosen.

@@ -37,7 +37,7 @@ class ClassImbalanceUntreated(Check):
     dataset holds: exactly the counts (or their roots) where their inverse was meant, or exactly the inverse counts but
     of other classes (warning). No correction (information): of at least 500 labels the most frequent class has
     more than 10 times as many as the least frequent one. It is a warning where the loss also stands at that of a guess
-    by the class shares after 150 steps and more: as good as always giving the frequent answer, and no better.
+    by the class shares after 150 steps and more, and answers hardly differ between examples.
     ## Why it matters
     A model that always answers the frequent class has a low loss; corrected twice, the rare class counts as often as
     if it were the frequent one, and its false alarms abound.
@@ -59,7 +59,11 @@ class ClassImbalanceUntreated(Check):
     likeness = Param(0.9, "correlation of log weights and log counts; costs of one's own do not follow counts")
     balanced = Param(2, "ratio of the class counts that a balancing sampler leaves by chance")
     steps = Param(150, "losses: earlier most trainings have learned the class shares and nothing else")
-    near = Param(0.1, "of the guess; the mean of a third of the losses is known to some percent")
+    near = Param(
+        0.02, "below the guess, by which the mean of a third of the losses is uncertain; weak signals give more"
+    )
+    above = Param(0.15, "above the guess: batches hold few of the rare class")
+    alike = Param(0.1, "of the spread of the targets: the answers hardly differ between examples")
     classes = Param(100, "vocabularies and long tails are uneven by nature")
 
     def __call__(self, run: Run) -> Iterator[Finding]:
@@ -118,8 +122,10 @@ class ClassImbalanceUntreated(Check):
         except (NotApplicable, NotEnoughEvidence):
             return None
         late = base.losses[-max(len(base.losses) // 3, 1) :]
-        near = abs(float(late.mean()) / base.value - 1) < self.near.value if base.value else False
-        return base.value if near else None
+        at_guess = base.value * (1 - self.near.value) < late.mean() < base.value * (1 + self.above.value)
+        spreads = [c.relative_spread for c in base.late if c.relative_spread is not None]
+        alike = bool(spreads) and float(np.median(spreads)) < self.alike.value
+        return base.value if at_guess and alike else None
 
     @staticmethod
     def _missampled(found: Missampled) -> Finding:

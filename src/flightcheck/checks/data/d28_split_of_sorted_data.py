@@ -35,8 +35,9 @@ class SplitOfSortedData(Check):
     ## What it checks
     The labels of all training steps, and those that evaluations compare with answers. Told if no class of the evaluated
     examples lies below (or none above) a class of the training, so that they have one class in common at the most: so
-    it is where data that are sorted by class are cut at a place. It must be so in all evaluations of other data
-    than the training's, with at least 20 examples each, and so unlikely (below 1e-9) that a fair draw is excluded.
+    it is where data that are sorted by class are cut at a place. It must be so of all evaluations of other data
+    than the training's together, the largest with at least 20 examples, and so unlikely (below 1e-9) that a fair draw
+    is excluded.
     ## Why it matters
     The model has seen few examples of what it is tested on, or none: the test says nothing of what it learned, and the
     classes of the test set are not learned at all.
@@ -69,9 +70,12 @@ class SplitOfSortedData(Check):
             raise NotEnoughEvidence("no evaluation of data other than the training's was seen")
         if self._drifts(halves):
             raise NotEnoughEvidence("the training itself goes through the classes one after the other")
-        if any(sum(e.counts) < self.examples.value or not self._apart(trained, e) for e in found):
-            return
         largest = max(found, key=lambda e: sum(e.counts))
+        pooled = np.zeros(max(len(e.counts) for e in found), np.int64)
+        for e in found:  # one class after the other is a way to measure each
+            pooled[: len(e.counts)] += np.array(e.counts, np.int64)
+        if sum(largest.counts) < self.examples.value or not self._apart(trained, pooled):
+            return
         yield Finding(
             self._text(trained, largest),
             location=_cut_at(run, largest) or largest.location,
@@ -83,8 +87,7 @@ class SplitOfSortedData(Check):
         shares = halves / np.maximum(halves.sum(1, keepdims=True), 1)
         return bool(np.abs(shares[0] - shares[1]).sum() / 2 > self.drift.value)
 
-    def _apart(self, trained: npt.NDArray[np.int64], evaluated: EvaluatedLabels) -> bool:
-        counts = np.array(evaluated.counts)
+    def _apart(self, trained: npt.NDArray[np.int64], counts: npt.NDArray[np.int64]) -> bool:
         mine, theirs = np.flatnonzero(trained), np.flatnonzero(counts)
         if len(mine) < 2 or not (theirs.min() >= mine.max() or theirs.max() <= mine.min()):
             return False

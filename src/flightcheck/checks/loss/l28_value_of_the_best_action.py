@@ -36,7 +36,8 @@ class ValueOfTheBestAction(Check):
     ## Source
     Mnih et al. 2015, algorithm 1: the loss is that of Q(φ_j, a_j).
     ## Known false alarms
-    None known. The larger of two estimates (`torch.maximum`, `torch.max(a, b)`) is no maximum over outputs.
+    An agent that takes the action whose value it moves, in the same pass: the place of the maximum is used, and
+    nothing is told. The larger of two estimates (`torch.maximum`, `torch.max(a, b)`) is no maximum over outputs.
     """
 
     calls = Param(3, "of the loss, all of a maximum")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import re
 from typing import Final
 
 from flightcheck.recording.provenance.loops import loops_around
@@ -15,10 +14,9 @@ _SPLITTERS: Final = {
     "LeavePGroupsOut",
 }  # fmt: skip
 """Of scikit-learn. In ``TimeSeriesSplit`` later folds hold the earlier ones: to go on with one model is no leak."""
-_FOLD: Final = re.compile(r"(^|_)k?folds?(_|$)", re.IGNORECASE)
 _RENEWS: Final = {
     "load_state_dict", "reset_parameters", "deepcopy", "apply", "set_state_dict", "copy_", "init_weights",
-    "reset_weights", "weight_reset", "reset", "reinitialize", "initialize",
+    "reset_weights", "weight_reset", "reinitialize", "vector_to_parameters",
 }  # fmt: skip
 """Calls that may give a model its first weights back."""
 _DEEPEST: Final = 3
@@ -46,7 +44,7 @@ def fold_loop_around(file: str, line: int, made: int) -> int | None:
 
 
 def _over_folds(source: Source, loop: ast.For | ast.AsyncFor) -> bool:
-    """What it goes over are splits of scikit-learn, or its variable counts folds."""
+    """What it goes over are splits of scikit-learn."""
     for call in (n for n in ast.walk(loop.iter) if isinstance(n, ast.Call) and last_name(n.func) == "split"):
         owner = call.func.value if isinstance(call.func, ast.Attribute) else None
         if isinstance(owner, ast.Call):
@@ -57,20 +55,25 @@ def _over_folds(source: Source, loop: ast.For | ast.AsyncFor) -> bool:
             if isinstance(n, ast.Assign) and owner is not None and last_name(owner) in map(last_name, n.targets)
         ]
         return bool(made) and all(isinstance(m, ast.Call) and last_name(m.func) in _SPLITTERS for m in made)
-    first = loop.target.elts[0] if isinstance(loop.target, ast.Tuple) else loop.target
-    return bool(_FOLD.search(last_name(first)))
+    return False
 
 
 def _scope_of(source: Source, line: int) -> ast.AST | None:
-    around = [n for n in ast.walk(source.tree) if isinstance(n, ast.stmt) and n.lineno <= line <= end_of(n)]
-    return source.scope(max(around, key=lambda n: (n.lineno, -end_of(n)))) if around else None
+    around = [n for n in ast.walk(source.tree) if isinstance(n, ast.expr | ast.stmt) and n.lineno <= line <= end_of(n)]
+    if any(isinstance(n, ast.Lambda | ast.ListComp | ast.DictComp | ast.GeneratorExp) for n in around):
+        return None  # made when it is called, or several at once
+    statements = [n for n in around if isinstance(n, ast.stmt)]
+    return source.scope(max(statements, key=lambda n: (n.lineno, -end_of(n)))) if statements else None
 
 
 def _renews(source: Source, node: ast.AST, depth: int) -> bool:
     """A call in it, or in a function of the file that it calls, may make the weights anew."""
+    stores = (n for n in ast.walk(node) if isinstance(n, ast.Attribute) and isinstance(n.ctx, ast.Store))
+    if any(n.attr == "data" for n in stores):
+        return True
     for call in (n for n in ast.walk(node) if isinstance(n, ast.Call)):
         name = last_name(call.func)
-        if name in _RENEWS or "init" in name:
+        if name in _RENEWS or "init" in name or "reset" in name:
             return True
         functions = source.functions.get(name, []) if depth < _DEEPEST else []
         if any(_renews(source, f, depth + 1) for f in functions if f is not node):
