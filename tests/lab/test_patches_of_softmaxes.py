@@ -108,3 +108,52 @@ def test_a_distribution_gets_the_logits_that_its_policy_made_probabilities_of(tm
     assert done.applied["drop-module:softmax"] >= 8
     assert mended.losses == pytest.approx(right.losses)
     assert wrong.losses != pytest.approx(right.losses)
+
+
+class Looking(nn.Module):
+    """An attention over its own input, and a softmax in the place of an activation."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.query, self.key, self.out = (nn.Linear(FEATURES, n) for n in (8, 8, CLASSES))
+        self.seen: list[torch.Tensor] = []
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        scores = self.query(x) @ self.key(x).T
+        weights = torch.softmax(scores, dim=-1)  # the attention
+        self.seen += [scores.detach(), weights.detach()]
+        return self.out(torch.softmax(weights @ x, dim=-1))  # the activation
+
+
+def line_of(comment: str) -> int:
+    return next(i for i, text in enumerate(SOURCE.splitlines(), 1) if text.endswith(f"# {comment}"))
+
+
+def looked(folder: Path, patches: str) -> tuple[Looking, dict[str, int]]:
+    net = Looking()
+
+    def loop() -> None:
+        optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+        for _ in range(3):
+            optimizer.zero_grad()
+            F.cross_entropy(net(torch.randn(6, FEATURES)), torch.randint(CLASSES, (6,))).backward()
+            optimizer.step()
+
+    return net, patched(folder, patches, loop).applied
+
+
+def test_the_scores_of_one_line_get_another_scale(tmp_path: Path) -> None:
+    patch = f"attention-scale:{HERE}:{line_of('the attention')}=0.25"
+    net, applied = looked(tmp_path, patch)
+    assert applied == {patch: 3}
+    for scores, weights in zip(net.seen[::2], net.seen[1::2]):
+        assert torch.equal(weights, torch.softmax(scores * 0.25, dim=-1))
+
+
+def test_a_softmax_between_layers_gives_way_to_relu(tmp_path: Path) -> None:
+    patch = f"swap-activation:softmax@{HERE}:{line_of('the activation')}"
+    net, applied = looked(tmp_path, patch)
+    assert applied == {patch: 3}
+    for scores, weights in zip(net.seen[::2], net.seen[1::2]):
+        assert torch.equal(weights, torch.softmax(scores, dim=-1)), "the attention stays"

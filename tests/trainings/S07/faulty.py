@@ -18,7 +18,7 @@ def build(width):
     return nn.Sequential(*layers)
 
 
-def train(model, steps=150, lr=0.3):
+def train(model, steps=150, lr=1.0):
     optimizer = torch.optim.RMSprop(model.parameters(), lr=lr)
     history = []
     for _ in range(steps):

@@ -341,7 +341,8 @@ class Forward:
         if output is not None:
             self.operations.comparisons.returned(output, location, result)
             given = [ref() for _, ref in self.last_inputs]
-            self.operations.repeated_states.called(module, [t for t in given if t is not None], result)
+            if isinstance(result, tuple):
+                self.operations.repeated_states.called(module, [t for t in given if t is not None], result)
             self.opposed.called(root.info.index, given, output)
             if self.watch.learning:
                 self.operations.ends.returned(given, output)

@@ -132,7 +132,7 @@ class TorchObserver:
         self.stopping = stopping
         self.optimizers.appeared = self.learn_again
         self._enough = self.watch.guarded(stopping.now) if stopping is not None else None
-        self.steps = self.backwards_in_round = 0
+        self.steps = self.backwards_in_round = self._open_steps = 0
         self._main: Held | None = None
         self._stepped: set[int] = set()
         """Optimizers that stepped in this round."""
@@ -251,9 +251,8 @@ class TorchObserver:
     def after_backward(self, loss: torch.Tensor, reached: list[int] | None, location: Location | None) -> None:
         """``backward`` returned."""
         self.backwards_in_round += 1
-        tries = any(held.depth for held in self.optimizers.held)
-        if not tries:  # the graphs that one step with a closure tries are no history, whoever still holds them
-            self.resources.backward_done(loss, location)
+        # The graphs that one step with a closure tries are no history, whoever still holds them.
+        self.resources.backward_done(loss, location, history=not self._open_steps)
         self.protocol.after_backward(location, self.loss.latest, reached, loss.grad_fn is None, self._last_site)
         for root in self.discovery.roots.values():
             if self.watch.learning:
@@ -262,7 +261,7 @@ class TorchObserver:
                 self.statistics.foreign_gradients(root.parameter_indices)
         if self.watch.sampled or self.watch.learning:
             self.thawed.look()
-        if tries:
+        if self._open_steps:
             self.operations.forget_graph()
 
     def differentiated(self, inputs: Any = ()) -> None:
@@ -282,6 +281,7 @@ class TorchObserver:
         held.depth += 1
         if held.depth > 1:
             return
+        self._open_steps += 1
         held.closure |= closure
         if not (closure or self.operations.everything):
             self.operations.suspend()
@@ -304,6 +304,7 @@ class TorchObserver:
         held.depth = max(0, held.depth - 1)
         if held.depth:
             return
+        self._open_steps = max(0, self._open_steps - 1)
         over = self.count_step(held, optimizer)
         self._look_at_step(held)
         if over:

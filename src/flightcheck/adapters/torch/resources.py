@@ -51,8 +51,10 @@ class ResourceUse:
         self._first = self._last = 0.0
         self._spent_at_first = self._spent = 0.0
 
-    def backward_done(self, loss: torch.Tensor, location: Location | None) -> None:
-        """A backward returned: from now on nobody needs the graph of `loss`."""
+    def backward_done(self, loss: torch.Tensor, location: Location | None, history: bool = True) -> None:
+        """A backward returned: from now on nobody needs the graph of `loss`. Without `history` it is marked, but does
+        not count as one that is kept.
+        """
         self._unmarked += 1
         if self.watch.resting and self._unmarked < _MARKED_AT_REST:
             return
@@ -64,6 +66,9 @@ class ResourceUse:
         mark.round = self.watch.step
         metadata: Any = node.metadata
         metadata[_KEY] = mark
+        if not history:
+            self._unmarked = 0
+            return
         self._marks.append((weakref.ref(mark), self._unmarked))
         self._graphs += self._unmarked
         self._unmarked = 0
