@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
 
+import flightcheck
 from flightcheck.recording.provenance.reversals import reverses_gradients
 
 FUNCTION = """
@@ -48,3 +53,31 @@ def test_hooks(code: str, reverses: bool, tmp_path: Path) -> None:
     file = tmp_path / "train.py"
     file.write_text(code)
     assert reverses_gradients(str(file)) is reverses
+
+
+class Turned(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: torch.Tensor) -> torch.Tensor:
+        return x.view_as(x)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: torch.Tensor) -> torch.Tensor:
+        return grads[0].neg()
+
+
+@pytest.mark.parametrize("labelled", [False, True])
+def test_players_in_one_loss_are_opponents_where_nothing_else_is_learned(labelled: bool, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    maker, judge, classes = nn.Linear(3, 2), nn.Linear(2, 1), nn.Linear(2, 4)
+    with flightcheck.watch(runs_dir=tmp_path, report=False) as watched:
+        optimizer = torch.optim.SGD([*maker.parameters(), *judge.parameters(), *classes.parameters()], lr=0.01)
+        for _ in range(6):
+            made = maker(torch.randn(8, 3))
+            loss = F.softplus(judge(Turned.apply(made))).mean() + F.softplus(-judge(torch.randn(8, 2))).mean()
+            if labelled:  # domain-adversarial training: the cross-entropy tells how well it goes
+                loss = loss + F.cross_entropy(classes(made), torch.randint(4, (8,)))
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+    assert watched.run is not None
+    assert watched.run.in_regime("gan") is not labelled

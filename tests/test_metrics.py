@@ -178,3 +178,13 @@ def test_reading_lines_takes_a_bounded_time_and_the_last_ones_are_read(tmp_path:
     assert found["loss"].last == pytest.approx(19_999 / 7, abs=1e-3)
     assert found["loss"].last_step == 19_999
     assert 100 < found["loss"].count < 20_000
+
+
+def test_warnings_and_the_code_below_them_are_no_metrics(tmp_path: Path) -> None:
+    writer = RunWriter(tmp_path / "run")
+    logged = Logged(Watch(writer, SourceLines("")))
+    logged._written("stderr", "/x/rnn.py:655: UserWarning: expects more layers, but got dropout=0.5 and val loss 0.3\n")
+    logged._written("stderr", "  return F.softmax(scores).view(1, 1, -1), accuracy=0.7\n")
+    logged._written("stderr", f"/x/a.py:2: torch.jit.TracerWarning: {'long ' * 100}\n  loss = 4.5\n  val_acc: 0.75\n")
+    logged._written("stdout", "  loss: 0.25\n")
+    assert [(m.name, m.last) for m in logged._found.values()] == [("val_acc", 0.75), ("loss", 0.25)]

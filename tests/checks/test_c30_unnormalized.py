@@ -11,11 +11,11 @@ import torch
 from torch import nn
 
 import flightcheck
-from flightcheck.recording.records import ModuleInfo
+from flightcheck.recording.records import Call, ModuleInfo
 from flightcheck.recording.states import BatchStatistics
 from flightcheck.testing import run_of, verdict_of
 from tests.checks._network import line, network
-from tests.checks.test_c30_mode_mistake import forwards
+from tests.checks.test_c30_mode_mistake import EVALUATION, forwards
 from tests.lab.made import Loop, data, patched
 
 NORM = ModuleInfo(60, "net.norm", "BatchNorm1d", "batchnorm", 0, order=3)
@@ -104,3 +104,17 @@ def test_a_trial_lets_them_normalize(tmp_path: Path) -> None:
     assert done.applied == {"mode:batchnorm": 4} and int(norm.num_batches_tracked) == 4
     assert not norm.training
     assert patched(tmp_path, "mode:batchnorm", Loop(Net(False).train())).applied == {}
+
+
+def test_a_fine_tune_in_eval_mode_from_its_first_step_passes() -> None:
+    """Statistics that another training left are kept on purpose; an evaluation before, and train() was forgotten."""
+    learnt = BatchStatistics(60, momentum=0.1, fixed_calls=8, initial=False)
+    switch = Call(0, 0, "eval_mode", 0, line(20))
+    calls = [
+        replace(c, seq=c.seq + 1, data={**c.data, "batchnorm": "eval", "dropout": ""}) for c in forwards("eeeeeeee")
+    ]
+    records = [*network(3), NORM, *calls, switch]
+    assert verdict_of("C30", run_of(*records, learnt, steps=100)).status == "pass"
+    before = replace(EVALUATION, step=0, modes={"batchnorm": "eval"}, training_flag=False)
+    assert verdict_of("C30", run_of(*records, learnt, before, steps=100)).status == "fail"
+    assert verdict_of("C30", run_of(*records, replace(learnt, initial=True), steps=100)).status == "fail"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from flightcheck.recording.averages import WeightAverage
 from flightcheck.recording.experiments import Experiment
 from flightcheck.recording.records import Location, ModuleInfo, OptimizerInfo, ParameterInfo, RootInfo
 from flightcheck.recording.signals import GRAD_NORM, UPDATE_NORM
@@ -26,6 +27,13 @@ def test_a_frozen_random_head_warns() -> None:
     assert finding.location == HEAD_LINE
     assert finding.severity is None
     assert finding.patch == "unfreeze:model.2"
+
+
+def test_a_target_that_follows_the_model_passes() -> None:
+    follows = WeightAverage(0, Location("train.py", 30), rounds=50, updates=49)
+    assert verdict_of("P11", run_of(ROOT, *MODULES, ADAM, *BODY, HEAD, follows)).status == "pass"
+    still = replace(follows, updates=0)
+    assert verdict_of("P11", run_of(ROOT, *MODULES, ADAM, *BODY, HEAD, still)).status == "fail"
 
 
 def test_the_line_is_the_one_that_froze() -> None:

@@ -11,21 +11,10 @@ from typing import Final
 import numpy as np
 
 from flightcheck.checks.connections.c07_vanishing_gradient import SWAPPED, stacked_activation
-from flightcheck.checks.connections.c09_signal_lost_at_init import CENTRED, one_signed
-from flightcheck.checks.connections.c20_attention_mask_wrong import inversion, suspicious_masks
-from flightcheck.checks.connections.c23_rnn_state_misuse import (
-    AT_THEIR_ENDS,
-    forgetful_cells,
-    history_kept,
-    read_through_padding,
-)
 from flightcheck.checks.connections.c25_train_eval_gap import depends_on_mode
 from flightcheck.checks.connections.c28_batchnorm_batch_too_small import lone_examples
-from flightcheck.checks.connections.c44_attention_scores_too_large import rescaled, too_large
-from flightcheck.checks.connections.c45_softmax_between_layers import suspects, with_relu
 from flightcheck.checks.data.d24_filled_labels_learned import filled_labels
 from flightcheck.checks.data.d25_vocabulary_cut_short import cut_vocabulary
-from flightcheck.checks.depth import trained_roots
 from flightcheck.checks.loss._pairs import ROLES, stuck_pairs
 from flightcheck.checks.loss.l13_loss_terms_unbalanced import has_several_terms
 from flightcheck.checks.parameters.p02_lr_too_low import rises_to_the_end, trains_in_parts
@@ -44,8 +33,8 @@ from flightcheck.lab.experiments import Lab, Margin
 from flightcheck.lab.metrics import steps_of_evaluations, try_order
 from flightcheck.lab.printed import PRINTED
 from flightcheck.lab.signs import turned
-from flightcheck.lab.source_edits import at_their_ends
 from flightcheck.lab.statistics import Pair
+from flightcheck.lab.suspicions import suspicions
 from flightcheck.lab.trials import Trained, Trial
 from flightcheck.patch import Patch
 from flightcheck.recording.experiments import Experiment, Probe
@@ -99,7 +88,7 @@ def questions(lab: Lab, run: Run, asked: set[str]) -> Iterator[Experiment]:
         yield replace(whole, diff=f"- {vocabulary.location.code}\n+ # the same with more words")
         if whole.status == "confirmed":
             return
-    for code, patch, diff in _suspicions(run):
+    for code, patch, diff in suspicions(run):
         if code not in asked:
             mended = lab.try_patch(code, [Patch.parse(patch)], steps=_SHORT_STEPS, refute=False)
             yield replace(mended, diff=diff)
@@ -155,41 +144,6 @@ def _evaluated(lab: Lab, run: Run, code: str, patch: Patch) -> Experiment:
     steps = max(_SHORT_STEPS, steps_of_evaluations(run))
     metrics = ("evaluation", "answers", PRINTED)
     return lab.try_patch(code, [patch], metrics=metrics, steps=steps, evaluates=True, refute=False)
-
-
-def _suspicions(run: Run) -> Iterator[tuple[str, str, str]]:
-    """Lines that may be meant so: the code that would be loud, the patch that would prove it, and its diff."""
-    for mask in suspicious_masks(run):
-        if mask.location is not None:
-            yield "C20", inversion(mask), f"- {mask.location.code}\n+ # the same with the mask inverted (~mask)"
-    for state in forgetful_cells(run):
-        if state.location is not None:
-            yield "C23", history_kept(state), f"- {state.location.code}\n+ # the same without cutting the state off"
-    if any(one_signed(run, root)[0] for root in trained_roots(run)):
-        yield "C09", CENTRED, "+ # the weights drawn around zero: nn.init.xavier_uniform_(weight)"
-    if softmaxes := suspects(run):
-        softmax = softmaxes[0]
-        if softmax.location is not None:
-            yield (
-                "C45",
-                with_relu(softmaxes),
-                f"- {softmax.location.code}\n+ # the same with relu in the place of the softmax",
-            )
-    for scale in too_large(run):
-        if scale.factor <= 1 and scale.location is not None and not any(r.loaded for r in run.roots):
-            yield (
-                "C44",
-                rescaled(scale),
-                f"- {scale.location.code}\n+ # the same with scores / math.sqrt({scale.width})",
-            )
-    for read in read_through_padding(run):
-        if read.location is not None:
-            code = read.location.code
-            yield (
-                "C23",
-                AT_THEIR_ENDS,
-                f"- {code}\n+ {at_their_ends(code) or '# the same at lengths - 1 of each sequence'}",
-            )
 
 
 def _supervised(run: Run) -> bool:

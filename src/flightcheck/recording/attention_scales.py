@@ -25,7 +25,6 @@ class AttentionScale:
     """Median over the rows of the standard deviation of their scores as the softmax gets them, without those that a
     mask shuts out."""
     module: int = -1
-    calls: int = 0
 
 
 RECORDS[AttentionScale.__name__] = AttentionScale

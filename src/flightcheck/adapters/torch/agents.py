@@ -10,13 +10,13 @@ model put out without gradients left for Python. A model that writes a sample no
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 import torch
 
 from flightcheck.adapters.torch.graph import VIEWS
+from flightcheck.adapters.torch.remembered import Remembered
 from flightcheck.adapters.torch.watch import Watch, hands_off, is_plain_tensor
 
 _DRAWS: Final = {"multinomial", "bernoulli", "normal"}
@@ -27,7 +27,6 @@ _REGRESSION: Final = {"mse_loss", "smooth_l1_loss", "huber_loss", "l1_loss", "su
 _CHOICES: Final = {"gather", "take_along_dim"}
 _LOG_PROBABILITY: Final = ("LogSoftmaxBackward", "SubBackward", "LogBackward")
 """What makes log-probabilities: of logits, in `torch.distributions` by a difference; of probabilities."""
-_MOST: Final = 400
 _FEWEST_ROUNDS: Final = 5
 _NEARLY_ALL: Final = 0.75
 
@@ -39,11 +38,11 @@ class Agents:
         self.watch = watch
         self._made_by_model = made_by_model
         """Whether a tensor without a graph comes from a model."""
-        self._drawn = _Tensors()
-        self._played_draws = _Tensors()
+        self._drawn = Remembered()
+        self._played_draws = Remembered()
         """Of these, what was drawn from outputs that have no graph."""
-        self._best = _Tensors()
-        self._values = _Tensors()
+        self._best = Remembered()
+        self._values = Remembered()
         self._chosen: set[Any] = set()
         """Nodes of this round that hold chosen log-probabilities."""
         self._picked: set[Any] = set()
@@ -125,25 +124,6 @@ class Agents:
     def _is_one_of(tensor: Any, nodes: set[Any]) -> bool:
         node = _node(tensor)
         return node is not None and bool(nodes) and (node in nodes or _behind_views(node) in nodes)
-
-
-class _Tensors:
-    """Tensors, remembered without being kept alive."""
-
-    def __init__(self) -> None:
-        self._held: dict[int, weakref.ref[torch.Tensor]] = {}
-
-    def __contains__(self, tensor: object) -> bool:
-        held = self._held.get(id(tensor))
-        return held is not None and held() is tensor
-
-    def add(self, tensor: Any) -> None:
-        if type(tensor) is torch.Tensor and len(self._held) < _MOST:
-            self._held[id(tensor)] = weakref.ref(tensor)
-
-    def forget(self) -> None:
-        """Those that are gone."""
-        self._held = {i: held for i, held in self._held.items() if held() is not None}
 
 
 def _node(tensor: Any) -> Any:

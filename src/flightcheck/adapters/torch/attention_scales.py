@@ -6,7 +6,6 @@ there through views to constants on queries and keys.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
@@ -57,7 +56,7 @@ class AttentionScales:
         """An operation of `OPERATIONS` returned `result`. What nodes saved is never read: hooks of checkpoints would
         compute it once more.
         """
-        if self._watch.step or not isinstance(result, torch.Tensor) or not result.requires_grad:
+        if not isinstance(result, torch.Tensor) or not result.requires_grad or not self._watch.reads(result):
             return
         if name == "softmax":
             self._softmax(args, kwargs)
@@ -97,7 +96,7 @@ class AttentionScales:
         module = self._index(self._modules[-1]) if self._modules else None
         self._known[line] = AttentionScale(
             line, largest[1], self._lines.get(product), width, int(given.shape[-1]), factor, spread,
-            module=-1 if module is None else module, calls=1,
+            module=-1 if module is None else module,
         )  # fmt: skip
 
     def _product(self, node: Any, factors: list[tuple[float, Location | None]]) -> Any:
@@ -128,7 +127,7 @@ class AttentionScales:
     def save(self) -> None:
         """Write what was seen."""
         for i, found in enumerate(self._known.values()):
-            self._watch.writer.put(dataclasses.replace(found), i)
+            self._watch.writer.put(found, i)
 
 
 def _spread(scores: torch.Tensor) -> float | None:

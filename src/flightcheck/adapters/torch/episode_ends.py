@@ -17,6 +17,7 @@ import numpy as np
 import torch
 
 from flightcheck.adapters.torch.loose_terms import tensors_of
+from flightcheck.adapters.torch.remembered import Remembered
 from flightcheck.adapters.torch.similarities import FACTORS, factor_of
 from flightcheck.adapters.torch.watch import Watch, hands_off, is_plain_tensor
 from flightcheck.recording.episode_ends import UnendedTarget, ValueTarget, chance_of
@@ -76,7 +77,7 @@ class EpisodeEnds:
     def __init__(self, watch: Watch) -> None:
         self._watch = watch
         self._values: dict[int, tuple[weakref.ref[torch.Tensor], _Value]] = {}
-        self._decided: dict[int, weakref.ref[torch.Tensor]] = {}
+        self._decided = Remembered()
         """Answers that the script computed itself: they are no flags of a memory."""
         self._flags: list[tuple[Place, torch.Tensor]] = []
         self._places: dict[Location | None, int] = {}
@@ -85,7 +86,7 @@ class EpisodeEnds:
         self._sites: dict[int, _Site] = {}
         self._targets: dict[int, int] = {}
         """Losses with a target that adds something to a value → their calls."""
-        self._best: dict[int, weakref.ref[torch.Tensor]] = {}
+        self._best = Remembered()
         """The places of maxima over outputs that may learn, whose values were asked for as well."""
         self._greedy = False
         """Something is done with such a place: the agent takes the action whose value it moves."""
@@ -102,10 +103,9 @@ class EpisodeEnds:
         """The script's own code computed `result`."""
         if hands_off() or not (self._values or name in _FETCHES or name in _DECISIONS):
             return
-        self._greedy |= any(self._is_best(t) for t in tensors_of(args))
-        chosen = name == "max" and isinstance(result, tuple) and args and getattr(args[0], "requires_grad", False)
-        if chosen and len(self._best) < _MOST:
-            self._best[id(result[-1])] = weakref.ref(result[-1])
+        self._greedy |= bool(self._best) and any(t in self._best for t in tensors_of(args))
+        if name == "max" and isinstance(result, tuple) and args and getattr(args[0], "requires_grad", False):
+            self._best.add(result[-1])
         if name in ("gather", "take_along_dim") and args and getattr(args[0], "requires_grad", False):
             index = args[2] if len(args) > 2 else kwargs.get("index", kwargs.get("indices"))
             if isinstance(index, torch.Tensor) and len(self._chosen) < _MOST_FLAGS:
@@ -116,8 +116,8 @@ class EpisodeEnds:
             return
         given = [t for t in tensors_of(args) if is_plain_tensor(t)]  # others may have no size to be asked for
         for tensor in filter(is_plain_tensor, _results(result)):
-            if name in _DECISIONS or any(self._is_decided(t) for t in given if t.numel() == tensor.numel()):
-                self._decided[id(tensor)] = weakref.ref(tensor)
+            if name in _DECISIONS or any(t in self._decided for t in given if t.numel() == tensor.numel()):
+                self._decided.add(tensor)
             elif name in _FETCHES:
                 self._fetched(tensor)
 
@@ -175,6 +175,7 @@ class EpisodeEnds:
         """Forget the tensors of this round."""
         self._values.clear()
         self._decided.clear()
+        self._best.clear()
         self._flags.clear()
         self._places.clear()
         self._chosen.clear()
@@ -233,14 +234,6 @@ class EpisodeEnds:
     def _of(self, tensor: Any) -> _Value | None:
         held = self._values.get(id(tensor))
         return held[1] if held is not None and held[0]() is tensor else None
-
-    def _is_best(self, tensor: Any) -> bool:
-        held = self._best.get(id(tensor))
-        return held is not None and held() is tensor
-
-    def _is_decided(self, tensor: Any) -> bool:
-        held = self._decided.get(id(tensor))
-        return held is not None and held() is tensor
 
 
 def _results(result: Any) -> Iterator[torch.Tensor]:

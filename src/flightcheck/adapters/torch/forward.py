@@ -341,7 +341,7 @@ class Forward:
         if output is not None:
             self.operations.comparisons.returned(output, location, result)
             given = [ref() for _, ref in self.last_inputs]
-            if isinstance(result, tuple):
+            if isinstance(result, tuple) and (self.watch.learning or not output.requires_grad):
                 self.operations.repeated_states.called(module, [t for t in given if t is not None], result)
             self.opposed.called(root.info.index, given, output)
             if self.watch.learning:

@@ -6,6 +6,7 @@ import importlib.abc
 import importlib.machinery
 import math
 import numbers
+import re
 import sys
 import time
 from collections import deque
@@ -29,6 +30,7 @@ _SHARE: Final = 0.005
 _FREE_SECONDS: Final = 0.05
 _LAST_LINES: Final = 20
 """Lines that were passed over for want of time and are read at the end: final results stand there."""
+_WARNING: Final = re.compile(r".+:\d+: [A-Za-z.]*Warning: ")
 _LARGEST: Final = 3.0e38
 """Beyond it a number has no place in 32 bits."""
 
@@ -45,6 +47,8 @@ class Logged:
         self._reading = 0.0
         self._passed_over: deque[tuple[int, str]] = deque(maxlen=_LAST_LINES)
         self._rests: dict[str, str] = {}
+        self._warned: dict[str, bool] = {}
+        """Streams whose last line was a warning."""
         self._finder: Finder | None = None
         self._receiver: Callable[[Mapping[str, Any], int | None], None] = watch.guarded(self._logged)
 
@@ -134,7 +138,7 @@ class Logged:
         *lines, rest = whole.replace("\r", "\n").split("\n")
         self._rests[stream] = rest[-_LONGEST_LINE:]
         for line in lines:
-            if not line or len(line) > _LONGEST_LINE:
+            if not line or self._is_warning(stream, line) or len(line) > _LONGEST_LINE:
                 continue
             now = time.perf_counter()
             if self._reading > _FREE_SECONDS + _SHARE * (now - self._started):
@@ -142,6 +146,14 @@ class Logged:
                 continue
             self._read(line, self.watch.step)
             self._reading += time.perf_counter() - now
+
+    def _is_warning(self, stream: str, line: str) -> bool:
+        """It is a warning of Python's, or the line of code that stands below one: numbers in it measure nothing."""
+        below = self._warned.pop(stream, False) and line.startswith("  ")
+        if _WARNING.match(line):
+            self._warned[stream] = True
+            return True
+        return below
 
     def _read(self, line: str, step: int) -> None:
         for name, value in metrics_in(line):

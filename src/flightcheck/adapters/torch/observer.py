@@ -77,6 +77,8 @@ class TorchObserver:
 
     round_over: Callable[[int], None] | None = None
     """Told after every round how many there were; gradients still lie where they were."""
+    _trying = False
+    """A step with a closure runs: of the graphs that it tries none is history, and it needs the last alone."""
 
     def __init__(
         self,
@@ -132,7 +134,7 @@ class TorchObserver:
         self.stopping = stopping
         self.optimizers.appeared = self.learn_again
         self._enough = self.watch.guarded(stopping.now) if stopping is not None else None
-        self.steps = self.backwards_in_round = self._open_steps = 0
+        self.steps = self.backwards_in_round = 0
         self._main: Held | None = None
         self._stepped: set[int] = set()
         """Optimizers that stepped in this round."""
@@ -251,8 +253,7 @@ class TorchObserver:
     def after_backward(self, loss: torch.Tensor, reached: list[int] | None, location: Location | None) -> None:
         """``backward`` returned."""
         self.backwards_in_round += 1
-        # The graphs that one step with a closure tries are no history, whoever still holds them.
-        self.resources.backward_done(loss, location, history=not self._open_steps)
+        self.resources.backward_done(loss, location, history=not self._trying)
         self.protocol.after_backward(location, self.loss.latest, reached, loss.grad_fn is None, self._last_site)
         for root in self.discovery.roots.values():
             if self.watch.learning:
@@ -261,7 +262,7 @@ class TorchObserver:
                 self.statistics.foreign_gradients(root.parameter_indices)
         if self.watch.sampled or self.watch.learning:
             self.thawed.look()
-        if self._open_steps:
+        if self._trying:
             self.operations.forget_graph()
 
     def differentiated(self, inputs: Any = ()) -> None:
@@ -281,7 +282,7 @@ class TorchObserver:
         held.depth += 1
         if held.depth > 1:
             return
-        self._open_steps += 1
+        self._trying = closure
         held.closure |= closure
         if not (closure or self.operations.everything):
             self.operations.suspend()
@@ -304,7 +305,7 @@ class TorchObserver:
         held.depth = max(0, held.depth - 1)
         if held.depth:
             return
-        self._open_steps = max(0, self._open_steps - 1)
+        self._trying = False
         over = self.count_step(held, optimizer)
         self._look_at_step(held)
         if over:

@@ -19,7 +19,9 @@ from flightcheck.recording.sequences import RepeatedState
 
 _DEEPEST: Final = 12
 """Lines of a stack."""
-_MOST_CALLS: Final = 64
+_MOST_CALLS: Final = 512
+_MOST_COUNTED: Final = 64
+"""Of a line."""
 _KINDS: Final = {
     nn.GRU: "gru", nn.LSTM: "lstm", nn.RNN: "rnn_tanh", nn.GRUCell: "gru_cell", nn.LSTMCell: "lstm_cell",
     nn.RNNCell: "rnn_tanh_cell",
@@ -45,20 +47,21 @@ class RepeatedStates:
         self._names: dict[Location, str] = {}
         """What a state is called that a line drops the new one of; empty where it goes on."""
         self._found: dict[Location, RepeatedState] = {}
+        self._calls = 0
+        """Of models that return what looks like a state."""
 
-    def called(self, module: nn.Module, given: list[torch.Tensor], result: Any) -> None:
+    def called(self, module: nn.Module, given: list[torch.Tensor], result: tuple[Any, ...]) -> None:
         """An outermost module was called: one that returns what has the shape of a state that it was given?"""
-        if not isinstance(result, tuple) or len(result) < 2 or len(given) < 2:
+        if len(result) < 2 or len(given) < 2 or self._calls >= _MOST_CALLS:
             return
         last = result[-1]
         new = next(iter(last), None) if isinstance(last, (tuple, list)) else last
         state = next((t for t in given[1:] if isinstance(new, torch.Tensor) and t.shape == new.shape), None)
-        recurrent = (
-            next((m for m in module.modules() if isinstance(m, _RECURRENT)), None) if state is not None else None
-        )
-        if state is None or recurrent is None or state.is_inference() or is_fresh(state):
+        if state is None or state.is_inference() or not self._watch.reads(state):
             return
-        if not _is_one_step(recurrent, given[0]):
+        self._calls += 1
+        recurrent = next((m for m in module.modules() if isinstance(m, _RECURRENT)), None)
+        if recurrent is None or is_fresh(state) or not _is_one_step(recurrent, given[0]):
             return
         before, now = self._last.get(id(module)), _Call(weakref.ref(given[0]), weakref.ref(state), state._version)
         self._last[id(module)] = now
@@ -74,6 +77,8 @@ class RepeatedStates:
             return
         state = args[1] if isinstance(args[1], torch.Tensor) else next(iter(args[1]), None)
         if not isinstance(state, torch.Tensor) or state.is_inference() or not isinstance(args[0], torch.Tensor):
+            return
+        if not self._watch.reads(state):
             return
         key = id(args[3] if name in CELLS else args[2][0])
         before, now = self._last.get(key), _Call(weakref.ref(args[0]), weakref.ref(state), state._version)
@@ -96,7 +101,7 @@ class RepeatedStates:
         if loop not in self._names:
             self._names[loop] = dropped_in_loop(loop.file, loop.line)
         known = self._found.get(loop) or RepeatedState(name, loop, self._watch.step, self._names[loop], calls=1)
-        if known.name and known.calls < _MOST_CALLS:
+        if known.name and known.calls < _MOST_COUNTED:
             self._found[loop] = dataclasses.replace(known, calls=known.calls + 1, same=known.same + same)
 
     def end_round(self) -> None:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from pathlib import PurePath
+from typing import Final
 
 from flightcheck.checks.base import Check, Finding, NotApplicable, Param, check
 from flightcheck.recording.attention_scales import AttentionScale
 from flightcheck.recording.run import Run
 
-_PATCH = "attention-scale"
+_PATCH: Final = "attention-scale"
+_LARGER: Final = 1.01
 
 
 @check(
@@ -68,7 +70,7 @@ class AttentionScoresTooLarge(Check):
         root = math.sqrt(scale.width)
         patch = rescaled(scale)
         proof = any(e.status == "confirmed" for e in run.experiments if (e.question, e.patch) == ("C44", patch))
-        grown = scale.factor > 1.01
+        grown = multiplies(scale)
         at = (scale.factor_location if grown else None) or scale.product_location or scale.location
         how = f"are multiplied by {scale.factor:.3g}" if grown else f"are not divided by √{scale.width} = {root:.3g}"
         return Finding(
@@ -84,8 +86,15 @@ class AttentionScoresTooLarge(Check):
         )
 
 
+def multiplies(scale: AttentionScale) -> bool:
+    """Constants make the scores larger: that is no scale left out."""
+    return scale.factor > _LARGER
+
+
 def too_large(run: Run) -> list[AttentionScale]:
-    """Attentions whose scores are too far apart."""
+    """Attentions whose scores are too far apart; none where weights were loaded, which may be sharp on purpose."""
+    if any(r.loaded for r in run.roots if r.train_calls):
+        return []
     asked = AttentionScoresTooLarge()
     return [s for s in run.recorded(AttentionScale) if asked.is_too_large(s)]
 

@@ -10,7 +10,6 @@ import numpy.typing as npt
 
 from flightcheck.checks.base import Check, Finding, NotApplicable, NotEnoughEvidence, Param, check
 from flightcheck.checks.data._class_sampling import Missampled, missampled
-from flightcheck.checks.loss._baseline import baseline
 from flightcheck.recording.loss_records import LossSite
 from flightcheck.recording.run import Run
 
@@ -36,8 +35,7 @@ class ClassImbalanceUntreated(Check):
     proportion, and more than 3-fold. The same of a `WeightedRandomSampler`, by its weights and the labels that the
     dataset holds: exactly the counts (or their roots) where their inverse was meant, or exactly the inverse counts but
     of other classes (warning). No correction (information): of at least 500 labels the most frequent class has
-    more than 10 times as many as the least frequent one. It is a warning where the loss also stands at that of a guess
-    by the class shares after 150 steps and more, and answers hardly differ between examples.
+    more than 10 times as many as the least frequent one.
     ## Why it matters
     A model that always answers the frequent class has a low loss; corrected twice, the rare class counts as often as
     if it were the frequent one, and its false alarms abound.
@@ -58,12 +56,6 @@ class ClassImbalanceUntreated(Check):
     slope = Param(0.5, "of log weight over log count: 1 are frequencies, −1 is a correction, −0.5 half a one")
     likeness = Param(0.9, "correlation of log weights and log counts; costs of one's own do not follow counts")
     balanced = Param(2, "ratio of the class counts that a balancing sampler leaves by chance")
-    steps = Param(150, "losses: earlier most trainings have learned the class shares and nothing else")
-    near = Param(
-        0.02, "below the guess, by which the mean of a third of the losses is uncertain; weak signals give more"
-    )
-    above = Param(0.15, "above the guess: batches hold few of the rare class")
-    alike = Param(0.1, "of the spread of the targets: the answers hardly differ between examples")
     classes = Param(100, "vocabularies and long tails are uneven by nature")
 
     def __call__(self, run: Run) -> Iterator[Finding]:
@@ -98,34 +90,17 @@ class ClassImbalanceUntreated(Check):
                     fix="Use the inverse, counts.sum() / (len(counts) * counts); as pos_weight negatives / positives.",
                 )
             elif not sampled and sampler is None and ratio > self.ratio.value and not site.settings.get("weighted"):
-                yield self._untreated(run, site, ratio, counts)
+                yield Finding(
+                    f"The most frequent class is {ratio:.0f} times as frequent as the least frequent one, and neither "
+                    "the loss nor the sampler takes account of it.",
+                    location=site.location,
+                    evidence={"ratio": ratio, "counts": counts.tolist()},
+                    severity="info",
+                )
         if not judged:
             if not any(c.label_counts for c in run.training_calls()):
                 raise NotApplicable("no class labels")
             raise NotEnoughEvidence(f"fewer than {self.labels.value:.0f} class labels, or one class only")
-
-    def _untreated(self, run: Run, site: LossSite, ratio: float, counts: Counts) -> Finding:
-        guess = self._guess(run)
-        why = "" if guess is None else f" The loss is no better than a guess by the class shares ({guess:.3g})."
-        return Finding(
-            f"The most frequent class is {ratio:.0f} times as frequent as the least frequent one, and neither the loss "
-            f"nor the sampler takes account of it.{why}",
-            location=site.location,
-            evidence={"ratio": ratio, "counts": counts.tolist(), "guess": guess},
-            severity="info" if guess is None else None,
-        )
-
-    def _guess(self, run: Run) -> float | None:
-        """The loss of a guess by the class shares, where the training has come to it and no further."""
-        try:
-            base = baseline(run, int(self.steps.value))
-        except (NotApplicable, NotEnoughEvidence):
-            return None
-        late = base.losses[-max(len(base.losses) // 3, 1) :]
-        at_guess = base.value * (1 - self.near.value) < late.mean() < base.value * (1 + self.above.value)
-        spreads = [c.relative_spread for c in base.late if c.relative_spread is not None]
-        alike = bool(spreads) and float(np.median(spreads)) < self.alike.value
-        return base.value if at_guess and alike else None
 
     @staticmethod
     def _missampled(found: Missampled) -> Finding:

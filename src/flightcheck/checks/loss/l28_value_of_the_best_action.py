@@ -43,7 +43,7 @@ class ValueOfTheBestAction(Check):
     calls = Param(3, "of the loss, all of a maximum")
 
     def __call__(self, run: Run) -> Iterator[Finding]:
-        targets = {t.site: t.calls for t in run.recorded(ValueTarget)}
+        targets = {t.site for t in run.recorded(ValueTarget) if t.calls >= self.calls.value}
         if not targets:
             raise NotApplicable("no target that holds a discounted value of a model was seen")
         few = True

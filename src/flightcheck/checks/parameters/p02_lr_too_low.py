@@ -84,9 +84,11 @@ class LrTooLow(Check):
         arrives = planned is not None and (
             planned >= factor * best.steps or _arrives(run, planned, max(_LEARNED, best.after / abs(best.start or 1.0)))
         )
+        way = "falls" if best.before < best.start else "goes"
         yield Finding(
-            f"In {best.steps} steps the {best.metric} falls from {best.start:.3g} to {best.before:.3g}; with "
-            f"{factor:g} times the learning rate it falls to {best.after:.3g}, in each of {best.seeds} seeds."
+            f"In {best.steps} steps the {best.metric} {way} from {best.start:.3g} to "
+            f"{best.before:.3g}; with {factor:g} times the learning rate it falls to {best.after:.3g}, "
+            f"in each of {best.seeds} seeds."
             + (f" The rate is still rising after {run.info.steps} steps of a warm-up." if rises else "")
             + (
                 f" The {planned} planned steps are enough to get there, or near, with this rate, too."

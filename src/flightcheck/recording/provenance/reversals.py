@@ -32,6 +32,7 @@ def reverses_gradients(file: str) -> bool:
 def _turns(backward: ast.FunctionDef) -> bool:
     """It returns, first of all, its second argument times something negative."""
     given = {a.arg for a in backward.args.args[1:]}
+    given |= {backward.args.vararg.arg} if backward.args.vararg is not None else set()
     for node in ast.walk(backward):
         if isinstance(node, ast.Assign) and _is_negative(node.value, given):
             given |= {f"-{t.id}" for t in node.targets if isinstance(t, ast.Name)}

@@ -1,0 +1,45 @@
+"""Lines that may be meant so: an experiment tells."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from flightcheck.checks.connections.c09_signal_lost_at_init import CENTRED, one_signed
+from flightcheck.checks.connections.c20_attention_mask_wrong import inversion, suspicious_masks
+from flightcheck.checks.connections.c23_rnn_state_misuse import (
+    AT_THEIR_ENDS,
+    forgetful_cells,
+    history_kept,
+    read_through_padding,
+)
+from flightcheck.checks.connections.c44_attention_scores_too_large import multiplies, rescaled, too_large
+from flightcheck.checks.connections.c45_softmax_between_layers import suspects, with_relu
+from flightcheck.checks.depth import trained_roots
+from flightcheck.lab.source_edits import at_their_ends
+from flightcheck.recording.records import Location
+from flightcheck.recording.run import Run
+
+
+def suspicions(run: Run) -> Iterator[tuple[str, str, str]]:
+    """The code of the check that would be loud, the patch that would prove it, and its diff."""
+    for mask in suspicious_masks(run):
+        yield from _at("C20", inversion(mask), mask.location, "# the same with the mask inverted (~mask)")
+    for state in forgetful_cells(run):
+        yield from _at("C23", history_kept(state), state.location, "# the same without cutting the state off")
+    if any(one_signed(run, root)[0] for root in trained_roots(run)):
+        yield "C09", CENTRED, "+ # the weights drawn around zero: nn.init.xavier_uniform_(weight)"
+    if softmaxes := suspects(run):
+        with_others = "# the same with relu in the place of the softmax"
+        yield from _at("C45", with_relu(softmaxes), softmaxes[0].location, with_others)
+    for scale in too_large(run):
+        if not multiplies(scale):
+            scaled = f"# the same with scores / math.sqrt({scale.width})"
+            yield from _at("C44", rescaled(scale), scale.location, scaled)
+    for read in read_through_padding(run):
+        at_ends = at_their_ends(read.location.code) if read.location is not None else ""
+        yield from _at("C23", AT_THEIR_ENDS, read.location, at_ends or "# the same at lengths - 1 of each sequence")
+
+
+def _at(code: str, patch: str, line: Location | None, instead: str) -> Iterator[tuple[str, str, str]]:
+    if line is not None:
+        yield code, patch, f"- {line.code}\n+ {instead}"
