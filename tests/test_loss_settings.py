@@ -67,3 +67,21 @@ def test_two_sums_written_the_old_way_are_no_mean(tmp_path: Path) -> None:
     run = watched(tmp_path, loss)
     assert verdict_of("L10", run).findings == ()
     assert verdict_of("L01", run).findings == ()
+
+
+def test_the_line_that_makes_the_module(tmp_path: Path) -> None:
+    def made(count: int) -> Any:
+        criteria: list[Any] = []
+
+        def loss(p: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
+            if not criteria:
+                criteria.append(nn.CrossEntropyLoss())
+                criteria.extend([nn.CrossEntropyLoss()] if count > 1 else [])
+            return criteria[0](p, t.argmax(1))
+
+        return watched(tmp_path / str(count), loss).loss_sites[0]
+
+    one = made(1)
+    assert "criteria.append(nn.CrossEntropyLoss())" in one.module_location.code
+    assert "criteria[0](p" in one.location.code
+    assert made(2).module_location is None, "which of the two?"

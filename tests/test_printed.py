@@ -7,7 +7,9 @@ import pytest
 from flightcheck.recording.printed import (
     contradicts_itself,
     direction,
+    is_of_classes,
     is_of_samples,
+    is_of_the_rare,
     is_return,
     numbers_in,
     rank_as_evaluation,
@@ -52,6 +54,8 @@ def test_which_way_is_better() -> None:
     assert direction("arrive at the quay") == 1 and is_return("reached")
     assert is_of_samples("sliced distance") and not is_of_samples("d acc") and direction("fid") == -1
     assert is_return("greedy return") and not is_return("acc")
+    assert is_of_classes("val f1") and is_of_classes("balanced acc") and not is_of_classes("balanced loss")
+    assert is_of_the_rare("minority recall") and not is_of_the_rare("recall loss")
 
 
 def test_numbers_of_evaluations() -> None:

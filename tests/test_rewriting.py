@@ -244,3 +244,19 @@ def test_what_is_returned_is_copied_and_nothing_else() -> None:
 )
 def test_what_is_sorted_keeps_its_order(code: str, made: str) -> None:
     assert statement_at(f"{code}\n", "unsorted", 1) == made
+
+
+@pytest.mark.parametrize(
+    ("loop", "made"),
+    [
+        ("for epoch in range(EPOCHS):", "for epoch in range(8 * EPOCHS):"),
+        ("for e in tqdm(range(1, n + 1)):", "for e in tqdm(range(1, 1 + 8 * ((n + 1) - 1))):"),
+        ("for i in range(0, len(x), 32):", ""),
+        ("for x, y in loader:", ""),
+        ("while True:", ""),
+    ],
+)
+def test_a_loop_goes_round_more_often(loop: str, made: str) -> None:
+    source = f"n = 3\n{loop}\n    step()\n"
+    assert rewritten(source, "longer@8", 2) == (f"n = 3\n{made}\n    step()\n" if made else source)
+    assert rewritten(source, "longer@8", 3) == source

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from flightcheck.recording.experiments import Experiment
 from flightcheck.recording.loss_records import LossSite
 from flightcheck.recording.records import Location
 from flightcheck.recording.samplers import SamplerInfo
@@ -165,3 +166,14 @@ def test_tokens_are_no_examples() -> None:
 
 def test_without_labels_it_is_skipped() -> None:
     assert verdict_of("D10", run_of(SITE, *losses([0.5] * 10))).status == "skipped"
+
+
+def test_a_trial_by_the_script_s_own_measure_makes_it_a_warning() -> None:
+    def proof(patch: str, status: str = "confirmed") -> Any:
+        return Experiment("D10", patch, status=status, metric="printed balanced accuracy", before=0.52, after=0.9)
+
+    (finding,) = run([60, 4], train_set(), proof("loss:balanced=600,40")).findings
+    assert (finding.severity, finding.patch) == ("warn", "loss:balanced=600,40")
+    assert "own balanced accuracy is 0.52, and 0.9 where" in finding.message
+    for other in (proof("loss:balanced=1,1"), proof("loss:balanced=600,40", "inconclusive")):
+        assert [f.severity for f in run([60, 4], train_set(), other).findings] == ["info"]

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from flightcheck.checks.base import Verdict
-from flightcheck.recording.records import Location, OptimizerInfo, Plan
+from flightcheck.checks.parameters.p36_stopped_while_improving import longer, with_more_rounds
+from flightcheck.recording.experiments import Experiment, Status
+from flightcheck.recording.inputs import DatasetInfo
+from flightcheck.recording.records import LoaderInfo, Location, OptimizerInfo, Plan
 from flightcheck.recording.signals import LEARNING_RATE, LOSS
 from flightcheck.testing import run_of, verdict_of
 
@@ -29,7 +33,7 @@ def test_a_loss_that_still_falls_is_advice() -> None:
     verdict = judge(FALLING)
     (finding,) = verdict.findings
     assert finding.location == LINE
-    assert verdict.info.preview
+    assert finding.severity == "info"
 
 
 def test_flat_and_annealed_endings_pass() -> None:
@@ -43,3 +47,54 @@ def test_runs_that_cannot_be_judged() -> None:
     assert judge(FALLING[:60]).status == "inconclusive"
     assert judge(FALLING, Plan(regimes=["gan"])).status == "skipped"
     assert judge(FALLING, OptimizerInfo(1, "Adam", steps=9)).status == "skipped"
+
+
+LOOP, WRITTEN = Location("train.py", 20), Location("train.py", 3, code="EPOCHS = 5")
+PLANNED = Plan(backward_location=LINE, counting_loop=LOOP, counted=5, count_written=WRITTEN)
+LONGER = "source:longer@8:train.py:20"
+
+
+def proof(status: Status = "confirmed", patch: str = LONGER) -> Experiment:
+    return Experiment("P36", patch, status=status, metric="error", before=2.1, after=0.3)
+
+
+def test_few_updates_and_a_trial_of_more_are_a_warning() -> None:
+    (finding,) = judge(FALLING[:60], PLANNED, proof()).findings
+    assert (finding.location, finding.patch, finding.severity) == (WRITTEN, LONGER, None)
+    assert "over after 60 updates: 5 rounds of 12 batches." in finding.message
+    loader = LoaderInfo(0, Location("train.py", 9), used_in_training=True)
+    dataset = DatasetInfo(0, 0, trained=True, batch_size=4096)
+    short = np.resize(FALLING[:12], 15)
+    (finding,) = judge(short, PLANNED, proof(), loader, dataset).findings
+    assert finding.location == loader.location and "Smaller batches" in finding.fix
+    (finding,) = judge(FALLING[:60], PLANNED, proof(), loader, dataset).findings
+    assert finding.location == WRITTEN, "12 batches in an epoch are not few because they are large"
+
+
+def test_without_such_a_trial_few_updates_tell_nothing() -> None:
+    for told in ((), (proof("inconclusive"),), (proof(patch="source:longer@8:train.py:9"),)):
+        assert judge(FALLING[:60], PLANNED, *told).status == "inconclusive"
+
+
+def test_only_short_trainings_at_a_usual_rate_are_tried() -> None:
+    def asked(losses: Any, *records: Any, **how: Any) -> str:
+        rates = np.full(len(losses), how.pop("rate", 1e-3))
+        series = {LOSS: [float(v) for v in losses], LEARNING_RATE: [[float(r)] for r in rates]}
+        optimizer = OptimizerInfo(0, how.pop("type", "AdamW"), steps=len(losses))
+        return longer(run_of(optimizer, *records, series=series, ended=how.pop("ended", "finished")))
+
+    assert asked(FALLING[:60], PLANNED) == LONGER
+    assert asked(FALLING[:60], PLANNED, type="SGD", rate=0.05) == LONGER
+    assert asked(FALLING[:60], PLANNED, rate=1e-5) == "", "P02 asks whether the rate is too small"
+    assert asked(FALLING[:60], PLANNED, type="SGD") == ""
+    assert asked(FALLING, PLANNED) == asked(FALLING[:8], PLANNED) == ""
+    assert asked(FALLING[:60], PLANNED, ended="stopped") == ""
+    assert asked(FALLING[:60], Plan(backward_location=LINE)) == ""
+    assert asked(FALLING[:60], replace(PLANNED, regimes=["finetune"])) == ""
+    assert asked(FALLING[:60], PLANNED, OptimizerInfo(1, "Adam", steps=9)) == ""
+
+
+def test_what_a_user_would_write() -> None:
+    assert with_more_rounds(run_of(PLANNED)) == "- EPOCHS = 5\n+ EPOCHS = 40"
+    unwritten = replace(PLANNED, count_written=Location("train.py", 3, code="epochs=args.epochs"))
+    assert with_more_rounds(run_of(unwritten)) == "+ # 40 rounds in the place of 5"

@@ -14,7 +14,8 @@ from flightcheck.lab.experiments import Lab
 from flightcheck.lab.trials import Trained, Trial
 from flightcheck.recording.batches import Evaluation
 from flightcheck.recording.experiments import Experiment, TrialInfo
-from flightcheck.recording.signals import ERROR, LOSS
+from flightcheck.recording.records import Location, Plan
+from flightcheck.recording.signals import ERROR, LEARNING_RATE, LOSS
 from flightcheck.testing import run_of
 from tests.lab.test_experiments import Numbers, watched
 
@@ -82,3 +83,20 @@ def test_a_training_that_was_watched_to_its_end_is_tried_to_its_end() -> None:
 def test_passes_that_are_too_long_are_left_alone() -> None:
     e = tried(Passes(), batches_per_step=1000)
     assert (e.status, e.reason) == ("untested", "4 passes of 1000 steps are too many")
+
+
+def test_few_updates_that_get_nowhere_are_asked_for_more_before_a_larger_rate() -> None:
+    longer = "source:longer@8:train.py:20"
+    run = watched(ended="finished", steps=60)
+    run.records["Plan"] = [
+        Plan(counting_loop=Location("train.py", 20), counted=5, count_written=Location("train.py", 3, "", "E = 5"))
+    ]
+    run.frames.update(run_of(series={LEARNING_RATE: [0.1] * 60}).frames)
+
+    def asked(ends: dict[str, float]) -> list[Experiment]:
+        found = investigate(Lab(Numbers(ends, control=2.25), 60.0), run, [])
+        return [e for e in found if e.question in ("P36", "P02")]
+
+    (more,) = asked({longer: 0.1})
+    assert (more.status, more.patch, more.steps, more.diff) == ("confirmed", longer, 60, "- E = 5\n+ E = 40")
+    assert [e.question for e in asked({longer: 2.2, "lr:x10": 0.1})] == ["P36", "P02"]

@@ -98,3 +98,17 @@ def test_what_a_reader_sees(tmp_path: Path) -> None:
 def test_a_value_without_a_line_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="source: a value such as"):
         patched(tmp_path, "source:rows", Loop())
+
+
+def test_a_training_goes_on_for_longer(tmp_path: Path) -> None:
+    script = tmp_path / "train.py"
+    script.write_text("done = 0\nfor epoch in range(3):\n    done += 1\n")
+    names: dict[str, Any] = {}
+
+    def loop() -> None:
+        exec(compile(launch.read(str(script)), str(script), "exec"), names)
+        Loop()()
+
+    assert patched(tmp_path / "runs", "source:longer@8:train.py:2", loop).applied == {"source:longer@8:train.py:2": 1}
+    assert names["done"] == 24
+    assert patch_in_words("source:longer@8:train.py:2", run_of()) == "eight times as many rounds of training"

@@ -8,11 +8,21 @@ from collections.abc import Sequence
 from typing import Final
 
 from flightcheck.checks.base import Finding
+from flightcheck.lab.changed_lines import (
+    connected,
+    loaded_late,
+    over_classes,
+    renamed,
+    replaced,
+    rewritten,
+    weighted_term,
+    with_momentum,
+    with_rate,
+    without_activation,
+)
 from flightcheck.lab.one_order import with_one_order
 from flightcheck.lab.source_edits import (
     at_their_ends,
-    calls_arrays,
-    is_expression,
     one_apart,
     shifted_once,
     with_axes_moved,
@@ -23,15 +33,11 @@ from flightcheck.lab.source_edits import (
     without_call,
 )
 from flightcheck.patch import Patch
-from flightcheck.recording.indenting import RULES as MOVING
-from flightcheck.recording.indenting import shown
-from flightcheck.recording.rates import written_rate
 from flightcheck.recording.records import Location
-from flightcheck.recording.rewriting import shuffled_beside, statement_at
 from flightcheck.recording.run import Run
-from flightcheck.recording.separating import HELPER
 
-_NUMBER: Final = re.compile(r"(?<![\w.])(\d+\.?\d*(?:[eE][-+]?\d+)?|\.\d+(?:[eE][-+]?\d+)?)(?![\w.])")
+WEIGHTED: Final = "+ weight=counts.sum() / (len(counts) * counts)  # in the loss; as pos_weight: negatives / positives"
+"""Weights of classes."""
 _ADDED: Final[dict[str, str]] = {
     "zero-grad": "optimizer.zero_grad()  # before loss.backward(), or after optimizer.step()",
     "zero-grad:closure": "optimizer.zero_grad()  # the first line of the closure",
@@ -96,18 +102,18 @@ def diff_of(patches: Sequence[Patch], finding: Finding, run: Run) -> str:
 
 def _one(patch: Patch, finding: Finding, run: Run) -> str:
     if patch.kind == "lr":
-        return _learning_rate(patch, run)
+        return with_rate(patch, run)
     line = finding.location
     code = line.code if line is not None else ""
     if patch.kind == "drop-module" and code:
-        return _removed(code, patch.value)
+        return without_activation(code, patch.value)
     if patch.kind == "swap-activation" and code and patch.value.startswith("softmax@"):
         relu = re.sub(r"\b(nn\.)?Softmax\([^()]*\)", "nn.ReLU()", code)
-        return _replaced(line, relu) or f"- {code}\n+ # the same with relu in the place of this softmax"
+        return replaced(line, relu) or f"- {code}\n+ # the same with relu in the place of this softmax"
     if patch.kind == "swap-activation" and code:
-        return _replaced(line, re.sub(r"\b(nn\.|torch\.|F\.)?([Ss]igmoid|[Tt]anh|[Ss]oftsign)\b", _relu, code))
+        return replaced(line, re.sub(r"\b(nn\.|torch\.|F\.)?([Ss]igmoid|[Tt]anh|[Ss]oftsign)\b", _relu, code))
     if patch.kind == "keep-graph" and code:
-        return _connected(line, code, str(finding.evidence.get("cut") or finding.evidence.get("operation") or ""))
+        return connected(line, code, str(finding.evidence.get("cut") or finding.evidence.get("operation") or ""))
     if patch.kind == "zero-grad" and not patch.value and "without_gradient" in finding.evidence:
         return f"- {code}\n+ # the same line {'after' if '.step(' in code else 'before'} loss.backward()"
     if str(patch) == "mode:batchnorm" and finding.evidence.get("eval_line") and code:
@@ -137,9 +143,9 @@ def _one(patch: Patch, finding: Finding, run: Run) -> str:
     if str(patch) == "shuffle:together" and finding.evidence["one_loader"]:
         return f"- {code}\n+ # the same with inputs and targets of one batch: for x, y in loader"
     if patch.kind == "align-shapes" and (aligned := with_one_shape(code, finding.fix)) != code:
-        return _replaced(line, aligned)
+        return replaced(line, aligned)
     if str(patch) == "mask:causal" and (causal := with_causal_mask(code)) != code:
-        return _replaced(line, causal)
+        return replaced(line, causal)
     if str(patch) == "mask:causal":
         return f"- {code}\n+ # the same with a causal mask: nn.Transformer.generate_square_subsequent_mask(length)"
     if patch.value.startswith("fill:"):
@@ -148,7 +154,7 @@ def _one(patch: Patch, finding: Finding, run: Run) -> str:
             lambda m: f"{m[1] or m[2]}-1e9" + ")" * bool(m[1]),
             code,
         )
-        return _replaced(line, filled)
+        return replaced(line, filled)
     if patch.kind == "mask":
         return f"- {code}\n+ # the same with the mask inverted (~mask)"
     if patch.kind == "keep-state" and "drops" in finding.evidence:
@@ -158,7 +164,7 @@ def _one(patch: Patch, finding: Finding, run: Run) -> str:
     if patch.kind == "reseed":
         return f"- {code}\n+ # the same line once, at the start of the script"
     if patch.kind == "clamp" and code:
-        return _replaced(line, with_clamped(code, patch.value))
+        return replaced(line, with_clamped(code, patch.value))
     return _of_values(patch, finding, line, code)
 
 
@@ -166,7 +172,7 @@ def _of_values(patch: Patch, finding: Finding, line: Location | None, code: str)
     """Patches whose diff depends on their value or on what was measured; else the line that they add."""
     if patch.value.startswith("opposite="):
         turned = re.sub(r"\b(zeros|ones)(_like)?\(", lambda m: _OTHER[m[1]] + (m[2] or "") + "(", code)
-        return _replaced(line, turned) or f"- {code}\n+ # the same with the other label: 1 - target"
+        return replaced(line, turned) or f"- {code}\n+ # the same with the other label: 1 - target"
     if str(patch) == "shuffle:collated":
         return "+ # in the same function, before anything is taken apart: sort the examples themselves"
     if patch.value.startswith("sorted="):
@@ -176,42 +182,42 @@ def _of_values(patch: Patch, finding: Finding, line: Location | None, code: str)
     if str(patch) == "sampler:balanced":
         return "+ weights = (1.0 / torch.bincount(labels))[labels]  # for the sampler; labels in the dataset's order"
     if patch.kind == "sampler" and code:
-        return _replaced(line, re.sub(r"(WeightedRandomSampler\((?:weights=)?\w+)(?=,)", r"\1[labels]", code))
+        return replaced(line, re.sub(r"(WeightedRandomSampler\((?:weights=)?\w+)(?=,)", r"\1[labels]", code))
     if patch.kind == "axes" and patch.value.startswith("softmax="):
-        return _over_classes(line, code, patch.value.partition("=")[2].partition(":")[0])
+        return over_classes(line, code, patch.value.partition("=")[2].partition(":")[0])
     if patch.kind == "axes" and patch.value.startswith("target="):
         return f"- {code}\n+ # the same of the target{finding.evidence['moved']}"
     if patch.kind == "axes" and patch.value.startswith("stream:"):
         rows = re.sub(r"\.(view|reshape)\(\(?([^,()]+),\s*([^,()]+)\)?\)", r".\1(\3, \2).t()", code)
-        return _replaced(line, rows) or f"- {code}\n+ # the same with the examples first, and then .t()"
+        return replaced(line, rows) or f"- {code}\n+ # the same with the examples first, and then .t()"
     if patch.kind == "axes" and code:
-        return _replaced(line, with_axes_moved(code, finding.evidence["before"], finding.evidence["after"]))
+        return replaced(line, with_axes_moved(code, finding.evidence["before"], finding.evidence["after"]))
     if str(patch) == "loss:log_softmax" and code:
         logarithm = re.sub(r"(?<!log_)softmax\(", "log_softmax(", re.sub(r"(?<!Log)\bSoftmax\(", "LogSoftmax(", code))
-        return _replaced(line, logarithm) or f"- {code}\n+ # the same of F.log_softmax(scores, dim=-1)"
+        return replaced(line, logarithm) or f"- {code}\n+ # the same of F.log_softmax(scores, dim=-1)"
     if patch.kind == "loss" and patch.value.startswith("all:"):
         name = finding.evidence.get("name", "loss")
-        return _replaced(line, re.sub(rf"^{re.escape(str(name))}\s*=\s*", f"{name} = {name} + ", code))
+        return replaced(line, re.sub(rf"^{re.escape(str(name))}\s*=\s*", f"{name} = {name} + ", code))
     if patch.kind == "loss" and patch.value.startswith("none:"):
         return "+ reduction='none'  # in the loss, whose values are multiplied and averaged then"
     if str(patch) == "loss:several":
         binary = re.sub(r"\bCrossEntropyLoss\b", "BCEWithLogitsLoss", code)
         binary = re.sub(r"\bcross_entropy\(", "binary_cross_entropy_with_logits(", binary)
-        return _replaced(line, binary) or f"- {code}\n+ # the same with nn.BCEWithLogitsLoss() as the loss"
+        return replaced(line, binary) or f"- {code}\n+ # the same with nn.BCEWithLogitsLoss() as the loss"
     if patch.kind == "loss" and code and str(patch) not in _ADDED:
-        return _replaced(line, re.sub(r"\b(nn\.)?NLLLoss\b", "nn.CrossEntropyLoss", code))
+        return replaced(line, re.sub(r"\b(nn\.)?NLLLoss\b", "nn.CrossEntropyLoss", code))
     if patch.kind == "accumulate" and "scale" in finding.evidence:
         scaled = re.sub(r"\b([A-Za-z_][\w.]*)\.backward\(", r"scaler.scale(\1).backward(", code)
         scaled = re.sub(r"\b([A-Za-z_][\w.]*)\.step\(\)", r"scaler.step(\1)", scaled)
-        return _replaced(line, scaled) or f"- {code}\n+ # the same through the scaler"
+        return replaced(line, scaled) or f"- {code}\n+ # the same through the scaler"
     if patch.kind == "accumulate":
         factor = float(patch.value[1:])
         by = f"/ {1 / factor:g}" if factor < 1 else f"* {factor:g}"
         called = re.search(r"\b([A-Za-z_][\w.]*)\.backward\(", code)
         new = code.replace(f"{called[1]}.backward(", f"({called[1]} {by}).backward(", 1) if called else code
-        return _replaced(line, new) if new != code else f"+ loss = loss {by}  # before backward"
+        return replaced(line, new) if new != code else f"+ loss = loss {by}  # before backward"
     if patch.kind == "batch-first" and code:
-        return _replaced(line, with_option(code, "batch_first", "True")) or f"- {code}\n+ # the same, batch_first=True"
+        return replaced(line, with_option(code, "batch_first", "True")) or f"- {code}\n+ # the same, batch_first=True"
     if patch.kind == "draws":
         drawn = re.match(r"(\w+)\s*=", code)
         of = drawn[1] if drawn else f"the draw of line {line.line if line else '?'}"
@@ -228,10 +234,10 @@ def _of_values(patch: Patch, finding: Finding, line: Location | None, code: str)
         return f"- {code}\n+ # the same with scores / math.sqrt(d), d = {finding.evidence['width']}"
     if patch.kind == "temperature":
         divided = re.sub(r"(?<!\*)\*(?!\*)(\s*[A-Za-z_][\w.]*\s*)(?=$|[),;])", r"/\1", code)
-        return _replaced(line, divided) or f"- {code}\n+ # the same divided by this factor"
+        return replaced(line, divided) or f"- {code}\n+ # the same divided by this factor"
     if patch.kind == "place":
         cut = re.sub(r"\[\s*:\s*(\w+)\.(?:size\(0\)|shape\[0\])\s*\]", r"[: \1.size(1)].transpose(0, 1)", code)
-        return _replaced(line, cut) or f"- {code}\n+ # the same, cut by the length: [: x.size(1)].transpose(0, 1)"
+        return replaced(line, cut) or f"- {code}\n+ # the same, cut by the length: [: x.size(1)].transpose(0, 1)"
     if patch.kind == "follow":
         named = re.match(r"(?:async\s+)?def\s+(\w+)", code)
         return f"+ {named[1] if named else 'update'}(…)  # once in {patch.value} steps"
@@ -247,24 +253,24 @@ def _counted(line: Location | None, code: str, how: str) -> str:
     if how == "cut":
         cut = re.sub(r"([<>]=?\s*)(0?\.\d+)", r"\g<1>0.0", code)
         cut = re.sub(r"\b(?!torch\b)(\w+)\.round\(\)", r"\1.sigmoid().round()", cut)
-        return _replaced(line, re.sub(r"\bround\((\w+)\)", r"round(torch.sigmoid(\1))", cut))
+        return replaced(line, re.sub(r"\bround\((\w+)\)", r"round(torch.sigmoid(\1))", cut))
     if how == "once":
-        return _replaced(line, without_call(code, "sigmoid") or code) or f"- {code}\n+ # the same without the sigmoid"
+        return replaced(line, without_call(code, "sigmoid") or code) or f"- {code}\n+ # the same without the sigmoid"
     if how == "exchange":
         exchanged = re.sub(r"(_score|_error)\((\w+), (\w+)", r"\1(\3, \2", code)
-        return _replaced(line, exchanged) or f"- {code}\n+ # the same with the targets first"
+        return replaced(line, exchanged) or f"- {code}\n+ # the same with the targets first"
     if how == "scale":
         return f"- {code}\n+ # the same with prediction * target_std + target_mean, as the targets were scaled"
     if how == "nearest":
         smallest = re.sub(
             r"\.arg(max)\(", ".argmin(", re.sub(r"(\btopk\([^()]*(?:\([^()]*\)[^()]*)*)\)", r"\1, largest=False)", code)
         )
-        return _replaced(line, smallest) or f"- {code}\n+ # the same of the smallest distances"
+        return replaced(line, smallest) or f"- {code}\n+ # the same of the smallest distances"
     if how == "sign":
         return f"- {code}\n+ # the same with (logits > 0) in the place of the class chosen out of one"
     positions = re.sub(r"(\bmax\(.*\))\[0\]", r"\1[1]", code)
     positions = re.sub(r"^(\w+), (_\w*)(\s*=.*\bmax\()", r"\2, \1\3", positions)
-    return _replaced(line, positions) or f"- {code}\n+ # the same of scores.argmax(1)"
+    return replaced(line, positions) or f"- {code}\n+ # the same of scores.argmax(1)"
 
 
 def _of_what_was_found(patch: Patch, finding: Finding, line: Location | None, code: str) -> str:
@@ -272,15 +278,15 @@ def _of_what_was_found(patch: Patch, finding: Finding, line: Location | None, co
     if patch.kind == "call-instead" and code:
         one, other = (str(finding.evidence[k]) for k in ("called", "never"))
         before, found, after = code.rpartition(f".{one}(")
-        return _replaced(line, f"{before}.{other}({after}") if found else ""
+        return replaced(line, f"{before}.{other}({after}") if found else ""
     if patch.kind == "carry-state":
         return f"- {code}\n+ # the same with the state of the step before; zeros once, before the loop"
     if patch.kind == "residual":
         return f"+ out = out + {finding.evidence['name']}  # before {finding.evidence['class']} returns"
     if patch.kind == "visits":
-        return _replaced(line, with_option(code, "shuffle", "False")) or f"- {code}\n+ # the same, shuffle=False"
+        return replaced(line, with_option(code, "shuffle", "False")) or f"- {code}\n+ # the same, shuffle=False"
     if patch.kind == "source":
-        return _rewritten(patch, finding)
+        return rewritten(patch, finding)
     if patch.kind == "load":
         if patch.value == "buffers":
             return f"+ {_ADDED[str(patch)]}"
@@ -288,9 +294,9 @@ def _of_what_was_found(patch: Patch, finding: Finding, line: Location | None, co
             return "+ average.load_state_dict(model.state_dict())  # before each evaluation: an average is near to them"
         if patch.value == "trained":
             return f"- {code}\n+ # the same with the weights of the model that was trained"
-        return _loaded_late(finding, code) if patch.value == "late" else _renaming(finding)
+        return loaded_late(finding, code) if patch.value == "late" else renamed(finding)
     if patch.kind == "term":
-        return _weighted(finding, patch.value.rpartition(" x")[2])
+        return weighted_term(finding, patch.value.rpartition(" x")[2])
     if patch.kind == "dropout" and code:
         p, gone = patch.value.rpartition("=")[2], patch.value.endswith("=0")
         return f"- {code}\n+ # without this dropout" if gone else f"- {code}\n+ # the same with p={p}"
@@ -301,96 +307,17 @@ def _of_what_was_found(patch: Patch, finding: Finding, line: Location | None, co
     if str(patch) == "batchnorm:each":
         return f"- {code}\n+ # the same once for each of the {finding.evidence['uses']} places that call it"
     if patch.kind == "batchnorm":
-        return _momentum(line, code, finding)
+        return with_momentum(line, code, finding)
     if patch.kind == "epsilon" and code:
-        return _replaced(line, re.sub(r"\beps\s*=\s*[^,)]+", f"eps={patch.value}", code))
+        return replaced(line, re.sub(r"\beps\s*=\s*[^,)]+", f"eps={patch.value}", code))
     if patch.kind == "last-step" and (ends := at_their_ends(code)):
-        return _replaced(line, ends)
+        return replaced(line, ends)
     if str(patch) == "targets:next" and (apart := one_apart(code)):
-        return _replaced(line, apart)
+        return replaced(line, apart)
     if str(patch) == "targets:unshift" and (once := shifted_once(code)):
-        return _replaced(line, once)
+        return replaced(line, once)
     added = _ADDED.get(str(patch)) or _ADDED.get(f"{patch.kind}:{patch.value or 'default'}") or _ADDED.get(patch.kind)
     return f"+ {added}".replace("{value}", patch.value) if added else ""
-
-
-def _over_classes(line: Location | None, code: str, axis: str) -> str:
-    """The softmax of a line over another axis, as a call or as a module."""
-    named = re.sub(r"\bdim\s*=\s*-?\d+", f"dim={axis}", code)
-    if named == code:
-        named = re.sub(r"(softmax\([^()]*(?:\([^()]*\)[^()]*)*,\s*)-?\d+(\))", rf"\g<1>{axis}\2", code)
-    if named == code:
-        named = re.sub(r"(\b(?:Log)?Softmax\()-?\d*(\))", rf"\g<1>dim={axis}\2", code)
-    return _replaced(line, named) or f"- {code}\n+ # the same over the classes: dim={axis}"
-
-
-def _connected(line: Location | None, code: str, operation: str) -> str:
-    """The line without what cuts the graph."""
-    if operation in ("integer", "comparison"):
-        return f"- {code}\n+ # the loss gets the scores themselves; this line stays for what is printed"
-    if operation == "no_grad":
-        return f"- with torch.no_grad():  # around: {code}\n+ # the same without no_grad()"
-    if operation in ("tensor", "numpy") or re.search(r"tensor\(|numpy\(", code):
-        without = without_call(without_call(without_call(code, "tensor"), "as_tensor"), "from_numpy")
-        without = re.sub(r"\.detach\(\)|\.cpu\(\)|\.numpy\(\)|\.data\b|\.item\(\)", "", without)
-        without = re.sub(r"\.(max|min)\((?:axis|dim)=", r".a\1(dim=", without)  # max alone gives positions as well
-        without = re.sub(r"\b(?:np|numpy)\.(\w+\()", r"torch.\1", without)
-        without = re.sub(
-            r"(?:\w+\.)?\bcosine_similarity\((\w+), (\w+)\)",
-            r"F.normalize(\1, dim=1) @ F.normalize(\2, dim=1).T",
-            without,
-        )
-        without = re.sub(r"(?:\w+\.)?\beuclidean_distances\(", "torch.cdist(", without)
-        if line is not None and calls_arrays(without, "".join(linecache.getlines(line.file))):
-            return f"- {code}\n+ # the same with operations of PyTorch, on the tensor itself"
-        given = re.sub(r"(?<![\w.])\[", "torch.stack([", without, count=1)
-        return _replaced(line, without if given == without else re.sub(r"\](?=[^\]]*$)", "])", given))
-    return _replaced(line, re.sub(r"\.detach\(\)|\.data\b|\.item\(\)", "", code).replace(".sample(", ".rsample("))
-
-
-def _rewritten(patch: Patch, finding: Finding) -> str:
-    """The statement and what becomes of it; what only a trial can run is said in words."""
-    rule, _, place = patch.value.partition(":")
-    at, line = finding.location, int(place.rpartition(":")[2])
-    code = linecache.getline(at.file, line).strip() if at is not None else ""
-    if rule == "rows":
-        return f"- {code}\n+ # with rows = torch.randperm(n)[start:end] in the place of [start:end], anew in each epoch"
-    if rule.startswith("share@"):
-        divisor = str(finding.evidence["divided_by"])
-        return f"- {code}\n+ # the same divided by how many answers were compared, in the place of {divisor}"
-    if rule == "begin":
-        code = (
-            finding.location.code or linecache.getline(finding.location.file, finding.location.line).strip()
-            if finding.location is not None
-            else ""
-        )
-        variable = finding.evidence["variable"]
-        begun = re.sub(r"\[\s*0?\s*:\s*([^\]:]+?)\s*\]", rf"[{variable}:{variable} + \1]", code)
-        return f"- {code}\n+ {begun}" if begun != code else ""
-    if rule == "turned":
-        other = {"<": ">", ">": "<"}
-        turned = re.sub(r"[<>]", lambda m: other[m[0]], code, count=1)
-        return f"- {code}\n+ {turned}  # beginning with the other infinity"
-    source = "".join(linecache.getlines(at.file)) if at is not None else ""
-    if rule == "later":
-        return f"- {code}\n+ {re.sub(r' *- *1 *]', ']', code, count=1)}"
-    if rule == "unturned":
-        return f"- {code}\n+ # without it, or with the target turned as the image is"
-    if rule == "unsorted":
-        return f"- {code}\n+ # without it, or with the targets in the same order"
-    if rule == "handed-out":
-        return f"- {code}\n+ # the same with .copy() (.clone() of a tensor) of the state"
-    if rule == "double":
-        return f"- {code}\n+ # the same in float64; float32 once the differences are taken"
-    if rule == "from-zero":
-        return f"- {code}\n+ # the same minus the smallest value, in float64"
-    if rule in MOVING:
-        return shown(source, rule, line)
-    if rule == "unordered" and shuffled_beside(source, line):
-        return ""
-    new = statement_at(source, rule, line).replace(f"{HELPER}.deepcopy(", "copy.deepcopy(")
-    left, _, right = new.partition(" = ")
-    return f"- {code}" + (f"\n+ {new}" if new not in ("", "pass") and left != right else "")
 
 
 def _of_targets(patch: Patch, finding: Finding, code: str) -> str:
@@ -402,79 +329,13 @@ def _of_targets(patch: Patch, finding: Finding, code: str) -> str:
     if rule == "balanced":
         if "sampler" in finding.evidence:
             return "+ # without class weights in the loss: the sampler balances already"
-        return "+ weight=counts.sum() / (len(counts) * counts)  # in the loss; as pos_weight: negatives / positives"
+        return WEIGHTED
     if re.search(r"ignore_index\s*=", code):
         return f"- {code}\n+ " + re.sub(r"ignore_index\s*=\s*[^,)]+", f"ignore_index={value}", code)
     made = re.sub(r"(CrossEntropyLoss|NLLLoss)\(\s*", rf"\1(ignore_index={value}, ", code).replace(", )", ")")
     return f"- {code}\n+ {made}" if made != code else f"+ ignore_index={value}  # in the loss"
 
 
-def _renaming(finding: Finding) -> str:
-    theirs, ours = (str(finding.evidence.get(k, "")) for k in ("source_prefix", "module_prefix"))
-    name = f'k.removeprefix("{theirs}")' if theirs else "k"
-    new = f'"{ours}" + {name}' if ours else name
-    return f"+ state = {{{new}: v for k, v in state.items()}}  # before it is loaded" if theirs or ours else ""
-
-
-def _loaded_late(finding: Finding, code: str) -> str:
-    if finding.evidence.get("kind") == "not-loaded":
-        model = re.match(r"([\w.]+)\.state_dict\(\)", code)
-        taken = re.match(r"([\w.]+)\.update\(", code)
-        return f"+ {model[1] if model else 'model'}.load_state_dict({taken[1] if taken and not model else 'state'})"
-    where = (
-        "before the weights are loaded"
-        if finding.evidence.get("kind") == "overwritten"
-        else "of the model that is trained"
-    )
-    return f"- {code}\n+ # the same {where}" if code else ""
-
-
-def _weighted(finding: Finding, factor: str) -> str:
-    """The line that computes the term, with a factor; the term in words where more stands in that line."""
-    code, line = str(finding.evidence.get("other_code", "")), finding.evidence.get("other_line")
-    assigned = re.match(r"(\w+\s*=(?!=)\s*)([^#]+)", code)
-    alone = assigned is not None and finding.location is not None and finding.location.line != line
-    if not alone or assigned is None or not is_expression(assigned[2].strip()):
-        return f"+ {factor} * (the term in line {line})"
-    return f"- {code}\n+ {assigned[1]}{factor} * ({assigned[2].strip()})"
-
-
 def _relu(match: re.Match[str]) -> str:
     name = "ReLU" if match.group(2)[0].isupper() else "relu"
     return f"{match.group(1) or ''}{name}"
-
-
-def _learning_rate(patch: Patch, run: Run) -> str:
-    stepping = sorted((o for o in run.optimizers if o.steps), key=lambda o: -o.steps)
-    if stepping:
-        old = stepping[0].groups[0].get("lr") if stepping[0].groups else None
-        where = stepping[0].lr_location or stepping[0].location
-    else:
-        old, where = written_rate(run, None)
-    if not isinstance(old, (int, float)):
-        return ""
-    new = float(old) * float(patch.value[1:]) if patch.value.startswith("x") else float(patch.value)
-    for number in _NUMBER.finditer(where.code if where is not None else ""):
-        if abs(float(number.group()) - old) <= 1e-9 * abs(old) and where is not None:
-            return _replaced(where, where.code[: number.start()] + f"{new:g}" + where.code[number.end() :])
-    return f"- lr={old:g}\n+ lr={new:g}"
-
-
-def _momentum(line: Location | None, code: str, finding: Finding) -> str:
-    if re.search(r"\bmomentum\s*=", code):
-        return _replaced(line, re.sub(r"\bmomentum\s*=\s*[^,)]+", "momentum=0.1", code))
-    return f"- momentum={finding.evidence.get('momentum', 0.0):g}\n+ momentum=0.1"
-
-
-def _removed(code: str, activation: str) -> str:
-    without = without_call(code, activation or "softmax")
-    if not without:
-        return f"- {code}"
-    return f"- {code}\n+ {without}" if without != code else f"- {code}\n+ # without {activation}"
-
-
-def _replaced(line: Location | None, new: str) -> str:
-    old = line.code if line is not None else ""
-    if line is not None and not old:
-        old = linecache.getline(line.file, line.line).strip()
-    return f"- {old}\n+ {new}" if new != old else ""

@@ -13,8 +13,10 @@ from flightcheck.lab.trials import Floats, Trained
 from flightcheck.recording.printed import (
     contradicts_itself,
     direction,
+    is_of_classes,
     is_of_loss,
     is_of_samples,
+    is_of_the_rare,
     is_of_unseen,
     is_return,
     rank_as_evaluation,
@@ -28,8 +30,13 @@ RETURNED: Final = "returned"
 """Metric: the script's own number of what an agent gets."""
 DRAWN: Final = "drawn"
 """Metric: the script's own number of how far what a model draws lies from the data."""
-ALL_PRINTED: Final = (PRINTED, ANSWERED, RETURNED, DRAWN)
-
+BALANCED: Final = "printed, classes alike"
+"""Metric: the script's own number in which each class counts alike."""
+RECALLED: Final = "printed, of the rare"
+"""Metric: the script's own number of how much of a class is found."""
+ALL_PRINTED: Final = (PRINTED, ANSWERED, RETURNED, DRAWN, BALANCED, RECALLED)
+_NAMED: Final = {DRAWN: is_of_samples, BALANCED: is_of_classes, RECALLED: is_of_the_rare}
+"""By which words the numbers of a metric are known."""
 
 _MARGIN: Final = 0.02
 
@@ -46,7 +53,7 @@ def printed_name(trials: Sequence[Trained], metric: str) -> str:
         known: dict[str, tuple[int, int, int]] = {}
         for n in numbers:
             rank = int(is_return(n.name)) if metric == RETURNED else rank_as_evaluation(n.name, n.evaluated)
-            if metric == DRAWN and not is_of_samples(n.name):
+            if metric in _NAMED and not _NAMED[metric](n.name):
                 rank = 0
             if (metric == ANSWERED and is_of_loss(n.name)) or contradicts_itself(n.name, n.value):
                 rank = 0

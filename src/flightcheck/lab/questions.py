@@ -21,6 +21,7 @@ from flightcheck.checks.parameters.p02_lr_too_low import rises_to_the_end, train
 from flightcheck.checks.parameters.p11_freezing_mistake import frozen_at_random, frozen_tables, meant_to_be_random
 from flightcheck.checks.parameters.p14_adam_epsilon_dominates import dominated
 from flightcheck.checks.parameters.p17_gradient_clipping_misuse import clips_hard
+from flightcheck.checks.parameters.p36_stopped_while_improving import TIMES, longer, with_more_rounds
 from flightcheck.checks.start.s02_input_ignored_entirely import makes_little_difference
 from flightcheck.checks.start.s05_regularizer_blocks_fit import strongest_dropout
 from flightcheck.checks.tracking._orders import (
@@ -29,6 +30,7 @@ from flightcheck.checks.tracking._orders import (
     evaluated_in_sorted_order,
     unsorting,
 )
+from flightcheck.lab.classes_alike import classes_alike
 from flightcheck.lab.experiments import Lab, Margin
 from flightcheck.lab.metrics import steps_of_evaluations, try_order
 from flightcheck.lab.printed import PRINTED
@@ -87,6 +89,10 @@ def questions(lab: Lab, run: Run, asked: set[str]) -> Iterator[Experiment]:
         whole = lab.try_patch("D25", [Patch.parse(vocabulary.patch)], steps=_LONG_STEPS, margin=_fivefold, refute=False)
         yield replace(whole, diff=f"- {vocabulary.location.code}\n+ # the same with more words")
         if whole.status == "confirmed":
+            return
+    for balanced in classes_alike(lab, run) if "D10" not in asked else ():
+        yield balanced
+        if balanced.status == "confirmed":
             return
     for code, patch, diff in suspicions(run):
         if code not in asked:
@@ -186,6 +192,12 @@ def _steps_of_another_size(lab: Lab, run: Run, asked: set[str]) -> Iterator[Expe
             yield freed
             if freed.status == "confirmed":
                 return
+    if "P36" not in asked and (rounds := longer(run)):
+        more = [Patch.parse(rounds)]
+        longest = lab.try_patch("P36", more, steps=run.info.steps, longer=TIMES, margin=_fivefold, refute=False)
+        yield replace(longest, diff=with_more_rounds(run))
+        if longest.status == "confirmed":
+            return
     yield from _faster(lab, run, _SHORT_STEPS if warm_up == 0 else _LONG_STEPS)
 
 

@@ -32,6 +32,8 @@ class LossSite:
     """The lines that decide which examples a hand-made target holds, and in which order, the last one first."""
     weight_origin: Location | None = None
     """The line that computed its class weights, as far as the source tells."""
+    module_location: Location | None = None
+    """Of a loss of classes, the line that made its module, where only one does."""
     fills: list[Location] = field(default_factory=list)
     """Of a binary cross-entropy: lines of its file, and of that of its targets, that put zeros in the place of what is
     missing, those of the targets first."""

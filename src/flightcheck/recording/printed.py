@@ -11,7 +11,7 @@ from flightcheck.recording.records import RECORDS
 _HIGHER: Final = {
     "acc", "accuracy", "correct", "right", "precision", "recall", "f", "auc", "auroc", "auprc", "ap", "map", "iou",
     "miou", "dice", "r", "bleu", "rouge", "kappa", "mcc", "psnr", "ssim", "hit", "hits", "ndcg", "mrr", "em", "knn",
-    "likelihood", "elbo", "success", "found", "solved",
+    "likelihood", "elbo", "success", "found", "solved", "bacc", "sensitivity", "specificity",
 }  # fmt: skip
 """Words of measures of which more is better; digits are left out: F1, R2."""
 _OF_LIKELIHOODS: Final = {"likelihood", "elbo"}
@@ -28,6 +28,9 @@ _AWAY: Final = re.compile(r"\b(off|wrong|out|missed) by\b")
 """Words of how far answers lie from what was right: ``off by 3.1 %``."""
 _OF_SAMPLES: Final = {"distance", "fid", "kid", "mmd", "emd"}
 """Words of how far what a model draws lies from the data."""
+_OF_CLASSES: Final = {"balanced", "bal", "bacc", "macro", "f", "mcc", "kappa"}
+"""Words of measures in which each class counts alike, or the rare one by itself."""
+_OF_THE_RARE: Final = {"recall", "sensitivity"}
 _UNSEEN: Final = {
     "test", "val", "valid", "validation", "held", "heldout", "holdout", "out", "eval", "evaluation", "dev", "unseen",
     "tst", "oos", "greedy", "new",
@@ -114,6 +117,16 @@ def is_return(name: str) -> bool:
 def is_of_samples(name: str) -> bool:
     """How far what a model draws lies from the data."""
     return not _OF_SAMPLES.isdisjoint(_words(name))
+
+
+def is_of_classes(name: str) -> bool:
+    """A measure in which each class counts alike: balanced accuracy, F1, macro averages, kappa."""
+    return direction(name) > 0 and not _OF_CLASSES.isdisjoint(_words(name))
+
+
+def is_of_the_rare(name: str) -> bool:
+    """How many examples of a class are found, whatever else is called that class, too."""
+    return direction(name) > 0 and not _OF_THE_RARE.isdisjoint(_words(name))
 
 
 def is_of_unseen(name: str) -> bool:

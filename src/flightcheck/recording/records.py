@@ -377,6 +377,12 @@ class Plan:
     """Planned passes over the data, where the source says so."""
     rounds: int | None = None
     """Planned rounds in all, where every loop around the training step counts."""
+    counting_loop: Location | None = None
+    """The loop over epochs, or the only one over steps, where a ``range`` says how often it goes round."""
+    counted: int = 0
+    """How often it does."""
+    count_written: Location | None = None
+    """Where that number is written."""
     steps_per_epoch: int | None = None
     """Optimizer steps per pass over the data."""
     regimes: list[str] = field(default_factory=list)

@@ -11,13 +11,13 @@ import functools
 from collections.abc import Callable, Iterator
 from typing import Final
 
+from flightcheck.recording.block_rules import Change, changed, is_of_blocks
 from flightcheck.recording.going_on import going_on
 from flightcheck.recording.indenting import RULES as MOVING
 from flightcheck.recording.indenting import reindented
 from flightcheck.recording.missing_values import marked
 from flightcheck.recording.offsets import double, from_zero
 from flightcheck.recording.places import later, unturned, with_known
-from flightcheck.recording.provenance.idle_loops import takes_first_rows
 from flightcheck.recording.separating import HELPER, assigned, frozen, handed_out, in_place, separated
 from flightcheck.recording.shares import with_share
 from flightcheck.recording.uncut import uncut
@@ -25,14 +25,12 @@ from flightcheck.recording.unsorted import unsorted
 from flightcheck.recording.whole_numbers import with_fractions
 
 _ORDERS: Final = {"shuffle", "permutation", "randperm", "permuted", "sample"}
-Change = tuple[ast.stmt | ast.expr, str]
 _NEGATED: Final[dict[type[ast.cmpop], type[ast.cmpop]]] = {
     ast.Eq: ast.NotEq, ast.NotEq: ast.Eq, ast.Lt: ast.GtE, ast.GtE: ast.Lt, ast.Gt: ast.LtE, ast.LtE: ast.Gt,
 }  # fmt: skip
 _NEGATED_NAMES: Final = {"eq": "ne", "ne": "eq", "lt": "ge", "ge": "lt", "gt": "le", "le": "gt"}
 _OF_WHERE: Final = 3
 """Arguments of a ``where`` that chooses between two."""
-_TURNED: Final = {ast.Lt: ">", ast.LtE: ">=", ast.Gt: "<", ast.GtE: "<="}
 
 
 def rewritten(source: str, rule: str, line: int) -> str:
@@ -58,7 +56,8 @@ def rewritten(source: str, rule: str, line: int) -> str:
             ``handed-out``: of arrays that are returned, copies are. ``double``: what is made single precision is
             double. ``known``: what a function made of other data before is used again. ``uncut``: a vocabulary keeps
             all words. ``unsorted``: what is sorted keeps its order. ``goes-on``: a state that a call
-            drops takes the place of the one that it was given.
+            drops takes the place of the one that it was given. ``longer@8``: the loop at that line goes round
+            eight times as often.
         line: any line of the statement.
     """
     if rule in MOVING:
@@ -87,13 +86,9 @@ def _changes(source: str, rule: str, line: int) -> list[Change]:
         for statement in block:
             if rule == "rows" and isinstance(statement, ast.For) and statement.lineno == line:
                 return _changes(source, rule, _first_cut(statement))
-            if rule == "begin":
-                if isinstance(statement, ast.For) and statement.lineno == line:
-                    return _beginnings(statement)
-                continue
-            if rule == "turned":
-                if isinstance(statement, ast.If) and statement.test.lineno == line:
-                    return _other_order(statement.test)
+            if is_of_blocks(rule):
+                if (changes := changed(statement, rule, line)) is not None:
+                    return changes
                 continue
             if statement.lineno <= line <= (statement.end_lineno or 0) and not hasattr(statement, "body"):
                 together = block if rule in ("rows", "apart") else [statement]
@@ -103,24 +98,6 @@ def _changes(source: str, rule: str, line: int) -> list[Change]:
                 found = [(s, made(copy.deepcopy(s), statement)) for s in together if not hasattr(s, "body")]
                 return [(s, text) for s, text in found if text and "\n" not in text]
     return []
-
-
-def _beginnings(loop: ast.For) -> list[Change]:
-    """The statements of a loop that take the first rows of something, with rows from the loop's variable on."""
-    if not isinstance(loop.target, ast.Name):
-        return []
-    name = loop.target.id
-    simple = [s for s in ast.walk(loop) if isinstance(s, ast.stmt) and not hasattr(s, "body")]
-    found = [(s, _begin(copy.deepcopy(s), s, name)) for s in simple]
-    return [(s, text) for s, text in found if text and "\n" not in text]
-
-
-def _other_order(test: ast.expr) -> list[Change]:
-    found = [n for n in ast.walk(test) if isinstance(n, ast.Compare) and any(type(o) in _TURNED for o in n.ops)]
-    if len(found) != 1 or len(found[0].ops) != 1:
-        return []
-    sides = f"{ast.unparse(found[0].left)}, {ast.unparse(found[0].comparators[0])}"
-    return [(found[0], f"{HELPER}.turned({sides}, {_TURNED[type(found[0].ops[0])]!r})")]
 
 
 def shuffled_beside(source: str, line: int) -> bool:
@@ -248,18 +225,6 @@ def _apart(statement: ast.stmt, chosen: ast.stmt) -> str:
         cut.lower = ast.BinOp(cut.lower, ast.Mult(), size)
         cut.upper = ast.BinOp(cut.lower, ast.Add(), size)
         found = True
-    return ast.unparse(ast.fix_missing_locations(statement)) if found else ""
-
-
-def _begin(statement: ast.stmt, chosen: ast.stmt, variable: str) -> str:
-    """``x[:size]`` becomes ``x[start:start + size]``, with the variable of the loop around it."""
-    found = False
-    for node in ast.walk(statement):
-        if takes_first_rows(node) and isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Slice):
-            start, cut = ast.Name(variable, ast.Load()), node.slice
-            assert cut.upper is not None
-            cut.lower, cut.upper = start, ast.BinOp(start, ast.Add(), cut.upper)
-            found = True
     return ast.unparse(ast.fix_missing_locations(statement)) if found else ""
 
 

@@ -13,6 +13,11 @@ from flightcheck.adapters.torch.pairs import pair_settings
 from flightcheck.adapters.torch.watch import is_plain_tensor
 
 WITH_CLASSES: Final = {"cross_entropy", "nll_loss", "kl_div", "multi_margin_loss"}
+MODULES: Final = {
+    "cross_entropy": "CrossEntropyLoss", "nll_loss": "NLLLoss", "binary_cross_entropy": "BCELoss",
+    "binary_cross_entropy_with_logits": "BCEWithLogitsLoss",
+}  # fmt: skip
+"""Functions of losses of classes, and the modules that call them."""
 _OPTIONS: Final = ("reduction", "ignore_index", "label_smoothing", "delta", "beta", "log_target", "log_input", "full")
 _MOST_WEIGHTS: Final = 100
 """Classes whose weights are written down."""

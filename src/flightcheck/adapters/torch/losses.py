@@ -16,7 +16,7 @@ from flightcheck.adapters.torch.graph import behind_views
 from flightcheck.adapters.torch.handmade_losses import HandmadeLoss
 from flightcheck.adapters.torch.linear_stacks import linear_stack
 from flightcheck.adapters.torch.logits import named, scores_of
-from flightcheck.adapters.torch.loss_settings import WITH_CLASSES, class_weights, loss_settings
+from flightcheck.adapters.torch.loss_settings import MODULES, WITH_CLASSES, class_weights, loss_settings
 from flightcheck.adapters.torch.operations import Operations
 from flightcheck.adapters.torch.orders import recorded_orders
 from flightcheck.adapters.torch.padding import padded_target
@@ -200,6 +200,11 @@ class Losses:
                     return found
         return None
 
+    def _module_location(self, function: str) -> Location | None:
+        """Where the only module of this loss was made."""
+        made = {b.location for m, b in self.discovery.built.items() if type(m).__name__ == MODULES.get(function)}
+        return made.pop() if len(made) == 1 else None
+
     def _add_site(
         self,
         function: str,
@@ -221,6 +226,7 @@ class Losses:
                 target_origin=found,
                 target_orders=recorded_orders(self.watch, orders),
                 weight_origin=self.watch.lines.of(*weights) if weights else None,
+                module_location=self._module_location(function),
                 fills=[self.watch.lines.of(*at) for at in fills_of_missing(function, location, found)],
             )
         )

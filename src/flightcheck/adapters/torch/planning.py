@@ -21,6 +21,7 @@ from flightcheck.recording.provenance.leaving import inside_out, left_at_once, s
 from flightcheck.recording.provenance.left_in_loop import left_in_loop
 from flightcheck.recording.provenance.reversals import reverses_gradients
 from flightcheck.recording.provenance.reversed_sums import reversed_sums
+from flightcheck.recording.provenance.rounds import Rounds, rounds
 from flightcheck.recording.provenance.statements import rebound_parameters
 from flightcheck.recording.provenance.uncalled import uncalled
 from flightcheck.recording.records import Coverage, Plan
@@ -93,6 +94,7 @@ class _Source:
     epochs: int | None = None
     rounds: int | None = None
     left: tuple[str, int] | None = None
+    counting: Rounds | None = None
 
 
 @lru_cache(maxsize=64)
@@ -101,7 +103,8 @@ def _source(file: str, line: int) -> _Source:
     left = left_in_loop(file, line)
     if (budget := step_budget(file, line)) is not None:
         return _Source(None, budget.rounds, left)
-    return _Source(provenance.loop_count(file, line, {}), provenance.round_count(file, line), left)
+    counts = provenance.loop_count(file, line, {}), provenance.round_count(file, line)
+    return _Source(*counts, left, rounds(file, line))
 
 
 _in_every_nth_round = lru_cache(maxsize=64)(provenance.in_every_nth_round)
@@ -138,6 +141,9 @@ def plan_of(observer: TorchObserver) -> Plan:
         backward_location=backward,
         epochs=source.epochs,
         rounds=source.rounds,
+        counting_loop=observer.lines.of(*source.counting.loop) if source.counting is not None else None,
+        counted=source.counting.count if source.counting is not None else 0,
+        count_written=observer.lines.of(*source.counting.number) if source.counting is not None else None,
         steps_per_epoch=per_epoch or observer.protocol.epochs.steps,
         regimes=sorted(regimes_of(observer)),
     )

@@ -61,7 +61,7 @@ def loop_count(file: str, line: int, frame_values: dict[str, int | float]) -> in
         the innermost one, which goes over batches or steps unless its variable is named after epochs.
     """
     try:
-        found = _over_epochs(_counts(file, line, frame_values))
+        found = over_epochs(_counts(file, line, frame_values))
         return found[1] if found is not None else None
     except Exception:  # as above
         return None
@@ -75,7 +75,7 @@ def epoch_loop(file: str, line: int) -> EpochLoop | None:
         line: a line of the training step.
     """
     try:
-        found = _over_epochs(_counts(file, line, {}))
+        found = over_epochs(_counts(file, line, {}))
         if found is None:
             return None
         loop = found[0]
@@ -88,8 +88,8 @@ def epoch_loop(file: str, line: int) -> EpochLoop | None:
         return None
 
 
-def _over_epochs(loops: list[_Counted]) -> tuple[ast.For | ast.AsyncFor, int] | None:
-    """The loop over epochs, and how often it goes round."""
+def over_epochs(loops: list[_Counted]) -> tuple[ast.For | ast.AsyncFor, int] | None:
+    """The loop over epochs among those around a line, inner ones first, and how often it goes round."""
     counted = [(loop, n) for loop, n in loops if n is not None]
     for loop, rounds in counted:
         if "epoch" in ast.unparse(loop.target).lower():
