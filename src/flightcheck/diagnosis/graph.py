@@ -118,7 +118,10 @@ def missing_path(finding: Finding) -> bool:
 def _row(
     code: str, explains: str, locus: Locus = "any", when: Callable[[Finding, Finding], bool] | None = None
 ) -> Cause:
-    return Cause(code, tuple(explains.split()), locus, when)
+    effects = explains.split()
+    if "P02" in effects and "P36" not in effects:  # too small steps and too few get equally far
+        effects.append("P36")
+    return Cause(code, tuple(effects), locus, when)
 
 
 _FLAT: Final = " L16 S07 P33"
@@ -130,13 +133,14 @@ CAUSES: Final[tuple[Cause, ...]] = (
     _row("P01", "C02", when=_gradient_is_zero),
     _row("P01", "C14", when=_earlier),
     _row("P02", "C11 S01" + _FLAT),
+    _row("P36", "C11 S01" + _FLAT, when=_severe),
     _row("P05", "P06 P02 C12 C11" + _FLAT),
     _row("P06", "P02 P20 C12 C11 S01" + _FLAT),
     _row("P04", "C11 P33"),
     _row("P04", "P01 P02 P06 C08 C12 S01" + _FLAT, when=_misdirected),
     _row("P40", "P33 P34 L16 S07 P02 S01"),
     _row("P38", "P01 P02 C08 C11 C12 C14 P19 P34 S01" + _FLAT),
-    _row("P39", "P02 P36 S01" + _FLAT),
+    _row("P39", "P02 S01" + _FLAT),
     # Optimizer and protocol
     _row("P12", "P21 C08 C11 C12 P25 P01 P34 C05 C13" + _FLAT),
     _row("P12", "C14", when=_earlier),

@@ -194,7 +194,7 @@ def _steps_of_another_size(lab: Lab, run: Run, asked: set[str]) -> Iterator[Expe
                 return
     if "P36" not in asked and (rounds := longer(run)):
         more = [Patch.parse(rounds)]
-        longest = lab.try_patch("P36", more, steps=run.info.steps, longer=TIMES, margin=_fivefold, refute=False)
+        longest = lab.try_patch("P36", more, steps=run.info.steps, longer=TIMES, margin=_threefold, refute=False)
         yield replace(longest, diff=with_more_rounds(run))
         if longest.status == "confirmed":
             return
@@ -299,6 +299,11 @@ def tenth_of_error(pair: Pair) -> float:
 def _fivefold(pair: Pair) -> float:
     """The change achieves five times as much, and at least 5 % of the start."""
     return _times(pair, 5)
+
+
+def _threefold(pair: Pair) -> float:
+    """P36: two thirds of the way lie behind the end."""
+    return _times(pair, 3)
 
 
 def _twofold(pair: Pair) -> float:

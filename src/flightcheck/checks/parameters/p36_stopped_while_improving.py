@@ -43,7 +43,8 @@ class StoppedWhileImproving(Check):
     The mean loss of eight blocks of the second half of a finished run, against the logarithm of the step: a line that
     falls beyond doubt, and by which twice as many steps would gain more than a tenth of all that was gained
     (information). A warning for a finished run of at most 150 steps at a usual learning rate, whose loop over epochs
-    (or the only one over steps) is known, if a trial with eight times as many rounds achieves five times as much.
+    (or the only one over steps) is known, if a trial with eight times as many rounds achieves three times as much: two
+    thirds of the way lie behind its end.
     ## Why it matters
     Too few epochs is among the most frequent reasons for a poor model, and the cheapest to repair.
     ## How to fix
