@@ -12,6 +12,7 @@ _HIGHER: Final = {
     "acc", "accuracy", "correct", "right", "precision", "recall", "f", "auc", "auroc", "auprc", "ap", "map", "iou",
     "miou", "dice", "r", "bleu", "rouge", "kappa", "mcc", "psnr", "ssim", "hit", "hits", "ndcg", "mrr", "em", "knn",
     "likelihood", "elbo", "success", "found", "solved", "bacc", "sensitivity", "specificity",
+    "macro",
 }  # fmt: skip
 """Words of measures of which more is better; digits are left out: F1, R2."""
 _OF_LIKELIHOODS: Final = {"likelihood", "elbo"}
