@@ -6,7 +6,8 @@ from dataclasses import replace
 from typing import Any
 
 from flightcheck.recording.batches import Batch, Evaluation
-from flightcheck.recording.records import Call, ModuleInfo, OptimizerInfo, ParameterInfo, Plan
+from flightcheck.recording.dropouts import DropoutUse
+from flightcheck.recording.records import Call, Location, ModuleInfo, OptimizerInfo, ParameterInfo, Plan
 from flightcheck.testing import run_of, verdict_of
 from tests.checks._network import line, network
 
@@ -146,3 +147,23 @@ def test_an_evaluation_that_goes_back_to_train_mode_fails() -> None:
     assert "3 of 4 passes" in finding.message
     for silent in ({"flipped": 0}, {"same_input": True}, {"losses": 0}):
         assert verdict(*forwards("tttttttttt"), *modes, replace(evaluation, **silent)).status == "pass"
+
+
+def test_dropout_as_a_function_that_is_told_the_mode_is_a_mode() -> None:
+    told = DropoutUse(Location("train.py", 33, "", "x = F.dropout(x, 0.5, training=self.training)"), 0.5, inside="net")
+    wrong = replace(EVALUATION, modes={})
+    (finding,) = verdict_of("C30", run_of(*network(3), told, wrong, steps=100)).findings
+    assert finding.location == wrong.location and "dropout in train mode" in finding.message
+    for right in (replace(wrong, training_flag=False), replace(wrong, losses=0), replace(wrong, same_input=True)):
+        assert verdict_of("C30", run_of(*network(3), told, right, steps=100)).status == "pass"
+    always = replace(told, location=Location("train.py", 33, "", "x = F.dropout(x, 0.5)"))
+    assert verdict_of("C30", run_of(*network(3), always, wrong, steps=100)).status == "skipped"
+
+
+def test_every_step_an_epoch_may_be_evaluated_by_answers() -> None:
+    """As a graph network does: all nodes in each step, and the share of right answers of some of them."""
+    whole = [Batch(i, True, 0, "x", [8, 4], "float32", "all", 0, 1, 0, 1, 0, 0) for i in range(6)]
+    phases = [replace(EVALUATION, step=i, losses=0, loss_value=None, metrics=2) for i in range(1, 7)]
+    assert verdict(*whole, *phases, steps=6).status == "fail"
+    chosen = [replace(e, metrics=1) for e in phases]
+    assert verdict(*whole, *chosen, steps=6).status == "pass", "labels of its own may be chosen in each step"

@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 
 from flightcheck.checks.base import Verdict
+from flightcheck.checks.parameters.p13_weight_decay_misapplied import WITHOUT, WeightDecayMisapplied
+from flightcheck.recording.experiments import Experiment
 from flightcheck.recording.records import Location, OptimizerInfo, ParameterInfo
 from flightcheck.recording.signals import GRAD_NORM, LOSS, WEIGHT_NORM
 from flightcheck.testing import run_of, verdict_of
@@ -72,3 +74,23 @@ def test_decay_inside_adam_and_of_scalars_is_information() -> None:
 def test_no_decay_and_few_steps() -> None:
     assert judge(sgd(0.0)).status == "skipped"
     assert judge(sgd(0.5), SHRINKING[:9]).status == "inconclusive"
+
+
+def test_decay_in_balance_with_the_gradient_fails_where_evaluations_are_far_better_without_it() -> None:
+    written = Location("train.py", 4)
+    strong = replace(sgd(0.5, "Adam"), decay_location=written)
+
+    def told(gradient: float, *records: Any) -> Verdict:
+        norms = [[5.0, 5.0, 1.0]] * 60
+        series = {WEIGHT_NORM: norms, GRAD_NORM: [[gradient, gradient, 0.1]] * 60, LOSS: np.linspace(2.3, 0.4, 60)}
+        run = run_of(strong, ONE, TWO, BIAS, *records, series=series)
+        assert WeightDecayMisapplied().outweighed(run) == (gradient < 5.0)
+        return verdict_of("P13", run)
+
+    proof = Experiment("P13", WITHOUT, status="confirmed", metric="evaluation", steps=90, before=0.4, after=0.04)
+    (finding,) = told(2.6, proof).findings
+    assert (finding.location, finding.severity) == (written, None)
+    assert "0.96 times as large as the gradient" in finding.message
+    assert "evaluation after 90 steps is 0.04, and not 0.4" in finding.message
+    for gradient, records in ((2.6, ()), (2.6, (replace(proof, status="inconclusive"),)), (50.0, (proof,))):
+        assert [f.severity for f in told(gradient, *records).findings] == ["info"], "as any decay in Adam"

@@ -17,7 +17,9 @@ import flightcheck
 from flightcheck.lab.diffs import diff_of
 from flightcheck.patch import Patch
 from flightcheck.recording.averages import WeightAverage
+from flightcheck.recording.episode_ends import ValueTarget
 from flightcheck.recording.provenance.averages import (
+    follows_nowhere,
     rebound_average,
     unused_copying,
     unused_update,
@@ -301,3 +303,66 @@ def test_a_value_is_written_where_it_belongs() -> None:
     source = "for slow, fast in pairs:\n    slow = d * slow + (1 - d) * fast\n"
     assert statement_at(source, "in-place", 2) == "slow.data.copy_(d * slow + (1 - d) * fast)"
     assert statement_at("a, b = b, a\n", "in-place", 1) == statement_at("a.x = b\n", "in-place", 1) == ""
+
+
+def test_a_target_network_that_no_line_brings_up_to_date_fails_where_it_was_made() -> None:
+    still = WeightAverage(0, LINE, rounds=300, used="training", follows_nowhere=True)
+    (finding,) = verdict_of("P27", run_of(still, ValueTarget(0, 8), steps=300)).findings
+    assert (finding.location, finding.patch) == (LINE, "follow:25")
+    assert status(still) == "pass", "no values of an agent are aimed at"
+    assert status(replace(still, rounds=60), ValueTarget(0, 8)) == "pass", "it may be brought up to date later"
+    assert status(replace(still, follows_nowhere=False), ValueTarget(0, 8)) == "pass"
+
+
+AGENT = """
+class Agent:
+    def __init__(self):
+        self.target.load_state_dict(self.policy.state_dict())
+    def learn(self):
+        best = self.target(states).max(1).values
+        {more}
+"""
+
+
+@pytest.mark.parametrize(
+    ("more", "nowhere"),
+    [
+        ("pass", True),
+        ("torch.save(self.policy.state_dict(), path); self.policy.load_state_dict(best)", True),
+        ("self.target.load_state_dict(self.policy.state_dict())", False),
+        ("for p, q in zip(self.target.parameters(), self.policy.parameters()): p.data.copy_(q)", False),
+        ("self.target = copy.deepcopy(self.policy)", False),
+        ("update_target(self, 100)", False),
+        ("polyak(self.policy, tau)", False),
+    ],
+)
+def test_what_may_bring_it_up_to_date(tmp_path: Path, more: str, nowhere: bool) -> None:
+    file = tmp_path / "agent.py"
+    file.write_text(AGENT.format(more=more))
+    assert follows_nowhere(str(file), "self.target.load_state_dict(self.policy.state_dict())") is nowhere
+
+
+LEARNER = """
+import copy, torch
+from torch import nn
+net = nn.Linear(6, 6)
+target = copy.deepcopy(net)
+optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+for step in range(6):
+    x = torch.randn(8, 6)
+    with torch.no_grad():
+        value = target(x)
+    optimizer.zero_grad()
+    ((net(x) - 1.0 - 0.9 * value) ** 2).mean().backward()
+    optimizer.step()
+"""
+
+
+@pytest.mark.parametrize("more", ["", "    if step == 3000:\n        target.load_state_dict(net.state_dict())\n"])
+def test_a_target_that_stands_still_is_recorded(tmp_path: Path, more: str) -> None:
+    file = tmp_path / "learner.py"
+    file.write_text(LEARNER + more)
+    with flightcheck.watch(runs_dir=tmp_path / "runs", report=False) as seen:
+        exec(compile(file.read_text(), str(file), "exec"), {"__name__": "learner"})
+    (average,) = seen.run.weight_averages
+    assert (average.used, average.updates, average.follows_nowhere) == ("training", 0, not more)

@@ -65,7 +65,7 @@ def test_few_updates_and_a_trial_of_more_are_a_warning() -> None:
     loader = LoaderInfo(0, Location("train.py", 9), used_in_training=True)
     dataset = DatasetInfo(0, 0, trained=True, batch_size=4096)
     short = np.resize(FALLING[:12], 15)
-    (finding,) = judge(short, PLANNED, proof(), loader, dataset).findings
+    (finding,) = judge(short, PLANNED, proof(patch="source:longer@26:train.py:20"), loader, dataset).findings
     assert finding.location == loader.location and "Smaller batches" in finding.fix
     (finding,) = judge(FALLING[:60], PLANNED, proof(), loader, dataset).findings
     assert finding.location == WRITTEN, "12 batches in an epoch are not few because they are large"
@@ -95,6 +95,6 @@ def test_only_short_trainings_at_a_usual_rate_are_tried() -> None:
 
 
 def test_what_a_user_would_write() -> None:
-    assert with_more_rounds(run_of(PLANNED)) == "- EPOCHS = 5\n+ EPOCHS = 40"
+    assert with_more_rounds(run_of(PLANNED, steps=60)) == "- EPOCHS = 5\n+ EPOCHS = 40"
     unwritten = replace(PLANNED, count_written=Location("train.py", 3, code="epochs=args.epochs"))
-    assert with_more_rounds(run_of(unwritten)) == "+ # 40 rounds in the place of 5"
+    assert with_more_rounds(run_of(unwritten, steps=60)) == "+ # 40 rounds in the place of 5"

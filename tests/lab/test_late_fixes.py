@@ -72,3 +72,30 @@ def test_a_return_that_is_no_better_refutes_no_fact(code: str, status: str) -> N
     runner.more = lambda trial: [PrintedNumber(i, "mean return", 0.01 * (i + trial.seed)) for i in range(6)]
     (e,) = questions(runner, candidate(code, "align-shapes"), run=watched("reinforcement"))
     assert e.status == status and (e.reason == "") == (status == "refuted")
+
+
+def test_where_no_evaluation_was_seen_more_steps_are_tried() -> None:
+    """A script that evaluates in each step prints its number at the end."""
+
+    def printed(trial: Trial) -> list[Any]:
+        right = 0.9 if trial.patches else 0.5
+        return (
+            [PrintedNumber(i, "test accuracy", right + 0.01 * trial.seed) for i in range(3)]
+            if trial.steps > 300
+            else []
+        )
+
+    runner = Numbers()
+    runner.more = printed
+    (e,) = questions(runner, candidate("C30", "mode:eval"))
+    assert (e.status, e.metric, e.steps) == ("confirmed", "printed test accuracy", 400)
+
+
+def test_a_term_that_helps_and_not_by_enough_is_given_more_steps() -> None:
+    class Slowly(Numbers):
+        def _one(self, trial: Trial) -> Trained:
+            self.ends["term:2@train.py:59 x0.016"] = 1.2 if trial.steps > 300 else 1.9
+            return super()._one(trial)
+
+    (e,) = questions(Slowly(), candidate("L13", "term:2@train.py:59 x0.016"))
+    assert (e.status, e.steps) == ("confirmed", 400)

@@ -14,6 +14,7 @@ from flightcheck.lab.experiments import Lab
 from flightcheck.lab.trials import Trained, Trial
 from flightcheck.recording.batches import Evaluation
 from flightcheck.recording.experiments import Experiment, TrialInfo
+from flightcheck.recording.loss_records import LossSite
 from flightcheck.recording.records import Location, Plan
 from flightcheck.recording.signals import ERROR, LEARNING_RATE, LOSS
 from flightcheck.testing import run_of
@@ -87,7 +88,7 @@ def test_passes_that_are_too_long_are_left_alone() -> None:
 
 def test_few_updates_that_get_nowhere_are_asked_for_more_before_a_larger_rate() -> None:
     longer = "source:longer@8:train.py:20"
-    run = watched(ended="finished", steps=60)
+    run = watched(ended="finished", steps=60, extra=[LossSite(0, "cross_entropy", Location("train.py", 9))])
     run.records["Plan"] = [
         Plan(counting_loop=Location("train.py", 20), counted=5, count_written=Location("train.py", 3, "", "E = 5"))
     ]

@@ -111,4 +111,4 @@ def test_a_training_goes_on_for_longer(tmp_path: Path) -> None:
 
     assert patched(tmp_path / "runs", "source:longer@8:train.py:2", loop).applied == {"source:longer@8:train.py:2": 1}
     assert names["done"] == 24
-    assert patch_in_words("source:longer@8:train.py:2", run_of()) == "eight times as many rounds of training"
+    assert patch_in_words("source:longer@8:train.py:2", run_of()) == "more rounds of training"

@@ -10,7 +10,7 @@ from typing import Final
 from flightcheck.checks.base import CheckInfo, Finding
 from flightcheck.frozen import frozen
 from flightcheck.lab.diffs import diff_of
-from flightcheck.lab.experiments import STEPS, Lab
+from flightcheck.lab.experiments import NO_EVALUATION, STEPS, Lab
 from flightcheck.lab.kept import try_kept
 from flightcheck.lab.metrics import LONGEST, steps_of_evaluations, try_metric
 from flightcheck.lab.more_steps import try_more_steps
@@ -344,7 +344,7 @@ def _fix(lab: Lab, run: Run, candidate: Candidate, patches: list[Patch]) -> Expe
             candidate.info.code,
             patches,
             metrics=metrics,
-            steps=longest if experiment.reason.endswith(NO_PLACE) else min(length, longest),
+            steps=longest if _begins_later(experiment) else min(length, longest),
             evaluates=evaluates,
             margin=margin,
             since=since,
@@ -355,8 +355,8 @@ def _fix(lab: Lab, run: Run, candidate: Candidate, patches: list[Patch]) -> Expe
             break
         # What is a fact may take longer to show: a loss with a floor, a schedule, dropout.
         again = (candidate.info.evidence in "XB" and not asks_for_another) or _unmoved(experiment)
-        later = experiment.reason.endswith(NO_PLACE)  # the fault may begin after the first steps
-        if not later and (experiment.status not in ("inconclusive", "refuted") or not again):
+        again |= kinds == {"term"} and min(experiment.differences, default=0.0) > 0  # better, and not yet by enough
+        if not _begins_later(experiment) and (experiment.status not in ("inconclusive", "refuted") or not again):
             break
     if experiment.status == "refuted" and _unmoved(experiment):
         why = f"in {experiment.steps} steps neither training moved"
@@ -369,6 +369,11 @@ def _fix(lab: Lab, run: Run, candidate: Candidate, patches: list[Patch]) -> Expe
         why = f"with it {candidate.info.code} stays"
         experiment = replace(experiment, status="inconclusive", reason=why)
     return replace(experiment, diff=candidate.diff(patches, run))
+
+
+def _begins_later(experiment: Experiment) -> bool:
+    """What was to be seen does not begin in these steps: the fault, or what judges of it."""
+    return experiment.reason.endswith(NO_PLACE) or experiment.reason == NO_EVALUATION
 
 
 def _own_loss(run: Run, finding: Finding, kinds: set[str]) -> str:

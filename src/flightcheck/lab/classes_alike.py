@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Final
 
 from flightcheck.checks.data.d10_class_imbalance_untreated import patch_of, uncorrected
+from flightcheck.checks.parameters.p02_lr_too_low import planned_steps
 from flightcheck.lab.diffs import WEIGHTED
 from flightcheck.lab.experiments import Lab
 from flightcheck.lab.metrics import steps_of_evaluations
@@ -21,7 +22,9 @@ from flightcheck.recording.run import Run
 from flightcheck.recording.written_output import written_lines
 
 _STEPS: Final = 300
-"""Of a training that did not end while it was watched: a rare class is learnt late."""
+"""Where the end is not known, or too far: a rare class is learnt late."""
+_MOST: Final = 3000
+"""Steps of a trial that goes to the end."""
 _CLEARLY: Final = 0.1
 """Of a share of the script's own: less may be the price of other answers."""
 _ALMOST_NOTHING: Final = 0.2
@@ -38,7 +41,8 @@ def classes_alike(lab: Lab, run: Run) -> Iterator[Experiment]:
     metric = BALANCED if any(map(is_of_classes, names)) else RECALLED
     if metric == RECALLED and not any(map(is_of_the_rare, names)):
         return
-    steps = run.info.steps + 1 if run.info.ended == "finished" else max(_STEPS, steps_of_evaluations(run))
+    planned = run.info.steps if run.info.ended == "finished" else planned_steps(run) or 0
+    steps = planned + 1 if 0 < planned <= _MOST else max(_STEPS, steps_of_evaluations(run))  # it may be told at the end
     for site in uncorrected(run):
         patch, margin = Patch.parse(patch_of(run, site)), _of_what_lacks if metric == BALANCED else _of_nothing
         balanced = lab.try_patch(

@@ -27,6 +27,8 @@ _FEW_EVALUATIONS: Final = 8
 _FIRST: Final = 5
 """Steps that show the untrained model: where a script fails before its first step, that is what it has."""
 
+NO_EVALUATION: Final = "no evaluation that computes a loss, compares classes or prints a number was seen"
+"""Why there is nothing to compare, where evaluations judge."""
 TRAINED_SHARE: Final = "trained share"
 """The metric of `Lab.try_wiring`: how many of the models' parameters any step changed, from 0 to 1."""
 
@@ -228,7 +230,7 @@ def _pairs(
         if len(pairs) == len(beside):
             return metric, pairs, Scale()
     raise _UntestedError(
-        "no evaluation that computes a loss, compares classes or prints a number was seen"
+        NO_EVALUATION
         if "evaluation" in metrics
         else "no return of an episode was printed"
         if RETURNED in metrics

@@ -17,11 +17,11 @@ from flightcheck.checks.data.d24_filled_labels_learned import filled_labels
 from flightcheck.checks.data.d25_vocabulary_cut_short import cut_vocabulary
 from flightcheck.checks.loss._pairs import ROLES, stuck_pairs
 from flightcheck.checks.loss.l13_loss_terms_unbalanced import has_several_terms
-from flightcheck.checks.parameters.p02_lr_too_low import rises_to_the_end, trains_in_parts
+from flightcheck.checks.parameters.p02_lr_too_low import gets_there_by_its_plan, rises_to_the_end, trains_in_parts
 from flightcheck.checks.parameters.p11_freezing_mistake import frozen_at_random, frozen_tables, meant_to_be_random
+from flightcheck.checks.parameters.p13_weight_decay_misapplied import WITHOUT, WeightDecayMisapplied
 from flightcheck.checks.parameters.p14_adam_epsilon_dominates import dominated
 from flightcheck.checks.parameters.p17_gradient_clipping_misuse import clips_hard
-from flightcheck.checks.parameters.p36_stopped_while_improving import TIMES, longer, with_more_rounds
 from flightcheck.checks.start.s02_input_ignored_entirely import makes_little_difference
 from flightcheck.checks.start.s05_regularizer_blocks_fit import strongest_dropout
 from flightcheck.checks.tracking._orders import (
@@ -32,6 +32,7 @@ from flightcheck.checks.tracking._orders import (
 )
 from flightcheck.lab.classes_alike import classes_alike
 from flightcheck.lab.experiments import Lab, Margin
+from flightcheck.lab.longer import more_rounds
 from flightcheck.lab.metrics import steps_of_evaluations, try_order
 from flightcheck.lab.printed import PRINTED
 from flightcheck.lab.signs import turned
@@ -90,9 +91,9 @@ def questions(lab: Lab, run: Run, asked: set[str]) -> Iterator[Experiment]:
         yield replace(whole, diff=f"- {vocabulary.location.code}\n+ # the same with more words")
         if whole.status == "confirmed":
             return
-    for balanced in classes_alike(lab, run) if "D10" not in asked else ():
-        yield balanced
-        if balanced.status == "confirmed":
+    for measured in _by_the_script_s_measure(lab, run, asked):
+        yield measured
+        if measured.status == "confirmed":
             return
     for code, patch, diff in suspicions(run):
         if code not in asked:
@@ -129,8 +130,18 @@ def questions(lab: Lab, run: Run, asked: set[str]) -> Iterator[Experiment]:
     probes = [name for name, asked in (("modes", depends_on_mode(run)), ("terms", has_several_terms(run))) if asked]
     if probes:
         _measure(lab, run, tuple(probes), _MODE_STEPS)
-    if makes_little_difference(permuted):
+    over = run.info.ended == "finished" and run.info.steps < _MODE_STEPS  # nothing is learnt in so few steps
+    if makes_little_difference(permuted) and not over:
         yield from _without_inputs(lab, run)
+
+
+def _by_the_script_s_measure(lab: Lab, run: Run, asked: set[str]) -> Iterator[Experiment]:
+    """What makes the training loss larger and evaluations better: weights of the classes, no decay of the weights."""
+    if "D10" not in asked:
+        yield from classes_alike(lab, run)
+    if "P13" not in asked and WeightDecayMisapplied().outweighed(run):
+        lighter = _evaluated(lab, run, "P13", Patch.parse(WITHOUT), _third)
+        yield replace(lighter, diff="+ weight_decay=0, or a hundredth of it")
 
 
 def _orders_of_evaluations(lab: Lab, run: Run) -> Iterator[Experiment]:
@@ -145,11 +156,11 @@ def _orders_of_evaluations(lab: Lab, run: Run) -> Iterator[Experiment]:
         )  # fmt: skip
 
 
-def _evaluated(lab: Lab, run: Run, code: str, patch: Patch) -> Experiment:
+def _evaluated(lab: Lab, run: Run, code: str, patch: Patch, margin: Margin | None = None) -> Experiment:
     """Evaluations judge."""
     steps = max(_SHORT_STEPS, steps_of_evaluations(run))
     metrics = ("evaluation", "answers", PRINTED)
-    return lab.try_patch(code, [patch], metrics=metrics, steps=steps, evaluates=True, refute=False)
+    return lab.try_patch(code, [patch], metrics=metrics, steps=steps, evaluates=True, margin=margin, refute=False)
 
 
 def _supervised(run: Run) -> bool:
@@ -192,11 +203,9 @@ def _steps_of_another_size(lab: Lab, run: Run, asked: set[str]) -> Iterator[Expe
             yield freed
             if freed.status == "confirmed":
                 return
-    if "P36" not in asked and (rounds := longer(run)):
-        more = [Patch.parse(rounds)]
-        longest = lab.try_patch("P36", more, steps=run.info.steps, longer=TIMES, margin=_threefold, refute=False)
-        yield replace(longest, diff=with_more_rounds(run))
-        if longest.status == "confirmed":
+    for more in more_rounds(lab, run) if "P36" not in asked else ():
+        yield more
+        if more.status == "confirmed":
             return
     yield from _faster(lab, run, _SHORT_STEPS if warm_up == 0 else _LONG_STEPS)
 
@@ -209,6 +218,9 @@ def _faster(lab: Lab, run: Run, first: int) -> Iterator[Experiment]:
         faster = lab.try_patch("P02", [Patch("lr", factor)], steps=first, margin=margin, refute=False)
         yield faster
         if faster.status == "confirmed":
+            if gets_there_by_its_plan(run, faster) and first < _LONG_STEPS:  # how far is the larger one by then?
+                farther = _far_further(run)
+                yield lab.try_patch("P02", [Patch("lr", factor)], steps=_LONG_STEPS, margin=farther, refute=False)
             return
         if faster.low is None or faster.differences[0] < 0:
             break
@@ -301,11 +313,6 @@ def _fivefold(pair: Pair) -> float:
     return _times(pair, 5)
 
 
-def _threefold(pair: Pair) -> float:
-    """P36: two thirds of the way lie behind the end."""
-    return _times(pair, 3)
-
-
 def _twofold(pair: Pair) -> float:
     """P20: twice as much: nobody rounds away half of the progress on purpose, as one may limit the size of steps."""
     return _times(pair, 2)
@@ -315,6 +322,11 @@ def _half(pair: Pair) -> float:
     """L08: half of the loss goes."""
     before, _ = pair.blocks()
     return 0.5 * abs(float(before.mean()))
+
+
+def _third(pair: Pair) -> float:
+    """P13: a third of the error of evaluations goes."""
+    return abs(float(pair.blocks()[0].mean())) / 3
 
 
 def _quarter(pair: Pair) -> float:

@@ -69,9 +69,16 @@ class Trained:
 
     def answered(self) -> tuple[int, int] | None:
         """Wrong answers of the last evaluation that has answers, and all of them."""
-        counts = [c.counts for c in self.run.confusions] if self.run is not None else []
-        last = np.array(counts[-1], dtype=int) if counts else np.zeros((0, 0), dtype=int)
+        counts = self._answers()
+        last = counts[-1] if counts else np.zeros((0, 0), dtype=int)
         return (int(last.sum() - last.trace()), int(last.sum())) if last.sum() else None
+
+    def _answers(self) -> list[npt.NDArray[np.int64]]:
+        """Labels against answers of each evaluation; none where only the first of many were looked at."""
+        known = self.run.confusions if self.run is not None else []
+        last = max((e.step for e in self.run.evaluations), default=0) if self.run is not None else 0
+        seen = not known or 2 * known[-1].step >= last
+        return [np.array(c.counts, dtype=np.int64) for c in known] if seen else []
 
     @property
     def crashed(self) -> bool:
@@ -99,8 +106,7 @@ class Trained:
             values = [e.loss_value for e in self.run.evaluations if e.loss_value is not None]
             return np.array(values, dtype=float)
         if metric == "answers":
-            counts = [np.array(c.counts, dtype=float) for c in self.run.confusions]
-            return np.array([1 - c.trace() / c.sum() for c in counts if c.sum()])
+            return np.array([1 - c.trace() / c.sum() for c in self._answers() if c.sum()], dtype=float)
         try:
             series = self.run.series(ERROR if metric == "error" else LOSS)
             return series.values[series.steps >= since] if since else series.values

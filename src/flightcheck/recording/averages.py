@@ -41,6 +41,9 @@ class WeightAverage:
     """A line of the script that is to update an average and changes a name only, or never runs."""
     rebound: bool = False
     """It changes a name only."""
+    follows_nowhere: bool = False
+    """Called in training, it never changed, and no other line of the script than the one that made it would change it;
+    by its name it is a target."""
     shares_memory: bool = False
     """The average lies in the memory of the weights."""
 

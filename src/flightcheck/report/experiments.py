@@ -130,7 +130,7 @@ _SOURCES = {
     "apart": "batches that begin one behind the other",
     "copied": "the best weights kept as a copy",
     "turned": "the model kept by the other comparison",
-    "longer": "eight times as many rounds of training",
+    "longer": "more rounds of training",
     "share": "right answers divided by all that were compared",
     "at-zero": "logits cut at 0",
 }

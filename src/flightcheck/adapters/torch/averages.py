@@ -6,6 +6,7 @@ same share of the way to the weights. So it does not matter how it is written.
 
 from __future__ import annotations
 
+import re
 import weakref
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -252,11 +253,18 @@ class Averages:
                 update_location=place,
                 idle_update=self.watch.lines.of(*own) if own is not None else None,
                 rebound=rebound is not None,
+                follows_nowhere=still and own is None and self._follows_nowhere(copy),
             )
             self.watch.writer.put(record, index)
         for i, (where, count) in enumerate(self._shared.items()):
             shared = WeightAverage(index=_MOST_FOLLOWED + i, location=where, updates=count, shares_memory=True)
             self.watch.writer.put(shared, shared.index)
+
+    @staticmethod
+    def _follows_nowhere(copy: _Copy) -> bool:
+        line = copy.line
+        named = line is not None and re.search("target|tgt", line.code, re.IGNORECASE)
+        return bool(named) and line is not None and source.follows_nowhere(line.file, line.code)
 
     def _unused_copying(self, copy: _Copy, files: set[str]) -> tuple[str, int] | None:
         """Of a model that is called in the training steps: what would bring it up to date, and is never called."""

@@ -54,6 +54,8 @@ class Metrics:
         """What was computed of it, element by element."""
         self._beside: deque[weakref.ref[torch.Tensor]] = deque(maxlen=_MOST_MADE)
         """The other tensors that the model returned last, and what was computed of them in the same way."""
+        self._rows: deque[weakref.ref[torch.Tensor]] = deque(maxlen=_MOST_MADE)
+        """What was picked of such a tensor, and the classes that were chosen by that."""
         self._equal: deque[weakref.ref[torch.Tensor]] = deque(maxlen=_MOST_MADE)
         """Where two tensors were equal, as truth values or as numbers 0 and 1."""
         self._choices: deque[weakref.ref[torch.Tensor]] = deque(maxlen=_MOST_MADE)
@@ -74,6 +76,7 @@ class Metrics:
             self.ranges.returned(output, line)
         self._made.clear()
         self._beside.clear()
+        self._rows.clear()
         held = result if isinstance(result, dict) else {}
         several = tuple(result) if isinstance(result, (tuple, list)) else ()
         if held or several:
@@ -107,6 +110,8 @@ class Metrics:
             self._measured(args[0])
         elif name in _SIGMOIDS and self.is_made(args[0]):
             self._squashed(args[0], result)
+        if name == "__getitem__" and _readable(result) and self.is_answer(args[0]):
+            self._rows.append(weakref.ref(result))
         if name in _CASTS and _readable(result) and self._tells_equal(args[0]):
             self._equal.append(weakref.ref(result))
         elif (name in _CASTS or name == "__getitem__") and _readable(result) and self.is_choice(args[0]):
@@ -131,8 +136,12 @@ class Metrics:
         return _readable(tensor) and (self._is_output(tensor) or any(_same(ref(), tensor) for ref in self._made))
 
     def is_answer(self, tensor: Any) -> bool:
-        """It is made (`is_made`) of an output without a gradient, also where the block without one is left by now."""
-        return self._without_gradient and self.is_made(tensor)
+        """It is made (`is_made`) of an output without a gradient, or picked of that. The block without one may be left
+        by now.
+        """
+        if not self._without_gradient:
+            return False
+        return self.is_made(tensor) or (_readable(tensor) and any(_same(ref(), tensor) for ref in self._rows))
 
     def is_choice(self, tensor: Any) -> bool:
         """It holds the classes that were chosen by such an output."""
@@ -218,7 +227,11 @@ class Metrics:
     def _chosen(self, args: Any, kwargs: Any, result: Any) -> None:
         """A class was chosen, or a maximum taken, over one axis of the output."""
         of, dim = args[0], args[1] if len(args) > 1 else kwargs.get("dim", kwargs.get("axis"))
-        if not isinstance(dim, int) or isinstance(dim, bool) or not self.is_made(of) or not of.dim():
+        if not isinstance(dim, int) or isinstance(dim, bool) or not of.dim():
+            return
+        if not self.is_made(of):
+            if self.is_answer(of):
+                self._rows.extend(weakref.ref(t) for t in (result if isinstance(result, tuple) else (result,)))
             return
         line = self.watch.lines.here()
         if isinstance(result, tuple) and isinstance(result[0], torch.Tensor):

@@ -54,11 +54,13 @@ class ModeMistake(Check):
         0.5,
         "phases without gradient in more than half of the steps belong to the training, unless every step is an epoch",
     )
+    scored = Param(2, "operations of a metric: classes are chosen and compared; labels of one's own are only chosen")
 
     def __call__(self, run: Run) -> Iterator[Finding]:
         roots = trained_roots(run)
         by_index = {r.index: r for r in run.roots}
         sensitive = {m.root for m in run.modules if m.kind in ("dropout", "batchnorm")}
+        sensitive |= _told_the_mode(run)
         functional = list(self._functional(run))
         yield from functional
         if roots and not sensitive.intersection(roots):
@@ -165,17 +167,19 @@ class ModeMistake(Check):
     def _evaluation(self, run: Run, roots: list[int]) -> Iterator[Finding]:
         if run.in_regime("gan", "reinforcement"):
             return
-        total = max(run.info.steps, 1)
+        total, told = max(run.info.steps, 1), _told_the_mode(run)
         for root in sorted({e.root for e in run.evaluations}):
             phases = [e for e in run.evaluations if e.root == root]
             wrong = [
                 e for e in phases
-                if "train" in e.modes.values() and (e.losses or e.metrics) and not e.same_input and not e.grad_enabled
+                if ("train" in e.modes.values() or (root in told and e.training_flag))
+                and (e.losses or e.metrics) and not e.same_input and not e.grad_enabled
             ]  # fmt: skip
             frequent = len({e.step for e in phases}) > self.often.value * total
-            if not wrong or (frequent and not (full_batch(run) and all(e.losses for e in wrong))):
+            scored = all(e.losses or e.metrics >= self.scored.value for e in wrong)
+            if not wrong or (frequent and not (full_batch(run) and scored)):
                 continue
-            kinds = sorted({k for e in wrong for k, mode in e.modes.items() if mode == "train"})
+            kinds = sorted({k for e in wrong for k, mode in e.modes.items() if mode == "train"}) or ["dropout"]
             at = wrong[0].loop_location or wrong[0].location
             named = next((u.location for u in run.recorded(UncalledMethod) if u.name == "eval"), None)
             why = f"eval() belongs before {where(at)}" if named is None else "eval is named, but not called"
@@ -244,6 +248,13 @@ class ModeMistake(Check):
                 if unheld
                 else "Pass training=self.training (to attention: dropout_p=p if self.training else 0.0).",
             )
+
+
+def _told_the_mode(run: Run) -> set[int]:
+    """Models that call dropout as a function and tell it their mode: ``training=self.training``."""
+    lines = [u for u in run.dropout_uses if u.module < 0 and u.location is not None]
+    inside = {u.inside for u in lines if u.location is not None and ".training" in u.location.code}
+    return {m.root for m in run.modules if m.path in inside} | {r.index for r in run.roots if r.name in inside}
 
 
 def _eval_mode(call: Call) -> bool:

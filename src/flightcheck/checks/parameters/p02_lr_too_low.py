@@ -12,6 +12,7 @@ import numpy as np
 
 from flightcheck.checks.base import Check, Finding, NotApplicable, NotEnoughEvidence, Param, check
 from flightcheck.checks.parameters._reach import farthest
+from flightcheck.recording.experiments import Experiment
 from flightcheck.recording.rates import highest_rate, written_rate
 from flightcheck.recording.run import Run
 from flightcheck.recording.signals import LEARNING_RATE, LOSS
@@ -34,7 +35,7 @@ class LrTooLow(Check):
     its start, and by more than in all the steps that were watched, in each of three seeds. Schedules that warm up are
     not judged unless they still do in a good part of the planned steps, nor losses that go below zero; fine-tuning is
     not tried. Where the loops of the script plan so many steps that its own rate gets as far by then (the factor
-    times those of the trial), it is a note.
+    times those of the trial), it is a note; then a longer trial asks how far the larger rate would be.
 
     Of agents and of players against each other, whose losses measure no progress: the updates of each matrix, added
     up over all steps of the training, are less than 2 % of its size at the start. No weights get any farther, whichever
@@ -66,7 +67,7 @@ class LrTooLow(Check):
         known = [e for e in tried if e.before is not None]
         if not known:
             raise NotEnoughEvidence(tried[0].reason if tried else "no larger learning rate was tried")
-        best = next((e for e in known if e.status == "confirmed"), None)
+        best = max((e for e in known if e.status == "confirmed"), key=lambda e: e.steps, default=None)
         if best is None or best.start is None or best.before is None or best.after is None:
             return
         if best.metric == "loss" and min(best.start, best.before, best.after, *best.afters) <= 0:
@@ -82,7 +83,8 @@ class LrTooLow(Check):
             scheduled = next((s.location for s in run.schedulers if s.location is not None), None)
             location = scheduled or location
         arrives = planned is not None and (
-            planned >= factor * best.steps or _arrives(run, planned, max(_LEARNED, best.after / abs(best.start or 1.0)))
+            gets_there_by_its_plan(run, best)
+            or _arrives(run, planned, max(_LEARNED, best.after / abs(best.start or 1.0)))
         )
         way = "falls" if best.before < best.start else "goes"
         yield Finding(
@@ -145,6 +147,12 @@ def _arrives(run: Run, planned: int, share: float) -> bool:
     middle, last = float(np.mean(losses[n // 2 - some : n // 2 + some])), float(np.mean(losses[-some:]))
     more = min(max(planned - n, 0), n)
     return last - (middle - last) / (n / 2) * more <= share * float(np.median(losses[:5]))
+
+
+def gets_there_by_its_plan(run: Run, faster: Experiment) -> bool:
+    """So many steps are planned that the script's own rate will have gone as far as the larger one did in a trial."""
+    planned, factor = planned_steps(run), float(faster.patch.removeprefix("lr:x"))
+    return planned is not None and planned >= factor * faster.steps
 
 
 def planned_steps(run: Run) -> int | None:

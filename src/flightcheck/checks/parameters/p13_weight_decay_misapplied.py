@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from typing import Final
 
 import numpy as np
 
@@ -17,6 +18,9 @@ from flightcheck.recording.tables import Floats, Table
 DECOUPLED = {"AdamW", "SGDW", "NAdamW", "Lion", "AdamW8bit", "Lamb", "LAMB", "Muon", "Sophia", "SophiaG", "RAdamW"}
 """Optimizers that subtract lr x decay x weight beside the step; the others add decay x weight to the gradient."""
 RESCALING = {"Adam", "NAdam", "RAdam", "Adamax", "RMSprop", "Adagrad", "Adadelta"}
+
+WITHOUT: Final = "regularization:weight_decay"
+"""The training without its decay."""
 
 
 @frozen
@@ -35,14 +39,15 @@ class _Decayed:
     evidence="H",
     needs=("optimizers", GRAD_NORM, WEIGHT_NORM, LOSS),
     fix="Use a smaller weight_decay (1e-4 for SGD, 1e-2 for AdamW), and none for biases and the gains of norms.",
-    patch="regularization:weight_decay",
+    patch=WITHOUT,
 )
 class WeightDecayMisapplied(Check):
     """Weight decay is stronger than the gradient and erases the weights, or is scaled away by Adam.
 
     ## What it checks
     For most of the decayed matrices: the pull of the decay is larger than the gradient in most measured steps, their
-    norms fell to less than half, and the loss stayed above half of its first value. Information: decay inside Adam,
+    norms fell to less than half, and the loss stayed above half of its first value. Or that pull is more than half of
+    the gradient, and a trial without decay brings the error of evaluations down by a third. Information: decay in Adam,
     which divides it by the size of the gradients, and decay of single-number parameters.
     ## Why it matters
     All weights shrink to zero together, and the network answers the same to everything: it looks like a learning rate
@@ -57,6 +62,7 @@ class WeightDecayMisapplied(Check):
     """
 
     pull = Param(1.0, "decay against gradient: above 1 the weights go towards zero and not down the loss")
+    balance = Param(0.5, "of them: in the first hundreds of steps usual decay is lost in the gradient's noise")
     most = Param(0.5, "of the decayed matrices, and of the steps: not a single layer that has nothing to learn")
     shrunk = Param(0.5, "of the first norm: no healthy start of a training halves all its matrices")
     learnt = Param(0.5, "of the first loss: who halves it has learnt, whatever the norms do")
@@ -68,8 +74,43 @@ class WeightDecayMisapplied(Check):
         if not decaying:
             raise NotApplicable("no optimizer that stepped has weight decay")
         for optimizer, decayed in decaying:
-            erased = list(self._erased(run, optimizer, [d for d in decayed if d.info.role == "matrix"]))
+            matrices = [d for d in decayed if d.info.role == "matrix"]
+            erased = list(self._erased(run, optimizer, matrices)) or list(self._proven(run, optimizer, matrices))
             yield from erased or self._advice(optimizer, decayed)
+
+    def outweighed(self, run: Run) -> bool:
+        """In most decayed matrices of an optimizer decay and gradient are in balance: a trial without decay tells."""
+        for optimizer in (o for o in run.optimizers if o.steps):
+            matrices = [d for d in self._decayed(run, optimizer) if d.info.role == "matrix"]
+            if self._median_pull(run, matrices) > self.balance.value:
+                return True
+        return False
+
+    def _median_pull(self, run: Run, matrices: list[_Decayed]) -> float:
+        if not matrices or not {WEIGHT_NORM.name, GRAD_NORM.name} <= run.frames.keys():
+            return 0.0
+        weights, gradients = run.table(WEIGHT_NORM, 2), run.table(GRAD_NORM, 2)
+        if len(weights) < self.samples.value:
+            return 0.0
+        pulls = [self._pull(m, weights, gradients) for m in matrices]
+        return float(np.median([p for p in pulls if p is not None] or [0.0]))
+
+    def _proven(self, run: Run, optimizer: OptimizerInfo, matrices: list[_Decayed]) -> Iterator[Finding]:
+        """Matrices follow the decay, the loss falls all the same, and evaluations are far better without it."""
+        tried = (e for e in run.experiments if (e.question, e.patch, e.status) == ("P13", WITHOUT, "confirmed"))
+        proof, pull = next(tried, None), self._median_pull(run, matrices)
+        if proof is None or proof.before is None or proof.after is None or pull <= self.balance.value:
+            return
+        decay = max(m.decay for m in matrices)
+        yield Finding(
+            f"Weight decay {decay:g} of {optimizer.type} is {pull:.2g} times as large as the gradient. Without it "
+            f"the {proof.metric.removeprefix('printed ')} after {proof.steps} steps is {proof.after:.3g}, and not "
+            f"{proof.before:.3g}.",
+            location=optimizer.decay_location or optimizer.location,
+            evidence={"weight_decay": decay, "pull": pull, "before": proof.before, "after": proof.after},
+            parameters=tuple(m.info.index for m in matrices),
+            fix=f"Use a weight_decay of {decay / 100:.1g} or less.",
+        )
 
     def _decayed(self, run: Run, optimizer: OptimizerInfo) -> Iterator[_Decayed]:
         known = {p.index: p for p in run.parameters}
@@ -106,7 +147,7 @@ class WeightDecayMisapplied(Check):
             f"Weight decay {decay:g} of {optimizer.type} outweighs the gradient {np.median(pulls):.2g} times: the "
             f"norms of {sum(losing)} of {len(losing)} matrices fell to {np.median(shrinking):.0%} of their first, "
             f"and the loss only from {first:.3g} to {last:.3g}.",
-            location=optimizer.location,
+            location=optimizer.decay_location or optimizer.location,
             evidence={"weight_decay": decay, "pull": float(np.median(pulls)), "norm": float(np.median(shrinking))},
             parameters=tuple(m.info.index for m in matrices),
             fix=f"Use a weight_decay of {decay / 100:.1g} or less.",

@@ -9,6 +9,7 @@ from typing import Final
 from flightcheck.checks.base import Check, Finding, NotApplicable, NotEnoughEvidence, Param, check
 from flightcheck.checks.parameters._stand_ins import WITH_TRAINED_WEIGHTS, stand_ins
 from flightcheck.recording.averages import WeightAverage
+from flightcheck.recording.episode_ends import ValueTarget
 from flightcheck.recording.records import Location
 from flightcheck.recording.run import Run
 
@@ -39,7 +40,8 @@ class EmaOrAveragingWrong(Check):
 
     Reported are: an average that lies in the memory of the weights; one that never changes, where the line that is to
     update it changes a mere name or stands in a function that nothing calls (of a target network, which is called in
-    the training steps: also a function that copies the weights into it); one that keeps most of its first values
+    the training steps: also a function that copies the weights into it); a target network of an agent that never
+    changes, where no other line of the script copies anything into it; one that keeps most of its first values
     through the whole planned training; one that is kept in 16 bits, so that its updates are lost in rounding.
     ## Why it matters
     What is evaluated or saved in the end is the average: weights of the beginning, or the last ones under another name.
@@ -58,6 +60,7 @@ class EmaOrAveragingWrong(Check):
     """
 
     steps = Param(20, "an average that is updated once per epoch, after a delay, or every tenth step has begun by then")
+    aimed = Param(100, "steps: a target network that is brought up to date at each hundredth is common")
     left = Param(0.5, "of the first values at the end: more of the beginning than of the training")
     whole = Param(0.999, "of the way at once: a copy that is brought up to date, and no average")
     stalled = Param(0.5, "of the elements in most updates: rounding has the last word")
@@ -76,7 +79,11 @@ class EmaOrAveragingWrong(Check):
             elif average.stalled is not None and average.stalled >= self.stalled.value:
                 yield self._rounded(average)
             elif not average.updates and not average.other_changes and not moving:
-                yield from list(self._never_updated(average)) or self._evaluated_as_it_was(run, average)
+                yield from (
+                    list(self._never_updated(average))
+                    or list(self._aimed_at_for_ever(run, average))
+                    or self._evaluated_as_it_was(run, average)
+                )
             elif average.updates and average.used != "training":
                 yield from self._lagging(run, average)
 
@@ -121,6 +128,19 @@ class EmaOrAveragingWrong(Check):
             else "Call it once in so many steps: a target network follows the one that learns."
             if average.used == "training"
             else "Update the average after each optimizer.step().",
+        )
+
+    def _aimed_at_for_ever(self, run: Run, average: WeightAverage) -> Iterator[Finding]:
+        """The values at which an agent aims are those of the weights with which it began."""
+        if not average.follows_nowhere or average.rounds < self.aimed.value or not run.recorded(ValueTarget):
+            return
+        yield Finding(
+            f"The target network whose weights are copied here was never brought up to date in {average.rounds} steps, "
+            "and no other line would do it: rewards are added to the values of the weights before training.",
+            location=average.location,
+            evidence={"rounds": average.rounds},
+            patch=_FOLLOWS,
+            fix="Copy the weights again once in so many steps: target.load_state_dict(net.state_dict()).",
         )
 
     @staticmethod

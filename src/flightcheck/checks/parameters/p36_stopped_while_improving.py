@@ -18,8 +18,8 @@ from flightcheck.recording.run import Run
 from flightcheck.recording.signals import LEARNING_RATE, LOSS
 from flightcheck.recording.tables import Floats
 
-TIMES: Final = 8
-"""As many rounds of a trial."""
+_UPDATES, _TIMES = 400, 8
+"""Of a trial, at least: so many let a small model get somewhere, and so many times as many a larger one."""
 _FEWEST, _SHORT = 12, 150
 _USUAL, _USUAL_OF_OTHERS = 3e-4, 1e-2
 _ADAPTIVE: Final = ("Adam", "NAdam", "RAdam", "RMSprop", "Lion")
@@ -43,8 +43,9 @@ class StoppedWhileImproving(Check):
     The mean loss of eight blocks of the second half of a finished run, against the logarithm of the step: a line that
     falls beyond doubt, and by which twice as many steps would gain more than a tenth of all that was gained
     (information). A warning for a finished run of at most 150 steps at a usual learning rate, whose loop over epochs
-    (or the only one over steps) is known, if a trial with eight times as many rounds achieves three times as much: two
-    thirds of the way lie behind its end.
+    (or the only one over steps) is known, if a trial of eight times as many rounds (of 400 updates, if that is more)
+    achieves three times as much (two thirds of the way lie behind the script's end), or is better by half than a
+    constant guess where the script ends no better than that.
     ## Why it matters
     Too few epochs is among the most frequent reasons for a poor model, and the cheapest to repair.
     ## How to fix
@@ -102,8 +103,8 @@ class StoppedWhileImproving(Check):
         loader = next((i.location for i in run.loaders if i.used_in_training), None)
         return Finding(
             f"The training is over after {run.info.steps} updates: {counted} rounds of "
-            f"{max(run.info.steps / counted, 1):.3g} batches{f' of {batch} examples' if batch else ''}. With {TIMES} "
-            f"times as many rounds the {proof.metric} is {after:.3g}, and not {before:.3g}.",
+            f"{max(run.info.steps / counted, 1):.3g} batches{f' of {batch} examples' if batch else ''}. "
+            f"With {times(run)} times as many rounds the {proof.metric} is {after:.3g}, and not {before:.3g}.",
             location=(loader if large else None) or run.plan.count_written or run.plan.counting_loop,
             evidence={"steps": run.info.steps, "rounds": counted, "batch": batch, "before": before, "after": after},
             patch=proof.patch,
@@ -122,15 +123,20 @@ def longer(run: Run) -> str:
     usual = _USUAL if stepping[0].type.startswith(_ADAPTIVE) else _USUAL_OF_OTHERS
     if rate is None or rate < usual or _annealed(run):
         return ""
-    return f"source:longer@{TIMES}:{PurePath(loop.file).name}:{loop.line}"
+    return f"source:longer@{times(run)}:{PurePath(loop.file).name}:{loop.line}"
+
+
+def times(run: Run) -> int:
+    """How many times the rounds a trial has."""
+    return max(_UPDATES // max(run.info.steps, 1), _TIMES)
 
 
 def with_more_rounds(run: Run) -> str:
     """The line that says how many rounds there are, with more of them."""
     line, counted = run.plan.count_written or run.plan.counting_loop, run.plan.counted
     code = line.code if line is not None else ""
-    new = re.sub(rf"(?<![\w.]){counted}(?![\w.])", str(TIMES * counted), code)
-    return f"- {code}\n+ {new}" if new != code else f"+ # {TIMES * counted} rounds in the place of {counted}"
+    new = re.sub(rf"(?<![\w.]){counted}(?![\w.])", str(times(run) * counted), code)
+    return f"- {code}\n+ {new}" if new != code else f"+ # {times(run) * counted} rounds in the place of {counted}"
 
 
 def _proof(run: Run, patch: str) -> Experiment | None:

@@ -13,6 +13,8 @@ from flightcheck.recording.provenance.vocabulary import words
 
 _OF_ALL_MODELS: Final = words("self net network model q p param params parameters data state dict torch nn")
 """Words that do not tell one model from another."""
+_SYNCS: Final = re.compile(r"sync|polyak|soft_update|hard_update|update_target", re.IGNORECASE)
+"""Names of functions that may do it, wherever they are defined."""
 _MOST_FILES: Final = 50
 
 
@@ -98,6 +100,30 @@ def unused_copying(file: str, made: str, files: Collection[str] = ()) -> tuple[s
         return None
     except Exception:  # as above
         return None
+
+
+def follows_nowhere(file: str, made: str) -> bool:
+    """No other statement of the file gives a second model its weights than the one that made it.
+
+    Args:
+        file: where its weights were made.
+        made: the code of that line, which names the model by a word that its origin does not have.
+    """
+    try:
+        source, own = read_source(file), _own_words(made)
+        if source is None or not own:
+            return False
+        copied = sum(bool(_words(into) & own) for into in _copied_into(source.tree))
+        made_anew = [
+            n for n in ast.walk(source.tree)
+            if isinstance(n, ast.Assign) and any(_words(ast.unparse(t)) & own for t in n.targets)
+            and isinstance(n.value, ast.Call) and last_name(n.value.func) in ("deepcopy", "clone", "copy")
+        ]  # fmt: skip
+        names = {last_name(c.func) for c in source.calls}
+        syncs = any(_SYNCS.search(n) or (_words(n) & own and _words(n) - own) for n in names)
+        return copied + len(made_anew) <= 1 and not syncs
+    except Exception:  # as above
+        return False
 
 
 def _copied_into(function: ast.AST) -> Iterator[str]:
