@@ -97,5 +97,5 @@ def test_a_term_that_helps_and_not_by_enough_is_given_more_steps() -> None:
             self.ends["term:2@train.py:59 x0.016"] = 1.2 if trial.steps > 300 else 1.9
             return super()._one(trial)
 
-    (e,) = questions(Slowly(), candidate("L13", "term:2@train.py:59 x0.016"))
+    (e,) = questions(Slowly(), candidate("C07", "term:2@train.py:59 x0.016"))
     assert (e.status, e.steps) == ("confirmed", 400)
