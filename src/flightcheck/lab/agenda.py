@@ -23,7 +23,7 @@ from flightcheck.lab.trials import NO_PLACE
 from flightcheck.patch import Patch, alternatives
 from flightcheck.recording.experiments import NO_TIME, Experiment
 from flightcheck.recording.output import OutputPart, lines_of
-from flightcheck.recording.printed import is_of_samples, numbers_in
+from flightcheck.recording.printed import is_of_samples, numbers_in, rank_as_evaluation
 from flightcheck.recording.run import Run
 from flightcheck.recording.written_output import written_lines
 
@@ -368,7 +368,24 @@ def _fix(lab: Lab, run: Run, candidate: Candidate, patches: list[Patch]) -> Expe
     if experiment.status == "refuted" and stays:
         why = f"with it {candidate.info.code} stays"
         experiment = replace(experiment, status="inconclusive", reason=why)
+    if experiment.status == "refuted" and candidate.info.evidence in "XB":
+        experiment = _by_its_own_number(lab, run, experiment, patches)
     return replace(experiment, diff=candidate.diff(patches, run))
+
+
+def _by_its_own_number(lab: Lab, run: Run, refuted: Experiment, patches: list[Patch]) -> Experiment:
+    """A fact whose fix leaves the training error as it is: the number that the script prints may tell more. And where
+    there are several losses, the error may be that of another one.
+    """
+    if not refuted.metric.startswith(PRINTED) and any(rank_as_evaluation(n.name, n.evaluated) for n in run.printed):
+        steps = min(LONGEST, max(refuted.steps, steps_of_evaluations(run)))
+        told = lab.try_patch(refuted.question, patches, metrics=(ANSWERED,), steps=steps, evaluates=True, refute=False)
+        if told.status == "confirmed":
+            return told
+    losses = [s for s in run.loss_sites if s.train_calls]
+    if len(losses) > 1 and {p.kind for p in patches} == {"keep-graph"}:
+        return replace(refuted, status="inconclusive", reason="the error is that of all losses together")
+    return refuted
 
 
 def _begins_later(experiment: Experiment) -> bool:
