@@ -39,6 +39,20 @@ def policy_gradient() -> None:
         _descend(optimizer, -(torch.stack(logs) * torch.tensor(rewards)).sum())
 
 
+def policy_gradient_by_numbers() -> None:
+    """As the examples of PyTorch write it: each log-probability times a return that is a number of Python."""
+    net, optimizer = _net()
+    for _ in range(3):
+        logs, state = [], torch.randn(1, 4)
+        for _ in range(4):
+            chosen = Categorical(net(state).softmax(1))
+            action = chosen.sample()
+            state = torch.randn(1, 4) + action.item()
+            logs.append(chosen.log_prob(action))
+        returns = [1.0 + 0.9 * k for k in range(4)]
+        _descend(optimizer, torch.cat([-log * r for log, r in zip(logs, returns)]).sum())
+
+
 def policy_gradient_of_probabilities() -> None:
     """The network ends with a softmax, and the environment is a computation of tensors."""
     net, optimizer = _net()
@@ -138,6 +152,17 @@ def classifier() -> None:
             print(float((net(x).argmax(1) == y).float().mean()), net(x).argmax(1).tolist())
 
 
+def text_with_samples_and_weights() -> None:
+    """Two terms of log-probabilities, with the weights of a multi-task training, and samples that are printed."""
+    net, optimizer = _net()
+    for _ in range(3):
+        x, y = torch.randn(6, 4), torch.randint(0, 3, (6, 2))
+        log_p = net(x).log_softmax(1)
+        _descend(optimizer, -sum(w * log_p.gather(1, y[:, i : i + 1]).mean() for i, w in enumerate((0.7, 0.3))))
+        with torch.no_grad():
+            print(torch.multinomial(net(x).softmax(1), 1)[0].item())
+
+
 def text_with_samples() -> None:
     net, optimizer = _net()
     for _ in range(3):
@@ -167,13 +192,14 @@ def latent_variables() -> None:
 
 
 LEARN = (
-    policy_gradient, policy_gradient_of_probabilities, clipped_ratio, q_learning, q_learning_by_index, cross_entropy_method,
+    policy_gradient, policy_gradient_by_numbers, policy_gradient_of_probabilities, clipped_ratio, q_learning, q_learning_by_index, cross_entropy_method,
 )  # fmt: skip
 OTHERS = (
     draws_inside_of_the_graph,
     samples_now_and_then,
     classifier,
     text_with_samples,
+    text_with_samples_and_weights,
     distillation,
     latent_variables,
 )

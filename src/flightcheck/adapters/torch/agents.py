@@ -29,6 +29,8 @@ _LOG_PROBABILITY: Final = ("LogSoftmaxBackward", "SubBackward", "LogBackward")
 """What makes log-probabilities: of logits, in `torch.distributions` by a difference; of probabilities."""
 _FEWEST_ROUNDS: Final = 5
 _NEARLY_ALL: Final = 0.75
+_RETURNS: Final = 3
+"""Different numbers in one round: a weight of a term is one, or two."""
 
 
 class Agents:
@@ -45,6 +47,8 @@ class Agents:
         self._values = Remembered()
         self._chosen: set[Any] = set()
         """Nodes of this round that hold chosen log-probabilities."""
+        self._factors: set[float] = set()
+        """Numbers of Python by which they were multiplied in this round."""
         self._picked: set[Any] = set()
         """Nodes of this round that hold one chosen output per row."""
         self._acts_by_chance = self._acts_by_value = False
@@ -66,6 +70,7 @@ class Agents:
         self._playing_rounds += self._played
         self._played = self._looked = False
         self._chosen.clear()
+        self._factors.clear()
         self._picked.clear()
         for held in (self._drawn, self._played_draws, self._best, self._values):
             held.forget()
@@ -114,7 +119,8 @@ class Agents:
         elif any(self._is_one_of(a, self._chosen) for a in _tensors(args)):
             self._chosen.add(node)
             if name in _PRODUCTS and len(args) > 1:
-                self._weighs |= any(_is_weight(a) for a in args[:2])
+                self._factors.update(a for a in args[:2] if type(a) is float and abs(a) not in (0.0, 1.0))
+                self._weighs |= any(_is_weight(a) for a in args[:2]) or len(self._factors) >= _RETURNS
         elif name in _REGRESSION and len(args) > 1:
             one, other = args[:2]
             for prediction, target in ((one, other), (other, one)):
