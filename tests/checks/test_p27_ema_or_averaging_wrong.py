@@ -334,6 +334,8 @@ class Agent:
         ("self.target = copy.deepcopy(self.policy)", False),
         ("update_target(self, 100)", False),
         ("polyak(self.policy, tau)", False),
+        ("copy_weights(self.policy, self.target)", False),
+        ("for p, q in zip(*pairs): p.data = q.data", False),
     ],
 )
 def test_what_may_bring_it_up_to_date(tmp_path: Path, more: str, nowhere: bool) -> None:

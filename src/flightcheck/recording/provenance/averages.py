@@ -121,9 +121,17 @@ def follows_nowhere(file: str, made: str) -> bool:
         ]  # fmt: skip
         names = {last_name(c.func) for c in source.calls}
         syncs = any(_SYNCS.search(n) or (_words(n) & own and _words(n) - own) for n in names)
-        return copied + len(made_anew) <= 1 and not syncs
+        return copied + len(made_anew) <= 1 and not syncs and not _handed_on(source, made)
     except Exception:  # as above
         return False
+
+
+def _handed_on(source: Source, made: str) -> bool:
+    """A function is given the model whose weights a line made, or values are assigned to the data of parameters."""
+    into = re.split(r"(?<![=!<>])=(?!=)|\.load_state_dict\(", made)[0].strip()
+    given = {ast.unparse(a) for c in source.calls for a in (*c.args, *(k.value for k in c.keywords))}
+    targets = [t for n in ast.walk(source.tree) if isinstance(n, ast.Assign) for t in n.targets]
+    return into in given or any(isinstance(t, ast.Attribute) and t.attr == "data" for t in targets)
 
 
 def _copied_into(function: ast.AST) -> Iterator[str]:
