@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from flightcheck.lab.diffs import diff_of
 from flightcheck.patch import Patch
 from flightcheck.recording.noising import NoisedData
+from flightcheck.recording.provenance.noise_schedules import samples_from_noise, schedule_origin
 from flightcheck.recording.records import Location
 from flightcheck.testing import run_of, verdict_of
 
@@ -73,3 +75,46 @@ def test_few_levels_or_calls_are_inconclusive_and_no_noise_is_skipped() -> None:
     assert verdict_of("L26", run_of(seen(KEPT[:8] ** 0.5, 1 - KEPT[:8]))).status == "inconclusive"
     assert verdict_of("L26", run_of(seen(KEPT**0.5, 1 - KEPT, calls=2))).status == "inconclusive"
     assert verdict_of("L26", run_of()).status == "skipped"
+
+
+def test_a_schedule_that_ends_with_more_data_than_noise_is_too_short() -> None:
+    table = Location("train.py", 4, "", "betas = torch.linspace(1e-4, 0.02, T)")
+    kept = np.linspace(0.999, 0.55, 64)
+    short = seen(
+        kept**0.5, (1 - kept) ** 0.5, of_product="root", lowest_product=0.55, schedule_location=table, samples=True
+    )
+    (finding,) = verdict_of("L26", run_of(short)).findings
+    assert (finding.location, finding.severity, finding.patch) == (table, "warn", "")
+    assert "55% of the variance is still that of the data" in finding.message
+    for right in (replace(short, samples=False), replace(short, lowest_product=0.3), replace(short, of_product="")):
+        assert verdict_of("L26", run_of(right)).status == "pass"
+
+
+SCHEDULE = """
+import torch
+T = 60
+betas = torch.linspace(1e-4, 0.02, T)
+alphas = 1.0 - betas
+bar = torch.cumprod(alphas, dim=0)
+{more}
+"""
+
+
+@pytest.mark.parametrize(
+    ("more", "samples"),
+    [
+        ("def sample(n):\n    x = torch.randn(n, 2)\n    for i in reversed(range(T)):\n        x = step(x, i)", True),
+        ("x = torch.randn(9, 2)\nfor i in tqdm(range(T - 1, -1, -1)):\n    x = step(x, i)", True),
+        ("def sample(x):\n    for i in reversed(range(T)):\n        x = step(x, i) + torch.randn_like(x)", False),
+        ("for i in range(T):\n    x = torch.randn(9, 2)", False),
+    ],
+)
+def test_where_a_schedule_is_written_and_what_it_is_for(tmp_path: Path, more: str, samples: bool) -> None:
+    file = tmp_path / "train.py"
+    file.write_text(SCHEDULE.format(more=more))
+    assert schedule_origin(str(file), 6) == (str(file), 4)
+    assert samples_from_noise(str(file)) is samples
+    file.write_text("self.beta = torch.linspace(0.1, 0.2, 9)\nself.bar = torch.cumprod(1 - self.beta, 0)\n")
+    assert schedule_origin(str(file), 2) == (str(file), 1)
+    file.write_text("bar = (1 - torch.linspace(0.1, 0.2, 9)).cumprod(0)\n")
+    assert schedule_origin(str(file), 1) == (str(file), 1)

@@ -28,8 +28,12 @@ class NoisedData:
     """Spacing of the numbers at 1 in the type of the coefficients."""
     of_product: str = ""
     """What the coefficient of the data is of a cumulative product that the script computed: ``product`` (a value of
-    it), ``factor`` (the root of what was multiplied), or nothing of it.
+    it), ``factor`` (the root of what was multiplied), ``root`` (that of a value, as it should be), or nothing of it.
     """
+    schedule_location: Location | None = None
+    """The line that made what was multiplied."""
+    samples: bool = False
+    """The script draws noise and goes back through the steps: it makes samples of it."""
     lowest_product: float = 1.0
     """The last value of that product."""
 

@@ -19,6 +19,7 @@ from flightcheck.adapters.torch.loose_terms import tensors_of
 from flightcheck.adapters.torch.similarities import DIVISIONS, FACTORS
 from flightcheck.adapters.torch.watch import Watch, is_plain_tensor
 from flightcheck.recording.noising import NoisedData
+from flightcheck.recording.provenance.noise_schedules import samples_from_noise, schedule_origin
 from flightcheck.recording.records import Location
 
 _DRAWS: Final = {"randn", "randn_like", "normal_", "normal"}
@@ -87,6 +88,7 @@ class Product(NamedTuple):
 
     factors: np.ndarray[Any, Any]
     values: np.ndarray[Any, Any]
+    line: Location | None = None
 
 
 @dataclass
@@ -147,7 +149,13 @@ class Noising:
         """Write the lines with what was seen."""
         for i, site in enumerate(self._sites.values()):
             (of,) = site.of_product if len(site.of_product) == 1 else ("",)
-            self._watch.writer.put(replace(site.found, of_product=of), i)
+            found = replace(site.found, of_product=of)
+            line = next((p.line for p in self.products if of and float(p.values[-1]) == found.lowest_product), None)
+            if line is not None:
+                origin = schedule_origin(line.file, line.line)
+                made = self._watch.lines.of(*origin) if origin is not None else line
+                found = replace(found, schedule_location=made, samples=samples_from_noise(line.file))
+            self._watch.writer.put(found, i)
 
     # -- following ----------------------------------------------------------------------------------------------
 
@@ -243,7 +251,7 @@ class Noising:
         if _TABLE[0] <= len(result) <= _TABLE[1] and len(self.products) < _MOST_TABLES:
             factors, values = (t.detach().double().cpu().numpy() for t in (given, result))
             if factors.min() > 0 and factors.max() < 1:
-                self.products.append(Product(factors, values))
+                self.products.append(Product(factors, values, self._watch.lines.here()))
 
     def _count(self, mixture: Mixture) -> None:
         parts = (mixture.data.coefficient, mixture.noise.coefficient)
@@ -275,7 +283,12 @@ class Noising:
 
     def _of_product(self, data: np.ndarray[Any, Any], precision: float) -> tuple[str, float]:
         for table in self.products:
-            for of, values, known in (("product", data, table.values), ("factor", data**2, table.factors)):
+            ways = (
+                ("product", data, table.values),
+                ("factor", data**2, table.factors),
+                ("root", data**2, table.values),
+            )
+            for of, values, known in ways:
                 if len(place_of(values, known, precision)):
                     return of, float(table.values[-1])
         return "", 1.0

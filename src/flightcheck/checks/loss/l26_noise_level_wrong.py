@@ -17,6 +17,8 @@ _FIXES: Final = {
     "noise-root": "Take the square root of the noise's coefficient: (1 - alpha_bar).sqrt() * noise.",
     "data-root": "Take the square root of the data's coefficient: alpha_bar.sqrt() * x0.",
     "both-roots": "Take both roots: alpha_bar.sqrt() * x0 + (1 - alpha_bar).sqrt() * noise.",
+    "short": "Let the schedule end in noise: with T steps, a linear one goes up to about 20 / T (0.02 of 1000 steps); "
+    "a cosine schedule ends in noise whatever T is.",
     "product": "Use the cumulative product: alpha_bar[t] in the place of alpha[t], for the data and the noise.",
 }
 
@@ -38,14 +40,17 @@ class NoiseLevelWrong(Check):
     matching goes along a line (a + b = 1), a variance that explodes has a = 1. Told where, in all examples and to
     rounding, a² + b = 1 or a + b² = 1, over a range in which no two of these are alike: one root was forgotten.
     Where the script computed a cumulative product: also where a is a value of that product and a + b = 1 (both roots
-    were), and where a² is one of its factors in all examples, a² + b² = 1, and no other sum uses the product.
+    were), and where a² is one of its factors in all examples, a² + b² = 1, and no other sum uses the product. And where
+    a is the root of the product, as it should be, the product ends above a half, and the script makes samples from
+    noise: it has too few steps for its rates (warning).
     ## Why it matters
     The model learns to remove less noise, or more, than the sampler asks it to. The loss falls as it does in a right
     training, or further; only the samples are wrong.
     ## How to fix
     `x_t = alpha_bar[t].sqrt() * x0 + (1 - alpha_bar[t]).sqrt() * noise`.
     ## Source
-    Ho et al. 2020 (DDPM), equation 4; Song et al. 2021, section 3.4; Lipman et al. 2023, for the straight line.
+    Ho et al. 2020 (DDPM), equation 4; Song et al. 2021, section 3.4; Lipman et al. 2023, for the straight line. Lin et
+    al. 2024, Common diffusion noise schedules and sample steps are flawed, for the last step.
     ## Known false alarms
     None known: an interpolation of one's own that is made of a root and a square of the same number would be one.
     """
@@ -54,6 +59,7 @@ class NoiseLevelWrong(Check):
     examples = Param(16, "of different levels: no two smooth curves meet so often")
     apart = Param(0.1, "by which the identities that are right fail somewhere: at both ends all of them hold")
     rounding = Param(16, "spacings at 1 of the coefficients' type, for a square, a root and a sum")
+    signal = Param(0.5, "more data than noise at the last step: published schedules end below 0.005")
     noise = Param(0.5, "of the variance at the last step, at least, if the product is used: else it is no diffusion")
 
     def __call__(self, run: Run) -> Iterator[Finding]:
@@ -82,6 +88,8 @@ class NoiseLevelWrong(Check):
             return next((kind for kind, is_so in holds.items() if is_so), "")
         if f.of_product == "product" and straight <= limit and kept >= self.apart.value:
             return "both-roots"
+        if f.of_product == "root" and kept <= limit and f.samples and f.lowest_product > self.signal.value:
+            return "short"
         single = f.of_product == "factor" and kept <= limit and f.lowest_product <= 1 - self.noise.value
         alone = all(o is f or len(set(o.noise)) < self.examples.value for o in others)
         return "product" if single and alone else ""
@@ -89,7 +97,8 @@ class NoiseLevelWrong(Check):
     @staticmethod
     def _finding(f: NoisedData, kind: str) -> Finding:
         a, b = np.array(f.data), np.array(f.noise)
-        where = {"noise-root": f.noise_location, "data-root": f.data_location}.get(kind) or f.location
+        places = {"noise-root": f.noise_location, "data-root": f.data_location, "short": f.schedule_location}
+        where = places.get(kind) or f.location
         variance = a**2 + b**2
         return Finding(
             _MESSAGES[kind].format(
@@ -98,6 +107,7 @@ class NoiseLevelWrong(Check):
                 high=variance.max(),
                 most=float((b**2).max()),
                 last=1 - f.lowest_product,
+                left=f.lowest_product,
             ),
             location=where,
             evidence={
@@ -110,7 +120,8 @@ class NoiseLevelWrong(Check):
             },
             onset_step=f.step,
             fix=_FIXES[kind],
-            patch=f"noise-level:{kind}:{_place(f.location)}" if f.location is not None else "",
+            severity="warn" if kind == "short" else None,
+            patch=f"noise-level:{kind}:{_place(f.location)}" if f.location is not None and kind != "short" else "",
         )
 
 
@@ -121,6 +132,8 @@ _MESSAGES: Final = {
     "root was meant, which keeps the variance at 1. So it is {low:.2f} to {high:.2f}.",
     "both-roots": "The data are multiplied by a value of the cumulative product itself, and the noise by 1 minus it, "
     "in all of {n} examples: their roots were meant, which keep the variance at 1. So it is {low:.2f} to {high:.2f}.",
+    "short": "At the last step {left:.0%} of the variance is still that of the data: sampling, which begins with noise "
+    "alone, begins where the model was never trained.",
     "product": "The data are multiplied by the root of single factors of the cumulative product, in all of {n} "
     "examples, and nothing is noised by the product itself: noise makes up {most:.2g} of the variance at most, where "
     "the last step has {last:.2g}.",
