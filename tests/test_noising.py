@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 import flightcheck
 from flightcheck.recording.noising import NoisedData
+from flightcheck.recording.run import Run
 from flightcheck.testing import verdict_of
 
 STEPS = 100
@@ -100,6 +101,12 @@ def one_line(x: Tensor, t: Tensor, noise: Tensor) -> Tensor:
     return kept[t].sqrt()[:, None] * x + (1 - kept[t])[:, None] * noise
 
 
+def kept_variance(x: Tensor, t: Tensor, noise: Tensor) -> Tensor:
+    betas = torch.linspace(1e-4, 0.05, STEPS)
+    bar = torch.cumprod(1 - betas, 0)
+    return bar[t].sqrt()[:, None] * x + (1 - bar[t]).sqrt()[:, None] * noise
+
+
 WRONG: dict[str, tuple[Callable[[], Noised], str]] = {
     "table of the noise": (lambda: Schedule(noise=1), "noise-root"),
     "table of the data": (lambda: Schedule(data=1), "data-root"),
@@ -117,7 +124,7 @@ RIGHT: dict[str, Callable[[], Noised]] = {
 }
 
 
-def slips(tmp_path: Path, make: Callable[[], Noised], shape: tuple[int, ...] = (2,), seen_at: int = 1) -> list[str]:
+def watched(tmp_path: Path, make: Callable[[], Noised], shape: tuple[int, ...] = (2,)) -> Run:
     torch.manual_seed(0)
     size = torch.Size(shape).numel()
     net = nn.Sequential(nn.Linear(size + 1, 8), nn.Tanh(), nn.Linear(8, size))
@@ -134,8 +141,20 @@ def slips(tmp_path: Path, make: Callable[[], Noised], shape: tuple[int, ...] = (
             optimizer.step()
     assert seen.run is not None
     assert not [b for b in seen.run.coverage.blind if "of Flightcheck itself" in b]
-    assert len(seen.run.recorded(NoisedData)) == seen_at
-    return [str(f.evidence["slip"]) for f in verdict_of("L26", seen.run).findings]
+    return seen.run
+
+
+def slips(tmp_path: Path, make: Callable[[], Noised], shape: tuple[int, ...] = (2,), seen_at: int = 1) -> list[str]:
+    run = watched(tmp_path, make, shape)
+    assert len(run.recorded(NoisedData)) == seen_at
+    return [str(f.evidence["slip"]) for f in verdict_of("L26", run).findings]
+
+
+def test_the_line_of_the_schedule_and_its_end_are_recorded(tmp_path: Path) -> None:
+    (found,) = watched(tmp_path, lambda: kept_variance).recorded(NoisedData)
+    assert (found.of_product, found.lowest_product) == ("root", pytest.approx(0.22, abs=0.15))
+    assert found.schedule_location is not None and "linspace" in found.schedule_location.code
+    assert not found.samples, "no loop of this file goes back from noise"
 
 
 @pytest.mark.parametrize("name", WRONG)
