@@ -155,15 +155,15 @@ def test_a_warm_up_that_is_over_is_none() -> None:
     assert not rises_to_the_end(run)
 
 
-def test_who_gets_as_far_as_a_short_trial_by_the_planned_end_is_asked_how_far_a_long_one_gets() -> None:
+def test_who_gets_as_far_as_a_short_trial_is_told_where_the_larger_rate_is_far_ahead_at_the_planned_end() -> None:
     optimizer = OptimizerInfo(0, "SGD", LINE, groups=[{"lr": 1e-5}], steps=300)
-    losses = {LOSS: [float(v) for v in np.linspace(2.3, 2.0, 300)]}
+    losses = {LOSS: [float(v) for v in np.linspace(2.3, 0.5, 300)]}
 
     def told(*experiments: Experiment) -> Any:
         (finding,) = verdict_of("P02", run_of(optimizer, Plan(rounds=1000), *experiments, series=losses)).findings
         return finding
 
     assert told(tried()).severity == "info", "a thousand steps are as far as eighty of ten times the size"
-    finding = told(tried(), tried(steps=300, before=2.0, after=0.2))
-    assert finding.severity is None and "In 300 steps" in finding.message
-    assert told(tried(), tried(status="inconclusive", steps=300)).severity == "info"
+    finding = told(tried(), tried(steps=1000, before=0.4, after=0.05))
+    assert finding.severity is None and "In 1000 steps" in finding.message
+    assert told(tried(), tried(status="inconclusive", steps=1000)).severity == "info"

@@ -17,7 +17,12 @@ from flightcheck.checks.data.d24_filled_labels_learned import filled_labels
 from flightcheck.checks.data.d25_vocabulary_cut_short import cut_vocabulary
 from flightcheck.checks.loss._pairs import ROLES, stuck_pairs
 from flightcheck.checks.loss.l13_loss_terms_unbalanced import has_several_terms
-from flightcheck.checks.parameters.p02_lr_too_low import gets_there_by_its_plan, rises_to_the_end, trains_in_parts
+from flightcheck.checks.parameters.p02_lr_too_low import (
+    gets_there_by_its_plan,
+    planned_steps,
+    rises_to_the_end,
+    trains_in_parts,
+)
 from flightcheck.checks.parameters.p11_freezing_mistake import frozen_at_random, frozen_tables, meant_to_be_random
 from flightcheck.checks.parameters.p13_weight_decay_misapplied import WITHOUT, WeightDecayMisapplied
 from flightcheck.checks.parameters.p14_adam_epsilon_dominates import dominated
@@ -49,6 +54,10 @@ _LONG_STEPS: Final = 300
 _FIT_STEPS: Final = 400
 _LEAK_STEPS: Final = 4
 _MODE_STEPS: Final = 120
+_ARRIVED: Final = 0.2
+"""Of the error at the start: who has so little left is not too slow."""
+_MOST_PLANNED: Final = 3000
+"""Steps of a trial that goes to the planned end."""
 _MOST_FILLS: Final = 3
 """Lines that fill what is missing and are tried."""
 _WITHOUT_MISSING: Final = "+ known = ~torch.isnan(y)  # before y is filled; then loss_fn(out[known], y[known])"
@@ -218,9 +227,9 @@ def _faster(lab: Lab, run: Run, first: int) -> Iterator[Experiment]:
         faster = lab.try_patch("P02", [Patch("lr", factor)], steps=first, margin=margin, refute=False)
         yield faster
         if faster.status == "confirmed":
-            if gets_there_by_its_plan(run, faster) and first < _LONG_STEPS:  # how far is the larger one by then?
-                farther = _far_further(run)
-                yield lab.try_patch("P02", [Patch("lr", factor)], steps=_LONG_STEPS, margin=farther, refute=False)
+            planned = planned_steps(run) or 0
+            if gets_there_by_its_plan(run, faster) and planned <= _MOST_PLANNED:  # how far is the larger one by then?
+                yield lab.try_patch("P02", [Patch("lr", factor)], steps=planned, margin=_at_the_end, refute=False)
             return
         if faster.low is None or faster.differences[0] < 0:
             break
@@ -364,6 +373,12 @@ def _far_further(run: Run) -> Margin:
         return further(pair) if left <= 0 else min(further(pair), max(left, least))
 
     return margin
+
+
+def _at_the_end(pair: Pair) -> float:
+    """P02, at the planned end: half of the error goes, where more than a fifth of that of the start is left."""
+    before = float(pair.blocks()[0].mean())
+    return before / 2 if before > _ARRIVED * abs(pair.start()) else math.inf
 
 
 def _reached(run: Run) -> float:

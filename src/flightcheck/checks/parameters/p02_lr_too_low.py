@@ -35,7 +35,8 @@ class LrTooLow(Check):
     its start, and by more than in all the steps that were watched, in each of three seeds. Schedules that warm up are
     not judged unless they still do in a good part of the planned steps, nor losses that go below zero; fine-tuning is
     not tried. Where the loops of the script plan so many steps that its own rate gets as far by then (the factor
-    times those of the trial), it is a note; then a longer trial asks how far the larger rate would be.
+    times those of the trial), it is a note, unless more than a fifth of the error is left at the planned end (of
+    3000 steps at most), and a trial up to there leaves half of that.
 
     Of agents and of players against each other, whose losses measure no progress: the updates of each matrix, added
     up over all steps of the training, are less than 2 % of its size at the start. No weights get any farther, whichever
@@ -82,10 +83,9 @@ class LrTooLow(Check):
         if rises:
             scheduled = next((s.location for s in run.schedulers if s.location is not None), None)
             location = scheduled or location
-        arrives = planned is not None and (
-            gets_there_by_its_plan(run, best)
-            or _arrives(run, planned, max(_LEARNED, best.after / abs(best.start or 1.0)))
-        )
+        share = max(_LEARNED, best.after / abs(best.start or 1.0))
+        on_the_way = planned is not None and best.steps < planned
+        arrives = on_the_way and (gets_there_by_its_plan(run, best) or _arrives(run, planned or 0, share))
         way = "falls" if best.before < best.start else "goes"
         yield Finding(
             f"In {best.steps} steps the {best.metric} {way} from {best.start:.3g} to "
