@@ -84,7 +84,7 @@ def test_decay_in_balance_with_the_gradient_fails_where_evaluations_are_far_bett
         norms = [[5.0, 5.0, 1.0]] * 60
         series = {WEIGHT_NORM: norms, GRAD_NORM: [[gradient, gradient, 0.1]] * 60, LOSS: np.linspace(2.3, 0.4, 60)}
         run = run_of(strong, ONE, TWO, BIAS, *records, series=series)
-        assert WeightDecayMisapplied().outweighed(run) == (gradient < 5.0)
+        assert WeightDecayMisapplied().in_balance(run) == (gradient < 5.0)
         return verdict_of("P13", run)
 
     proof = Experiment("P13", WITHOUT, status="confirmed", metric="evaluation", steps=90, before=0.4, after=0.04)

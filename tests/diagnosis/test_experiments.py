@@ -8,6 +8,7 @@ import pytest
 
 from flightcheck.checks.base import Finding, Verdict
 from flightcheck.diagnosis import Diagnosis, diagnose
+from flightcheck.diagnosis.engine import _tried
 from flightcheck.recording.experiments import Experiment, Status
 from flightcheck.testing import run_of
 from tests.verdicts import failed
@@ -98,3 +99,13 @@ def test_what_its_own_fix_removes_is_not_the_work_of_a_cause_whose_fix_does_not(
     assert [f.code for f in apart.roots] == ["P01", "D03"]
     together = diagnosed(*rivals, tried=(("D03", "confirmed"), ("P01", "confirmed")))
     assert together.explains == {"D03": ["P01"]}
+
+
+def test_of_two_trials_that_confirm_the_same_change_the_longer_one_is_shown() -> None:
+    both = [
+        Experiment("P02", "lr:x10", status="confirmed", steps=n, before=1.0, after=0.1, start=1.1) for n in (80, 900)
+    ]
+    shown = _tried(run_of(*both, steps=300))["P02"]
+    assert shown.steps == 900
+    another = [both[0], Experiment("P02", "lr:x100", status="confirmed", steps=900)]
+    assert _tried(run_of(*another, steps=300))["P02"].steps == 80

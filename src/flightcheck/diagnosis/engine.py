@@ -149,13 +149,20 @@ _MOST_TELLING: Final = ("confirmed", "inconclusive", "refuted", "untested")
 
 
 def _tried(run: Run) -> dict[str, Experiment]:
-    """For each code the experiment that says most: one confirmed alternative is enough, refuted are all together."""
+    """For each code the experiment that says most: one confirmed alternative is enough, refuted are all together; of
+    two that confirm the same change, the longer one.
+    """
     best: dict[str, Experiment] = {}
     for e in (e for e in run.experiments if e.purpose == "fix"):
         known = best.get(e.question)
-        if known is None or _MOST_TELLING.index(e.status) < _MOST_TELLING.index(known.status):
+        says_more = known is None or _MOST_TELLING.index(e.status) < _MOST_TELLING.index(known.status)
+        if says_more or (known is not None and _is_longer(e, known)):
             best[e.question] = e
     return best
+
+
+def _is_longer(e: Experiment, known: Experiment) -> bool:
+    return e.status == known.status == "confirmed" and e.patch == known.patch and e.steps > known.steps
 
 
 def _of(finding: Finding, verdict: Verdict, tried: Experiment | None) -> Experiment | None:

@@ -12,10 +12,11 @@ from flightcheck.frozen import frozen
 from flightcheck.lab.diffs import diff_of
 from flightcheck.lab.experiments import NO_EVALUATION, STEPS, Lab
 from flightcheck.lab.kept import try_kept
+from flightcheck.lab.margins import tenth, tenth_of_error
 from flightcheck.lab.metrics import LONGEST, steps_of_evaluations, try_metric
 from flightcheck.lab.more_steps import try_more_steps
 from flightcheck.lab.printed import ANSWERED, DRAWN, PRINTED, RETURNED
-from flightcheck.lab.questions import questions, tenth, tenth_of_error, who_sees_whom
+from flightcheck.lab.questions import questions, who_sees_whom
 from flightcheck.lab.script_code import sources_of
 from flightcheck.lab.signs import turned
 from flightcheck.lab.statistics import MORE_SEEDS, holm

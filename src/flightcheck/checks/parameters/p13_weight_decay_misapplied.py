@@ -78,7 +78,7 @@ class WeightDecayMisapplied(Check):
             erased = list(self._erased(run, optimizer, matrices)) or list(self._proven(run, optimizer, matrices))
             yield from erased or self._advice(optimizer, decayed)
 
-    def outweighed(self, run: Run) -> bool:
+    def in_balance(self, run: Run) -> bool:
         """In most decayed matrices of an optimizer decay and gradient are in balance: a trial without decay tells."""
         for optimizer in (o for o in run.optimizers if o.steps):
             matrices = [d for d in self._decayed(run, optimizer) if d.info.role == "matrix"]
@@ -96,7 +96,7 @@ class WeightDecayMisapplied(Check):
         return float(np.median([p for p in pulls if p is not None] or [0.0]))
 
     def _proven(self, run: Run, optimizer: OptimizerInfo, matrices: list[_Decayed]) -> Iterator[Finding]:
-        """Matrices follow the decay, the loss falls all the same, and evaluations are far better without it."""
+        """Decay and gradient are in balance, the loss falls, and evaluations are far better without decay."""
         tried = (e for e in run.experiments if (e.question, e.patch, e.status) == ("P13", WITHOUT, "confirmed"))
         proof, pull = next(tried, None), self._median_pull(run, matrices)
         if proof is None or proof.before is None or proof.after is None or pull <= self.balance.value:

@@ -100,10 +100,11 @@ class StoppedWhileImproving(Check):
         before, after, counted = proof.before or 0.0, proof.after or 0.0, run.plan.counted
         batch = max((d.batch_size or 0 for d in run.datasets if d.trained), default=0)
         large = batch >= _LARGE and run.info.steps <= _FEW_BATCHES * counted
+        each = max(run.info.steps / counted, 1)
         loader = next((i.location for i in run.loaders if i.used_in_training), None)
         return Finding(
             f"The training is over after {run.info.steps} updates: {counted} rounds of "
-            f"{max(run.info.steps / counted, 1):.3g} batches{f' of {batch} examples' if batch else ''}. "
+            f"{each:.3g} {'batch' if each == 1 else 'batches'}{f' of {batch} examples' if batch else ''}. "
             f"With {times(run)} times as many rounds the {proof.metric} is {after:.3g}, and not {before:.3g}.",
             location=(loader if large else None) or run.plan.count_written or run.plan.counting_loop,
             evidence={"steps": run.info.steps, "rounds": counted, "batch": batch, "before": before, "after": after},

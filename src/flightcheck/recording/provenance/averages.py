@@ -13,6 +13,8 @@ from flightcheck.recording.provenance.vocabulary import words
 
 _OF_ALL_MODELS: Final = words("self net network model q p param params parameters data state dict torch nn")
 """Words that do not tell one model from another."""
+_GIVEN: Final = re.compile(r"(?<![=!<>])=(?!=)|\.load_state_dict\(")
+"""Between what is given weights, and what they are of."""
 _SYNCS: Final = re.compile(r"sync|polyak|soft_update|hard_update|update_target", re.IGNORECASE)
 """Names of functions that may do it, wherever they are defined."""
 _MOST_FILES: Final = 50
@@ -128,7 +130,7 @@ def follows_nowhere(file: str, made: str) -> bool:
 
 def _handed_on(source: Source, made: str) -> bool:
     """A function is given the model whose weights a line made, or values are assigned to the data of parameters."""
-    into = re.split(r"(?<![=!<>])=(?!=)|\.load_state_dict\(", made)[0].strip()
+    into = _GIVEN.split(made)[0].strip()
     given = {ast.unparse(a) for c in source.calls for a in (*c.args, *(k.value for k in c.keywords))}
     targets = [t for n in ast.walk(source.tree) if isinstance(n, ast.Assign) for t in n.targets]
     return into in given or any(isinstance(t, ast.Attribute) and t.attr == "data" for t in targets)
@@ -160,7 +162,7 @@ def _gone_through(function: ast.AST, name: str) -> Iterator[str]:
 
 def _own_words(made: str) -> set[str]:
     """The words in the name of a copy that its origin does not have: ``target`` of ``target_net = copy(net)``."""
-    into, *of = re.split(r"(?<![=!<>])=(?!=)|\.load_state_dict\(", made)
+    into, *of = _GIVEN.split(made)
     return _words(into) - _words(" ".join(of))
 
 
