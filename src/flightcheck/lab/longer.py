@@ -9,6 +9,7 @@ from flightcheck.checks.base import NotApplicable
 from flightcheck.checks.loss._baseline import baseline
 from flightcheck.checks.parameters.p36_stopped_while_improving import longer, times, with_more_rounds
 from flightcheck.lab.experiments import Lab
+from flightcheck.lab.margins import fivefold
 from flightcheck.lab.statistics import Pair
 from flightcheck.patch import Patch
 from flightcheck.recording.experiments import Experiment
@@ -26,10 +27,12 @@ def more_rounds(lab: Lab, run: Run) -> Iterator[Experiment]:
     constant = _constant(run)
 
     def margin(pair: Pair) -> float:
-        """Two thirds of the way lie behind the end; or that is no better than a constant guess, of which half goes."""
+        """Five times as much, as of a larger rate (P02); or it ends no better than a constant guess, and half of that
+        goes.
+        """
         before = float(pair.blocks()[0].mean())
-        farther = max(2 * max(pair.start() - before, 0.0), 0.05 * abs(pair.start()))
-        return farther if constant is None or before < constant else min(farther, before - constant / 2)
+        far = fivefold(pair)
+        return far if constant is None or before < constant else min(far, before - constant / 2)
 
     more = [Patch.parse(patch)]
     longest = lab.try_patch("P36", more, steps=run.info.steps, longer=times(run), margin=margin, refute=False)

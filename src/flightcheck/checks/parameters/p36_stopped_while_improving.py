@@ -44,8 +44,7 @@ class StoppedWhileImproving(Check):
     falls beyond doubt, and by which twice as many steps would gain more than a tenth of all that was gained
     (information). A warning for a finished run of at most 150 steps at a usual learning rate, whose loop over epochs
     (or the only one over steps) is known, if a trial of eight times as many rounds (of 400 updates, if that is more)
-    achieves three times as much (two thirds of the way lie behind the script's end), or is better by half than a
-    constant guess where the script ends no better than that.
+    achieves five times as much, or is better by half than a constant guess where the script ends no better than that.
     ## Why it matters
     Too few epochs is among the most frequent reasons for a poor model, and the cheapest to repair.
     ## How to fix
