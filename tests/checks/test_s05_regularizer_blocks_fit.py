@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from flightcheck.recording.experiments import Experiment
+from flightcheck.recording.loss_records import LossSite
 from flightcheck.recording.records import Location, ModuleInfo, Plan
 from flightcheck.testing import run_of, verdict_of
 
@@ -31,3 +32,23 @@ def test_not_asked_is_inconclusive() -> None:
 
 def test_a_gan_is_skipped() -> None:
     assert verdict_of("S05", run_of(DROPOUT, tried("confirmed"), Plan(regimes=["gan"]))).status == "skipped"
+
+
+def smoothed(share: float, calls: int = 100) -> LossSite:
+    settings = {"label_smoothing": share}
+    made = Location("train.py", 30)
+    return LossSite(0, "cross_entropy", Location("train.py", 50), settings, train_calls=calls, module_location=made)
+
+
+def test_a_target_that_leaves_little_to_the_right_class_is_told_where_the_loss_is_made() -> None:
+    (finding,) = verdict_of("S05", run_of(smoothed(0.9))).findings
+    assert (finding.location, finding.patch) == (Location("train.py", 30), "regularization:label_smoothing")
+
+
+def test_usual_label_smoothing_is_not_told() -> None:
+    assert not verdict_of("S05", run_of(smoothed(0.3))).findings
+    assert not verdict_of("S05", run_of(smoothed(0.5))).findings
+
+
+def test_label_smoothing_of_an_evaluation_is_not_told() -> None:
+    assert not verdict_of("S05", run_of(smoothed(0.9, calls=0))).findings

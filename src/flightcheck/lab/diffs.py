@@ -85,6 +85,7 @@ _ADDED: Final[dict[str, str]] = {
     "add-parameters": "optimizer.add_param_group({'params': [p for p in model.parameters() if p not in held]})",
     "unfreeze": "p.requires_grad_(True)  # for each parameter p of {value}, before the optimizer is built",
     "regularization:weight_decay": "weight_decay=0.0",
+    "regularization:label_smoothing": "label_smoothing=0.0",
     "clip": "torch.nn.utils.clip_grad_norm_(model.parameters(), {value})",
 }
 """Patches that add a line: by their text, or by their kind."""

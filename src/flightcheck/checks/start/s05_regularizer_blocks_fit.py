@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from flightcheck.checks.base import Check, Finding, NotApplicable, NotEnoughEvidence, Param, check
+from flightcheck.recording.loss_records import LossSite
 from flightcheck.recording.records import Location
 from flightcheck.recording.run import Run
 
@@ -24,21 +25,34 @@ class RegularizerBlocksFit(Check):
     Asked only where 80 steps took less than a tenth off the error: trials without dropout, without weight decay and
     without label smoothing, one at a time, where the script uses it. Without it the error must fall by five times as
     much and by 5 % of its start, in each of three seeds. The error is that of the prediction, without the penalty.
+    Label smoothing above one half is told wherever it is trained with, unless the trial without it shows no gain: the
+    share for the right class was given as the share that is spread over all.
     ## Why it matters
     Regularization is for a model that fits its training data too well. One that does not fit them needs less of it.
     ## How to fix
     Lower the component that was named; raise it again when the training loss is low.
     ## Source
-    Checklist for debugging neural networks, section 4; CS231n (turn regularization off first).
+    Checklist for debugging neural networks, section 4; CS231n (turn regularization off first);
+    Szegedy et al. 2016, section 7 (label smoothing of 0.1).
     ## Known false alarms
     Very slow trainings with strong dropout, as the error of a training step includes the dropped units.
     """
 
     progress = Param(5, "times the progress: dropout of one half costs a factor of two to three of the first steps")
 
+    smoothing = Param(
+        0.5, "Szegedy et al. 2016 and all recipes since spread 0.05 to 0.2; more than half is the reverse"
+    )
+
     def __call__(self, run: Run) -> Iterator[Finding]:
         if run.in_regime("gan", "reinforcement"):
             raise NotApplicable("the losses of this kind of training do not measure a fit")
+        trained = [s for s in run.loss_sites if s.train_calls]
+        flat = [s for s in trained if float(s.settings.get("label_smoothing") or 0) > self.smoothing.value]
+        for site in flat:
+            yield self._flat(site)
+        if flat:
+            return
         tried = [e for e in run.experiments if e.question == "S05"]
         known = [e for e in tried if e.before is not None]
         if not known:
@@ -54,6 +68,18 @@ class RegularizerBlocksFit(Check):
                     evidence={"component": what, "before": e.before, "after": e.after},
                     patch=e.patch,
                 )
+
+    @staticmethod
+    def _flat(site: LossSite) -> Finding:
+        smoothing = float(site.settings["label_smoothing"])
+        return Finding(
+            f"{site.function} spreads {smoothing:.3g} of each target over all classes and leaves {1 - smoothing:.3g} to "
+            "the right one: label_smoothing is the share that is spread, not the one that is kept.",
+            location=site.module_location or site.location,
+            evidence={"component": "label smoothing", "label_smoothing": smoothing},
+            patch="regularization:label_smoothing",
+            fix=f"label_smoothing={1 - smoothing:.3g}, if that was meant, or none.",
+        )
 
     @staticmethod
     def _location(run: Run, what: str) -> Location | None:
