@@ -43,6 +43,14 @@ def one_shuffled() -> Pairs:
         yield from (((x - 0.5) / 0.3, y.double().float()) for (x,), (y,) in zip(one, other))
 
 
+def parts_shuffled() -> Pairs:
+    """The loaders' tables are parts of larger ones."""
+    more_x, more_y = torch.cat([X, X]), torch.cat([Y, Y])
+    one, other = loader(more_x[:64]), loader(more_y[:64])
+    for _ in range(3):
+        yield from ((x, y) for (x,), (y,) in zip(one, other))
+
+
 def asked_twice() -> Pairs:
     one = loader(X, Y)
     for _ in range(10):
@@ -128,7 +136,7 @@ def parts_of_tables() -> Pairs:
             yield X[train][rows], Y[train[rows]]
 
 
-APART = (both_shuffled, one_shuffled, asked_twice)
+APART = (both_shuffled, one_shuffled, parts_shuffled, asked_twice)
 TOGETHER = (
     one_loader, one_seed, both_in_order, mixed_up, written_into, distributions, other_lengths,
     picked_together, one_step_ahead, parts_of_tables,

@@ -121,6 +121,7 @@ class Orders:
             self._iterators[iterator] = self._count
             self._count += 1
         if self._count < 2:
+            self._forget(batch)
             return
         dataset, batches = getattr(iterator, "_dataset", None), getattr(iterator, "_index_sampler", None)
         usual = type(batches) is BatchSampler and _is_permutation(batches.sampler)
@@ -217,6 +218,12 @@ class Orders:
     def _note(self, tensor: torch.Tensor, origin: _Origin) -> None:
         self._of[id(tensor)] = (weakref.ref(tensor), origin)
         self._at[_address(tensor)] = origin
+
+    def _forget(self, batch: Any) -> None:
+        """A batch of the only loader so far: not the rows of the tables that its dataset took its examples from."""
+        for tensor in _tensors((batch,)):
+            self._of.pop(id(tensor), None)
+            self._at.pop(_address(tensor), None)
 
     def _origin(self, tensor: torch.Tensor) -> _Origin | None:
         known = self._of.get(id(tensor))
