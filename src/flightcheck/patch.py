@@ -58,6 +58,8 @@ KINDS: Final[dict[str, str]] = {
     "nodes before it",
     "temperature": "at a line (``train.py:31``) a matrix is divided by the number below 1 that it is multiplied with; "
     "``own:train.py:31`` in a loss that the script computes by itself",
+    "extreme": "at a line (``train.py:31``) a minimum or maximum is one of the values that a mask left, and not one of "
+    "the zeros that it made",
     "attention-scale": "what a softmax at a line is given is multiplied by a number (``train.py:31=0.25``)",
     "noise-level": "at a line that adds noise to data, coefficients that lack a root get it: "
     "``noise-root:train.py:31``, ``data-root`` or ``both-roots``; or those of a single step become those of "

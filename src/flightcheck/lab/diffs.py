@@ -236,6 +236,9 @@ def _of_values(patch: Patch, finding: Finding, line: Location | None, code: str)
     if patch.kind == "temperature":
         divided = re.sub(r"(?<!\*)\*(?!\*)(\s*[A-Za-z_][\w.]*\s*)(?=$|[),;])", r"/\1", code)
         return replaced(line, divided) or f"- {code}\n+ # the same divided by this factor"
+    if patch.kind == "extreme":
+        beyond = "inf" if finding.evidence["operation"] == "min" else "-inf"
+        return f"- {code}\n+ # the same with .masked_fill(~mask, float('{beyond}')) in the place of the product"
     if patch.kind == "place":
         cut = re.sub(r"\[\s*:\s*(\w+)\.(?:size\(0\)|shape\[0\])\s*\]", r"[: \1.size(1)].transpose(0, 1)", code)
         return replaced(line, cut) or f"- {code}\n+ # the same, cut by the length: [: x.size(1)].transpose(0, 1)"

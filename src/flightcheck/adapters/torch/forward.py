@@ -210,7 +210,7 @@ class Forward:
     def _pairs_within(self, module: nn.Module, args: Any, kwargs: Any, result: Any) -> None:
         output = first_tensor(result)
         if output is not None and next(module.parameters(), None) is not None:
-            self.operations.pairs.returned(id(module), [t for _, t in tensors_in(args, kwargs)], output)
+            self.operations.scores.pairs.returned(id(module), [t for _, t in tensors_in(args, kwargs)], output)
 
     # -- learning: what lies inside -----------------------------------------------------------------------------
 
@@ -346,7 +346,7 @@ class Forward:
             self.opposed.called(root.info.index, given, output)
             if self.watch.learning:
                 self.operations.ends.returned(given, output)
-                self.operations.pairs.returned(root.info.index, given, output)
+                self.operations.scores.pairs.returned(root.info.index, given, output)
                 self.operations.stored.returned(root.info.index, given, output)
         with_graph = output is not None and (output.requires_grad or self.watch.checkpointed)
         if with_graph and output is not None:

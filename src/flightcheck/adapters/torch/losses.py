@@ -240,12 +240,12 @@ class Losses:
         self.answered(index, target)
         self.alignment.observed(index, target, self.last_inputs())
         self.operations.reshapes.compared(index, given, target)
-        self.operations.orders.compared(index, given, target)
-        self.operations.sorted.compared(index, given, target)
+        self.operations.rows.orders.compared(index, given, target)
+        self.operations.rows.sorted.compared(index, given, target)
         if self.watch.learning:  # what these three know of the target was seen in its operations
             self.operations.ends.compared(index, target)
             self.operations.stored.compared(index, target)
-            self.operations.collated.compared(index, target)
+            self.operations.rows.collated.compared(index, target)
         self.operations.dropouts.predicted(index, made)
         function = self.sites[index].function
         if self._observed[index] <= _AXES_CALLS and (axis := _class_axis(function, given)) is not None:

@@ -179,7 +179,7 @@ class TorchObserver:
     def _answered(self, site: int, target: torch.Tensor) -> None:
         self.forward.features.answered(site, target)
         self.operations.tables.answered(target)
-        self.operations.fresh.answered(site, target, self.forward.last_inputs)
+        self.operations.rows.fresh.answered(site, target, self.forward.last_inputs)
 
     # -- backward -----------------------------------------------------------------------------------------------
 
@@ -232,8 +232,8 @@ class TorchObserver:
         self.loose.reached(loss, leaves, self.operations.lines)
         self.operations.draws.reached(loss, self.operations.lines, self.discovery.parameter_index)
         self.operations.softmaxes.reached(loss)
-        self.operations.similarities.reached(loss)
-        self.operations.pairs.reached(loss)
+        self.operations.scores.similarities.reached(loss)
+        self.operations.scores.pairs.reached(loss)
         self.operations.dropped.reached(loss)
         for index in reached:
             if not self.discovery.parameters[index].in_graph:

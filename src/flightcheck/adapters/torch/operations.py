@@ -19,13 +19,10 @@ from torch.utils._device import DeviceContext
 from flightcheck.adapters.torch.agents import Agents
 from flightcheck.adapters.torch.attention_masks import OPERATIONS as ATTENTION_OPERATIONS
 from flightcheck.adapters.torch.attention_masks import AttentionMasks
-from flightcheck.adapters.torch.attention_scales import OPERATIONS as SCALE_OPERATIONS
-from flightcheck.adapters.torch.attention_scales import AttentionScales
 from flightcheck.adapters.torch.broadcasts import ELEMENTWISE, Broadcasts
 from flightcheck.adapters.torch.cancellations import WITHIN, Cancellations
 from flightcheck.adapters.torch.clamped_gradients import OPERATIONS as CLAMPS
 from flightcheck.adapters.torch.clamped_gradients import ClampedLooks
-from flightcheck.adapters.torch.collated_rows import CollatedBatches
 from flightcheck.adapters.torch.data_digests import Tables
 from flightcheck.adapters.torch.discovery import Discovery
 from flightcheck.adapters.torch.dropouts import OPERATIONS as DROPOUTS
@@ -34,24 +31,16 @@ from flightcheck.adapters.torch.dropped_losses import DroppedLosses
 from flightcheck.adapters.torch.embedding_rows import RowsRead
 from flightcheck.adapters.torch.episode_ends import EpisodeEnds
 from flightcheck.adapters.torch.fresh_states import LAYERS, FreshStates
-from flightcheck.adapters.torch.fresh_targets import FreshTargets
 from flightcheck.adapters.torch.graph import FLAT, behind_views, node_of
 from flightcheck.adapters.torch.graph_cuts import GraphCuts
 from flightcheck.adapters.torch.hand_updates import OPERATIONS as UPDATES
 from flightcheck.adapters.torch.hand_updates import HandUpdates
 from flightcheck.adapters.torch.handmade_losses import OPERATIONS as LOSS_OPERATIONS
 from flightcheck.adapters.torch.handmade_losses import HandmadeLosses
-from flightcheck.adapters.torch.hidden_softmaxes import HiddenSoftmaxes
-from flightcheck.adapters.torch.joined_graphs import OPERATIONS as GRAPH_OPERATIONS
-from flightcheck.adapters.torch.joined_graphs import GraphBatches
+from flightcheck.adapters.torch.looks import MaskLooks, RowLooks, ScoreLooks
 from flightcheck.adapters.torch.loose_terms import LooseTerms
-from flightcheck.adapters.torch.loss_masks import OPERATIONS as LOSS_MASK_OPERATIONS
-from flightcheck.adapters.torch.loss_masks import LossMasks
 from flightcheck.adapters.torch.metrics import DIFFERENCES, Metrics
 from flightcheck.adapters.torch.mode_stack import arrange, modes
-from flightcheck.adapters.torch.noising import Noising
-from flightcheck.adapters.torch.normalized_axes import OPERATIONS as AXES_OPERATIONS
-from flightcheck.adapters.torch.normalized_axes import NormalizedAxes
 from flightcheck.adapters.torch.padded_outputs import PaddedOutputs, PaddedReads
 from flightcheck.adapters.torch.random_draws import RandomDraws
 from flightcheck.adapters.torch.repeated_softmaxes import NORMALIZATIONS, RepeatedSoftmaxes
@@ -59,19 +48,11 @@ from flightcheck.adapters.torch.repeated_states import RepeatedStates
 from flightcheck.adapters.torch.reshapes import LOOKED_AT as LAYOUT_OPERATIONS
 from flightcheck.adapters.torch.reshapes import Reshapes
 from flightcheck.adapters.torch.row_slices import Slices
-from flightcheck.adapters.torch.same_pairs import OPERATIONS as PAIR_OPERATIONS
-from flightcheck.adapters.torch.same_pairs import SamePairs
-from flightcheck.adapters.torch.separate_orders import Orders
 from flightcheck.adapters.torch.shifts import CutIds, Embedded
-from flightcheck.adapters.torch.similarities import OPERATIONS as SIMILARITY_OPERATIONS
-from flightcheck.adapters.torch.similarities import Similarities
-from flightcheck.adapters.torch.sorted_rows import SortedBatches
 from flightcheck.adapters.torch.state_cuts import CELLS, StateCuts
 from flightcheck.adapters.torch.stored_states import StoredStates
 from flightcheck.adapters.torch.terms import LossTerms
 from flightcheck.adapters.torch.watch import Watch, is_unreadable
-from flightcheck.adapters.torch.weak_fills import OPERATIONS as FILL_OPERATIONS
-from flightcheck.adapters.torch.weak_fills import WeakFills
 from flightcheck.recording.records import Location
 
 _CUTS: Final = {
@@ -133,27 +114,19 @@ class Operations(TorchFunctionMode):
             PaddedReads(self.padded), StateCuts(watch), FreshStates(watch, discovery.parameter_index),
             RepeatedStates(watch),
         )  # fmt: skip
-        self.axes, self.scales, self.hidden = (
-            NormalizedAxes(watch, self.lines, self.owners, self.modules, discovery.module_index),
-            AttentionScales(watch, self.lines, self.modules, discovery.module_index),
-            HiddenSoftmaxes(watch, self.lines, self.owners, self.modules),
-        )
-        self.draws, self.fresh, self.orders = RandomDraws(watch), FreshTargets(watch), Orders(watch)
-        self.dropped, self.reshapes, self.tables = DroppedLosses(watch), Reshapes(watch), Tables(watch)
-        self.loss_masks, self.weak_fills, self.sorted = LossMasks(watch), WeakFills(watch), SortedBatches(watch)
+        self.rows, self.over_masks = RowLooks(watch), MaskLooks(watch)
+        self.scores = ScoreLooks(watch, discovery, lines=self.lines, owners=self.owners, modules=self.modules)
+        self.draws, self.dropped, self.reshapes, self.tables = (
+            RandomDraws(watch), DroppedLosses(watch), Reshapes(watch), Tables(watch),
+        )  # fmt: skip
         self.clamped, self.updates, self.dropouts = (
             ClampedLooks(watch, discovery), HandUpdates(watch), Dropouts(watch, discovery, self.modules),
         )  # fmt: skip
         self.cuts = GraphCuts(
             watch, discovery, modules=self.modules, loose=self.loose, state_cuts=self.state_cuts, draws=self.draws
         )
-        self.softmaxes, self.similarities, self.ends = (
-            RepeatedSoftmaxes(watch, self.lines, self.owners), Similarities(watch), EpisodeEnds(watch),
-        )  # fmt: skip
-        self.pairs, self.noising, self.collated = SamePairs(watch), Noising(watch), CollatedBatches(watch)
-        self.stored, self.graphs, self.rows_read = (
-            StoredStates(watch, self.ends.next_state), GraphBatches(watch), RowsRead(watch, discovery),
-        )  # fmt: skip
+        self.softmaxes, self.ends = RepeatedSoftmaxes(watch, self.lines, self.owners), EpisodeEnds(watch)
+        self.stored, self.rows_read = StoredStates(watch, self.ends.next_state), RowsRead(watch, discovery)
         self.padding_values: set[int] = set()
         """Whole numbers that ``pad_sequence`` filled rows up with."""
         self.active = False
@@ -214,10 +187,8 @@ class Operations(TorchFunctionMode):
         self.padded.forget()
         for part in (
             self.terms, self.loose, self.agents, self.masks, self.by_hand, self.reshapes, self.tables, self.state_cuts,
-            self.draws, self.softmaxes, self.axes, self.dropped, self.fresh, self.orders, self.loss_masks,
-            self.weak_fills, self.dropouts, self.clamped, self.sorted, self.collated,
-            self.fresh_states, self.repeated_states, self.scales, self.hidden, self.similarities, self.ends, self.pairs,
-            self.noising, self.stored, self.graphs,
+            self.draws, self.softmaxes, self.dropped, self.dropouts, self.clamped, self.fresh_states,
+            self.repeated_states, self.ends, self.stored, self.rows, self.over_masks, self.scores,
         ):  # fmt: skip
             part.end_round()
 
@@ -252,13 +223,7 @@ class Operations(TorchFunctionMode):
                 self.discovery.note_frozen(args[0], line)
             return
         if self.watch.learning:
-            self.fresh.look(name, args, kwargs, result)
-            self.orders.look(name, args, kwargs, result)
-            self.sorted.look(name, args, kwargs, result)
-            self.noising.look(name, args, kwargs, result)
-            if name in GRAPH_OPERATIONS:
-                self.graphs.look(name, args, kwargs, result)
-            self.collated.look(name, args)
+            self.rows.look(name, args, kwargs, result)
         if name in LAYOUT_OPERATIONS:
             self.reshapes.look(name, func, args, result, bool(self.modules))
         if name == "__get__":
@@ -277,7 +242,7 @@ class Operations(TorchFunctionMode):
             self.cuts.left(args[0] if args else None, result)
         self._tokens(name, args, kwargs, result)
         if self.watch.learning and torch.is_grad_enabled():
-            self._masked(name, args, kwargs, result)
+            self.over_masks.look(name, args, kwargs, result, self.embedded.ids, inside=bool(self.modules))
         if name in CELLS or name in LAYERS:
             self._recurrent(name, args, result)
         if name in ATTENTION_OPERATIONS:
@@ -288,7 +253,7 @@ class Operations(TorchFunctionMode):
         if name in DROPOUTS:
             self.dropouts.look(name, args, kwargs, result)
         if self.watch.learning:
-            self._scores(name, args, kwargs, result)
+            self.scores.look(name, args, kwargs, result)
         self.loose.look(name, args, result)
         self.agents.look(name, args, result)
         self.draws.look(args, result)
@@ -314,26 +279,6 @@ class Operations(TorchFunctionMode):
             self.state_cuts.look(name, args, result)
         if torch.is_grad_enabled() and self.watch.learning:
             self.fresh_states.look(name, args)
-
-    def _masked(self, name: str, args: Any, kwargs: Any, result: Any) -> None:
-        """Masks over losses and over scores."""
-        if name in LOSS_MASK_OPERATIONS and not self.modules:
-            self.loss_masks.look(name, args, result, self.embedded.ids)
-        if name in FILL_OPERATIONS:
-            self.weak_fills.look(name, args, kwargs, result)
-
-    def _scores(self, name: str, args: Any, kwargs: Any, result: Any) -> None:
-        """Products, what they are scaled with, and softmaxes."""
-        if name in AXES_OPERATIONS:
-            self.axes.look(name, args, kwargs, result)
-        if name in SCALE_OPERATIONS and self.watch.step == 0:
-            self.scales.look(name, args, kwargs, result)
-        if name == "linear":
-            self.hidden.look(args, kwargs)
-        if name in SIMILARITY_OPERATIONS:
-            self.similarities.look(name, args, kwargs, result)
-        if name in PAIR_OPERATIONS:
-            self.pairs.look(name, args, kwargs, result)
 
     def _measured(self, name: str, args: Any) -> None:
         """Is it a part of a metric? Answers may be compared behind the block in which they were computed."""
@@ -433,31 +378,20 @@ class Operations(TorchFunctionMode):
         self.state_cuts.save()
         self.draws.save()
         self.softmaxes.save()
-        self.similarities.save()
-        self.pairs.save()
         self.ends.save()
-        self.noising.save()
         self.stored.save()
-        self.graphs.save()
         self.rows_read.save()
-        self.axes.save()
-        self.scales.save()
-        self.hidden.save()
         self.dropped.save()
-        self.loss_masks.save()
-        self.weak_fills.save()
         self.dropouts.save()
         self.clamped.save()
         self.updates.save()
-        self.fresh.save()
         self.slices.save()
-        self.orders.save()
-        self.sorted.save()
-        self.collated.save()
         self.fresh_states.save()
         self.repeated_states.save()
         for i, read in enumerate(self.padded_reads.records()):
             self.watch.writer.put(read, i)
+        for part in (self.rows, self.over_masks, self.scores):
+            part.save()
         self.cuts.save()
 
 

@@ -73,8 +73,8 @@ class RegularizerBlocksFit(Check):
     def _flat(site: LossSite) -> Finding:
         smoothing = float(site.settings["label_smoothing"])
         return Finding(
-            f"{site.function} spreads {smoothing:.3g} of each target over all classes and leaves {1 - smoothing:.3g} to "
-            "the right one: label_smoothing is the share that is spread, not the one that is kept.",
+            f"{site.function} spreads {smoothing:.3g} of each target over all classes and leaves {1 - smoothing:.3g} "
+            "to the right one: label_smoothing is the share that is spread, not the one that is kept.",
             location=site.module_location or site.location,
             evidence={"component": "label smoothing", "label_smoothing": smoothing},
             patch="regularization:label_smoothing",

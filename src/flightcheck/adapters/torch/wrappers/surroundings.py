@@ -25,18 +25,18 @@ def loaders(o: TorchObserver) -> None:
 
     def iterated(loader: Any, iterator: Any) -> None:
         line = o.lines.here()
-        o.operations.collated.follow(iterator)
+        o.operations.rows.collated.follow(iterator)
         o.protocol.record("loader_iter", o.loaders.iterated(loader, iterator, line), line)
 
     told = o.watch.guarded(iterated)
 
     def taken(iterator: Any, batch: Any, seconds: float, now: float) -> None:
         o.loaders.fetched(iterator, batch)
-        o.operations.orders.fetched(iterator, batch, o.loaders.latest_location())
+        o.operations.rows.orders.fetched(iterator, batch, o.loaders.latest_location())
         o.resources.waited(seconds, now)
 
     fetched, watch, rested = o.watch.guarded(taken), o.watch, o.rested
-    orders = o.operations.orders
+    orders = o.operations.rows.orders
     drawn = o.watch.guarded(orders.drawn)
 
     def construct(original: Any) -> Any:
