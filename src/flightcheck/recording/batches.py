@@ -151,6 +151,21 @@ class IdRanks:
 
 
 @frozen
+class IdsByAppearance:
+    """Token ids of an evaluation that are numbered in the order in which they first appear in its own texts."""
+
+    root: int
+    step: int
+    first: int
+    """The first such id; those before it are padding and the like."""
+    distinct: int
+    row: str
+    """Digest of the first row, as in `DataDigest.by_appearance`."""
+    location: Location | None = None
+    """Where the user's code made the ids."""
+
+
+@frozen
 class CategoryCounts:
     """How often each number of a column of whole numbers was looked up, in training or in one evaluation."""
 
@@ -181,4 +196,6 @@ class AwaitedBatch(Batch):
     through it nor through any other that changes numbers."""
 
 
-RECORDS.update({c.__name__: c for c in (AwaitedBatch, Batch, CategoryCounts, Evaluation, IdRanks, OrderUse)})
+RECORDS.update(
+    {c.__name__: c for c in (AwaitedBatch, Batch, CategoryCounts, Evaluation, IdRanks, IdsByAppearance, OrderUse)}
+)

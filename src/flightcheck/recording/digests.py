@@ -48,6 +48,9 @@ class DataDigest:
     """The digest of each field alone: tells whether inputs or labels differ."""
     labels: dict[str, dict[str, int]] = field(default_factory=dict)
     """Per field that holds one whole number for each example: how often each number occurs."""
+    by_appearance: dict[str, str] = field(default_factory=dict)
+    """Per field of token ids that are numbered in the order in which they first appear in these very rows: the digest
+    of the first row."""
     rows: str = ""
     """Base64 of 32 bits of the hash of each hashed example, in the order of the data set."""
     base: str = ""

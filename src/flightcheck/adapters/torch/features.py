@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from flightcheck.adapters.torch.appearances import EvaluatedIds
 from flightcheck.adapters.torch.category_ids import Categories
 from flightcheck.adapters.torch.id_ranks import Ranks
 from flightcheck.adapters.torch.watch import Watch, is_plain_tensor
@@ -136,6 +137,7 @@ class Features:
         self._latest: tuple[int, str] | None = None
         self.ranks = Ranks(watch)
         self.categories = Categories(watch)
+        self.appearances = EvaluatedIds(watch)
 
     def fed(self, root: int, argument: str, tensor: torch.Tensor) -> None:
         """A training call of a root."""
@@ -179,6 +181,7 @@ class Features:
         """
         self.ranks.save()
         self.categories.save()
+        self.appearances.save()
         for (root, argument), parts in self._rows.items():
             x = np.concatenate(parts)
             known = [i for i, t in enumerate(self._targets[root, argument]) if t is not None]

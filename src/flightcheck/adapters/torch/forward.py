@@ -282,6 +282,8 @@ class Forward:
         if training and inputs:
             self.features.fed(root.info.index, *inputs[0])
         origin = self._origins.of_training(location) if training else self._origins.of(location, callers)
+        if inputs and not training:
+            self.features.appearances.fed(root.info.index, inputs[0][1], origin.get("request") or location)
         first = self._first_kind(root)
         for i, (name, tensor) in enumerate(inputs):
             facts = batch_facts(tensor, first=i == 0)

@@ -11,6 +11,7 @@ import numpy.typing as npt
 import torch
 from torch.utils.data import ConcatDataset, IterableDataset, Subset, TensorDataset
 
+from flightcheck.adapters.torch.appearances import by_appearance
 from flightcheck.adapters.torch.watch import is_plain_tensor
 from flightcheck.recording.digests import Hashes, digest_of, hash_items, hash_rows, joined, kept, label_counts
 
@@ -222,7 +223,7 @@ def _facts(columns: dict[str, Column], places: Ints | None) -> dict[str, Any]:
         sample = np.linspace(0, examples - 1, most).astype(np.int64)
         at = sample if places is None else places[sample]
     hashes: dict[str, Hashes] = {}
-    labels = {}
+    labels, appearing = {}, {}
     for name, column in columns.items():
         values = column.read(at)
         try:
@@ -231,10 +232,13 @@ def _facts(columns: dict[str, Column], places: Ints | None) -> dict[str, Any]:
             raise Unknown(f"{name}: {e}") from e
         if isinstance(values, np.ndarray) and (counts := label_counts(values)):
             labels[name] = counts
+        if examples <= most and (found := by_appearance(values)) is not None:
+            appearing[name] = found.row
     both = joined(hashes)
     return {
         "fields": list(columns), "examples": examples, "hashed": len(both), "digest": digest_of(both),
         "by_field": {n: digest_of(h) for n, h in hashes.items()}, "labels": labels, "rows": kept(both),
+        "by_appearance": appearing,
     }  # fmt: skip
 
 

@@ -2,8 +2,24 @@
 
 from __future__ import annotations
 
-from flightcheck.recording.batches import IdRanks
+from collections.abc import Iterator
+from typing import Final
+
+from flightcheck.checks.base import Finding
+from flightcheck.recording.batches import IdRanks, IdsByAppearance
+from flightcheck.recording.digests import DataDigest
 from flightcheck.recording.run import Run
+
+_FIX: Final = (
+    "Build the vocabulary from the training texts once, and map the evaluation's words with it; words that it lacks "
+    "become the unknown token."
+)
+
+
+def of_own_vocabularies(run: Run) -> Iterator[Finding]:
+    """Evaluations whose ids mean other words than those of the training."""
+    yield from (_of_ranks(one, other) for one, other in own_vocabularies(run))
+    yield from map(_of_appearance, numbered_by_appearance(run))
 
 
 def own_vocabularies(run: Run) -> list[tuple[IdRanks, IdRanks]]:
@@ -16,3 +32,41 @@ def own_vocabularies(run: Run) -> list[tuple[IdRanks, IdRanks]]:
     pairs = [(trained[r.root], r) for r in run.id_ranks if not r.training and r.root in trained]
     # The training texts that are evaluated have the counts of the training.
     return [(one, other) for one, other in pairs if one.digest != other.digest]
+
+
+def numbered_by_appearance(run: Run) -> list[IdsByAppearance]:
+    """Evaluations whose ids are numbered in the order of their own texts, as those of the training are in theirs.
+
+    A vocabulary that counted up at each new word of the training's texts has no new words left for the next texts, or
+    few; only those that it began with stand in its order. So two sets that begin with other texts, and are both in
+    order, have two vocabularies.
+    """
+    trained = [d for d in run.recorded(DataDigest) if d.role == "training" and d.by_appearance]
+    rows = {row for d in trained for row in d.by_appearance.values()}
+    return [e for e in run.recorded(IdsByAppearance) if rows and e.row not in rows]
+
+
+def _of_ranks(trained: IdRanks, evaluated: IdRanks) -> Finding:
+    return Finding(
+        f"The ids of the training are ranks (from {trained.first} on, each of {trained.distinct} is at least as "
+        f"frequent as the next), and so are those of the evaluation on other texts ({evaluated.distinct} from "
+        f"{evaluated.first} on): each has a vocabulary of its own, and one id means two words.",
+        location=evaluated.location,
+        evidence={"training_tokens": trained.tokens, "evaluation_tokens": evaluated.tokens},
+        onset_step=evaluated.step,
+        severity="warn",
+        fix=_FIX,
+    )
+
+
+def _of_appearance(evaluated: IdsByAppearance) -> Finding:
+    return Finding(
+        "The ids of the training are numbered in the order in which they first appear in its own rows, and so are "
+        f"those of the evaluation in its other rows ({evaluated.distinct} from {evaluated.first} on): each has a "
+        "vocabulary of its own, and one id means two words.",
+        location=evaluated.location,
+        evidence={"distinct": evaluated.distinct, "first": evaluated.first},
+        onset_step=evaluated.step,
+        severity="warn",
+        fix=_FIX,
+    )

@@ -1,0 +1,118 @@
+"""Token ids that were given in the order in which the tokens first appear in the very texts that hold them."""
+
+from __future__ import annotations
+
+import hashlib
+from bisect import bisect_left
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from flightcheck.adapters.torch.watch import Watch, is_plain_tensor
+from flightcheck.recording.batches import IdsByAppearance
+from flightcheck.recording.records import Location
+
+_SPECIAL: Final = 6
+"""Ids before the first word's at most: padding, unknown, begin, end …"""
+_FEWEST: Final = 24
+"""Distinct ids: so many are in an order by chance once in 24! cases."""
+_IN_ORDER: Final = 0.95
+"""Share of the ids that stand in one ascending order: texts that are cut at a length lack some words' first places."""
+_COLUMNS: Final = 3
+"""Rows of fewer numbers are pairs, not texts."""
+_MOST: Final = 4_000_000
+_MOST_FOUND: Final = 8
+
+Ints = npt.NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Appearance:
+    """Ids from `first` on are numbers of appearance."""
+
+    first: int
+    distinct: int
+    row: str
+    """Digest of the first row without the ids before `first`: tells whether two sets begin with the same text."""
+
+
+class EvaluatedIds:
+    """Looks at the ids of evaluations; writes those that are numbered by appearance."""
+
+    def __init__(self, watch: Watch) -> None:
+        self.watch = watch
+        self._found: dict[tuple[int, str], IdsByAppearance] = {}
+        """By model and first row."""
+
+    def fed(self, root: int, tensor: torch.Tensor, location: Location | None) -> None:
+        """A call of a root in an evaluation; the line that made the ids."""
+        if tensor.dtype not in (torch.int32, torch.int64) or tensor.dim() != 2 or not is_plain_tensor(tensor):
+            return
+        if len(self._found) >= _MOST_FOUND or tensor.numel() > _MOST:
+            return
+        found = by_appearance(tensor.detach().cpu().numpy())
+        if found is not None and (root, found.row) not in self._found:
+            self._found[root, found.row] = IdsByAppearance(
+                root, self.watch.step, found.first, found.distinct, found.row, location
+            )
+
+    def save(self) -> None:
+        """Write what was found."""
+        for i, found in enumerate(self._found.values()):
+            self.watch.writer.put(found, i)
+
+
+def rows_of(values: Any) -> list[Ints] | None:
+    """The rows of a table of ids, or of a list of such rows; None for other data."""
+    if isinstance(values, np.ndarray):
+        usual = values.ndim == 2 and values.dtype.kind in "iu" and values.shape[1] > _COLUMNS and values.size <= _MOST
+        return list(values) if usual and len(values) > 1 else None
+    if not isinstance(values, list) or not 1 < len(values) <= _MOST // 32:
+        return None
+    rows = [np.asarray(v) for v in values if isinstance(v, (tuple, list, np.ndarray)) and len(v)]
+    usual = len(rows) == len(values) and all(r.ndim == 1 and r.dtype.kind in "iu" for r in rows)
+    return rows if usual and sum(map(len, rows)) <= _MOST else None
+
+
+def by_appearance(values: Any) -> Appearance | None:
+    """What is known of ids whose vocabulary counted up whenever a word of these rows was new; None for other ids.
+
+    Args:
+        values: ``(examples, length)`` whole numbers, or a list of rows of them.
+    """
+    rows = rows_of(values)
+    if rows is None:
+        return None
+    ids = np.concatenate(rows)
+    if ids.min() < 0 or len(ids) < 4 * _FEWEST or _are_sorted(rows):
+        return None
+    distinct, at = np.unique(ids, return_index=True)
+    order = distinct[np.argsort(at)]
+    for first in range(_SPECIAL + 1):
+        words = order[order >= first]
+        if len(words) < _FEWEST:
+            return None
+        if words[0] == first and len(words) >= 0.9 * (words.max() - first + 1):
+            if _longest_rise(words) < _IN_ORDER * len(words):
+                return None
+            row = np.ascontiguousarray(rows[0][rows[0] >= first], np.int64)
+            digest = hashlib.blake2b(row.tobytes(), digest_size=8).hexdigest()
+            return Appearance(first, len(words), digest)
+    return None
+
+
+def _are_sorted(rows: list[Ints]) -> bool:
+    """Positions, and other rows that rise, are no text."""
+    return all(bool((np.diff(r) >= 0).all()) for r in rows[:16])
+
+
+def _longest_rise(values: Ints) -> int:
+    """Length of the longest ascending subsequence."""
+    ends: list[int] = []
+    for value in values.tolist():
+        place = bisect_left(ends, value)
+        ends[place : place + 1] = [value]
+    return len(ends)
