@@ -47,7 +47,7 @@ def masks(folder: Path, mix: Mix) -> list[AttentionMask]:
             optimizer.step()
     assert watched.run is not None
     assert not [b for b in watched.run.coverage.blind if "of Flightcheck itself" in b]
-    return watched.run.attention_masks
+    return watched.run.recorded(AttentionMask)
 
 
 def module(net: Net, z: torch.Tensor, **given: torch.Tensor) -> torch.Tensor:

@@ -87,7 +87,9 @@ class Summing(Loop):
 def found(folder: Path, how: str) -> list[LooseTerm]:
     done = patched(folder, "", Summing(how), steps=8)
     assert not done.errors
-    return [t for t in done.run.loose_terms if t.parameters and t.rounds > 1]  # a baseline begins without a past
+    return [
+        t for t in done.run.recorded(LooseTerm) if t.parameters and t.rounds > 1
+    ]  # a baseline begins without a past
 
 
 @pytest.mark.parametrize("how", ["stored", "detached", "in place"])

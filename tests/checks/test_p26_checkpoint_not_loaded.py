@@ -84,7 +84,7 @@ def recorded(tmp_path: Path, *, filtered: bool = False, repaired: bool = False, 
         train(model)
         del model
     assert watched.run is not None
-    (load,) = watched.run.state_loads
+    (load,) = watched.run.recorded(StateLoad)
     return load
 
 
@@ -180,7 +180,7 @@ def lost_of(tmp_path: Path, script: Callable[[], object], pretrained: bool = Fal
         script()
     assert watched.run is not None
     assert watched.run.coverage.blind == []
-    return watched.run.lost_weights
+    return watched.run.recorded(LostWeights)
 
 
 @pytest.mark.parametrize("pretrained", [False, True])
@@ -344,7 +344,7 @@ def test_other_names_are_recognized_by_their_shapes(tmp_path: Path) -> None:
     with flightcheck.watch(runs_dir=tmp_path, report=False) as watched:
         script()
     assert watched.run is not None
-    assert [s.renamed for s in watched.run.state_loads] == [3]
+    assert [s.renamed for s in watched.run.recorded(StateLoad)] == [3]
 
 
 def test_a_whole_checkpoint_in_the_place_of_its_weights_fails() -> None:

@@ -96,7 +96,7 @@ def recorded(folder: Path, make: Callable[[nn.Module], Any], update: Update, eve
                 with torch.no_grad():
                     update(model, kept)
     assert watched.run is not None and watched.run.coverage.blind == []
-    return watched.run.weight_averages
+    return watched.run.recorded(WeightAverage)
 
 
 def lerp(model: nn.Module, kept: nn.Module) -> None:
@@ -366,5 +366,5 @@ def test_a_target_that_stands_still_is_recorded(tmp_path: Path, more: str) -> No
     file.write_text(LEARNER + more)
     with flightcheck.watch(runs_dir=tmp_path / "runs", report=False) as seen:
         exec(compile(file.read_text(), str(file), "exec"), {"__name__": "learner"})
-    (average,) = seen.run.weight_averages
+    (average,) = seen.run.recorded(WeightAverage)
     assert (average.used, average.updates, average.follows_nowhere) == ("training", 0, not more)

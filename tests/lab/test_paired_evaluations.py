@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from flightcheck.recording.inputs import Confusion
 from tests.lab.made import CLASSES, FEATURES, Loop, batches, data, equal, patched
 
 
@@ -88,4 +89,4 @@ def test_answers_that_are_compared_behind_the_block_count(tmp_path: Path) -> Non
             loop.step(a, b)
 
     run = patched(tmp_path, "", both).run
-    assert [sum(map(sum, c.counts)) for c in run.confusions] == [12] * len(batches())
+    assert [sum(map(sum, c.counts)) for c in run.recorded(Confusion)] == [12] * len(batches())

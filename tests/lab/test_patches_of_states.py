@@ -13,6 +13,7 @@ from flightcheck.checks.base import Finding
 from flightcheck.lab.diffs import diff_of
 from flightcheck.patch import Patch
 from flightcheck.recording.records import Location
+from flightcheck.recording.states import StateLoad
 from flightcheck.testing import run_of
 from tests.lab.made import CLASSES, FEATURES, Loop, patched
 
@@ -53,7 +54,9 @@ def test_names_are_matched_behind_their_prefixes(tmp_path: Path, ours: str, thei
     done = patched(tmp_path, "load:match", loop)
     assert all(torch.equal(seen[ours + k], v) for k, v in teacher().state_dict().items())
     assert done.trained.failure == ""
-    assert not any(s.misnamed for s in done.run.state_loads), "what is recorded is the load with the right names"
+    assert not any(s.misnamed for s in done.run.recorded(StateLoad)), (
+        "what is recorded is the load with the right names"
+    )
 
 
 def test_a_head_of_another_shape_stays_new(tmp_path: Path) -> None:

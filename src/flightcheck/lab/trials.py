@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from flightcheck.frozen import frozen
 from flightcheck.patch import STILL_STEPS, Patch
+from flightcheck.recording.inputs import Confusion
 from flightcheck.recording.records import RunInfo
 from flightcheck.recording.run import NotEnoughEvidence, Run
 from flightcheck.recording.signals import ERROR, LOSS
@@ -75,7 +76,7 @@ class Trained:
 
     def _answers(self) -> list[npt.NDArray[np.int64]]:
         """Labels against answers of each evaluation; none where only the first of many were looked at."""
-        known = self.run.confusions if self.run is not None else []
+        known = self.run.recorded(Confusion) if self.run is not None else []
         last = max((e.step for e in self.run.evaluations), default=0) if self.run is not None else 0
         seen = not known or 2 * known[-1].step >= last
         return [np.array(c.counts, dtype=np.int64) for c in known] if seen else []

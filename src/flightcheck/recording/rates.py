@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from flightcheck.recording.hand_updates import HandUpdate
 from flightcheck.recording.records import Location, OptimizerInfo
 from flightcheck.recording.run import NotEnoughEvidence, Run
 from flightcheck.recording.signals import LEARNING_RATE
@@ -27,5 +28,5 @@ def written_rate(run: Run, optimizer: OptimizerInfo | None) -> tuple[float | Non
     """The learning rate and the line at which it is written: that of an optimizer, or of updates by hand."""
     if optimizer is not None:
         return highest_rate(run, optimizer), optimizer.lr_location or optimizer.location
-    update = run.hand_updates[0] if run.hand_updates else None
+    update = run.recorded(HandUpdate)[0] if run.recorded(HandUpdate) else None
     return (update.rate, update.rate_location or update.location) if update is not None else (None, None)

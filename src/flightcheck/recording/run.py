@@ -11,37 +11,26 @@ import numpy as np
 
 from flightcheck.recording import starting_point as _starting_point  # noqa: F401 # so that its records can be read
 from flightcheck.recording import store
-from flightcheck.recording.alignments import MapAlignment, PointAlignment
-from flightcheck.recording.attention import AttentionMask
-from flightcheck.recording.averages import WeightAverage
-from flightcheck.recording.batches import Batch, CategoryCounts, Evaluation, IdRanks
-from flightcheck.recording.cancellations import Cancellation
-from flightcheck.recording.clamped_gradients import ClampedGradients
+from flightcheck.recording.batches import Batch, Evaluation
 from flightcheck.recording.data_flow import DataFlow
 from flightcheck.recording.digests import DataDigest
-from flightcheck.recording.dropouts import DropoutUse
 from flightcheck.recording.experiments import Experiment, Probe, TrialInfo
-from flightcheck.recording.hand_updates import HandUpdate
-from flightcheck.recording.inputs import Confusion, DatasetInfo, FeatureTable
+from flightcheck.recording.inputs import DatasetInfo
 from flightcheck.recording.kept_states import KeptState
 from flightcheck.recording.layouts import Reshape
 from flightcheck.recording.loss_records import (
-    LooseTerm,
     LossAxes,
     LossCall,
     LossSite,
     LossTerm,
-    PaddedTarget,
     TargetShift,
 )
 from flightcheck.recording.metrics import MetricInfo
 from flightcheck.recording.outline import as_table, as_text
 from flightcheck.recording.output import Line, OutputPart, lines_of
 from flightcheck.recording.printed import PrintedNumber
-from flightcheck.recording.ranks import ReplicaDigests
 from flightcheck.recording.records import (
     RECORDS,
-    Broadcast,
     Call,
     Coverage,
     GraphCut,
@@ -64,16 +53,12 @@ from flightcheck.recording.sequences import PaddedRead
 from flightcheck.recording.signals import Signal
 from flightcheck.recording.states import (
     BatchStatistics,
-    LostWeights,
-    Resumption,
     SecondMoments,
-    StateLoad,
     StoredUpdate,
 )
 from flightcheck.recording.surroundings import Comparison, Environment, Resources, Setting
 from flightcheck.recording.system_use import SystemUse
 from flightcheck.recording.tables import Series, Table
-from flightcheck.recording.windows import WindowTable
 from flightcheck.recording.wiring import RepeatedModule as _RepeatedModule  # noqa: F401 # so that they can be read
 
 T = TypeVar("T")
@@ -230,28 +215,8 @@ class Run:
         return self._all(LossTerm)
 
     @property
-    def clamped_gradients(self) -> list[ClampedGradients]:
-        return self._all(ClampedGradients)
-
-    @property
-    def hand_updates(self) -> list[HandUpdate]:
-        return self._all(HandUpdate)
-
-    @property
-    def dropout_uses(self) -> list[DropoutUse]:
-        return self._all(DropoutUse)
-
-    @property
-    def loose_terms(self) -> list[LooseTerm]:
-        return self._all(LooseTerm)
-
-    @property
     def loss_axes(self) -> list[LossAxes]:
         return self._all(LossAxes)
-
-    @property
-    def padded_targets(self) -> list[PaddedTarget]:
-        return self._all(PaddedTarget)
 
     @property
     def padded_reads(self) -> list[PaddedRead]:
@@ -276,10 +241,6 @@ class Run:
     @property
     def graph_cuts(self) -> list[GraphCut]:
         return self._all(GraphCut)
-
-    @property
-    def broadcasts(self) -> list[Broadcast]:
-        return self._all(Broadcast)
 
     @property
     def reshapes(self) -> list[Reshape]:
@@ -314,41 +275,8 @@ class Run:
         return found
 
     @property
-    def attention_masks(self) -> list[AttentionMask]:
-        return self._all(AttentionMask)
-
-    @property
-    def state_loads(self) -> list[StateLoad]:
-        return self._all(StateLoad)
-
-    @property
-    def lost_weights(self) -> list[LostWeights]:
-        return self._all(LostWeights)
-
-    @property
-    def weight_averages(self) -> list[WeightAverage]:
-        return self._all(WeightAverage)
-
-    @property
     def kept_states(self) -> list[KeptState]:
         return self._all(KeptState)
-
-    @property
-    def alignments(self) -> list[MapAlignment]:
-        return self._all(MapAlignment)
-
-    @property
-    def point_alignments(self) -> list[PointAlignment]:
-        return self._all(PointAlignment)
-
-    @property
-    def resumptions(self) -> list[Resumption]:
-        return self._all(Resumption)
-
-    @property
-    def replica_digests(self) -> list[ReplicaDigests]:
-        """Of each rank that trained together with this one, as far as their runs were found."""
-        return self._all(ReplicaDigests)
 
     @property
     def settings(self) -> list[Setting]:
@@ -392,30 +320,6 @@ class Run:
     def metrics(self) -> list[MetricInfo]:
         """The script's own numbers: logged, printed, or sent to a tracker."""
         return self._all(MetricInfo)
-
-    @property
-    def confusions(self) -> list[Confusion]:
-        return self._all(Confusion)
-
-    @property
-    def id_ranks(self) -> list[IdRanks]:
-        return self._all(IdRanks)
-
-    @property
-    def category_counts(self) -> list[CategoryCounts]:
-        return self._all(CategoryCounts)
-
-    @property
-    def feature_tables(self) -> list[FeatureTable]:
-        return self._all(FeatureTable)
-
-    @property
-    def cancellations(self) -> list[Cancellation]:
-        return self._all(Cancellation)
-
-    @property
-    def window_tables(self) -> list[WindowTable]:
-        return self._all(WindowTable)
 
     def series(self, signal: Signal, at_least: int = 1) -> Series:
         """A signal of scope ``step``.

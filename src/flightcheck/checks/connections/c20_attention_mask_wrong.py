@@ -58,7 +58,7 @@ class AttentionMaskWrong(Check):
         if weak:
             yield from map(self._weak, weak)
             return
-        open_padding = [m for m in run.attention_masks if shows_padding(m)]
+        open_padding = [m for m in run.recorded(AttentionMask) if shows_padding(m)]
         suspicious = suspicious_masks(run)
         for mask in open_padding:
             yield Finding(
@@ -130,7 +130,11 @@ def shows_padding(mask: AttentionMask) -> bool:
 
 def suspicious_masks(run: Run) -> list[AttentionMask]:
     """Masks under which no position ever sees itself."""
-    return [m for m in run.attention_masks if m.calls >= FEWEST and m.without_self == m.calls and not shows_padding(m)]
+    return [
+        m
+        for m in run.recorded(AttentionMask)
+        if m.calls >= FEWEST and m.without_self == m.calls and not shows_padding(m)
+    ]
 
 
 def inversion(mask: AttentionMask) -> str:

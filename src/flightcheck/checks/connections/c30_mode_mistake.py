@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from flightcheck.checks.base import Check, Finding, NotApplicable, NotEnoughEvidence, Param, check
 from flightcheck.checks.depth import full_batch, trained_roots, where
+from flightcheck.recording.dropouts import DropoutUse
 from flightcheck.recording.records import Call, Location
 from flightcheck.recording.run import Run
 from flightcheck.recording.states import BatchStatistics
@@ -252,7 +253,7 @@ class ModeMistake(Check):
 
 def _told_the_mode(run: Run) -> set[int]:
     """Models that call dropout as a function and tell it their mode: ``training=self.training``."""
-    lines = [u for u in run.dropout_uses if u.module < 0 and u.location is not None]
+    lines = [u for u in run.recorded(DropoutUse) if u.module < 0 and u.location is not None]
     inside = {u.inside for u in lines if u.location is not None and ".training" in u.location.code}
     return {m.root for m in run.modules if m.path in inside} | {r.index for r in run.roots if r.name in inside}
 

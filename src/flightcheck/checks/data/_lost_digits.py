@@ -64,7 +64,7 @@ def rounded_inputs(run: Run, fewest: int) -> list[Rounded]:
 def cancelled(run: Run) -> list[Cancellation]:
     """Lines whose differences are hardly larger than what was rounded away of the numbers."""
     return [
-        c for c in run.cancellations
+        c for c in run.recorded(Cancellation)
         if c.elements >= _DIFFERENCES and c.coarse >= _NEARLY_ALL * c.elements and _ODD[0] < c.odd < _ODD[1]
         and c.spacing not in _NATURAL
     ]  # fmt: skip

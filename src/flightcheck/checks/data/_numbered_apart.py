@@ -47,8 +47,8 @@ def numbered_apart(run: Run) -> Iterator[NumberedApart]:
     Rows that lack a few categories lack the ones with the highest numbers only if the numbers were given by counting
     what is there. Then the frequencies are those of the training, with some categories left out in between.
     """
-    trained = {(c.root, c.argument, c.column): c for c in run.category_counts if c.training}
-    for c in run.category_counts:
+    trained = {(c.root, c.argument, c.column): c for c in run.recorded(CategoryCounts) if c.training}
+    for c in run.recorded(CategoryCounts):
         one = trained.get((c.root, c.argument, c.column))
         if not c.training and one is not None and (found := _judge(one, c)) is not None:
             yield found

@@ -68,7 +68,7 @@ class ConstantOrDuplicateFeature(Check):
                     evidence={"share": float(np.mean(shares)), "batches": len(usable)},
                     onset_step=usable[0].step,
                 )
-        for table in run.feature_tables:
+        for table in run.recorded(FeatureTable):
             if table.distinct_rows >= self.rows.value:
                 judged += 1
                 yield from self._columns(table, found.get(table.root, []))

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from flightcheck.checks.base import Check, Finding, NotApplicable, NotEnoughEvidence, Param, check
+from flightcheck.recording.inputs import Confusion
 from flightcheck.recording.loss_records import LossCall
 from flightcheck.recording.records import LoaderInfo, Location
 from flightcheck.recording.run import Run
@@ -153,4 +154,4 @@ def _cut_by_hand(cut: Location | None) -> bool:
 
 def _evaluated(run: Run) -> bool:
     """There are evaluations whose outcome is known."""
-    return bool(run.confusions) or any(e.loss_value is not None for e in run.evaluations)
+    return bool(run.recorded(Confusion)) or any(e.loss_value is not None for e in run.evaluations)

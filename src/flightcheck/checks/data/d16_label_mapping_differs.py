@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from flightcheck.checks.base import Check, Finding, NotApplicable, NotEnoughEvidence, Param, check
 from flightcheck.checks.data._numbered_anew import NumberedAnew, numbered_anew
+from flightcheck.recording.inputs import Confusion
 from flightcheck.recording.provenance.numbering import numbering_line
 from flightcheck.recording.records import Location
 from flightcheck.recording.run import Run
@@ -65,7 +66,7 @@ class LabelMappingDiffers(Check):
         if anew:
             yield from map(self._anew, anew)
             return
-        known = [c for c in run.confusions if c.step > 0]
+        known = [c for c in run.recorded(Confusion) if c.step > 0]
         if not known:
             raise NotEnoughEvidence("no evaluation after the start compares predicted with true classes")
         latest = known[-1]

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import PurePath
 
 from flightcheck.checks.base import Check, Finding, NotApplicable, NotEnoughEvidence, Param, check
+from flightcheck.recording.alignments import MapAlignment, PointAlignment
 from flightcheck.recording.records import Location
 from flightcheck.recording.run import Run
 
@@ -53,11 +54,12 @@ class AugmentationBreaksLabel(Check):
     def __call__(self, run: Run) -> Iterator[Finding]:
         points = list(self._points(run))
         yield from points
-        if not run.alignments:
-            if points or run.point_alignments:
+        if not run.recorded(MapAlignment):
+            seen: list[PointAlignment] = run.recorded(PointAlignment)
+            if points or seen:
                 return
             raise NotApplicable("no target was as large as its input, or too few examples were seen")
-        told = [a for a in run.alignments if a.examples >= self.examples.value]
+        told = [a for a in run.recorded(MapAlignment) if a.examples >= self.examples.value]
         if not told and not points:
             raise NotEnoughEvidence(f"fewer than {self.examples.value:.0f} examples with such a target")
         for a in told:
@@ -76,7 +78,7 @@ class AugmentationBreaksLabel(Check):
             )
 
     def _points(self, run: Run) -> Iterator[Finding]:
-        for a in run.point_alignments:
+        for a in run.recorded(PointAlignment):
             few = self.moved.value * a.examples
             if not a.turning or a.mirrored < few or a.aligned < self.aligned.value * a.examples:
                 continue

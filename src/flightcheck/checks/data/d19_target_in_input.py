@@ -49,7 +49,7 @@ class TargetInInput(Check):
     def __call__(self, run: Run) -> Iterator[Finding]:
         if run.in_regime(*SILENT):
             raise NotApplicable("the target of this kind of training is not given by the data")
-        tables = [t for t in run.feature_tables if t.features >= 2]
+        tables = [t for t in run.recorded(FeatureTable) if t.features >= 2]
         if not tables:
             raise NotApplicable("no table of at least two columns is fed to a model")
         usable = [t for t in tables if t.targets >= self.targets.value and t.distinct_rows >= self.rows.value]
@@ -58,7 +58,9 @@ class TargetInInput(Check):
         for table in usable:
             if not 0 < len(table.copies) <= table.features / 2:
                 continue
-            window = next((w for w in run.window_tables if (w.root, w.argument) == (table.root, table.argument)), None)
+            window = next(
+                (w for w in run.recorded(WindowTable) if (w.root, w.argument) == (table.root, table.argument)), None
+            )
             if window is not None and not table.target_classes:
                 yield self._of_the_window(run, table, window)
                 continue

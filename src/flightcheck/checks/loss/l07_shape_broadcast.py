@@ -69,7 +69,7 @@ class ShapeBroadcast(Check):
 
     def __call__(self, run: Run) -> Iterator[Finding]:
         calls = run.training_calls(*ELEMENTWISE)
-        if not run.loss_calls and not run.broadcasts:
+        if not run.loss_calls and not run.recorded(Broadcast):
             if run.info.steps or run.info.backwards:
                 raise NotEnoughEvidence("no loss function and no arithmetic between model output and data was seen")
             raise NotApplicable("no training step was seen")
@@ -79,7 +79,7 @@ class ShapeBroadcast(Check):
             if wide:
                 seen.add(str(run.site(wide[0]).location))
                 yield self._in_loss(run, here, wide)
-        for b in run.broadcasts:
+        for b in run.recorded(Broadcast):
             if str(b.location) not in seen and self._accident(b):
                 seen.add(str(b.location))
                 yield self._by_hand(run, b)

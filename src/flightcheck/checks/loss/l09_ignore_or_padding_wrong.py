@@ -10,7 +10,7 @@ from typing import Final
 from flightcheck.checks.base import Check, Finding, NotApplicable, NotEnoughEvidence, Param, check
 from flightcheck.checks.loss._prediction import by_site
 from flightcheck.recording.loss_masks import LossMask
-from flightcheck.recording.loss_records import LossCall, LossSite
+from flightcheck.recording.loss_records import LossCall, LossSite, PaddedTarget
 from flightcheck.recording.run import Run
 
 OVER_CLASSES: Final = ("cross_entropy", "nll_loss")
@@ -108,7 +108,7 @@ class IgnoreOrPaddingWrong(Check):
             return None
         padded = [
             p
-            for p in run.padded_targets
+            for p in run.recorded(PaddedTarget)
             if p.site == site.index and p.agreement >= self.agreement.value and p.value != ignored
         ]
         much = [p for p in padded if p.share >= self.share.value]

@@ -50,7 +50,7 @@ class TermWithoutGradient(Check):
             raise NotEnoughEvidence("the terms of the loss were not seen")
         trained = {p.index for p in run.parameters if run.trained(p)}
         few, decided = 0, False
-        for term in run.loose_terms:
+        for term in run.recorded(LooseTerm):
             behind = [i for i in term.parameters if i in trained]
             values = [v for v in term.values if math.isfinite(v)]
             if behind and term.rounds >= self.rounds.value and len(set(values)) > 1 and any(values):

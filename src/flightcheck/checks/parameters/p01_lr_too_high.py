@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from flightcheck.checks.base import Check, Finding, NotApplicable, NotEnoughEvidence, Param, check
+from flightcheck.recording.hand_updates import HandUpdate
 from flightcheck.recording.rates import highest_rate, written_rate
 from flightcheck.recording.records import OptimizerInfo
 from flightcheck.recording.run import Run
@@ -67,7 +68,7 @@ class LrTooHigh(Check):
     def __call__(self, run: Run) -> Iterator[Finding]:
         stepping = [o for o in run.optimizers if o.steps]
         if not stepping:
-            if not run.hand_updates:
+            if not run.recorded(HandUpdate):
                 raise NotApplicable("no optimizer stepped")
             yield from self._by_hand(run)
             return

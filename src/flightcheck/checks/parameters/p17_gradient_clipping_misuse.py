@@ -186,7 +186,7 @@ def clamped_hard(run: Run) -> list[ClampedGradients]:
     limits = GradientClippingMisuse
     return [
         c
-        for c in run.clamped_gradients
+        for c in run.recorded(ClampedGradients)
         if len(c.shares) >= limits.looks.value and float(np.median(c.shares)) > limits.at_limit.value
     ]
 

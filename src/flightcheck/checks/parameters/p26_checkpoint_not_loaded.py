@@ -56,8 +56,8 @@ class CheckpointNotLoaded(Check):
     anew = Param(0.5, "of what was loaded: less may be drawn anew by design")
 
     def __call__(self, run: Run) -> Iterator[Finding]:
-        loads = [s for s in run.state_loads if s.matrices]
-        lost = list(filter(None, map(self._lost, run.lost_weights)))
+        loads = [s for s in run.recorded(StateLoad) if s.matrices]
+        lost = list(filter(None, map(self._lost, run.recorded(LostWeights))))
         lost += [self._never_loaded(s) for s in stand_ins(run) if s.made_late]
         yield from lost
         if not loads and lost:

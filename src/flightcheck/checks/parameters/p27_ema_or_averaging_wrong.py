@@ -66,7 +66,7 @@ class EmaOrAveragingWrong(Check):
     stalled = Param(0.5, "of the elements in most updates: rounding has the last word")
 
     def __call__(self, run: Run) -> Iterator[Finding]:
-        averages = run.weight_averages
+        averages = run.recorded(WeightAverage)
         if not averages:
             raise NotApplicable("no copy of trained weights is kept beside them")
         long = [a for a in averages if a.shares_memory or a.rounds >= self.steps.value]

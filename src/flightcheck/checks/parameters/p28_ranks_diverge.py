@@ -57,12 +57,12 @@ class RanksDiverge(Check):
     def __call__(self, run: Run) -> Iterator[Finding]:
         if run.info.ranks < 2:
             raise NotApplicable("one process trains alone")
-        own = next((d for d in run.replica_digests if d.rank == run.info.rank), None)
+        own = next((d for d in run.recorded(ReplicaDigests) if d.rank == run.info.rank), None)
         if own is None:
             raise NotApplicable("no parameters were seen that are to be the same on all ranks")
         if own.averaged:
             raise NotApplicable("the script averages or sends parameters by itself during training")
-        others = [d for d in run.replica_digests if d.rank != own.rank and d.names == own.names]
+        others = [d for d in run.recorded(ReplicaDigests) if d.rank != own.rank and d.names == own.names]
         others = [d for d in others if len(self._common(own, d)) >= self.looks.value]
         if not others:
             raise NotEnoughEvidence("the runs of the other ranks were not found beside this one, or hold too few steps")

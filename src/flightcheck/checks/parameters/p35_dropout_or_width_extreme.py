@@ -65,7 +65,7 @@ class DropoutOrWidthExtreme(Check):
 
     def __call__(self, run: Run) -> Iterator[Finding]:
         drops = {m.path: m for m in run.modules if m.kind == "dropout" and m.settings.get("p")}
-        called = [u for u in run.dropout_uses if u.module < 0]
+        called = [u for u in run.recorded(DropoutUse) if u.module < 0]
         recurrent = [m for m in run.modules if m.kind == "rnn" and m.settings.get("dropout") and _is_deep(m)]
         if not (drops or called or recurrent):
             raise NotApplicable("no dropout was seen")
@@ -110,7 +110,7 @@ class DropoutOrWidthExtreme(Check):
         return len(fed) >= self.calls.value and len(fed) == len(known)
 
     def _comes_last(self, run: Run, module: int) -> bool:
-        return any(u.module == module and self._is_last(u) for u in run.dropout_uses)
+        return any(u.module == module and self._is_last(u) for u in run.recorded(DropoutUse))
 
     def _is_last(self, use: DropoutUse) -> bool:
         """Nothing that is trained comes between it and a loss, in any prediction that was looked at."""

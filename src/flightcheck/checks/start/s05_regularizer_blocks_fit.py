@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from flightcheck.checks.base import Check, Finding, NotApplicable, NotEnoughEvidence, Param, check
+from flightcheck.recording.dropouts import DropoutUse
 from flightcheck.recording.loss_records import LossSite
 from flightcheck.recording.records import Location
 from flightcheck.recording.run import Run
@@ -101,6 +102,6 @@ def strongest_dropout(run: Run) -> list[tuple[float, Location | None]]:
         for m in run.modules
         if m.kind == "rnn" and int(m.settings.get("num_layers") or 1) > 1
     ]
-    calls = [(u.p, u.location) for u in run.dropout_uses if u.module < 0]
+    calls = [(u.p, u.location) for u in run.recorded(DropoutUse) if u.module < 0]
     found = [(float(p), location) for p, location in (*modules, *layers, *calls) if p]
     return sorted(found, key=lambda f: -f[0])[:1]

@@ -43,7 +43,7 @@ class ResumeMismatch(Check):
     rates_differ = Param(0.01, "relative: a rate in a file and one computed anew differ in rounding only")
 
     def __call__(self, run: Run) -> Iterator[Finding]:
-        resumed = [r for r in run.resumptions if self._goes_on(r)]
+        resumed = [r for r in run.recorded(Resumption) if self._goes_on(r)]
         if not run.info.steps:
             raise NotEnoughEvidence("no training step was seen")
         if not resumed:

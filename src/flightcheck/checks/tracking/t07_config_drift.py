@@ -11,6 +11,7 @@ from flightcheck.checks.base import Check, Finding, NotApplicable, NotEnoughEvid
 from flightcheck.recording.records import Location, OptimizerInfo
 from flightcheck.recording.run import Run
 from flightcheck.recording.signals import LEARNING_RATE
+from flightcheck.recording.states import Resumption
 from flightcheck.recording.surroundings import Setting
 
 _WORDS = {
@@ -105,7 +106,7 @@ class ConfigDrift(Check):
 
     def _overwritten(self, run: Run, setting: Setting) -> Finding | None:
         """A state that was loaded brought its own learning rate."""
-        for r in run.resumptions if setting.sets == "lr" else ():
+        for r in run.recorded(Resumption) if setting.sets == "lr" else ():
             optimizer = next((o for o in run.optimizers if o.index == r.optimizer), None)
             if optimizer is None or not r.optimizer_given or r.schedulers or r.initial_rate is not None:
                 continue
