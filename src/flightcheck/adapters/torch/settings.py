@@ -73,8 +73,8 @@ class Settings:
     def _files(self) -> list[str]:
         """The files of the script and of the modules that are its own."""
         found = (getattr(m, "__file__", None) for m in list(sys.modules.values()))
-        files = {f for f in found if isinstance(f, str) and f.endswith(".py") and Path(f).is_absolute()}
-        return sorted(filter(self.watch.lines.is_user, files))
+        own = {f for f in found if isinstance(f, str) and f.endswith(".py") and self.watch.lines.is_user(f)}
+        return sorted(f for f in own if Path(f).is_absolute())  # of thousands of modules that would be slow
 
 
 def _attributes(thing: Any) -> dict[str, Any]:
