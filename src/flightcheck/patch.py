@@ -60,6 +60,8 @@ KINDS: Final[dict[str, str]] = {
     "``own:train.py:31`` in a loss that the script computes by itself",
     "extreme": "at a line (``train.py:31``) a minimum or maximum is one of the values that a mask left, and not one of "
     "the zeros that it made",
+    "weights-held": "losses that are multiplied at a line by a trained weight, the factor of this number "
+    "(``0@train.py:20``), also lose its logarithm",
     "attention-scale": "what a softmax at a line is given is multiplied by a number (``train.py:31=0.25``)",
     "noise-level": "at a line that adds noise to data, coefficients that lack a root get it: "
     "``noise-root:train.py:31``, ``data-root`` or ``both-roots``; or those of a single step become those of "

@@ -196,6 +196,7 @@ CAUSES: Final[tuple[Cause, ...]] = (
     _row("L19", "P01 P02 C08 C11 C05 C13 C22 P34 S01 S02 L13 L15" + _FLAT, "loss"),
     _row("L22", "L09 P02 C13 P34 S07 P33"),
     _row("L24", "L01 C07 C11 C13 P02 L13 S01 S02" + _FLAT),
+    _row("L30", "L01 C07 C11 L13 L15 P02 P13 P33 P36 S01 S02" + _FLAT),
     _row("L29", "L01 C07 C11 C13 P02 L13 S01 S02" + _FLAT),
     _row("L27", "L01 C07 C11 C13 P02 L13 S01 S02" + _FLAT),
     _row("L26", "L01 L13 P01 P02 P34 C13 S01 S02" + _FLAT, "loss"),

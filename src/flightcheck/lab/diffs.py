@@ -236,6 +236,8 @@ def _of_values(patch: Patch, finding: Finding, line: Location | None, code: str)
     if patch.kind == "temperature":
         divided = re.sub(r"(?<!\*)\*(?!\*)(\s*[A-Za-z_][\w.]*\s*)(?=$|[),;])", r"/\1", code)
         return replaced(line, divided) or f"- {code}\n+ # the same divided by this factor"
+    if patch.kind == "weights-held":
+        return f"- {code}\n+ # the same minus the logarithm of each weight: exp(-s) * loss + s"
     if patch.kind == "extreme":
         beyond = "inf" if finding.evidence["operation"] == "min" else "-inf"
         return f"- {code}\n+ # the same with .masked_fill(~mask, float('{beyond}')) in the place of the product"

@@ -83,6 +83,7 @@ _WORDS = {
     "edges": "the edges of each graph shifted by the nodes before it",
     "episode-end": "no value behind the end of an episode",
     "temperature": "similarities divided by the factor",
+    "weights-held": "weights of the losses held by their logarithms",
     "extreme": "extreme of the values that the mask left",
     "swap-activation": "ReLU in the place of the softmax",
     "attention-scale": "scores over the root of their width",

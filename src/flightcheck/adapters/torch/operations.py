@@ -37,6 +37,7 @@ from flightcheck.adapters.torch.hand_updates import OPERATIONS as UPDATES
 from flightcheck.adapters.torch.hand_updates import HandUpdates
 from flightcheck.adapters.torch.handmade_losses import OPERATIONS as LOSS_OPERATIONS
 from flightcheck.adapters.torch.handmade_losses import HandmadeLosses
+from flightcheck.adapters.torch.learned_weights import PRODUCTS, QUOTIENTS, LossWeights
 from flightcheck.adapters.torch.looks import MaskLooks, RowLooks, ScoreLooks
 from flightcheck.adapters.torch.loose_terms import LooseTerms
 from flightcheck.adapters.torch.metrics import DIFFERENCES, Metrics
@@ -65,6 +66,7 @@ _ACTIVATIONS: Final = {
     "relu": "ReLU", "relu_": "ReLU", "sigmoid": "Sigmoid", "sigmoid_": "Sigmoid", "tanh": "Tanh", "tanh_": "Tanh",
     "leaky_relu": "LeakyReLU", "gelu": "GELU", "silu": "SiLU", "elu": "ELU",
 }  # fmt: skip
+_WEIGHTINGS: Final = PRODUCTS | QUOTIENTS
 _THRESHOLDS: Final = {"gt", "ge", "lt", "le", "__gt__", "__ge__", "__lt__", "__le__"}
 _METRICS: Final = {"argmax", "topk", "eq", "__eq__", "ne", "max"}
 _EQUALITIES: Final = {"eq", "__eq__"}
@@ -86,7 +88,8 @@ class Operations(TorchFunctionMode):
         self.discovery = discovery
         self.loose = LooseTerms(watch)
         self.agents = Agents(watch, self.loose.follows)
-        self.terms = LossTerms(watch, self.loose.entered)
+        self.learned = LossWeights(watch, discovery.parameter_index)
+        self.terms = LossTerms(watch, self.loose.entered, self.learned.total)
         self.lines: dict[Any, Location] = {}
         """Node → line of this round; emptied when the round ends, so that no graph outlives its use."""
         self.owners: dict[Any, int] = {}
@@ -186,8 +189,8 @@ class Operations(TorchFunctionMode):
         self.embedded.clear()
         self.padded.forget()
         for part in (
-            self.terms, self.loose, self.agents, self.masks, self.by_hand, self.reshapes, self.tables, self.state_cuts,
-            self.draws, self.softmaxes, self.dropped, self.dropouts, self.clamped, self.fresh_states,
+            self.terms, self.learned, self.loose, self.agents, self.masks, self.by_hand, self.reshapes, self.tables,
+            self.state_cuts, self.draws, self.softmaxes, self.dropped, self.dropouts, self.clamped, self.fresh_states,
             self.repeated_states, self.ends, self.stored, self.rows, self.over_masks, self.scores,
         ):  # fmt: skip
             part.end_round()
@@ -335,6 +338,8 @@ class Operations(TorchFunctionMode):
         if line is not None:
             self.lines[node] = line
         self.terms.note(name, args, kwargs, result, node)
+        if self.watch.learning and name in _WEIGHTINGS:
+            self.learned.look(name, args, node)
         if name in _ACTIVATIONS and args and isinstance(args[0], torch.Tensor):
             self._activation(name, args[0], node)
         elif name in ELEMENTWISE and len(args) > 1:
@@ -372,6 +377,7 @@ class Operations(TorchFunctionMode):
         self.comparisons.save()
         self.reshapes.save()
         self.loose.save()
+        self.learned.save()
         self.masks.save()
         self.broadcasts.save()
         self.cancellations.save()

@@ -68,8 +68,15 @@ class TermNode:
 class LossTerms:
     """Remembers the constant factors of this round's graph, and writes the terms of a loss."""
 
-    def __init__(self, watch: Watch, passed: Callable[[Any], None] = lambda node: None) -> None:
+    def __init__(
+        self,
+        watch: Watch,
+        passed: Callable[[Any], None] = lambda node: None,
+        total: Callable[[list[tuple[Any, float | None]]], None] = lambda terms: None,
+    ) -> None:
         self.watch = watch
+        self._total = total
+        """Told the terms of each loss, with their constant factors."""
         self._passed = passed
         """Told each node of a loss down to its terms."""
         self.sites: dict[Any, int] = {}
@@ -133,6 +140,7 @@ class LossTerms:
         if loss.grad_fn is None or loss.numel() != 1:
             return
         terms = self._terms(loss.grad_fn, _Path(1 / scale if scale else 1.0), lines)
+        self._total([(node, path.coefficient) for node, path in terms])
         if self.at_backward is not None:
             self.at_backward(loss, [self._told(node, path, lines) for node, path in terms])
         for node, path in terms if self._records < _MOST_RECORDS else []:

@@ -1,0 +1,149 @@
+"""Losses that are multiplied by trained numbers: what else in the loss holds these numbers?"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter
+from collections.abc import Callable, Iterable
+from typing import Any, Final
+
+import torch
+
+from flightcheck.adapters.torch.graph import VIEWS, behind_views
+from flightcheck.adapters.torch.watch import Watch, is_plain_tensor
+from flightcheck.recording.learned_weights import LearnedWeights
+from flightcheck.recording.records import Location
+
+PRODUCTS: Final = {"mul", "__mul__", "__rmul__", "multiply"}
+QUOTIENTS: Final = {"div", "__truediv__", "true_divide", "divide"}
+_LEAF: Final = "torch::autograd::AccumulateGrad"
+_ELEMENTWISE: Final = (
+    "ExpBackward", "NegBackward", "SoftplusBackward", "SigmoidBackward", "SoftmaxBackward", "ReciprocalBackward",
+    "PowBackward", "MulBackward", "DivBackward", "AddBackward", "SubBackward", "SqrtBackward", "SquareBackward",
+    "AbsBackward", "ClampBackward", "LogBackward", "Exp2Backward", "RsqrtBackward", "SumBackward", "MeanBackward",
+    "StackBackward", "CatBackward", "Log1PBackward", "ReluBackward",
+)  # fmt: skip
+_STACKS: Final = ("StackBackward0", "CatBackward0")
+"""What makes several losses one tensor; other vectors are outputs of a model."""
+_MOST_NUMBERS: Final = 32
+"""Losses that are weighted in one line."""
+_MOST_WALKED: Final = 64
+_MOST_LINES: Final = 8
+_MOST_PASSES: Final = 32
+
+
+@dataclasses.dataclass(frozen=True)
+class _Product:
+    """A product of this round."""
+
+    location: Location
+    quotient: bool
+    argument: int
+    weights: torch.Tensor
+    leaves: frozenset[int]
+    """Identities of the parameters."""
+    parameters: list[int]
+
+
+class LossWeights:
+    """Told of products, and of the terms on which backward is called."""
+
+    def __init__(self, watch: Watch, parameter_index: Callable[[torch.Tensor], int | None]) -> None:
+        self.watch = watch
+        self._index = parameter_index
+        self._products: dict[Any, _Product] = {}
+        self._found: dict[tuple[Location, int, int], LearnedWeights] = {}
+        """By line, factor, and number among the products of this line in one loss."""
+
+    def look(self, name: str, args: Any, node: Any) -> None:
+        """A product or quotient was computed."""
+        found = weights_among(name, args)
+        line = self.watch.lines.here() if found is not None else None
+        if found is None or line is None:
+            return
+        argument, leaves = found
+        indices = sorted({i for leaf in leaves if (i := self._index(leaf)) is not None})
+        if indices:
+            self._products[node] = _Product(
+                line, name in QUOTIENTS, argument, args[argument].detach().clone(),
+                frozenset(map(id, leaves)), indices,
+            )  # fmt: skip
+
+    def total(self, terms: Iterable[tuple[Any, float | None]]) -> None:
+        """Backward is called on a loss: the nodes of its terms, with their constant factors."""
+        if not self._products:
+            return
+        nodes = list(terms)
+        others = {id(leaf) for node, _ in nodes if node not in self._products for leaf in _leaves_of(node) or ()}
+        of_line = Counter[tuple[Location, int]]()
+        for node, factor in nodes:
+            product = self._products.get(node)
+            if product is not None and factor is not None and factor > 0:
+                place = product.location, product.argument
+                self._note(product, (*place, of_line[place]), held=bool(product.leaves & others))
+                of_line[place] += 1
+
+    def _note(self, product: _Product, key: tuple[Location, int, int], held: bool) -> None:
+        known = self._found.get(key)
+        if known is None and len(self._found) >= _MOST_LINES:
+            return
+        known = known or LearnedWeights(
+            product.location, product.quotient, product.argument, product.parameters, self.watch.step
+        )
+        if known.backwards < _MOST_PASSES:
+            values = [*known.values, product.weights.flatten().tolist()]
+            self._found[key] = dataclasses.replace(
+                known, backwards=known.backwards + 1, held=known.held + held, values=values
+            )
+
+    def end_round(self) -> None:
+        """Forget the products of this round."""
+        self._products.clear()
+
+    def save(self) -> None:
+        """Write what was seen."""
+        for i, found in enumerate(self._found.values()):
+            self.watch.writer.put(found, i)
+
+
+def weights_among(name: str, args: Any) -> tuple[int, list[torch.Tensor]] | None:
+    """Of two factors that are a few numbers each: the one that parameters alone make, and these; None for others."""
+    if name not in PRODUCTS | QUOTIENTS or len(args) < 2:
+        return None
+    if not all(isinstance(a, torch.Tensor) and is_plain_tensor(a) and a.requires_grad for a in args[:2]):
+        return None
+    if any(a.dim() > 1 or a.numel() > _MOST_NUMBERS for a in args[:2]):
+        return None
+    made = [parameters_behind(a) for a in args[:2]]
+    if (made[0] is None) == (made[1] is None):
+        return None
+    argument = 1 if made[0] is None else 0
+    leaves, losses = made[argument], args[1 - argument]
+    stacked = losses.numel() == 1 or behind_views(losses.grad_fn).name() in _STACKS
+    return (argument, leaves) if leaves and stacked and (name in PRODUCTS or argument == 1) else None
+
+
+def parameters_behind(tensor: torch.Tensor) -> list[torch.Tensor] | None:
+    """The parameters of which elementwise arithmetic made a few numbers; None if anything else lies behind them."""
+    if tensor.grad_fn is not None:
+        return _leaves_of(tensor.grad_fn)
+    return [tensor] if tensor.numel() <= _MOST_NUMBERS else None
+
+
+def _leaves_of(start: Any) -> list[torch.Tensor] | None:
+    leaves: dict[int, torch.Tensor] = {}
+    todo, seen = [start], {start}
+    while todo:
+        node = todo.pop()
+        if node.name() == _LEAF:
+            leaf = node.variable
+            if leaf.numel() > _MOST_NUMBERS:
+                return None
+            leaves[id(leaf)] = leaf
+            continue
+        if not (node.name().startswith(_ELEMENTWISE) or node.name() in VIEWS) or len(seen) > _MOST_WALKED:
+            return None
+        following = [n for n, _ in node.next_functions if n is not None and n not in seen]
+        seen.update(following)
+        todo += following
+    return list(leaves.values())

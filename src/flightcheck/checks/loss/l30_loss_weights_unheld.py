@@ -1,0 +1,77 @@
+"""L30: weights of losses that are trained by these losses, with nothing in the sum that keeps them up."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import PurePath
+
+from flightcheck.checks.base import Check, Finding, NotApplicable, NotEnoughEvidence, Param, check
+from flightcheck.recording.learned_weights import LearnedWeights
+from flightcheck.recording.run import Run
+
+
+@check(
+    "L30",
+    "loss-weights-unheld",
+    severity="error",
+    evidence="X",
+    needs=("LearnedWeights",),
+    fix="Add minus the logarithm of each weight: exp(-s) * loss + s, loss / (2 * sigma**2) + log(sigma).",
+)
+class LossWeightsUnheld(Check):
+    """Losses are multiplied by trained weights, and no other term keeps these from going to zero.
+
+    ## What it checks
+    In the first steps, sums of losses in which a number (or each of a few) is multiplied by what trained parameters
+    alone make, or divided by it. Told where no other term of the sum is made of these parameters, in all backward
+    passes, and all weights become smaller (all divisors larger) from each pass to the next.
+    ## Why it matters
+    The sum is smallest where the weights are zero, whatever the model does: the printed loss falls, the gradients fall
+    with it, and the training ends before anything is learnt. The logarithm is what makes the weight the inverse of a
+    task's noise.
+    ## How to fix
+    `(torch.exp(-s) * losses + s).sum()` with one `s` for each task.
+    ## Source
+    Kendall et al. 2018, Multi-task learning using uncertainty to weigh losses, equations 7 and 10.
+    ## Known false alarms
+    None known. Weights whose sum is held (a softmax, GradNorm's) do not all fall, and multipliers that are trained by
+    ascent, or by a loss of their own on which gradients are cut, do not fall with the loss.
+    """
+
+    backwards = Param(4, "passes: three steps down in a row of every weight, and no step up")
+
+    def __call__(self, run: Run) -> Iterator[Finding]:
+        found = run.recorded(LearnedWeights)
+        if not run.info.steps and not found:
+            raise NotApplicable("no training step was seen")
+        trained = {p.index for p in run.parameters if run.trained(p)}
+        free = [f for f in found if not f.held and trained.issuperset(f.parameters)]
+        several = [f for f in free if f.backwards >= self.backwards.value]
+        if free and not several:
+            raise NotEnoughEvidence(f"{free[0].backwards} backward passes through the weighted losses")
+        falling = {f.location: f for f in several if self._falls(f)}
+        yield from map(self._finding, falling.values())
+
+    @staticmethod
+    def _falls(f: LearnedWeights) -> bool:
+        """Every weight, or the inverse of every divisor, is positive and goes down in every pass."""
+        weights = [[1 / v if f.quotient and v else v for v in values] for values in f.values]
+        return all(
+            len(one) == len(other) and all(0 < b < a for a, b in zip(one, other)) for one, other in pairwise(weights)
+        )
+
+    @staticmethod
+    def _finding(f: LearnedWeights) -> Finding:
+        at, last = f.location, max(f.values[-1]) if f.quotient else min(f.values[-1])
+        what = "divided by" if f.quotient else "multiplied by"
+        return Finding(
+            f"Losses are {what} numbers that the same loss trains, and nothing else in it holds them: in "
+            f"{f.backwards} backward passes every weight fell (from {f.values[0][0]:.4g} to {last:.4g}"
+            f"{' as a divisor' if f.quotient else ''}), which lowers the loss without any learning.",
+            location=at,
+            evidence={"weights": len(f.values[0]), "first": f.values[0], "last": f.values[-1]},
+            onset_step=f.step,
+            patch=f"weights-held:{f.argument}@{PurePath(at.file).name}:{at.line}",
+            parameters=tuple(f.parameters),
+        )
