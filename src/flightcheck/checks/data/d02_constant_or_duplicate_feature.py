@@ -21,7 +21,7 @@ SILENT = ("gan", "reinforcement", "second-order")
     "constant-or-duplicate-feature",
     severity="warn",
     evidence="T",
-    needs=("batches", "feature_tables"),
+    needs=("batches", "FeatureTable"),
     fix="Look at a few raw examples where they are read; drop columns that never change or that repeat others.",
 )
 class ConstantOrDuplicateFeature(Check):

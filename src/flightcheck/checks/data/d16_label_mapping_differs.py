@@ -22,7 +22,7 @@ from flightcheck.recording.run import Run
     "label-mapping-differs",
     severity="error",
     evidence="T",
-    needs=("confusions", "datasets"),
+    needs=("Confusion", "datasets"),
     fix="Make one mapping from class names to numbers, from the training set, and use it for every split.",
 )
 class LabelMappingDiffers(Check):

@@ -19,7 +19,7 @@ _TURNS = re.compile(r"flip|rot90|::\s*-1|Rotate90", re.IGNORECASE)
     "augmentation-breaks-label",
     severity="error",
     evidence="T",
-    needs=("alignments",),
+    needs=("MapAlignment",),
     fix="Give image and target to the same transform, with one random decision for both.",
 )
 class AugmentationBreaksLabel(Check):

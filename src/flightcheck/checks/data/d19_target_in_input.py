@@ -20,7 +20,7 @@ SILENT = ("gan", "reinforcement", "second-order", "contrastive", "self-supervise
     "target-in-input",
     severity="error",
     evidence="T",
-    needs=("feature_tables",),
+    needs=("FeatureTable",),
     fix="Drop the column from the inputs, in training and in every other split.",
 )
 class TargetInInput(Check):

@@ -42,7 +42,7 @@ def doubled_axis(left: Sequence[int], right: Sequence[int]) -> int:
     "shape-broadcast",
     severity="error",
     evidence="X",
-    needs=("loss_calls", "broadcasts"),
+    needs=("loss_calls", "Broadcast"),
     fix="Give prediction and target the same shape, for example with prediction.squeeze(-1).",
     patch="align-shapes",
 )

@@ -23,7 +23,7 @@ DEFAULT: Final = -100
     "ignore-or-padding-wrong",
     severity="error",
     evidence="B",
-    needs=("loss_calls", "padded_targets"),
+    needs=("loss_calls", "PaddedTarget"),
     fix="Give the loss ignore_index=<the padding id>, and give padding an id of its own.",
 )
 class IgnoreOrPaddingWrong(Check):

@@ -17,7 +17,7 @@ from flightcheck.recording.run import Run
     "term-without-gradient",
     severity="warn",
     evidence="X",
-    needs=("loose_terms",),
+    needs=("LooseTerm",),
     fix="Compute the term from outputs with a graph: not under no_grad, not from what an earlier pass stored.",
 )
 class TermWithoutGradient(Check):

@@ -20,7 +20,7 @@ from flightcheck.recording.tables import Floats
     "gradient-clipping-misuse",
     severity="warn",
     evidence="H",
-    needs=("calls", LOSS, UPDATE_NORM, WEIGHT_NORM, "clamped_gradients", "experiments"),
+    needs=("calls", LOSS, UPDATE_NORM, WEIGHT_NORM, "ClampedGradients", "experiments"),
     fix="Clip once per step, between backward and optimizer.step(), at a norm that most steps do not reach.",
 )
 class GradientClippingMisuse(Check):

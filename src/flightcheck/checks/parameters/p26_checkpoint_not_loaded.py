@@ -15,7 +15,7 @@ from flightcheck.recording.states import LostWeights, StateLoad
     "checkpoint-not-loaded",
     severity="error",
     evidence="X",
-    needs=("state_loads",),
+    needs=("StateLoad",),
     fix="Give the names in the checkpoint the model's prefix, and load with strict=True or assert on missing_keys.",
     patch="load:match",
 )

@@ -25,7 +25,7 @@ than a few hundred steps take."""
     "ema-or-averaging-wrong",
     severity="error",
     evidence="X",
-    needs=("weight_averages",),
+    needs=("WeightAverage",),
     fix="Update the average after each optimizer.step(), from a copy of its own, with 1 / (1 - decay) well below the "
     "number of steps.",
 )

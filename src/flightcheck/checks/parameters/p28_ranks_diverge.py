@@ -27,7 +27,7 @@ class _Difference:
     "ranks-diverge",
     severity="critical",
     evidence="X",
-    needs=("replica_digests", "info"),
+    needs=("ReplicaDigests", "info"),
     fix="Let every rank start from the same weights and make the same steps from the same reduced gradients.",
 )
 class RanksDiverge(Check):

@@ -35,7 +35,7 @@ class _Strong:
     "dropout-or-width-extreme",
     severity="warn",
     evidence="X",
-    needs=("modules", "loss_calls", "dropout_uses"),
+    needs=("modules", "loss_calls", "DropoutUse"),
     fix="Drop between hidden layers only, with the share that is dropped (not kept) as p.",
 )
 class DropoutOrWidthExtreme(Check):

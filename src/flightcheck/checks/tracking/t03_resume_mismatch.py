@@ -16,7 +16,7 @@ from flightcheck.recording.states import Resumption
     "resume-mismatch",
     severity="error",
     evidence="X",
-    needs=("resumptions", "optimizers"),
+    needs=("Resumption", "optimizers"),
     fix="Save and load together all that a training consists of: model, optimizer, scheduler, scaler, epoch.",
 )
 class ResumeMismatch(Check):
