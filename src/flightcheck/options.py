@@ -10,6 +10,9 @@ from typing import Final, Literal, TextIO
 from flightcheck.frozen import frozen
 
 DEFAULT_STEPS: Final = 300
+TO_THE_END: Final = 30.0
+"""Seconds in which a training must be over to be watched to its end although enough was seen: scripts that report on a
+test set do so once, behind it."""
 DEFAULT_SECONDS: Final = 60.0
 DEFAULT_BUDGET: Final = 0.02
 DEFAULT_LAB_SECONDS: Final = 120.0

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Final, TextIO
 
 from flightcheck.errors import RunFileError, UsageError
 from flightcheck.launch import run_as_main, show
-from flightcheck.options import DEFAULT_BUDGET, DEFAULT_RUNS_DIR, SessionResult, WatchOptions
+from flightcheck.options import DEFAULT_BUDGET, DEFAULT_RUNS_DIR, DEFAULT_STEPS, TO_THE_END, SessionResult, WatchOptions
 from flightcheck.patch import Patch
 from flightcheck.recording.experiments import Probe, TrialInfo
 from flightcheck.recording.records import Location, RunInfo
@@ -364,6 +364,7 @@ def _stopping(options: WatchOptions) -> Any:
         seconds=options.seconds or float("inf"),
         sources=functools.partial(user_files, script, Path.cwd()) if waits else list,
         waits_for_thaws=options.mode == "check",
+        to_the_end=TO_THE_END if options.mode == "check" and options.steps == DEFAULT_STEPS else 0.0,
         in_step=number_in_environment("WORLD_SIZE", 1) > 1 or options.replay is not None,
     )
 

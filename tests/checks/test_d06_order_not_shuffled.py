@@ -115,3 +115,14 @@ def test_regression_and_other_regimes_are_skipped() -> None:
 
 def test_few_batches_are_inconclusive() -> None:
     assert verdict_of("D06", run(labels("sorted")[:200], epochs=1)).status == "inconclusive"
+
+
+def test_steps_that_are_recorded_with_gaps_are_no_neighbours() -> None:
+    """Sorted by label, 20 steps of each class: the first 64 steps one by one, then every ninth."""
+    kept = [*range(64), *range(64, 600, 9)]
+    step = {i: n for n, i in enumerate(kept)}
+    whole = run(labels("sorted", 5, 4000), size=40, epochs=6, classes=5)
+    records = [r for kind in (whole.batches, whole.loss_calls) for r in kind if r.step in step]
+    (finding,) = verdict_of("D06", run_of(SITE, *records, LOADER)).findings
+    assert finding.severity is None
+    assert finding.evidence["lag_1"] > 0.9

@@ -121,3 +121,11 @@ def test_nodes_of_one_graph_are_given_in_every_step(targets: int, status: str) -
     steps = [b for i in range(10) for b in batches(1, step=i, rows=nodes, shape=[40, 3], digest="graph")]
     calls = losses([0.7] * 10, every=1, target_shape=[targets])
     assert run(*steps, *evaluated(nodes, shape=[40, 3], digest="graph"), *calls).status == status
+
+
+def test_all_nodes_of_a_graph_in_every_step_may_be_picked_by_a_loss_of_the_scripts_own() -> None:
+    rows = list(range(1, 101))
+    whole = [b for i in range(10) for b in batches(1, step=i, rows=rows)]
+    assert run(*whole, *evaluated(rows)).status == "inconclusive"
+    of_each = losses([2.0] * 10, every=1, target_shape=whole[0].shape[:1])
+    assert run(*whole, *evaluated(rows), *of_each).status == "fail", "one target for each row"

@@ -28,7 +28,7 @@ def own(x: Any, ddof: int = 0) -> Any:
 
 def run(
     train: list[Any], held_out: list[Any], *, origin: Any = EVAL, trained: Any = TRAIN, again: bool = True,
-    known: bool = False, distinct: int = 400, first: Any = LINEAR,
+    known: bool = False, distinct: int = 400, first: Any = LINEAR, calls: tuple[Any, Any] = (None, None),
 ) -> Verdict:  # fmt: skip
     """Two passes over the training's batches (with other values in the second if not `again`), one evaluation."""
     records = []
@@ -37,11 +37,25 @@ def run(
         start = 1 + 64 * (part if again else step)
         hashes = list(range(start, start + 64))
         records += batches(
-            1, step=step, digest=f"t{part}", rows=hashes, origin=trained, distinct=400, **facts(train[part])
+            1,
+            step=step,
+            digest=f"t{part}",
+            rows=hashes,
+            origin=trained,
+            distinct=400,
+            made_at=calls[0],
+            **facts(train[part]),
         )
     for i, x in enumerate(held_out):
         hashes = list(range(1, 65)) if known else list(range(10**6 * (i + 1), 10**6 * (i + 1) + min(256, len(x))))
-        place = {"step": 40, "digest": f"v{i}", "rows": hashes, "origin": origin, "distinct": distinct}
+        place = {
+            "step": 40,
+            "digest": f"v{i}",
+            "rows": hashes,
+            "origin": origin,
+            "distinct": distinct,
+            "made_at": calls[1],
+        }
         records += batches(1, training=False, **place, **facts(x))
     return verdict_of("D04", run_of(first, *records))
 
@@ -112,3 +126,18 @@ BALANCED = np.array([[(i >> k & 1) * 2.0 - 1 for k in range(6)] for i in range(6
 )  # fmt: skip
 def test_silent(train: list[Any], held_out: list[Any], changes: Any) -> None:
     assert run(train, held_out, **changes).status != "fail"
+
+
+FUNCTION = Location("train.py", 50, "standardize", "return (table - table.mean(0)) / table.std(0)")
+CALLS = (Location("train.py", 61, "", "a = standardize(known)"), Location("train.py", 62, "", "b = standardize(new)"))
+
+
+def test_one_function_called_for_the_training_set_and_again_for_the_test_set() -> None:
+    (finding,) = run(TABLES, [own(table(20))], trained=FUNCTION, origin=FUNCTION, calls=CALLS).findings
+    assert (finding.severity, finding.location) == ("warn", CALLS[1])
+
+
+def test_one_function_called_for_each_of_several_groups_is_information() -> None:
+    for calls in ((CALLS[0], CALLS[0]), (None, None), (CALLS[0], None)):
+        (finding,) = run(TABLES, [own(table(20))], trained=FUNCTION, origin=FUNCTION, calls=calls).findings
+        assert finding.severity == "info"

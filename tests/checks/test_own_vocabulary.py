@@ -10,9 +10,11 @@ import numpy as np
 import pytest
 import torch
 
-from flightcheck.adapters.torch.id_ranks import Ranks, first_rank
+from flightcheck.adapters.torch.id_ranks import Ranks, by_rank, first_rank
 from flightcheck.checks.base import Verdict
+from flightcheck.checks.data._own_vocabulary import own_vocabularies
 from flightcheck.recording.batches import IdRanks
+from flightcheck.recording.digests import DataDigest
 from flightcheck.testing import run_of, verdict_of
 from tests.checks._batches import LINEAR, batches
 
@@ -97,3 +99,20 @@ def test_ranks() -> None:
     assert first_rank(np.full(40, 80)) is None, "equal counts are no ranks"
     assert first_rank(2 ** np.arange(20)[::-1]) is None, "such counts are in order in every sample"
     assert first_rank(counts[:12]) is None
+
+
+def test_a_dataset_that_holds_its_texts_tells_their_ranks_as_a_whole() -> None:
+    held = DataDigest(0, "training", by_rank={"ids": by_rank(ids(TRAIN, WORDS).tolist()) or ""})
+    ranked = [r for r in recorded(ids(TRAIN, WORDS), ids(TEST, vocabulary(TEST))) if not r.training]
+    (found,) = own_vocabularies(run_of(held, *ranked))
+    assert not found.training
+    assert not own_vocabularies(run_of(*ranked)), "nothing is known of the training"
+    again = [r for r in recorded(ids(TEST, WORDS), ids(TRAIN, WORDS)) if not r.training]
+    assert again
+    assert not own_vocabularies(run_of(held, *again)), "the training texts are evaluated"
+
+
+def test_ranks_of_rows() -> None:
+    assert by_rank(ids(TRAIN, WORDS).tolist()) == by_rank(ids(TRAIN, WORDS).numpy())
+    assert by_rank(ids(TEST, WORDS).numpy()) is None
+    assert by_rank(torch.rand(9, 9).numpy()) is None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from flightcheck.checks.base import Finding
 from flightcheck.recording.records import Location, ModuleInfo, OptimizerInfo, ParameterInfo, RootInfo
 from flightcheck.recording.signals import WEIGHT_NORM
 from flightcheck.recording.thawed import Thawed
@@ -153,3 +154,25 @@ def test_a_thaw_that_no_optimizer_heard_of() -> None:
     assert (finding.location, finding.module, finding.onset_step) == (OPTIMIZER_LINE, "model.head", 40)
     assert finding.patch == "add-parameters:thawed"
     assert verdict_of("P08", run_of(*BASE, replace(FREE, optimizers=[1]), replace(seen, looks=2))).status == "pass"
+
+
+def flow(line: str) -> list[Finding]:
+    """Three layers that are called one by one, and an optimizer of two tensors that no called model has."""
+    roots = [RootInfo(i, f"Coupling{i or ''}", "Coupling", train_calls=20) for i in range(3)]
+    layers = [ModuleInfo(i, f"{r.name}.net", "Linear", "linear", i) for i, r in enumerate(roots)]
+    unheld = [replace(FREE, index=i, module=i, name=f"{r.name}.net.weight") for i, r in enumerate(roots)]
+    base = replace(HELD, index=9, module=-1, name="loc", gradients_nonzero=20)
+    adam = replace(ADAM, location=Location("train.py", 30, "", line), parameters=[9])
+    return verdict_of("P08", run_of(*roots, *layers, *unheld, base, adam)).findings
+
+
+def test_models_of_one_class_in_a_plain_list_make_one_finding() -> None:
+    (finding,) = flow("opt = AdamW(flow.parameters(), lr=4e-3)")
+    assert finding.severity is None
+    assert "3 parameters of 3 models of class Coupling" in finding.message
+    assert "ModuleList" in finding.fix
+    assert finding.parameters == (0, 1, 2)
+
+
+def test_an_input_that_is_trained_leaves_models_fixed() -> None:
+    assert [f.severity for f in flow("opt = AdamW([image, mask], lr=4e-3)")] == ["info"]

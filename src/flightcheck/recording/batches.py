@@ -43,6 +43,8 @@ class Batch:
     """Where the values come from in the source, as far as the code tells."""
     request: Location | None = None
     """The line that calls the user's own function in which `origin` lies, the outermost of nested ones."""
+    made_at: Location | None = None
+    """The innermost of these calls, where no loop goes round it."""
     order_origin: Location | None = None
     """Where the source decides which examples the batch holds (the index), for batches that are picked by hand."""
     orders: list[Location] = field(default_factory=list)

@@ -51,6 +51,9 @@ class DataDigest:
     by_appearance: dict[str, str] = field(default_factory=dict)
     """Per field of token ids that are numbered in the order in which they first appear in these very rows: the digest
     of the first row."""
+    by_rank: dict[str, str] = field(default_factory=dict)
+    """Per field of token ids of which each is at least as frequent as the next: the digest of the relative counts, as
+    in `IdRanks`."""
     rows: str = ""
     """Base64 of 32 bits of the hash of each hashed example, in the order of the data set."""
     base: str = ""

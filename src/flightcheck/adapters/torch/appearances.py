@@ -87,7 +87,7 @@ def by_appearance(values: Any) -> Appearance | None:
     if rows is None:
         return None
     ids = np.concatenate(rows)
-    if ids.min() < 0 or len(ids) < 4 * _FEWEST or _are_sorted(rows):
+    if ids.min() < 0 or len(ids) < 4 * _FEWEST or are_sorted(rows):
         return None
     distinct, at = np.unique(ids, return_index=True)
     order = distinct[np.argsort(at)]
@@ -104,7 +104,7 @@ def by_appearance(values: Any) -> Appearance | None:
     return None
 
 
-def _are_sorted(rows: list[Ints]) -> bool:
+def are_sorted(rows: list[Ints]) -> bool:
     """Positions, and other rows that rise, are no text."""
     return all(bool((np.diff(r) >= 0).all()) for r in rows[:16])
 

@@ -378,8 +378,9 @@ class Forward:
             phase.first_metrics = self.operations.metrics
             self.phases[root.info.index] = phase
             self.evaluated(root)
-            if self.evaluations < 3:
-                self.operations.resume_everything()
+            self.operations.evaluation_begins(location, first=self.evaluations < 3)
+        elif location is not phase.location:  # a test set behind the last validation
+            self.operations.evaluation_begins(location, first=False)
         given = [t for _, ref in self.last_inputs if (t := ref()) is not None]
         rows = len(given[0]) if given and given[0].dim() else 1
         self.operations.comparisons.tallies.evaluated(rows, self._last_source)

@@ -12,6 +12,7 @@ import torch
 from torch.utils.data import ConcatDataset, IterableDataset, Subset, TensorDataset
 
 from flightcheck.adapters.torch.appearances import by_appearance
+from flightcheck.adapters.torch.id_ranks import by_rank
 from flightcheck.adapters.torch.watch import is_plain_tensor
 from flightcheck.recording.digests import Hashes, digest_of, hash_items, hash_rows, joined, kept, label_counts
 
@@ -223,7 +224,7 @@ def _facts(columns: dict[str, Column], places: Ints | None) -> dict[str, Any]:
         sample = np.linspace(0, examples - 1, most).astype(np.int64)
         at = sample if places is None else places[sample]
     hashes: dict[str, Hashes] = {}
-    labels, appearing = {}, {}
+    labels, appearing, ranked = {}, {}, {}
     for name, column in columns.items():
         values = column.read(at)
         try:
@@ -234,11 +235,13 @@ def _facts(columns: dict[str, Column], places: Ints | None) -> dict[str, Any]:
             labels[name] = counts
         if examples <= most and (found := by_appearance(values)) is not None:
             appearing[name] = found.row
+        if examples <= most and (rank := by_rank(values)) is not None:
+            ranked[name] = rank
     both = joined(hashes)
     return {
         "fields": list(columns), "examples": examples, "hashed": len(both), "digest": digest_of(both),
         "by_field": {n: digest_of(h) for n, h in hashes.items()}, "labels": labels, "rows": kept(both),
-        "by_appearance": appearing,
+        "by_appearance": appearing, "by_rank": ranked,
     }  # fmt: skip
 
 

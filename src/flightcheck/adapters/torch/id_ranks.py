@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from flightcheck.adapters.torch.appearances import are_sorted, rows_of
 from flightcheck.adapters.torch.watch import Watch, is_plain_tensor
 from flightcheck.recording import provenance
 from flightcheck.recording.batches import IdRanks
@@ -67,7 +68,7 @@ class Ranks:
                 first=first,
                 distinct=len(ranked),
                 tokens=int(ranked.sum()),
-                digest=hashlib.blake2b((ranked // np.gcd.reduce(ranked)).tobytes(), digest_size=8).hexdigest(),
+                digest=_digest(ranked),
                 location=self.watch.lines.of(*place) if place else location,
             )
 
@@ -75,6 +76,23 @@ class Ranks:
         """Write what was found."""
         for i, found in enumerate(self._found.values()):
             self.watch.writer.put(found, i)
+
+
+def by_rank(values: Any) -> str | None:
+    """The digest of the relative counts of ids that are ranks: a table of them, or a list of rows; None for others."""
+    rows = rows_of(values)
+    if rows is None or are_sorted(rows):
+        return None
+    ids = np.concatenate(rows)
+    if ids.min() < 0 or ids.max() > _LARGEST:
+        return None
+    counts = np.bincount(ids)
+    first = first_rank(counts)
+    return _digest(counts[first:]) if first is not None else None
+
+
+def _digest(ranked: Counts) -> str:
+    return hashlib.blake2b((ranked // np.gcd.reduce(ranked)).tobytes(), digest_size=8).hexdigest()
 
 
 def first_rank(counts: Counts) -> int | None:

@@ -57,8 +57,11 @@ class InputOrigins:
     def _read(self, location: Location, callers: Callers) -> Origin:
         lines = self._watch.lines
         call = (location.file, location.line, None, location.function, callers)
-        found = (provenance.value_origin(*call), provenance.value_request(*call), provenance.order_origin(*call))
-        values, request, order = (lines.of(*f) if f is not None else None for f in found)
+        found = (
+            provenance.value_origin(*call), provenance.value_request(*call), provenance.value_maker(*call),
+            provenance.order_origin(*call),
+        )  # fmt: skip
+        values, request, maker, order = (lines.of(*f) if f is not None else None for f in found)
         made = integer_buffer(values.file, values.line) if values is not None else None
         alone = only_scaling((values or location).file)
         cut = only_cut((values or location).file)
@@ -66,6 +69,7 @@ class InputOrigins:
         return {
             "origin": values,
             "request": request,
+            "made_at": maker,
             "order_origin": order,
             "orders": recorded_orders(self._watch, provenance.orders(*call) if order else []),
             "buffer": lines.of(*made) if made is not None else None,

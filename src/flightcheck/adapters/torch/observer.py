@@ -34,7 +34,7 @@ from flightcheck.adapters.torch.nonfinite import NonFiniteOrigin
 from flightcheck.adapters.torch.operations import Operations
 from flightcheck.adapters.torch.optimizers import Held, Optimizers, Schedulers, rate_of
 from flightcheck.adapters.torch.patches import Patches
-from flightcheck.adapters.torch.planning import Stopping, coverage_of, plan_of
+from flightcheck.adapters.torch.planning import Stopping, coverage_of, plan_of, planned_steps
 from flightcheck.adapters.torch.protocol import Protocol
 from flightcheck.adapters.torch.randomness import Randomness
 from flightcheck.adapters.torch.replicas import Replicas
@@ -422,7 +422,9 @@ class TorchObserver:
         """
         if self._enough is None or not self.watch.mine() or (before_step and self.optimizers.steps_total):
             return
-        if self._enough(self.steps, self.forward.evaluation_steps, lambda: self.thawed.awaited(self.lines.stack)):
+        awaited = functools.partial(self.thawed.awaited, self.lines.stack)
+        planned = functools.partial(planned_steps, self)
+        if self._enough(self.steps, self.forward.evaluation_steps, awaited, planned):
             self.watch.guarded(look_ahead)(self.watch, self.discovery)
             raise StopTraining
 

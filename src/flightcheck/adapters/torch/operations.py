@@ -76,6 +76,8 @@ _IN_PLACE_FILLS: Final = {
 }  # fmt: skip
 _DRAWS: Final = {n for n in _IN_PLACE_FILLS if re.search("normal|uniform|orthogonal", n)}
 _SCALINGS: Final = {"mul_", "div_"}
+_MOST_PLACES: Final = 16
+"""Lines at which evaluations begin."""
 _MOST_PADDINGS: Final = 8
 
 
@@ -139,6 +141,7 @@ class Operations(TorchFunctionMode):
         self.everything = True
         """It looks at all operations, not at losses written by hand alone."""
         self.broadcasts, self.cancellations = Broadcasts(watch, self.modules), Cancellations(watch)
+        self._evaluated_at: set[Location | None] = set()
         self._served: dict[int, set[int]] = {}
         """Activation module (by identity) → layers whose output it was given."""
 
@@ -156,6 +159,13 @@ class Operations(TorchFunctionMode):
         """Start looking at all operations."""
         self.everything = True
         self.resume()
+
+    def evaluation_begins(self, location: Location | None, first: bool) -> None:
+        """Look at the first evaluations, and at one that begins at a line of its own: a test set is the last."""
+        new = location not in self._evaluated_at and len(self._evaluated_at) < _MOST_PLACES
+        if first or new:
+            self._evaluated_at.add(location)
+            self.resume_everything()
 
     def rest(self) -> None:
         """Stop looking, but for losses written by hand where there are any to be seen."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -52,22 +53,49 @@ class Stopping:
     """Frozen parameters that the source is still to thaw are waited for."""
     in_step: bool = False
     """Several processes train together: only the number of steps may decide, or they would wait for each other."""
+    to_the_end: float = 0.0
+    """Seconds: a training that is over so soon is watched to its end, with the evaluations that stand behind it."""
     started: float = field(default_factory=time.monotonic)
     _evaluates: bool | None = None
+    _until: float | None = None
+    _halfway: tuple[int, float] = (0, 0.0)
+    """Steps and time when half of what is enough was seen: the first ones are slow."""
 
-    def now(self, steps: int, evaluation_steps: list[int], awaited: Callable[[], bool] = lambda: False) -> bool:
-        """Enough was seen after so many steps and these evaluations; `awaited` tells whether a thaw is to come."""
+    def now(
+        self,
+        steps: int,
+        evaluation_steps: list[int],
+        awaited: Callable[[], bool] = lambda: False,
+        planned: Callable[[], int | None] = lambda: None,
+    ) -> bool:
+        """Enough was seen after so many steps and these evaluations; `awaited` tells whether a thaw is to come, and
+        `planned` how many steps the source asks for.
+        """
         if self.in_step:
             return steps >= self.steps
         if time.monotonic() - self.started > self.seconds and steps >= 1:
             return True
         if steps < self.steps:
+            if steps <= self.steps // 2:
+                self._halfway = steps, time.monotonic()
             return False
         if evaluation_steps:
             evaluated = steps >= evaluation_steps[0] + _AFTER_EVALUATION
         else:
             evaluated = not self.evaluates
-        return evaluated and not (self.waits_for_thaws and awaited())
+        if not evaluated or (self.waits_for_thaws and awaited()):
+            return False
+        return self._is_far_from_its_end(steps, planned)
+
+    def _is_far_from_its_end(self, steps: int, planned: Callable[[], int | None]) -> bool:
+        """The steps that are left take longer than is waited for, by the time of those before; asked once."""
+        now = time.monotonic()
+        if self._until is None:
+            total = planned() if self.to_the_end else None
+            before, then = self._halfway
+            left = (total - steps) * (now - then) / max(1, steps - before) if total is not None else math.inf
+            self._until = now + 2 * self.to_the_end if left <= self.to_the_end else now
+        return now >= self._until
 
     @property
     def evaluates(self) -> bool:
@@ -147,6 +175,13 @@ def plan_of(observer: TorchObserver) -> Plan:
         steps_per_epoch=per_epoch or observer.protocol.epochs.steps,
         regimes=sorted(regimes_of(observer)),
     )
+
+
+def planned_steps(observer: TorchObserver) -> int | None:
+    """Optimizer steps that the loops of the source ask for; None where their numbers are not known."""
+    plan = plan_of(observer)
+    rounds = plan.rounds or (plan.epochs or 0) * (plan.steps_per_epoch or 0)
+    return rounds or None
 
 
 def rebound_of(observer: TorchObserver) -> list[ReboundParameter]:

@@ -44,9 +44,19 @@ class Own:
     in_training: Location | None
     """The line that made the training's inputs."""
 
+    made_for_training: Location | None = None
+    """The call that made them, once for all."""
+
     @property
     def location(self) -> Location | None:
-        return line_of(self.groups[0][0])
+        return self.groups[0][0].made_at if self._called_twice else line_of(self.groups[0][0])
+
+    @property
+    def _called_twice(self) -> bool:
+        """One function standardizes both, in a call for all of the training's inputs and another one for these."""
+        one = self.groups[0][0]
+        called = one.made_at is not None and self.made_for_training is not None
+        return called and one.origin == self.in_training and one.made_at != self.made_for_training
 
     @property
     def rows(self) -> int:
@@ -56,7 +66,9 @@ class Own:
     def certain(self) -> bool:
         """A line of its own takes the statistics, where the training is not put together from groups."""
         origin, other = self.groups[0][0].origin, self.in_training
-        if origin is None or other is None or origin == other or not _STANDARDIZES.search(origin.code):
+        if origin is None or other is None or not _STANDARDIZES.search(origin.code):
+            return False
+        if origin == other and not self._called_twice:
             return False
         return not _one_by_one(other.code)
 
@@ -82,7 +94,7 @@ def standardized_by_themselves(split: Split, training: list[Batch], held_out: li
     for candidates in ([[b] for b in held_out], list(loops.values())):
         found = [g for g in _different(candidates) if _exact(g) and not _may_be_trained(split, g)]
         if found:
-            return Own(found, _exact(found[0]), training[0].origin)
+            return Own(found, _exact(found[0]), training[0].origin, training[0].made_at)
     return None
 
 

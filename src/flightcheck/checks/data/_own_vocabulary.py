@@ -18,20 +18,29 @@ _FIX: Final = (
 
 def of_own_vocabularies(run: Run) -> Iterator[Finding]:
     """Evaluations whose ids mean other words than those of the training."""
-    yield from (_of_ranks(one, other) for one, other in own_vocabularies(run))
+    yield from map(_of_ranks, own_vocabularies(run))
     yield from map(_of_appearance, numbered_by_appearance(run))
 
 
-def own_vocabularies(run: Run) -> list[tuple[IdRanks, IdRanks]]:
-    """Pairs of a pass over the training texts and an evaluation on others, both with ids that are their own ranks.
+def own_vocabularies(run: Run) -> list[IdRanks]:
+    """Evaluations with ids that are their own ranks, where those of the training texts are theirs.
 
     One vocabulary ranks the words of the texts that it was counted on, and of no others: the counts of other texts
     differ by chance. So two different data sets that are both in order have two vocabularies.
     """
-    trained = {r.root: r for r in run.recorded(IdRanks) if r.training}
-    pairs = [(trained[r.root], r) for r in run.recorded(IdRanks) if not r.training and r.root in trained]
-    # The training texts that are evaluated have the counts of the training.
-    return [(one, other) for one, other in pairs if one.digest != other.digest]
+    ranks = run.recorded(IdRanks)
+    held = {d for data in _training(run) for d in data.by_rank.values()}
+    found = []
+    for evaluated in (r for r in ranks if not r.training):
+        # The training texts that are evaluated have the counts of the training.
+        trained = held | {r.digest for r in ranks if r.training and r.root == evaluated.root}
+        if trained and evaluated.digest not in trained:
+            found.append(evaluated)
+    return found
+
+
+def _training(run: Run) -> list[DataDigest]:
+    return [d for d in run.data_digests if d.role == "training"]
 
 
 def numbered_by_appearance(run: Run) -> list[IdsByAppearance]:
@@ -41,18 +50,17 @@ def numbered_by_appearance(run: Run) -> list[IdsByAppearance]:
     few; only those that it began with stand in its order. So two sets that begin with other texts, and are both in
     order, have two vocabularies.
     """
-    trained = [d for d in run.recorded(DataDigest) if d.role == "training" and d.by_appearance]
-    rows = {row for d in trained for row in d.by_appearance.values()}
+    rows = {row for d in _training(run) for row in d.by_appearance.values()}
     return [e for e in run.recorded(IdsByAppearance) if rows and e.row not in rows]
 
 
-def _of_ranks(trained: IdRanks, evaluated: IdRanks) -> Finding:
+def _of_ranks(evaluated: IdRanks) -> Finding:
     return Finding(
-        f"The ids of the training are ranks (from {trained.first} on, each of {trained.distinct} is at least as "
-        f"frequent as the next), and so are those of the evaluation on other texts ({evaluated.distinct} from "
-        f"{evaluated.first} on): each has a vocabulary of its own, and one id means two words.",
+        "The ids of the training are ranks (each is at least as frequent as the next), and so are those of the "
+        f"evaluation on other texts ({evaluated.distinct} from {evaluated.first} on): each has a vocabulary of its "
+        "own, and one id means two words.",
         location=evaluated.location,
-        evidence={"training_tokens": trained.tokens, "evaluation_tokens": evaluated.tokens},
+        evidence={"distinct": evaluated.distinct, "tokens": evaluated.tokens},
         onset_step=evaluated.step,
         severity="warn",
         fix=_FIX,

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from flightcheck.checks.base import Check, Finding, NotApplicable, NotEnoughEvidence, Param, check
 from flightcheck.recording.inputs import Confusion
-from flightcheck.recording.loss_records import LossCall
+from flightcheck.recording.loss_records import LossCall, LossSite
 from flightcheck.recording.records import LoaderInfo, Location
 from flightcheck.recording.run import Run
 
@@ -66,45 +66,44 @@ class OrderNotShuffled(Check):
         for site in run.loss_sites:
             calls = [c for c in run.training_calls() if c.site == site.index and c.label_counts]
             calls = [c for c in calls if len(c.target_shape) == 1 and (c.step, c.target_shape[0]) in rows]
-            table = self._table(calls)
+            table, steps = self._table(calls)
             if len(table) < self.steps.value or table.shape[1] < 2:
                 continue
             judged += 1
-            yield from self._judge(run, loaders, table, calls, site.target_origin or site.location)
+            yield from self._judge(run, site, loaders, table, steps)
         if not judged:
             if not any(c.label_counts for c in run.training_calls()):
                 raise NotApplicable("no class labels of single examples")
             raise NotEnoughEvidence(f"labels of fewer than {self.steps.value:.0f} batches, or of one class only")
 
-    def _table(self, calls: list[LossCall]) -> Counts:
-        """Class counts per step, without classes that never occur and without partial batches."""
+    def _table(self, calls: list[LossCall]) -> tuple[Counts, Counts]:
+        """Class counts per step, without classes that never occur and without partial batches; and the steps."""
         width = max((len(c.label_counts or []) for c in calls), default=0)
         by_step: dict[int, Counts] = {}
         for c in calls:
             row = np.zeros(width)
             row[: len(c.label_counts or [])] = c.label_counts
             by_step[c.step] = by_step.get(c.step, np.zeros(width)) + row
-        table = np.array([by_step[s] for s in sorted(by_step)]).reshape(len(by_step), width)
+        steps = np.array(sorted(by_step), dtype=float)
+        table = np.array([by_step[int(s)] for s in steps]).reshape(len(by_step), width)
         sizes = table.sum(1)
-        table = table[sizes >= 0.5 * np.median(sizes)] if len(table) else table
-        return table[:, table.sum(0) > 0]
+        whole = sizes >= 0.5 * np.median(sizes) if len(table) else np.zeros(0, bool)
+        table = table[whole]
+        return table[:, table.sum(0) > 0], steps[whole]
 
     def _judge(
-        self, run: Run, loaders: list[LoaderInfo], table: Counts, calls: list[LossCall], label_line: Location | None
+        self, run: Run, site: LossSite, loaders: list[LoaderInfo], table: Counts, steps: Counts
     ) -> Iterator[Finding]:
         total, sizes = table.sum(), table.sum(1, keepdims=True)
         expected = sizes * table.sum(0, keepdims=True) / total
         statistic = float(((table - expected) ** 2 / expected).sum())
         free = (table.shape[0] - 1) * (table.shape[1] - 1)
         z = ((statistic / free) ** (1 / 3) - (1 - 2 / (9 * free))) / math.sqrt(2 / (9 * free))
-        effect = math.sqrt(statistic / (total * min(table.shape[0] - 1, table.shape[1] - 1)))
-        means = (table @ np.arange(table.shape[1])) / sizes[:, 0]
-        spread = float(means.var())
-        lag = float(np.mean((means[1:] - means.mean()) * (means[:-1] - means.mean())) / spread) if spread > 0 else 0.0
+        lag, effect = _lag(table, steps), math.sqrt(statistic / (total * min(table.shape[0] - 1, table.shape[1] - 1)))
         fixed = next((ld for ld in loaders if ld.shuffle is False), None)
         first = next((b for b in run.batches if b.training), None)
         picked = first.order_origin or first.origin or first.location if first else None
-        where = (fixed.location if fixed else None) or picked or label_line
+        where = (fixed.location if fixed else None) or picked or site.target_origin or site.location
         evidence = {"z": z, "cramers_v": effect, "lag_1": lag, "batches": len(table), "classes": table.shape[1]}
         beyond = z > self.z.value and statistic / free > self.excess.value
         if beyond and effect > self.effect.value and lag > self.lag.value:
@@ -115,7 +114,7 @@ class OrderNotShuffled(Check):
                 f"(correlation {lag:.2f}, limit {self.lag.value}).",
                 location=where,
                 evidence={**evidence, "largest_share": pure},
-                onset_step=calls[0].step,
+                onset_step=int(steps[0]),
                 severity=None if effect > self.pure.value else "warn",
                 # Evaluations tell best; without them the error on batches of all classes does.
                 patch=_by_hand(picked) if not fixed else "shuffle" if _evaluated(run) else "shuffle:others",
@@ -128,7 +127,7 @@ class OrderNotShuffled(Check):
                 "are taken, in whatever order.",
                 location=where,
                 evidence={**evidence, "largest_share": pure},
-                onset_step=calls[0].step,
+                onset_step=int(steps[0]),
                 severity="warn",
                 patch=_by_hand(picked),
                 fix="Shuffle the examples, not the blocks: rows = torch.randperm(len(x)) per epoch, and x[rows[a:b]].",
@@ -140,6 +139,24 @@ class OrderNotShuffled(Check):
                 evidence=evidence,
                 severity="info",
             )
+
+
+def _lag(table: Counts, steps: Counts) -> float:
+    """The correlation of the mean label with that of the step before.
+
+    Later steps are recorded with gaps, and what lies ten steps apart is no neighbour: only steps that follow on each
+    other count, as long as there are any.
+    """
+    means = (table @ np.arange(table.shape[1])) / table.sum(1)
+    next_to = np.diff(steps) == 1
+    if not next_to.any():
+        next_to[:] = True
+    before, after = means[:-1][next_to], means[1:][next_to]
+    if len(before) < 2 or means.var() == 0:
+        return 0.0
+    if before.var() == 0 or after.var() == 0:
+        return 1.0  # one class in all of them, and others later
+    return float(np.corrcoef(before, after)[0, 1])
 
 
 def _by_hand(cut: Location | None) -> str:

@@ -72,7 +72,7 @@ class TrainValLeakExact(Check):
                 continue
             for batches in split.evaluated.values():
                 rows = {r for b in batches for r in b.rows if r}
-                if len(rows) < self.examples.value:
+                if len(rows) < self.examples.value or _may_be_transductive(run, split.training, batches):
                     continue
                 judged += 1
                 if is_called_held_out(run, batches[0]):
@@ -192,6 +192,14 @@ def _transductive(run: Run, training: list[Batch]) -> bool:
     targets = [(math.prod(c.target_shape), rows[c.step]) for c in run.training_calls() if c.step in rows]
     one_input = len({b.digest for b in training}) == 1
     return one_input and bool(targets) and all(count % max(1, n) for count, n in targets)
+
+
+def _may_be_transductive(run: Run, training: list[Batch], evaluated: list[Batch]) -> bool:
+    """Every step and the evaluation get one and the same input, and no loss is known whose targets tell which of its
+    rows are trained on: the script may pick them in a loss of its own.
+    """
+    whole = {tuple(b.rows) for b in (*training, *evaluated)}
+    return len(training) > 1 and len(whole) == 1 and not run.training_calls()
 
 
 def _repeated(batches: list[Batch]) -> float:

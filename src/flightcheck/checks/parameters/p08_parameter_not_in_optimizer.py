@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterator
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
@@ -103,8 +103,8 @@ class ParameterNotInOptimizer(Check):
             else:  # made once, in the first call, and kept somewhere
                 module = run.module(parameters[0].module)
                 missing[module.root if module else -1] += parameters
-        for root, parameters in missing.items():
-            yield self._finding(run, next((r for r in run.roots if r.index == root), None), parameters, stepping)
+        for root, parameters, count in _of_a_class(run, missing):
+            yield self._finding(run, root, parameters, stepping, count)
 
     @staticmethod
     def _loose(loose: list[ParameterInfo], location: Location | None) -> Finding:
@@ -159,8 +159,14 @@ class ParameterNotInOptimizer(Check):
         )
 
     def _finding(
-        self, run: Run, root: RootInfo | None, missing: list[ParameterInfo], stepping: list[OptimizerInfo]
+        self,
+        run: Run,
+        root: RootInfo | None,
+        missing: list[ParameterInfo],
+        stepping: list[OptimizerInfo],
+        models: int,
     ) -> Finding:
+        """What these parameters of one model want, or of several models of one class."""
         index = root.index if root else -1
         siblings = [p for p in run.parameters if (m := run.module(p.module)) and m.root == index]
         held = [p for p in siblings if p.optimizers]
@@ -169,7 +175,10 @@ class ParameterNotInOptimizer(Check):
         optimizer = [*doubled, *near][0]
         paths = sorted({m.path for p in missing if (m := run.module(p.module))})
         place = _common(paths) or (root.name if root else "")
-        severity, why = self._excuse(run, root, missing, held)
+        if models > 1 and root:
+            place = f"{models} models of class {root.type}"
+        own = [p for p in missing if (m := run.module(p.module)) and m.root == index] or missing
+        severity, why = self._excuse(run, root, own, held)
         late = self._built_from(optimizer, root) and held
         location: Location | None = optimizer.location
         if late:
@@ -187,6 +196,8 @@ class ParameterNotInOptimizer(Check):
             if late
             else f"Pass the parameters of {place or 'this model'} to {optimizer.type}."
         )
+        if models > 1:
+            fix += " A model that keeps them in a plain list does not know them: nn.ModuleList does."
         return Finding(
             message,
             location=location,
@@ -217,7 +228,8 @@ class ParameterNotInOptimizer(Check):
         if any(sorted(s) == shapes for s in others.values()) and _may_be_copy(run, root, missing):
             return "info", "a copy of a trained model, such as a target network?"
         trained_inputs = [p for p in run.parameters if p.module < 0 and p.gradients_nonzero]
-        if trained_inputs and not others:
+        of_modules = any(o.location and ".parameters()" in o.location.code for o in run.optimizers if o.steps)
+        if trained_inputs and not others and not of_modules:
             return "info", "the optimizer trains an input of a fixed model?"
         return None, ""
 
@@ -239,6 +251,20 @@ class ParameterNotInOptimizer(Check):
             return False
         norms = norms[np.isfinite(norms)]
         return len(norms) > 1 and float(np.ptp(norms)) > self.moved.value * float(np.abs(norms).max())
+
+
+def _of_a_class(
+    run: Run, missing: dict[int, list[ParameterInfo]]
+) -> Iterator[tuple[RootInfo | None, list[ParameterInfo], int]]:
+    """What is missing by model, in which models of one class that are missing whole count as one, with their number."""
+    roots = {r.index: r for r in run.roots}
+    held = {m.root for p in run.parameters if p.optimizers and (m := run.module(p.module))}
+    groups: dict[Any, list[int]] = defaultdict(list)
+    for index in missing:
+        root = roots.get(index)
+        groups[index if root is None or index in held else root.type].append(index)
+    for indices in groups.values():
+        yield roots.get(indices[0]), [p for i in indices for p in missing[i]], len(indices)
 
 
 def _may_be_copy(run: Run, root: RootInfo | None, missing: list[ParameterInfo]) -> bool:
