@@ -42,6 +42,49 @@ def test_the_whole_model_behind_a_new_tensor_fails() -> None:
     assert finding.location == line(41)
 
 
+def test_an_answer_that_another_model_was_given_explains_more_than_the_acting_of_an_agent() -> None:
+    acts = GraphCut("no_grad", line(91), 0, [0, 1], count=900)
+    proposes = GraphCut("no_grad", line(101), 0, [0, 1], count=8, handed_on=8)
+    records = with_parameters(network(4), 0, 1, **NO_GRADIENT)
+    (finding,) = verdict_of("C02", run_of(*records, acts, proposes)).findings
+    assert finding.location == line(101)
+
+
+def test_actions_that_a_critic_is_given_are_recorded_behind_its_own_step(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    actor, critic = nn.Linear(3, 2), nn.Linear(5, 1)
+    optimizers = [torch.optim.SGD(m.parameters(), lr=0.01) for m in (actor, critic)]
+    with flightcheck.watch(runs_dir=tmp_path, report=False) as watched:
+        for _ in range(12):
+            state = torch.randn(8, 3)
+            with torch.no_grad():
+                actor(state[:1])  # it acts
+                action = actor(state)
+            loss = (critic(torch.cat([state, torch.randn(8, 2)], 1)) - 1).square().mean()
+            optimizers[1].zero_grad()
+            loss.backward()
+            optimizers[1].step()
+            judged = -Together(critic)(state, action).mean()
+            optimizers[0].zero_grad()
+            judged.backward()
+            optimizers[0].step()
+    assert watched.run is not None
+    handed = [c for c in watched.run.graph_cuts if c.handed_on]
+    assert ["action = actor(state)" in c.location.code for c in handed if c.location is not None] == [True]
+
+
+class Together(nn.Module):
+    """A critic of states and actions."""
+
+    def __init__(self, critic: nn.Module) -> None:
+        super().__init__()
+        self.critic = critic
+
+    def forward(self, state: torch.Tensor, action: torch.Tensor) -> torch.Tensor:
+        judged: torch.Tensor = self.critic(torch.cat([state, action], 1))
+        return judged
+
+
 def test_all_gradients_pass() -> None:
     assert verdict_of("C02", run_of(*network(3), LOGGED)).status == "pass"
 

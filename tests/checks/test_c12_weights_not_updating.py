@@ -64,6 +64,13 @@ def test_a_standstill_that_is_explained_is_neither_found_nor_passed() -> None:
         assert verdict.status == "inconclusive" and "nothing has moved since step 20" in verdict.reason
 
 
+def test_models_that_are_made_anew_so_often_that_they_are_not_followed_are_inconclusive() -> None:
+    run = standing(gradient=0.5)
+    run.records["OptimizerInfo"] = [replace(OPTIMIZER, index=i) for i in range(64)]
+    verdict = verdict_of("C12", run)
+    assert verdict.status == "inconclusive" and "later models" in verdict.reason
+
+
 def test_a_loop_that_moves_names_and_no_parameters_fails_where_it_does() -> None:
     records = [r for r in network(3, optimizers=[]) if r is not OPTIMIZER]
     still = {WEIGHT_NORM: [[1.0, 2.0, 3.0]] * 20}

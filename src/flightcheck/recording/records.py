@@ -301,6 +301,8 @@ class GraphCut:
     """Parameters that lie behind the cut: the graph of the operation's input reached them."""
     module: str = ""
     count: int = 1
+    handed_on: int = 0
+    """Of ``no_grad``: how often a model with gradients was given the very tensor."""
     turned_off: Location | None = None
     """Of ``no_grad`` the line that begins it: a ``with`` statement, or the decorator of a function."""
 

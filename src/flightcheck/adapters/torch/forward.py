@@ -357,12 +357,14 @@ class Forward:
             index = self.discovery.module_index(module)
             if index is not None and output.grad_fn is not None and self.watch.learning:
                 self.operations.owners.setdefault(output.grad_fn, index)
+            if self.watch.learning:
+                self.operations.cuts.handed_on(given)
             if len(self.pending) < 64:
                 self.pending.append(Pending(root, location, data, self.last_inputs, None))
             return
         if not data["grad"] and root.trainable and module.training and self.watch.learning:
             own = [p for p in module.parameters() if p.requires_grad]
-            self.operations.cuts.note("no_grad", own, root.info.name)
+            self.operations.cuts.answered(own, root.info.name, output)
         self.operations.comparisons.scores.evaluated(output)
         self._evaluated(root, data, location, module)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import weakref
+from collections import deque
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 _WALKED_PER_LINE: Final = 8
 """Passes of a line whose tensor is followed: a function may be called for several parts of a model."""
 _WALK_LIMIT: Final = 4000
+_MOST_ANSWERS: Final = 16
 
 
 class GraphCuts:
@@ -42,6 +44,9 @@ class GraphCuts:
         self.data: weakref.ref[torch.Tensor] | None = None
         """What ``tensor.data`` gave last: what is written into it, the tensor does not learn of."""
         self._found: dict[tuple[str, Location | None], GraphCut] = {}
+        self._answers = deque[tuple[weakref.ref[torch.Tensor], Location | None]](maxlen=_MOST_ANSWERS)
+        """What models in train mode returned without gradients last, and the line: an actor's action may be
+        used behind the step of the critic."""
 
     def data_read(self, tensor: torch.Tensor, result: torch.Tensor) -> None:
         """``tensor.data`` gave a tensor."""
@@ -100,6 +105,19 @@ class GraphCuts:
             if sampled:
                 self.draws.sampled(result, line, behind)
 
+    def answered(self, own: Sequence[torch.Tensor], module: str, output: torch.Tensor | None) -> None:
+        """A model was called without gradients in train mode; its own parameters lie behind what it returned."""
+        self.note("no_grad", own, module)
+        if output is not None:
+            self._answers.append((weakref.ref(output), self.watch.lines.here()))
+
+    def handed_on(self, given: Sequence[torch.Tensor | None]) -> None:
+        """A model that trains was given these inputs: an answer among them was to be a part of its graph."""
+        for answer, line in self._answers:
+            cut = self._found.get(("no_grad", line))
+            if cut is not None and any(tensor is not None and tensor is answer() for tensor in given):
+                self._found["no_grad", line] = dataclasses.replace(cut, handed_on=cut.handed_on + 1)
+
     def note(
         self, operation: str, leaves: Sequence[torch.Tensor], module: str = "", result: torch.Tensor | None = None
     ) -> set[int]:
@@ -112,7 +130,8 @@ class GraphCuts:
             self.loose.left(operation, line, known.parameters, result)
             return set(known.parameters)
         behind = {i for leaf in leaves if (i := self.discovery.parameter_index(leaf)) is not None}
-        before = known or GraphCut(operation, line, self.watch.step, [], module, 0, self._turned_off(operation, line))
+        turned_off = self._turned_off(operation, line)
+        before = known or GraphCut(operation, line, self.watch.step, [], module, 0, turned_off=turned_off)
         self._found[key] = dataclasses.replace(
             before, parameters=sorted(behind.union(before.parameters)), count=before.count + 1
         )

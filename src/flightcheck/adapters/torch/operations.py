@@ -200,8 +200,8 @@ class Operations(TorchFunctionMode):
         self.padded.forget()
         for part in (
             self.terms, self.learned, self.loose, self.agents, self.masks, self.by_hand, self.reshapes, self.tables,
-            self.state_cuts, self.draws, self.softmaxes, self.dropped, self.dropouts, self.clamped, self.fresh_states,
-            self.repeated_states, self.ends, self.stored, self.rows, self.over_masks, self.scores,
+            self.state_cuts, self.draws, self.softmaxes, self.dropped, self.dropouts, self.clamped,
+            self.fresh_states, self.repeated_states, self.ends, self.stored, self.rows, self.over_masks, self.scores,
         ):  # fmt: skip
             part.end_round()
 

@@ -187,14 +187,19 @@ def _cut_of(cuts: list[GraphCut], parameter: int, alive: set[int], zero: bool) -
     """The cut that explains a dead parameter, -1 if none: nothing alive lies behind it. The widest is the nearest.
 
     Gradients of zero come through a function that is flat, missing ones are due to a cut; to the only one that was
-    seen of it, where what is alive lies behind each.
+    seen of it, where what is alive lies behind each. An answer that another model with gradients was given explains
+    more than one that was not: an agent acts without gradients, and rightly.
     """
     kind = [(i, c) for i, c in enumerate(cuts) if (c.operation == "round") == zero]
     found = [i for i, c in kind if parameter in c.parameters and not alive.intersection(c.parameters)]
     if not found and not zero:  # what is alive may lie behind the cut, too, and get its gradient on another way
         found = [i for i, c in kind if parameter in c.parameters]
         found = found if len(found) == 1 else []
-    return max(found, key=lambda i: (cuts[i].operation != "item", len(cuts[i].parameters), cuts[i].count), default=-1)
+
+    def weight(i: int) -> tuple[bool, bool, int, int]:
+        return cuts[i].operation != "item", cuts[i].handed_on > 0, len(cuts[i].parameters), cuts[i].count
+
+    return max(found, key=weight, default=-1)
 
 
 def _modules(run: Run, group: list[ParameterInfo]) -> list[ModuleInfo]:
