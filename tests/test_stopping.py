@@ -38,6 +38,15 @@ def test_an_end_that_does_not_come_is_not_waited_for_any_longer() -> None:
     assert 16 < stopped_at(stopping, planned=17, steps=400, pause=0.002) < 200
 
 
+def test_the_next_training_of_the_script_is_not_waited_for() -> None:
+    stopping, optimizers = Stopping(16, 60.0, to_the_end=5.0), [1]
+    for step in range(1, 40):
+        optimizers[0] += step == 25
+        if stopping.now(step, [2], planned=lambda: 40, stepping=lambda: optimizers[0]):
+            break
+    assert step == 25
+
+
 def test_trials_and_numbers_of_steps_that_the_user_gives_are_kept() -> None:
     assert stopped_at(Stopping(16, 60.0), planned=17) == 16
 

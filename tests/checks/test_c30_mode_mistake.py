@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
+import torch
+from torch import nn
+
+import flightcheck
 from flightcheck.recording.batches import Batch, Evaluation
 from flightcheck.recording.dropouts import DropoutUse
 from flightcheck.recording.records import Call, Location, ModuleInfo, OptimizerInfo, ParameterInfo, Plan
@@ -52,6 +57,46 @@ def test_a_later_phase_that_trains_no_normalization_keeps_its_statistics() -> No
     assert verdict(norm, *weights, first, second, *calls).status == "pass"
     for changed in ({"parameters": [0, 1]}, {"created_at_step": 0}):
         assert verdict(norm, *weights, first, replace(second, **changed), *calls).status == "fail"
+
+
+def test_a_later_phase_with_an_optimizer_of_its_own_may_be_fine_tuned_in_eval_mode() -> None:
+    norm = ModuleInfo(61, "net.norm", "BatchNorm1d", "batchnorm", 0, order=4)
+    weights = [ParameterInfo(0, "net.norm.weight", 61, [3], "gain")]
+    first = OptimizerInfo(0, "Adam", parameters=[0], steps=10)
+    second = OptimizerInfo(1, "Adam", parameters=[0], steps=10, created_at_step=10)
+    calls = forwards("tttttttttteeeeeeeeee")
+    before = replace(line(65), function="")
+    switch = Call(99, 10, "eval_mode", 0, before)
+    assert verdict(norm, *weights, first, second, switch, *calls).status == "pass"
+    elsewhere = replace(switch, location=replace(before, function="evaluate"))
+    behind = replace(switch, location=replace(before, line=85))
+    for records in (
+        [first, second, elsewhere], [first, second, behind], [first, second, replace(switch, seq=5), switch],
+        [first, replace(second, created_at_step=0), switch],
+    ):  # fmt: skip
+        assert verdict(norm, *weights, *records, *calls).status == "fail"
+
+
+def test_a_pass_that_renews_statistics_before_an_evaluation_is_none(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), nn.Linear(8, 2))
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.05)
+    x, y = torch.randn(64, 4), torch.randint(2, (64,))
+    with flightcheck.watch(runs_dir=tmp_path, report=False) as watched:
+        average = torch.optim.swa_utils.AveragedModel(model)
+        for _ in range(12):
+            optimizer.zero_grad()
+            nn.functional.cross_entropy(model(x), y).backward()
+            optimizer.step()
+            average.update_parameters(model)
+        torch.optim.swa_utils.update_bn([x, x], average)
+        for net in (model, average):
+            with torch.no_grad():
+                net.eval()
+                (net(x).argmax(1) == y).float().mean().item()
+    assert watched.run is not None
+    assert all(e.modes == {"batchnorm": "eval"} for e in watched.run.evaluations)
+    assert len(watched.run.evaluations) == 2
 
 
 def test_an_evaluation_before_the_first_step_that_does_not_restore_the_mode_fails() -> None:

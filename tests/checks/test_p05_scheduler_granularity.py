@@ -90,3 +90,13 @@ def test_resumed_and_broken_off_passes_are_inconclusive() -> None:
 
 def test_without_a_scheduler_it_is_skipped() -> None:
     assert verdict_of("P05", run_of(SGD, PLAN)).status == "skipped"
+
+
+def test_the_plan_of_one_training_of_a_script_says_nothing_of_another() -> None:
+    scheduler = SchedulerInfo(0, "CosineAnnealingLR", 1, Location("train.py", 8), LINE, {"T_max": 120}, 120, 0, 0, 1.0)
+    later = OptimizerInfo(1, "Adam", steps=120, created_at_step=300)
+    judged = verdict_of("P05", run_of(SGD, later, PLAN, scheduler, steps=420))
+    assert judged.status == "inconclusive"
+    assert "several trainings" in judged.reason
+    beside = verdict_of("P05", run_of(SGD, replace(later, created_at_step=0), PLAN, scheduler, steps=420))
+    assert beside.status == "fail"

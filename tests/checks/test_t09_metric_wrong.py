@@ -331,3 +331,22 @@ def test_answers_that_depend_on_a_line_that_sorts_fail_there() -> None:
     assert evaluated_in_sorted_order(run_of(evaluated, steps=9)) == [sorting]
     trained = replace(BATCH, step=3, order_origin=sorting)
     assert evaluated_in_sorted_order(run_of(evaluated, trained, steps=9)) == []
+
+
+@pytest.mark.parametrize(("acts", "found"), [(False, True), (True, False)])
+def test_a_state_that_an_action_moves_is_no_prediction(acts: bool, found: bool, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    model, x = nn.Linear(4, 1), torch.randn(64, 4)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    with flightcheck.watch(runs_dir=tmp_path, report=False) as watched:
+        for _ in range(12):
+            optimizer.zero_grad()
+            nn.functional.mse_loss(model(x).squeeze(1), x[:, 0]).backward()
+            optimizer.step()
+        state, wanted = torch.rand(64), 300 + 50 * torch.randn(64)
+        with torch.no_grad():
+            action = model(x).squeeze(1)
+            moved = state + 0.25 * action if acts else action
+            print((moved - wanted).abs().mean().item())
+    assert watched.run is not None
+    assert bool(verdict_of("T09", watched.run).findings) is found

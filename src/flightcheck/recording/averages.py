@@ -37,6 +37,8 @@ class WeightAverage:
     """Its model was called: in most rounds of ``training``, in ``evaluation`` only, or not (empty)."""
     update_location: Location | None = None
     """The only line of the script that updates an average in place."""
+    update_call: Location | None = None
+    """The only call of the function in which that line stands."""
     idle_update: Location | None = None
     """A line of the script that is to update an average and changes a name only, or never runs."""
     rebound: bool = False

@@ -229,6 +229,7 @@ class Averages:
         lines = [at for file in sorted(files) for at in source.updates(file)]
         line = lines[0] if len(lines) == 1 else None
         place = self.watch.lines.of(*line) if line is not None else None
+        call = source.update_call(*line) if line is not None else None
         for index, copy in enumerate(self.followed):
             if not copy.moved:
                 continue
@@ -251,6 +252,7 @@ class Averages:
                 stalled=sum(copy.stalled) / len(copy.stalled) if copy.stalled else None,
                 used="" if not copy.used else "training" if 2 * len(copy.used) > copy.rounds else "evaluation",
                 update_location=place,
+                update_call=self.watch.lines.of(*call) if call is not None else None,
                 idle_update=self.watch.lines.of(*own) if own is not None else None,
                 rebound=rebound is not None,
                 follows_nowhere=still and own is None and self._follows_nowhere(copy),

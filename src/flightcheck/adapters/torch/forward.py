@@ -370,14 +370,19 @@ class Forward:
 
     def _evaluated(self, root: Root, data: dict[str, Any], location: Location | None, module: nn.Module) -> None:
         phase = self.phases.get(root.info.index)
-        if phase is None:
+        seen = self.operations.metrics + self.losses.eval_calls
+        for other in self.phases.values():
+            other.measured |= other.latest and seen > other.seen
+            other.latest, other.seen = other is phase, seen
+        if phase is None or (phase.training_flag and not module.training and not phase.measured):
+            # What came before in train mode measured nothing: it renewed statistics of BatchNorm (update_bn).
             modes = {
                 k: v
                 for k, v in (data if "dropout" in data else _modes_of(root)).items()
                 if k in ("dropout", "batchnorm") and v
             }
             phase = Phase(root, location, modes, module.training, bool(data["grad"]))
-            phase.first_metrics = self.operations.metrics
+            phase.first_metrics, phase.seen = self.operations.metrics, seen
             self.phases[root.info.index] = phase
             self.evaluated(root)
             self.operations.evaluation_begins(location, first=self.evaluations < 3)

@@ -54,6 +54,8 @@ class Metrics:
         """What was computed of it, element by element."""
         self._beside: deque[weakref.ref[torch.Tensor]] = deque(maxlen=_MOST_MADE)
         """The other tensors that the model returned last, and what was computed of them in the same way."""
+        self._mixed: deque[weakref.ref[torch.Tensor]] = deque(maxlen=_MOST_MADE)
+        """Of these, what was computed with other tensors of the size: a state that an action moved is no prediction."""
         self._rows: deque[weakref.ref[torch.Tensor]] = deque(maxlen=_MOST_MADE)
         """What was picked of such a tensor, and the classes that were chosen by that."""
         self._equal: deque[weakref.ref[torch.Tensor]] = deque(maxlen=_MOST_MADE)
@@ -75,6 +77,7 @@ class Metrics:
         if self._output is not None:
             self.ranges.returned(output, line)
         self._made.clear()
+        self._mixed.clear()
         self._beside.clear()
         self._rows.clear()
         held = result if isinstance(result, dict) else {}
@@ -159,6 +162,9 @@ class Metrics:
         of = [a for a in args[:2] if isinstance(a, torch.Tensor) and a.numel() == result.numel()]
         if any(map(self.is_made, of)):
             self._made.append(weakref.ref(result))
+            others = result.numel() > 1 and not all(map(self.is_made, of))
+            if others or any(_same(ref(), a) for ref in self._mixed for a in of):
+                self._mixed.append(weakref.ref(result))
         elif any(map(self.is_of_model, of)):
             self._beside.append(weakref.ref(result))
 
@@ -255,7 +261,7 @@ class Metrics:
         made, data = (left, right) if of_model else (right, left)
         if left.shape != right.shape:
             self._tensors("-", line, left.detach(), right.detach())
-        else:
+        elif not any(_same(ref(), made) for ref in self._mixed):
             self._apart = weakref.ref(result), line, made.detach(), data.detach()
 
     def _measured(self, of: torch.Tensor) -> None:

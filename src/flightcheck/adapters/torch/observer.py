@@ -424,7 +424,7 @@ class TorchObserver:
             return
         awaited = functools.partial(self.thawed.awaited, self.lines.stack)
         planned = functools.partial(planned_steps, self)
-        if self._enough(self.steps, self.forward.evaluation_steps, awaited, planned):
+        if self._enough(self.steps, self.forward.evaluation_steps, awaited, planned, self.optimizers.stepping):
             self.watch.guarded(look_ahead)(self.watch, self.discovery)
             raise StopTraining
 

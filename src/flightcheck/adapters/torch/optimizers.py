@@ -189,6 +189,10 @@ class Optimizers:
         held.state_drops += entries < held.state_entries
         held.state_entries = entries
 
+    def stepping(self) -> int:
+        """How many of them have stepped."""
+        return sum(h.steps > 0 for h in self.held)
+
     def _cut_off(self, held: Held) -> list[int]:
         """Parameters without a gradient that learnt in an earlier phase, with an optimizer that steps no more."""
         others = [h for h in self.held if h is not held and h.steps]

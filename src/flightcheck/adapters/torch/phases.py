@@ -37,6 +37,12 @@ class Phase:
     flipped: int = 0
     """Calls of the first one's line in train mode, where that was in eval mode."""
     first_metrics: int = 0
+    latest: bool = True
+    """No other root was called since."""
+    seen: int = 0
+    """Metrics and losses that were computed when a root was called last."""
+    measured: bool = False
+    """Behind a call of it a metric or a loss was computed, before another root was called."""
     functional_dropout: Location | None = None
     unheld_dropout: bool = False
     ways: list[list[Location]] = field(default_factory=list)

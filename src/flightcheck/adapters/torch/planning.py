@@ -54,10 +54,13 @@ class Stopping:
     in_step: bool = False
     """Several processes train together: only the number of steps may decide, or they would wait for each other."""
     to_the_end: float = 0.0
-    """Seconds: a training that is over so soon is watched to its end, with the evaluations that stand behind it."""
+    """Seconds: a training that is over so soon is watched to its end, with the evaluations that stand behind it, but
+    not into the next training of the script.
+    """
     started: float = field(default_factory=time.monotonic)
     _evaluates: bool | None = None
     _until: float | None = None
+    _phase: int | None = None
     _halfway: tuple[int, float] = (0, 0.0)
     """Steps and time when half of what is enough was seen: the first ones are slow."""
 
@@ -67,9 +70,10 @@ class Stopping:
         evaluation_steps: list[int],
         awaited: Callable[[], bool] = lambda: False,
         planned: Callable[[], int | None] = lambda: None,
+        stepping: Callable[[], int] = lambda: 0,
     ) -> bool:
-        """Enough was seen after so many steps and these evaluations; `awaited` tells whether a thaw is to come, and
-        `planned` how many steps the source asks for.
+        """Enough was seen after so many steps and these evaluations; `awaited` tells whether a thaw is to come,
+        `planned` how many steps the source asks for, and `stepping` how many optimizers have stepped.
         """
         if self.in_step:
             return steps >= self.steps
@@ -85,13 +89,17 @@ class Stopping:
             evaluated = not self.evaluates
         if not evaluated or (self.waits_for_thaws and awaited()):
             return False
-        return self._is_far_from_its_end(steps, planned)
+        if not self.to_the_end:
+            return True
+        if self._phase is None:
+            self._phase = stepping()
+        return self._phase < stepping() or self._is_far_from_its_end(steps, planned)
 
     def _is_far_from_its_end(self, steps: int, planned: Callable[[], int | None]) -> bool:
         """The steps that are left take longer than is waited for, by the time of those before; asked once."""
         now = time.monotonic()
         if self._until is None:
-            total = planned() if self.to_the_end else None
+            total = planned()
             before, then = self._halfway
             left = (total - steps) * (now - then) / max(1, steps - before) if total is not None else math.inf
             self._until = now + 2 * self.to_the_end if left <= self.to_the_end else now

@@ -96,6 +96,8 @@ class ModeMistake(Check):
             return None  # frozen statistics of a pretrained model, or never put in train mode by its library
         if self._norms_are_fixed(run, root, first.step) or (start == 0 and not evaluated and self._learnt(run, root)):
             return None  # from its first step on it trains with the statistics that it was given
+        if start > 0 and before and self._begins_a_phase(run, before[-1], first):
+            return None
         switched: Location | None = before[-1].location if before else None
         late = start > 0 or evaluated
         initial = bool(self._unnormalized(run, root))
@@ -118,6 +120,16 @@ class ModeMistake(Check):
             patch="mode:train",
             fix=f"Call train() before the training pass in {where(first.location)}, after each evaluation.",
         )
+
+    @staticmethod
+    def _begins_a_phase(run: Run, switch: Call, first: Call) -> bool:
+        """Written once before a loop of its own, with an optimizer of its own: fine-tuning with fixed statistics."""
+        at, to = switch.location, first.location
+        if at is None or to is None or (at.file, at.function) != (to.file, to.function) or at.line > to.line:
+            return False
+        once = sum(c.kind == "eval_mode" and c.location == at for c in run.calls) == 1
+        made = [o.created_at_step for o in run.optimizers if o.steps]
+        return once and any(0 < switch.step <= step <= first.step for step in made)
 
     @staticmethod
     def _norms_are_fixed(run: Run, root: int, step: int) -> bool:

@@ -114,7 +114,7 @@ def _exact(group: list[Batch]) -> int:
     rows = float(counts.sum())
     means, stds = (np.array([getattr(b, n) for b in group], dtype=float) for n in ("feature_means", "feature_stds"))
     mean = (counts * means).sum(0) / rows
-    std = np.sqrt((counts * (stds**2 + means**2)).sum(0) / rows - mean**2)
+    std = np.sqrt(np.maximum((counts * (stds**2 + means**2)).sum(0) / rows - mean**2, 0.0))
     moving = std > 1e-6
     centred = np.abs(mean) < min(_MEAN, _DEVIATION / math.sqrt(rows))
     exact = int((moving & centred & _is_one(std, rows)).sum())

@@ -64,6 +64,9 @@ class SchedulerGranularity(Check):
     def _compare(self, run: Run, s: SchedulerInfo) -> Iterator[Finding]:
         per_epoch, epochs = run.plan.steps_per_epoch, run.plan.epochs
         steps = max((o.steps for o in run.optimizers if o.index == s.optimizer), default=run.info.steps)
+        several = [o for o in run.optimizers if o.steps]
+        if any(o.created_at_step for o in several) and steps < max(o.steps for o in several):
+            raise NotEnoughEvidence("it belongs to one of several trainings, and the plan of another one is known")
         if not per_epoch:
             raise NotEnoughEvidence("steps per epoch are unknown")
         if any(

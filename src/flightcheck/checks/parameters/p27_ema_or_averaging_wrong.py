@@ -177,15 +177,17 @@ class EmaOrAveragingWrong(Check):
             return
         made = f" (line {average.location.line})" if average.location and average.update_location else ""
         every = f"every {average.gap:.0f} steps" if average.gap and average.gap > 1 else "after each step"
+        seldom = average.gap is not None and average.gap > 1
         yield Finding(
             f"The averaged weights go {weight:.2g} of the way to the model's, {every}: at the end of the training "
             f"{left:.0%} of them {'are' if over else 'will be'} the values with which they began{made}.",
-            location=average.update_location or average.location,
+            # Where it is called decides how often; the decay stands in the function.
+            location=(average.update_call if seldom else None) or average.update_location or average.location,
             evidence={"weight": weight, "gap": average.gap, "left": left, "zeros": average.zeros},
             severity=None if average.used == "evaluation" or over else "warn",
             patch=WITH_TRAINED_WEIGHTS,
             fix="Update the average after each step."
-            if average.gap and average.gap > 1
+            if seldom
             else "Take a smaller decay, or one that rises with the steps: min(decay, (1 + step) / (10 + step)).",
         )
 

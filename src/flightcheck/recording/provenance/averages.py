@@ -196,6 +196,24 @@ def updates(file: str) -> list[tuple[str, int]]:
         return []
 
 
+def update_call(file: str, line: int) -> tuple[str, int] | None:
+    """The only call, in the file, of the function in which a line updates an average; None where there is no function,
+    or several calls may be of it.
+    """
+    try:
+        source = read_source(file)
+        call = next((c for c in source.calls if line_of(c) == line and _updates(c)), None) if source else None
+        function = source.scope(call) if source is not None and call is not None else None
+        if source is None or not isinstance(function, ast.FunctionDef):
+            return None
+        taken = len(function.args.args) - (source.owner(function) is not None)
+        calls = [c for c in source.calls if last_name(c.func) == function.name]
+        fitting = [c for c in calls if len(c.args) + len(c.keywords) == taken]
+        return (file, line_of(fitting[0])) if len(fitting) == 1 else None
+    except Exception:  # as above
+        return None
+
+
 def _updates(node: ast.AST) -> bool:
     if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)):
         return False
