@@ -46,7 +46,7 @@ def watched(folder: Path, style: str) -> Run:
 
 @pytest.mark.parametrize("style", ["data", "set", "alpha"])
 def test_the_line_of_the_update_is_seen(tmp_path: Path, style: str) -> None:
-    (update,) = watched(tmp_path, style).hand_updates
+    (update,) = watched(tmp_path, style).recorded(HandUpdate)
     assert update.location is not None and "rate" in update.location.code
     assert update.rounds == 8
 

@@ -72,9 +72,16 @@ def rows_of(values: Any) -> list[Ints] | None:
         return list(values) if usual and len(values) > 1 else None
     if not isinstance(values, list) or not 1 < len(values) <= _MOST // 32:
         return None
-    rows = [np.asarray(v) for v in values if isinstance(v, (tuple, list, np.ndarray)) and len(v)]
+    rows = [np.asarray(v) for v in values if _is_row(v)]
     usual = len(rows) == len(values) and all(r.ndim == 1 and r.dtype.kind in "iu" for r in rows)
     return rows if usual and sum(map(len, rows)) <= _MOST else None
+
+
+def _is_row(value: Any) -> bool:
+    """A row of whole numbers, and no pair of an array and its label."""
+    if isinstance(value, np.ndarray):
+        return len(value.shape) == 1 and value.size > 0
+    return isinstance(value, (tuple, list)) and len(value) > 0 and all(type(v) is int for v in value)
 
 
 def by_appearance(values: Any) -> Appearance | None:
