@@ -43,7 +43,7 @@ def test_other_momenta_pass_and_no_evaluation_is_inconclusive() -> None:
 
 
 def model_of(momentum: float | None) -> nn.Sequential:
-    torch.manual_seed(0)
+    torch.manual_seed(4)  # far from the limits, whichever steps the clock lets the budget measure
     return nn.Sequential(nn.Linear(6, 8), nn.BatchNorm1d(8, momentum=momentum), nn.ReLU(), nn.Linear(8, 2))
 
 
