@@ -40,6 +40,16 @@ def held_apart(losses: list[Tensor], s: nn.Parameter) -> Tensor:
     return torch.exp(-s[0]) * losses[0] + torch.exp(-s[1]) * losses[1] + 0.5 * s.sum()
 
 
+def held_by_a_norm(losses: list[Tensor], s: nn.Parameter) -> Tensor:
+    return (torch.exp(-s) * torch.stack(losses)).sum() + 5 * torch.linalg.vector_norm(s + 1).square()
+
+
+def held_by_another_loss(losses: list[Tensor], s: nn.Parameter) -> Tensor:
+    """Of its own backward pass, in the same step."""
+    torch.logsumexp(s, 0).backward()
+    return (torch.exp(-s) * torch.stack(losses)).sum()
+
+
 def shared(losses: list[Tensor], s: nn.Parameter) -> Tensor:
     """The weights add up to one: when one falls, the other rises."""
     return (torch.softmax(s, 0) * torch.stack(losses)).sum()
@@ -84,7 +94,9 @@ def test_weights_that_nothing_holds(total: Total, tmp_path: Path) -> None:
     assert all(f.location is not None and f.location.function in (total.__name__, "<genexpr>") for f in findings)
 
 
-@pytest.mark.parametrize("total", [held, held_apart, shared, ascending, scaled_outputs])
+@pytest.mark.parametrize(
+    "total", [held, held_apart, held_by_a_norm, held_by_another_loss, shared, ascending, scaled_outputs]
+)
 def test_weights_that_are_held(total: Total, tmp_path: Path) -> None:
     assert not verdict_of("L30", recorded(total, tmp_path)).findings
 

@@ -22,8 +22,8 @@ from flightcheck.recording.provenance import (
     rate_write,
     round_count,
     skipped_step,
+    value_calls,
     value_origin,
-    value_request,
 )
 from flightcheck.recording.provenance.buffers import built_by, integer_buffer
 
@@ -937,7 +937,31 @@ def test_the_call_that_asked_for_a_value(tmp_path: Path, text: str, asked: bool)
     path.write_text(f"{functions}{text}\nmodel(x)  # USE\n")
     lines = path.read_text().splitlines()
     use, here = (next((n for n, line in enumerate(lines, 1) if mark in line), 0) for mark in ("# USE", "# ASKED"))
-    assert value_request(str(path), use, None) == ((str(path), here) if asked else None)
+    assert value_calls(str(path), use, None)[0] == ((str(path), here) if asked else None)
+
+
+@pytest.mark.parametrize(
+    ("text", "once"),
+    [
+        ("x = scaled(raw)  # ASKED", True),
+        ("x = tensor(scaled(raw))  # ASKED", True),
+        ("x = nested(raw)", True),
+        ("for raw in groups:\n    x = scaled(raw)", False),
+        ("x = [scaled(raw) for raw in groups]", False),
+        ("x = raw * 2", False),
+    ],
+)
+def test_the_call_that_makes_a_value_once(tmp_path: Path, text: str, once: bool) -> None:
+    """The innermost one: a function between it and the use hands the values on."""
+    functions = "def scaled(a):\n    return a / 2\ndef tensor(a):\n    return a\n"
+    functions += (
+        f"def nested(a):\n    b = scaled(a)  {'# ASKED' if 'ASKED' not in text else ''}\n    return tensor(b)\n"
+    )
+    path = tmp_path / "train.py"
+    path.write_text(f"{functions}{text}\nmodel(x)  # USE\n")
+    lines = path.read_text().splitlines()
+    use, here = (next((n for n, line in enumerate(lines, 1) if mark in line), 0) for mark in ("# USE", "# ASKED"))
+    assert value_calls(str(path), use, None)[1] == ((str(path), here) if once else None)
 
 
 def test_the_rows_of_what_is_computed_with_numbers(tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ from flightcheck.recording.provenance.averages import (
     rebound_average,
     unused_copying,
     unused_update,
+    update_call,
     updates,
 )
 from flightcheck.recording.records import Location, Plan
@@ -368,3 +369,18 @@ def test_a_target_that_stands_still_is_recorded(tmp_path: Path, more: str) -> No
         exec(compile(file.read_text(), str(file), "exec"), {"__name__": "learner"})
     (average,) = seen.run.recorded(WeightAverage)
     assert (average.used, average.updates, average.follows_nowhere) == ("training", 0, not more)
+
+
+@pytest.mark.parametrize(
+    ("calls", "line"),
+    [
+        ("ema.update(net)", 6), ("for _ in range(3):\n    ema.update(net)", 7), ("ema.update()", None),
+        ("ema.update(net)\nema.update(net)", None), ("totals.update(a=1, b=2)\nema.update(net)", 7),
+    ],
+)  # fmt: skip
+def test_the_call_of_what_updates_an_average(calls: str, line: int | None, tmp_path: Path) -> None:
+    method = "class Average:\n    def update(self, net):\n        for s, f in zip(self.slow, net):\n"
+    method += "            s.mul_(self.decay).add_(f, alpha=1 - self.decay)\n\n"
+    file = tmp_path / "train.py"
+    file.write_text(method + calls + "\n")
+    assert update_call(str(file), 4) == ((str(file), line) if line is not None else None)

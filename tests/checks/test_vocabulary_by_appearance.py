@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +70,20 @@ def test_a_vocabulary_that_is_built_again(loader: bool, tmp_path: Path) -> None:
     (finding,) = found(ids(TRAIN, WORDS), ids(TEST, vocabulary(TEST)), tmp_path, loader)
     assert finding.severity == "warn"
     assert finding.evidence["first"] == 2
+
+
+def ranked(of: Texts) -> dict[int, int]:
+    counts = Counter(w for text in of for w in text)
+    return {w: i for i, (w, _) in enumerate(counts.most_common(), start=2)}
+
+
+def test_a_vocabulary_that_is_sorted_by_counts_and_built_again(tmp_path: Path) -> None:
+    """Only a part of each pass is recorded: the loader's data tell that the training's ids are ranks."""
+    rates = 1 / (np.arange(50) + 8)
+    train, test = (RNG.choice(50, (n, 9), p=rates / rates.sum()).tolist() for n in (1600, 400))
+    (finding,) = found(ids(train, ranked(train)), ids(test, ranked(test)), tmp_path)
+    assert "are ranks" in finding.message
+    assert not found(ids(train, ranked(train)), ids(test, ranked(train)), tmp_path / "one")
 
 
 BOTH, TEST_FIRST = vocabulary(TRAIN + TEST), vocabulary(TEST + TRAIN)

@@ -21,7 +21,7 @@ class LearnedWeights:
     step: int = 0
     backwards: int = 0
     held: int = 0
-    """Backward passes in which another term of the loss is made of these parameters, too."""
+    """Backward passes, of this loss or another one, in which another term is made of these parameters, too."""
     values: list[list[float]] = field(default_factory=list)
     """The numbers in each of these passes, the first ones."""
 

@@ -204,6 +204,8 @@ class OptimizerInfo:
     step_location: Location | None = None
     steps: int = 0
     created_at_step: int = 0
+    stands_for_later: bool = False
+    """More were made than are told apart: steps of later ones of its line count as its own, their parameters do not."""
     constructed_seq: int = 0
     lr_location: Location | None = None
     """Where the value of the learning rate is written in the source."""

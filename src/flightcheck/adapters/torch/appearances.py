@@ -23,8 +23,11 @@ _IN_ORDER: Final = 0.95
 """Share of the ids that stand in one ascending order: texts that are cut at a length lack some words' first places."""
 _COLUMNS: Final = 3
 """Rows of fewer numbers are pairs, not texts."""
-_MOST: Final = 4_000_000
+_MOST: Final = 1_000_000
+"""Numbers that are put in order: a tenth of a second, once for a data set."""
+_LARGEST: Final = 50_000
 _MOST_FOUND: Final = 8
+_LOOKED_AT: Final = 16
 
 Ints = npt.NDArray[Any]
 
@@ -65,16 +68,41 @@ class EvaluatedIds:
             self.watch.writer.put(found, i)
 
 
-def rows_of(values: Any) -> list[Ints] | None:
-    """The rows of a table of ids, or of a list of such rows; None for other data."""
-    if isinstance(values, np.ndarray):
-        usual = values.ndim == 2 and values.dtype.kind in "iu" and values.shape[1] > _COLUMNS and values.size <= _MOST
-        return list(values) if usual and len(values) > 1 else None
-    if not isinstance(values, list) or not 1 < len(values) <= _MOST // 32:
+@dataclass(frozen=True)
+class Ids:
+    """Whole numbers of a table or a list of rows."""
+
+    all: Ints
+    """One row behind the other."""
+    first: Ints
+    """The first row."""
+
+    @classmethod
+    def of(cls, values: Any) -> Ids | None:
+        """Those of ``(examples, length)`` numbers, or of a list of rows; None for other data, and for rows that all
+        rise, as positions do.
+        """
+        if isinstance(values, np.ndarray):
+            usual = values.ndim == 2 and values.dtype.kind in "iu" and values.shape[1] > _COLUMNS and len(values) > 1
+            if not usual or values.size > _MOST:
+                return None
+            head, flat = list(values[:_LOOKED_AT]), values.reshape(-1)
+        else:
+            rows = _rows_in(values)
+            if rows is None:
+                return None
+            head, flat = rows[:_LOOKED_AT], np.concatenate(rows)
+        rising = all(bool((np.diff(r) >= 0).all()) for r in head)
+        known = not rising and flat.min() >= 0 and flat.max() <= _LARGEST
+        return cls(flat, head[0]) if known else None
+
+
+def _rows_in(values: Any) -> list[Ints] | None:
+    if not isinstance(values, list) or not 1 < len(values) <= _MOST // _COLUMNS or not all(map(_is_row, values)):
         return None
-    rows = [np.asarray(v) for v in values if _is_row(v)]
-    usual = len(rows) == len(values) and all(r.ndim == 1 and r.dtype.kind in "iu" for r in rows)
-    return rows if usual and sum(map(len, rows)) <= _MOST else None
+    rows = [np.asarray(v) for v in values]
+    usual = all(r.dtype.kind in "iu" for r in rows) and sum(map(len, rows)) <= _MOST
+    return rows if usual else None
 
 
 def _is_row(value: Any) -> bool:
@@ -90,13 +118,10 @@ def by_appearance(values: Any) -> Appearance | None:
     Args:
         values: ``(examples, length)`` whole numbers, or a list of rows of them.
     """
-    rows = rows_of(values)
-    if rows is None:
+    ids = Ids.of(values)
+    if ids is None:
         return None
-    ids = np.concatenate(rows)
-    if ids.min() < 0 or len(ids) < 4 * _FEWEST or are_sorted(rows):
-        return None
-    distinct, at = np.unique(ids, return_index=True)
+    distinct, at = np.unique(ids.all, return_index=True)
     order = distinct[np.argsort(at)]
     for first in range(_SPECIAL + 1):
         words = order[order >= first]
@@ -105,15 +130,10 @@ def by_appearance(values: Any) -> Appearance | None:
         if words[0] == first and len(words) >= 0.9 * (words.max() - first + 1):
             if _longest_rise(words) < _IN_ORDER * len(words):
                 return None
-            row = np.ascontiguousarray(rows[0][rows[0] >= first], np.int64)
+            row = np.ascontiguousarray(ids.first[ids.first >= first], np.int64)
             digest = hashlib.blake2b(row.tobytes(), digest_size=8).hexdigest()
             return Appearance(first, len(words), digest)
     return None
-
-
-def are_sorted(rows: list[Ints]) -> bool:
-    """Positions, and other rows that rise, are no text."""
-    return all(bool((np.diff(r) >= 0).all()) for r in rows[:16])
 
 
 def _longest_rise(values: Ints) -> int:

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from flightcheck.adapters.torch.appearances import are_sorted, rows_of
+from flightcheck.adapters.torch.appearances import Ids
 from flightcheck.adapters.torch.watch import Watch, is_plain_tensor
 from flightcheck.recording import provenance
 from flightcheck.recording.batches import IdRanks
@@ -80,13 +80,10 @@ class Ranks:
 
 def by_rank(values: Any) -> str | None:
     """The digest of the relative counts of ids that are ranks: a table of them, or a list of rows; None for others."""
-    rows = rows_of(values)
-    if rows is None or are_sorted(rows):
+    ids = Ids.of(values)
+    if ids is None:
         return None
-    ids = np.concatenate(rows)
-    if ids.min() < 0 or ids.max() > _LARGEST:
-        return None
-    counts = np.bincount(ids)
+    counts = np.bincount(ids.all)
     first = first_rank(counts)
     return _digest(counts[first:]) if first is not None else None
 

@@ -57,10 +57,7 @@ class InputOrigins:
     def _read(self, location: Location, callers: Callers) -> Origin:
         lines = self._watch.lines
         call = (location.file, location.line, None, location.function, callers)
-        found = (
-            provenance.value_origin(*call), provenance.value_request(*call), provenance.value_maker(*call),
-            provenance.order_origin(*call),
-        )  # fmt: skip
+        found = (provenance.value_origin(*call), *provenance.value_calls(*call), provenance.order_origin(*call))
         values, request, maker, order = (lines.of(*f) if f is not None else None for f in found)
         made = integer_buffer(values.file, values.line) if values is not None else None
         alone = only_scaling((values or location).file)

@@ -28,6 +28,7 @@ _STACKS: Final = ("StackBackward0", "CatBackward0")
 _MOST_NUMBERS: Final = 32
 """Losses that are weighted in one line."""
 _MOST_WALKED: Final = 64
+_MOST_REACHED: Final = 4000
 _MOST_LINES: Final = 8
 _MOST_PASSES: Final = 32
 
@@ -40,8 +41,6 @@ class _Product:
     quotient: bool
     argument: int
     weights: torch.Tensor
-    leaves: frozenset[int]
-    """Identities of the parameters."""
     parameters: list[int]
 
 
@@ -65,25 +64,44 @@ class LossWeights:
         indices = sorted({i for leaf in leaves if (i := self._index(leaf)) is not None})
         if indices:
             self._products[node] = _Product(
-                line, name in QUOTIENTS, argument, args[argument].detach().clone(),
-                frozenset(map(id, leaves)), indices,
+                line, name in QUOTIENTS, argument, args[argument].detach().clone(), indices,
             )  # fmt: skip
 
     def total(self, terms: Iterable[tuple[Any, float | None]]) -> None:
         """Backward is called on a loss: the nodes of its terms, with their constant factors."""
-        if not self._products:
+        if not (self._products or self._found):
             return
         nodes = list(terms)
-        others = {id(leaf) for node, _ in nodes if node not in self._products for leaf in _leaves_of(node) or ()}
+        known = {i for p in self._products.values() for i in p.parameters}
+        known.update(i for found in self._found.values() for i in found.parameters)
+        held = {i for node, _ in nodes if node not in self._products for i in self._reached(node, known)}
         of_line = Counter[tuple[Location, int]]()
         for node, factor in nodes:
             product = self._products.get(node)
-            if product is not None and factor is not None and factor > 0:
+            if product is not None and factor is not None and factor > 0 and self.watch.reads(product.weights):
                 place = product.location, product.argument
-                self._note(product, (*place, of_line[place]), held=bool(product.leaves & others))
+                self._note(product, (*place, of_line[place]))
                 of_line[place] += 1
+        for key, found in self._found.items():
+            if held.intersection(found.parameters):
+                self._found[key] = dataclasses.replace(found, held=found.held + 1)
 
-    def _note(self, product: _Product, key: tuple[Location, int, int], held: bool) -> None:
+    def _reached(self, start: Any, known: set[int]) -> set[int]:
+        """Which of these parameters a term is made of, in whatever way; all of them where it is too large to tell."""
+        reached: set[int] = set()
+        todo, seen = [start], {start}
+        while todo:
+            node = todo.pop()
+            if node.name() == _LEAF and (index := self._index(node.variable)) in known:
+                reached.add(index)
+            following = [n for n, _ in node.next_functions if n is not None and n not in seen]
+            seen.update(following)
+            todo += following
+            if len(seen) > _MOST_REACHED:
+                return known
+        return reached
+
+    def _note(self, product: _Product, key: tuple[Location, int, int]) -> None:
         known = self._found.get(key)
         if known is None and len(self._found) >= _MOST_LINES:
             return
@@ -92,9 +110,7 @@ class LossWeights:
         )
         if known.backwards < _MOST_PASSES:
             values = [*known.values, product.weights.flatten().tolist()]
-            self._found[key] = dataclasses.replace(
-                known, backwards=known.backwards + 1, held=known.held + held, values=values
-            )
+            self._found[key] = dataclasses.replace(known, backwards=known.backwards + 1, values=values)
 
     def end_round(self) -> None:
         """Forget the products of this round."""

@@ -42,7 +42,7 @@ class MaskedExtremes:
         dim = dimension_of(args, kwargs)
         values = args[0] if args and isinstance(args[0], torch.Tensor) else None
         known = self._products.get(id(values))
-        if dim is None or values is None or known is None or known[0]() is not values:
+        if dim is None or values is None or known is None or known[0]() is not values or not self.watch.reads(values):
             return
         line, operation = self.watch.lines.here(), EXTREMES[name]
         before = self._found.get((operation, line)) if line is not None else None

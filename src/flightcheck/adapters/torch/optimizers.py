@@ -107,6 +107,7 @@ class Optimizers:
         same_line = [h for h in self.held if location is not None and h.info.location == location]
         if len(self.held) >= MOST_OPTIMIZERS and same_line:
             held = same_line[-1]
+            held.info = dataclasses.replace(held.info, stands_for_later=True)
             held.optimizer = weakref.ref(optimizer)
             self._by_id[id(optimizer)] = held
             self._restarted(same_line, optimizer)

@@ -46,9 +46,6 @@ class WeightsNotUpdating(Check):
 
     steps = Param(5, "a warm-up may start at learning rate 0, a loss scaler may skip the first steps")
     standstill = Param(10, "steps without any move: a loss scaler skips fewer in a row, and those are not compared")
-    followed = Param(
-        64, "optimizers that are told apart; later ones, of models made anew in each round, count as the last"
-    )
     rate = Param(1e-3, "share of the largest learning rate below which rounding may undo every step")
 
     def __call__(self, run: Run) -> Iterator[Finding]:
@@ -121,7 +118,7 @@ class WeightsNotUpdating(Check):
         if last < 0 or since < count:
             return
         start = int(steps[last + 1])
-        if len(run.optimizers) >= self.followed.value:
+        if any(o.stands_for_later for o in run.optimizers):
             raise NotEnoughEvidence(f"nothing that is followed has moved since step {start}; later models are not")
         self._explained(run, start, columns)
         stepping = [o for o in run.optimizers if o.steps]

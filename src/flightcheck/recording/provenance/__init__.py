@@ -7,8 +7,7 @@ The functions answer with their best guess or with None, and never raise: a line
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
-from typing import Final, TypeAlias
+from typing import TypeAlias
 
 from flightcheck.recording.provenance.callers import Callers, context_of
 from flightcheck.recording.provenance.counters import continued_loop
@@ -63,17 +62,6 @@ __all__ = [
 
 Order: TypeAlias = "tuple[tuple[str, int], tuple[str, int]]"
 """File and line of what makes an order or an index, and of what puts a value in this order."""
-
-_REPEATS: Final = (
-    ast.For,
-    ast.AsyncFor,
-    ast.While,
-    ast.ListComp,
-    ast.SetComp,
-    ast.DictComp,
-    ast.GeneratorExp,
-    ast.Lambda,
-)
 
 
 def argument_origin(file: str, line: int, keyword: str, position: int | None) -> tuple[str, int] | None:
@@ -159,55 +147,28 @@ def value_origin(
         return None
 
 
-def value_request(
+def value_calls(
     file: str, line: int, name: str | None, function: str = "", callers: Callers = ()
-) -> tuple[str, int] | None:
-    """The line that calls the user's own function in which `value_origin` lies; of nested calls the outermost.
+) -> tuple[tuple[str, int] | None, tuple[str, int] | None]:
+    """The lines that call the user's own functions in which `value_origin` lies: of nested calls the outermost, and the
+    innermost where no loop goes round it (else it is called for each of several groups).
 
     The same function may prepare several data: then only the lines that call it tell them apart.
 
     Returns:
-        File and line; None where the values were not computed in a function that the user's code calls for them.
+        File and line of each; None where no function that the user's code calls for them computed the values.
     """
     try:
         value = _value(file, line, name, function, callers)
         if value is None:
-            return None
+            return None, None
         follower = Follower(line)
         follower.data(value)
-        return follower.entered[-1].place if follower.entered else None
+        if not follower.entered:
+            return None, None
+        return follower.entered[-1].place, follower.maker.place if follower.maker is not None else None
     except Exception:  # as above
-        return None
-
-
-def value_maker(
-    file: str, line: int, name: str | None, function: str = "", callers: Callers = ()
-) -> tuple[str, int] | None:
-    """The line that calls the user's own function in which `value_origin` lies; of nested calls the innermost.
-
-    Returns:
-        File and line; None where no function computed the values, or a loop goes round the call: then it is called for
-        each of several groups.
-    """
-    try:
-        value = _value(file, line, name, function, callers)
-        if value is None:
-            return None
-        follower = Follower(line)
-        follower.data(value)
-        call = follower.entered[0] if follower.entered else None
-        if call is None or any(isinstance(n, _REPEATS) for n in _within_scope(call)):
-            return None
-        return call.place
-    except Exception:  # as above
-        return None
-
-
-def _within_scope(value: Value) -> Iterator[ast.AST]:
-    for node in value.source.above(value.node):
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Module):
-            return
-        yield node
+        return None, None
 
 
 def argument_data_origin(

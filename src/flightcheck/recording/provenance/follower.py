@@ -17,6 +17,7 @@ from flightcheck.recording.provenance.vocabulary import (
     SAME,
 )
 
+_REPEATS = (ast.For, ast.AsyncFor, ast.While, ast.ListComp, ast.DictComp, ast.GeneratorExp, ast.Lambda)
 _OF_WHERE = 3
 """Arguments of a ``where`` that chooses between two tensors."""
 
@@ -31,6 +32,17 @@ class Follower(Definitions):
         self.entered: list[Value] = []
         """The calls of the user's own functions on the way to what `data` found, the farthest back first."""
         self.sources: list[Value] = []
+
+    @property
+    def maker(self) -> Value | None:
+        """The innermost of these calls; None where a loop goes round it: it is called for each of several groups."""
+        call = self.entered[0] if self.entered else None
+        for node in call.source.above(call.node) if call is not None else ():
+            if isinstance(node, _REPEATS):
+                return None
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                break
+        return call
 
     # -- literals ------------------------------------------------------------------------------------------------
 
