@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
+import torch
+from torch import nn
+
+import flightcheck
 from flightcheck.recording.run import Run
 from flightcheck.recording.signals import GRAD_NORM, LEARNING_RATE, UPDATE_NORM, WEIGHT_NORM
 from flightcheck.recording.wiring import ReboundParameter
@@ -80,3 +85,15 @@ def test_a_loop_that_moves_names_and_no_parameters_fails_where_it_does() -> None
     moving = {WEIGHT_NORM: [[1.0 + 0.1 * i, 2.0, 3.0] for i in range(20)]}
     assert verdict_of("C12", run_of(*records, renamed, series=moving)).status == "skipped"
     assert verdict_of("C12", run_of(*records, series=still)).status == "skipped"
+
+
+def test_optimizers_that_are_made_anew_in_each_round_are_told_apart_up_to_a_number(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    with flightcheck.watch(runs_dir=tmp_path, report=False) as watched:
+        for _ in range(70):
+            model = nn.Linear(3, 2)
+            optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+            model(torch.randn(4, 3)).square().mean().backward()
+            optimizer.step()
+    assert watched.run is not None
+    assert [o.stands_for_later for o in watched.run.optimizers] == [False] * 63 + [True]

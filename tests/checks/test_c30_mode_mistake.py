@@ -212,3 +212,23 @@ def test_every_step_an_epoch_may_be_evaluated_by_answers() -> None:
     assert verdict(*whole, *phases, steps=6).status == "fail"
     chosen = [replace(e, metrics=1) for e in phases]
     assert verdict(*whole, *chosen, steps=6).status == "pass", "labels of its own may be chosen in each step"
+
+
+def test_an_evaluation_in_train_mode_is_not_undone_by_one_in_eval_mode_behind_it(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), nn.Linear(8, 2))
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.05)
+    x, y = torch.randn(64, 4), torch.randint(2, (64,))
+    with flightcheck.watch(runs_dir=tmp_path, report=False) as watched:
+        for _ in range(12):
+            optimizer.zero_grad()
+            nn.functional.cross_entropy(model(x), y).backward()
+            optimizer.step()
+        with torch.no_grad():
+            print("validation", (model(x[:32]).argmax(1) == y[:32]).float().mean().item())
+            model.eval()
+            print("test", (model(x[32:]).argmax(1) == y[32:]).float().mean().item())
+    assert watched.run is not None
+    (finding,) = verdict_of("C30", watched.run).findings
+    assert finding.location is not None
+    assert "validation" in finding.location.code
