@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any, Final
 
 import torch
@@ -19,7 +18,6 @@ def attention_scale(b: Boundaries, patch: Patch) -> None:
     Infinite scores of masks stay what they are; finite ones of masks stay far below all others.
     """
     place, _, number = patch.value.rpartition("=")
-    file, _, line = place.rpartition(":")
     factor = float(number)
 
     def operation(function: Any, name: str, given: Arguments) -> Any:
@@ -27,8 +25,7 @@ def attention_scale(b: Boundaries, patch: Patch) -> None:
         scores = args[0] if args else None
         if not isinstance(scores, torch.Tensor) or name not in _SOFTMAXES:
             return function(*args, **kwargs)
-        at = b.observer.lines.here()
-        if at is None or (Path(at.file).name, str(at.line)) != (file, line):
+        if not b.is_at(place):
             return function(*args, **kwargs)
         b.acted(patch)
         return function(scores * factor, *args[1:], **kwargs)

@@ -6,6 +6,7 @@ import functools
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -45,6 +46,11 @@ class Boundaries:
     def acted(self, patch: Patch) -> None:
         """Count that a patch changed something."""
         self.applied[str(patch)] += 1
+
+    def is_at(self, place: str) -> bool:
+        """The line of the user's code that runs is this one: ``train.py:31``."""
+        at = self.observer.lines.here()
+        return at is not None and f"{Path(at.file).name}:{at.line}" == place
 
     @contextmanager
     def unwatched(self) -> Iterator[None]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any, Final
 
 import torch
@@ -20,14 +19,12 @@ def carry(b: Boundaries, patch: Patch) -> None:
 
     A sequence ends where a model was called, or a backward is over.
     """
-    file, _, line = patch.value.rpartition(":")
     last: dict[int, Any] = {}
 
     def operation(function: Any, name: str, given: Arguments) -> Any:
         args, kwargs = given
         concerned = name in CELLS or (name in LAYERS and len(args) > _STATE_AT and is_one_step(args))
-        at = b.observer.lines.here() if concerned else None
-        if at is None or (Path(at.file).name, str(at.line)) != (file, line):
+        if not concerned or not b.is_at(patch.value):
             return function(*args, **kwargs)
         key = id(args[3] if name in CELLS else args[2][1])
         before = last.get(key)

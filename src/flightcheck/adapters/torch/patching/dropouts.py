@@ -21,7 +21,7 @@ def dropout(b: Boundaries, patch: Patch) -> None:
     place, _, wanted = patch.value.rpartition("=")
     name, _, line = place.rpartition(":")
     if name and line.isdigit():
-        _at_line(b, patch, (name, int(line)), float(wanted))
+        _at_line(b, patch, place, float(wanted))
     else:
         _of_module(b, patch, place, float(wanted))
 
@@ -59,11 +59,11 @@ def with_option(module: nn.Module, option: str, value: float, call: Any, given: 
         setattr(module, option, before)
 
 
-def _at_line(b: Boundaries, patch: Patch, place: tuple[str, int], wanted: float) -> None:
+def _at_line(b: Boundaries, patch: Patch, place: str, wanted: float) -> None:
     def make(original: Any) -> Any:
         @functools.wraps(original)
         def dropped(input: Any, p: float = 0.5, *args: Any, **kwargs: Any) -> Any:
-            if not b.observer.watch.mine() or not _is(b, place):
+            if not b.observer.watch.mine() or not b.is_at(place):
                 return original(input, p, *args, **kwargs)
             b.acted(patch)
             return original(input, wanted, *args, **kwargs)
@@ -72,8 +72,3 @@ def _at_line(b: Boundaries, patch: Patch, place: tuple[str, int], wanted: float)
 
     for name in FUNCTIONS:
         b.observer.patches.replace(F, name, make)
-
-
-def _is(b: Boundaries, place: tuple[str, int]) -> bool:
-    here = b.observer.lines.here()
-    return here is not None and (here.file.replace("\\", "/").rsplit("/", 1)[-1], here.line) == place

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -21,7 +20,6 @@ def episode_end(b: Boundaries, patch: Patch) -> None:
     The flag is the first (0) of the vectors that the second line fetches.
     """
     place, flag_place, number, end = patch.value.split(",")
-    file, _, line = place.rpartition(":")
     flag_file, _, flag_line = flag_place.rpartition(":")
     ends = EpisodeEnds(b.observer.watch)
 
@@ -31,8 +29,8 @@ def episode_end(b: Boundaries, patch: Patch) -> None:
         return result
 
     def masked(name: str, args: Any, result: Any) -> Any:
-        at = b.observer.lines.here() if name in FACTORS and isinstance(result, torch.Tensor) else None
-        if at is None or (Path(at.file).name, str(at.line)) != (file, line) or not any(map(ends.is_value, args[:2])):
+        concerned = name in FACTORS and isinstance(result, torch.Tensor) and b.is_at(place)
+        if not concerned or not any(map(ends.is_value, args[:2])):
             return result
         flag = ends.flag_at(flag_file, int(flag_line), int(number), len(result))
         if flag is None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import weakref
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -17,13 +16,8 @@ def extreme(b: Boundaries, patch: Patch) -> None:
     """``extreme:train.py:31``: a minimum or maximum at this line is one of the values that a mask left, in each row
     in which it left any.
     """
-    file, _, line = patch.value.rpartition(":")
     masks: dict[int, tuple[weakref.ref[torch.Tensor], torch.Tensor]] = {}
     """Of products, by their identity."""
-
-    def here() -> bool:
-        at = b.observer.lines.here()
-        return at is not None and (Path(at.file).name, str(at.line)) == (file, line)
 
     def kept_in(values: Any) -> torch.Tensor | None:
         known = masks.get(id(values))
@@ -33,7 +27,7 @@ def extreme(b: Boundaries, patch: Patch) -> None:
     def operation(function: Any, name: str, given: Arguments) -> Any:
         args, kwargs = given
         dim = dimension_of(args, kwargs) if name in EXTREMES and args else None
-        kept = kept_in(args[0]) if dim is not None and here() else None
+        kept = kept_in(args[0]) if dim is not None and b.is_at(patch.value) else None
         if dim is not None and kept is not None:
             b.acted(patch)
             hidden = ~kept & kept.any(dim, keepdim=True)

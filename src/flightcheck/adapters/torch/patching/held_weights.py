@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from flightcheck.adapters.torch.learned_weights import PRODUCTS, QUOTIENTS, weights_among
@@ -15,17 +14,12 @@ def held(b: Boundaries, patch: Patch) -> None:
     this number) the logarithm of the weight is subtracted; to one that is divided by it, it is added.
     """
     number, _, place = patch.value.partition("@")
-    file, _, line = place.rpartition(":")
-
-    def here() -> bool:
-        at = b.observer.lines.here()
-        return at is not None and (Path(at.file).name, str(at.line)) == (file, line)
 
     def operation(function: Any, name: str, given: Arguments) -> Any:
         args, kwargs = given
         result = function(*args, **kwargs)
         found = weights_among(name, args) if name in PRODUCTS | QUOTIENTS else None
-        if found is None or found[0] != int(number) or not here():
+        if found is None or found[0] != int(number) or not b.is_at(place):
             return result
         b.acted(patch)
         logarithm = args[found[0]].log()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -16,7 +15,6 @@ def edges(b: Boundaries, patch: Patch) -> None:
 
     The nodes are joined in as many pieces, before it or after it; the first batch tells which.
     """
-    file, _, line = patch.value.rpartition(":")
     nodes: list[list[int]] = []
     """Sizes of the pieces that were joined since edges were, which may be nodes."""
     waiting: list[tuple[torch.Tensor, list[torch.Tensor]]] = []
@@ -28,9 +26,8 @@ def edges(b: Boundaries, patch: Patch) -> None:
         if not isinstance(pieces, (list, tuple)) or not isinstance(result, torch.Tensor):
             return result
         with b.unwatched():
-            at = b.observer.lines.here()
             whole = result.dtype is torch.int64
-            if whole and at is not None and (Path(at.file).name, str(at.line)) == (file, line) and _of_pairs(pieces):
+            if whole and b.is_at(patch.value) and _of_pairs(pieces):
                 known = next((s for s in reversed(nodes) if _fit(pieces, s)), None)
                 order[:] = order or ["after" if known is None else "before"]
                 if order[0] == "before" and known is not None:

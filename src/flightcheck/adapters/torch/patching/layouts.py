@@ -23,15 +23,14 @@ def axes(b: Boundaries, patch: Patch) -> None:
     ``softmax=-1:train.py:31`` is another change, see `softmax`, and so is ``target=1.0:train.py:31``, see `target`.
     """
     rule, _, place = patch.value.partition(":")
-    file, _, number = place.rpartition(":")
-    line = int(number) if number.isdigit() else 0
+    at_a_line = place.rpartition(":")[2].isdigit()
 
     def here() -> bool:
         at = b.observer.lines.calling()
-        return at is not None and (not line or (at.line == line and Path(at.file).name == file))
+        return at is not None and (not at_a_line or f"{Path(at.file).name}:{at.line}" == place)
 
     if rule.startswith("softmax="):
-        softmax(b, patch, int(rule.partition("=")[2]), (file, line))
+        softmax(b, patch, int(rule.partition("=")[2]), place)
         return
     if rule.startswith("target="):
         target(b, patch, [int(axis) for axis in rule.partition("=")[2].split(".")], here)
@@ -76,12 +75,8 @@ def target(b: Boundaries, patch: Patch, order: list[int], here: Callable[[], boo
     b.at_operations(operation)
 
 
-def softmax(b: Boundaries, patch: Patch, axis: int, place: tuple[str, int]) -> None:
+def softmax(b: Boundaries, patch: Patch, axis: int, place: str) -> None:
     """A softmax or log-softmax at a line is over another axis, in evaluations as well."""
-
-    def here() -> bool:
-        at = b.observer.lines.here()
-        return at is not None and (Path(at.file).name, at.line) == place
 
     def operation(function: Any, name: str, given: Arguments) -> Any:
         args, kwargs = given
@@ -89,7 +84,7 @@ def softmax(b: Boundaries, patch: Patch, axis: int, place: tuple[str, int]) -> N
         if name not in _SOFTMAX or not isinstance(first, torch.Tensor) or not -first.dim() <= axis < first.dim():
             return function(*args, **kwargs)
         dim = kwargs.get("dim", args[1] if len(args) > 1 else None)
-        if (dim is not None and int(dim) % first.dim() == axis % first.dim()) or not here():
+        if (dim is not None and int(dim) % first.dim() == axis % first.dim()) or not b.is_at(place):
             return function(*args, **kwargs)
         b.acted(patch)
         return function(first, axis, *args[2:], **{k: v for k, v in kwargs.items() if k != "dim"})

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, Final
 
 import torch
@@ -87,11 +86,10 @@ def negate(b: Boundaries, patch: Patch) -> None:
 
 def unreduced(b: Boundaries, patch: Patch) -> None:
     """``loss:none:train.py:31``: the loss function that is called at this line returns one value for each element."""
-    file, _, line = patch.value.removeprefix("none:").rpartition(":")
+    place = patch.value.removeprefix("none:")
 
     def around(call: Any, name: str, given: Arguments) -> Any:
-        at = b.observer.lines.here()
-        if at is None or (Path(at.file).name, str(at.line)) != (file, line):
+        if not b.is_at(place):
             return call(*given[0], **given[1])
         b.acted(patch)
         return call(*given[0], **{**given[1], "reduction": "none"})
@@ -104,15 +102,13 @@ def gathered(b: Boundaries, patch: Patch) -> None:
 
     It is their mean, as far as the last round tells how many there are.
     """
-    file, _, line = patch.value.removeprefix("all:").rpartition(":")
+    place = patch.value.removeprefix("all:")
     sums: list[torch.Tensor] = []
     counts = [1]
 
     def around(call: Any, name: str, given: Arguments) -> Any:
         result = call(*given[0], **given[1])
-        at = b.observer.lines.here()
-        here = at is not None and (Path(at.file).name, str(at.line)) == (file, line)
-        if not here or not isinstance(result, torch.Tensor) or not result.requires_grad:
+        if not b.is_at(place) or not isinstance(result, torch.Tensor) or not result.requires_grad:
             return result
         with b.unwatched():
             sums.append(sums[-1] + result if sums else result)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -29,8 +28,7 @@ def mask(b: Boundaries, patch: Patch) -> None:
 
     def operation(function: Any, name: str, given: Arguments) -> Any:
         found = masks_of(name, *given).get(argument) if name in ATTENTION else None
-        at = b.observer.lines.here() if found is not None else None
-        if found is None or at is None or (at.line, Path(at.file).name) != (int(line), file):
+        if found is None or not b.is_at(f"{file}:{line}"):
             return function(*given[0], **given[1])
         b.acted(patch)
         args, kwargs = list(given[0]), dict(given[1])
@@ -45,15 +43,14 @@ def mask(b: Boundaries, patch: Patch) -> None:
 
 
 def _fill(b: Boundaries, patch: Patch) -> None:
-    _, file, line = [*patch.value.split(":"), "", ""][:3]
+    place = patch.value.removeprefix("fill:")
 
     def operation(function: Any, name: str, given: Arguments) -> Any:
         args, kwargs = list(given[0]), dict(given[1])
         scores = args[0] if args and isinstance(args[0], torch.Tensor) else None
         if name not in FILLS or scores is None or not scores.is_floating_point():
             return function(*args, **kwargs)
-        at = b.observer.lines.here()
-        if at is not None and (str(at.line), Path(at.file).name) == (line, file):
+        if b.is_at(place):
             b.acted(patch)
             least = torch.finfo(scores.dtype).min / 2
             if len(args) > 2:

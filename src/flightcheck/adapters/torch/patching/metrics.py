@@ -31,13 +31,9 @@ def metric(b: Boundaries, patch: Patch) -> None:
     if how not in _WAYS or not line.isdigit():
         raise ValueError(f"metric: a value such as align:train.py:31 wanted, but got {patch.value!r}")
 
-    def here() -> bool:
-        at = b.observer.lines.here()
-        return at is not None and (at.line, Path(at.file).name) == (int(line), file)
-
     def operation(function: Any, name: str, given: Arguments) -> Any:
         args, kwargs = given
-        if args and isinstance(args[0], torch.Tensor) and _concerns(how, name) and here():
+        if args and isinstance(args[0], torch.Tensor) and _concerns(how, name) and b.is_at(f"{file}:{line}"):
             seen = b.observer.operations.comparisons
             if how == "scale":
                 sides = [a * factor + offset if seen.is_of_model(a) else a for a in args[:2]]
@@ -54,7 +50,7 @@ def metric(b: Boundaries, patch: Patch) -> None:
     def loss(call: Any, name: str, given: Arguments) -> Any:
         prediction, target, again = arguments_of(given)
         same: Any = None
-        if isinstance(prediction, torch.Tensor) and not torch.is_grad_enabled() and here():
+        if isinstance(prediction, torch.Tensor) and not torch.is_grad_enabled() and b.is_at(f"{file}:{line}"):
             same = (prediction * factor + offset, target) if how == "scale" else _aligned(prediction, target)
         if same is not None:
             b.acted(patch)

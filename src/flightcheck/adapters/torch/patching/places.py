@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any, Final
 
 import torch
@@ -21,22 +20,20 @@ def place(b: Boundaries, patch: Patch) -> None:
     Raises:
         ValueError: the value is none of this form.
     """
-    file, _, line = patch.value.rpartition(":")
-    if not line.isdigit():
+    if not patch.value.rpartition(":")[2].isdigit():
         raise ValueError(f"place: a value such as train.py:31 wanted, but got {patch.value!r}")
 
     def operation(function: Any, name: str, given: Arguments) -> Any:
         args, kwargs = given
-        if name in _SUMS and len(args) > 1 and all(isinstance(a, torch.Tensor) for a in args[:2]):
-            at = b.observer.lines.here()
-            if at is not None and (at.line, Path(at.file).name) == (int(line), file):
-                one, other = args[:2]
-                if (cut := _by_time(one, other)) is not None:
-                    b.acted(patch)
-                    args = (one, cut, *args[2:])
-                elif (cut := _by_time(other, one)) is not None:
-                    b.acted(patch)
-                    args = (cut, other, *args[2:])
+        tensors = name in _SUMS and len(args) > 1 and all(isinstance(a, torch.Tensor) for a in args[:2])
+        if tensors and b.is_at(patch.value):
+            one, other = args[:2]
+            if (cut := _by_time(one, other)) is not None:
+                b.acted(patch)
+                args = (one, cut, *args[2:])
+            elif (cut := _by_time(other, one)) is not None:
+                b.acted(patch)
+                args = (cut, other, *args[2:])
         return function(*args, **kwargs)
 
     b.at_operations(operation)

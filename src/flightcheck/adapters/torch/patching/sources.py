@@ -90,10 +90,9 @@ def _follow_counts(b: Boundaries, counts: Counts, file: str, line: int) -> None:
     def operation(function: Any, name: str, given: Arguments) -> Any:
         args, kwargs = given
         result = function(*args, **kwargs)
-        if name in SUMS and len(args) == 1 and isinstance(args[0], torch.Tensor) and not torch.is_grad_enabled():
-            at = b.observer.lines.here()
-            if at is not None and (at.line, Path(at.file).name) == (line, file) and truth_values(args[0]):
-                counts.add(line, int(args[0].sum()), args[0].numel())
+        counted = name in SUMS and len(args) == 1 and isinstance(args[0], torch.Tensor) and not torch.is_grad_enabled()
+        if counted and b.is_at(f"{file}:{line}") and truth_values(args[0]):
+            counts.add(line, int(args[0].sum()), args[0].numel())
         return result
 
     b.at_operations(operation)

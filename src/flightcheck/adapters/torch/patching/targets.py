@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, Final
 
 import torch
@@ -84,13 +83,12 @@ def opposite(b: Boundaries, patch: Patch) -> None:
     Raises:
         ValueError: the value is none of this form.
     """
-    file, _, line = patch.value.partition("=")[2].rpartition(":")
-    if not line.isdigit():
+    place = patch.value.partition("=")[2]
+    if not place.rpartition(":")[2].isdigit():
         raise ValueError(f"targets: a value such as opposite=train.py:31 wanted, but got {patch.value!r}")
 
     def change(name: str, prediction: torch.Tensor, target: torch.Tensor, given: Arguments) -> Arguments | None:
-        at = b.observer.lines.here() if name in OF_UNIT_TARGETS else None
-        if at is None or (at.line, Path(at.file).name) != (int(line), file):
+        if name not in OF_UNIT_TARGETS or not b.is_at(place):
             return None
         _, _, again = arguments_of(given)
         return again(prediction, 1 - target)
@@ -216,15 +214,13 @@ def balanced(b: Boundaries, patch: Patch) -> None:
 
 def by_length(b: Boundaries, patch: Patch) -> None:
     """``targets:sorted=train.py:33``: targets are put into the order that was computed last at this line."""
-    file, _, line = patch.value.removeprefix("sorted=").rpartition(":")
+    place = patch.value.removeprefix("sorted=")
     last: list[torch.Tensor] = []
 
     def operation(function: Any, name: str, given: Arguments) -> Any:
         result = function(*given[0], **given[1])
-        if name in ("sort", "argsort"):
-            at = b.observer.lines.here()
-            if at is not None and (Path(at.file).name, str(at.line)) == (file, line):
-                last[:] = [result[1] if isinstance(result, tuple) else result]
+        if name in ("sort", "argsort") and b.is_at(place):
+            last[:] = [result[1] if isinstance(result, tuple) else result]
         return result
 
     def change(name: str, prediction: torch.Tensor, target: torch.Tensor, given: Arguments) -> Arguments | None:

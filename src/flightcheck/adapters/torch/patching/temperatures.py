@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -17,17 +16,13 @@ def temperature(b: Boundaries, patch: Patch) -> None:
 
     ``own:train.py:31`` does the same in a loss that the script computes by itself: numbers that it prints judge.
     """
-    file, _, line = patch.value.removeprefix("own:").rpartition(":")
-
-    def here() -> bool:
-        at = b.observer.lines.here()
-        return at is not None and (Path(at.file).name, str(at.line)) == (file, line)
+    place = patch.value.removeprefix("own:")
 
     def operation(function: Any, name: str, given: Arguments) -> Any:
         args, kwargs = given
         factor = factor_of(name, args) if name in FACTORS else None
         matrix = next((a for a in args[:2] if isinstance(a, torch.Tensor) and a.dim() > 1), None)
-        if factor is None or matrix is None or not 0 < abs(factor) < 1 or not here():
+        if factor is None or matrix is None or not 0 < abs(factor) < 1 or not b.is_at(place):
             return function(*args, **kwargs)
         b.acted(patch)
         in_place = name.endswith("_") and (not name.startswith("__") or name.startswith("__i"))
