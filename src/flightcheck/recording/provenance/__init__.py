@@ -273,7 +273,7 @@ def _expression(source: Source, line: int, name: str | None, function: str) -> a
         calls.sort(key=lambda c: (_around_model(source, c), c.lineno != line, c.col_offset))
         return calls[0].args[0] if calls else None
     wanted = ast.unparse(ast.parse(name, mode="eval"))
-    for node in ast.walk(source.tree):
+    for node in source.nodes:
         if not isinstance(node, ast.expr) or not node.lineno == node.end_lineno == line or _stored(node):
             continue
         if ast.unparse(node) == wanted:
@@ -349,7 +349,7 @@ def rate_write(file: str) -> tuple[str, int] | None:
     try:
         source = read_source(file)
         written: list[ast.AST] = []
-        for node in ast.walk(source.tree) if source else ():
+        for node in source.nodes if source else ():
             targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
             if isinstance(node, ast.Assign | ast.AugAssign) and any(
                 isinstance(t, ast.Subscript) and constant_of(t.slice) == "lr" for t in targets

@@ -35,7 +35,7 @@ def behind(source: Source, line: int) -> tuple[Scope, int, list[ast.AST]] | None
     """The scope of a line, the last line of the outermost loop around it there, and the calls and loops that run in any
     case when that is over.
     """
-    around = [n for n in ast.walk(source.tree) if isinstance(n, ast.stmt) and n.lineno <= line <= end_of(n)]
+    around = source.around(line, ast.stmt)
     if not around:
         return None
     inner = max(around, key=lambda n: (n.lineno, -end_of(n)))
@@ -103,8 +103,8 @@ def scaling_left_out(file: str, line: int, name: str, trained: Location) -> tupl
         at = provenance.value_origin(trained.file, trained.line, None, trained.function)
         if source is None or at is None or at[0] != file or not name.isidentifier():
             return None
-        use = [n for n in ast.walk(source.tree) if isinstance(n, ast.Name) and n.id == name and n.lineno == line]
-        steps = [n for n in ast.walk(source.tree) if isinstance(n, ast.stmt) and n.lineno <= at[1] <= end_of(n)]
+        use = [n for n in source.nodes if isinstance(n, ast.Name) and n.id == name and n.lineno == line]
+        steps = [n for n in source.nodes if isinstance(n, ast.stmt) and n.lineno <= at[1] <= end_of(n)]
         step = max(steps, key=lambda n: (n.lineno, -end_of(n)), default=None)
         if not use or step is None or not _puts_on_another_scale(step):
             return None

@@ -24,7 +24,7 @@ def rebound_average(file: str) -> tuple[str, int] | None:
     """The line of ``for slow, fast in zip(…): slow = d * slow + (1 - d) * fast``, which changes no tensor."""
     try:
         source = read_source(file)
-        for loop in ast.walk(source.tree) if source else ():
+        for loop in source.nodes if source else ():
             if not isinstance(loop, ast.For):
                 continue
             names = {n.id for n in ast.walk(loop.target) if isinstance(n, ast.Name)}
@@ -71,8 +71,8 @@ def unused_update(file: str) -> tuple[str, int] | None:
         source = read_source(file)
         if source is None:
             return None
-        named = {n.attr for n in ast.walk(source.tree) if isinstance(n, ast.Attribute)}
-        named |= {n.id for n in ast.walk(source.tree) if isinstance(n, ast.Name)}
+        named = {n.attr for n in source.nodes if isinstance(n, ast.Attribute)}
+        named |= {n.id for n in source.nodes if isinstance(n, ast.Name)}
         for name, functions in source.functions.items():
             updating = [f for f in functions if any(map(_updates, ast.walk(f)))]
             if updating and name not in named and not name.startswith("__") and not _overrides(source, updating[0]):
@@ -117,7 +117,7 @@ def follows_nowhere(file: str, made: str) -> bool:
             return False
         copied = sum(bool(_words(into) & own) for into in _copied_into(source.tree))
         made_anew = [
-            n for n in ast.walk(source.tree)
+            n for n in source.nodes
             if isinstance(n, ast.Assign) and any(_words(ast.unparse(t)) & own for t in n.targets)
             and isinstance(n.value, ast.Call) and last_name(n.value.func) in ("deepcopy", "clone", "copy")
         ]  # fmt: skip
@@ -132,7 +132,7 @@ def _handed_on(source: Source, made: str) -> bool:
     """A function is given the model whose weights a line made, or values are assigned to the data of parameters."""
     into = _GIVEN.split(made)[0].strip()
     given = {ast.unparse(a) for c in source.calls for a in (*c.args, *(k.value for k in c.keywords))}
-    targets = [t for n in ast.walk(source.tree) if isinstance(n, ast.Assign) for t in n.targets]
+    targets = [t for n in source.nodes if isinstance(n, ast.Assign) for t in n.targets]
     return into in given or any(isinstance(t, ast.Attribute) and t.attr == "data" for t in targets)
 
 
@@ -176,7 +176,7 @@ def _may_be_called(source: Source, name: str, function: ast.AST, files: Collecti
     bases = {last_name(b) for b in owner.bases} if owner is not None else set()
     if name.startswith("__") or not bases <= {"Module", "object"} or name in ("forward", "reset_parameters"):
         return True
-    for node in ast.walk(source.tree):
+    for node in source.nodes:
         if name in (getattr(node, "attr", ""), getattr(node, "id", ""), getattr(node, "value", "")):
             return True
     here = Path(source.path).resolve()

@@ -104,7 +104,7 @@ class _Better(Definitions):
             return super()._calls_of(source, function)
         names = {
             last_name(n.targets[0])
-            for n in ast.walk(source.tree)
+            for n in source.nodes
             if isinstance(n, ast.Assign) and isinstance(n.value, ast.Call) and last_name(n.value.func) == owner.name
         }
         return [c for c in source.calls if last_name(c.func) in names]

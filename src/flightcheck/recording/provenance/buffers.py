@@ -27,7 +27,7 @@ def integer_buffer(file: str, line: int) -> tuple[str, int] | None:
     """
     try:
         source = read_source(file)
-        for node in ast.walk(source.tree) if source else ():
+        for node in source.nodes if source else ():
             if (
                 source is None
                 or not isinstance(node, ast.Assign)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from typing import Final
 
-from flightcheck.recording.provenance.source import Source, end_of, last_name, line_of, read_source
+from flightcheck.recording.provenance.source import Source, last_name, line_of, read_source
 
 _CONVERTS: Final = {
     "tensor", "as_tensor", "FloatTensor", "Tensor", "from_numpy", "float", "float32", "astype", "to", "type", "stack",
@@ -28,7 +28,7 @@ def converted_before(file: str, line: int) -> tuple[str, int] | None:
         source = read_source(file)
         if source is None:
             return None
-        inside = [n for n in ast.walk(source.tree) if isinstance(n, ast.stmt) and line_of(n) <= line <= end_of(n)]
+        inside = source.around(line, ast.stmt)
         statement = max(inside, key=line_of, default=None)
         found = _conversion(source, statement, line, 0) if statement is not None else 0
         return (file, found) if found else None

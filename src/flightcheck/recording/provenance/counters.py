@@ -115,7 +115,7 @@ class _Search:
             if _bound_later(source, scope, ast.unparse(target), line):
                 return
             for other in self.sources:
-                for node in ast.walk(other.tree):
+                for node in other.nodes:
                     if isinstance(node, ast.Attribute) and node.attr == target.attr and _read(node):
                         yield other, node
 
@@ -158,7 +158,7 @@ def continued_loop(reads: list[Place], key: str, steps: list[Place]) -> Place | 
         sources = [s for f in files if (s := read_source(f)) is not None]
         search = _Search(sources, set(steps))
         for source in sources:
-            for node in ast.walk(source.tree):
+            for node in source.nodes:
                 if _takes(node, key) and _certain(source, node, key, [n for f, n in reads if f == source.path]):
                     found = search.loop(source, node)  # type: ignore[arg-type]
                     if found is not None:

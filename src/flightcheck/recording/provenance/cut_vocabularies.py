@@ -15,9 +15,9 @@ def only_cut(file: str) -> tuple[str, int] | None:
     """
     try:
         source = read_source(file)
-        if source is None or not any(map(_with_default, ast.walk(source.tree))):
+        if source is None or not any(map(_with_default, source.nodes)):
             return None
-        lines = {n.lineno for n in ast.walk(source.tree) if isinstance(n, ast.stmt) and cuts(n)}
+        lines = {n.lineno for n in source.nodes if isinstance(n, ast.stmt) and cuts(n)}
         return (file, lines.pop()) if len(lines) == 1 else None
     except Exception:  # the promise of this package: odd sources have no answer, and are no error
         return None

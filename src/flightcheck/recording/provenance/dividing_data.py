@@ -89,7 +89,7 @@ def divided_by(value: Value, line: int) -> list[Division]:
 def _by_two_functions(value: Value) -> list[Division]:
     source, told = value.source, Divisions()
     found: dict[ast.AST, Division] = {}
-    for node in ast.walk(source.tree):
+    for node in source.nodes:
         scope = source.scope(node)
         if not isinstance(node, ast.BinOp | ast.AugAssign | ast.Call) or not isinstance(
             scope, ast.FunctionDef | ast.Lambda

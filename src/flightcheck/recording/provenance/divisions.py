@@ -59,7 +59,7 @@ def _division(source: Source, line: int) -> Division | None:
             return _found(source, node, name, parts[1])
         if isinstance(node, ast.Assign | ast.AugAssign) and _held(node.value, names):
             names |= set(_targets(node))  # total += loss.item()
-    for node in ast.walk(source.tree):  # in another method
+    for node in source.nodes:  # in another method
         parts = _parts(node)
         if parts is not None and (name := _held(parts[0], {n for n in names if n.startswith("self.")})):
             return _found(source, node, name, parts[1])
@@ -85,7 +85,7 @@ def _held(node: ast.expr, names: set[str]) -> str:
 def _statement(source: Source, line: int) -> ast.stmt | None:
     found = [
         n
-        for n in ast.walk(source.tree)
+        for n in source.nodes
         if isinstance(n, ast.Assign | ast.AugAssign | ast.Return | ast.Expr | ast.AnnAssign)
         and n.lineno <= line <= (n.end_lineno or n.lineno)
     ]

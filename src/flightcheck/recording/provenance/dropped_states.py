@@ -22,7 +22,7 @@ def dropped_in_loop(file: str, line: int) -> str:
     """
     try:
         source = read_source(file)
-        around = [n for n in ast.walk(source.tree) if isinstance(n, ast.stmt)] if source else []
+        around = [n for n in source.nodes if isinstance(n, ast.stmt)] if source else []
         around = [n for n in around if n.lineno <= line <= end_of(n)]
         loops = [n for n in around if isinstance(n, ast.For | ast.While)]
         statements = [n for n in around if isinstance(n, ast.Assign)]

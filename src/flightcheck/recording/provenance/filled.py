@@ -18,9 +18,9 @@ def asked_for_weights(file: str, line: int) -> bool:
     """
     try:
         source = read_source(file)
-        made = [n for n in ast.walk(source.tree) if isinstance(n, ast.Assign)] if source else []
+        made = [n for n in source.nodes if isinstance(n, ast.Assign)] if source else []
         names = {last_name(t) for n in made if n.lineno <= line <= end_of(n) for t in n.targets} - {""}
-        asked = [n for n in ast.walk(source.tree) if isinstance(n, ast.Attribute)] if source else []
+        asked = [n for n in source.nodes if isinstance(n, ast.Attribute)] if source else []
         return any(n.attr in _WEIGHTS and last_name(n.value) in names and n.lineno > line for n in asked)
     except Exception:  # the promise of this package: odd sources have no answer, and are no error
         return False

@@ -51,7 +51,7 @@ def _over_folds(source: Source, loop: ast.For | ast.AsyncFor) -> bool:
             return last_name(owner.func) in _SPLITTERS
         made = [
             n.value
-            for n in ast.walk(source.tree)
+            for n in source.nodes
             if isinstance(n, ast.Assign) and owner is not None and last_name(owner) in map(last_name, n.targets)
         ]
         return bool(made) and all(isinstance(m, ast.Call) and last_name(m.func) in _SPLITTERS for m in made)
@@ -59,7 +59,7 @@ def _over_folds(source: Source, loop: ast.For | ast.AsyncFor) -> bool:
 
 
 def _scope_of(source: Source, line: int) -> ast.AST | None:
-    around = [n for n in ast.walk(source.tree) if isinstance(n, ast.expr | ast.stmt) and n.lineno <= line <= end_of(n)]
+    around = source.around(line, ast.expr, ast.stmt)
     if any(isinstance(n, ast.Lambda | ast.ListComp | ast.DictComp | ast.GeneratorExp) for n in around):
         return None  # made when it is called, or several at once
     statements = [n for n in around if isinstance(n, ast.stmt)]

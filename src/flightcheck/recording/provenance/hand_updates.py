@@ -37,7 +37,7 @@ def step_size(file: str, line: int) -> tuple[tuple[str, int], float | None] | No
 def _factors(source: Source, line: int) -> Iterator[ast.AST]:
     """What stands beside a gradient in a product, or is given as ``alpha``, in the statement of a line."""
     statements = (ast.Assign, ast.AugAssign, ast.Expr)
-    here = [n for n in ast.walk(source.tree) if isinstance(n, statements) and n.lineno <= line <= end_of(n)]
+    here = source.around(line, *statements)
     for statement in sorted(here, key=lambda n: end_of(n) - n.lineno):
         for node in ast.walk(statement):
             if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult):

@@ -136,13 +136,13 @@ def _is_used(source: Source, holder: str, around: ast.If) -> bool:
     """Outside of that ``if`` the variable is loaded, or saved after it, or returned in a file that loads or saves."""
     name = holder.rpartition(".")[2]
     inside = set(map(id, ast.walk(around)))
-    for node in ast.walk(source.tree):  # state = torch.load(path)
+    for node in source.nodes:  # state = torch.load(path)
         if not isinstance(node, ast.Assign) or id(node) in inside or ast.unparse(node.targets[0]) != holder:
             continue
         if any(isinstance(c, ast.Call) and last_name(c.func) == "load" for c in ast.walk(node.value)):
             return False
     saves = any(last_name(c.func) in ("load_state_dict", "save") for c in source.calls)
-    for node in ast.walk(source.tree):
+    for node in source.nodes:
         if id(node) in inside:
             continue
         if isinstance(node, ast.Call) and last_name(node.func) in ("load_state_dict", "save"):
@@ -171,7 +171,7 @@ def best_names(file: str) -> list[tuple[str, str, int, int]]:
     try:
         source = read_source(file)
         found = []
-        for node in ast.walk(source.tree) if source else ():
+        for node in source.nodes if source else ():
             if not (isinstance(node, ast.Assign) and len(node.targets) == 1 and source is not None):
                 continue
             (target,) = node.targets
@@ -188,7 +188,7 @@ def keepings(file: str) -> list[Keeping]:
     """The places that compare a metric with the best one so far and keep the model."""
     try:
         source = read_source(file)
-        found = [_keeping(source, n) for n in ast.walk(source.tree) if isinstance(n, ast.If)] if source else []
+        found = [_keeping(source, n) for n in source.nodes if isinstance(n, ast.If)] if source else []
         return [k for k in found if k is not None]
     except Exception:  # as above
         return []
@@ -288,7 +288,7 @@ def _initial(source: Source, node: ast.If, best: str) -> float | None:
     """The only number that the variable is given outside of the ``if``."""
     inside = set(map(id, ast.walk(node)))
     values = []
-    for other in ast.walk(source.tree):
+    for other in source.nodes:
         if isinstance(other, ast.Assign) and id(other) not in inside:
             for target in other.targets:
                 values += [v for t, v in _pairs(target, other.value) if ast.unparse(t) == best]

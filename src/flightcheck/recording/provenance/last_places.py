@@ -18,7 +18,7 @@ def last_places(files: Iterable[str]) -> list[tuple[str, int]]:
 
 
 def _lines(source: Source) -> set[int]:
-    found = (n for n in ast.walk(source.tree) if isinstance(n, ast.Subscript) and isinstance(n.ctx, ast.Load))
+    found = (n for n in source.nodes if isinstance(n, ast.Subscript) and isinstance(n.ctx, ast.Load))
     return {line_of(n) for n in found if _is_one_before(n.slice) and not _in_forward(source, n)}
 
 

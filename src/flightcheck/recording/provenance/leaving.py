@@ -99,7 +99,7 @@ def _counts(source: Source, test: ast.expr) -> bool:
     """The test is that of a counter of rounds without progress, also one inside of an object of the script's own."""
     grows = {
         last_name(n.target)
-        for n in ast.walk(source.tree)
+        for n in source.nodes
         if isinstance(n, ast.AugAssign) and isinstance(n.op, ast.Add) and ast.unparse(n.value) == "1"
         if _without_progress(source, n)
     }
@@ -140,7 +140,7 @@ def _given_anew(source: Source, node: ast.AST) -> set[str]:
 
 def _class_of(source: Source, name: str, grows: set[str]) -> bool:
     """The name is an object of a class of this file that counts something."""
-    for node in ast.walk(source.tree):
+    for node in source.nodes:
         if isinstance(node, ast.Assign) and isinstance(node.value, ast.Call) and len(node.targets) == 1:
             owner = source.classes.get(last_name(node.value.func))
             if owner is not None and last_name(node.targets[0]) == name:

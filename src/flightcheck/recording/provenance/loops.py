@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 from flightcheck.frozen import frozen
 from flightcheck.recording.provenance.follower import Follower
-from flightcheck.recording.provenance.source import Source, Value, constant_of, end_of, last_name, read_source
+from flightcheck.recording.provenance.source import Source, Value, constant_of, end_of, last_name, line_of, read_source
 from flightcheck.recording.provenance.vocabulary import UNKNOWN_LOOPS
 
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
@@ -127,8 +127,8 @@ def goes_round(file: str, line: int) -> bool:
         source = read_source(file)
         if source is None:
             return False
-        around = [n for n in ast.walk(source.tree) if isinstance(n, _ENDS) and n.lineno <= line <= end_of(n)]
-        inner = max(around, key=lambda n: (n.lineno, -end_of(n)), default=None)
+        around = source.around(line, *_ENDS)
+        inner = max(around, key=lambda n: (line_of(n), -end_of(n)), default=None)
         return isinstance(inner, _LOOPS)
     except Exception:  # as above
         return False
@@ -140,7 +140,7 @@ def in_every_nth_round(file: str, line: int) -> bool:
         source = read_source(file)
         if source is None:
             return False
-        around = [n for n in ast.walk(source.tree) if isinstance(n, ast.stmt) and n.lineno <= line <= end_of(n)]
+        around = source.around(line, ast.stmt)
         for node in sorted(around, key=lambda n: -n.lineno):
             if isinstance(node, ast.For | ast.AsyncFor | ast.While | ast.FunctionDef | ast.AsyncFunctionDef):
                 return False
@@ -160,7 +160,7 @@ def goes_to_the_end(file: str, line: int) -> bool:
     """
     try:
         source = read_source(file)
-        loops = [n for n in ast.walk(source.tree) if isinstance(n, ast.For)] if source else []
+        loops = [n for n in source.nodes if isinstance(n, ast.For)] if source else []
         loops = [n for n in loops if n.iter.lineno <= line <= end_of(n.iter)]
         if source is None or len(loops) != 1:
             return False
@@ -191,10 +191,9 @@ def asks_for_one_example(file: str) -> bool:
         source = read_source(file)
         if source is None:
             return True
-        nodes = list(ast.walk(source.tree))
-        assigned = [n for n in nodes if isinstance(n, ast.Assign) and _lengths(n.value)]
+        assigned = [n for n in source.nodes if isinstance(n, ast.Assign) and _lengths(n.value)]
         named = {e.id for n in assigned for t in n.targets for e in ast.walk(t) if isinstance(e, ast.Name)}
-        for node in nodes:
+        for node in source.nodes:
             if isinstance(node, ast.Compare):
                 sides = [node.left, *node.comparators]
                 names = {n.id for side in sides for n in ast.walk(side) if isinstance(n, ast.Name)}
@@ -297,7 +296,7 @@ def beside_output(file: str, line: int) -> bool:
         source = read_source(file)
         if source is None:
             return False
-        around = [n for n in ast.walk(source.tree) if isinstance(n, ast.stmt) and n.lineno <= line <= end_of(n)]
+        around = source.around(line, ast.stmt)
         for node in sorted(around, key=lambda n: -n.lineno):
             if isinstance(node, ast.For | ast.AsyncFor | ast.While | ast.FunctionDef | ast.AsyncFunctionDef):
                 return False
@@ -315,7 +314,7 @@ def loops_around(file: str, line: int) -> list[tuple[Source, ast.For | ast.Async
     May raise what the caller has to answer for.
     """
     source = read_source(file)
-    around = [n for n in ast.walk(source.tree) if isinstance(n, ast.stmt)] if source else []
+    around = [n for n in source.nodes if isinstance(n, ast.stmt)] if source else []
     around = [n for n in around if n.lineno <= line <= end_of(n)]
     if source is None or not around:
         return []

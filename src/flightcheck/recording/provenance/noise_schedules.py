@@ -21,7 +21,7 @@ def schedule_origin(file: str, line: int) -> tuple[str, int] | None:
         source = read_source(file)
         if source is None:
             return None
-        assigned = [n for n in ast.walk(source.tree) if isinstance(n, ast.Assign) and len(n.targets) == 1]
+        assigned = [n for n in source.nodes if isinstance(n, ast.Assign) and len(n.targets) == 1]
         found = next((n for n in assigned if n.lineno <= line <= end_of(n)), None)
         for _ in range(_DEEPEST):
             if found is None:

@@ -23,7 +23,7 @@ def numbering_line(file: str, line: int) -> tuple[str, int] | None:
             return None
         around = [
             n
-            for n in ast.walk(source.tree)
+            for n in source.nodes
             if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef) and n.lineno <= line <= end_of(n)
         ]
         inner: ast.AST = max(around, key=lambda n: n.lineno, default=source.tree)

@@ -22,7 +22,7 @@ def overwritten_in_loop(file: str, line: int) -> str:
         source = read_source(file)
         if source is None:
             return ""
-        nodes = [n for n in ast.walk(source.tree) if isinstance(n, ast.stmt) and n.lineno <= line <= end_of(n)]
+        nodes = source.around(line, ast.stmt)
         statement = max(nodes, key=lambda n: (n.lineno, -end_of(n)), default=None)
         around = max((n for n in nodes if isinstance(n, _ENDS)), key=lambda n: (n.lineno, -end_of(n)), default=None)
         if not isinstance(statement, ast.Assign) or not isinstance(around, _LOOPS) or len(statement.targets) != 1:

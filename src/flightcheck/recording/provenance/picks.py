@@ -28,7 +28,7 @@ def one_picks_the_other(file: str, one: int, other: int) -> bool:
 
 def _indices(source: Source, line: int) -> set[str]:
     """Names that stand as an index in the statement of a line."""
-    nodes = (n for n in ast.walk(source.tree) if isinstance(n, ast.Subscript) and n.lineno <= line <= end_of(n))
+    nodes = (n for n in source.nodes if isinstance(n, ast.Subscript) and n.lineno <= line <= end_of(n))
     return {n.slice.id for n in nodes if isinstance(n.slice, ast.Name)}
 
 
@@ -38,7 +38,7 @@ def _made_from(source: Source, name: str) -> set[str]:
     todo = [name]
     while todo:
         wanted = todo.pop()
-        for node in ast.walk(source.tree):
+        for node in source.nodes:
             if isinstance(node, ast.Assign) and any(isinstance(t, ast.Name) and t.id == wanted for t in node.targets):
                 new = {n.id for n in ast.walk(node.value) if isinstance(n, ast.Name)} - found
                 found |= new

@@ -24,7 +24,7 @@ def repetition(file: str, line: int, *, made_here: bool = False) -> int:
         source = read_source(file)
         if source is None:
             return 0
-        found = [n for n in ast.walk(source.tree) if repeats(n)]
+        found = [n for n in source.nodes if repeats(n)]
         around = [n for n in found if line_of(n) <= line <= end_of(n)]
         if made_here:
             return line_of(around[-1]) if around and isinstance(around[-1], ast.BinOp) else 0
@@ -60,7 +60,7 @@ def only_repetition(file: str) -> int:
     """The line of ``[make()] * n``, where the file holds exactly one such list of what calls make; else 0."""
     try:
         source = read_source(file)
-        found = [n for n in (ast.walk(source.tree) if source else ()) if isinstance(n, ast.BinOp) and repeats(n)]
+        found = [n for n in (source.nodes if source else ()) if isinstance(n, ast.BinOp) and repeats(n)]
         made = [n for n in found if any(isinstance(e, ast.Call) for s in (n.left, n.right) for e in ast.walk(s))]
         return line_of(made[0]) if len(made) == 1 else 0
     except Exception:  # as above
@@ -87,7 +87,7 @@ def _statement(source: Source, node: ast.AST) -> ast.AST | None:
 
 def _statement_at(source: Source, line: int) -> ast.AST | None:
     """The innermost statement of a line that holds no others."""
-    statements: Iterator[ast.AST] = (n for n in ast.walk(source.tree) if isinstance(n, ast.stmt))
+    statements: Iterator[ast.AST] = (n for n in source.nodes if isinstance(n, ast.stmt))
     return next((n for n in statements if line_of(n) <= line <= end_of(n) and not hasattr(n, "body")), None)
 
 

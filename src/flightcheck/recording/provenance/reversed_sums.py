@@ -29,7 +29,7 @@ def reversed_sums(file: str) -> list[int]:
 
 
 def _appends(source: Source) -> Iterator[int]:
-    loops = [n for n in ast.walk(source.tree) if isinstance(n, ast.For) and _goes_backwards(n.iter)]
+    loops = [n for n in source.nodes if isinstance(n, ast.For) and _goes_backwards(n.iter)]
     inside = sum(len(_TURNING.findall(ast.unparse(loop.iter))) for loop in loops)
     if len(_TURNING.findall(ast.unparse(source.tree))) > inside:
         return

@@ -35,7 +35,7 @@ def declared_at(files: Iterable[str], name: str, kind: str) -> tuple[str, int] |
 
 
 def _declarations(source: Source, name: str, kind: str) -> Iterator[ast.AST]:
-    for node in ast.walk(source.tree):
+    for node in source.nodes:
         if kind == "argparse" and isinstance(node, ast.Call) and last_name(node.func) == "add_argument":
             dest = next((constant_of(k.value) for k in node.keywords if k.arg == "dest"), None)
             words = [str(constant_of(a)).lstrip("-").replace("-", "_") for a in node.args]
@@ -53,7 +53,7 @@ def is_taken(files: Iterable[str], name: str) -> bool:
     """A line of the script may use the value of a setting for something else than to show it. True in doubt."""
     try:
         sources = [read_source(f) for f in files]
-        return any(s is None or any(_takes(s, node, name) for node in ast.walk(s.tree)) for s in sources)
+        return any(s is None or any(_takes(s, node, name) for node in s.nodes) for s in sources)
     except Exception:  # as above
         return True
 

@@ -7,12 +7,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import Final, TypeAlias
+from typing import Final, TypeAlias, TypeVar
 
 from flightcheck.frozen import frozen
 
 Function: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 Scope: TypeAlias = ast.Module | ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda | ast.ClassDef
+Node = TypeVar("Node", bound=ast.AST)
 Step: TypeAlias = int | str
 """One step into a value: a position, or the name of an attribute, key or field; `EACH` is "an element of it"."""
 EACH: Final = "*"
@@ -41,10 +42,13 @@ class Source:
     classes: dict[str, ast.ClassDef] = field(default_factory=dict)
     calls: list[ast.Call] = field(default_factory=list)
     imports: dict[str, tuple[str, str, int]] = field(default_factory=dict)
+    nodes: list[ast.AST] = field(default_factory=list)
+    """All, outer ones before those inside them, in the order of `ast.walk`: rules of many kinds go through them."""
     _bindings: dict[ast.AST, dict[str, list[Binding]]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for node in ast.walk(self.tree):
+        self.nodes.extend(ast.walk(self.tree))
+        for node in self.nodes:
             for child in ast.iter_child_nodes(node):
                 self.parents[child] = node
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
@@ -59,6 +63,10 @@ class Source:
             elif isinstance(node, ast.Import):
                 for alias in node.names:
                     self.imports[alias.asname or alias.name] = (alias.name, "", 0)
+
+    def around(self, line: int, *kinds: type[Node]) -> list[Node]:
+        """The nodes of these kinds that a line stands in, outer ones first."""
+        return [n for n in self.nodes if isinstance(n, kinds) and line_of(n) <= line <= end_of(n)]
 
     def above(self, node: ast.AST) -> Iterator[ast.AST]:
         while (parent := self.parents.get(node)) is not None:

@@ -27,7 +27,7 @@ def only_scaling(file: str) -> tuple[str, int] | None:
 def _scaling_lines(source: Source) -> set[int]:
     lines: set[int] = set()
     makers: set[str] = set()
-    for node in ast.walk(source.tree):
+    for node in source.nodes:
         if not scales(node):
             continue
         scope = source.scope(node)

@@ -19,7 +19,7 @@ def freezing(file: str, line: int) -> tuple[str, int] | None:
     """
     try:
         source = read_source(file)
-        found = [line_of(n) for n in ast.walk(source.tree) if _freezes(n)] if source else []
+        found = [line_of(n) for n in source.nodes if _freezes(n)] if source else []
         return (file, max(n for n in found if n < line)) if any(n < line for n in found) else None
     except Exception:  # the promise of this package: odd sources have no origin, and are no error
         return None
@@ -47,7 +47,7 @@ def skipped_step(file: str, line: int) -> tuple[str, int] | None:
     """
     try:
         source = read_source(file)
-        around = [n for n in ast.walk(source.tree) if isinstance(n, _FUNCTIONS[:2])] if source else []
+        around = [n for n in source.nodes if isinstance(n, _FUNCTIONS[:2])] if source else []
         around = [n for n in around if n.lineno <= line <= end_of(n)]
         scope = max(around, key=lambda n: n.lineno) if around else source.tree if source else None
         found = list(_steps(scope, None)) if scope is not None else []
@@ -76,7 +76,7 @@ def flag_writes(file: str, attribute: str) -> list[int]:
         source = read_source(file)
         return [
             line_of(n)
-            for n in (ast.walk(source.tree) if source else ())
+            for n in (source.nodes if source else ())
             if isinstance(n, ast.Assign) and constant_of(n.value) is False
             for t in n.targets
             if isinstance(t, ast.Attribute) and t.attr == attribute and last_name(t.value) not in ("self", "cls")
@@ -93,7 +93,7 @@ def rebound_parameters(file: str) -> list[tuple[str, int]]:
     try:
         source = read_source(file)
         found = []
-        for loop in ast.walk(source.tree) if source else ():
+        for loop in source.nodes if source else ():
             if isinstance(loop, ast.For) and _over_parameters(loop.iter):
                 names = {n.id for n in ast.walk(loop.target) if isinstance(n, ast.Name)}
                 for node in ast.walk(loop):

@@ -47,7 +47,7 @@ def thresholds(file: str, calls: Set[int]) -> list[Threshold]:
 
 def _thresholds(source: Source, calls: Set[int]) -> list[Threshold]:
     found = []
-    for node in ast.walk(source.tree):
+    for node in source.nodes:
         if not isinstance(node, ast.Compare) or len(node.ops) != 1 or type(node.ops[0]) not in _ORDERS:
             continue
         value = constant_of(node.comparators[0])

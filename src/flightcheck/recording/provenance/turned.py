@@ -17,7 +17,7 @@ def turning_lines(file: str) -> list[tuple[str, int]]:
     """The lines that call something that turns images over, or read an axis backwards."""
     try:
         source = read_source(file)
-        nodes = list(ast.walk(source.tree)) if source else []
+        nodes = source.nodes if source else []
         lines = {line_of(n) for n in nodes if isinstance(n, ast.Call) and last_name(n.func) in _TURNS}
         lines |= {
             line_of(n) for n in nodes

@@ -17,9 +17,7 @@ def uncalled(file: str) -> list[tuple[str, int]]:
         source = read_source(file)
         if source is None:
             return []
-        found = [
-            n.value for n in ast.walk(source.tree) if isinstance(n, ast.Expr) and isinstance(n.value, ast.Attribute)
-        ]
+        found = [n.value for n in source.nodes if isinstance(n, ast.Expr) and isinstance(n.value, ast.Attribute)]
         return sorted(((a.attr, line_of(a)) for a in found if a.attr in METHODS), key=lambda f: f[1])
     except Exception:  # the promise of this package: odd sources have no answer, and are no error
         return []

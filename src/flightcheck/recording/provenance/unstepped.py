@@ -16,7 +16,7 @@ def never_stepped(file: str, line: int) -> bool:
     """
     try:
         source = read_source(file)
-        made = [n for n in ast.walk(source.tree) if isinstance(n, ast.Assign)] if source else []
+        made = [n for n in source.nodes if isinstance(n, ast.Assign)] if source else []
         made = [n for n in made if n.lineno <= line <= end_of(n) and isinstance(n.value, ast.Call)]
         if source is None or len(made) != 1 or len(made[0].targets) != 1:
             return False
@@ -37,7 +37,7 @@ def steps_later(file: str, line: int) -> bool:
     """
     try:
         source = read_source(file)
-        made = [n for n in ast.walk(source.tree) if isinstance(n, ast.Assign)] if source else []
+        made = [n for n in source.nodes if isinstance(n, ast.Assign)] if source else []
         names = {last_name(t) for n in made if n.lineno <= line <= end_of(n) for t in n.targets} - {""}
         return source is not None and any(
             _waits(source, n) for name in names for n in _uses(source, name) if _is_step(source, n)
@@ -57,7 +57,7 @@ def _waits(source: Source, node: ast.AST) -> bool:
     above = list(source.above(node))
     loops = [a for a in above if isinstance(a, ast.For | ast.AsyncFor)]
     counters = {last_name(n) for loop in loops for n in ast.walk(loop.target)}
-    counters |= {last_name(n.target) for n in ast.walk(source.tree) if isinstance(n, ast.AugAssign)}
+    counters |= {last_name(n.target) for n in source.nodes if isinstance(n, ast.AugAssign)}
     for test in (a.test for a in above if isinstance(a, ast.If)):
         for compared in (n for n in ast.walk(test) if isinstance(n, ast.Compare) and len(n.ops) == 1):
             left, right = last_name(compared.left), last_name(compared.comparators[0])
@@ -69,7 +69,7 @@ def _waits(source: Source, node: ast.AST) -> bool:
 
 
 def _uses(source: Source, name: str) -> list[ast.AST]:
-    nodes = (n for n in ast.walk(source.tree) if isinstance(n, ast.Name | ast.Attribute))
+    nodes = (n for n in source.nodes if isinstance(n, ast.Name | ast.Attribute))
     return [n for n in nodes if last_name(n) == name]
 
 

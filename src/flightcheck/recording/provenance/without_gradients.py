@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from typing import Final
 
-from flightcheck.recording.provenance.source import end_of, last_name, read_source
+from flightcheck.recording.provenance.source import last_name, line_of, read_source
 
 _OFF: Final = {"no_grad", "inference_mode", "set_grad_enabled"}
 
@@ -21,16 +21,12 @@ def gradients_off(file: str, line: int) -> tuple[str, int] | None:
         source = read_source(file)
         if source is None:
             return None
-        around = [n for n in ast.walk(source.tree) if isinstance(n, _BLOCKS) and n.lineno <= line <= end_of(n)]
-        for node in sorted(around, key=lambda n: -n.lineno):
-            marks = [i.context_expr for i in node.items] if isinstance(node, _WITH) else node.decorator_list
+        around = source.around(line, ast.With, ast.AsyncWith, ast.FunctionDef, ast.AsyncFunctionDef)
+        for node in sorted(around, key=lambda n: -line_of(n)):
+            marks = [i.context_expr for i in getattr(node, "items", [])] or getattr(node, "decorator_list", [])
             off = next((m for m in marks if last_name(m.func if isinstance(m, ast.Call) else m) in _OFF), None)
             if off is not None:
                 return source.path, off.lineno
         return None
     except Exception:  # the promise of this package: odd sources have no answer, and are no error
         return None
-
-
-_WITH = (ast.With, ast.AsyncWith)
-_BLOCKS = (*_WITH, ast.FunctionDef, ast.AsyncFunctionDef)
