@@ -90,10 +90,8 @@ def _by_two_functions(value: Value) -> list[Division]:
     source, told = value.source, Divisions()
     found: dict[ast.AST, Division] = {}
     for node in source.nodes:
-        scope = source.scope(node)
-        if not isinstance(node, ast.BinOp | ast.AugAssign | ast.Call) or not isinstance(
-            scope, ast.FunctionDef | ast.Lambda
-        ):
+        scope = source.scope(node) if isinstance(node, ast.BinOp | ast.AugAssign | ast.Call) else None
+        if not isinstance(scope, ast.FunctionDef | ast.Lambda):
             continue
         names = {n.id for n in ast.walk(node) if isinstance(n, ast.Name)} & set(parameter_names(scope))
         here = [d for d in told.at(value.of(node, ())) if d[1] >= _LARGE] if names else []
