@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-import copy
+from collections.abc import Callable
 from typing import Final
 
 _LIMITS: Final = {"max_tokens", "max_features", "max_size", "max_vocab_size", "min_freq", "min_count"}
@@ -22,61 +22,74 @@ def uncut(statement: ast.stmt, chosen: ast.stmt) -> str:
 
 def cuts(statement: ast.stmt) -> bool:
     """The statement keeps a part of a vocabulary."""
-    if hasattr(statement, "body"):
-        return False
-    whole = _Whole()
-    whole.visit(copy.deepcopy(statement))
-    return whole.found > 0
+    return not hasattr(statement, "body") and any(map(_cuts, ast.walk(statement)))
+
+
+def _cuts(node: ast.AST) -> bool:
+    if isinstance(node, ast.Call):
+        return _is_most_common(node) or any(map(_is_limit_of(node), node.keywords))
+    if isinstance(node, ast.Subscript):
+        return _first_ones(node)
+    return isinstance(node, ast.comprehension) and _over_counts(node) and _above_a_count(node)
 
 
 class _Whole(ast.NodeTransformer):
     def __init__(self) -> None:
         self.found = 0
 
-    def visit_Call(self, node: ast.Call) -> ast.AST:
-        self.generic_visit(node)
-        name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
-        if name == "most_common" and len(node.args) == 1:
-            node.args = []
-            self.found += 1
-        elif any(m in name.lower() for m in _MAKERS):
-            kept = [k for k in node.keywords if k.arg not in _LIMITS]
-            self.found += len(kept) < len(node.keywords)
-            node.keywords = kept
-        return node
-
-    def visit_Subscript(self, node: ast.Subscript) -> ast.AST:
-        self.generic_visit(node)
-        if self._first_ones(node) and isinstance(node.value, ast.Call):
-            self.found += 1
+    def generic_visit(self, node: ast.AST) -> ast.AST:
+        super().generic_visit(node)
+        if not _cuts(node):
+            return node
+        self.found += 1
+        if isinstance(node, ast.Subscript):
             return node.value
-        return node
-
-    def visit_comprehension(self, node: ast.comprehension) -> ast.AST:
-        self.generic_visit(node)
-        if _over_counts(node) and node.ifs and all(map(_at_least, node.ifs)):
+        if isinstance(node, ast.comprehension):
             node.ifs = []
-            self.found += 1
+        elif isinstance(node, ast.Call) and _is_most_common(node):
+            node.args = []
+        elif isinstance(node, ast.Call):
+            limits = _is_limit_of(node)
+            node.keywords = [k for k in node.keywords if not limits(k)]
         return node
 
-    @staticmethod
-    def _first_ones(node: ast.Subscript) -> bool:
-        """``sorted(counts, key=counts.get, reverse=True)[:30]``, ``counts.most_common()[:30]``."""
-        if not isinstance(node.slice, ast.Slice) or node.slice.lower is not None or node.slice.upper is None:
-            return False
-        call = node.value
-        if not isinstance(call, ast.Call):
-            return False
-        if isinstance(call.func, ast.Attribute) and call.func.attr == "most_common":
-            return True
-        sorts = isinstance(call.func, ast.Name) and call.func.id == "sorted"
-        return sorts and {"key", "reverse"} <= {k.arg for k in call.keywords}
+
+def _is_most_common(node: ast.Call) -> bool:
+    """``counts.most_common(30)``."""
+    return _called(node) == "most_common" and len(node.args) == 1
+
+
+def _is_limit_of(node: ast.Call) -> Callable[[ast.keyword], bool]:
+    makes = any(m in _called(node).lower() for m in _MAKERS)
+    return lambda keyword: makes and keyword.arg in _LIMITS
+
+
+def _called(node: ast.Call) -> str:
+    return node.func.attr if isinstance(node.func, ast.Attribute) else str(getattr(node.func, "id", ""))
+
+
+def _first_ones(node: ast.Subscript) -> bool:
+    """``sorted(counts, key=counts.get, reverse=True)[:30]``, ``counts.most_common()[:30]``."""
+    if not isinstance(node.slice, ast.Slice) or node.slice.lower is not None or node.slice.upper is None:
+        return False
+    call = node.value
+    if not isinstance(call, ast.Call):
+        return False
+    if isinstance(call.func, ast.Attribute) and call.func.attr == "most_common":
+        return True
+    sorts = isinstance(call.func, ast.Name) and call.func.id == "sorted"
+    return sorts and {"key", "reverse"} <= {k.arg for k in call.keywords}
 
 
 def _over_counts(node: ast.comprehension) -> bool:
     """``for word, count in counts.items()``."""
     name = node.iter.func.attr if isinstance(node.iter, ast.Call) and isinstance(node.iter.func, ast.Attribute) else ""
     return name in ("items", "most_common")
+
+
+def _above_a_count(node: ast.comprehension) -> bool:
+    """``if count >= 5``, and nothing else."""
+    return bool(node.ifs) and all(map(_at_least, node.ifs))
 
 
 def _at_least(test: ast.expr) -> bool:
