@@ -49,7 +49,7 @@ def final_info(info: RunInfo, observer: TorchObserver, seconds: float, ended: di
         info,
         steps=observer.steps,
         backwards=observer.protocol.backwards + observer.protocol.grads_called,
-        evaluations=len(observer.forward.evaluation_steps),
+        evaluations=len(observer.forward.evaluations.steps),
         seconds=seconds,
         watching_seconds=observer.watch.spent,
         overhead=observer.budget.overhead,

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections import Counter
-from collections.abc import Callable, Hashable
+from collections.abc import Callable
 from dataclasses import dataclass
 from threading import get_ident
 from typing import Any, Final
@@ -12,29 +11,20 @@ from typing import Any, Final
 import torch
 from torch import nn
 
-from flightcheck.adapters.torch.answers import Answers
-from flightcheck.adapters.torch.batches import batch_facts, first_tensor, tensors_in
+from flightcheck.adapters.torch.batches import first_tensor, tensors_in
 from flightcheck.adapters.torch.data_flow import DataFlows
 from flightcheck.adapters.torch.discovery import Discovery, Root
-from flightcheck.adapters.torch.features import Features
-from flightcheck.adapters.torch.input_origins import InputOrigins
+from flightcheck.adapters.torch.evaluations import Evaluations
+from flightcheck.adapters.torch.inputs import Inputs
 from flightcheck.adapters.torch.losses import Losses
 from flightcheck.adapters.torch.numerics import Arithmetic
 from flightcheck.adapters.torch.operations import Operations
 from flightcheck.adapters.torch.opponents import OpposedModels
-from flightcheck.adapters.torch.phases import Phase
-from flightcheck.adapters.torch.watch import Watch, hands_off, recorded
+from flightcheck.adapters.torch.phases import modes_of
+from flightcheck.adapters.torch.watch import Watch, hands_off
 from flightcheck.adapters.torch.wiring import Wiring
-from flightcheck.recording.batches import Batch
 from flightcheck.recording.records import Location
 
-_DENSE_STEPS: Final = 64
-"""Training steps whose inputs are all recorded; after that only on sampled steps."""
-_SAMPLED_CALLS: Final = 4
-"""Sampled steps, of which one has its inputs recorded, once the dense rounds are over."""
-_EVALUATED_CALLS: Final = 16
-"""Calls of an evaluation whose inputs are recorded, per line and dataset."""
-_MOST_EVALUATIONS: Final = 2000
 _FUSED: Final = (nn.TransformerEncoder, nn.TransformerEncoderLayer, nn.MultiheadAttention)
 """Modules that compute in another order in evaluation mode, unless a function mode is active."""
 
@@ -48,16 +38,6 @@ class Pending:
     data: dict[str, Any]
     inputs: list[tuple[str, weakref.ref[torch.Tensor]]]
     output: weakref.ref[Any] | None
-
-
-def mode_of(modules: list[nn.Module]) -> str:
-    """train, eval or mixed; empty where there is no such module."""
-    flags = {m.training for m in modules}
-    return "" if not flags else "mixed" if len(flags) > 1 else "train" if flags.pop() else "eval"
-
-
-def _modes_of(root: Root) -> dict[str, str]:
-    return {"dropout": mode_of(root.dropouts), "batchnorm": mode_of(root.batchnorms)}
 
 
 class Forward:
@@ -77,39 +57,25 @@ class Forward:
         """Training calls since the last backward."""
         self.recomputed: set[int] = set()
         """Parameters (indices) of modules that were called where no graph is kept, since the last backward."""
-        self.phases: dict[int, Phase] = {}
-        self.evaluations = 0
-        self.evaluation_steps: list[int] = []
         self.last_inputs: list[tuple[str, weakref.ref[torch.Tensor]]] = []
-        self._recorded: Counter[tuple[Any, ...]] = Counter()
-        self._last_source = -1
         losses.last_inputs = lambda: self.last_inputs
-        self._origins = InputOrigins(watch)
-        self._first_kinds: dict[int, str] = {}
-        self.features = Features(watch)
-        self.answers = Answers(watch)
+        self.inputs = Inputs(watch, discovery, operations)
+        operations.compared = self._compared
         self.wiring = Wiring(watch, discovery)
         self.flows = DataFlows(watch, discovery, operations)
-        operations.compared = self._compared
-        self.source_of: Callable[[bool], int] = lambda training: -1
-        """Asked with every outermost call, in training or not, which dataset its batch came from."""
         self.batch_passed: Callable[[], None] = lambda: None
         """Told that a model was called of which nothing is noted."""
         self.arithmetic = Arithmetic(watch)
         self.opposed = OpposedModels(watch)
         self.look_at: Callable[[nn.Module, Any], Any] | None = None
         """Told the output of every module below a root, on sampled rounds."""
-        self.evaluated: Callable[[Root], None] = lambda root: None
-        """Told the model at the first call of every evaluation phase."""
         self.called: Callable[[nn.Module], None] = lambda module: None
         """Told every model that is about to be called."""
         self.entered: Callable[[Root, tuple[Any, ...], dict[str, Any]], None] = lambda root, args, kwargs: None
         """Told the arguments of every outermost call, before it runs."""
+        self.evaluations = Evaluations(watch, discovery, operations, losses)
         self.evaluating = False
         """The outermost call that runs now is of a model in eval mode, without gradients."""
-        self.dropout_line: Location | None = None
-        """Where that call used dropout that is on: as a function, or in a module that the model does not hold."""
-        self.dropout_unheld = False
         self._before = watch.guarded(self._look)
         self._noted = watch.guarded(self._note_inner)
         self._called_within, self._after = watch.guarded(self._pairs_within), watch.guarded(self._classify)
@@ -120,12 +86,13 @@ class Forward:
     def wrap(self, original: Callable[..., Any]) -> Callable[..., Any]:
         """The replacement of ``nn.Module.__call__``."""
         watch, operations, forward = self.watch, self.operations, self
+        phases = self.evaluations.phases
         compiling, is_grad_enabled = torch.compiler.is_dynamo_compiling, torch.is_grad_enabled
 
         def __call__(self: nn.Module, *args: Any, **kwargs: Any) -> Any:  # noqa: N807
             if compiling() or forward.unseen or not watch.on:
                 return original(self, *args, **kwargs)
-            at_rest = watch.resting and not (forward.depth or forward.phases)
+            at_rest = watch.resting and not (forward.depth or phases)
             if at_rest and (is_grad_enabled() or watch.checkpointed):
                 if not (self._modules or self._parameters):
                     return original(self, *args, **kwargs)
@@ -253,87 +220,15 @@ class Forward:
         location = self.watch.lines.here() if close else root.call_location
         data: dict[str, Any] = {"training": module.training, "grad": grad}
         if close or self.watch.records_calls:
-            data |= _modes_of(root)
+            data |= modes_of(root)
         inputs = list(tensors_in(args, kwargs))
         if grad and self.watch.learning:
             self.arithmetic.called(inputs[0][1] if inputs else None)
         self.last_inputs = [(n, weakref.ref(t)) for n, t in inputs]
-        self._record_inputs(root, inputs, location, grad and (module.training or not self.phases))
+        source = self.inputs.fed(root, inputs, location, grad and (module.training or not self.evaluations.phases))
+        self.evaluations.given(self.last_inputs, source)
         self.entered(root, args, kwargs)
         return root, data, location
-
-    def _record_inputs(
-        self, root: Root, inputs: list[tuple[str, torch.Tensor]], location: Location | None, training: bool
-    ) -> None:
-        source = self._last_source = self.source_of(training)
-        if source < 0 and inputs and training:
-            self.operations.slices.fed(root.info.index, inputs[0][1])
-        if source < 0 and inputs:
-            self.operations.tables.fed(inputs[0][1], training)
-        if inputs and not self.watch.reads(inputs[0][1]) and (training or recorded()):
-            return
-        self.features.categories.fed(root.info.index, inputs, training, location)
-        looked = not training and self._recorded[root.info.index, training] < _DENSE_STEPS
-        callers = self._origins.callers(location) if looked else ()
-        if not self._is_recorded(root, (location, callers), training, source):
-            return
-        if inputs:
-            self.features.ranks.fed(root.info.index, inputs[0][1], training, location, source)
-        if training and inputs:
-            self.features.fed(root.info.index, *inputs[0])
-        origin = self._origins.of_training(location) if training else self._origins.of(location, callers)
-        if inputs and not training:
-            self.features.appearances.fed(root.info.index, inputs[0][1], origin.get("request") or location)
-        first = self._first_kind(root)
-        for i, (name, tensor) in enumerate(inputs):
-            facts = batch_facts(tensor, first=i == 0)
-            if facts is not None:
-                self.watch.writer.append(
-                    Batch(
-                        step=self.watch.step,
-                        training=training,
-                        root=root.info.index,
-                        argument=name,
-                        location=location,
-                        first_module=first,
-                        source=source,
-                        **origin,
-                        **facts,
-                    )
-                )
-
-    def _is_recorded(self, root: Root, place: Hashable, training: bool, source: int) -> bool:
-        """Inputs are recorded of the first calls; in evaluation, of the first ones of every place and dataset."""
-        key = (root.info.index, training)
-        count = self._recorded[key]
-        dense = _DENSE_STEPS
-        if training:
-            recorded = count < dense or (self.watch.sampled and count < 4 * dense and self._has_time(key))
-        else:
-            of_place = (*key, place, source)
-            here = self._recorded[of_place]
-            recorded = count < dense and here < _EVALUATED_CALLS
-            self._recorded[of_place] = here + recorded
-        self._recorded[key] = count + recorded
-        return recorded
-
-    def _has_time(self, key: tuple[int, bool]) -> bool:
-        """Where only few rounds are measured in full, the inputs of some of those are recorded: they cost as much again
-        as all else.
-        """
-        sampled = (*key, "sampled")
-        self._recorded[sampled] += 1
-        return self.watch.may_wait or self._recorded[sampled] % _SAMPLED_CALLS == 1
-
-    def _first_kind(self, root: Root) -> str:
-        """The kind of the first layer that is called. The order is known when it was learnt."""
-        known = self._first_kinds.get(root.info.index)
-        if known is None or self.watch.learning:
-            mine = [m for m in self.discovery.modules.values() if m.root == root.info.index]
-            called = sorted((m for m in mine if m.order >= 0), key=lambda m: m.order) or mine
-            known = next((m.kind for m in called if m.trainable and m.leaf), "")
-            self._first_kinds[root.info.index] = known
-        return known
 
     def _classify(self, before: tuple[Root, dict[str, Any], Location | None], module: nn.Module, result: Any) -> None:
         root, data, location = before
@@ -366,53 +261,11 @@ class Forward:
             own = [p for p in module.parameters() if p.requires_grad]
             self.operations.cuts.answered(own, root.info.name, output)
         self.operations.comparisons.scores.evaluated(output)
-        self._evaluated(root, data, location, module)
-
-    def _evaluated(self, root: Root, data: dict[str, Any], location: Location | None, module: nn.Module) -> None:
-        phase = self.phases.get(root.info.index)
-        seen = self.operations.metrics + self.losses.eval_calls
-        for other in self.phases.values():
-            other.measured |= other.latest and seen > other.seen
-            other.latest, other.seen = other is phase, seen
-        if phase is None or (phase.training_flag and not module.training and not phase.measured):
-            # What came before in train mode measured nothing: it renewed statistics of BatchNorm (update_bn).
-            modes = {
-                k: v
-                for k, v in (data if "dropout" in data else _modes_of(root)).items()
-                if k in ("dropout", "batchnorm") and v
-            }
-            phase = Phase(root, location, modes, module.training, bool(data["grad"]))
-            phase.first_metrics, phase.seen = self.operations.metrics, seen
-            self.phases[root.info.index] = phase
-            self.evaluated(root)
-            self.operations.evaluation_begins(location, first=self.evaluations < 3)
-        elif location is not phase.location:  # a test set behind the last validation
-            self.operations.evaluation_begins(location, first=False)
-        given = [t for _, ref in self.last_inputs if (t := ref()) is not None]
-        rows = len(given[0]) if given and given[0].dim() else 1
-        self.operations.comparisons.tallies.evaluated(rows, self._last_source)
-        phase.called(given, self.watch.lines, location, module.training)
-        if phase.functional_dropout is None:
-            phase.functional_dropout, phase.unheld_dropout = self.dropout_line, self.dropout_unheld
-        self.dropout_line = None
+        self.evaluations.called(root, data, location, module)
 
     def _compared(self, one: Any, other: Any) -> None:
-        of_training = torch.is_grad_enabled() and self.pending
-        if self.phases and not of_training:
-            self.answers.compared(one, other)
-            chosen = [self.operations.comparisons.is_choice(t) for t in (one, other)]
-            if chosen[0] != chosen[1]:
-                self._labels(other if chosen[0] else one)
-
-    def scored(self, scores: torch.Tensor, target: torch.Tensor) -> None:
-        """A classification loss was computed without gradients."""
-        self.answers.scored(scores, target)
-        if scores.dim() == 2:
-            self._labels(target)
-
-    def _labels(self, labels: Any) -> None:
-        examples = next((t for _, ref in self.last_inputs if (t := ref()) is not None), None)
-        self.answers.labels.given(labels, self._last_source, examples)
+        if not (torch.is_grad_enabled() and self.pending):  # else it is of a training call
+            self.evaluations.compared(one, other)
 
     # -- phases -------------------------------------------------------------------------------------------------
 
@@ -420,31 +273,9 @@ class Forward:
         """A backward comes: pending calls were training, and evaluation phases are over. Returns the calls."""
         calls, self.pending = self.pending, []
         leftovers = [c for c in calls if not c.data["training"] and self._also_trained(c, calls)]
-        self.end_phases()
+        self.evaluations.end()
         return [c for c in calls if c not in leftovers]
 
     def _also_trained(self, call: Pending, calls: list[Pending]) -> bool:
         """An eval-mode call with gradients beside a train-mode call of the same root: an evaluation without no_grad."""
         return any(c.root is call.root and c.data["training"] for c in calls)
-
-    def end_phases(self) -> None:
-        """Write the phases that are over."""
-        loss_value = self.losses.eval_losses.take() if self.phases else None
-        for phase in self.phases.values():
-            losses, metrics = self.losses.eval_calls, self.operations.metrics - phase.first_metrics
-            if self.evaluations < _MOST_EVALUATIONS:
-                held = any(self.discovery.parameters[i].optimizers for i in phase.root.parameter_indices)
-                self.watch.writer.append(phase.record(self.watch.step, losses, loss_value, metrics, held=held))
-            if losses or metrics or not phase.training_flag:
-                self.evaluation_steps.append(self.watch.step)
-            self.evaluations += 1
-            phase.root.eval_calls += phase.calls
-        if self.phases:
-            self.answers.end_phase()
-            self.operations.comparisons.tallies.end_phase()
-            self.operations.comparisons.scores.training_resumes()
-            if not self.watch.learning:
-                self.operations.rest()
-        self.phases.clear()
-        self.losses.eval_calls = 0
-        self.losses.eval_losses.forget()

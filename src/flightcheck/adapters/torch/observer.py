@@ -112,8 +112,8 @@ class TorchObserver:
         self.optimizers = Optimizers(watch, self.discovery)
         self.schedulers = Schedulers(watch, self.discovery, self.optimizers)
         self.loaders = Loaders(watch, self.discovery, self.operations.tables)
-        self.forward.source_of, self.forward.batch_passed = self.loaders.source, self.loaders.passed
-        self.losses.scored = self.forward.scored
+        self.forward.inputs.source_of, self.forward.batch_passed = self.loaders.source, self.loaders.passed
+        self.losses.scored = self.forward.evaluations.scored
         self.losses.answered = self._answered
         self.protocol = Protocol(watch, self.discovery, self.optimizers)
         self.statistics = Statistics(watch, self.discovery, self.arrivals)
@@ -150,7 +150,8 @@ class TorchObserver:
 
     def install(self) -> None:
         """Put every hook in. Call before the user's code is imported."""
-        self.forward.called, self.forward.evaluated = self.checkpoints.called, self.batchnorms.evaluated
+        self.forward.called = self.checkpoints.called
+        self.forward.evaluations.begins = self.batchnorms.evaluated
         wrappers.install(self)
         self.randomness.install(self.patches)
         self.operations.comparisons.scores.install(self.patches)
@@ -177,7 +178,7 @@ class TorchObserver:
         return self.lines.in_traceback(traceback)
 
     def _answered(self, site: int, target: torch.Tensor) -> None:
-        self.forward.features.answered(site, target)
+        self.forward.inputs.features.answered(site, target)
         self.operations.tables.answered(target)
         self.operations.rows.fresh.answered(site, target, self.forward.last_inputs)
 
@@ -211,7 +212,7 @@ class TorchObserver:
 
     def forward_done(self) -> None:
         """Note the calls of models since the last backward: they were training."""
-        self.structure.due |= bool(self.forward.phases)
+        self.structure.due |= bool(self.forward.evaluations.phases)
         for call in self.forward.training_resumes():
             self.structure.trained(call.root)
             call.root.train_calls += 1
@@ -368,7 +369,7 @@ class TorchObserver:
             self.watch.learning = False
             self.forward.opposed.forget()
             self.operations.rest()
-        elif not (self.watch.learning or self.forward.phases or self.watch.resting):
+        elif not (self.watch.learning or self.forward.evaluations.phases or self.watch.resting):
             self.operations.rest()
         if (sampled or self.watch.outputs) and not self.watch.compiled:
             self.activations.arm()
@@ -424,7 +425,7 @@ class TorchObserver:
             return
         awaited = functools.partial(self.thawed.awaited, self.lines.stack)
         planned = functools.partial(planned_steps, self)
-        if self._enough(self.steps, self.forward.evaluation_steps, awaited, planned, self.optimizers.stepping):
+        if self._enough(self.steps, self.forward.evaluations.steps, awaited, planned, self.optimizers.stepping):
             self.watch.guarded(look_ahead)(self.watch, self.discovery)
             raise StopTraining
 

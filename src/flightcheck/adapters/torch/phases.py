@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 import torch
+from torch import nn
 
 from flightcheck.adapters.torch.batches import batch_key
 from flightcheck.adapters.torch.discovery import Root
@@ -20,6 +21,16 @@ _COMPARED_CALLS: Final = 16
 _WAYS: Final = 2
 _DEEPEST: Final = 12
 """Lines of a stack, innermost first."""
+
+
+def modes_of(root: Root) -> dict[str, str]:
+    """The mode of a model's dropout and BatchNorm: train, eval or mixed; empty where it has none."""
+    return {"dropout": _mode_of(root.dropouts), "batchnorm": _mode_of(root.batchnorms)}
+
+
+def _mode_of(modules: list[nn.Module]) -> str:
+    flags = {m.training for m in modules}
+    return "" if not flags else "mixed" if len(flags) > 1 else "train" if flags.pop() else "eval"
 
 
 @dataclass

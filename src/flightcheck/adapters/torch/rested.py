@@ -65,7 +65,7 @@ class Rested:
         return (
             o.structure.due
             or o.operations.everything
-            or o.forward.phases
+            or o.forward.evaluations.phases
             or o.forward.pending
             or o.checkpoints.averages.followed
         )
@@ -102,7 +102,7 @@ class Rested:
             if not isinstance(tensors, torch.Tensor) or not math.isfinite(o.loss.value(tensors, o.protocol.scale)):
                 watch.resting = False
                 return False
-            if o.forward.phases or o.forward.pending:
+            if o.forward.evaluations.phases or o.forward.pending:
                 o.forward_done()
             o.resources.backward_done(tensors, o.protocol.backward_location)
             o.protocol.backwards += 1

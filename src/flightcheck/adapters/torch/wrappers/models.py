@@ -158,15 +158,15 @@ def dropout(o: TorchObserver) -> None:
         unheld = _unheld(caller, o.operations.modules)
         # A Dropout module of the model's own that was left in train mode is another fault.
         if unheld or not (told or caller.f_code in own):
-            o.forward.dropout_line, o.forward.dropout_unheld = o.lines.here(), unheld
+            evaluations.dropout_line, evaluations.dropout_unheld = o.lines.here(), unheld
 
-    noted, forward = o.watch.guarded(note), o.forward
+    noted, forward, evaluations = o.watch.guarded(note), o.forward, o.forward.evaluations
 
     def make(share: str, default: float, position: int, flagged: bool) -> Any:
         def wrap(original: Any) -> Any:
             @functools.wraps(original)
             def dropout(*args: Any, **kwargs: Any) -> Any:
-                if forward.evaluating and forward.dropout_line is None and not torch.compiler.is_compiling():
+                if forward.evaluating and evaluations.dropout_line is None and not torch.compiler.is_compiling():
                     p = args[position] if len(args) > position else kwargs.get(share, default)
                     told = flagged and (len(args) > 2 or "training" in kwargs)
                     on = not told or (args[2] if len(args) > 2 else kwargs["training"])
