@@ -80,16 +80,8 @@ def rewritten(patch: Patch, finding: Finding) -> str:
     source = "".join(linecache.getlines(at.file)) if at is not None else ""
     if rule == "later":
         return f"- {code}\n+ {re.sub(r' *- *1 *]', ']', code, count=1)}"
-    if rule == "unturned":
-        return f"- {code}\n+ # without it, or with the target turned as the image is"
-    if rule == "unsorted":
-        return f"- {code}\n+ # without it, or with the targets in the same order"
-    if rule == "handed-out":
-        return f"- {code}\n+ # the same with .copy() (.clone() of a tensor) of the state"
-    if rule == "double":
-        return f"- {code}\n+ # the same in float64; float32 once the differences are taken"
-    if rule == "from-zero":
-        return f"- {code}\n+ # the same minus the smallest value, in float64"
+    if rule in _IN_WORDS:
+        return f"- {code}\n+ # {_IN_WORDS[rule]}"
     if rule in MOVING:
         return shown(source, rule, line)
     if rule == "unordered" and shuffled_beside(source, line):
@@ -97,6 +89,17 @@ def rewritten(patch: Patch, finding: Finding) -> str:
     new = statement_at(source, rule, line).replace(f"{HELPER}.deepcopy(", "copy.deepcopy(")
     left, _, right = new.partition(" = ")
     return f"- {code}" + (f"\n+ {new}" if new not in ("", "pass") and left != right else "")
+
+
+_IN_WORDS: Final = {
+    "unturned": "without it, or with the target turned as the image is",
+    "unsorted": "without it, or with the targets in the same order",
+    "handed-out": "the same with .copy() (.clone() of a tensor) of the state",
+    "double": "the same in float64; float32 once the differences are taken",
+    "single": "the same in float32; half precision once the sines are taken",
+    "from-zero": "the same minus the smallest value, in float64",
+}
+"""Changes whose statement would not tell what they mean."""
 
 
 def renamed(finding: Finding) -> str:

@@ -1,5 +1,5 @@
-"""A statement with numbers too large for single precision, written anew: they are counted from the smallest, or stay
-double.
+"""A statement with numbers too large for their precision, written anew: they are counted from the smallest, or stay
+double, or single.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ _TENSORS: Final = {"tensor", "as_tensor", "from_numpy", "FloatTensor"}
 _SINGLE: Final = {"float32", "float", "single", "f4"}
 _OWN: Final = {"astype", "float", "to", "type"}
 """Methods that convert what they belong to."""
+_HALVES: Final = {"half", "bfloat16"}
 
 
 def from_zero(statement: ast.stmt, chosen: ast.stmt) -> str:
@@ -77,6 +78,33 @@ class _Doubled(ast.NodeTransformer):
             node.args = [] if name == "float" else [ast.Constant("float64")]
             node.func.attr = "double" if name == "float" else name
             return _call(node.func.value, "double") if name in ("to", "type") else node
+        return node
+
+
+def single(statement: ast.stmt, chosen: ast.stmt) -> str:
+    """``x.half()`` becomes ``x.float()``, ``x.to(dtype)`` becomes ``helper.single(x, dtype)``; empty without any."""
+    made_single = _Single()
+    made = made_single.visit(statement)
+    return ast.unparse(ast.fix_missing_locations(made)) if made_single.found else ""
+
+
+class _Single(ast.NodeTransformer):
+    """No conversion is to half precision; which type a name stands for is asked when it runs."""
+
+    def __init__(self) -> None:
+        self.found = 0
+
+    def visit_Call(self, node: ast.Call) -> ast.AST:
+        self.generic_visit(node)
+        if not isinstance(node.func, ast.Attribute):
+            return node
+        if node.func.attr in _HALVES and not node.args:
+            self.found += 1
+            node.func.attr = "float"
+        elif node.func.attr in ("to", "type") and (node.args or node.keywords):
+            self.found += 1
+            helper = ast.Attribute(ast.Name(HELPER, ast.Load()), "single", ast.Load())
+            return ast.Call(helper, [node.func.value, *node.args], node.keywords)
         return node
 
 

@@ -16,7 +16,7 @@ from flightcheck.recording.going_on import going_on
 from flightcheck.recording.indenting import RULES as MOVING
 from flightcheck.recording.indenting import reindented
 from flightcheck.recording.missing_values import marked
-from flightcheck.recording.offsets import double, from_zero
+from flightcheck.recording.offsets import double, from_zero, single
 from flightcheck.recording.places import later, unturned, with_known
 from flightcheck.recording.separating import HELPER, assigned, frozen, handed_out, in_place, separated
 from flightcheck.recording.shares import with_share
@@ -54,10 +54,10 @@ def rewritten(source: str, rule: str, line: int) -> str:
             ``marked``: zeros that fill what is missing are `flightcheck.recording.missing_values.MARK`. ``later``: what
             is taken from a series at a moving place is the element after it. ``unturned``: images are not turned over.
             ``handed-out``: of arrays that are returned, copies are. ``double``: what is made single precision is
-            double. ``known``: what a function made of other data before is used again. ``uncut``: a vocabulary keeps
-            all words. ``unsorted``: what is sorted keeps its order. ``goes-on``: a state that a call
-            drops takes the place of the one that it was given. ``longer@8``: the loop at that line goes round
-            eight times as often.
+            double. ``single``: what is made half precision is single. ``known``: what a function made of other data
+            before is used again. ``uncut``: a vocabulary keeps all words. ``unsorted``: what is sorted keeps its
+            order. ``goes-on``: a state that a call drops takes the place of the one that it was given. ``longer@8``:
+            the loop at that line goes round eight times as often.
         line: any line of the statement.
     """
     if rule in MOVING:
@@ -354,6 +354,7 @@ _RULES: Final[dict[str, Callable[[ast.stmt, ast.stmt], str]]] = {
     "at-zero": _at_zero,
     "from-zero": from_zero,
     "double": double,
+    "single": single,
     "first": _first,
     "complement": _complement,
     "later": later,

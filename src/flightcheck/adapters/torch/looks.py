@@ -1,4 +1,4 @@
-"""What looks at single operations, together by what it looks for: rows of batches, masks, scores.
+"""What looks at single operations, together by what it looks for: rows of batches, masks, digits, scores.
 
 Each kind is told every operation of the learning pass, hands it on to those that ask for it by name, and forgets and
 saves as one.
@@ -11,6 +11,9 @@ from typing import Any
 
 from flightcheck.adapters.torch.attention_scales import OPERATIONS as SCALE_OPERATIONS
 from flightcheck.adapters.torch.attention_scales import AttentionScales
+from flightcheck.adapters.torch.cancellations import WITHIN, Cancellations
+from flightcheck.adapters.torch.coarse_angles import OPERATIONS as ANGLE_OPERATIONS
+from flightcheck.adapters.torch.coarse_angles import Angles
 from flightcheck.adapters.torch.collated_rows import CollatedBatches
 from flightcheck.adapters.torch.discovery import Discovery
 from flightcheck.adapters.torch.fresh_targets import FreshTargets
@@ -88,6 +91,26 @@ class MaskLooks:
         """Write what was seen."""
         for part in (self.losses, self.fills, self.extremes):
             part.save()
+
+
+class DigitLooks:
+    """Differences and angles for which the numbers of their type have too few digits."""
+
+    def __init__(self, watch: Watch) -> None:
+        self.watch = watch
+        self.cancellations, self.angles = Cancellations(watch), Angles(watch)
+
+    def look(self, name: str, args: Any, result: Any, *, inside: bool) -> None:
+        """An operation returned, inside of a model or outside."""
+        if name in WITHIN and not inside:
+            self.cancellations.look(args, result)
+        if name in ANGLE_OPERATIONS and self.watch.learning:
+            self.angles.look(name, args, result)
+
+    def save(self) -> None:
+        """Write what was seen."""
+        self.cancellations.save()
+        self.angles.save()
 
 
 class ScoreLooks:

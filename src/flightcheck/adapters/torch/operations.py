@@ -20,7 +20,6 @@ from flightcheck.adapters.torch.agents import Agents
 from flightcheck.adapters.torch.attention_masks import OPERATIONS as ATTENTION_OPERATIONS
 from flightcheck.adapters.torch.attention_masks import AttentionMasks
 from flightcheck.adapters.torch.broadcasts import ELEMENTWISE, Broadcasts
-from flightcheck.adapters.torch.cancellations import WITHIN, Cancellations
 from flightcheck.adapters.torch.clamped_gradients import OPERATIONS as CLAMPS
 from flightcheck.adapters.torch.clamped_gradients import ClampedLooks
 from flightcheck.adapters.torch.data_digests import Tables
@@ -38,7 +37,7 @@ from flightcheck.adapters.torch.hand_updates import HandUpdates
 from flightcheck.adapters.torch.handmade_losses import OPERATIONS as LOSS_OPERATIONS
 from flightcheck.adapters.torch.handmade_losses import HandmadeLosses
 from flightcheck.adapters.torch.learned_weights import PRODUCTS, QUOTIENTS, LossWeights
-from flightcheck.adapters.torch.looks import MaskLooks, RowLooks, ScoreLooks
+from flightcheck.adapters.torch.looks import DigitLooks, MaskLooks, RowLooks, ScoreLooks
 from flightcheck.adapters.torch.loose_terms import LooseTerms
 from flightcheck.adapters.torch.metrics import DIFFERENCES, Metrics
 from flightcheck.adapters.torch.mode_stack import arrange, modes
@@ -140,7 +139,7 @@ class Operations(TorchFunctionMode):
         """It was there since the last round ended: there is something to forget."""
         self.everything = True
         """It looks at all operations, not at losses written by hand alone."""
-        self.broadcasts, self.cancellations = Broadcasts(watch, self.modules), Cancellations(watch)
+        self.broadcasts, self.digits = Broadcasts(watch, self.modules), DigitLooks(watch)
         self._evaluated_at: set[Location | None] = set()
         self._served: dict[int, set[int]] = {}
         """Activation module (by identity) → layers whose output it was given."""
@@ -254,6 +253,7 @@ class Operations(TorchFunctionMode):
         elif not torch.is_grad_enabled() and isinstance(result, torch.Tensor) and result.is_floating_point():
             self.cuts.left(args[0] if args else None, result)
         self._tokens(name, args, kwargs, result)
+        self.digits.look(name, args, result, inside=bool(self.modules))
         if self.watch.learning and torch.is_grad_enabled():
             self.over_masks.look(name, args, kwargs, result, self.embedded.ids, inside=bool(self.modules))
         if name in CELLS or name in LAYERS:
@@ -276,8 +276,6 @@ class Operations(TorchFunctionMode):
         """An operation of the script itself, outside of all models."""
         self.tables.look(name, args, result)
         self.comparisons.look(name, args, kwargs, result)
-        if name in WITHIN:
-            self.cancellations.look(args, result)
         if self.watch.learning:
             self.ends.look(name, args, kwargs, result)
         if name in UPDATES:
@@ -390,7 +388,7 @@ class Operations(TorchFunctionMode):
         self.learned.save()
         self.masks.save()
         self.broadcasts.save()
-        self.cancellations.save()
+        self.digits.save()
         self.state_cuts.save()
         self.draws.save()
         self.softmaxes.save()

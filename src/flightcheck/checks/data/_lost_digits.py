@@ -9,6 +9,7 @@ import numpy as np
 from flightcheck.frozen import frozen
 from flightcheck.recording.batches import Batch
 from flightcheck.recording.cancellations import Cancellation
+from flightcheck.recording.coarse_angles import CoarseAngles
 from flightcheck.recording.run import Run
 
 _ODD: Final = (0.2, 0.8)
@@ -70,6 +71,14 @@ def cancelled(run: Run) -> list[Cancellation]:
     ]  # fmt: skip
 
 
+def coarse_angles(run: Run) -> list[CoarseAngles]:
+    """Lines that take the sine of numbers without digits for an angle, the one with most of them first."""
+    found = [a for a in run.recorded(CoarseAngles) if a.coarse >= _ANGLES * a.elements]
+    return sorted(found, key=lambda a: -a.coarse)
+
+
+_ANGLES: Final = 0.05
+"""Of the frequencies of a rotary embedding (1 to 1/10000), 8 % have angles so large at 512 positions."""
 _MARKS: Final = ("odd", "spacing", "spread", "distinct")
 
 

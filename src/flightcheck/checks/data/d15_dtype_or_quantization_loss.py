@@ -10,9 +10,16 @@ import numpy as np
 
 from flightcheck.checks.base import Check, Finding, NotApplicable, NotEnoughEvidence, Param, check
 from flightcheck.checks.data._inputs import FIRST_LAYERS, REGRESSION, first_layer, line_of, main_inputs
-from flightcheck.checks.data._lost_digits import Rounded, cancelled, cut_in_buffer, rounded_inputs
+from flightcheck.checks.data._lost_digits import (
+    Rounded,
+    cancelled,
+    coarse_angles,
+    cut_in_buffer,
+    rounded_inputs,
+)
 from flightcheck.recording.batches import Batch
 from flightcheck.recording.cancellations import Cancellation
+from flightcheck.recording.coarse_angles import CoarseAngles
 from flightcheck.recording.loss_records import LossCall
 from flightcheck.recording.records import Location
 from flightcheck.recording.run import Run
@@ -47,11 +54,13 @@ class DtypeOrQuantizationLoss(Check):
     deviation apart, odd multiples of that spacing as often as even ones: more digits were there before (a warning where
     the spacing is 1 or a simple fraction, on which numbers may lie by nature). Also differences within a float32
     tensor, taken before the first step, of numbers far from zero whose spacing is a tenth of the differences' spread or
-    more.
+    more. Also sines and cosines of numbers so large that the neighbouring ones of their type lie 1 rad apart or more
+    (128 and above in bfloat16), where that are 5 % of them (warn).
     ## Why it matters
     Pixels divided as integers become 0 or 1, and a second division by 255 leaves less than 0.004: the network sees
     noise, learns the class shares and looks like a bad model. Julian dates, seconds since 1970 and coordinates with an
-    offset have more digits than float32 holds: hours become days, and neighbours one point.
+    offset have more digits than float32 holds: hours become days, and neighbours one point. bfloat16 has none between
+    128 and 129: positions and times in it lose their place on the circle.
     ## How to fix
     `x.float() / 255`, once; `np.zeros(x.shape, dtype=np.float32)`; `(t - t.min()).astype(np.float32)`; keep regression
     targets as float.
@@ -70,7 +79,9 @@ class DtypeOrQuantizationLoss(Check):
     def __call__(self, run: Run) -> Iterator[Finding]:
         lost = cancelled(run)
         yield from (self._cancelled(c) for c in lost[:1])
-        if lost:
+        angles = coarse_angles(run)
+        yield from (self._coarse(a) for a in angles[:1])
+        if lost or angles:
             return
         checked = too_few = 0
         for root, batches in main_inputs(run).items():
@@ -172,6 +183,19 @@ class DtypeOrQuantizationLoss(Check):
             evidence={"spacing": found.spacing, "spread": found.spread, "largest": found.largest},
             fix="Take the differences in float64, and make them float32 then: torch.tensor(t, dtype=torch.float64).",
             patch=_rule("double", found.location) if found.converted else "",
+        )
+
+    def _coarse(self, found: CoarseAngles) -> Finding:
+        made = f" Line {found.halved.line} made them {found.dtype}." if found.halved is not None else ""
+        return Finding(
+            f"Line {found.location.line} takes the sine or cosine of {found.dtype} numbers up to {found.largest:.5g}, "
+            f"where neighbouring ones lie {found.spacing:g} rad apart; {found.coarse / found.elements:.0%} of its "
+            f"angles have no digits left for a place on the circle.{made}",
+            location=found.halved or found.location,
+            evidence={"dtype": found.dtype, "largest": found.largest, "spacing": found.spacing, "coarse": found.coarse},
+            severity="warn",
+            fix="Compute angles in float32, from positions and times in float32; convert to half precision afterwards.",
+            patch=_rule("single", found.halved),
         )
 
     def _name(self, run: Run, root: int) -> str:

@@ -170,6 +170,13 @@ class Helper:
         return values - values.min(axis=0) if double and len(values) else values
 
     @staticmethod
+    def single(values: Any, *to: Any, **options: Any) -> Any:
+        """What ``values.to(…)`` gives; single precision in the place of half."""
+        made = values.to(*to, **options)
+        halved = isinstance(made, torch.Tensor) and made.dtype in (torch.float16, torch.bfloat16)
+        return values.to(made.device, torch.float32) if halved else made
+
+    @staticmethod
     def double(values: Any) -> torch.Tensor:
         """Numbers as a tensor of double precision."""
         given = values if isinstance(values, torch.Tensor) else torch.as_tensor(np.asarray(values))

@@ -1,0 +1,103 @@
+"""Angles without digits: sines of numbers of half precision, and of others as large."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+import flightcheck
+from flightcheck.adapters.torch.patching.sources import Helper
+from flightcheck.checks.base import Finding
+from flightcheck.recording.coarse_angles import CoarseAngles
+from flightcheck.recording.records import Location
+from flightcheck.recording.rewriting import statement_at
+from flightcheck.testing import run_of, verdict_of
+from tests.checks._batches import LINEAR, batches
+
+SINE = Location("train.py", 21, "forward", "angle.sin()")
+HALF = CoarseAngles(SINE, "bfloat16", 1000, 700, 4587.0, 32.0)
+
+
+class Clock(nn.Module):
+    """Told the hours since the beginning, it knows the time of the day."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.head = nn.Linear(2, 1)
+
+    def forward(self, hours: torch.Tensor) -> torch.Tensor:
+        angle = hours * (2 * math.pi / 24)
+        return self.head(torch.stack([angle.sin(), angle.cos()], 1).float())
+
+
+def told(tmp_path: Path, make: Callable[[], torch.Tensor]) -> list[Finding]:
+    model = Clock()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
+    with flightcheck.watch(runs_dir=tmp_path, report=False) as watched:
+        hours = make()
+        for _ in range(8):
+            optimizer.zero_grad()
+            model(hours).square().mean().backward()
+            optimizer.step()
+    assert watched.run is not None and watched.run.coverage.blind == []
+    return [f for f in verdict_of("D15", watched.run).findings if "rad apart" in f.message]
+
+
+def test_times_of_half_precision(tmp_path: Path) -> None:
+    hours = torch.arange(0.0, 17520.0, 97)
+    (finding,) = told(tmp_path, lambda: hours.bfloat16())
+    assert finding.location is not None and "lambda: hours.bfloat16()" in finding.location.code
+    assert finding.patch == f"source:single:{Path(__file__).name}:{finding.location.line}"
+    assert (finding.severity, finding.evidence["spacing"]) == ("warn", 32.0)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: torch.arange(0.0, 17520.0, 97),
+        lambda: torch.arange(24.0).bfloat16(),
+        lambda: torch.arange(0.0, 3000.0, 20).half(),
+    ],
+    ids=["single", "of a day", "half with digits enough"],
+)  # fmt: skip
+def test_angles_with_digits_pass(tmp_path: Path, make: Callable[[], torch.Tensor]) -> None:
+    assert told(tmp_path, make) == []
+
+
+def test_seconds_since_1970_have_no_angle_in_single_precision(tmp_path: Path) -> None:
+    assert len(told(tmp_path, lambda: torch.arange(1.7e9, 1.7e9 + 1e6, 1e4))) == 1
+
+
+def test_few_coarse_angles_pass() -> None:
+    few = CoarseAngles(SINE, "bfloat16", 1000, 40, 140.0, 1.0)
+    assert verdict_of("D15", run_of(LINEAR, *batches(8), few)).status == "pass"
+
+
+def test_angles_that_are_made_of_no_input_are_told_at_the_sine() -> None:
+    (finding,) = verdict_of("D15", run_of(LINEAR, *batches(8), HALF)).findings
+    assert (finding.location, finding.patch) == (SINE, "")
+
+
+@pytest.mark.parametrize(
+    ("code", "made"),
+    [
+        ("x = t.half()", "x = t.float()"),
+        ("yield t[i].to(DTYPE), y", "yield (__flightcheck__.single(t[i], DTYPE), y)"),
+        ("x = t.to(device, dtype=d)", "x = __flightcheck__.single(t, device, dtype=d)"),
+        ("x = t.float()", ""),
+    ],
+)
+def test_conversions_to_half_precision_are_to_single(code: str, made: str) -> None:
+    assert statement_at(code, "single", 1) == made
+
+
+def test_what_is_not_made_half_stays_what_it_is() -> None:
+    t = torch.arange(3)
+    assert Helper.single(t, torch.bfloat16).dtype is Helper.single(t, dtype=torch.float16).dtype is torch.float32
+    assert Helper.single(t, torch.float64).dtype is torch.float64
+    assert Helper.single(t, "cpu") is t
