@@ -120,6 +120,20 @@ def test_too_few_batches_are_inconclusive() -> None:
     assert verdict_of("D03", run_of(LINEAR)).status == "inconclusive"
 
 
+def test_a_model_of_the_next_fold_that_was_seen_once_hides_nothing() -> None:
+    next_fold = [replace(LINEAR, index=1, root=1), *batches(1, root=1, **RAW)]
+    (finding,) = run(*STUCK, *next_fold, **RAW).findings
+    assert finding.location == ORIGIN
+    assert run(*STUCK, *next_fold).status == "inconclusive"
+
+
+def test_models_that_are_fed_from_one_line_are_told_once() -> None:
+    other = [replace(LINEAR, index=1, root=1), *batches(8, root=1, **RAW)]
+    assert len(run(*STUCK, *other, **RAW).findings) == 1
+    elsewhere = [other[0], *batches(8, root=1, origin=Location("train.py", 90), **RAW)]
+    assert len(run(*STUCK, *elsewhere, **RAW).findings) == 2
+
+
 def test_features_that_hardly_vary_around_a_far_value() -> None:
     far = {"mean": 0.0, "std": 1.0, "feature_means": [2.9, -0.4, -0.4, -0.4, 0.4], "feature_stds": [0.06] + [0.02] * 4}
     (finding,) = run(*STUCK, **far).findings

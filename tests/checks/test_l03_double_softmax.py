@@ -36,6 +36,14 @@ def test_one_call_is_inconclusive() -> None:
     assert verdict_of("L03", run_of(SITE, PROBABILITIES)).status == "inconclusive"
 
 
+def test_another_loss_that_was_called_once_hides_nothing() -> None:
+    other = [replace(SITE, index=1, location=Location("train.py", 70)), replace(PROBABILITIES, site=1)]
+    for order in (0, 1):
+        calls = [replace(PROBABILITIES, step=i, site=order) for i in range(8)]
+        once = replace(PROBABILITIES, site=1 - order)
+        assert verdict_of("L03", run_of(SITE, other[0], *calls, once)).status == "fail"
+
+
 def test_without_cross_entropy_it_is_skipped() -> None:
     assert verdict_of("L03", run_of(replace(SITE, function="mse_loss"), PROBABILITIES)).status == "skipped"
 

@@ -180,15 +180,18 @@ def run_check(cls: type[AnyCheck], subject: Run | Sides) -> Verdict:
 
     Never raises: an exception of the check becomes the verdict *error*.
     """
+    findings: list[Finding] = []
+    verdict = Verdict(cls.info, "pass")
     try:
-        findings = tuple(cls()(subject))
+        findings.extend(cls()(subject))
     except NotEnoughEvidence as e:
-        return Verdict(cls.info, "inconclusive", str(e))
+        verdict = Verdict(cls.info, "inconclusive", str(e))
     except NotApplicable as e:
-        return Verdict(cls.info, "skipped", str(e))
+        verdict = Verdict(cls.info, "skipped", str(e))
     except Exception as e:  # the promise: no exception of ours reaches the user
         return Verdict(cls.info, "error", f"{type(e).__name__}: {e}")
-    return Verdict(cls.info, "fail" if findings else "pass", "", findings)
+    # Of one model there may be enough evidence, and of another one not: what was found stands.
+    return Verdict(cls.info, "fail", "", tuple(findings)) if findings else verdict
 
 
 def effective_severity(info: CheckInfo, finding: Finding) -> Severity:

@@ -43,6 +43,7 @@ class LayerInPlaceOfAnother(Check):
             raise NotEnoughEvidence("no optimizer stepped")
         if len(run.modules) < 2:
             raise NotApplicable("the model is one layer")
+        doubt = ""
         for pair in run.recorded(StandIn):
             called, idle = run.module(pair.module), run.module(pair.unused)
             if called is None or idle is None:
@@ -51,8 +52,11 @@ class LayerInPlaceOfAnother(Check):
             if not mine or any(p.gradients_seen or p.in_graph for p in mine) or not any(p.optimizers for p in mine):
                 continue
             if max(p.gradient_checks for p in mine) < self.checks.value:
-                raise NotEnoughEvidence(f"gradients were looked at in fewer than {self.checks.value:.0f} steps")
+                doubt = f"gradients were looked at in fewer than {self.checks.value:.0f} steps"
+                continue
             yield self._finding(run, pair, called, idle)
+        if doubt:
+            raise NotEnoughEvidence(doubt)
 
     @staticmethod
     def _finding(run: Run, pair: StandIn, called: ModuleInfo, idle: ModuleInfo) -> Finding:

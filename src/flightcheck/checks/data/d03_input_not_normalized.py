@@ -72,14 +72,16 @@ class InputNotNormalized(Check):
     batches = Param(3, "one odd batch is no scale")
 
     def __call__(self, run: Run) -> Iterator[Finding]:
-        checked = 0
+        checked, doubt = 0, ""
+        told: set[Location | None] = set()
         for root, batches in main_inputs(run).items():
             kind = first_layer(run, batches[-1])
             usable = [b for b in batches if len(b.shape) >= 2 and not b.nonfinite and b.distinct != 1]
             if kind not in FIRST_LAYERS or not usable:
                 continue
             if len(usable) < self.batches.value:
-                raise NotEnoughEvidence(f"{len(usable)} of {self.batches.value:.0f} observed batches")
+                doubt = f"{len(usable)} of {self.batches.value:.0f} observed batches"
+                continue
             checked += 1
             reason = self._reason(usable)
             if not reason:
@@ -88,18 +90,25 @@ class InputNotNormalized(Check):
             if scaled_inside is False:
                 continue
             if scaled_inside is None and not usable[0].dtype.startswith(("float", "bfloat")):
-                raise NotEnoughEvidence("integer inputs, and nothing tells how large they are at the first layer")
+                doubt = "integer inputs, and nothing tells how large they are at the first layer"
+                continue
             last, again = usable[-1], self._divided_again(usable[-1])
+            line = again[0] if again else line_of(last)
+            if line in told:  # a model for each fold is fed from one line
+                continue
+            told.add(line)
             twice = (
                 f" They are divided by {again[1]:g} here, and by {again[3]:g} in line {again[2].line}." if again else ""
             )
             yield Finding(
                 f"The {kind} layer that comes first in {self._name(run, root)} is fed with {reason}.{twice}",
-                location=again[0] if again else line_of(last),
+                location=line,
                 evidence={"mean": last.mean, "std": last.std, "minimum": last.minimum, "maximum": last.maximum},
                 severity=self._severity(run, root, usable),
                 fix="Scale the inputs once." if again else "",
             )
+        if doubt:
+            raise NotEnoughEvidence(doubt)
         if not checked:
             raise NotApplicable("no model whose first layer weighs plain numbers")
 

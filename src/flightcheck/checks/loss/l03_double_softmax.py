@@ -56,11 +56,13 @@ class DoubleSoftmax(Check):
         if not calls:
             raise NotApplicable("no cross-entropy over more than one class")
         told: set[Location | None] = set()
+        doubt = ""
         for index in sorted({c.site for c in calls}):
             here = [c for c in calls if c.site == index]
             doubled = [c for c in here if self._probabilities(c.input_min, c.input_max, c.row_sum_error)]
             if len(here) < self.calls.value:
-                raise NotEnoughEvidence(f"{len(here)} of {self.calls.value:.0f} observed calls of the loss")
+                doubt = f"{len(here)} of {self.calls.value:.0f} observed calls of the loss"
+                continue
             if len(doubled) < len(here):
                 continue
             site = run.site(here[0])
@@ -78,6 +80,8 @@ class DoubleSoftmax(Check):
                 evidence={"floor": floor, "classes": here[-1].classes, "loss_line": str(site.location)},
                 onset_step=here[0].step,
             )
+        if doubt:
+            raise NotEnoughEvidence(doubt)
 
     def _always(self, found: RepeatedSoftmax) -> bool:
         return found.repeated == found.calls >= self.calls.value
