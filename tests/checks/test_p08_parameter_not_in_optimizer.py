@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from flightcheck.checks.base import Finding
 from flightcheck.recording.records import Location, ModuleInfo, OptimizerInfo, ParameterInfo, RootInfo
 from flightcheck.recording.signals import WEIGHT_NORM
@@ -112,6 +114,23 @@ def test_layers_in_a_plain_list_fail() -> None:
     loose = ParameterInfo(7, "Linear.weight", -1, [4, 4], "matrix", in_graph=True, location=HEAD_LINE)
     (finding,) = verdict_of("P08", run_of(*BASE, loose)).findings
     assert finding.location == HEAD_LINE
+
+
+@pytest.mark.parametrize(
+    ("code", "line"),
+    [
+        ("return AdamW(groups, lr=lr)", HEAD_LINE),
+        ("opt = Adam([*model.body.parameters(), *model.out.parameters()])", Location("train.py", 30)),
+    ],
+)
+def test_the_line_of_a_plain_list_where_the_optimizer_is_handed_groups(code: str, line: Location) -> None:
+    listed = ModuleInfo(5, "model.h[0].fc", "Linear", "linear", 0, HEAD_LINE)
+    loose = replace(FREE, index=5, module=5, name="model.h[0].fc.weight")
+    adam = replace(ADAM, location=Location("train.py", 30, "", code))
+    records = [adam if r is ADAM else r for r in BASE]
+    (finding,) = verdict_of("P08", run_of(*records, listed, loose)).findings
+    assert finding.location is not None
+    assert (finding.location.file, finding.location.line) == (line.file, line.line)
 
 
 def test_stale_tensors_are_left_to_p10() -> None:

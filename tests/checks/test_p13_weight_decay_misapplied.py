@@ -94,3 +94,12 @@ def test_decay_in_balance_with_the_gradient_fails_where_evaluations_are_far_bett
     assert "evaluation after 90 steps is 0.04, and not 0.4" in finding.message
     for gradient, records in ((2.6, ()), (2.6, (replace(proof, status="inconclusive"),)), (50.0, (proof,))):
         assert [f.severity for f in told(gradient, *records).findings] == ["info"], "as any decay in Adam"
+
+
+def test_a_decay_of_adamw_given_to_adam_is_told_where_adam_is_made() -> None:
+    made, written = Location("train.py", 30), Location("train.py", 4)
+    for decay, line in ((0.05, made), (0.5, written)):
+        adam = replace(sgd(decay, "Adam"), location=made, decay_location=written)
+        (finding,) = judge(adam, 5.0 * SHRINKING).findings
+        assert finding.location == line
+        assert ("AdamW" in finding.fix) == (line is made)

@@ -10,7 +10,7 @@ import numpy as np
 
 from flightcheck.checks.base import Check, Finding, NotApplicable, NotEnoughEvidence, Param, check
 from flightcheck.frozen import frozen
-from flightcheck.recording.records import OptimizerInfo, ParameterInfo
+from flightcheck.recording.records import Location, OptimizerInfo, ParameterInfo
 from flightcheck.recording.run import Run
 from flightcheck.recording.signals import GRAD_NORM, LOSS, WEIGHT_NORM
 from flightcheck.recording.tables import Floats, Table
@@ -19,6 +19,8 @@ DECOUPLED = {"AdamW", "SGDW", "NAdamW", "Lion", "AdamW8bit", "Lamb", "LAMB", "Mu
 """Optimizers that subtract lr x decay x weight beside the step; the others add decay x weight to the gradient."""
 RESCALING = {"Adam", "NAdam", "RAdam", "Adamax", "RMSprop", "Adagrad", "Adadelta"}
 
+_USUAL: Final = (0.01, 0.3)
+"""Decays that AdamW is given: 0.01 by PyTorch, 0.05 for vision transformers, 0.1 for language models."""
 WITHOUT: Final = "regularization:weight_decay"
 """The training without its decay."""
 
@@ -106,10 +108,10 @@ class WeightDecayMisapplied(Check):
             f"Weight decay {decay:g} of {optimizer.type} is {pull:.2g} times as large as the gradient. Without it "
             f"the {proof.metric.removeprefix('printed ')} after {proof.steps} steps is {proof.after:.3g}, and not "
             f"{proof.before:.3g}.",
-            location=optimizer.decay_location or optimizer.location,
+            location=_line(optimizer, matrices),
             evidence={"weight_decay": decay, "pull": pull, "before": proof.before, "after": proof.after},
             parameters=tuple(m.info.index for m in matrices),
-            fix=f"Use a weight_decay of {decay / 100:.1g} or less.",
+            fix=_fix(optimizer, matrices),
         )
 
     def _decayed(self, run: Run, optimizer: OptimizerInfo) -> Iterator[_Decayed]:
@@ -147,10 +149,10 @@ class WeightDecayMisapplied(Check):
             f"Weight decay {decay:g} of {optimizer.type} outweighs the gradient {np.median(pulls):.2g} times: the "
             f"norms of {sum(losing)} of {len(losing)} matrices fell to {np.median(shrinking):.0%} of their first, "
             f"and the loss only from {first:.3g} to {last:.3g}.",
-            location=optimizer.decay_location or optimizer.location,
+            location=_line(optimizer, matrices),
             evidence={"weight_decay": decay, "pull": float(np.median(pulls)), "norm": float(np.median(shrinking))},
             parameters=tuple(m.info.index for m in matrices),
-            fix=f"Use a weight_decay of {decay / 100:.1g} or less.",
+            fix=_fix(optimizer, matrices),
         )
 
     @staticmethod
@@ -197,3 +199,21 @@ class WeightDecayMisapplied(Check):
                 parameters=tuple(d.info.index for d in scalars),
                 fix="Put temperatures, scales and thresholds into a parameter group with weight_decay=0.",
             )
+
+
+def _is_meant_for_adamw(optimizer: OptimizerInfo, matrices: list[_Decayed]) -> bool:
+    """Of a size that is usual where the decay does not go through the gradient."""
+    return optimizer.type in RESCALING and all(m.coupled and _USUAL[0] <= m.decay <= _USUAL[1] for m in matrices)
+
+
+def _line(optimizer: OptimizerInfo, matrices: list[_Decayed]) -> Location | None:
+    """That of the optimizer where another kind was meant; else that of the number."""
+    other = _is_meant_for_adamw(optimizer, matrices)
+    return (None if other else optimizer.decay_location) or optimizer.location
+
+
+def _fix(optimizer: OptimizerInfo, matrices: list[_Decayed]) -> str:
+    least = f"{max(m.decay for m in matrices) / 100:.1g}"
+    if not _is_meant_for_adamw(optimizer, matrices):
+        return f"Use a weight_decay of {least} or less."
+    return f"Use AdamW, whose decay does not go through the gradient, or a weight_decay of {least} or less."
