@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import linecache
 from collections.abc import Iterator
 from typing import Final
 
 from flightcheck.checks.base import Finding
 from flightcheck.recording.batches import IdRanks, IdsByAppearance
 from flightcheck.recording.digests import DataDigest
+from flightcheck.recording.provenance.vocabulary_lines import vocabulary_line
+from flightcheck.recording.records import Location
 from flightcheck.recording.run import Run
 
 _FIX: Final = (
@@ -59,7 +62,7 @@ def _of_ranks(evaluated: IdRanks) -> Finding:
         "The ids of the training are ranks (each is at least as frequent as the next), and so are those of the "
         f"evaluation on other texts ({evaluated.distinct} from {evaluated.first} on): each has a vocabulary of its "
         "own, and one id means two words.",
-        location=evaluated.location,
+        location=_numbered_at(evaluated.location),
         evidence={"distinct": evaluated.distinct, "tokens": evaluated.tokens},
         onset_step=evaluated.step,
         severity="warn",
@@ -72,9 +75,15 @@ def _of_appearance(evaluated: IdsByAppearance) -> Finding:
         "The ids of the training are numbered in the order in which they first appear in its own rows, and so are "
         f"those of the evaluation in its other rows ({evaluated.distinct} from {evaluated.first} on): each has a "
         "vocabulary of its own, and one id means two words.",
-        location=evaluated.location,
+        location=_numbered_at(evaluated.location),
         evidence={"distinct": evaluated.distinct, "first": evaluated.first},
         onset_step=evaluated.step,
         severity="warn",
         fix=_FIX,
     )
+
+
+def _numbered_at(used: Location | None) -> Location | None:
+    """The line that made the vocabulary of what a line uses; that line itself where none is found."""
+    found = vocabulary_line(used.file, used.line) if used is not None else None
+    return Location(*found, "", linecache.getline(*found).strip()) if found is not None else used

@@ -1,0 +1,96 @@
+"""Where words got their numbers, from the line that uses these."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from flightcheck.recording.provenance.vocabulary_lines import vocabulary_line
+
+TOKENIZER = """
+class Tokenizer:
+    def fit(self, texts):
+        for word in words_of(texts):
+            if word not in self.ids:
+                self.ids[word] = len(self.ids) + 2
+
+    def transform(self, texts):
+        return [[self.ids.get(w, 1) for w in t.split()] for t in texts]
+
+    def fit_transform(self, texts):
+        self.fit(texts)
+        return self.transform(texts)
+
+
+class Texts(Dataset):
+    def __init__(self, rows, length=14):
+        self.x = torch.zeros(len(rows), length)
+        for i, row in enumerate(rows):
+            self.x[i, length - len(row):] = torch.tensor(row)
+
+
+tokenizer = Tokenizer()
+train_ids = tokenizer.fit_transform(train)
+tokenizer = Tokenizer()
+test_ids = tokenizer.fit_transform(test)
+train_loader = DataLoader(Texts(train_ids))
+test_loader = DataLoader(Texts(test_ids[:100]))
+"""
+INSIDE = """
+def build(texts):
+    counts = Counter(w for t in texts for w in t.split())
+    return {w: i + 2 for i, (w, _) in enumerate(counts.most_common(200))}
+
+
+class Texts(Dataset):
+    def __init__(self, texts):
+        self.vocabulary = build(texts)
+        self.ids = [self.encode(t) for t in texts]
+
+
+test = Texts(read("test"))
+"""
+FUNCTIONS = """
+def number(texts, known):
+    for t in texts:
+        known.setdefault(t, len(known))
+
+
+def encode(texts, known):
+    return [known[t] for t in texts]
+
+
+known = {}
+number(train, known)
+mine = vocabulary_of(test)
+rows = encode(test, mine)
+model(torch.tensor(rows))
+"""
+
+
+@pytest.mark.parametrize(
+    ("code", "used", "made"),
+    [
+        (TOKENIZER, "train_loader =", "train_ids ="),
+        (TOKENIZER, "test_loader =", "test_ids ="),
+        (INSIDE, "test =", "self.vocabulary ="),
+        (FUNCTIONS.replace("vocabulary_of", "build_vocab_from_iterator"), "model(", "mine ="),
+        (FUNCTIONS, "number(train", "number(train"),
+        (FUNCTIONS, "model(", None),
+        ("x = torch.zeros(3)\ny = x * 2\n", "y =", None),
+    ],
+)
+def test_the_line_that_numbers(tmp_path: Path, code: str, used: str, made: str | None) -> None:
+    script = tmp_path / "train.py"
+    script.write_text(code)
+    lines = code.splitlines()
+    at = {word: next(i for i, text in enumerate(lines, 1) if word in text) for word in (used, made) if word}
+    assert vocabulary_line(str(script), at[used]) == ((str(script), at[made]) if made else None)
+
+
+def test_odd_sources_have_no_answer(tmp_path: Path) -> None:
+    script = tmp_path / "train.py"
+    script.write_text("def (")
+    assert vocabulary_line(str(script), 1) is None
+    assert vocabulary_line(str(tmp_path / "none.py"), 1) is None
