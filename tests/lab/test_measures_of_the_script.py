@@ -9,10 +9,12 @@ import pytest
 from flightcheck.checks.parameters.p13_weight_decay_misapplied import WITHOUT
 from flightcheck.lab.agenda import investigate
 from flightcheck.lab.experiments import Lab
+from flightcheck.lab.metrics import steps_until_told
 from flightcheck.lab.trials import Trained, Trial
 from flightcheck.recording.batches import Evaluation
 from flightcheck.recording.experiments import Experiment
 from flightcheck.recording.loss_records import LossCall, LossSite
+from flightcheck.recording.metrics import MetricInfo
 from flightcheck.recording.printed import PrintedNumber
 from flightcheck.recording.records import Location, OptimizerInfo, ParameterInfo, Plan
 from flightcheck.recording.run import Run
@@ -118,7 +120,7 @@ def test_a_fact_that_the_error_refutes_is_asked_by_the_script_s_number() -> None
             PrintedNumber(i, name, (0.1 + better if trial.patches else 0.1) + 0.001 * trial.seed, True)
             for i in range(6)
         ]
-        run = watched(extra=[PrintedNumber(30, name, 0.1, True)])
+        run = watched(extra=[MetricInfo(0, name.replace(" ", "_"), "printed", 6, 30, 300)])
         return questions(runner, candidate("L03", "drop-module:sigmoid"), run=run)[-1]
 
     told_by_number = told(0.6, "test iou")
@@ -126,9 +128,18 @@ def test_a_fact_that_the_error_refutes_is_asked_by_the_script_s_number() -> None
     assert told(0.0, "test iou").status == told(0.6, "train loss").status == "refuted"
 
 
-def test_the_error_of_several_losses_refutes_no_cut() -> None:
+@pytest.mark.parametrize("patch", ["keep-graph:train.py:56", "step:1"])
+def test_the_error_of_several_losses_refutes_no_model_that_learns(patch: str) -> None:
     both = [LossSite(i, "mse_loss", Location("train.py", 9 + i), train_calls=60) for i in range(2)]
     for sites, status in ((both, "inconclusive"), (both[:1], "refuted")):
-        run = watched(extra=sites)
-        e = questions(Numbers({"keep-graph:train.py:56": 2.3}), candidate("L03", "keep-graph:train.py:56"), run=run)[-1]
+        e = questions(Numbers({patch: 2.3}), candidate("L03", patch), run=watched(extra=sites))[-1]
         assert e.status == status
+
+
+def test_a_metric_is_tried_until_its_number_is_printed() -> None:
+    def until(name: str, first: int) -> int:
+        told = MetricInfo(0, name, "printed", 7, first, first + 900)
+        return steps_until_told(watched(extra=[told, Evaluation(first - 1, 0, 1, None)]))
+
+    assert (until("acc", 315), until("test_loss", 90_000), until("loss", 9)) == (317, 4000, 0)
+    assert steps_until_told(watched()) == 0

@@ -13,7 +13,7 @@ from flightcheck.lab.diffs import diff_of
 from flightcheck.lab.experiments import NO_EVALUATION, STEPS, Lab
 from flightcheck.lab.kept import try_kept
 from flightcheck.lab.margins import tenth, tenth_of_error
-from flightcheck.lab.metrics import LONGEST, steps_of_evaluations, try_metric
+from flightcheck.lab.metrics import LONGEST, numbers_of_evaluations, steps_of_evaluations, steps_until_told, try_metric
 from flightcheck.lab.more_steps import try_more_steps
 from flightcheck.lab.printed import ANSWERED, DRAWN, PRINTED, RETURNED
 from flightcheck.lab.questions import questions, who_sees_whom
@@ -24,7 +24,7 @@ from flightcheck.lab.trials import NO_PLACE
 from flightcheck.patch import Patch, alternatives
 from flightcheck.recording.experiments import NO_TIME, Experiment
 from flightcheck.recording.output import OutputPart, lines_of
-from flightcheck.recording.printed import is_of_samples, numbers_in, rank_as_evaluation
+from flightcheck.recording.printed import is_of_samples, numbers_in
 from flightcheck.recording.run import Run
 from flightcheck.recording.written_output import written_lines
 
@@ -53,6 +53,10 @@ _EPISODES: Final = 2000
 _NOT_YET: Final = "not better in these steps"
 _OF_ONE_LOSS: Final = {"align-shapes", "keep-graph"}
 """Kinds of patches that act on the loss at a finding's line alone."""
+_OF_ANOTHER_MODEL: Final = {"keep-graph", "step", "add-parameters"}
+"""Kinds of patches that let another model learn, too: where two have losses of their own, as the opponents of a GAN
+have, the error of all together need not become smaller.
+"""
 _TOGETHER: Final = "keep-graph:"
 """Patches at a line of which all that a check proposes are tried at once."""
 _LONGER: Final = 4
@@ -207,7 +211,8 @@ def _fixes(lab: Lab, run: Run, tested: Sequence[Candidate], reason: str) -> Iter
                 yield Experiment(candidate.info.code, _text(patches), reason=reason)
                 break
             if all(p.only_counts for p in patches):
-                tried = try_metric(lab, candidate.info.code, patches, max(STEPS, steps_of_evaluations(run)))
+                steps = max(STEPS, steps_of_evaluations(run), steps_until_told(run))
+                tried = try_metric(lab, candidate.info.code, patches, steps)
                 yield replace(tried, diff=diff_of(patches, candidate.finding, run))
                 continue
             if any(p.makes_more_steps for p in patches):
@@ -378,13 +383,13 @@ def _by_its_own_number(lab: Lab, run: Run, refuted: Experiment, patches: list[Pa
     """A fact whose fix leaves the training error as it is: the number that the script prints may tell more. And where
     there are several losses, the error may be that of another one.
     """
-    if not refuted.metric.startswith(PRINTED) and any(rank_as_evaluation(n.name, n.evaluated) for n in run.printed):
-        steps = min(LONGEST, max(refuted.steps, steps_of_evaluations(run)))
+    if not refuted.metric.startswith(PRINTED) and numbers_of_evaluations(run):
+        steps = min(LONGEST, max(refuted.steps, steps_of_evaluations(run), steps_until_told(run)))
         told = lab.try_patch(refuted.question, patches, metrics=(ANSWERED,), steps=steps, evaluates=True, refute=False)
         if told.status == "confirmed":
             return told
     losses = [s for s in run.loss_sites if s.train_calls]
-    if len(losses) > 1 and {p.kind for p in patches} == {"keep-graph"}:
+    if len(losses) > 1 and {p.kind for p in patches} <= _OF_ANOTHER_MODEL:
         return replace(refuted, status="inconclusive", reason="the error is that of all losses together")
     return refuted
 

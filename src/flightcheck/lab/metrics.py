@@ -15,11 +15,14 @@ from flightcheck.lab.printed import PRINTED, printed_name, printed_series
 from flightcheck.lab.trials import Floats, Trained, Trial
 from flightcheck.patch import Patch
 from flightcheck.recording.experiments import Experiment
+from flightcheck.recording.metrics import MetricInfo
 from flightcheck.recording.printed import direction, is_of_loss, rank_as_evaluation
 from flightcheck.recording.run import Run
 
 LONGEST: Final = 400
 """Steps of a trial, at most."""
+_UNTIL_TOLD: Final = 4000
+"""Steps to which a trial goes for a number that is printed late: of two trainings, once."""
 _CLEARLY: Final = 0.1
 """Of the larger number: what the right order must gain. Pairs at random have the error of a guess."""
 _ABOVE_CHANCE: Final = 3.0
@@ -146,6 +149,18 @@ def _side_by_side(trials: Sequence[Trained], name: str) -> list[Floats]:
     series = [printed_series(t, name) for t in trials]
     shared = min(map(len, series))
     return [s[:shared] for s in series]
+
+
+def numbers_of_evaluations(run: Run) -> list[MetricInfo]:
+    """What a watched training printed of its evaluations: of one that goes on, so far."""
+    printed = (m for m in run.recorded(MetricInfo) if m.source == "printed")
+    return [m for m in printed if rank_as_evaluation(m.name.replace("_", " "), bool(run.evaluations))]
+
+
+def steps_until_told(run: Run) -> int:
+    """Steps until such a number was printed; 0 where none was."""
+    first = min((m.first_step for m in numbers_of_evaluations(run)), default=None)
+    return 0 if first is None else min(first + 2, _UNTIL_TOLD)
 
 
 def steps_of_evaluations(run: Run) -> int:
