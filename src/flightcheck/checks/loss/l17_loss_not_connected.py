@@ -23,7 +23,7 @@ FIXES = {
     "integer": "Compute the loss from the outputs: argmax, round and casts to integers have no gradient.",
     "comparison": "Compute the loss from the outputs themselves: a threshold has no gradient.",
     "tensor": "Use the tensor itself: torch.tensor(x) and Variable(x) make a copy without history.",
-    "item": "Keep the loss a tensor: .item() returns a plain number.",
+    "item": "Keep the loss a tensor: .item() returns a plain number, and what torch.tensor(…) makes of one is new.",
     "sample": "Draw with rsample(): sample() has no gradient.",
     "no_grad": "Run the forward pass of training outside of torch.no_grad().",
     "requires_grad": "Remove requires_grad_() on the loss: it hides that the graph was cut before.",

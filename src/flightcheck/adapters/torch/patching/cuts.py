@@ -76,6 +76,8 @@ class _Cut:
         """What stands in the place of the class of the largest."""
         self._decided: tuple[torch.Tensor, torch.Tensor] | None = None
         """What stands in the place of a threshold or a cast, and what was decided."""
+        self._numbers = False
+        """A tensor stood in the place of a number of Python, which the script may make a tensor again elsewhere."""
 
     def _here(self) -> bool:
         if not self.line:
@@ -107,8 +109,8 @@ class _Cut:
             return function(*given[0], **given[1])
         if name in ("numpy", "__array__"):  # it has no history here: detach() at this line kept it
             array = function(first.detach(), *given[0][1:], **given[1]) if self._here() else None
-            if array is None:
-                return function(*given[0], **given[1])
+            if array is None:  # a mean of what is logged, of numbers once
+                return function(first.detach() if self._numbers else first, *given[0][1:], **given[1])
             return self._remembered(array, first)
         if (data or name in ("detach", "detach_")) and self._here():
             return self._instead(first)
@@ -122,6 +124,7 @@ class _Cut:
         if self.line and (name in _DECISIONS or name == "max") and first.is_floating_point() and self._here():
             return self._undecided(function, name, given)
         if name == "item" and self.line and first.numel() == 1 and self._here():
+            self._numbers = True
             return self._instead(first.reshape(()))
         return function(*given[0], **given[1])
 
@@ -171,12 +174,16 @@ class _Cut:
                 return known.reshape(value.shape)
             return selected(value, [tensor for _, tensor in reversed(self._arrays.values())])
         if isinstance(value, torch.Tensor):
-            return value if self.line and value.grad_fn is not None and self._here() else None
+            return value if self.line and value.grad_fn is not None and self._copies() else None
         if isinstance(value, (list, tuple)) and value and all(isinstance(v, torch.Tensor) for v in value):
             same = all(v.shape == value[0].shape for v in value)
-            if same and self.line and any(v.grad_fn is not None for v in value) and self._here():
+            if same and self.line and any(v.grad_fn is not None for v in value) and self._copies():
                 return torch.stack(list(value))
         return None
+
+    def _copies(self) -> bool:
+        """What is copied now is to keep its history: ``torch.tensor(loss.item())``, be it in two lines."""
+        return self._numbers or self._here()
 
     def from_numpy(self, original: Any) -> Any:
         """``torch.from_numpy`` is no operation that a function mode sees."""
