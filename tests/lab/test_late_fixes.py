@@ -91,11 +91,12 @@ def test_where_no_evaluation_was_seen_more_steps_are_tried() -> None:
     assert (e.status, e.metric, e.steps) == ("confirmed", "printed test accuracy", 400)
 
 
-def test_a_term_that_helps_and_not_by_enough_is_given_more_steps() -> None:
+@pytest.mark.parametrize(("patch", "little"), [("term:2@train.py:59 x0.016", 1.9), ("inputs:standardize", 1.985)])
+def test_what_helps_slowly_and_not_yet_by_enough_is_given_more_steps(patch: str, little: float) -> None:
     class Slowly(Numbers):
         def _one(self, trial: Trial) -> Trained:
-            self.ends["term:2@train.py:59 x0.016"] = 1.2 if trial.steps > 300 else 1.9
+            self.ends[patch] = 1.2 if trial.steps > 200 else little
             return super()._one(trial)
 
-    (e,) = questions(Slowly(), candidate("C07", "term:2@train.py:59 x0.016"))
-    assert (e.status, e.steps) == ("confirmed", 400)
+    (e,) = questions(Slowly(), candidate("C07", patch))
+    assert (e.status, e.steps) == ("confirmed", 400 if patch.startswith("term") else 240)

@@ -61,6 +61,8 @@ _TOGETHER: Final = "keep-graph:"
 """Patches at a line of which all that a check proposes are tried at once."""
 _LONGER: Final = 4
 """Times the steps, where the first trial of an exact finding shows nothing, or no training moved in it."""
+_SLOW: Final = {"term", "inputs"}
+"""Kinds of patches that may need more steps than the first trial has: a term of a VAE, inputs of saturated units."""
 _MOVED: Final = 0.03
 """Share of the start: a training that has lost less has not begun to learn (batch noise over blocks is smaller)."""
 
@@ -361,7 +363,7 @@ def _fix(lab: Lab, run: Run, candidate: Candidate, patches: list[Patch]) -> Expe
             break
         # What is a fact may take longer to show: a loss with a floor, a schedule, dropout.
         again = (candidate.info.evidence in "XB" and not asks_for_another) or _unmoved(experiment)
-        again |= kinds == {"term"} and min(experiment.differences, default=0.0) > 0  # better, and not yet by enough
+        again |= kinds <= _SLOW and min(experiment.differences, default=0.0) > 0  # better, and not yet by enough
         if not _begins_later(experiment) and (experiment.status not in ("inconclusive", "refuted") or not again):
             break
     if experiment.status == "refuted" and _unmoved(experiment):
