@@ -57,6 +57,20 @@ TWO_SPLITS = """
 train, test = make(load("train") / 255), make(load("test") / 255)
 net(train[0])
 """
+HANDED_ON = """
+class ToInput:
+    def __call__(self, image):
+        return torch.from_numpy(image).float() / 255.0
+
+class Scans(Dataset):
+    def __init__(self, transform):
+        self.transform = transform
+    def __getitem__(self, i):
+        return self.transform(scans[i]), labels[i]
+
+for x, y in DataLoader(Scans(Compose([Flip(), ToInput()]))):
+    net(x)
+"""
 NONE = """
 x = (load() - mean) / std
 net(x * y)
@@ -71,9 +85,10 @@ net(x * y)
         (IN_PLACE, 5, [(4, 255.0)]),
         (COMPOSED, 14, [(12, 255.0), (3, 255.0)]),
         (TWO_SPLITS, 3, [(2, 255.0)]),
+        (HANDED_ON, 13, [(4, 255.0)]),
         (NONE, 3, []),
     ],
-    ids=["dataset", "functions", "in place", "composed", "two splits", "none"],
+    ids=["dataset", "functions", "in place", "composed", "two splits", "handed on", "none"],
 )
 def test_divisors(tmp_path: Path, text: str, line: int, found: list[tuple[int, float]]) -> None:
     script = tmp_path / "train.py"

@@ -45,6 +45,14 @@ def test_integer_division_fails_at_its_line(code: str) -> None:
 def test_a_second_division_is_undone() -> None:
     (finding,) = run(minimum=0.0, maximum=1 / 255, distinct=200, zeros=0.1, mean=0.002, std=0.001).findings
     assert finding.patch == "inputs:x255"
+    assert finding.location is not None and finding.location.line == 10
+
+
+def test_a_second_division_is_told_where_it_stands() -> None:
+    tiny = {"minimum": 0.0, "maximum": 1 / 255, "distinct": 200, "zeros": 0.1, "mean": 0.002, "std": 0.001}
+    divided = {"divisions": [Location("train.py", 40), Location("train.py", 33)], "divided_by": [0.5, 255.0]}
+    (finding,) = run(**tiny, **divided).findings
+    assert finding.location == Location("train.py", 33)
 
 
 @pytest.mark.parametrize(

@@ -28,6 +28,8 @@ _INTEGER = re.compile(r"\b(u?int\d*|long|byte|short|uint8|LongTensor|IntTensor|B
 _CONVERTS = re.compile(r"/|\.(long|int|short|char|astype)\(|\.(to|type)\([^)]*(int|long|short)|\bint\(")
 """What may take fractions from a target; outcomes of games and ratings are whole from the start."""
 _DIVISION = re.compile(r"/")
+_PIXELS = 100
+"""Divisors below put no pixels between 0 and 1."""
 _CUT = "is written into an array of whole numbers"
 _FLOOR = re.compile(r"//")
 
@@ -96,6 +98,7 @@ class DtypeOrQuantizationLoss(Check):
             reason = self._reason(batches, any(b.maximum > b.minimum for b in others))
             if reason:
                 line = (batches[0].buffer if _CUT in reason else None) or line_of(batches[0])
+                line = (_divided_last(batches[0]) if "twice" in reason else None) or line
                 yield Finding(
                     f"The inputs of {self._name(run, root)} {reason}.",
                     location=line,
@@ -200,6 +203,12 @@ class DtypeOrQuantizationLoss(Check):
 
     def _name(self, run: Run, root: int) -> str:
         return next((r.name or r.type for r in run.roots if r.index == root), "the model")
+
+
+def _divided_last(batch: Batch) -> Location | None:
+    """The last division by a large number on the way of the data."""
+    pairs = zip(batch.divisions, batch.divided_by, strict=False)
+    return next((at for at, number in pairs if number >= _PIXELS), None)
 
 
 def _code(line: Location | None) -> str:

@@ -76,17 +76,17 @@ def divided_by(value: Value, line: int) -> list[Division]:
     """Divisions on the way back from a value at a line, the last one first, each line once.
 
     Functions that are handed on as values (a list of transforms) cannot be followed. Where no large divisor is found,
-    and just two functions of the file divide what they are given by one and the same number, it is these, in the order
-    in which they stand there.
+    and just one function of the file divides what it is given by such a number, or two by the same one, it is these, in
+    the order in which they stand there.
     """
     found: dict[tuple[str, int], float] = {}
     for place, number in Divisions(line).divided(value):
         found.setdefault(place, number)
-    several = [] if any(n >= _LARGE for n in found.values()) else _by_two_functions(value)
+    several = [] if any(n >= _LARGE for n in found.values()) else _by_functions(value)
     return several or list(found.items())
 
 
-def _by_two_functions(value: Value) -> list[Division]:
+def _by_functions(value: Value) -> list[Division]:
     source, told = value.source, Divisions()
     found: dict[ast.AST, Division] = {}
     for node in source.nodes:
@@ -98,4 +98,4 @@ def _by_two_functions(value: Value) -> list[Division]:
         if here:
             found[scope] = here[0]
     several = sorted(found.values(), key=lambda d: -d[0][1])
-    return several if len(several) == _TWO and several[0][1] == several[1][1] else []
+    return several if len(several) <= _TWO and len({number for _, number in several}) == 1 else []
