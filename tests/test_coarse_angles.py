@@ -73,9 +73,10 @@ def test_seconds_since_1970_have_no_angle_in_single_precision(tmp_path: Path) ->
     assert len(told(tmp_path, lambda: torch.arange(1.7e9, 1.7e9 + 1e6, 1e4))) == 1
 
 
-def test_few_coarse_angles_pass() -> None:
-    few = CoarseAngles(SINE, "bfloat16", 1000, 40, 140.0, 1.0)
-    assert verdict_of("D15", run_of(LINEAR, *batches(8), few)).status == "pass"
+@pytest.mark.parametrize(("coarse", "severities"), [(40, []), (150, ["info"]), (499, ["info"]), (500, ["warn"])])
+def test_how_many_of_the_angles_are_coarse(coarse: int, severities: list[str]) -> None:
+    found = CoarseAngles(SINE, "bfloat16", 1000, coarse, 140.0, 1.0)
+    assert [f.severity for f in verdict_of("D15", run_of(LINEAR, *batches(8), found)).findings] == severities
 
 
 def test_angles_that_are_made_of_no_input_are_told_at_the_sine() -> None:

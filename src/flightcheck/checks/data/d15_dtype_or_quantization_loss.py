@@ -57,7 +57,7 @@ class DtypeOrQuantizationLoss(Check):
     the spacing is 1 or a simple fraction, on which numbers may lie by nature). Also differences within a float32
     tensor, taken before the first step, of numbers far from zero whose spacing is a tenth of the differences' spread or
     more. Also sines and cosines of numbers so large that the neighbouring ones of their type lie 1 rad apart or more
-    (128 and above in bfloat16), where that are 5 % of them (warn).
+    (128 and above in bfloat16): a warning where that is half of them, information from 5 % on.
     ## Why it matters
     Pixels divided as integers become 0 or 1, and a second division by 255 leaves less than 0.004: the network sees
     noise, learns the class shares and looks like a bad model. Julian dates, seconds since 1970 and coordinates with an
@@ -76,14 +76,17 @@ class DtypeOrQuantizationLoss(Check):
 
     batches = Param(5, "a rare feature can be 0 in one batch")
     distinct = Param(3, "integer division of a normalized range leaves 0, 1 and perhaps -1")
+    coarse = Param(
+        0.5, "of the angles: of those of a rotary embedding in bfloat16 most have digits left, and it learns"
+    )
     twice = Param(1 / 255, "the largest value that [0, 255] pixels have after two divisions by 255")
 
     def __call__(self, run: Run) -> Iterator[Finding]:
         lost = cancelled(run)
         yield from (self._cancelled(c) for c in lost[:1])
-        angles = coarse_angles(run)
-        yield from (self._coarse(a) for a in angles[:1])
-        if lost or angles:
+        angles = [self._coarse(a) for a in coarse_angles(run)[:1]]
+        yield from angles
+        if lost or any(f.severity == "warn" for f in angles):
             return
         checked = too_few = 0
         for root, batches in main_inputs(run).items():
@@ -196,7 +199,7 @@ class DtypeOrQuantizationLoss(Check):
             f"angles have no digits left for a place on the circle.{made}",
             location=found.halved or found.location,
             evidence={"dtype": found.dtype, "largest": found.largest, "spacing": found.spacing, "coarse": found.coarse},
-            severity="warn",
+            severity="warn" if found.coarse >= self.coarse.value * found.elements else "info",
             fix="Compute angles in float32, from positions and times in float32; convert to half precision afterwards.",
             patch=_rule("single", found.halved),
         )
