@@ -69,13 +69,24 @@ def test_angles_with_digits_pass(tmp_path: Path, make: Callable[[], torch.Tensor
     assert told(tmp_path, make) == []
 
 
-def test_seconds_since_1970_have_no_angle_in_single_precision(tmp_path: Path) -> None:
-    assert len(told(tmp_path, lambda: torch.arange(1.7e9, 1.7e9 + 1e6, 1e4))) == 1
+def test_numbers_that_are_hashed_or_padded_pass(tmp_path: Path) -> None:
+    assert told(tmp_path, lambda: torch.arange(1.7e9, 1.7e9 + 1e6, 1e4)) == []
+
+
+def test_of_several_lines_that_make_large_numbers_half_precision_none_is_told(tmp_path: Path) -> None:
+    def make() -> torch.Tensor:
+        torch.full((8,), 1e4).to(torch.bfloat16)
+        torch.full((8,), -torch.inf).to(torch.bfloat16)
+        return torch.arange(0.0, 17520.0, 97).bfloat16()
+
+    (finding,) = told(tmp_path, make)
+    assert (finding.severity, finding.patch) == ("info", "")
+    assert finding.location is not None and "angle.sin()" in finding.location.code
 
 
 @pytest.mark.parametrize(("coarse", "severities"), [(40, []), (150, ["info"]), (499, ["info"]), (500, ["warn"])])
 def test_how_many_of_the_angles_are_coarse(coarse: int, severities: list[str]) -> None:
-    found = CoarseAngles(SINE, "bfloat16", 1000, coarse, 140.0, 1.0)
+    found = CoarseAngles(SINE, "bfloat16", 1000, coarse, 140.0, 1.0, halved=SINE)
     assert [f.severity for f in verdict_of("D15", run_of(LINEAR, *batches(8), found)).findings] == severities
 
 
@@ -95,6 +106,15 @@ def test_angles_that_are_made_of_no_input_are_told_at_the_sine() -> None:
 )
 def test_conversions_to_half_precision_are_to_single(code: str, made: str) -> None:
     assert statement_at(code, "single", 1) == made
+
+
+def test_buffers_of_a_module_that_is_made_half_stay_single() -> None:
+    module = nn.Linear(2, 2)
+    module.register_buffer("positions", torch.arange(999.0))
+    assert Helper.single(module, torch.bfloat16) is module
+    assert module.weight.dtype is torch.bfloat16
+    assert module.get_buffer("positions").dtype is torch.float32
+    assert module.get_buffer("positions")[-1] == 998
 
 
 def test_what_is_not_made_half_stays_what_it_is() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -69,6 +70,33 @@ model(torch.tensor(rows))
 """
 
 
+LABELS = """
+class Texts(Dataset):
+    def __init__(self, texts, labels, classes):
+        self.classes = {c: i for i, c in enumerate(classes)}
+        self.ids = {}
+        for word in words_of(texts):
+            self.ids[word] = len(self.ids)
+
+
+test = Texts(read("test"), names, classes)
+"""
+ENCODER = """
+def encode(texts, labels, stoi):
+    y = LabelEncoder().fit_transform(labels)
+    return [[stoi[w] for w in t] for t in texts], y
+
+
+def build(texts):
+    return {w: i for i, w in enumerate(sorted(set(texts)))}
+
+
+stoi = build(test)
+x, y = encode(test, labels, stoi)
+model(x)
+"""
+
+
 @pytest.mark.parametrize(
     ("code", "used", "made"),
     [
@@ -76,6 +104,8 @@ model(torch.tensor(rows))
         (TOKENIZER, "test_loader =", "test_ids ="),
         (INSIDE, "test =", "self.vocabulary ="),
         (FUNCTIONS.replace("vocabulary_of", "build_vocab_from_iterator"), "model(", "mine ="),
+        (LABELS, "test =", "self.ids[word] ="),
+        (ENCODER, "model(", "stoi ="),
         (FUNCTIONS, "number(train", "number(train"),
         (FUNCTIONS, "model(", None),
         ("x = torch.zeros(3)\ny = x * 2\n", "y =", None),
@@ -94,3 +124,11 @@ def test_odd_sources_have_no_answer(tmp_path: Path) -> None:
     script.write_text("def (")
     assert vocabulary_line(str(script), 1) is None
     assert vocabulary_line(str(tmp_path / "none.py"), 1) is None
+
+
+def test_names_that_are_bound_again_and_again_take_no_time(tmp_path: Path) -> None:
+    script = tmp_path / "train.py"
+    script.write_text("".join(f"a = f(a, b, {i})\nb = g(b, a)\n" for i in range(200)) + "model(a, b)\n")
+    start = time.process_time()
+    assert vocabulary_line(str(script), 401) is None
+    assert time.process_time() - start < 1

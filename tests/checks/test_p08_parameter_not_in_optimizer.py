@@ -133,6 +133,16 @@ def test_the_line_of_a_plain_list_where_the_optimizer_is_handed_groups(code: str
     assert (finding.location.file, finding.location.line) == (line.file, line.line)
 
 
+def test_one_of_a_plain_list_that_the_groups_forget_fails_at_the_optimizer() -> None:
+    heads = [ModuleInfo(5 + i, f"model.heads[{i}]", "Linear", "linear", 0, HEAD_LINE) for i in range(2)]
+    held = replace(HELD, index=5, module=5, name="model.heads[0].weight")
+    loose = replace(FREE, index=6, module=6, name="model.heads[1].weight")
+    adam = replace(ADAM, location=Location("train.py", 30, "", "opt = Adam(groups)"), parameters=[0, 5])
+    records = [adam if r is ADAM else r for r in BASE]
+    (finding,) = verdict_of("P08", run_of(*records, *heads, held, loose)).findings
+    assert finding.location is not None and finding.location.line == 30
+
+
 def test_stale_tensors_are_left_to_p10() -> None:
     stale = ParameterInfo(7, "Adam.param1", -1, [3, 8], "matrix", optimizers=[0])
     assert verdict_of("P08", run_of(*BASE, FREE, stale)).status == "pass"

@@ -16,7 +16,7 @@ from flightcheck.recording.experiments import Experiment
 from flightcheck.recording.loss_records import LossCall, LossSite
 from flightcheck.recording.metrics import MetricInfo
 from flightcheck.recording.printed import PrintedNumber
-from flightcheck.recording.records import Location, OptimizerInfo, ParameterInfo, Plan
+from flightcheck.recording.records import Location, OptimizerInfo, ParameterInfo, Plan, RootInfo
 from flightcheck.recording.run import Run
 from flightcheck.recording.signals import GRAD_NORM, LEARNING_RATE, LOSS, WEIGHT_NORM
 from flightcheck.testing import run_of
@@ -132,7 +132,8 @@ def test_a_fact_that_the_error_refutes_is_asked_by_the_script_s_number() -> None
 def test_the_error_of_several_losses_refutes_no_model_that_learns(patch: str) -> None:
     both = [LossSite(i, "mse_loss", Location("train.py", 9 + i), train_calls=60) for i in range(2)]
     for sites, status in ((both, "inconclusive"), (both[:1], "refuted")):
-        e = questions(Numbers({patch: 2.3}), candidate("L03", patch), run=watched(extra=sites))[-1]
+        run = watched(extra=[*sites, RootInfo(0, "maker", "Maker"), RootInfo(1, "critic", "Critic")])
+        e = questions(Numbers({patch: 2.3}), candidate("L03", patch), run=run)[-1]
         assert e.status == status
 
 

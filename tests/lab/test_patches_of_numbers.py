@@ -46,3 +46,27 @@ def test_numbers_that_a_script_makes_tensors_again_keep_their_history(tmp_path: 
     for how in ("sum", "list"):
         assert equal(weights(patch, how), wanted)
         assert not equal(weights("lr:x1", how), wanted)
+
+
+def test_what_was_a_tensor_before_is_copied_on_purpose(tmp_path: Path) -> None:
+    def weights(patch: str) -> list[torch.Tensor]:
+        torch.manual_seed(0)
+        model = nn.Linear(FEATURES, CLASSES)
+        optimizer = torch.optim.SGD(model.parameters(), 0.1)
+        monitored = 0.0
+
+        def run() -> None:
+            nonlocal monitored
+            for x, _ in batches(4):
+                z = model(x)
+                monitored += z.square().mean().item()  # for the log
+                target = torch.tensor(z)  # SimSiam stops the gradient here
+                optimizer.zero_grad()
+                ((model(x + 0.1) - target).square().mean() + 0.01 * torch.tensor(z.mean())).backward()
+                optimizer.step()
+
+        patched(tmp_path, patch, run)
+        return [p.detach().clone() for p in model.parameters()]
+
+    line = next(i for i, text in enumerate(SOURCE.splitlines(), 1) if text.endswith("# for the log"))
+    assert equal(weights(f"keep-graph:{HERE}:{line}"), weights("lr:x1"))

@@ -53,7 +53,7 @@ _EPISODES: Final = 2000
 _NOT_YET: Final = "not better in these steps"
 _OF_ONE_LOSS: Final = {"align-shapes", "keep-graph"}
 """Kinds of patches that act on the loss at a finding's line alone."""
-_OF_ANOTHER_MODEL: Final = {"keep-graph", "step", "add-parameters"}
+_OF_ANOTHER_MODEL: Final = {"step", "add-parameters"}
 """Kinds of patches that let another model learn, too: where two have losses of their own, as the opponents of a GAN
 have, the error of all together need not become smaller.
 """
@@ -391,7 +391,8 @@ def _by_its_own_number(lab: Lab, run: Run, refuted: Experiment, patches: list[Pa
         if told.status == "confirmed":
             return told
     losses = [s for s in run.loss_sites if s.train_calls]
-    if len(losses) > 1 and {p.kind for p in patches} <= _OF_ANOTHER_MODEL:
+    kinds = {p.kind for p in patches}
+    if len(losses) > 1 and (kinds == {"keep-graph"} or (kinds <= _OF_ANOTHER_MODEL and len(run.roots) > 1)):
         return replace(refuted, status="inconclusive", reason="the error is that of all losses together")
     return refuted
 

@@ -1,4 +1,4 @@
-"""Records of angles whose sine is taken although their digits behind the point are lost."""
+"""Records of angles of half precision whose sine is taken although they have no digits for a place on the circle."""
 
 from __future__ import annotations
 
@@ -15,14 +15,13 @@ class CoarseAngles:
     location: Location
     dtype: str
     elements: int
-    """Angles of the calls in which the largest has such neighbours."""
     coarse: int
     """Angles with such neighbours."""
     largest: float
     spacing: float
     """Of the largest one and its neighbours, in rad."""
     halved: Location | None = None
-    """The line that, last before, made numbers this type that are too large for it to hold all whole ones."""
+    """The only line that makes numbers this type which are too large for it to hold all whole ones."""
 
 
 RECORDS["CoarseAngles"] = CoarseAngles

@@ -101,7 +101,7 @@ class _Single(ast.NodeTransformer):
         if node.func.attr in _HALVES and not node.args:
             self.found += 1
             node.func.attr = "float"
-        elif node.func.attr in ("to", "type") and (node.args or node.keywords):
+        elif node.func.attr == "to" and (node.args or node.keywords):
             self.found += 1
             helper = ast.Attribute(ast.Name(HELPER, ast.Load()), "single", ast.Load())
             return ast.Call(helper, [node.func.value, *node.args], node.keywords)

@@ -1,4 +1,4 @@
-"""Sines and cosines of numbers so large that their type has no digits left for an angle."""
+"""Sines and cosines of half-precision numbers so large that no digits are left for an angle."""
 
 from __future__ import annotations
 
@@ -8,16 +8,15 @@ from typing import Any, Final
 
 import torch
 
-from flightcheck.adapters.torch.watch import Watch, hands_off, is_plain_tensor
+from flightcheck.adapters.torch.watch import Watch, hands_off, is_plain_tensor, is_unreadable
 from flightcheck.recording.coarse_angles import CoarseAngles
 from flightcheck.recording.records import Location
 
-_ANGLES: Final = {"sin", "cos", "sin_", "cos_"}
+_ANGLES: Final = {"sin", "cos"}
 _CONVERSIONS: Final = {"to", "type", "half", "bfloat16", "arange"}
 OPERATIONS: Final = _ANGLES | _CONVERSIONS
-_HALVES: Final = (torch.bfloat16, torch.float16)
-_BITS: Final = {torch.bfloat16: 7, torch.float16: 10, torch.float32: 23, torch.float64: 52}
-"""Of the fractions of the types."""
+_BITS: Final = {torch.bfloat16: 7, torch.float16: 10}
+"""Of the fractions of the types. Numbers of single precision as large as that are hashed or padded, as a rule."""
 _MOST_LOOKS: Final = 64
 _MOST_LINES: Final = 16
 _MOST_CONVERSIONS: Final = 2000
@@ -30,36 +29,40 @@ class Angles:
         self.watch = watch
         self._seen: dict[Location, CoarseAngles] = {}
         self._looks: dict[Location, int] = {}
-        self._halved: dict[torch.dtype, Location] = {}
-        """The line that made large numbers half precision last, by their type."""
+        self._halved: dict[torch.dtype, set[Location]] = {}
+        """The lines that made large numbers half precision, by their type."""
         self._conversions = 0
 
     def look(self, name: str, args: Any, result: Any) -> None:
         """One of `OPERATIONS` returned."""
         if name in _CONVERSIONS:
             self._convert(result)
-        else:
-            self._angles(args[0] if args else None)
+        elif args:
+            self._angles(args[0])
+
+    def _largest(self, numbers: Any) -> float:
+        """Of numbers of half precision; 0 for others, and for those that cannot be looked at."""
+        if not isinstance(numbers, torch.Tensor) or not is_plain_tensor(numbers) or numbers.dtype not in _BITS:
+            return 0.0
+        if hands_off() or is_unreadable(numbers) or not numbers.numel() or not self.watch.reads(numbers):
+            return 0.0
+        try:
+            largest = float(numbers.detach().abs().max())
+        except Exception:  # a tensor without numbers (FakeTensor)
+            return 0.0
+        return largest if math.isfinite(largest) else 0.0  # a mask for attention is no number
 
     def _convert(self, made: Any) -> None:
-        if not isinstance(made, torch.Tensor) or made.dtype not in _HALVES or not is_plain_tensor(made):
-            return
-        if hands_off() or not made.numel() or self._conversions >= _MOST_CONVERSIONS or not self.watch.reads(made):
+        if self._conversions >= _MOST_CONVERSIONS or not isinstance(made, torch.Tensor) or made.dtype not in _BITS:
             return
         self._conversions += 1
         # Beyond, not even whole numbers are exact.
-        if float(made.detach().abs().max()) > 2.0 ** (_BITS[made.dtype] + 1) and (here := self.watch.lines.here()):
-            self._halved[made.dtype] = here
+        if self._largest(made) > 2.0 ** (_BITS[made.dtype] + 1) and (here := self.watch.lines.here()) is not None:
+            self._halved.setdefault(made.dtype, set()).add(here)
 
     def _angles(self, given: Any) -> None:
-        if not isinstance(given, torch.Tensor) or not is_plain_tensor(given) or given.dtype not in _BITS:
-            return
-        if hands_off() or not given.numel() or not self.watch.reads(given):
-            return
-        bits = _BITS[given.dtype]
-        sizes = given.detach().abs()
-        largest = float(sizes.max())
-        if not math.isfinite(largest) or largest < 2.0**bits:  # below, neighbours lie at most 1 apart
+        largest = self._largest(given)
+        if not largest:
             return
         here = self.watch.lines.here()
         if here is None or (here not in self._looks and len(self._looks) >= _MOST_LINES):
@@ -67,18 +70,19 @@ class Angles:
         self._looks[here] = self._looks.get(here, 0) + 1
         if self._looks[here] > _MOST_LOOKS:
             return
-        spacing = 2.0 ** (math.frexp(largest)[1] - 1 - bits)
+        bits = _BITS[given.dtype]
+        lines = self._halved.get(given.dtype, set())
         known = self._seen.get(here) or CoarseAngles(here, str(given.dtype).removeprefix("torch."), 0, 0, 0.0, 0.0)
         self._seen[here] = dataclasses.replace(
             known,
             elements=known.elements + given.numel(),
-            coarse=known.coarse + int((sizes >= 2.0**bits).sum()),
+            coarse=known.coarse + int((given.detach().abs() >= 2.0**bits).sum()),
             largest=max(known.largest, largest),
-            spacing=max(known.spacing, spacing),
-            halved=known.halved or self._halved.get(given.dtype),
+            spacing=max(known.spacing, 2.0 ** (math.frexp(largest)[1] - 1 - bits)),
+            halved=next(iter(lines)) if len(lines) == 1 else None,  # of several, it may be any
         )
 
     def save(self) -> None:
         """Write the lines at which there were such angles."""
-        for i, seen in enumerate(self._seen.values()):
+        for i, seen in enumerate(s for s in self._seen.values() if s.coarse):
             self.watch.writer.put(seen, i)

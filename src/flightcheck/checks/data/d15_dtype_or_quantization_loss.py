@@ -56,8 +56,9 @@ class DtypeOrQuantizationLoss(Check):
     deviation apart, odd multiples of that spacing as often as even ones: more digits were there before (a warning where
     the spacing is 1 or a simple fraction, on which numbers may lie by nature). Also differences within a float32
     tensor, taken before the first step, of numbers far from zero whose spacing is a tenth of the differences' spread or
-    more. Also sines and cosines of numbers so large that the neighbouring ones of their type lie 1 rad apart or more
-    (128 and above in bfloat16): a warning where that is half of them, information from 5 % on.
+    more. Also sines and cosines of half-precision numbers so large that neighbouring ones lie 1 rad apart or more
+    (128 and above in bfloat16): a warning where that is half of them, and one line of the script made large numbers
+    half precision; information from 5 % on.
     ## Why it matters
     Pixels divided as integers become 0 or 1, and a second division by 255 leaves less than 0.004: the network sees
     noise, learns the class shares and looks like a bad model. Julian dates, seconds since 1970 and coordinates with an
@@ -84,10 +85,9 @@ class DtypeOrQuantizationLoss(Check):
     def __call__(self, run: Run) -> Iterator[Finding]:
         lost = cancelled(run)
         yield from (self._cancelled(c) for c in lost[:1])
-        angles = [self._coarse(a) for a in coarse_angles(run)[:1]]
-        yield from angles
-        if lost or any(f.severity == "warn" for f in angles):
+        if lost:
             return
+        yield from (self._coarse(a) for a in coarse_angles(run)[:1])
         checked = too_few = 0
         for root, batches in main_inputs(run).items():
             kind = first_layer(run, batches[-1])
@@ -199,7 +199,7 @@ class DtypeOrQuantizationLoss(Check):
             f"angles have no digits left for a place on the circle.{made}",
             location=found.halved or found.location,
             evidence={"dtype": found.dtype, "largest": found.largest, "spacing": found.spacing, "coarse": found.coarse},
-            severity="warn" if found.coarse >= self.coarse.value * found.elements else "info",
+            severity="warn" if found.halved and found.coarse >= self.coarse.value * found.elements else "info",
             fix="Compute angles in float32, from positions and times in float32; convert to half precision afterwards.",
             patch=_rule("single", found.halved),
         )

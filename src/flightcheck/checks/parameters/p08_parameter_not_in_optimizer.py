@@ -179,7 +179,7 @@ class ParameterNotInOptimizer(Check):
             place = f"{models} models of class {root.type}"
         own = [p for p in missing if (m := run.module(p.module)) and m.root == index] or missing
         severity, why = self._excuse(run, root, own, held)
-        late = held and (self._built_from(optimizer, root) or self._unregistered(optimizer, paths))
+        late = held and (self._built_from(optimizer, root) or self._unregistered(optimizer, paths, run, held))
         location: Location | None = optimizer.location
         if late:
             location = run.location_of(missing[0]) or location
@@ -242,10 +242,14 @@ class ParameterNotInOptimizer(Check):
         return len(taken) == 1 and taken[0].lower() in {"model", "net", "network", root.name.lower(), root.type.lower()}
 
     @staticmethod
-    def _unregistered(optimizer: OptimizerInfo, paths: list[str]) -> bool:
-        """All stand in plain lists, and the optimizer's line is given groups that were made elsewhere."""
+    def _unregistered(optimizer: OptimizerInfo, paths: list[str], run: Run, held: list[ParameterInfo]) -> bool:
+        """All stand in plain lists, nothing of which is held, and the optimizer's line is given groups that were made
+        elsewhere.
+        """
+        lists = {p.partition("[")[0] for p in paths}
+        known = {m.path.partition("[")[0] for p in held if (m := run.module(p.module)) and "[" in m.path}
         handed_on = optimizer.location is not None and "parameters(" not in optimizer.location.code
-        return handed_on and all("[" in p for p in paths)
+        return handed_on and all("[" in p for p in paths) and not lists & known
 
     def _moves(self, run: Run, p: ParameterInfo) -> bool:
         """Its values change although no optimizer holds it: an update by hand, an EMA, a copy of master weights."""

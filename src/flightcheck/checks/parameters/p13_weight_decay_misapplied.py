@@ -203,7 +203,7 @@ class WeightDecayMisapplied(Check):
 
 def _is_meant_for_adamw(optimizer: OptimizerInfo, matrices: list[_Decayed]) -> bool:
     """Of a size that is usual where the decay does not go through the gradient."""
-    return optimizer.type in RESCALING and all(m.coupled and _USUAL[0] <= m.decay <= _USUAL[1] for m in matrices)
+    return optimizer.type == "Adam" and all(m.coupled and _USUAL[0] <= m.decay <= _USUAL[1] for m in matrices)
 
 
 def _line(optimizer: OptimizerInfo, matrices: list[_Decayed]) -> Location | None:

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Final
 
 from flightcheck.recording.provenance.source import Source, last_name, line_of, read_source
 
 _DEEPEST: Final = 4
-_LIBRARIES: Final = {"fit_on_texts", "build_vocab_from_iterator", "fit_transform"}
+_LIBRARIES: Final = {"fit_on_texts", "build_vocab_from_iterator"}
 """Functions of libraries that number what they are given."""
+_MOST: Final = 200
+"""Bindings that are looked at."""
 
 
+@lru_cache(maxsize=256)
 def vocabulary_line(file: str, line: int) -> tuple[str, int] | None:
     """Where the words that a line uses got their numbers.
 
@@ -30,27 +34,53 @@ def vocabulary_line(file: str, line: int) -> tuple[str, int] | None:
             return None
         inside = source.around(line, ast.stmt)
         statement = max(inside, key=line_of, default=None)
-        found = _search(source, statement, line, 0) if statement is not None else 0
+        if statement is None:
+            return None
+        # A table by `enumerate` may be one of labels: what counts up is asked for first.
+        found = next(filter(None, (_Search(source, sure).line(statement, line) for sure in (True, False))), 0)
         return (file, found) if found else None
     except Exception:  # the promise of this package: odd sources have no answer, and are no error
         return None
 
 
-def _search(source: Source, node: ast.AST, line: int, depth: int) -> int:
-    for call in (n for n in ast.walk(node) if isinstance(n, ast.Call)):
-        name = last_name(call.func)
-        if (made := source.classes.get(name)) is not None:
-            own = next((s for s in _statements(made, "__init__") if _numbers(source, s, 0)), None)
-            if own is not None:
-                return line_of(own)
-        elif _numbers(source, call, 0):
-            return line_of(call)
-    if depth >= _DEEPEST:
-        return 0
-    names = [n for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)]
-    bindings = {b.line: b for n in names for b in source.bindings(source.scope(n)).get(n.id, []) if b.line < line}
-    found = (_search(source, bindings[at].node, at, depth + 1) for at in sorted(bindings, reverse=True))
-    return next(filter(None, found), 0)
+class _Search:
+    """Back from a line over what it uses."""
+
+    def __init__(self, source: Source, sure: bool) -> None:
+        self._source, self._sure = source, sure
+        self._seen: set[ast.AST] = set()
+
+    def line(self, node: ast.AST, before: int, depth: int = 0) -> int:
+        """That of the statement which numbers words, 0 if none is found."""
+        if node in self._seen or len(self._seen) >= _MOST:
+            return 0
+        self._seen.add(node)
+        source = self._source
+        for call in (n for n in ast.walk(node) if isinstance(n, ast.Call)):
+            if (made := source.classes.get(last_name(call.func))) is not None:
+                own = next((s for s in _statements(made, "__init__") if self._numbers(s, 0)), None)
+                if own is not None:
+                    return line_of(own)
+            elif self._numbers(call, 0):
+                return line_of(call)
+        if depth >= _DEEPEST:
+            return 0
+        names = [n for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)]
+        bindings = {b.line: b for n in names for b in source.bindings(source.scope(n)).get(n.id, []) if b.line < before}
+        found = (self.line(bindings[at].node, at, depth + 1) for at in sorted(bindings, reverse=True))
+        return next(filter(None, found), 0)
+
+    def _numbers(self, node: ast.AST, depth: int) -> bool:
+        """It gives numbers to words, or calls a function of the file that does."""
+        for inner in ast.walk(node):
+            if _counts_up(inner) or (not self._sure and _enumerates(inner)):
+                return True
+            if isinstance(inner, ast.Call) and depth < _DEEPEST:
+                name = last_name(inner.func)
+                own = self._source.functions.get(name, [])
+                if any(self._numbers(s, depth + 1) for f in own for s in f.body) or (not own and name in _LIBRARIES):
+                    return True
+        return False
 
 
 def _statements(made: ast.ClassDef, method: str) -> Iterator[ast.stmt]:
@@ -60,29 +90,19 @@ def _statements(made: ast.ClassDef, method: str) -> Iterator[ast.stmt]:
             yield from (s for s in ast.walk(function) if isinstance(s, ast.stmt) and not hasattr(s, "body"))
 
 
-def _numbers(source: Source, node: ast.AST, depth: int) -> bool:
-    """It gives numbers to words, or calls a function of the file that does."""
-    for inner in ast.walk(node):
-        if _counts_up(inner):
-            return True
-        if isinstance(inner, ast.Call) and depth < _DEEPEST:
-            name = last_name(inner.func)
-            own = source.functions.get(name, [])
-            if any(_numbers(source, s, depth + 1) for f in own for s in f.body) or (not own and name in _LIBRARIES):
-                return True
-    return False
-
-
 def _counts_up(node: ast.AST) -> bool:
-    """``ids[word] = len(ids)``, ``ids.setdefault(word, len(ids))``, ``{word: i for i, word in enumerate(words)}``."""
+    """``ids[word] = len(ids)``, ``ids.setdefault(word, len(ids))``."""
     if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Subscript):
         return _is_length_of(node.targets[0].value, node.value)
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "setdefault":
         return any(_is_length_of(node.func.value, a) for a in node.args[1:])
-    if isinstance(node, ast.DictComp):
-        counted = node.generators[0].iter
-        return isinstance(counted, ast.Call) and last_name(counted.func) == "enumerate"
     return False
+
+
+def _enumerates(node: ast.AST) -> bool:
+    """``{word: i for i, word in enumerate(words)}``."""
+    counted = node.generators[0].iter if isinstance(node, ast.DictComp) else None
+    return isinstance(counted, ast.Call) and last_name(counted.func) == "enumerate"
 
 
 def _is_length_of(table: ast.expr, value: ast.expr) -> bool:

@@ -6,6 +6,7 @@ import ast
 import functools
 import linecache
 import sys
+from collections import deque
 from pathlib import Path
 from types import FrameType
 from typing import Any, Final
@@ -28,6 +29,7 @@ _DECISIONS: Final = {
 }  # fmt: skip
 _EQUALITIES: Final = {"eq", "__eq__", "ne", "__ne__"}
 _KEPT_ARRAYS: Final = 64
+_KEPT_NUMBERS: Final = 256
 
 
 def keep_graph(b: Boundaries, patch: Patch) -> None:
@@ -76,8 +78,8 @@ class _Cut:
         """What stands in the place of the class of the largest."""
         self._decided: tuple[torch.Tensor, torch.Tensor] | None = None
         """What stands in the place of a threshold or a cast, and what was decided."""
-        self._numbers = False
-        """A tensor stood in the place of a number of Python, which the script may make a tensor again elsewhere."""
+        self._numbers: deque[Any] = deque(maxlen=_KEPT_NUMBERS)
+        """Nodes of the tensors that stand for numbers of Python, which the script may make tensors again."""
 
     def _here(self) -> bool:
         if not self.line:
@@ -110,7 +112,7 @@ class _Cut:
         if name in ("numpy", "__array__"):  # it has no history here: detach() at this line kept it
             array = function(first.detach(), *given[0][1:], **given[1]) if self._here() else None
             if array is None:  # a mean of what is logged, of numbers once
-                return function(first.detach() if self._numbers else first, *given[0][1:], **given[1])
+                return function(first.detach() if self._was_number(first) else first, *given[0][1:], **given[1])
             return self._remembered(array, first)
         if (data or name in ("detach", "detach_")) and self._here():
             return self._instead(first)
@@ -124,8 +126,9 @@ class _Cut:
         if self.line and (name in _DECISIONS or name == "max") and first.is_floating_point() and self._here():
             return self._undecided(function, name, given)
         if name == "item" and self.line and first.numel() == 1 and self._here():
-            self._numbers = True
-            return self._instead(first.reshape(()))
+            kept = first.reshape(()) * 1  # with a node of its own
+            self._numbers.append(kept.grad_fn)
+            return self._instead(kept)
         return function(*given[0], **given[1])
 
     def _undecided(self, function: Any, name: str, given: Arguments) -> Any:
@@ -174,16 +177,29 @@ class _Cut:
                 return known.reshape(value.shape)
             return selected(value, [tensor for _, tensor in reversed(self._arrays.values())])
         if isinstance(value, torch.Tensor):
-            return value if self.line and value.grad_fn is not None and self._copies() else None
+            keeps = self.line and value.grad_fn is not None and (self._here() or self._was_number(value))
+            return value if keeps else None
         if isinstance(value, (list, tuple)) and value and all(isinstance(v, torch.Tensor) for v in value):
             same = all(v.shape == value[0].shape for v in value)
-            if same and self.line and any(v.grad_fn is not None for v in value) and self._copies():
+            kept = bool(same and self.line) and any(v.grad_fn is not None for v in value)
+            if kept and (self._here() or any(map(self._was_number, value))):
                 return torch.stack(list(value))
         return None
 
-    def _copies(self) -> bool:
-        """What is copied now is to keep its history: ``torch.tensor(loss.item())``, be it in two lines."""
-        return self._numbers or self._here()
+    def _was_number(self, tensor: torch.Tensor) -> bool:
+        """It is made of nothing but what stands for numbers of Python, so a copy of it is to keep its history:
+        ``torch.tensor(loss.item())``, be it in two lines. What was a tensor before is copied on purpose.
+        """
+        if not self._numbers or tensor.dim() or tensor.grad_fn is None:
+            return False
+        queue, seen = [tensor.grad_fn], 0
+        while queue and seen < _KEPT_NUMBERS:
+            node = queue.pop()
+            seen += 1
+            if any(node is n for n in self._numbers):
+                return True
+            queue.extend(n for n, _ in node.next_functions if n is not None)
+        return False
 
     def from_numpy(self, original: Any) -> Any:
         """``torch.from_numpy`` is no operation that a function mode sees."""

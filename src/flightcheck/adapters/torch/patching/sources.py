@@ -171,7 +171,14 @@ class Helper:
 
     @staticmethod
     def single(values: Any, *to: Any, **options: Any) -> Any:
-        """What ``values.to(…)`` gives; single precision in the place of half."""
+        """What ``values.to(…)`` gives; single precision in the place of half. Of a module, its buffers stay so."""
+        if isinstance(values, torch.nn.Module):
+            before = [(m, name, b) for m in values.modules() for name, b in m._buffers.items() if b is not None]
+            values.to(*to, **options)
+            for module, name, buffer in before:
+                if (now := module._buffers[name]) is not None and now.dtype in (torch.float16, torch.bfloat16):
+                    module._buffers[name] = buffer.to(now.device)
+            return values
         made = values.to(*to, **options)
         halved = isinstance(made, torch.Tensor) and made.dtype in (torch.float16, torch.bfloat16)
         return values.to(made.device, torch.float32) if halved else made
