@@ -6,6 +6,7 @@ import random
 import warnings
 from collections.abc import Callable, Iterator
 from multiprocessing.process import BaseProcess
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -174,7 +175,7 @@ def test_the_forward_pass_raises(tmp_path: Path, before: Snapshot) -> None:
 
 
 PLACES = [
-    ("forward", "_record_inputs"), ("forward", "_evaluated"), ("discovery", "root_of"), ("discovery", "first_call"),
+    ("forward.inputs", "fed"), ("forward.evaluations", "called"), ("operations.digits", "look"), ("discovery", "root_of"), ("discovery", "first_call"),
     ("discovery", "constructed"), ("losses", "_site"), ("losses", "_observe"), ("operations", "_look"),
     ("protocol", "record"), ("protocol", "clipped"), ("protocol", "scaled"), ("optimizers", "of"),
     ("schedulers", "stepped"), ("loaders", "iterated"), ("loaders", "fetched"), ("statistics", "before_step"),
@@ -195,7 +196,7 @@ def test_our_own_code_raises(
 
     writer = RunWriter(tmp_path)
     observer = TorchObserver(writer, dense_steps=STEPS)
-    monkeypatch.setattr(type(getattr(observer, part) if part else observer), name, broken)
+    monkeypatch.setattr(type(attrgetter(part)(observer) if part else observer), name, broken)
     observer = TorchObserver(writer, dense_steps=STEPS)
     observer.install()
     try:
