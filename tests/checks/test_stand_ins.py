@@ -68,6 +68,37 @@ def averaged_by_hand() -> None:
     score(average)
 
 
+class Adapted(nn.Module):
+    """A frozen layer with a small one beside it, which is trained."""
+
+    def __init__(self, layer: nn.Linear) -> None:
+        super().__init__()
+        self.layer, self.beside = (
+            layer.requires_grad_(False),
+            nn.Linear(layer.in_features, layer.out_features, bias=False),
+        )
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        out: torch.Tensor = self.layer(x) + self.beside(x)
+        return out
+
+    def merged(self) -> nn.Linear:
+        one = nn.Linear(self.layer.in_features, self.layer.out_features)
+        with torch.no_grad():
+            one.weight.copy_(self.layer.weight + self.beside.weight)
+            one.bias.copy_(self.layer.bias)
+        return one
+
+
+def merged_adapters() -> None:
+    model = nn.Sequential(nn.Linear(6, 8), nn.Tanh(), nn.Linear(8, 1))
+    train(model)
+    adapted = nn.Sequential(*[Adapted(m) if isinstance(m, nn.Linear) else m for m in model])
+    train(adapted)
+    whole = nn.Sequential(*[m.merged() if isinstance(m, Adapted) else m for m in adapted])
+    score(whole)
+
+
 def beside_the_trained_one() -> None:
     model = Net()
     train(model)
@@ -110,7 +141,7 @@ def run_of_script(folder: Path, script: Callable[[], None]) -> Run:
     ("script", "code"),
     [
         (built_anew, "P26"), (old_copy, "P27"), (loaded, ""), (beside_the_trained_one, ""), (copy_that_follows, ""),
-        (reference, ""), (averaged_by_hand, ""),
+        (reference, ""), (averaged_by_hand, ""), (merged_adapters, ""),
     ],
 )  # fmt: skip
 def test_who_is_evaluated(tmp_path: Path, script: Callable[[], None], code: str) -> None:

@@ -49,10 +49,15 @@ def stand_ins(run: Run) -> Iterator[StandIn]:
         if root.location is not None and asked_for_weights(root.location.file, root.location.line):
             continue  # averages of weights are written by hand
         alike = [t for t in trained if t.type == root.type and _shapes(run, t) == _shapes(run, root)]
-        if len(alike) != 1:
+        if len(alike) != 1 or any(_between(alike[0], t, root) for t in trained):
             continue
         if not any(e.root == alike[0].index and e.step >= after[0].step for e in run.evaluations):
             yield StandIn(root, alike[0], after)
+
+
+def _between(first: RootInfo, other: RootInfo, last: RootInfo) -> bool:
+    """The other one was built and trained between the two, so the last has its weights: adapters that were merged."""
+    return first.constructed_at_step < other.constructed_at_step <= last.constructed_at_step
 
 
 def _shapes(run: Run, root: RootInfo) -> list[tuple[int, ...]]:
