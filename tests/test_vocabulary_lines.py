@@ -132,3 +132,11 @@ def test_names_that_are_bound_again_and_again_take_no_time(tmp_path: Path) -> No
     start = time.process_time()
     assert vocabulary_line(str(script), 401) is None
     assert time.process_time() - start < 1
+
+
+def test_functions_that_call_each_other_take_no_time(tmp_path: Path) -> None:
+    script, calls = tmp_path / "train.py", "; ".join(f"f{i}(x)" for i in range(30))
+    script.write_text("".join(f"def f{i}(x):\n    {calls}\n" for i in range(30)) + "model(f1(texts))\n")
+    start = time.process_time()
+    assert vocabulary_line(str(script), 61) is None
+    assert time.process_time() - start < 1

@@ -49,6 +49,8 @@ class _Search:
     def __init__(self, source: Source, sure: bool) -> None:
         self._source, self._sure = source, sure
         self._seen: set[ast.AST] = set()
+        self._functions: dict[str, bool] = {}
+        """Do the functions of this name number words? Not while that is asked: they call each other."""
 
     def line(self, node: ast.AST, before: int, depth: int = 0) -> int:
         """That of the statement which numbers words, 0 if none is found."""
@@ -58,10 +60,10 @@ class _Search:
         source = self._source
         for call in (n for n in ast.walk(node) if isinstance(n, ast.Call)):
             if (made := source.classes.get(last_name(call.func))) is not None:
-                own = next((s for s in _statements(made, "__init__") if self._numbers(s, 0)), None)
+                own = next((s for s in _statements(made, "__init__") if self._numbers(s)), None)
                 if own is not None:
                     return line_of(own)
-            elif self._numbers(call, 0):
+            elif self._numbers(call):
                 return line_of(call)
         if depth >= _DEEPEST:
             return 0
@@ -70,17 +72,21 @@ class _Search:
         found = (self.line(bindings[at].node, at, depth + 1) for at in sorted(bindings, reverse=True))
         return next(filter(None, found), 0)
 
-    def _numbers(self, node: ast.AST, depth: int) -> bool:
+    def _numbers(self, node: ast.AST) -> bool:
         """It gives numbers to words, or calls a function of the file that does."""
-        for inner in ast.walk(node):
-            if _counts_up(inner) or (not self._sure and _enumerates(inner)):
-                return True
-            if isinstance(inner, ast.Call) and depth < _DEEPEST:
-                name = last_name(inner.func)
-                own = self._source.functions.get(name, [])
-                if any(self._numbers(s, depth + 1) for f in own for s in f.body) or (not own and name in _LIBRARIES):
-                    return True
-        return False
+        return any(
+            _counts_up(n)
+            or (not self._sure and _enumerates(n))
+            or (isinstance(n, ast.Call) and self._is_numbering(last_name(n.func)))
+            for n in ast.walk(node)
+        )
+
+    def _is_numbering(self, name: str) -> bool:
+        if name not in self._functions:
+            own = self._source.functions.get(name, [])
+            self._functions[name] = not own and name in _LIBRARIES
+            self._functions[name] |= any(self._numbers(s) for f in own for s in f.body)
+        return self._functions[name]
 
 
 def _statements(made: ast.ClassDef, method: str) -> Iterator[ast.stmt]:

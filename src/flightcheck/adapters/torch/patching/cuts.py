@@ -187,7 +187,7 @@ class _Cut:
         return None
 
     def _was_number(self, tensor: torch.Tensor) -> bool:
-        """It is made of nothing but what stands for numbers of Python, so a copy of it is to keep its history:
+        """It is a number that is made of one which was a number of Python, so a copy of it is to keep its history:
         ``torch.tensor(loss.item())``, be it in two lines. What was a tensor before is copied on purpose.
         """
         if not self._numbers or tensor.dim() or tensor.grad_fn is None:
