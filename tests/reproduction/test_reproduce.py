@@ -56,9 +56,22 @@ for step in range(20):
     loss = torch.nn.functional.cross_entropy(model(x[order[:16]]), y[order[:16]])
     optimizer.zero_grad(); loss.backward(); optimizer.step()
 """
-FROM_THE_CLOCK = UNSEEDED.replace("import numpy", "import time; import numpy").replace(
-    "random_numbers =", "torch.manual_seed(time.time_ns() % 2 ** 31); random_numbers ="
-)
+# Numbers of a device that nobody records, the same in each run of this test: at random, one original in twenty would lie
+# outside of what its repetitions let expect, as it should.
+FROM_A_COUNTER = """
+import numpy as np, torch
+with open({file!r}, "a+") as counter:
+    counter.write("x")
+    torch.manual_seed(100 + counter.tell())
+x = torch.tensor(np.random.default_rng(0).normal(size=(64, 4)), dtype=torch.float32)
+y = (x[:, 0] > 0).long()
+model = torch.nn.Linear(4, 2)
+optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+for step in range(20):
+    picked = torch.randperm(64)[:16]
+    loss = torch.nn.functional.cross_entropy(model(x[picked]), y[picked])
+    optimizer.zero_grad(); loss.backward(); optimizer.step()
+"""
 
 
 def start(folder: Path, *arguments: str, status: int = 0) -> str:
@@ -173,10 +186,14 @@ def test_unseeded(tmp_path: Path) -> None:
 
 def test_within_noise(tmp_path: Path) -> None:
     """Numbers that nobody recorded: other bits, and the original is where more runs of the kind are expected."""
-    (tmp_path / "train.py").write_text(FROM_THE_CLOCK)
-    start(tmp_path, "run", "-q", "train.py")
-    run = only(tmp_path)
-    found = answer(tmp_path, "--repeats", "2", run, status=0)
+    folder, elsewhere = tmp_path / "a/b/project", tmp_path / "elsewhere"
+    folder.mkdir(parents=True)
+    elsewhere.mkdir()
+    (folder / "train.py").write_text(FROM_A_COUNTER.format(file=str(elsewhere / "counter")))
+    start(folder, "run", "-q", "train.py")
+    run = only(folder)
+    found = answer(folder, "--repeats", "2", "--writable", str(elsewhere), run, status=0)
+    assert (elsewhere / "counter").read_text() == "xxxx"
     assert found["verdict"] == "within-noise"
     assert "the script seeds torch with another number each time" in part(found, "Seeds")["differences"][0]
     assert [len(n["repetitions"]) for n in found["noise"]] == [3, 3]
