@@ -7,6 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.harmless.processes import Server
+
 
 @pytest.fixture(autouse=True)
 def _nothing_stays_watched() -> Iterator[None]:
@@ -14,3 +16,11 @@ def _nothing_stays_watched() -> Iterator[None]:
     yield
     nn = sys.modules.get("torch.nn")
     assert nn is None or nn.Module.__call__ is nn.Module._wrapped_call_impl, "an observer is still installed"
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """Starts scripts in forks of a process that has imported torch, one for all tests."""
+    made = Server(tmp_path_factory.mktemp("server"))
+    yield made
+    made.close()

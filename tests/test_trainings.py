@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import difflib
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.harmless.processes import Server
 from tests.thorough import chosen
 
 TRAININGS = Path(__file__).parent / "trainings"
@@ -20,17 +18,14 @@ CODES = chosen(EVERY, EVERY[::8])
 """All of them take half an hour; a fixed eighth is part of every test run."""
 
 
-def check(script: Path, folder: Path, lab_budget: int = 0) -> dict[str, Any]:
+def check(server: Server, script: Path, folder: Path, lab_budget: int = 0) -> dict[str, Any]:
     report = folder / f"{script.stem}.json"
-    command = [sys.executable, "-m", "flightcheck", "check", "--all", "--lab-budget", str(lab_budget)]
-    command += ["--json", str(report), str(script)]
-    done = subprocess.run(
-        command, cwd=folder, capture_output=True, text=True, timeout=200, env={**os.environ, "OMP_NUM_THREADS": "1"}
-    )
-    assert report.is_file(), done.stderr
+    options = ("--all", "--lab-budget", str(lab_budget), "--json", str(report))
+    done = server.watched(folder, "check", *options, str(script))
+    assert report.is_file(), done.err
     data: dict[str, Any] = json.loads(report.read_text())
-    assert data["verdicts"]["error"] == [], done.stderr
-    assert data["coverage"]["sampled_steps"], f"nothing was trained, so nothing was tested:\n{done.stderr}"
+    assert data["verdicts"]["error"] == [], done.err
+    assert data["coverage"]["sampled_steps"], f"nothing was trained, so nothing was tested:\n{done.err}"
     return data
 
 
@@ -63,8 +58,8 @@ def lab_budget(code: str) -> int:
 
 @pytest.mark.training
 @pytest.mark.parametrize("code", CODES)
-def test_faulty_training_is_named(code: str, tmp_path: Path) -> None:
-    data = check(TRAININGS / code / "faulty.py", tmp_path, lab_budget(code))
+def test_faulty_training_is_named(server: Server, code: str, tmp_path: Path) -> None:
+    data = check(server, TRAININGS / code / "faulty.py", tmp_path, lab_budget(code))
     found = [f for f in data["findings"] if f["code"] == code]
     assert found, f"{code} is silent; found {[f['code'] for f in data['findings']]}"
     assert found[0]["location"] is not None
@@ -72,8 +67,8 @@ def test_faulty_training_is_named(code: str, tmp_path: Path) -> None:
 
 @pytest.mark.training
 @pytest.mark.parametrize("code", CODES)
-def test_repaired_twin_is_silent(code: str, tmp_path: Path) -> None:
-    data = check(TRAININGS / code / "repaired.py", tmp_path, lab_budget(code))
+def test_repaired_twin_is_silent(server: Server, code: str, tmp_path: Path) -> None:
+    data = check(server, TRAININGS / code / "repaired.py", tmp_path, lab_budget(code))
     loud = [f for f in data["findings"] if f["severity"] != "info" or f["code"] == code]
     assert loud == []
 

@@ -1,4 +1,4 @@
-"""The process behind `processes.Server`. Never computes anything itself: a fork after that may hang."""
+"""A process behind `processes.Server`. Never computes anything itself: a fork after that may hang."""
 
 from __future__ import annotations
 
@@ -10,6 +10,17 @@ import sys
 import numpy as np  # noqa: F401
 import torch
 import torch._dynamo  # what the first zero_grad imports
+
+
+def imported() -> None:
+    """What a watched training imports, before it does."""
+    import flightcheck.adapters.torch.observer
+    import flightcheck.cli.check
+    import flightcheck.cli.run
+    import flightcheck.report.console  # noqa: F401
+    from flightcheck.checks.registry import all_checks
+
+    all_checks()
 
 
 def serve() -> None:
@@ -30,6 +41,7 @@ def become(task: dict[str, object]) -> None:
         os.dup2(os.open(str(task[name]), os.O_WRONLY | os.O_CREAT), number)
     sys.stdin = open(0, closefd=False)  # noqa: SIM115
     os.chdir(str(task["cwd"]))
+    os.environ.update(task["environment"])  # type: ignore[call-overload]
     arguments = list(task["arguments"])  # type: ignore[call-overload]
     if arguments[:2] == ["-m", "flightcheck"]:
         from flightcheck.cli.main import main
@@ -43,4 +55,6 @@ def become(task: dict[str, object]) -> None:
 
 
 if __name__ == "__main__":
+    if sys.argv[1:] == ["--flightcheck"]:
+        imported()
     serve()

@@ -45,31 +45,44 @@ def watched(cwd: Path, *arguments: str, **options: str) -> Done:
 
 
 class Server:
-    """A process that has imported torch and forks one child for each command: a start costs nothing."""
+    """Processes that have imported torch, and for the watched commands Flightcheck, and fork one child for each command:
+    a start costs nothing.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._count = 0
-        self._process = subprocess.Popen(
-            [sys.executable, str(Path(__file__).with_name("forks.py"))],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=ENVIRONMENT,
-        )  # fmt: skip
+        self._processes: dict[bool, subprocess.Popen[str]] = {}
 
-    def run(self, cwd: Path, *arguments: str, stdin: str = "") -> Done:
+    def run(self, cwd: Path, *arguments: str, stdin: str = "", **env: str) -> Done:
         """As ``python arguments`` in `cwd`, where ``-m flightcheck`` may be the first two."""
         self._count += 1
         given, out, err = (self.folder / f"{self._count}.{name}" for name in ("in", "out", "err"))
         given.write_text(stdin)
         task = {"cwd": str(cwd), "arguments": arguments, "in": str(given), "out": str(out), "err": str(err)}
-        assert self._process.stdin is not None and self._process.stdout is not None
-        self._process.stdin.write(json.dumps(task) + "\n")
-        self._process.stdin.flush()
-        code = int(self._process.stdout.readline())
+        process = self._process(arguments[:2] == ("-m", "flightcheck"))
+        assert process.stdin is not None and process.stdout is not None
+        process.stdin.write(json.dumps({**task, "environment": env}) + "\n")
+        process.stdin.flush()
+        code = int(process.stdout.readline())
         return Done(code, out.read_text(), err.read_text())
 
+    def watched(self, cwd: Path, *arguments: str, **env: str) -> Done:
+        """As ``python -m flightcheck arguments``."""
+        return self.run(cwd, "-m", "flightcheck", *arguments, **env)
+
+    def _process(self, watched: bool) -> subprocess.Popen[str]:
+        if watched not in self._processes:
+            command = [sys.executable, str(Path(__file__).with_name("forks.py")), *["--flightcheck"] * watched]
+            self._processes[watched] = subprocess.Popen(
+                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=ENVIRONMENT
+            )
+        return self._processes[watched]
+
     def close(self) -> None:
-        """End the process."""
-        assert self._process.stdin is not None and self._process.stdout is not None
-        self._process.stdin.close()
-        self._process.wait(30)
-        self._process.stdout.close()
+        """End the processes."""
+        for process in self._processes.values():
+            assert process.stdin is not None and process.stdout is not None
+            process.stdin.close()
+            process.wait(30)
+            process.stdout.close()

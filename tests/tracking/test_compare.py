@@ -7,8 +7,6 @@ import os
 import re
 import shutil
 import sqlite3
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +24,7 @@ from flightcheck.tracking.code_diff import code_differences
 from flightcheck.tracking.compare import Comparison, Recorded, compare
 from flightcheck.tracking.curves import parting
 from flightcheck.tracking.summary import SUMMARY_FILE
+from tests.harmless.processes import Server, watched
 
 SCRIPT = '''"""A small classifier."""
 import argparse
@@ -60,22 +59,25 @@ for epoch in range(4):
 class Made:
     """Runs of the script, recorded in one folder."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, server: Server, folder: Path) -> None:
+        self.server = server
         self.folder = folder
         self.runs = folder / "runs"
 
     def run(self, name: str, *arguments: str, script: str = SCRIPT, **variables: str) -> Path:
         (self.folder / "train.py").write_text(script)
-        command = [sys.executable, "-m", "flightcheck", "run", "--quiet", "--runs-dir", "new", "train.py", *arguments]
-        environment = {**os.environ, "OMP_NUM_THREADS": "1", **variables}
-        subprocess.run(command, cwd=self.folder, env=environment, check=False, capture_output=True)
+        command = ("run", "--quiet", "--runs-dir", "new", "train.py", *arguments)
+        if variables:  # some are read only as Python starts
+            watched(self.folder, *command, **variables)
+        else:
+            self.server.watched(self.folder, *command)
         (made,) = (self.folder / "new").iterdir()
         return made.rename(self.runs / name)
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
-    found = Made(tmp_path_factory.mktemp("compared"))
+def made(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Made:
+    found = Made(server, tmp_path_factory.mktemp("compared"))
     found.runs.mkdir()
     found.run("base")
     return found
