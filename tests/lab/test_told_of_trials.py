@@ -7,8 +7,9 @@ from pathlib import Path
 from flightcheck.lab.processes import Script, ScriptRunner
 from flightcheck.lab.scratch import Scratch
 from flightcheck.lab.trials import Trial
+from flightcheck.recording.as_data import to_data
 from flightcheck.recording.experiments import Probe, TrialInfo
-from flightcheck.recording.records import Location, RunInfo, to_data
+from flightcheck.recording.records import Location, RunInfo
 from flightcheck.recording.store import RunWriter
 
 

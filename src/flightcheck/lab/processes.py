@@ -17,8 +17,9 @@ from flightcheck.errors import FlightcheckError
 from flightcheck.frozen import frozen
 from flightcheck.lab.scratch import Scratch
 from flightcheck.lab.trials import Trained, Trial
+from flightcheck.recording.as_data import from_data, to_data
 from flightcheck.recording.experiments import NO_TIME, Probe, TrialInfo
-from flightcheck.recording.records import RunInfo, from_data, to_data
+from flightcheck.recording.records import RunInfo
 from flightcheck.recording.run import Run
 
 _GRACE: Final = 5.0

@@ -18,7 +18,8 @@ from typing import Final
 from flightcheck.errors import FlightcheckError
 from flightcheck.frozen import frozen
 from flightcheck.recording import store
-from flightcheck.recording.records import RECORDS, Location, RunInfo, from_data
+from flightcheck.recording.as_data import from_data
+from flightcheck.recording.records import RECORDS, Location, RunInfo
 
 _TOGETHER: Final = (
     "MASTER_ADDR", "MASTER_PORT", "WORLD_SIZE", "TORCHELASTIC_RUN_ID", "TORCHELASTIC_RESTART_COUNT", "SLURM_JOB_ID",

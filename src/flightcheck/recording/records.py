@@ -5,18 +5,12 @@ Every record is plain data (strings, numbers, lists), so that it survives JSON a
 
 from __future__ import annotations
 
-import dataclasses
-import types
-import typing
 from dataclasses import field
-from functools import cache
-from typing import Any, TypeVar
+from typing import Any
 
 from flightcheck.frozen import frozen
 from flightcheck.recording.experiments import Experiment, Probe, TrialInfo
 from flightcheck.recording.inputs import Confusion, DatasetInfo, FeatureTable
-
-R = TypeVar("R")
 
 
 @frozen
@@ -399,37 +393,3 @@ _KINDS = (
     Seeding, Plan, RunInfo, Coverage, Experiment, TrialInfo, Probe, DatasetInfo, FeatureTable, Confusion,
 )  # fmt: skip
 RECORDS: dict[str, type[Any]] = {c.__name__: c for c in _KINDS}
-
-
-def to_data(record: Any) -> dict[str, Any]:
-    """The record as a dictionary of JSON values."""
-    return dataclasses.asdict(record)
-
-
-_hints: Any = cache(typing.get_type_hints)  # it evaluates every annotation again
-
-
-def from_data(cls: type[R], data: dict[str, Any]) -> R:
-    """The record again; unknown keys (of a newer version) are ignored."""
-    hints = _hints(cls)
-    values: dict[str, Any] = {}
-    for f in dataclasses.fields(cls):  # type: ignore[arg-type]
-        if f.name not in data:
-            continue
-        value = data[f.name]
-        if isinstance(value, dict) and _is_location(hints[f.name]):
-            value = _location(value)
-        elif isinstance(value, list) and Location in typing.get_args(hints[f.name]):
-            value = [_location(v) for v in value]
-        values[f.name] = value
-    return cls(**values)
-
-
-def _location(value: dict[str, Any]) -> Location:
-    return Location(**{k: value[k] for k in ("file", "line", "function", "code") if k in value})
-
-
-def _is_location(hint: Any) -> bool:
-    if hint is Location:
-        return True
-    return isinstance(hint, types.UnionType) and Location in typing.get_args(hint)

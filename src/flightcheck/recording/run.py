@@ -11,6 +11,7 @@ import numpy as np
 
 from flightcheck.recording import starting_point as _starting_point  # noqa: F401 # so that its records can be read
 from flightcheck.recording import store
+from flightcheck.recording.as_data import from_data
 from flightcheck.recording.batches import Batch, Evaluation
 from flightcheck.recording.data_flow import DataFlow
 from flightcheck.recording.digests import DataDigest
@@ -45,7 +46,6 @@ from flightcheck.recording.records import (
     RunInfo,
     SchedulerInfo,
     Seeding,
-    from_data,
 )
 from flightcheck.recording.samplers import SamplerInfo
 from flightcheck.recording.saved_weights import SavedWeights

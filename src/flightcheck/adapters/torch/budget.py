@@ -16,8 +16,9 @@ from flightcheck.adapters.torch.watch import DENSE_ROUNDS, LEARNING_STEPS, Watch
 REST, GRADIENTS, WEIGHTS, OUTPUTS, FULL = range(5)
 """What is looked at in a round: the loss; also calls and gradients; weights and updates; activations; everything."""
 _AIM: Final = 0.75
-"""Share of the budget that is spent on purpose: the rest covers what the clock cannot see (caches, other frames). With 0.85
-our own clock told 1.5 to 1.8 % of steps over 20 ms, and the processor's 1.1 to 2.9 (``python -m benchmarks.overhead``).
+"""Share of the budget that is spent on purpose: the rest covers what the clock cannot see (caches, other frames).
+With 0.85 our own clock told 1.5 to 1.8 % of steps over 20 ms, the processor's 1.1 to 2.9, by
+``python -m benchmarks.overhead``.
 """
 _SHORT_STEP: Final = 0.0025
 _SHORT_STEP_COST: Final = 50e-6
