@@ -49,6 +49,25 @@ def test_class_that_is_ignored_warns() -> None:
     assert (finding.severity, finding.patch) == ("warn", "loss:ignore=-100")
 
 
+BETWEEN = replace(
+    TOKENS, target_shape=[64], classes=6, ignored=16, ignored_between=0.5, label_counts=[0, 12, 14, 15, 0, 7]
+)  # no target is the id of the beginning, and the end is one in each row
+
+
+def test_a_token_in_the_midst_of_rows_that_is_ignored_warns() -> None:
+    (finding,) = judge(BETWEEN, ignore_index=0).findings
+    assert (finding.severity, finding.patch) == ("warn", "loss:ignore=-100")
+
+
+@pytest.mark.parametrize("change", [
+    {"ignored_between": 0.1},  # padding
+    {"ignored_between": None},  # nobody knows
+    {"ignored": 40, "label_counts": [0, 6, 6, 6, 0, 6]},  # the words that are not masked, or those outside of a name
+])  # fmt: skip
+def test_tokens_that_are_ignored_on_purpose_pass(change: dict[str, Any]) -> None:
+    assert judge(replace(BETWEEN, **change), ignore_index=0).status == "pass"
+
+
 @pytest.mark.parametrize(
     ("padded", "settings"),
     [

@@ -136,6 +136,7 @@ CAUSES: Final[tuple[Cause, ...]] = (
     _row("P36", "C11 S01" + _FLAT, when=_severe),
     _row("P05", "P06 P02 C12 C11" + _FLAT),
     _row("P06", "P02 P20 C12 C11 S01" + _FLAT),
+    _row("P41", "P02 P20 C12 C11 S01" + _FLAT),
     _row("P04", "C11 P33"),
     _row("P04", "P01 P02 P06 C08 C12 S01" + _FLAT, when=_misdirected),
     _row("P40", "P33 P34 L16 S07 P02 S01"),

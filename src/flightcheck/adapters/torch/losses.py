@@ -19,7 +19,7 @@ from flightcheck.adapters.torch.logits import named, scores_of
 from flightcheck.adapters.torch.loss_settings import MODULES, WITH_CLASSES, class_weights, loss_settings
 from flightcheck.adapters.torch.operations import Operations
 from flightcheck.adapters.torch.orders import recorded_orders
-from flightcheck.adapters.torch.padding import padded_target
+from flightcheck.adapters.torch.padding import ignored_between, padded_target
 from flightcheck.adapters.torch.reconstructions import is_given
 from flightcheck.adapters.torch.shifts import shift_of
 from flightcheck.adapters.torch.spreads import relative_spread
@@ -266,6 +266,9 @@ class Losses:
             settings = self.sites[index].settings
             facts |= target_facts(function, target.detach(), facts.get("classes", 0), settings)
             facts["relative_spread"] = relative_spread(function, given, target, settings)
+            if facts["ignored"]:
+                ignored = settings.get("ignore_index", _IGNORED)
+                facts["ignored_between"] = ignored_between(target, ignored, self.last_inputs())
         facts |= scores_of(node, self.operations.lines, self.operations.owners, self.discovery.modules)
         self.watch.writer.append(
             LossCall(

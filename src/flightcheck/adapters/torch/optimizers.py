@@ -293,7 +293,7 @@ def _groups(optimizer: Optimizer) -> list[dict[str, Any]]:
 _SCHEDULE_SETTINGS = (
     "T_max", "eta_min", "step_size", "gamma", "milestones", "total_steps", "max_lrs", "total_iters", "start_factor",
     "end_factor", "power", "T_0", "T_mult", "patience", "factor", "mode", "threshold", "base_lr", "max_lr",
-    "step_size_up", "cycle_momentum", "min_lrs",
+    "step_size_up", "cycle_momentum", "min_lrs", "base_lrs",
 )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""Padded sequences: which id fills them up, and what the target says there."""
+"""Padded sequences: which id fills them up, what the target says there, and whether a loss ignores such positions."""
 
 from __future__ import annotations
 
@@ -59,3 +59,34 @@ def _compare(ids: torch.Tensor, target: torch.Tensor, padding: int) -> dict[str,
         "agreement": float(counts[most]) / there.numel(),
         "lengths": int(torch.unique(runs.sum(1)).numel()),
     }
+
+
+def ignored_between(
+    target: torch.Tensor, ignored: int, inputs: Iterable[tuple[str, weakref.ref[torch.Tensor]]]
+) -> float | None:
+    """The share of ignored targets with counted ones before and behind them in their row; None without known rows.
+
+    Padding has none. A target that was flattened is laid out by the first axis of the model's inputs, examples first and
+    positions first, and the smaller share is told.
+    """
+    if target.is_floating_point() or not 1 <= target.dim() <= 2 or not target.numel() or not is_plain_tensor(target):
+        return None
+    if target.numel() > _MOST_TOKENS:
+        return None
+    shares = []
+    for rows in _in_rows(target.detach(), inputs):
+        gone = rows == ignored
+        kept = (~gone).long()
+        before, behind = kept.cumsum(1) > 0, kept.flip(1).cumsum(1).flip(1) > 0
+        if gone.any():
+            shares.append(float((gone & before & behind).sum()) / int(gone.sum()))
+    return min(shares, default=None)
+
+
+def _in_rows(target: torch.Tensor, inputs: Iterable[tuple[str, weakref.ref[torch.Tensor]]]) -> Iterable[torch.Tensor]:
+    if target.dim() == 2:
+        return (target, target.T)
+    firsts = {given.shape[0] for _, r in inputs if (given := r()) is not None and given.dim() > 1}
+    fitting = [n for n in firsts if 1 < n < target.numel() and target.numel() % n == 0]
+    laid_out = [target.reshape(n, -1) for n in fitting]
+    return [*laid_out, *(target.reshape(-1, n).T for n in fitting)]

@@ -32,10 +32,10 @@ class IgnoreOrPaddingWrong(Check):
     ## What it checks
     (a) Rows of token ids are filled up with the id that an embedding (`padding_idx`) or `pad_sequence` declares as
     padding, and the target there is one value that the loss does not ignore. (b) All targets of a batch are ignored:
-    the mean of nothing is NaN. (c) `ignore_index` is a class id that occurs as often as any other in a classification
-    of single examples. (d) A mask that the script lays over its own loss leaves the padding and nothing else: in every
-    call of the learning pass the positions that it keeps hold one id, at the end or beginning of each row, and no other
-    position holds it; no other mask of the script keeps the tokens.
+    the mean of nothing is NaN. (c) `ignore_index` is a class id that occurs as often as any other: in a classification
+    of single examples, or in the midst of rows of tokens. (d) A mask that the script lays over its own loss leaves the
+    padding and nothing else: in every call of the learning pass the positions that it keeps hold one id, at the end or
+    beginning of each row, and no other position holds it; no other mask of the script keeps the tokens.
     ## Why it matters
     Padding is easy to predict and hides the loss of the real tokens; a NaN ends the training; an ignored class is never
     learned.
@@ -52,6 +52,8 @@ class IgnoreOrPaddingWrong(Check):
     agreement = Param(0.999, "padding has one and the same target everywhere")
     calls = Param(2, "one batch may be special")
     evenly = Param(2.0, "a class that is ignored on purpose is rarely as frequent as the others within this factor")
+    between = Param(0.3, "of the ignored tokens: padding stands at the end of a row, and never between two tokens")
+    most = Param(0.9, "of the calls: a short batch may hold none")
     per_class = Param(20, "labels per class that make the shares comparable")
 
     def __call__(self, run: Run) -> Iterator[Finding]:
@@ -139,18 +141,27 @@ class IgnoreOrPaddingWrong(Check):
             c for c in here if c.target_shape == c.input_shape[:1] == [examples.get(c.step)] and c.label_counts
         ]
         tokens = any(b.training and len(b.shape) == 2 and "int" in b.dtype for b in run.batches)
+        if tokens or len(of_examples) < len(here):
+            of_examples = [c for c in here if (c.ignored_between or 0.0) >= self.between.value and c.label_counts]
+            if len(of_examples) < self.most.value * len(here):
+                return None
+            tokens = True
         total = sum(math.prod(c.target_shape) for c in of_examples)
-        if tokens or len(of_examples) < len(here) or classes < 2 or total < self.per_class.value * classes:
+        if classes < 2 or total < self.per_class.value * classes:
             return None
         counts = [sum(column) for column in zip(*(c.label_counts or [] for c in of_examples))]
         share = sum(c.ignored for c in of_examples) / total
         others = [n / total for i, n in enumerate(counts) if i != ignored]
-        if not all(others) or not min(others) / self.evenly.value <= share <= max(others) * self.evenly.value:
+        if tokens:  # some ids are never a target, as that of the beginning, and the end is one in each row
+            others = [n for n in others if n]
+        if not others or not all(others):
+            return None
+        if not min(others) / self.evenly.value <= share <= max(others) * self.evenly.value:
             return None
         return Finding(
             f"{site.function} ignores class {ignored} of {classes}: {share:.0%} of the labels, as many as of any other "
             "class, are never learned.",
-            location=site.location,
+            location=site.module_location or site.location,
             evidence={"ignore_index": ignored, "share": share, "label_counts": counts},
             severity="warn",
             patch=f"loss:ignore={DEFAULT}",
