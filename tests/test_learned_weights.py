@@ -64,6 +64,19 @@ def scaled_outputs(losses: list[Tensor], s: nn.Parameter) -> Tensor:
     return ((1 + s[0]) * torch.cat([loss.expand(4) for loss in losses]).tanh()).sum() + s[1] * 0
 
 
+def turned(losses: list[Tensor], s: nn.Parameter) -> Tensor:
+    return (torch.exp(s) * torch.stack(losses) + 0.5 * s).sum()
+
+
+def turned_apart(losses: list[Tensor], s: nn.Parameter) -> Tensor:
+    return losses[0] / s[0].exp() + losses[1] / s[1].exp() - s.sum()
+
+
+def held_above_one(losses: list[Tensor], s: nn.Parameter) -> Tensor:
+    """Both weights fall, since both losses are large, and the term that holds them rises."""
+    return (torch.exp(-s) * torch.stack(losses) * 9 + s).sum()
+
+
 def train(total: Total, steps: int = 8) -> None:
     torch.manual_seed(0)
     model, s = nn.Linear(5, 2), nn.Parameter(torch.zeros(2))
@@ -85,7 +98,7 @@ def recorded(total: Total, folder: Path) -> flightcheck.Run:
     return watched.run
 
 
-@pytest.mark.parametrize("total", [stacked, one_by_one, plain])
+@pytest.mark.parametrize("total", [stacked, one_by_one, plain, turned, turned_apart])
 def test_weights_that_nothing_holds(total: Total, tmp_path: Path) -> None:
     run = recorded(total, tmp_path)
     assert run.recorded(LearnedWeights)
@@ -95,7 +108,8 @@ def test_weights_that_nothing_holds(total: Total, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "total", [held, held_apart, held_by_a_norm, held_by_another_loss, shared, ascending, scaled_outputs]
+    "total",
+    [held, held_apart, held_by_a_norm, held_by_another_loss, held_above_one, shared, ascending, scaled_outputs],
 )
 def test_weights_that_are_held(total: Total, tmp_path: Path) -> None:
     assert not verdict_of("L30", recorded(total, tmp_path)).findings
@@ -115,6 +129,19 @@ def test_the_trial_holds_them(total: Total, number: int, sign: int, tmp_path: Pa
             logarithms = (1 + s[0]).square().log() + F.softplus(s[1]).log()
             before = losses[0] / (1 + s[0]).square() + losses[1] / F.softplus(s[1])
         differences.append((changed - before - sign * logarithms).abs().item())
+        return changed
+
+    assert patched(tmp_path, patch, lambda: train(looking, steps=3)).applied[patch] >= 3
+    assert max(differences) < 1e-5
+
+
+def test_the_trial_turns_them(tmp_path: Path) -> None:
+    patch = f"weights-turned:0@{HERE}:{turned.__code__.co_firstlineno + 1}"
+    differences: list[float] = []
+
+    def looking(losses: list[Tensor], s: nn.Parameter) -> Tensor:
+        changed = turned(losses, s)
+        differences.append((changed - (torch.exp(-s) * torch.stack(losses) + 0.5 * s).sum()).abs().item())
         return changed
 
     assert patched(tmp_path, patch, lambda: train(looking, steps=3)).applied[patch] >= 3

@@ -62,6 +62,8 @@ KINDS: Final[dict[str, str]] = {
     "the zeros that it made",
     "weights-held": "losses that are multiplied at a line by a trained weight, the factor of this number "
     "(``0@train.py:20``), also lose its logarithm",
+    "weights-turned": "losses that are multiplied at a line by a trained weight (``0@train.py:20``) are divided by it, "
+    "or the other way round",
     "attention-scale": "what a softmax at a line is given is multiplied by a number (``train.py:31=0.25``)",
     "noise-level": "at a line that adds noise to data, coefficients that lack a root get it: "
     "``noise-root:train.py:31``, ``data-root`` or ``both-roots``; or those of a single step become those of "
@@ -209,6 +211,7 @@ class Patch:
             "regularization",
             "term",
             "temperature",
+            "weights-turned",
             "noise-level",
         ) or (self.kind == "targets" and self.value not in ("permute", "finite"))
 

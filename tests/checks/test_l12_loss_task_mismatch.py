@@ -89,9 +89,16 @@ def test_class_ids_under_squared_error_warn_where_accuracy_is_measured() -> None
     assert [f.severity for f in judge(column, "mse_loss").findings] == ["info"]
     accuracy = Evaluation(8, 0, 4, None, metrics=4)
     assert [f.severity for f in judge(column, "mse_loss", 8, accuracy).findings] == ["warn"]
-    for status, severity in (("confirmed", "warn"), ("inconclusive", "info"), ("refuted", "info")):
+    for status, severity in (
+        ("confirmed", "warn"),
+        ("inconclusive", "info"),
+        ("refuted", "info"),
+        ("untested", "info"),
+    ):
         tried = Experiment("L12", "head:10", "fix", status)
         assert [f.severity for f in judge(column, "mse_loss", 8, accuracy, tried).findings] == [severity]
+    expected = replace(column, input_op="SumBackward1")
+    assert judge(expected, "mse_loss", 8, accuracy).status == "pass", "the mean of a distribution over the classes"
 
 
 def test_counts_and_images_under_squared_error_pass() -> None:

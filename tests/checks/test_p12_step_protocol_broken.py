@@ -7,6 +7,7 @@ from itertools import count
 
 import pytest
 
+from flightcheck.checks.base import Verdict
 from flightcheck.recording.drawn_anew import DrawnAnew
 from flightcheck.recording.records import Call, LoaderInfo, Location, OptimizerInfo, ParameterInfo, Plan
 from flightcheck.recording.run import Run
@@ -136,6 +137,24 @@ def test_closures_pass() -> None:
     lbfgs = replace(ADAM, type="LBFGS", closure=True)
     loop = calls(("step", {"fresh": False, "gradients": 0, "backwards": 5, "closure": True}))
     assert verdict_of("P12", run_of(lbfgs, WEIGHT, *loop, steps=20)).status == "pass"
+
+
+def in_parts(zeros: int) -> Verdict:
+    """Steps of LBFGS, each with 3 evaluations of 4 parts, and so many calls of zero_grad."""
+    made = []
+    for i in range(8):
+        made += [Call(200 * i + z, i, "zero_grad", 0, ZERO, {"whole": [0], "pending": True, "optimizers": [0]})
+                 for z in range(zeros)]  # fmt: skip
+        inside = {"closure": True, "backwards_inside": 12, "evaluations": 3, "last_inside": "backward"}
+        made.append(Call(200 * i + 100, i, "step", 0, STEP, inside))
+    return verdict_of("P12", run_of(replace(ADAM, type="LBFGS", closure=True), WEIGHT, *made, steps=8))
+
+
+def test_a_closure_that_clears_between_the_parts_of_its_loss_fails_where_it_clears() -> None:
+    (finding,) = in_parts(12).findings
+    assert finding.location == ZERO
+    assert "each of its 4 backward passes" in finding.message
+    assert in_parts(3).status == "pass"
 
 
 @pytest.mark.parametrize(("restarts", "severity"), [(19, None), (4, "warn"), (1, "info")])

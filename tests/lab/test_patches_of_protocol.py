@@ -224,3 +224,30 @@ def test_a_closure_gets_gradients_of_its_own(tmp_path: Path, cleared: str) -> No
     best = torch.nn.functional.mse_loss(wide @ torch.linalg.lstsq(wide, y).solution, y).item()
     assert done.errors == []
     assert torch.nn.functional.mse_loss(model(x), y).item() == pytest.approx(best, rel=1e-3)
+
+
+def test_a_closure_in_parts_gets_the_gradient_of_all_of_them(tmp_path: Path) -> None:
+    def trained(*, once: bool) -> torch.Tensor:
+        torch.manual_seed(0)
+        model = torch.nn.Linear(3, 1)
+        x, y = torch.randn(32, 3), torch.randn(32, 1)
+        optimizer = torch.optim.LBFGS(model.parameters(), lr=1.0, max_iter=4, line_search_fn="strong_wolfe")
+
+        def closure() -> float:
+            total = 0.0
+            for i in range(0, 32, 8):
+                if i == 0 or not once:
+                    optimizer.zero_grad()
+                loss = torch.nn.functional.mse_loss(model(x[i : i + 8]), y[i : i + 8]) / 4
+                loss.backward()
+                total += loss.item()
+            return total
+
+        if once:
+            _ = [optimizer.step(closure) for _ in range(3)]
+        else:
+            done = patched(tmp_path, "zero-grad:evaluation", lambda: [optimizer.step(closure) for _ in range(3)])
+            assert done.errors == []
+        return model.weight.detach()
+
+    assert torch.equal(trained(once=True), trained(once=False))

@@ -40,6 +40,7 @@ WEIGHTED: Final = "+ weight=counts.sum() / (len(counts) * counts)  # in the loss
 """Weights of classes."""
 _ADDED: Final[dict[str, str]] = {
     "zero-grad": "optimizer.zero_grad()  # before loss.backward(), or after optimizer.step()",
+    "zero-grad:evaluation": "optimizer.zero_grad()  # once, before the loop over the parts of the loss",
     "zero-grad:closure": "optimizer.zero_grad()  # the first line of the closure",
     "zero-grad:by-hand": "w.grad = None  # for each w, after its update",
     "step": "optimizer.step()  # after loss.backward()",
@@ -236,8 +237,9 @@ def _of_values(patch: Patch, finding: Finding, line: Location | None, code: str)
     if patch.kind == "temperature":
         divided = re.sub(r"(?<!\*)\*(?!\*)(\s*[A-Za-z_][\w.]*\s*)(?=$|[),;])", r"/\1", code)
         return replaced(line, divided) or f"- {code}\n+ # the same divided by this factor"
-    if patch.kind == "weights-held":
-        return f"- {code}\n+ # the same minus the logarithm of each weight: exp(-s) * loss + s"
+    if patch.kind in ("weights-held", "weights-turned"):
+        how = "minus the logarithm of each weight" if patch.kind == "weights-held" else "divided by each weight"
+        return f"- {code}\n+ # the same {how}: exp(-s) * loss + s"
     if patch.kind == "extreme":
         beyond = "inf" if finding.evidence["operation"] == "min" else "-inf"
         return f"- {code}\n+ # the same with .masked_fill(~mask, float('{beyond}')) in the place of the product"

@@ -24,6 +24,8 @@ class LearnedWeights:
     """Backward passes, of this loss or another one, in which another term is made of these parameters, too."""
     values: list[list[float]] = field(default_factory=list)
     """The numbers in each of these passes, the first ones."""
+    rest: list[float] = field(default_factory=list)
+    """What the loss held beside the products in each of these passes, where the same parameters alone made that."""
 
 
 RECORDS[LearnedWeights.__name__] = LearnedWeights

@@ -41,6 +41,7 @@ class _Product:
     quotient: bool
     argument: int
     weights: torch.Tensor
+    result: torch.Tensor
     parameters: list[int]
 
 
@@ -54,7 +55,7 @@ class LossWeights:
         self._found: dict[tuple[Location, int, int], LearnedWeights] = {}
         """By line, factor, and number among the products of this line in one loss."""
 
-    def look(self, name: str, args: Any, node: Any) -> None:
+    def look(self, name: str, args: Any, result: torch.Tensor) -> None:
         """A product or quotient was computed."""
         found = weights_among(name, args)
         line = self.watch.lines.here() if found is not None else None
@@ -63,12 +64,15 @@ class LossWeights:
         argument, leaves = found
         indices = sorted({i for leaf in leaves if (i := self._index(leaf)) is not None})
         if indices:
-            self._products[node] = _Product(
-                line, name in QUOTIENTS, argument, args[argument].detach().clone(), indices,
-            )  # fmt: skip
+            weights = args[argument].detach().clone()
+            self._products[result.grad_fn] = _Product(
+                line, name in QUOTIENTS, argument, weights, result.detach(), indices
+            )
 
-    def total(self, terms: Iterable[tuple[Any, float | None]]) -> None:
-        """Backward is called on a loss: the nodes of its terms, with their constant factors."""
+    def total(self, terms: Iterable[tuple[Any, float | None]], loss: torch.Tensor | None = None) -> None:
+        """Backward is called on a loss: the nodes of its terms, with their constant factors; and the loss, if no scaler
+        multiplied it.
+        """
         if not (self._products or self._found):
             return
         nodes = list(terms)
@@ -85,6 +89,25 @@ class LossWeights:
         for key, found in self._found.items():
             if held.intersection(found.parameters):
                 self._found[key] = dataclasses.replace(found, held=found.held + 1)
+        if loss is not None and self.watch.reads(loss):
+            self._rest(nodes, float(loss.detach()), known)
+
+    def _rest(self, nodes: list[tuple[Any, float | None]], value: float, known: set[int]) -> None:
+        """What the loss holds beside the products, where that is made of their parameters alone."""
+        factors = {n: f for n, f in nodes if n in self._products and f is not None}
+        others = [n for n, _ in nodes if n not in factors]
+        if not factors or not others or not all(self._of_these_alone(n, known) for n in others):
+            return
+        rest = value - sum(f * float(self._products[n].result.sum()) for n, f in factors.items())
+        for key in {(self._products[n].location, self._products[n].argument) for n in factors}:
+            first = (*key, 0)
+            found = self._found.get(first)
+            if found is not None and len(found.rest) < found.backwards:
+                self._found[first] = dataclasses.replace(found, rest=[*found.rest, rest])
+
+    def _of_these_alone(self, node: Any, known: set[int]) -> bool:
+        leaves = _leaves_of(node)
+        return bool(leaves) and all(self._index(leaf) in known for leaf in leaves or ())
 
     def _reached(self, start: Any, known: set[int]) -> set[int]:
         """Which of these parameters a term is made of, in whatever way; all of them where it is too large to tell."""

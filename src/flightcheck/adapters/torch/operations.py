@@ -347,7 +347,7 @@ class Operations(TorchFunctionMode):
             self.lines[node] = line
         self.terms.note(name, args, kwargs, result, node)
         if self.watch.learning and name in _WEIGHTINGS:
-            self.learned.look(name, args, node)
+            self.learned.look(name, args, result)
         if name in _ACTIVATIONS and args and isinstance(args[0], torch.Tensor):
             self._activation(name, args[0], node)
         elif name in ELEMENTWISE and len(args) > 1:

@@ -64,9 +64,9 @@ def _compare(ids: torch.Tensor, target: torch.Tensor, padding: int) -> dict[str,
 def ignored_between(
     target: torch.Tensor, ignored: int, inputs: Iterable[tuple[str, weakref.ref[torch.Tensor]]]
 ) -> float | None:
-    """The share of ignored targets with counted ones before and behind them in their row; None without known rows.
+    """The share of ignored targets with counted ones before and behind them in a row; None without a row.
 
-    Padding has none. A target that was flattened is laid out by the first axis of the model's inputs, examples first and
+    Padding has none. A flattened target is laid out by the first axis of the model's inputs, examples first and
     positions first, and the smaller share is told.
     """
     if target.is_floating_point() or not 1 <= target.dim() <= 2 or not target.numel() or not is_plain_tensor(target):

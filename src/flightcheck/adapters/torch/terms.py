@@ -72,7 +72,7 @@ class LossTerms:
         self,
         watch: Watch,
         passed: Callable[[Any], None] = lambda node: None,
-        total: Callable[[list[tuple[Any, float | None]]], None] = lambda terms: None,
+        total: Callable[[list[tuple[Any, float | None]], torch.Tensor | None], None] = lambda terms, loss: None,
     ) -> None:
         self.watch = watch
         self._total = total
@@ -140,7 +140,7 @@ class LossTerms:
         if loss.grad_fn is None or loss.numel() != 1:
             return
         terms = self._terms(loss.grad_fn, _Path(1 / scale if scale else 1.0), lines)
-        self._total([(node, path.coefficient) for node, path in terms])
+        self._total([(node, path.coefficient) for node, path in terms], None if scale else loss)
         if self.at_backward is not None:
             self.at_backward(loss, [self._told(node, path, lines) for node, path in terms])
         for node, path in terms if self._records < _MOST_RECORDS else []:

@@ -25,7 +25,8 @@ class LossWeightsUnheld(Check):
     ## What it checks
     In the first steps, sums of losses in which a number (or each of a few) is multiplied by what trained parameters
     alone make, or divided by it. Told where no other term of the sum is made of these parameters, in all backward
-    passes, and all weights become smaller (all divisors larger) from each pass to the next.
+    passes, or where that term becomes smaller as well, and all weights become smaller (all divisors larger) from each
+    pass to the next.
     ## Why it matters
     The sum is smallest where the weights are zero, whatever the model does: the printed loss falls, the gradients fall
     with it, and the training ends before anything is learnt. The logarithm is what makes the weight the inverse of a
@@ -46,7 +47,7 @@ class LossWeightsUnheld(Check):
         if not run.info.steps and not found:
             raise NotApplicable("no training step was seen")
         trained = {p.index for p in run.parameters if run.trained(p)}
-        free = [f for f in found if not f.held and trained.issuperset(f.parameters)]
+        free = [f for f in found if (not f.held or self._pulls_along(f)) and trained.issuperset(f.parameters)]
         several = [f for f in free if f.backwards >= self.backwards.value]
         if free and not several:
             raise NotEnoughEvidence(f"{free[0].backwards} backward passes through the weighted losses")
@@ -61,17 +62,31 @@ class LossWeightsUnheld(Check):
             len(one) == len(other) and all(0 < b < a for a, b in zip(one, other)) for one, other in pairwise(weights)
         )
 
+    def _pulls_along(self, f: LearnedWeights) -> bool:
+        """The other term of these parameters falls with the weights, where it should rise against them."""
+        enough = len(f.rest) == f.backwards >= self.backwards.value
+        return enough and all(b < a for a, b in pairwise(f.rest))
+
     @staticmethod
     def _finding(f: LearnedWeights) -> Finding:
         at, last = f.location, max(f.values[-1]) if f.quotient else min(f.values[-1])
         what = "divided by" if f.quotient else "multiplied by"
+        fell = (
+            f"in {f.backwards} backward passes every weight fell (from {f.values[0][0]:.4g} to {last:.4g}"
+            f"{' as a divisor' if f.quotient else ''})"
+        )
+        why = (
+            f"and the term that should hold them falls with them (from {f.rest[0]:.3g} to {f.rest[-1]:.3g}): {fell}, "
+            "and the loss has no lower bound."
+            if f.held
+            else f"and nothing else in it holds them: {fell}, which lowers the loss without any learning."
+        )
         return Finding(
-            f"Losses are {what} numbers that the same loss trains, and nothing else in it holds them: in "
-            f"{f.backwards} backward passes every weight fell (from {f.values[0][0]:.4g} to {last:.4g}"
-            f"{' as a divisor' if f.quotient else ''}), which lowers the loss without any learning.",
+            f"Losses are {what} numbers that the same loss trains, {why}",
             location=at,
-            evidence={"weights": len(f.values[0]), "first": f.values[0], "last": f.values[-1]},
+            evidence={"weights": len(f.values[0]), "first": f.values[0], "last": f.values[-1], "rest": f.rest},
             onset_step=f.step,
-            patch=f"weights-held:{f.argument}@{PurePath(at.file).name}:{at.line}",
+            patch=f"weights-{'turned' if f.held else 'held'}:{f.argument}@{PurePath(at.file).name}:{at.line}",
+            fix="Turn the sign of one of the two: exp(-s) * loss + s." if f.held else "",
             parameters=tuple(f.parameters),
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 from flightcheck.checks.base import Finding
 from flightcheck.recording.records import Call, Location, OptimizerInfo
@@ -52,6 +53,18 @@ def broken_closure(run: Run, optimizer: OptimizerInfo, few: int, always: float) 
         return
     if len(steps) < 2:
         return
+    parts = [s for s, zeros in _with_zeros(run, optimizer, steps) if _last_part_only(s, zeros, always)]
+    if len(parts) >= few and len(parts) >= always * (len(steps) - 1):
+        each = parts[-1].data["backwards_inside"] / parts[-1].data["evaluations"]
+        yield Finding(
+            f"The closure of {optimizer.type} clears the gradients before each of its {each:.0f} backward passes: in "
+            f"{len(parts)} of {len(steps)} steps the optimizer was given the gradient of the last one alone.",
+            location=_cleared_at(run, optimizer) or line,
+            evidence={"steps": len(steps), "backwards_per_evaluation": each},
+            fix="Clear the gradients once, before the loop over the parts of the loss.",
+            patch="zero-grad:evaluation",
+        )
+        return
     wiped = [c for c in steps if c.data.get("last_inside") == "zero_grad" and c.data.get("backwards_inside")]
     if len(wiped) >= always * len(steps):
         yield Finding(
@@ -61,6 +74,19 @@ def broken_closure(run: Run, optimizer: OptimizerInfo, few: int, always: float) 
             fix="Clear the gradients before loss.backward(), as the first line of the closure.",
             patch="zero-grad:closure",
         )
+
+
+def _with_zeros(run: Run, optimizer: OptimizerInfo, steps: list[Call]) -> Iterator[tuple[Call, int]]:
+    """Steps, each with the calls of zero_grad since the one before."""
+    zeros = sorted(c.seq for c in run.calls if c.kind == "zero_grad" and optimizer.index in c.data.get("whole", ()))
+    for before, step in pairwise(sorted(steps, key=lambda c: c.seq)):
+        yield step, sum(before.seq < z < step.seq for z in zeros)
+
+
+def _last_part_only(step: Call, zeros: int, always: float) -> bool:
+    """Each evaluation of the closure runs backward several times, and gradients are cleared before each of them."""
+    evaluations, backwards = step.data.get("evaluations") or 0, step.data.get("backwards_inside") or 0
+    return evaluations > 0 and backwards >= 2 * evaluations and always * backwards <= zeros <= backwards + 1
 
 
 def _cleared_at(run: Run, optimizer: OptimizerInfo) -> Location | None:

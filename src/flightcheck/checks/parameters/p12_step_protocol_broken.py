@@ -39,8 +39,8 @@ class StepProtocolBroken(Check):
     are cleared before the step; one backward and one step behind the loop over the batches, for the last of them only;
     steps without any backward; a backward that goes again through the losses of earlier rounds, which are added up.
     Updates by hand: gradients that are still there when the next backward begins. In a closure (LBFGS): a loss that is
-    computed outside of it, gradients that are added to those of the evaluation before, or cleared before the optimizer
-    gets them.
+    computed outside of it, gradients that are added to those of the evaluation before, that are cleared before the
+    optimizer gets them, or between the parts of the loss.
     ## Why it matters
     Each of these trains something else than the loss, or nothing, and raises no error.
     ## How to fix

@@ -116,7 +116,11 @@ def _loader(boundaries: Boundaries, patch: Patch) -> None:
 
 
 def _zero_grad(boundaries: Boundaries, patch: Patch) -> None:
-    by_name = {"closure": protocol.zero_grad_in_closures, "by-hand": protocol.zero_grad_by_hand}
+    by_name = {
+        "closure": protocol.zero_grad_in_closures,
+        "evaluation": protocol.zero_grad_once_an_evaluation,
+        "by-hand": protocol.zero_grad_by_hand,
+    }
     by_name.get(patch.value, protocol.zero_grad)(boundaries, patch)
 
 
@@ -150,6 +154,7 @@ INSTALLERS: Final[dict[str, Callable[[Boundaries, Patch], None]]] = {
     "temperature": temperatures.temperature,
     "extreme": extremes.extreme,
     "weights-held": held_weights.held,
+    "weights-turned": held_weights.turned,
     "attention-scale": attention_scales.attention_scale,
     "noise-level": noise_levels.noise_level,
     "loss": _loss,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+import sys
+from types import FrameType
 from typing import Any
 
 import torch
@@ -74,6 +76,45 @@ def zero_grad_in_closures(b: Boundaries, patch: Patch) -> None:
     b.observer.patches.replace(torch.autograd, "backward", backward)
     b.observer.patches.replace(Optimizer, "zero_grad", make)
     b.observer.patches.replace(nn.Module, "zero_grad", make)
+
+
+def zero_grad_once_an_evaluation(b: Boundaries, patch: Patch) -> None:
+    """``zero-grad:evaluation``: of the calls of ``zero_grad`` in one evaluation of a closure, the first counts."""
+    watch, optimizers = b.observer.watch, b.observer.optimizers
+    evaluated: list[FrameType | None] = [None]  # held, so that no other frame gets its place
+
+    def make(original: Any) -> Any:
+        @functools.wraps(original)
+        def zero(self: Any, *args: Any, **kwargs: Any) -> Any:
+            if watch.mine() and any(h.depth for h in optimizers.held):
+                frame = _closure(sys._getframe(1))
+                if frame is not None and frame is evaluated[0]:
+                    b.acted(patch)
+                    return None
+                evaluated[0] = frame
+            return original(self, *args, **kwargs)
+
+        return zero
+
+    def after(optimizer: Optimizer) -> None:
+        evaluated[0] = None
+
+    b.around_step(after=after)
+    b.observer.patches.replace(Optimizer, "zero_grad", make)
+    b.observer.patches.replace(nn.Module, "zero_grad", make)
+
+
+def _closure(frame: FrameType | None) -> FrameType | None:
+    """The call of the script's function, among those that run, that an optimizer of PyTorch made."""
+    while frame is not None and (caller := frame.f_back) is not None:
+        if _of_torch(caller) and not _of_torch(frame):
+            return frame
+        frame = caller
+    return None
+
+
+def _of_torch(frame: FrameType) -> bool:
+    return str(frame.f_globals.get("__name__", "")).partition(".")[0] == "torch"
 
 
 def zero_grad_by_hand(b: Boundaries, patch: Patch) -> None:
