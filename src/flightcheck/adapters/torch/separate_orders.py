@@ -16,6 +16,8 @@ import torch
 from torch.utils.data import BatchSampler, IterableDataset, RandomSampler, SequentialSampler
 
 from flightcheck.adapters.torch.datasets import length_of
+from flightcheck.adapters.torch.joined_orders import OPERATIONS as JOINS
+from flightcheck.adapters.torch.joined_orders import JoinedRows
 from flightcheck.adapters.torch.watch import Watch
 from flightcheck.recording.records import Location
 from flightcheck.recording.separate_orders import SeparateOrders
@@ -33,7 +35,7 @@ _MOST_DRAWN: Final = 64
 
 
 @dataclass(eq=False)
-class _Batch:
+class Batch:
     """What one loader gave in this round."""
 
     iterator: int
@@ -49,13 +51,15 @@ class _Batch:
     """The line that asked for the batch."""
     picked: bool = False
     """No loader's: rows that the script picked out of a table of its own."""
+    values: torch.Tensor | None = None
+    """The rows themselves, where they are on the processor and one tensor, for as long as the round lasts."""
 
 
 @dataclass(frozen=True)
 class _Origin:
     """Whose examples a tensor holds."""
 
-    batches: frozenset[_Batch]
+    batches: frozenset[Batch]
     as_they_are: bool
     """Nothing was computed across rows, or with other tensors."""
 
@@ -66,7 +70,7 @@ class _Site:
     apart: int = 0
     rows: int = 0
     same: int = 0
-    last: tuple[_Batch, _Batch] | None = None
+    last: tuple[Batch, Batch] | None = None
 
 
 @dataclass
@@ -93,6 +97,7 @@ class Orders:
         self._sites: dict[int, _Site] = {}
         self.following = False
         """Some iterator's draws are known."""
+        self._joined = JoinedRows(watch)
 
     def drawn(self, iterator: Any, index: Any) -> None:
         """A loader's iterator drew the numbers of its next batch."""
@@ -126,7 +131,7 @@ class Orders:
         dataset, batches = getattr(iterator, "_dataset", None), getattr(iterator, "_index_sampler", None)
         usual = type(batches) is BatchSampler and _is_permutation(batches.sampler)
         examples = length_of(dataset) if usual and not isinstance(dataset, IterableDataset) else None
-        given = _Batch(
+        given = Batch(
             self._iterators[iterator],
             id(dataset),
             drawn if examples else None,
@@ -134,7 +139,9 @@ class Orders:
             location,
             self.watch.lines.here(),
         )
-        for tensor in _tensors((batch,)):
+        tensors = list(_tensors((batch,)))
+        given.values = tensors[0] if len(tensors) == 1 and tensors[0].is_cpu else None
+        for tensor in tensors:
             self._note(tensor, _Origin(frozenset((given,)), True))
 
     def look(self, name: str, args: Any, kwargs: Any, result: Any) -> None:
@@ -144,7 +151,10 @@ class Orders:
         if not self._of:
             return
         given = list(_tensors((*args, *kwargs.values())))
-        origins = [o for t in given if (o := self._origin(t)) is not None]
+        known = [(t, o) for t in given if (o := self._origin(t)) is not None]
+        origins = [o for _, o in known]
+        if len(known) > 1 and name in JOINS:
+            self._joined.look(name, args, kwargs, [(t, o.batches) for t, o in known])
         written = name == "__setitem__" or (name.endswith("_") and not name.endswith("__"))
         results = list(_tensors((args[0] if written and args else result,)))
         if not origins:
@@ -169,7 +179,8 @@ class Orders:
         if rows is None or not 1 < len(rows) < len(table) or len(rows) != len(result):
             return False
         line = self.watch.lines.here()
-        given = _Batch(-id(table), id(table), rows, len(table), line, line, picked=True)
+        given = Batch(-id(table), id(table), rows, len(table), line, line, picked=True)
+        given.values = result if result.is_cpu else None
         self._note(result, _Origin(frozenset((given,)), True))
         return True
 
@@ -204,6 +215,7 @@ class Orders:
 
     def save(self) -> None:
         """Write what was seen."""
+        self._joined.save()
         for index, site in self._sites.items():
             if site.last is not None:
                 given, asked = site.last

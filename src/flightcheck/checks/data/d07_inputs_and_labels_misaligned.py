@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from flightcheck.checks.base import Check, Finding, NotApplicable, NotEnoughEvidence, Param, check
+from flightcheck.checks.data._joined import joined_apart
 from flightcheck.checks.data._labels_of_the_maker import judged_with_other_labels
 from flightcheck.checks.data._returns import returns_turned_round
 from flightcheck.checks.data._sorted import sorted_alone
@@ -42,7 +43,10 @@ class InputsAndLabelsMisaligned(Check):
     other one gave, both hold as many examples, and the samplers of the two drew different ones. This is so in all calls
     of that loss.
     Two models of which one judges what the other made for given labels: in the steps of the latter the judge is given
-    others, in all calls. In reinforcement learning: discounted sums of rewards that a loop appends from the last to the
+    others, in all calls. Rows of two tables of equal length that one model is given beside each other (a condition, and
+    what is to have it), drawn in two orders in all calls, although rows with one number belong together: a column of
+    one table and one of the other have a correlation there of 0.3 or more, and not half of it where they are joined, or
+    with the next row. In reinforcement learning: discounted sums of rewards that a loop appends from the last to the
     first, where nothing in the file turns them round. And rows of sequences that are sorted by their lengths, to be
     packed, while neither the targets are put into that order nor the outputs back: in all calls of a loss. A collate
     function that sorts sequences by length: each row of its batch is found again among the examples that it was given,
@@ -83,7 +87,8 @@ class InputsAndLabelsMisaligned(Check):
     peak = Param(0.15, "how far above chance an offset's agreement must be to prove it; our choice")
 
     def __call__(self, run: Run) -> Iterator[Finding]:
-        if others := [*judged_with_other_labels(run), *returns_turned_round(run)]:
+        apart = joined_apart(run, int(self.loaders.value), self.places.value)
+        if others := [*judged_with_other_labels(run), *returns_turned_round(run), *apart]:
             yield from others
             return
         if run.in_regime("gan", "reinforcement"):
