@@ -108,8 +108,8 @@ KINDS: Final[dict[str, str]] = {
     "mode": "``train`` in training steps and ``eval`` in evaluations, whatever the script set; ``batchnorm``: train "
     "mode in training steps for these modules alone",
     "batchnorm": "``momentum=0.1``: the weight of the newest batch in the running statistics; ``each``: statistics of "
-    "their own for each of several calls in a pass; ``running``: training steps normalize with these statistics, too; "
-    "``eps=1e-5``: another epsilon",
+    "their own for each of several calls in a pass; ``nearest``: for each of several passes in a step; ``running``: "
+    "training steps normalize with these statistics, too; ``eps=1e-5``: another epsilon",
     "bypass": "a module gives back what it is given: ``model.norm``",
     "dropout": "the probability of one dropout: of a module (``model.drop=0.1``), or of a call (``train.py:31=0.1``)",
     "probe": "nothing is changed, something is measured: ``neighbours``, ``leaks``, ``gradients``, ``modes`` or "

@@ -10,7 +10,8 @@ import torch
 from torch import nn
 
 import flightcheck
-from flightcheck.recording.records import Location, ModuleInfo, Plan
+from flightcheck.recording.experiments import Probe
+from flightcheck.recording.records import Location, ModuleInfo, Plan, RootInfo
 from flightcheck.recording.states import BatchStatistics
 from flightcheck.testing import run_of, verdict_of
 from tests.lab.made import patched
@@ -91,3 +92,70 @@ def test_a_trial_changes_evaluations_and_no_step(tmp_path: Path) -> None:
     norm = model.norm
     assert isinstance(norm.running_mean, torch.Tensor)
     assert not torch.allclose(norm.running_mean, other.norm.running_mean)
+
+
+# -- several passes of one step --------------------------------------------------------------------------------------
+
+GAP = Probe("modes", {"calls": 200, "train": [0.1] * 8, "eval": [0.5] * 8, "groups": [
+    {"name": "batchnorm", "path": "", "own": False, "closes": 0.97, "likeness": 0.9}]})  # fmt: skip
+PASSES = replace(SHARED, uses=0, passes=2)
+ROOT = RootInfo(0, "model", "Net", Location("train.py", 30), train_calls=120)
+
+
+def test_passes_over_other_kinds_of_batches_fail_where_eval_mode_is_worse() -> None:
+    (finding,) = verdict(PASSES, GAP, ROOT).findings
+    assert (finding.location, finding.patch) == (NORM.location, "batchnorm:nearest")
+    assert "Each training step passes 2 batches" in finding.message
+    alike = Probe("modes", {**GAP.result, "eval": [0.1] * 8})
+    assert verdict(PASSES, alike, ROOT).status == "pass"
+    assert verdict(PASSES, ROOT).status == "inconclusive", "the modes were not compared"
+
+
+def test_passes_over_batches_of_one_kind_or_views_pass() -> None:
+    assert verdict(replace(PASSES, use_shift=0.1, use_ratio=1.2), GAP, ROOT).status == "pass"
+    assert verdict(PASSES, GAP, ROOT, Plan(regimes=["contrastive"])).status == "skipped"
+
+
+def train_in_passes(net: nn.Module, *, kinds: bool, steps: int = 60) -> float:
+    """One step for two batches, of one kind or of two; the loss of the evaluation."""
+    torch.manual_seed(1)
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.02)
+    draw = [lambda: torch.randn(32, 4), lambda: 4 * torch.randn(32, 4) + 3 if kinds else torch.randn(32, 4)]
+
+    def error(x: torch.Tensor, at: int) -> torch.Tensor:
+        plain = (x - 3) / 4 if at and kinds else x
+        return nn.functional.mse_loss(net(x), plain.sum(1, keepdim=True))
+
+    for _ in range(steps):
+        net.train()
+        optimizer.zero_grad()
+        for at, batch in enumerate(draw):
+            error(batch(), at).backward()
+        optimizer.step()
+    net.eval()
+    with torch.no_grad():
+        return sum(error(batch(), at).item() for at, batch in enumerate(draw))
+
+
+def small() -> nn.Module:
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Linear(4, 16), nn.BatchNorm1d(16), nn.Tanh(), nn.Linear(16, 1))
+
+
+def test_the_statistics_of_the_passes_of_a_step(tmp_path: Path) -> None:
+    for kinds in (True, False):
+        with flightcheck.watch(runs_dir=tmp_path / str(kinds), report=False) as watched:
+            train_in_passes(small(), kinds=kinds)
+        assert watched.run is not None
+        (known,) = watched.run.batch_statistics
+        assert (known.uses, known.passes) == (0, 2)
+        assert known.use_shift is not None and known.use_ratio is not None
+        assert (known.use_shift > 0.5 or known.use_ratio > 2) == kinds
+
+
+def test_the_trial_takes_the_nearest_statistics(tmp_path: Path) -> None:
+    found: list[float] = []
+    without = train_in_passes(small(), kinds=True)
+    done = patched(tmp_path, "batchnorm:nearest", lambda: found.append(train_in_passes(small(), kinds=True)))
+    assert not done.errors
+    assert found[0] < 0.7 * without

@@ -312,6 +312,8 @@ def _of_what_was_found(patch: Patch, finding: Finding, line: Location | None, co
         return f"- {code}\n+ # without {patch.value.rpartition('.')[2]}"
     if patch.value.startswith("eps=") and patch.kind == "batchnorm":
         return f"- {code}\n+ # the same with eps=1e-5: the second argument is no momentum"
+    if str(patch) == "batchnorm:nearest":
+        return f"- {code}\n+ # the same once for each of the {finding.evidence['passes']} kinds of batches"
     if str(patch) == "batchnorm:each":
         return f"- {code}\n+ # the same once for each of the {finding.evidence['uses']} places that call it"
     if patch.kind == "batchnorm":

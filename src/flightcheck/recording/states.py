@@ -200,6 +200,8 @@ class BatchStatistics:
     """Examples in a training call, median."""
     uses: int = 0
     """Training calls in one pass of its model, at most; 0 where it was one."""
+    passes: int = 0
+    """Where each pass calls it once: in how many passes of one training step it was called; 0 where that was one."""
     use_shift: float | None = None
     """Of several: the distance between the mean at one of these places and that of all, in the standard deviation of
     all values, median over channels, at the place where it is largest."""

@@ -65,6 +65,7 @@ _WORDS = {
     "mode:eval": "evaluation in eval mode",
     "batchnorm:momentum=0.1": "BatchNorm's momentum 0.1",
     "batchnorm:eps=1e-05": "BatchNorm's epsilon 1e-5",
+    "batchnorm:nearest": "running statistics of its own for each kind of batch",
     "batchnorm:each": "running statistics of its own for each place of a BatchNorm",
     "batchnorm:running": "training steps normalize with BatchNorm's running statistics",
     "mode:batchnorm": "BatchNorm in train mode",

@@ -1,4 +1,5 @@
-"""Batch normalizations that are called several times in one pass of a model: do all calls see the same values?
+"""Batch normalizations that are called several times in one pass of a model, or in several passes of one training step:
+do all calls see the same values?
 
 Statistics of one call are told by the running ones before and after it: no input needs to be looked at.
 """
@@ -26,6 +27,11 @@ class _Place:
     means: deque[torch.Tensor] = field(default_factory=lambda: deque(maxlen=_KEPT))
     variances: deque[torch.Tensor] = field(default_factory=lambda: deque(maxlen=_KEPT))
 
+    def add(self, mean: torch.Tensor, variance: torch.Tensor) -> None:
+        """Of a call."""
+        self.means.append(mean)
+        self.variances.append(variance.clamp_min(0))
+
 
 @dataclass
 class _Layer:
@@ -39,6 +45,11 @@ class _Layer:
     """Calls in the pass that runs."""
     most: int = 0
     places: dict[int, _Place] = field(default_factory=dict)
+    step: int = -1
+    in_step: int = 0
+    """Calls in that training step."""
+    of_step: dict[int, _Place] = field(default_factory=dict)
+    """The same for the first call in a step, the second …"""
 
 
 class RepeatedUses:
@@ -47,8 +58,8 @@ class RepeatedUses:
     def __init__(self) -> None:
         self._layers: dict[int, _Layer] = {}
 
-    def called(self, index: int, module: _BatchNorm) -> None:
-        """A training call is over."""
+    def called(self, index: int, module: _BatchNorm, step: int) -> None:
+        """A training call is over, in this step."""
         mean, variance, count, momentum = (
             module.running_mean, module.running_var, module.num_batches_tracked, module.momentum
         )  # fmt: skip
@@ -59,14 +70,20 @@ class RepeatedUses:
         known, batches = self._layers.get(index), int(count)
         if known is None:
             if len(self._layers) < _MOST_LAYERS:
-                self._layers[index] = _Layer(batches, mean.detach().clone(), variance.detach().clone(), 1, 1)
+                self._layers[index] = _Layer(
+                    batches, mean.detach().clone(), variance.detach().clone(), 1, 1, step=step, in_step=1
+                )
             return
         known.calls += 1
+        known.in_step = known.in_step + 1 if step == known.step else 1
+        known.step = step
         known.most = max(known.most, known.calls)
-        if known.most > 1 and batches == known.batches + 1 and known.calls <= _MOST_PLACES:
-            place = known.places.setdefault(known.calls, _Place())
-            place.means.append(_of_batch(mean, known.mean, momentum))
-            place.variances.append(_of_batch(variance, known.variance, momentum).clamp_min(0))
+        if batches == known.batches + 1:
+            of_batch = _of_batch(mean, known.mean, momentum), _of_batch(variance, known.variance, momentum)
+            if known.most > 1 and known.calls <= _MOST_PLACES:
+                known.places.setdefault(known.calls, _Place()).add(*of_batch)
+            if known.in_step <= _MOST_PLACES:
+                known.of_step.setdefault(known.in_step, _Place()).add(*of_batch)
         known.batches, known.mean, known.variance = batches, mean.detach().clone(), variance.detach().clone()
 
     def pass_over(self) -> None:
@@ -75,12 +92,13 @@ class RepeatedUses:
             layer.calls = 0
 
     def facts(self, index: int) -> dict[str, Any]:
-        """What is known of a layer that was called several times in a pass, as fields of its record."""
+        """What is known of a layer that was called several times in a pass or a step, as fields of its record."""
         layer = self._layers.get(index)
-        if layer is None or layer.most < 2:
+        if layer is None or (layer.most < 2 and len(layer.of_step) < 2):
             return {}
-        places = [p for p in layer.places.values() if len(p.means) >= _FEWEST]
-        facts: dict[str, Any] = {"uses": layer.most}
+        of_step = layer.most < 2
+        places = [p for p in (layer.of_step if of_step else layer.places).values() if len(p.means) >= _FEWEST]
+        facts: dict[str, Any] = {"passes": len(places)} if of_step else {"uses": layer.most}
         if len(places) > 1:
             means = torch.stack([torch.stack(list(p.means)).mean(0) for p in places])
             variances = torch.stack([torch.stack(list(p.variances)).mean(0) for p in places])

@@ -66,7 +66,7 @@ class BatchNorms:
             self._fixed(index, module)
             return
         self._newest.trained(index, module)
-        self.uses.called(index, module)
+        self.uses.called(index, module, self.watch.step)
         seen = self._values.setdefault(index, [])
         self._refs.setdefault(index, weakref.ref(module))
         if len(seen) < _MOST_CALLS and output.shape[1]:

@@ -1,4 +1,4 @@
-"""Patches of batch normalizations: another momentum, and statistics of their own for each place in a pass."""
+"""Patches of batch normalizations: another momentum, and statistics of their own for each place in a pass or a step."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from flightcheck.recording.states import NEWEST_BATCH
 
 
 def batchnorm(b: Boundaries, patch: Patch) -> None:
-    """``batchnorm:momentum=0.1``, ``batchnorm:eps=1e-5``, ``batchnorm:each`` or ``batchnorm:running``."""
-    by_name = {"momentum": _momentum, "eps": _epsilon, "each": _each, "running": _running}
+    """``batchnorm:momentum=0.1``, ``batchnorm:eps=1e-5``, ``batchnorm:each``, ``nearest`` or ``running``."""
+    by_name = {"momentum": _momentum, "eps": _epsilon, "each": _each, "nearest": _nearest, "running": _running}
     by_name[patch.value.partition("=")[0]](b, patch)
 
 
@@ -108,3 +108,49 @@ def _each(b: Boundaries, patch: Patch) -> None:
 
     b.at_module(around)
     b.at_root(root)
+
+
+def _nearest(b: Boundaries, patch: Patch) -> None:
+    """A layer has running statistics for each pass of a training step: the first, the second … Evaluations use those
+    that are nearest to their own batch.
+
+    Weights stay shared, and training steps are what they were: only evaluations see these statistics.
+    """
+    calls: weakref.WeakKeyDictionary[nn.Module, tuple[int, int]] = weakref.WeakKeyDictionary()
+    own: weakref.WeakKeyDictionary[nn.Module, dict[int, tuple[torch.Tensor, torch.Tensor]]]
+    own = weakref.WeakKeyDictionary()
+
+    def around(call: Any, module: nn.Module, given: Arguments) -> Any:
+        mean, variance = getattr(module, "running_mean", None), getattr(module, "running_var", None)
+        values = given[0][0] if given[0] else None
+        if not isinstance(module, _BatchNorm) or mean is None or variance is None or not torch.is_tensor(values):
+            return call(*given[0], **given[1])
+        mine = own.setdefault(module, {})
+        mine[1] = mean, variance  # the first pass keeps the layer's own
+        if module.training:
+            step, place = calls.get(module, (-1, 0))
+            place = place + 1 if step == b.observer.watch.step else 1
+            calls[module] = b.observer.watch.step, place
+            chosen = mine.setdefault(place, (torch.zeros_like(mean), torch.ones_like(variance)))
+        elif len(mine) > 1:
+            with b.unwatched():
+                chosen = min(mine.values(), key=lambda s: _distance(values.detach(), *s))
+            b.acted(patch)
+        else:
+            return call(*given[0], **given[1])
+        module.running_mean, module.running_var = chosen
+        try:
+            return call(*given[0], **given[1])
+        finally:
+            module.running_mean, module.running_var = mean, variance
+
+    b.at_module(around)
+
+
+def _distance(values: torch.Tensor, mean: torch.Tensor, variance: torch.Tensor) -> float:
+    """How unlikely the mean and the variance of a batch are, summed over the channels."""
+    flat = values.transpose(0, 1).flatten(1).to(mean.dtype)
+    own, spread = flat.mean(1), flat.var(1, correction=0)
+    known = variance.clamp_min(1e-6)
+    off = (own - mean).square() / known
+    return float((off + (spread.clamp_min(1e-6) / known).log().square()).sum())
