@@ -50,7 +50,7 @@ def test_class_that_is_ignored_warns() -> None:
 
 
 BETWEEN = replace(
-    TOKENS, target_shape=[64], classes=6, ignored=16, ignored_between=0.5, label_counts=[0, 12, 14, 15, 0, 7]
+    TOKENS, target_shape=[64], classes=6, ignored=16, ignored_between=0.9, label_counts=[0, 12, 14, 15, 0, 7]
 )  # no target is the id of the beginning, and the end is one in each row
 
 

@@ -90,7 +90,8 @@ class LossCall:
     """Counts of class ids 0…C−1 in the target, for at most 1000 classes."""
     ignored: int = 0
     ignored_between: float | None = None
-    """Share of the ignored targets that have counted ones before and behind them in their row, where rows are known."""
+    """How often ignored targets have counted ones before and behind them in their row, against what chance would give:
+    0 for padding; of rows that are flattened the smallest number of all lengths that are possible."""
     input_column_spread: float | None = None
     """Standard deviation over the batch of the predictions, mean over the other dimensions."""
     target_column_spread: float | None = None

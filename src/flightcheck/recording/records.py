@@ -246,7 +246,7 @@ class SchedulerInfo:
 
 @frozen
 class LoaderInfo:
-    """One place that constructs a DataLoader."""
+    """One place that constructs a DataLoader: a line, or one of the calls of a function that has such a line."""
 
     index: int
     location: Location | None = None

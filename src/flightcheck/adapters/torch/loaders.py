@@ -1,4 +1,6 @@
-"""DataLoaders: by the line that constructs them, since many scripts build one per epoch."""
+"""DataLoaders: by the line that constructs them and those that call it, since many scripts build one per epoch, and
+many have a function that makes all of them.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +13,7 @@ from torch.utils.data import DataLoader, DistributedSampler, SequentialSampler
 from flightcheck.adapters.torch.data_digests import DataDigests, Tables
 from flightcheck.adapters.torch.datasets import Datasets, length_of
 from flightcheck.adapters.torch.discovery import Discovery
+from flightcheck.adapters.torch.identity import ByIdentity
 from flightcheck.adapters.torch.samplers import Samplers
 from flightcheck.adapters.torch.stored_examples import ExamplesInPlace
 from flightcheck.adapters.torch.watch import Watch
@@ -18,6 +21,9 @@ from flightcheck.recording import provenance
 from flightcheck.recording.records import LoaderInfo, Location
 
 _MOST_PASSES: Final = 32
+_MOST_FRAMES: Final = 6
+_Lines = tuple[Location, ...]
+"""The line that constructs a loader, that which calls the function in which it stands, and so on."""
 
 
 class Loaders:
@@ -27,7 +33,8 @@ class Loaders:
         self.watch = watch
         self.discovery = discovery
         self.infos: list[LoaderInfo] = []
-        self._by_line: dict[Location | None, int] = {}
+        self._by_lines: dict[_Lines, int] = {}
+        self._constructed = ByIdentity[_Lines]()
         self._index: dict[int, tuple[Any, int]] = {}
         self._iterators: dict[int, int] = {}
         self._batches: dict[int, int] = {}
@@ -46,13 +53,12 @@ class Loaders:
         known = self._index.get(id(loader))
         if known is not None and known[0]() is loader:
             return known[1]
-        built = self.discovery.built.get(loader)
-        location = built.location if built else None
-        index = self._by_line.get(location)
+        lines = self._constructed.get(loader) or ()
+        index = self._by_lines.get(lines)
         if index is None:
             index = len(self.infos)
-            self._by_line[location] = index
-            sampler = loader.sampler
+            self._by_lines[lines] = index
+            location, sampler = self._tell_apart(lines), loader.sampler
             self.infos.append(
                 LoaderInfo(
                     index=index,
@@ -65,6 +71,24 @@ class Loaders:
             )
         self._index[id(loader)] = (weakref.ref(loader), index)
         return index
+
+    def constructed(self, loader: DataLoader[Any]) -> None:
+        """A loader was made."""
+        self.discovery.constructed(loader)
+        built = self.discovery.built.get(loader)
+        made = built.location if built else None
+        stack = self.watch.lines.stack(_MOST_FRAMES)
+        if made is not None:  # without the frames of a class of the script's own that is a loader
+            self._constructed[loader] = tuple(stack[stack.index(made) :] if made in stack else [made])
+
+    def _tell_apart(self, lines: _Lines) -> Location | None:
+        """The line that is told of a new loader. Where a function makes several, each gets the line that sets it apart
+        from the others: the first that calls the function.
+        """
+        alike = {i: known for known, i in self._by_lines.items() if known != lines and known[:1] == lines[:1] and lines}
+        for i, known in alike.items():
+            self.infos[i] = dataclasses.replace(self.infos[i], location=_first_other(known, lines))
+        return _first_other(lines, next(iter(alike.values()))) if alike else next(iter(lines), None)
 
     def iterated(self, loader: DataLoader[Any], iterator: Any, location: Location | None) -> int:
         """``iter(loader)`` was called."""
@@ -155,3 +179,8 @@ class Loaders:
         self.datasets.save()
         self.digests.save(self.datasets.infos)
         self.samplers.save()
+
+
+def _first_other(lines: _Lines, others: _Lines) -> Location:
+    """The innermost line that is not that of the others."""
+    return next((one for one, other in zip(lines, (*others, None)) if one != other), lines[0])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 
 import torch
@@ -12,6 +12,9 @@ from flightcheck.adapters.torch.watch import is_plain_tensor
 from flightcheck.recording.loss_records import PaddedTarget
 
 _MOST_TOKENS: Final = 262_144
+_MOST_FLAT: Final = 16_384
+_SHORTEST: Final = 3
+"""Positions of a row that has an inside."""
 
 
 def padded_target(
@@ -61,32 +64,39 @@ def _compare(ids: torch.Tensor, target: torch.Tensor, padding: int) -> dict[str,
     }
 
 
-def ignored_between(
-    target: torch.Tensor, ignored: int, inputs: Iterable[tuple[str, weakref.ref[torch.Tensor]]]
-) -> float | None:
-    """The share of ignored targets with counted ones before and behind them in a row; None without a row.
+def ignored_between(target: torch.Tensor, ignored: int) -> float | None:
+    """How often ignored targets have counted ones before and behind them in their row, against what their share would
+    give at random: 0 for padding, 1 for tokens in no particular place; None where no row is long enough.
 
-    Padding has none. A flattened target is laid out by the first axis of the model's inputs, examples first and
-    positions first, and the smaller share is told.
+    Of a target that was flattened, no row is known: all lengths that divide it are tried, examples first and positions
+    first, and the smallest number is told.
     """
-    if target.is_floating_point() or not 1 <= target.dim() <= 2 or not target.numel() or not is_plain_tensor(target):
+    if target.is_floating_point() or not 1 <= target.dim() <= 2 or not is_plain_tensor(target):
         return None
-    if target.numel() > _MOST_TOKENS:
+    if not 0 < target.numel() <= (_MOST_TOKENS if target.dim() == 2 else _MOST_FLAT):
         return None
-    shares = []
-    for rows in _in_rows(target.detach(), inputs):
-        gone = rows == ignored
-        kept = (~gone).long()
-        before, behind = kept.cumsum(1) > 0, kept.flip(1).cumsum(1).flip(1) > 0
-        if gone.any():
-            shares.append(float((gone & before & behind).sum()) / int(gone.sum()))
-    return min(shares, default=None)
+    gone = target.detach() == ignored
+    share = float(gone.float().mean())
+    if not 0 < share < 1:
+        return None
+    return min((_between(rows, share) for rows in _in_rows(gone)), default=None)
 
 
-def _in_rows(target: torch.Tensor, inputs: Iterable[tuple[str, weakref.ref[torch.Tensor]]]) -> Iterable[torch.Tensor]:
-    if target.dim() == 2:
-        return (target, target.T)
-    firsts = {given.shape[0] for _, r in inputs if (given := r()) is not None and given.dim() > 1}
-    fitting = [n for n in firsts if 1 < n < target.numel() and target.numel() % n == 0]
-    laid_out = [target.reshape(n, -1) for n in fitting]
-    return [*laid_out, *(target.reshape(-1, n).T for n in fitting)]
+def _between(gone: torch.Tensor, share: float) -> float:
+    kept = (~gone).long()
+    before, behind = kept.cumsum(1) > 0, kept.flip(1).cumsum(1).flip(1) > 0
+    length = gone.shape[1]
+    by_chance = sum((1 - share**i) * (1 - share ** (length - 1 - i)) for i in range(length)) / length
+    return float((gone & before & behind).sum()) / int(gone.sum()) / by_chance
+
+
+def _in_rows(gone: torch.Tensor) -> Iterator[torch.Tensor]:
+    """The layouts with two rows or more, of three positions or more."""
+    if gone.dim() == 2:
+        yield from (rows for rows in (gone, gone.T) if rows.shape[0] > 1 and rows.shape[1] >= _SHORTEST)
+        return
+    n = gone.numel()
+    for length in range(_SHORTEST, n // 2 + 1):
+        if n % length == 0:
+            yield gone.reshape(-1, length)
+            yield gone.reshape(length, -1).T

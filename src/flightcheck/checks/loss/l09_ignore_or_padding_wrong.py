@@ -52,7 +52,7 @@ class IgnoreOrPaddingWrong(Check):
     agreement = Param(0.999, "padding has one and the same target everywhere")
     calls = Param(2, "one batch may be special")
     evenly = Param(2.0, "a class that is ignored on purpose is rarely as frequent as the others within this factor")
-    between = Param(0.3, "of the ignored tokens: padding stands at the end of a row, and never between two tokens")
+    between = Param(0.6, "of what chance gives: padding stands at the end of a row, and never between two tokens")
     most = Param(0.9, "of the calls: a short batch may hold none")
     per_class = Param(20, "labels per class that make the shares comparable")
 
@@ -142,8 +142,9 @@ class IgnoreOrPaddingWrong(Check):
         ]
         tokens = any(b.training and len(b.shape) == 2 and "int" in b.dtype for b in run.batches)
         if tokens or len(of_examples) < len(here):
-            of_examples = [c for c in here if (c.ignored_between or 0.0) >= self.between.value and c.label_counts]
-            if len(of_examples) < self.most.value * len(here):
+            known = [c for c in here if c.ignored_between is not None]
+            of_examples = [c for c in known if (c.ignored_between or 0.0) >= self.between.value and c.label_counts]
+            if len(of_examples) < max(self.calls.value, self.most.value * len(known)):
                 return None
             tokens = True
         total = sum(math.prod(c.target_shape) for c in of_examples)

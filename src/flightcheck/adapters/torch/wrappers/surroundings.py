@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 def loaders(o: TorchObserver) -> None:
     """DataLoaders and the batches they give."""
-    constructed = o.watch.guarded(o.discovery.constructed)
+    constructed = o.watch.guarded(o.loaders.constructed)
 
     def iterated(loader: Any, iterator: Any) -> None:
         line = o.lines.here()
