@@ -56,6 +56,14 @@ def unpaired() -> Pairs:
     return loaders(CONDITIONS, ELSEWHERE)
 
 
+def rare() -> Pairs:
+    """Two domains, with a rare word each that one row has by chance in both."""
+    one, other = torch.zeros(N, 1), torch.zeros(N, 2)
+    one[[3, 90, 170]] = 1
+    other[[3, 40, 200]] = 1
+    return loaders(one, other)
+
+
 def both_sorted() -> Pairs:
     """Two domains, each stored in the order of its classes."""
     return loaders(SORTED, SORTED.square())
@@ -101,7 +109,7 @@ def test_conditions_of_other_rows(pairs: Callable[[], Pairs], tmp_path: Path) ->
     assert joined.related > 0.8 > 0.3 > joined.joined
 
 
-@pytest.mark.parametrize("pairs", [one_loader, picked_together, unpaired, both_sorted])
+@pytest.mark.parametrize("pairs", [one_loader, picked_together, unpaired, rare, both_sorted])
 def test_rows_that_are_joined_rightly(pairs: Callable[[], Pairs], tmp_path: Path) -> None:
     assert not verdict_of("D07", found(pairs(), tmp_path)).findings
 
@@ -110,3 +118,24 @@ def test_rows_that_are_parted_on_purpose(tmp_path: Path) -> None:
     run = found(picked_together(), tmp_path, information)
     assert len(run.recorded(JoinedOrders)) == 2
     assert not verdict_of("D07", run).findings
+
+
+def test_losses_that_are_added_and_rows_below_each_other_are_no_joins(tmp_path: Path) -> None:
+    def apart_losses(judge: nn.Module, condition: torch.Tensor, response: torch.Tensor) -> torch.Tensor:
+        padded = condition.expand(-1, 3)
+        below = torch.cat([padded, torch.cat([response, response[:, :1]], 1)], dim=-2)
+        return judge(below).mean() + judge(padded).square().mean() + response.square().mean()
+
+    run = found(apart(), tmp_path, apart_losses)
+    assert not run.recorded(JoinedOrders)
+    assert not verdict_of("D07", run).findings
+
+
+def test_marginals_beside_a_table_that_holds_both(tmp_path: Path) -> None:
+    """The rows of the first table hold the others already."""
+    table = torch.cat([CONDITIONS, RESPONSES], 1)
+
+    def marginals(judge: nn.Module, packed: torch.Tensor, response: torch.Tensor) -> torch.Tensor:
+        return judge(torch.cat([packed[:, :1], response], 1)).exp().mean().log() - judge(packed).mean()
+
+    assert not verdict_of("D07", found(loaders(table, RESPONSES), tmp_path, marginals)).findings

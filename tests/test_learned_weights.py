@@ -77,6 +77,16 @@ def held_above_one(losses: list[Tensor], s: nn.Parameter) -> Tensor:
     return (torch.exp(-s) * torch.stack(losses) * 9 + s).sum()
 
 
+def anchored(losses: list[Tensor], s: nn.Parameter) -> Tensor:
+    """Weights that fall from 1 to about a half, and are held there."""
+    return ((1 + s) * torch.stack(losses)).sum() + 20 * (s + 0.5).square().sum()
+
+
+def beside_a_constant(losses: list[Tensor], s: nn.Parameter) -> Tensor:
+    """A term without gradients falls as the losses do."""
+    return held_above_one(losses, s) + 50 * losses[0].detach()
+
+
 def train(total: Total, steps: int = 8) -> None:
     torch.manual_seed(0)
     model, s = nn.Linear(5, 2), nn.Parameter(torch.zeros(2))
@@ -109,7 +119,18 @@ def test_weights_that_nothing_holds(total: Total, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "total",
-    [held, held_apart, held_by_a_norm, held_by_another_loss, held_above_one, shared, ascending, scaled_outputs],
+    [
+        held,
+        held_apart,
+        held_by_a_norm,
+        held_by_another_loss,
+        held_above_one,
+        anchored,
+        beside_a_constant,
+        shared,
+        ascending,
+        scaled_outputs,
+    ],
 )
 def test_weights_that_are_held(total: Total, tmp_path: Path) -> None:
     assert not verdict_of("L30", recorded(total, tmp_path)).findings

@@ -1,6 +1,8 @@
-"""Where ignored targets stand: at the end of rows, as padding, or between tokens."""
+"""Where ignored targets stand: at the end of rows, as padding, or between tokens that the model is given, too."""
 
 from __future__ import annotations
+
+import weakref
 
 import pytest
 import torch
@@ -13,22 +15,28 @@ PADDED = torch.randint(1, 9, (64, 6), generator=GENERATOR) * (torch.arange(6) < 
 DIGITS = torch.randint(0, 9, (512, 6), generator=GENERATOR)
 
 
-@pytest.mark.parametrize("padded", [PADDED, PADDED.flip(1)], ids=["behind", "before"])
-def test_padding_has_none(padded: torch.Tensor) -> None:
-    assert ignored_between(padded, 0) == 0
-    assert ignored_between(padded.T, 0) == 0, "positions first"
-    assert ignored_between(padded.reshape(-1), 0) == 0, "flattened"
-    assert ignored_between(padded.T.reshape(-1), 0) == 0
+def between(target: torch.Tensor, ids: torch.Tensor) -> float | None:
+    return ignored_between(target, 0, [("", weakref.ref(ids))])
+
+
+@pytest.mark.parametrize("rows", [PADDED, PADDED.flip(1)], ids=["behind", "before"])
+def test_padding_has_none(rows: torch.Tensor) -> None:
+    assert between(rows, rows) == 0
+    assert between(rows.reshape(-1), rows) == 0, "flattened"
+    assert between(rows[:, 1:].reshape(-1), rows) == 0, "what comes next"
 
 
 def test_tokens_are_where_chance_puts_them() -> None:
-    for target in (DIGITS, DIGITS.T, DIGITS.reshape(-1), DIGITS.T.reshape(-1)):
-        between = ignored_between(target, 0)
-        assert between is not None
-        assert 0.6 < between < 1.3
+    for target in (DIGITS, DIGITS.reshape(-1), DIGITS[:, 1:]):
+        found = between(target, DIGITS)
+        assert found is not None
+        assert 0.8 < found < 1.2
+    before = torch.cat([torch.full((512, 1), 9), DIGITS[:, :-1]], 1)  # what a decoder is given
+    assert between(DIGITS, before) is not None
 
 
-def test_without_rows_nothing_is_told() -> None:
-    assert ignored_between(torch.tensor([1, 0, 2, 0, 3]), 0) is None
-    assert ignored_between(DIGITS.float(), 0) is None
-    assert ignored_between(DIGITS.clamp_min(1), 0) is None
+def test_nothing_is_told_of_labels_and_of_rows_without_an_inside() -> None:
+    assert between(DIGITS, DIGITS.flip(0)) is None, "labels of words, and what was masked"
+    assert between(DIGITS[:, :2], DIGITS[:, :2]) is None
+    assert between(DIGITS.float(), DIGITS) is None
+    assert between(DIGITS.clamp_min(1), DIGITS.clamp_min(1)) is None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from flightcheck.checks.base import Verdict
 from flightcheck.recording.records import Location, OptimizerInfo, SchedulerInfo
@@ -45,3 +46,14 @@ def test_inconclusive_and_skipped() -> None:
     assert verdict([2.5e-5] * 5).status == "inconclusive"
     assert verdict([0.01] * 60, 0.1).status == "inconclusive", "the first epoch of a warm-up"
     assert verdict([2.5e-5] * 60, kind="StepLR").status == "skipped"
+
+
+def test_a_resumed_training_is_inconclusive() -> None:
+    rates = [0.01] * 30 + [0.001] * 30
+    assert verdict(rates, 0.1).status == "fail"
+    schedule = SchedulerInfo(0, "LambdaLR", 0, LINE, settings={"base_lrs": [0.1], "last_epoch": 90}, calls=60)
+    series = {LEARNING_RATE: [[r] for r in rates]}
+    assert verdict_of("P41", run_of(ADAM, schedule, series=series)).status == "inconclusive"
+    loaded = replace(ADAM, state_loaded=True)
+    schedule = replace(schedule, settings={"base_lrs": [0.1]})
+    assert verdict_of("P41", run_of(loaded, schedule, series=series)).status == "inconclusive"

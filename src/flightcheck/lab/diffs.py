@@ -238,7 +238,9 @@ def _of_values(patch: Patch, finding: Finding, line: Location | None, code: str)
         divided = re.sub(r"(?<!\*)\*(?!\*)(\s*[A-Za-z_][\w.]*\s*)(?=$|[),;])", r"/\1", code)
         return replaced(line, divided) or f"- {code}\n+ # the same divided by this factor"
     if patch.kind in ("weights-held", "weights-turned"):
-        how = "minus the logarithm of each weight" if patch.kind == "weights-held" else "divided by each weight"
+        how = (
+            "minus the logarithm of each weight" if patch.kind == "weights-held" else "with the inverse of each weight"
+        )
         return f"- {code}\n+ # the same {how}: exp(-s) * loss + s"
     if patch.kind == "extreme":
         beyond = "inf" if finding.evidence["operation"] == "min" else "-inf"

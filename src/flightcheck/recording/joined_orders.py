@@ -32,7 +32,8 @@ class JoinedOrders:
     pairs: int = 0
     """Numbers of which the rows of both tables were seen."""
     related: float = 0.0
-    """Largest absolute correlation of a column of one with a column of the other, or its square, in these pairs …"""
+    """Largest absolute correlation of the ranks of a column of one with those of a column of the other, or with how far
+    they are from the middle, in these pairs …"""
     neighbours: float = 0.0
     """… the same two columns, of rows with the next number …"""
     joined: float = 0.0

@@ -25,7 +25,8 @@ class LearnedWeights:
     values: list[list[float]] = field(default_factory=list)
     """The numbers in each of these passes, the first ones."""
     rest: list[float] = field(default_factory=list)
-    """What the loss held beside the products in each of these passes, where the same parameters alone made that."""
+    """What the loss held beside the products in each of these passes, where all its other terms with a gradient are
+    made of such parameters alone; terms without one are in it."""
 
 
 RECORDS[LearnedWeights.__name__] = LearnedWeights

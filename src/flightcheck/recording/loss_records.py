@@ -91,7 +91,7 @@ class LossCall:
     ignored: int = 0
     ignored_between: float | None = None
     """How often ignored targets have counted ones before and behind them in their row, against what chance would give:
-    0 for padding; of rows that are flattened the smallest number of all lengths that are possible."""
+    0 for padding. Known where the targets are the ids that the model is given, or those that come next."""
     input_column_spread: float | None = None
     """Standard deviation over the batch of the predictions, mean over the other dimensions."""
     target_column_spread: float | None = None

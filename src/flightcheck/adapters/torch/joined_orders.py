@@ -18,13 +18,11 @@ from flightcheck.recording.records import Location
 if TYPE_CHECKING:
     from flightcheck.adapters.torch.separate_orders import Batch
 
-OPERATIONS: Final = {
-    "cat", "concat", "concatenate", "hstack", "column_stack",
-    "add", "__add__", "__radd__", "mul", "__mul__", "__rmul__",
-}  # fmt: skip
-_IN_A_ROW: Final = {"cat", "concat", "concatenate"}
+OPERATIONS: Final = {"cat", "concat", "concatenate"}
 _MOST_LINES: Final = 8
 _MOST_COLUMNS: Final = 16
+_COMMONEST: Final = 0.8
+"""Share of the rows with one value, above which the others are too few to tell of a correlation."""
 _MOST_KEPT: Final = 8192
 """Rows of a table."""
 
@@ -49,15 +47,17 @@ class JoinedRows:
         self.watch = watch
         self._joins: dict[Location, _Join] = {}
 
-    def look(self, name: str, args: Any, kwargs: Any, given: list[tuple[torch.Tensor, frozenset[Batch]]]) -> None:
-        """An operation was given tensors, each made of these batches."""
+    def look(self, args: Any, kwargs: Any, given: list[tuple[torch.Tensor, frozenset[Batch]]]) -> None:
+        """Tensors were joined, each made of these batches."""
         batches = sorted({b for _, found in given if len(found) == 1 for b in found}, key=lambda b: b.iterator)
-        if len(batches) != 2 or any(len(found) != 1 for _, found in given) or not _beside(name, args, kwargs):
+        if len(batches) != 2 or any(len(found) != 1 for _, found in given):
             return
         one, other = batches
         if one.iterator == other.iterator or one.dataset == other.dataset or one.examples != other.examples:
             return
         if not one.drawn or not other.drawn or len(one.drawn) != len(other.drawn) or one.picked != other.picked:
+            return
+        if not _beside(args, kwargs, [t for t, _ in given], len(one.drawn)):
             return
         line = self.watch.lines.here()
         if line is None or (line not in self._joins and len(self._joins) >= _MOST_LINES):
@@ -66,7 +66,7 @@ class JoinedRows:
         join.calls += 1
         join.rows += len(one.drawn)
         join.same += sum(a == b for a, b in zip(one.drawn, other.drawn, strict=True))
-        join.last = one, other
+        join.last = one, other  # without their rows when the round is over
         if one.drawn != other.drawn:
             join.apart += 1
             _keep(join.one, one)
@@ -81,6 +81,8 @@ class JoinedRows:
                 continue
             one, other = join.last
             pairs = [(i, i) for i in join.one.keys() & join.other.keys()]
+            if _copied(join, pairs):
+                continue
             following = [(i, i + 1) for i in join.one if i + 1 in join.other]
             related, columns = _related(join, pairs)
             found = JoinedOrders(
@@ -91,12 +93,11 @@ class JoinedRows:
             self.watch.writer.put(found, index)
 
 
-def _beside(name: str, args: Any, kwargs: Any) -> bool:
-    """The rows stay rows: what is joined stands beside each other, and not below."""
-    if name not in _IN_A_ROW:
-        return True
+def _beside(args: Any, kwargs: Any, given: list[torch.Tensor], rows: int) -> bool:
+    """Each tensor has a row for each drawn example, and what is joined stands beside each other, and not below."""
     axis = kwargs.get("dim", kwargs.get("axis", args[1] if len(args) > 1 else 0))
-    return isinstance(axis, int) and axis != 0
+    usual = all(t.dim() > 1 and len(t) == rows for t in given)
+    return usual and isinstance(axis, int) and axis % given[0].dim() != 0
 
 
 def _keep(kept: dict[int, torch.Tensor], batch: Batch) -> None:
@@ -106,6 +107,16 @@ def _keep(kept: dict[int, torch.Tensor], batch: Batch) -> None:
         return
     rows = values.detach().reshape(len(values), -1)[:, :_MOST_COLUMNS].double()
     kept.update(zip(batch.drawn, rows.clone(), strict=True))
+
+
+def _copied(join: _Join, pairs: list[tuple[int, int]]) -> bool:
+    """One table holds a column of the other: what belongs together is in it, and what is joined is meant."""
+    if len(pairs) < 3:
+        return False
+    one, other = (torch.stack(side) for side in zip(*((join.one[i], join.other[j]) for i, j in pairs)))
+    alike = (one[:, :, None] - other[:, None, :]).abs().max(0).values <= 1e-6
+    varied = one.std(0, correction=0)[:, None] > 1e-6
+    return bool((alike & varied).any())
 
 
 def _related(
@@ -125,9 +136,16 @@ def _related(
 
 
 def _with_squares(rows: torch.Tensor) -> torch.Tensor:
-    """The columns and their squares, each with mean 0 and variance 1; zeros where all rows are alike."""
-    centred = rows - rows.mean(0)
-    both = torch.cat([centred, centred.square()], 1)
+    """The ranks of each column, and how far they are from the middle, each with mean 0 and variance 1: no single row
+    weighs more than another. Zeros for a column with one value in most rows.
+    """
+    ordered = rows.sort(0).values
+    first = torch.searchsorted(ordered.T.contiguous(), rows.T.contiguous())
+    last = torch.searchsorted(ordered.T.contiguous(), rows.T.contiguous(), right=True)
+    ranks = (first + last).T.double()  # of equal values, that of their middle
+    rare = (last - first).T.max(0).values > _COMMONEST * len(rows)
+    both = torch.cat([ranks, (ranks - ranks.mean(0)).abs()], 1)
     both = both - both.mean(0)
     deviation = both.std(0, correction=0)
-    return torch.where(deviation > 1e-9, both / deviation.clamp_min(1e-9), torch.zeros_like(both))
+    usable = (deviation > 1e-9) & ~torch.cat([rare, rare])
+    return torch.where(usable, both / deviation.clamp_min(1e-9), torch.zeros_like(both))

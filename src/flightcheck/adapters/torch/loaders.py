@@ -58,7 +58,7 @@ class Loaders:
         if index is None:
             index = len(self.infos)
             self._by_lines[lines] = index
-            location, sampler = self._tell_apart(lines), loader.sampler
+            location, sampler = next(iter(lines), None), loader.sampler
             self.infos.append(
                 LoaderInfo(
                     index=index,
@@ -69,6 +69,7 @@ class Loaders:
                     examples=length_of(loader.dataset),
                 )
             )
+            self._tell_apart(lines)
         self._index[id(loader)] = (weakref.ref(loader), index)
         return index
 
@@ -81,14 +82,13 @@ class Loaders:
         if made is not None:  # without the frames of a class of the script's own that is a loader
             self._constructed[loader] = tuple(stack[stack.index(made) :] if made in stack else [made])
 
-    def _tell_apart(self, lines: _Lines) -> Location | None:
-        """The line that is told of a new loader. Where a function makes several, each gets the line that sets it apart
-        from the others: the first that calls the function.
-        """
-        alike = {i: known for known, i in self._by_lines.items() if known != lines and known[:1] == lines[:1] and lines}
-        for i, known in alike.items():
-            self.infos[i] = dataclasses.replace(self.infos[i], location=_first_other(known, lines))
-        return _first_other(lines, next(iter(alike.values()))) if alike else next(iter(lines), None)
+    def _tell_apart(self, lines: _Lines) -> None:
+        """Where a function makes several loaders, each gets the innermost line in which they differ: of its calls."""
+        alike = {known: i for known, i in self._by_lines.items() if known[:1] == lines[:1]}
+        places = range(min(map(len, alike)))
+        differ = next((p for p in places if len({known[p] for known in alike}) > 1), 0)
+        for known, i in alike.items():
+            self.infos[i] = dataclasses.replace(self.infos[i], location=known[differ] if known else None)
 
     def iterated(self, loader: DataLoader[Any], iterator: Any, location: Location | None) -> int:
         """``iter(loader)`` was called."""
@@ -179,8 +179,3 @@ class Loaders:
         self.datasets.save()
         self.digests.save(self.datasets.infos)
         self.samplers.save()
-
-
-def _first_other(lines: _Lines, others: _Lines) -> Location:
-    """The innermost line that is not that of the others."""
-    return next((one for one, other in zip(lines, (*others, None)) if one != other), lines[0])

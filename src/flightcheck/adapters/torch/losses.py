@@ -266,8 +266,9 @@ class Losses:
             settings = self.sites[index].settings
             facts |= target_facts(function, target.detach(), facts.get("classes", 0), settings)
             facts["relative_spread"] = relative_spread(function, given, target, settings)
-            if facts["ignored"] and self._observed[index] <= _AXES_CALLS:
-                facts["ignored_between"] = ignored_between(target, settings.get("ignore_index", _IGNORED))
+            ignored = settings.get("ignore_index", _IGNORED)
+            if facts["ignored"] and ignored >= 0 and self._observed[index] <= _AXES_CALLS and self.watch.reads(target):
+                facts["ignored_between"] = ignored_between(target, ignored, self.last_inputs())
         facts |= scores_of(node, self.operations.lines, self.operations.owners, self.discovery.modules)
         self.watch.writer.append(
             LossCall(

@@ -354,6 +354,7 @@ class Schedulers:
         between = [b - a for a, b in itertools.pairwise(at)]
         self.infos[index] = dataclasses.replace(
             info,
+            settings={**info.settings, "last_epoch": int(getattr(scheduler, "last_epoch", 0) or 0)},
             calls=info.calls + 1,
             calls_before_first_step=info.calls_before_first_step + (held.steps == 0),
             calls_after_skipped_step=info.calls_after_skipped_step + skipped,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 import torch
@@ -12,7 +12,6 @@ from flightcheck.adapters.torch.watch import is_plain_tensor
 from flightcheck.recording.loss_records import PaddedTarget
 
 _MOST_TOKENS: Final = 262_144
-_MOST_FLAT: Final = 16_384
 _SHORTEST: Final = 3
 """Positions of a row that has an inside."""
 
@@ -64,39 +63,43 @@ def _compare(ids: torch.Tensor, target: torch.Tensor, padding: int) -> dict[str,
     }
 
 
-def ignored_between(target: torch.Tensor, ignored: int) -> float | None:
+def ignored_between(
+    target: torch.Tensor, ignored: int, inputs: Iterable[tuple[str, weakref.ref[torch.Tensor]]]
+) -> float | None:
     """How often ignored targets have counted ones before and behind them in their row, against what their share would
-    give at random: 0 for padding, 1 for tokens in no particular place; None where no row is long enough.
-
-    Of a target that was flattened, no row is known: all lengths that divide it are tried, examples first and positions
-    first, and the smallest number is told.
+    give at random: 0 for padding, 1 for tokens in no particular place. None where the targets are not the ids that the
+    model is given as well, there or one place later: then the ignored one need not be a token.
     """
-    if target.is_floating_point() or not 1 <= target.dim() <= 2 or not is_plain_tensor(target):
+    if target.is_floating_point() or not 0 < target.numel() <= _MOST_TOKENS or not is_plain_tensor(target):
         return None
-    if not 0 < target.numel() <= (_MOST_TOKENS if target.dim() == 2 else _MOST_FLAT):
+    for _, reference in inputs:
+        ids = reference()
+        if ids is None or not is_plain_tensor(ids) or ids.is_floating_point() or ids.dim() != 2:
+            continue
+        rows = _as_given(target.detach(), ids.detach())
+        if rows is not None and rows.shape[1] >= _SHORTEST:
+            return _between(rows == ignored)
+    return None
+
+
+def _as_given(target: torch.Tensor, ids: torch.Tensor) -> torch.Tensor | None:
+    """The target in rows, if it holds the ids of the rows, or those that come next."""
+    if target.device != ids.device or not len(ids) or target.numel() % len(ids):
         return None
-    gone = target.detach() == ignored
-    share = float(gone.float().mean())
+    rows = target.reshape(len(ids), -1)
+    one, length = rows.shape[1], ids.shape[1]
+    same = one == length and torch.equal(rows, ids.to(rows.dtype))
+    ahead = one == length and torch.equal(rows[:, :-1], ids[:, 1:].to(rows.dtype))
+    behind = one + 1 == length and torch.equal(rows, ids[:, 1:].to(rows.dtype))
+    return rows if same or ahead or behind else None
+
+
+def _between(gone: torch.Tensor) -> float | None:
+    share, length = float(gone.float().mean()), gone.shape[1]
     if not 0 < share < 1:
         return None
-    return min((_between(rows, share) for rows in _in_rows(gone)), default=None)
-
-
-def _between(gone: torch.Tensor, share: float) -> float:
     kept = (~gone).long()
     before, behind = kept.cumsum(1) > 0, kept.flip(1).cumsum(1).flip(1) > 0
-    length = gone.shape[1]
-    by_chance = sum((1 - share**i) * (1 - share ** (length - 1 - i)) for i in range(length)) / length
+    places = torch.arange(length, dtype=torch.float64)
+    by_chance = float(((1 - share**places) * (1 - share ** (length - 1 - places))).mean())
     return float((gone & before & behind).sum()) / int(gone.sum()) / by_chance
-
-
-def _in_rows(gone: torch.Tensor) -> Iterator[torch.Tensor]:
-    """The layouts with two rows or more, of three positions or more."""
-    if gone.dim() == 2:
-        yield from (rows for rows in (gone, gone.T) if rows.shape[0] > 1 and rows.shape[1] >= _SHORTEST)
-        return
-    n = gone.numel()
-    for length in range(_SHORTEST, n // 2 + 1):
-        if n % length == 0:
-            yield gone.reshape(-1, length)
-            yield gone.reshape(length, -1).T

@@ -98,6 +98,8 @@ class Orders:
         self.following = False
         """Some iterator's draws are known."""
         self._joined = JoinedRows(watch)
+        self._given: list[Batch] = []
+        """Those of this round, with their rows."""
 
     def drawn(self, iterator: Any, index: Any) -> None:
         """A loader's iterator drew the numbers of its next batch."""
@@ -141,6 +143,7 @@ class Orders:
         )
         tensors = list(_tensors((batch,)))
         given.values = tensors[0] if len(tensors) == 1 and tensors[0].is_cpu else None
+        self._given.append(given)
         for tensor in tensors:
             self._note(tensor, _Origin(frozenset((given,)), True))
 
@@ -154,7 +157,7 @@ class Orders:
         known = [(t, o) for t in given if (o := self._origin(t)) is not None]
         origins = [o for _, o in known]
         if len(known) > 1 and name in JOINS:
-            self._joined.look(name, args, kwargs, [(t, o.batches) for t, o in known])
+            self._joined.look(args, kwargs, [(t, o.batches) for t, o in known])
         written = name == "__setitem__" or (name.endswith("_") and not name.endswith("__"))
         results = list(_tensors((args[0] if written and args else result,)))
         if not origins:
@@ -181,6 +184,7 @@ class Orders:
         line = self.watch.lines.here()
         given = Batch(-id(table), id(table), rows, len(table), line, line, picked=True)
         given.values = result if result.is_cpu else None
+        self._given.append(given)
         self._note(result, _Origin(frozenset((given,)), True))
         return True
 
@@ -210,6 +214,9 @@ class Orders:
 
     def end_round(self) -> None:
         """Forget this round's tensors."""
+        for batch in self._given:
+            batch.values = None
+        self._given.clear()
         self._of.clear()
         self._at.clear()
 

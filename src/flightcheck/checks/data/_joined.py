@@ -42,7 +42,7 @@ def joined_apart(run: Run, few: int, places: float) -> Iterator[Finding]:
         yield Finding(
             f"Rows of two tables of {join.examples} are joined that do not belong together ({named}): in all "
             f"{join.calls} calls each was drawn in an order of its own. Of rows with one number two columns have a "
-            f"correlation of {join.related:.2f} ({join.pairs} rows), of those that are joined {join.joined:.2f}.",
+            f"rank correlation of {join.related:.2f} ({join.pairs} rows), of those that are joined {join.joined:.2f}.",
             location=join.other if join.other is not None else join.location,
             evidence={
                 "related": join.related, "joined": join.joined, "neighbours": join.neighbours, "pairs": join.pairs,

@@ -33,9 +33,10 @@ class IgnoreOrPaddingWrong(Check):
     (a) Rows of token ids are filled up with the id that an embedding (`padding_idx`) or `pad_sequence` declares as
     padding, and the target there is one value that the loss does not ignore. (b) All targets of a batch are ignored:
     the mean of nothing is NaN. (c) `ignore_index` is a class id that occurs as often as any other: in a classification
-    of single examples, or in the midst of rows of tokens. (d) A mask that the script lays over its own loss leaves the
-    padding and nothing else: in every call of the learning pass the positions that it keeps hold one id, at the end or
-    beginning of each row, and no other position holds it; no other mask of the script keeps the tokens.
+    of single examples, or in the midst of rows of tokens that the model is given as well. (d) A mask that the script
+    lays over its own loss leaves the padding and nothing else: in every call of the learning pass the positions that it
+    keeps hold one id, at the end or beginning of each row, and no other position holds it; no other mask of the script
+    keeps the tokens.
     ## Why it matters
     Padding is easy to predict and hides the loss of the real tokens; a NaN ends the training; an ignored class is never
     learned.

@@ -12,7 +12,6 @@ from flightcheck.recording.run import Run
 
 BINARY = ("binary_cross_entropy", "binary_cross_entropy_with_logits")
 _POSITIVE = {"ExpBackward": "an exponential", "Exp2Backward": "an exponential", "SoftplusBackward": "a softplus"}
-_ADDED_UP = ("SumBackward", "MvBackward", "DotBackward")
 _UNPROVEN = {"refuted", "inconclusive", "untested"}
 """What a trial says that gave no reason to warn; the last where one output for each class had no place."""
 REGRESSION = ("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss")
@@ -46,8 +45,8 @@ class LossTaskMismatch(Check):
     NeuraLint's and DeepDiagnosis's wrong-loss rules; contracts of PyTorch's losses.
     ## Known false alarms
     Class ids under a regression loss may be an ordinal scale: a warning only where the script computes an accuracy too
-    and no trial with one output for each class ends hardly better, or has no place, else information; none of the
-    expected class of a distribution over them. Deliberate pairs (BCE for single
+    and no trial with one output for each class ends hardly better, or has no place (the expected class of a
+    distribution over them), else information. Deliberate pairs (BCE for single
     labels, Brier score, distillation) are not flagged, nor is the multinomial likelihood of a set that the model was
     given itself (autoencoders of baskets and bags of words).
     """
@@ -223,8 +222,6 @@ class LossTaskMismatch(Check):
             return None
         if any(c.target_shape and math.prod(c.target_shape) != c.target_shape[0] for c in here):
             return None  # images, sequences, one-hot rows
-        if all(c.input_op.startswith(_ADDED_UP) for c in here):
-            return None  # the expected class of a distribution over them (Rothe et al. 2015, DEX): an order is meant
         k = int(max(c.target_max for c in here)) + 1
         if not 3 <= k <= self.classes.value or max(c.target_distinct or 0 for c in here) < k:
             return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import PurePath
@@ -25,8 +26,8 @@ class LossWeightsUnheld(Check):
     ## What it checks
     In the first steps, sums of losses in which a number (or each of a few) is multiplied by what trained parameters
     alone make, or divided by it. Told where no other term of the sum is made of these parameters, in all backward
-    passes, or where that term becomes smaller as well, and all weights become smaller (all divisors larger) from each
-    pass to the next.
+    passes, or where the rest of the sum is the logarithm of the weights with the sign turned, and all weights become
+    smaller (all divisors larger) from each pass to the next.
     ## Why it matters
     The sum is smallest where the weights are zero, whatever the model does: the printed loss falls, the gradients fall
     with it, and the training ends before anything is learnt. The logarithm is what makes the weight the inverse of a
@@ -40,6 +41,9 @@ class LossWeightsUnheld(Check):
     ascent, or by a loss of their own on which gradients are cut, do not fall with the loss.
     """
 
+    straight = Param(
+        0.1, "of the slope: the logarithm of a weight exactly, but for the digits that a sum of losses loses"
+    )
     backwards = Param(4, "passes: three steps down in a row of every weight, and no step up")
 
     def __call__(self, run: Run) -> Iterator[Finding]:
@@ -47,7 +51,7 @@ class LossWeightsUnheld(Check):
         if not run.info.steps and not found:
             raise NotApplicable("no training step was seen")
         trained = {p.index for p in run.parameters if run.trained(p)}
-        free = [f for f in found if (not f.held or self._pulls_along(f)) and trained.issuperset(f.parameters)]
+        free = [f for f in found if (not f.held or self._pulls_along(f, found)) and trained.issuperset(f.parameters)]
         several = [f for f in free if f.backwards >= self.backwards.value]
         if free and not several:
             raise NotEnoughEvidence(f"{free[0].backwards} backward passes through the weighted losses")
@@ -62,10 +66,19 @@ class LossWeightsUnheld(Check):
             len(one) == len(other) and all(0 < b < a for a, b in zip(one, other)) for one, other in pairwise(weights)
         )
 
-    def _pulls_along(self, f: LearnedWeights) -> bool:
-        """The other term of these parameters falls with the weights, where it should rise against them."""
-        enough = len(f.rest) == f.backwards >= self.backwards.value
-        return enough and all(b < a for a, b in pairwise(f.rest))
+    def _pulls_along(self, f: LearnedWeights, found: list[LearnedWeights]) -> bool:
+        """The rest of the loss is the sum of the logarithms of the weights, but for a factor and a constant, and falls
+        with them: it should rise against them.
+        """
+        beside = [g for g in found if g.location == f.location and g.backwards == f.backwards]
+        rest = next((g.rest for g in beside if g.rest), [])
+        rows = [[v for values in row for v in values] for row in zip(*(g.values for g in beside))]
+        if not len(rest) == len(rows) >= self.backwards.value or any(v <= 0 for row in rows for v in row):
+            return False
+        logarithms = [(-1 if f.quotient else 1) * sum(map(math.log, row)) for row in rows]
+        slopes = [(b - a) / (q - p) for (a, b), (p, q) in zip(pairwise(rest), pairwise(logarithms)) if q < p]
+        straight = len(slopes) == len(rest) - 1 and max(slopes) - min(slopes) <= self.straight.value * max(slopes)
+        return straight and min(slopes) > 0
 
     @staticmethod
     def _finding(f: LearnedWeights) -> Finding:
@@ -76,17 +89,18 @@ class LossWeightsUnheld(Check):
             f"{' as a divisor' if f.quotient else ''})"
         )
         why = (
-            f"and the term that should hold them falls with them (from {f.rest[0]:.3g} to {f.rest[-1]:.3g}): {fell}, "
-            "and the loss has no lower bound."
+            f"and the term that should hold them falls with them: {fell}, and the loss has no lower bound."
             if f.held
             else f"and nothing else in it holds them: {fell}, which lowers the loss without any learning."
         )
         return Finding(
             f"Losses are {what} numbers that the same loss trains, {why}",
             location=at,
-            evidence={"weights": len(f.values[0]), "first": f.values[0], "last": f.values[-1], "rest": f.rest},
+            evidence={"weights": len(f.values[0]), "first": f.values[0], "last": f.values[-1]},
             onset_step=f.step,
             patch=f"weights-{'turned' if f.held else 'held'}:{f.argument}@{PurePath(at.file).name}:{at.line}",
-            fix="Turn the sign of one of the two: exp(-s) * loss + s." if f.held else "",
+            fix=f"Turn the sign of one of the two: {'loss / exp(s) + s' if f.quotient else 'exp(-s) * loss + s'}."
+            if f.held
+            else "",
             parameters=tuple(f.parameters),
         )

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 from flightcheck.checks.base import Finding
+from flightcheck.recording.provenance.hand_updates import names_gradients
 from flightcheck.recording.records import Call, Location, OptimizerInfo
 from flightcheck.recording.run import Run
 
@@ -53,13 +54,15 @@ def broken_closure(run: Run, optimizer: OptimizerInfo, few: int, always: float) 
         return
     if len(steps) < 2:
         return
-    parts = [s for s, zeros in _with_zeros(run, optimizer, steps) if _last_part_only(s, zeros, always)]
-    if len(parts) >= few and len(parts) >= always * (len(steps) - 1):
+    parts = [s for s, within in _with_calls(run, optimizer, steps) if _last_part_only(s, within, always)]
+    cleared = _cleared_at(run, optimizer)
+    by_hand = cleared is not None and names_gradients(cleared.file)  # each kept, and put together
+    if len(parts) >= few and len(parts) >= always * (len(steps) - 1) and not by_hand:
         each = parts[-1].data["backwards_inside"] / parts[-1].data["evaluations"]
         yield Finding(
             f"The closure of {optimizer.type} clears the gradients before each of its {each:.0f} backward passes: in "
             f"{len(parts)} of {len(steps)} steps the optimizer was given the gradient of the last one alone.",
-            location=_cleared_at(run, optimizer) or line,
+            location=cleared or line,
             evidence={"steps": len(steps), "backwards_per_evaluation": each},
             fix="Clear the gradients once, before the loop over the parts of the loss.",
             patch="zero-grad:evaluation",
@@ -76,17 +79,21 @@ def broken_closure(run: Run, optimizer: OptimizerInfo, few: int, always: float) 
         )
 
 
-def _with_zeros(run: Run, optimizer: OptimizerInfo, steps: list[Call]) -> Iterator[tuple[Call, int]]:
-    """Steps, each with the calls of zero_grad since the one before."""
-    zeros = sorted(c.seq for c in run.calls if c.kind == "zero_grad" and optimizer.index in c.data.get("whole", ()))
+def _with_calls(run: Run, optimizer: OptimizerInfo, steps: list[Call]) -> Iterator[tuple[Call, list[str]]]:
+    """Steps, each with what was called in it, in order: ``zero_grad`` and ``backward``."""
+    index = optimizer.index
+    zeros = [c for c in run.calls if c.kind == "zero_grad" and index in c.data.get("whole", ())]
+    backwards = [c for c in run.calls if c.kind == "backward" and index in (c.data.get("in_step") or ())]
+    within = sorted((*zeros, *backwards), key=lambda c: c.seq)
     for before, step in pairwise(sorted(steps, key=lambda c: c.seq)):
-        yield step, sum(before.seq < z < step.seq for z in zeros)
+        yield step, [c.kind for c in within if before.seq < c.seq < step.seq]
 
 
-def _last_part_only(step: Call, zeros: int, always: float) -> bool:
-    """Each evaluation of the closure runs backward several times, and gradients are cleared before each of them."""
+def _last_part_only(step: Call, within: list[str], always: float) -> bool:
+    """Each evaluation of the closure runs backward several times, and clears the gradients before each of them."""
     evaluations, backwards = step.data.get("evaluations") or 0, step.data.get("backwards_inside") or 0
-    return evaluations > 0 and backwards >= 2 * evaluations and always * backwards <= zeros <= backwards + 1
+    cleared = sum(pair == ("zero_grad", "backward") for pair in pairwise(within))
+    return evaluations > 0 and backwards >= 2 * evaluations and cleared >= always * backwards
 
 
 def _cleared_at(run: Run, optimizer: OptimizerInfo) -> Location | None:

@@ -30,7 +30,7 @@ class ScheduleReturnsRate(Check):
     ## What it checks
     The learning rates at the steps of an optimizer with a `LambdaLR`, divided by the rate that it was given: the
     largest of these factors is that very rate again, or down to half of it, and under a third. And it is the largest
-    one that there will be: the factors fall, have stood still for long, or the training is over.
+    one that there will be: the factors fall, or have stood still for long.
     ## Why it matters
     `LambdaLR` multiplies the rate of the optimizer by what its function returns. A function that returns 0.003 leaves
     0.003 × 0.003: the training runs, and hardly moves.
@@ -51,6 +51,8 @@ class ScheduleReturnsRate(Check):
         schedules = [s for s in run.schedulers if s.type == "LambdaLR" and s.settings.get("base_lrs")]
         if not schedules:
             raise NotApplicable("no LambdaLR")
+        if any(o.state_loaded for o in run.optimizers) or any(self._resumed(s) for s in schedules):
+            raise NotEnoughEvidence("resumed training: the largest factor may lie behind it")
         table = run.table(LEARNING_RATE)
         watched = 0
         for schedule in schedules:
@@ -58,17 +60,22 @@ class ScheduleReturnsRate(Check):
             rates = rates[np.isfinite(rates)]
             watched += len(rates) >= self.steps.value
             if len(rates) >= self.steps.value:
-                yield from self._squared(schedule, rates, over=run.info.ended == "finished")
+                yield from self._squared(schedule, rates)
         if not watched:
             raise NotEnoughEvidence(f"fewer than {self.steps.value:.0f} recorded learning rates")
 
-    def _squared(self, schedule: SchedulerInfo, rates: FloatArray, *, over: bool) -> Iterator[Finding]:
+    @staticmethod
+    def _resumed(schedule: SchedulerInfo) -> bool:
+        """It counts more calls than were made."""
+        return int(schedule.settings.get("last_epoch", 0)) > schedule.calls + 1
+
+    def _squared(self, schedule: SchedulerInfo, rates: FloatArray) -> Iterator[Finding]:
         given, used = max(float(r) for r in schedule.settings["base_lrs"]), float(rates.max())
         if not 0 < given < self.largest.value:
             return
         if not self.nearest.value * given <= used / given <= self.equal.value * given:
             return
-        if not over and self._rises(rates):
+        if self._rises(rates):
             raise NotEnoughEvidence("the factor still rises, or was not asked for again")
         yield Finding(
             f"The function of LambdaLR returns the learning rate and not a factor: the optimizer was given {given:.3g} "

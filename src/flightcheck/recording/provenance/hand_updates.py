@@ -34,6 +34,15 @@ def step_size(file: str, line: int) -> tuple[tuple[str, int], float | None] | No
         return None
 
 
+def names_gradients(file: str) -> bool:
+    """A source file reads or writes ``.grad`` by itself."""
+    try:
+        source = read_source(file)
+        return source is not None and any(isinstance(n, ast.Attribute) and n.attr == "grad" for n in source.nodes)
+    except Exception:  # the promise of this package: odd sources have no answer, and are no error
+        return True
+
+
 def _factors(source: Source, line: int) -> Iterator[ast.AST]:
     """What stands beside a gradient in a product, or is given as ``alpha``, in the statement of a line."""
     statements = (ast.Assign, ast.AugAssign, ast.Expr)

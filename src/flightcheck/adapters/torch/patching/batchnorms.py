@@ -123,7 +123,9 @@ def _nearest(b: Boundaries, patch: Patch) -> None:
     def around(call: Any, module: nn.Module, given: Arguments) -> Any:
         mean, variance = getattr(module, "running_mean", None), getattr(module, "running_var", None)
         values = given[0][0] if given[0] else None
-        if not isinstance(module, _BatchNorm) or mean is None or variance is None or not torch.is_tensor(values):
+        if not isinstance(module, _BatchNorm) or mean is None or variance is None or not module.momentum:
+            return call(*given[0], **given[1])
+        if not torch.is_tensor(values):
             return call(*given[0], **given[1])
         mine = own.setdefault(module, {})
         mine[1] = mean, variance  # the first pass keeps the layer's own

@@ -81,23 +81,24 @@ def zero_grad_in_closures(b: Boundaries, patch: Patch) -> None:
 def zero_grad_once_an_evaluation(b: Boundaries, patch: Patch) -> None:
     """``zero-grad:evaluation``: of the calls of ``zero_grad`` in one evaluation of a closure, the first counts."""
     watch, optimizers = b.observer.watch, b.observer.optimizers
-    evaluated: list[FrameType | None] = [None]  # held, so that no other frame gets its place
+    frames: dict[int, FrameType | None] = {}
+    """Of each owner of gradients, the evaluation that cleared them; held, so that no other frame gets its place."""
 
     def make(original: Any) -> Any:
         @functools.wraps(original)
         def zero(self: Any, *args: Any, **kwargs: Any) -> Any:
             if watch.mine() and any(h.depth for h in optimizers.held):
                 frame = _closure(sys._getframe(1))
-                if frame is not None and frame is evaluated[0]:
+                if frame is not None and frame is frames.get(id(self)):
                     b.acted(patch)
                     return None
-                evaluated[0] = frame
+                frames[id(self)] = frame
             return original(self, *args, **kwargs)
 
         return zero
 
     def after(optimizer: Optimizer) -> None:
-        evaluated[0] = None
+        frames.clear()
 
     b.around_step(after=after)
     b.observer.patches.replace(Optimizer, "zero_grad", make)
