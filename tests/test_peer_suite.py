@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.peer_suite.expected import EXPECTED, HEALTHY, SUITE
+from tests.harmless.processes import Server
 from tests.test_trainings import check
 
 CONFIRMED = {"f01_double_softmax", "f07_unnormalised", "f12_detached_encoder"}
@@ -20,10 +21,10 @@ pytestmark = [
 
 
 @pytest.mark.parametrize("name", EXPECTED)
-def test_the_cause_and_its_line_come_first(name: str, tmp_path: Path) -> None:
+def test_the_cause_and_its_line_come_first(server: Server, name: str, tmp_path: Path) -> None:
     codes, text = EXPECTED[name]
     with_lab = name in CONFIRMED or name.startswith("f08")
-    data = check(SUITE / f"{name}.py", tmp_path, 150 if with_lab else 0)
+    data = check(server, SUITE / f"{name}.py", tmp_path, 150 if with_lab else 0)
     first = next(f for f in data["findings"] if f["root"])
     assert first["code"] in codes
     if name in CONFIRMED:
@@ -33,6 +34,6 @@ def test_the_cause_and_its_line_come_first(name: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", HEALTHY)
-def test_healthy_scripts_hear_nothing(name: str, tmp_path: Path) -> None:
-    data = check(SUITE / f"{name}.py", tmp_path)
+def test_healthy_scripts_hear_nothing(server: Server, name: str, tmp_path: Path) -> None:
+    data = check(server, SUITE / f"{name}.py", tmp_path)
     assert [f for f in data["findings"] if f["severity"] != "info"] == []
