@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
+import torch
+from torch import nn
+
+import flightcheck
 from flightcheck.recording.drawn_anew import DrawnAnew
 from flightcheck.recording.kept_states import KeptState
 from flightcheck.recording.records import Location, OptimizerInfo, ParameterInfo, Plan
+from flightcheck.recording.run import Run
 from flightcheck.testing import run_of, verdict_of
 
 LINE = Location("train.py", 20, code="net.apply(reset)")
@@ -41,7 +48,54 @@ def test_several_starts_of_which_the_best_is_kept_pass() -> None:
     assert verdict_of("P40", run_of(SGD, kept, *MATRICES, DRAWN, PLAN, steps=60)).status == "fail"
 
 
+def test_a_pretrained_part_that_is_drawn_anew_and_stays_so_fails_after_one_time() -> None:
+    once = DrawnAnew(0, LINE, [20], [0, 1, 2], as_drawn=[0, 1], calls_since=40)
+    (finding,) = verdict_of("P40", run_of(SGD, *MATRICES, once, PLAN, steps=60)).findings
+    assert (finding.location, finding.parameters) == (LINE, (0, 1))
+    for other in (
+        replace(once, as_drawn=[]),  # trained again, or loaded
+        replace(once, as_drawn=[1]),  # one layer of three
+        replace(once, calls_since=2),  # a model that is not used any more
+    ):
+        assert verdict_of("P40", run_of(SGD, *MATRICES, other, PLAN, steps=60)).status != "fail"
+    assert verdict_of("P40", run_of(SGD, *MATRICES, once, PLAN, steps=24)).status != "fail"
+
+
 def test_inconclusive_and_skipped() -> None:
     once = replace(DRAWN, rounds=[20])
     assert verdict_of("P40", run_of(SGD, *MATRICES, once, PLAN, steps=60)).status == "inconclusive"
     assert verdict_of("P40", run_of(*MATRICES, DRAWN, PLAN)).status == "skipped"
+
+
+def drawn_in_second_stage(folder: Path, then: Callable[[nn.Sequential], object], frozen: bool = True) -> Run:
+    """Trains a model of two hidden layers, draws them anew, does `then`, and trains a head on top of them."""
+    torch.manual_seed(0)
+    x = torch.randn(64, 6)
+    encoder = nn.Sequential(nn.Linear(6, 8), nn.Tanh(), nn.Linear(8, 8), nn.Tanh())
+    with flightcheck.watch(runs_dir=folder, report=False) as watched:
+        for stage in range(2):
+            model = nn.Sequential(encoder, nn.Linear(8, 1))
+            if stage:
+                for layer in (encoder[0], encoder[2]):
+                    nn.init.xavier_uniform_(layer.weight)
+                then(encoder)
+                encoder.requires_grad_(not frozen)
+            optimizer = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], lr=0.05)
+            for _ in range(20):
+                optimizer.zero_grad()
+                nn.functional.mse_loss(model(x).squeeze(1), x[:, 0] * x[:, 1]).backward()
+                optimizer.step()
+    assert watched.run is not None
+    return watched.run
+
+
+def test_only_what_stays_as_it_was_drawn_is_told(tmp_path: Path) -> None:
+    (finding,) = verdict_of("P40", drawn_in_second_stage(tmp_path, lambda encoder: None)).findings
+    assert finding.location is not None and "xavier_uniform_" in finding.location.code
+    assert len(finding.parameters) == 2
+
+    def load(encoder: nn.Sequential) -> None:
+        encoder.load_state_dict({k: torch.ones_like(v) for k, v in encoder.state_dict().items()})
+
+    assert verdict_of("P40", drawn_in_second_stage(tmp_path, load)).status != "fail"
+    assert verdict_of("P40", drawn_in_second_stage(tmp_path, lambda encoder: None, frozen=False)).status != "fail"

@@ -350,3 +350,31 @@ def test_a_state_that_an_action_moves_is_no_prediction(acts: bool, found: bool, 
             print((moved - wanted).abs().mean().item())
     assert watched.run is not None
     assert bool(verdict_of("T09", watched.run).findings) is found
+
+
+DECIDED = Comparison("roc_auc_score", LINE, right_shape=[400], axis_size=2, minimum=0.0, maximum=1.0)
+
+
+def test_decisions_in_the_place_of_scores_are_a_warning() -> None:
+    (finding,) = verdict_of("T09", run_of(DECIDED, steps=9)).findings
+    assert (finding.location, finding.severity) == (LINE, "warn")
+    for fine in (replace(DECIDED, axis_size=380), replace(DECIDED, axis_size=1), replace(DECIDED, right_shape=[12])):
+        assert verdict_of("T09", run_of(fine, steps=9)).status == "pass"
+
+
+def test_what_orders_the_examples_is_recorded(tmp_path: Path) -> None:
+    y = np.arange(40) % 2
+
+    def area(of: Callable[[torch.Tensor], object]) -> Callable[[nn.Module, torch.Tensor], object]:
+        def count(model: nn.Module, x: torch.Tensor) -> object:
+            from sklearn.metrics import roc_auc_score
+
+            out = model(x).squeeze(1)
+            return [roc_auc_score(y, y_score=scores) for scores in of(out - out.median())]  # type: ignore[attr-defined]
+
+        return count
+
+    (decided,) = lines_recorded(tmp_path, False, area(lambda out: [(out > 0).int().tolist(), (out > 0).numpy()]))
+    assert (decided.operation, decided.axis_size, decided.right_shape, decided.calls) == ("roc_auc_score", 2, [40], 2)
+    (scored,) = lines_recorded(tmp_path, False, area(lambda out: [out.numpy(), (out > 0).int().numpy()]))
+    assert scored.axis_size > 2

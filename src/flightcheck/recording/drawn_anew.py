@@ -17,6 +17,10 @@ class DrawnAnew:
     rounds: list[int] = field(default_factory=list)
     """Steps that were made when it ran, each once."""
     parameters: list[int] = field(default_factory=list)
+    as_drawn: list[int] = field(default_factory=list)
+    """Those that held what was drawn last, to the end: frozen, or in no optimizer any more."""
+    calls_since: int = 0
+    """Training calls of the models that hold them, since."""
 
 
 RECORDS["DrawnAnew"] = DrawnAnew

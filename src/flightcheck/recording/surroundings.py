@@ -55,7 +55,8 @@ class Comparison:
     made_first: bool = False
     """Of a function of scikit-learn: the model's side was given first."""
     axis_size: int = 0
-    """The size of the axis over which ``argmax`` chose, the largest over the calls."""
+    """The size of the axis over which ``argmax`` chose, the largest over the calls. Of a function of scikit-learn that
+    asks how scores order the examples: how many different scores it was given, from `minimum` to `maximum`."""
     used_location: Location | None = None
     """The line of the comparison, where `location` is the line that made one side of it. With a threshold: the line
     that called the model, where the comparison is known by the source only."""

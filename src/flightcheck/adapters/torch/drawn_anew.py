@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 _MOST: Final = 256
 _DEEPEST: Final = 6
+_PART: Final = 1024
+"""Elements of a parameter that are kept."""
 
 
 class DrawnAnew:
@@ -28,6 +30,8 @@ class DrawnAnew:
         self.watch = watch
         self.discovery = discovery
         self._found: dict[Location | None, tuple[list[int], set[int]]] = {}
+        self._drawn: dict[int, tuple[torch.Tensor, int]] = {}
+        """Of each of these parameters: a copy of what was drawn last, and the calls of its models till then."""
 
     def drawn(self, tensor: torch.Tensor) -> bool:
         """An initialization is about to overwrite a tensor.
@@ -49,6 +53,26 @@ class DrawnAnew:
             rounds.append(self.watch.step)
         return True
 
+    def _behind(self, tensor: torch.Tensor) -> None:
+        """Initial values were drawn into a trained parameter. Of large ones a part is kept."""
+        index = self._index(tensor)
+        if index is not None:
+            self._drawn[index] = _part(tensor), self._calls(index)
+
+    def _calls(self, index: int) -> int:
+        """Training calls of the models that hold a parameter."""
+        return sum(r.train_calls for r in self.discovery.roots.values() if index in r.parameter_indices)
+
+    def _as_drawn(self, indices: set[int]) -> tuple[list[int], int]:
+        """Those that still hold what was drawn, and how often a model that holds all of them was called since."""
+        kept, calls = [], []
+        for index in sorted(indices.intersection(self._drawn)):
+            parameter, (drawn, before) = self.discovery.parameter_refs[index](), self._drawn[index]
+            if parameter is not None and torch.equal(_part(parameter), drawn):
+                kept.append(index)
+                calls.append(self._calls(index) - before)
+        return kept, min(calls, default=0)
+
     def _index(self, tensor: torch.Tensor) -> int | None:
         """Of a parameter, or of the one whose memory the tensor is (``p.data``)."""
         known = self.discovery.parameter_index(tensor)
@@ -64,13 +88,26 @@ class DrawnAnew:
 
     def install(self, patches: Patches) -> None:
         """Watch the functions of ``torch.nn.init``."""
-        told = self.watch.guarded(self.drawn)
-        initializations(patches, lambda tensor, draw: (told(tensor), draw(tensor))[1])
+        told, behind = self.watch.guarded(self.drawn), self.watch.guarded(self._behind)
+
+        def around(tensor: Any, draw: Callable[[Any], Any]) -> Any:
+            trained = told(tensor)
+            result = draw(tensor)
+            if trained:
+                behind(tensor)
+            return result
+
+        initializations(patches, around)
 
     def save(self) -> None:
         """Write the records."""
         for i, (line, (rounds, parameters)) in enumerate(self._found.items()):
-            self.watch.writer.put(Record(i, line, rounds, sorted(parameters)), i)
+            kept, calls = self._as_drawn(parameters)
+            self.watch.writer.put(Record(i, line, rounds, sorted(parameters), kept, calls), i)
+
+
+def _part(tensor: torch.Tensor) -> torch.Tensor:
+    return tensor.detach().reshape(-1)[:_PART].clone()
 
 
 def initializations(patches: Patches, around: Callable[[Any, Callable[[Any], Any]], Any]) -> None:

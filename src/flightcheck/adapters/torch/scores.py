@@ -23,8 +23,12 @@ _FUNCTIONS: Final = (
     "r2_score", "explained_variance_score", "mean_absolute_percentage_error", "mean_squared_error",
     "root_mean_squared_error", "mean_absolute_error", "median_absolute_error",
 )  # fmt: skip
+RANKINGS: Final = ("roc_auc_score", "average_precision_score")
+"""They ask how scores order the examples."""
 _MOST_ELEMENTS: Final = 65_536
 _MOST_LINES: Final = 32
+_DECISIONS: Final = 2
+"""Values of what a threshold has cut."""
 _SAME: Final = 1e-6
 """Distance of the correlation from 1: the output itself, or scaled back."""
 
@@ -57,7 +61,7 @@ class Scores:
             sys.meta_path.remove(self._finder)
 
     def _wrap(self, patches: Patches, module: ModuleType) -> None:
-        for name in _FUNCTIONS:
+        for name in (*_FUNCTIONS, *RANKINGS):
             own = getattr(module, name, None)
             home = sys.modules.get(getattr(own, "__module__", ""))
             if own is None or home is None or getattr(home, name, None) is not own:
@@ -112,7 +116,28 @@ class Scores:
             return False
         return bool(abs(np.corrcoef(array, outputs)[0, 1]) > 1 - _SAME)
 
+    def _ranked(self, name: str, line: Location | None, args: Any, kwargs: Any) -> None:
+        """Labels and what is to order their examples: two values, or scores?"""
+        labels, scores = [*args, *(kwargs[k] for k in ("y_true", "y_score") if k in kwargs)][:2]
+        given, key = _numbers(scores), (name, line)
+        if given is None or np.ndim(scores) != 1 or np.ndim(labels) != 1 or not self._outputs:
+            return
+        values = np.unique(given)
+        known = self._found.get(key)
+        if len(self._found) >= _MOST_LINES and known is None:
+            return
+        if known is not None and known.axis_size != _DECISIONS:
+            return  # scores were seen there, so the line is right
+        self._found[key] = Comparison(
+            operation=name, location=line, step=known.step if known else self.watch.step,
+            calls=known.calls + 1 if known else 1, right_shape=[given.size], axis_size=len(values),
+            minimum=float(values[0]), maximum=float(values[-1]),
+        )  # fmt: skip
+
     def _scored(self, name: str, line: Location | None, args: Any, kwargs: Any) -> None:
+        if name in RANKINGS:
+            self._ranked(name, line, args, kwargs)
+            return
         first, second = [*args, kwargs.get("y_true"), kwargs.get("y_pred")][:2]
         key = (name, line)
         if kwargs.keys() & {"y_true", "y_pred"} or (key not in self._found and len(self._found) >= _MOST_LINES):

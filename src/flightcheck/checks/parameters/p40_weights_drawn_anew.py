@@ -1,4 +1,4 @@
-"""P40: weights that are initialized again and again while they are trained."""
+"""P40: weights that are initialized again after they were trained, in each epoch or once and for good."""
 
 from __future__ import annotations
 
@@ -21,25 +21,31 @@ from flightcheck.recording.run import Run
     patch="reinit:never",
 )
 class WeightsDrawnAnew(Check):
-    """A line draws the weights of a model anew in each epoch: what was learned before is lost.
+    """A line draws the weights of a model anew, in each epoch or before it is frozen: what was learned is lost.
 
     ## What it checks
     Which lines call an initialization (`torch.nn.init`, `reset_parameters`) on parameters that an optimizer has already
-    stepped on, and when: most of its matrices, at least twice, once per pass over the data or more often.
+    stepped on, and when: most of its matrices, at least twice, once per pass over the data or more often. Or once, and
+    the matrices hold to the end what was drawn, to the bit, while a model that holds them is called in the training of
+    others: it was pretrained, and its frozen part is random.
     ## Why it matters
-    Each epoch begins from nothing, so that the training never gets farther than one epoch.
+    Each epoch begins from nothing, so that the training never gets farther than one epoch. A frozen encoder whose
+    weights were drawn anew gives random features.
     ## How to fix
-    Call the initialization once: not in the function that trains one epoch.
+    Call the initialization once: not in the function that trains one epoch, nor on a model that holds a trained part.
     ## Source
     PyTorch forum, "loss starts from the same value in every epoch". The rule is our own.
     ## Known false alarms
     Cross-validation that resets one model for each fold, and ensembles: with several epochs between two resets they are
     not reported, nor are several starts, each with a new optimizer, of which a state is kept. Single layers that are
-    reset on purpose (a head, dead units) are not either.
+    reset on purpose (a head, dead units) are not either. A control with random features, made of the trained model
+    itself, is told.
     """
 
     times = Param(2, "a single reset begins another stage, the second one shows that it is the loop's")
     share = Param(0.5, "of the matrices that an optimizer holds: fewer are a part that is reset on purpose")
+    layers = Param(2, "matrices that stay as drawn: a single one may be a head that is tried at random on purpose")
+    calls = Param(8, "of a model that holds them, in training since: the rounds of one learning pass")
     passes = Param(1.5, "passes over the data between two resets: folds and restarts have several")
 
     def __call__(self, run: Run) -> Iterator[Finding]:
@@ -47,6 +53,9 @@ class WeightsDrawnAnew(Check):
         if not any(o.steps for o in run.optimizers):
             raise NotApplicable("no optimizer stepped")
         for line in drawn:
+            if lost := self._lost(run, line):
+                yield lost
+                return
             if _are_starts(run, line):
                 continue
             for optimizer in run.optimizers:
@@ -62,6 +71,25 @@ class WeightsDrawnAnew(Check):
                 if gap <= self.passes.value * length:
                     yield self._finding(line, gap, sorted(held.intersection(line.parameters)))
                     return
+
+    def _lost(self, run: Run, line: DrawnAnew) -> Finding | None:
+        """The finding of a trained part that was drawn anew and then left at random, while others were trained."""
+        matrices = [p for p in run.parameters if p.index in line.as_drawn and p.role == "matrix"]
+        beside = {o for p in matrices for o in p.optimizers}
+        held = [p for p in run.parameters if p.role == "matrix" and beside.intersection(p.optimizers)]
+        if len(matrices) < self.layers.value or len(matrices) < self.share.value * len(held):
+            return None
+        if min(line.calls_since, run.info.steps - line.rounds[-1]) < self.calls.value:
+            return None
+        return Finding(
+            f"This draws {len(matrices)} weight matrices anew that were trained before ({line.rounds[-1]} steps), and "
+            f"nothing trains them again: the model is called at least {line.calls_since} times with random ones.",
+            location=line.location,
+            fix="Leave the part that was trained as it is: initialize the new layers alone.",
+            evidence={"matrices": len(matrices), "steps_before": line.rounds[-1], "calls_since": line.calls_since},
+            onset_step=line.rounds[-1],
+            parameters=tuple(p.index for p in matrices),
+        )
 
     @staticmethod
     def _finding(line: DrawnAnew, gap: float, parameters: list[int]) -> Finding:

@@ -22,6 +22,7 @@ from flightcheck.recording.tallies import Tally
 
 _OF_ONE_OUTPUT = ("argmax", "sigmoid")
 _TARGETS_FIRST = ("r2_score", "explained_variance_score", "mean_absolute_percentage_error")
+_OF_ORDERS = ("roc_auc_score", "average_precision_score")
 _ORDERS = (">", ">=", "<", "<=", "round")
 LOGIT_LOSSES = ("binary_cross_entropy_with_logits", "multilabel_soft_margin_loss", "soft_margin_loss")
 
@@ -44,7 +45,8 @@ class MetricWrong(Check):
     where that leaves [0, 1]. Of models with one output under a binary cross-entropy: `argmax` over the axis of one,
     which is 0 for every example; a second sigmoid on probabilities. In an evaluation: outputs on the scale of the
     training's targets beside targets that lie five times as far apart, or five standard deviations away (also
-    in the errors of scikit-learn); functions of scikit-learn, such as `r2_score`, that are given the predictions first.
+    in the errors of scikit-learn); functions of scikit-learn, such as `r2_score`, that are given the predictions first;
+    `roc_auc_score` and `average_precision_score` of decisions (two values) in the place of scores (a warning).
 
     Labels that are picked by the places of the largest distances (`topk` without `largest=False`); overlaps of boxes
     whose corners are taken from columns that are no corners: of true boxes the right edge lies left of the left one.
@@ -69,12 +71,13 @@ class MetricWrong(Check):
     2 as one side. Thresholds other than about a half are not judged, nor metrics computed with other libraries, nor an
     accuracy over fewer answers than were compared (those under a mask). That an evaluation is shuffled says nothing by
     itself, nor does a number that depends on which examples share a batch. Test targets from quite another range than
-    the training's.
+    the training's. A rule that knows yes and no only, scored beside a model by its area under the curve.
     """
 
     axis = Param(2, "an axis of one element broadcasts without harm")
     fractions = Param(0.05, "whole numbers among scores: some saturate, or are rounded by chance")
     apart = Param(5.0, "times the spread, or standard deviations: test targets of one kind are never so far off")
+    answers = Param(30, "to one call: of a few examples the scores of a saturated model may all be 0 or 1")
     lowest = Param(0.4, "thresholds near a half are meant for probabilities, others may be chosen")
     highest = Param(0.6, "as far above a half as the lowest is below")
 
@@ -88,7 +91,9 @@ class MetricWrong(Check):
         if not (of_facts or run.comparisons or run.evaluations or run.loss_calls or run.recorded(Tally)):
             raise NotEnoughEvidence("no metric was seen being computed")
         for comparison in run.comparisons:
-            if comparison.threshold is not None:
+            if comparison.operation in _OF_ORDERS:
+                yield from self._of_decisions(comparison)
+            elif comparison.threshold is not None:
                 yield from self._cut(run, comparison)
             elif comparison.operation in _OF_ONE_OUTPUT:
                 yield from self._of_one_output(run, comparison)
@@ -183,6 +188,26 @@ class MetricWrong(Check):
             onset_step=comparison.step,
             fix="Scale the predictions back first (prediction * target_std + target_mean), or scale both alike.",
             patch=_at(comparison.location, f"scale={factor:.9g},{mean - factor * scale.mean:.9g}"),
+        )
+
+    def _of_decisions(self, comparison: Comparison) -> Iterator[Finding]:
+        """Of functions that ask how scores order the examples: a threshold leaves no order but one step."""
+        answers = comparison.right_shape[0]
+        if comparison.axis_size != 2 or answers < self.answers.value:
+            return
+        yield Finding(
+            f"{comparison.operation} asks how the scores order the examples, and is given decisions: {answers} "
+            f"answers, each {comparison.minimum:g} or {comparison.maximum:g}. The order within each "
+            "is lost.",
+            location=comparison.location,
+            severity="warn",
+            evidence={
+                "answers": answers,
+                "calls": comparison.calls,
+                "values": [comparison.minimum, comparison.maximum],
+            },
+            onset_step=comparison.step,
+            fix=f"{comparison.operation}(labels, scores): probabilities, logits or (negative) distances themselves.",
         )
 
     @staticmethod
