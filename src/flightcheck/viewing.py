@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import html
 import sys
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -198,6 +197,8 @@ def view_script(
     Returns:
         How the script ended, what was seen, and where nothing was, the reason.
     """
+    import tempfile
+
     from flightcheck.session import watch_into
     from flightcheck.views.camera import Camera, moments
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import difflib
 import gc
 import importlib
 import os
@@ -126,6 +125,8 @@ def _command(name: str) -> ModuleType:
 def _unknown_command(name: str) -> str:
     if Path(name).exists():
         return f"{name!r} is no command; did you mean 'flightcheck check {name}'?"
+    import difflib  # for a command that there is not
+
     near = difflib.get_close_matches(name, COMMANDS, 1)
     hint = f"did you mean {near[0]!r}?" if near else f"the commands are {', '.join(COMMANDS)}"
     return f"unknown command {name!r}; {hint}"

@@ -6,7 +6,6 @@ Every example has a 64-bit hash of its raw values; the digest is their sum modul
 from __future__ import annotations
 
 import base64
-import hashlib
 import math
 from collections import Counter
 from collections.abc import Iterable
@@ -138,6 +137,8 @@ def _keys(count: int) -> Hashes:
 
 
 def _number(data: bytes) -> int:
+    import hashlib  # who reads a run hashes nothing
+
     return int.from_bytes(hashlib.blake2b(data, digest_size=8).digest(), "little")
 
 

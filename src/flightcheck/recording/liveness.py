@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
-import socket
 from contextlib import suppress
 from pathlib import Path
 
@@ -18,7 +16,7 @@ def is_dead(process: str) -> bool:
     """A process of this name ran on this machine and is gone. False where that cannot be known."""
     machine, _, rest = process.partition(":")
     number, _, began = rest.partition(":")
-    if machine != _machine() or not number.isdigit():
+    if not number.isdigit() or machine != _machine():
         return False
     try:
         os.kill(int(number), 0)
@@ -31,6 +29,9 @@ def is_dead(process: str) -> bool:
 
 
 def _machine() -> str:
+    import hashlib  # they take a tenth of the start of a command that reads
+    import socket
+
     names = [socket.gethostname()]
     # Machines may share a name, and containers that of their machine: their processes they do not.
     with suppress(OSError):

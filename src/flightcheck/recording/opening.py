@@ -7,9 +7,7 @@ a transaction that was broken off is undone.
 
 from __future__ import annotations
 
-import shutil
 import sqlite3
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
@@ -47,6 +45,8 @@ def reading(file: Path, timeout: float = TIMEOUT) -> Iterator[sqlite3.Connection
             if _begins(db):
                 yield db
                 return
+    import tempfile  # most files are read in place
+
     with tempfile.TemporaryDirectory(prefix="flightcheck-") as folder, closing(_copy(file, Path(folder))) as db:
         yield db
 
@@ -65,6 +65,8 @@ def _begins(db: sqlite3.Connection) -> bool:
 
 def _copy(file: Path, folder: Path) -> sqlite3.Connection:
     """What is changed in the file stands in the journal before, so the journal is copied after it."""
+    import shutil
+
     target = folder / file.name
     try:
         for _ in range(_TRIES):

@@ -6,9 +6,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime
-import hashlib
 import os
-import socket
 import time
 from collections.abc import Mapping
 from dataclasses import field
@@ -70,10 +68,14 @@ def launch_of(environment: Mapping[str, str]) -> tuple[str, str]:
     if environment.get("WORLD_SIZE", "1") in ("", "1"):
         return "", ""
     meeting = "\n".join(environment.get(name, "") for name in _TOGETHER)
+    import socket  # here alone, in runs of several processes
+
     return _hashed(meeting), f"{_hashed(socket.gethostname())}:{os.getppid()}"
 
 
 def _hashed(text: str) -> str:
+    import hashlib
+
     return hashlib.blake2b(text.encode(errors="replace"), digest_size=8).hexdigest()
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 from collections import Counter
@@ -188,4 +187,6 @@ def used_packages(run: Run) -> dict[str, str]:
 
 def _hash(*parts: Iterable[Any]) -> str:
     text = json.dumps([list(p) for p in parts], sort_keys=True)
+    import hashlib
+
     return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()

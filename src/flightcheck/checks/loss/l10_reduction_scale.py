@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from statistics import median
 from typing import Final
 
 import numpy as np
@@ -121,7 +120,7 @@ class ReductionScale(Check):
 
     def _too_fast(self, run: Run, backwards: Sequence[Sequence[LossTerm]], sizes: dict[int, int]) -> Finding | None:
         terms = [t for here in backwards for t in here]
-        n = int(median(sizes.get(t.step, 0) for t in terms))
+        n = int(np.median([sizes.get(t.step, 0) for t in terms]))
         stepping = [o for o in run.optimizers if o.steps]
         plain = stepping and all(o.type in SCALE_SENSITIVE for o in stepping)
         clipped = any(c.kind == "clip" for c in run.calls)

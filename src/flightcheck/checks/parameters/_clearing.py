@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
@@ -105,7 +104,7 @@ def _period(later: list[Call], few: int, rare: float) -> int | None:
         or sum(c.data.get("fresh") is False for c in row) < rare * len(row)
     ):
         return None
-    period = int(statistics.median_low(gaps))
+    period = sorted(gaps)[(len(gaps) - 1) // 2]
     return period if period > 1 and gaps.count(period) >= _REGULAR * len(gaps) else None
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import math
-import statistics
 from collections.abc import Iterator
 from typing import Final
 
@@ -162,7 +161,7 @@ def planned_steps(run: Run) -> int | None:
         return plan.rounds
     at = sorted({0, *(e.step for e in run.evaluations)})
     between = [b - a for a, b in itertools.pairwise(at)]
-    per_epoch = plan.steps_per_epoch or (int(statistics.median(between)) if between else None)
+    per_epoch = plan.steps_per_epoch or (int(np.median(between)) if between else None)
     return plan.epochs * per_epoch if plan.epochs and per_epoch else None
 
 

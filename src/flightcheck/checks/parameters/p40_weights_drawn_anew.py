@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Iterator
-from itertools import pairwise
+
+import numpy as np
 
 from flightcheck.checks.base import Check, Finding, NotApplicable, NotEnoughEvidence, Param, check
 from flightcheck.recording.drawn_anew import DrawnAnew
@@ -64,7 +64,7 @@ class WeightsDrawnAnew(Check):
                     continue
                 if len(line.rounds) < self.times.value:
                     raise NotEnoughEvidence("the weights were drawn anew once")
-                gap = statistics.median(b - a for a, b in pairwise([0, *line.rounds]))
+                gap = float(np.median(np.diff([0, *line.rounds])))
                 length = run.plan.steps_per_epoch
                 if length is None:
                     raise NotEnoughEvidence("steps per epoch are unknown")
