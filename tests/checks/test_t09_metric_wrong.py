@@ -358,6 +358,10 @@ DECIDED = Comparison("roc_auc_score", LINE, right_shape=[400], axis_size=2, mini
 def test_decisions_in_the_place_of_scores_are_a_warning() -> None:
     (finding,) = verdict_of("T09", run_of(DECIDED, steps=9)).findings
     assert (finding.location, finding.severity) == (LINE, "warn")
+    signs = replace(DECIDED, minimum=-1.0)
+    assert verdict_of("T09", run_of(signs, steps=9)).status == "fail"
+    scores = replace(DECIDED, minimum=0.21, maximum=0.64)  # of one binary feature
+    assert verdict_of("T09", run_of(scores, steps=9)).status == "pass"
     for fine in (replace(DECIDED, axis_size=380), replace(DECIDED, axis_size=1), replace(DECIDED, right_shape=[12])):
         assert verdict_of("T09", run_of(fine, steps=9)).status == "pass"
 

@@ -22,6 +22,8 @@ from flightcheck.recording.tallies import Tally
 
 _OF_ONE_OUTPUT = ("argmax", "sigmoid")
 _TARGETS_FIRST = ("r2_score", "explained_variance_score", "mean_absolute_percentage_error")
+_DECISIONS = ([0, 1], [-1, 1])
+"""A model of one binary feature gives two scores as well, but others."""
 _OF_ORDERS = ("roc_auc_score", "average_precision_score")
 _ORDERS = (">", ">=", "<", "<=", "round")
 LOGIT_LOSSES = ("binary_cross_entropy_with_logits", "multilabel_soft_margin_loss", "soft_margin_loss")
@@ -46,7 +48,8 @@ class MetricWrong(Check):
     which is 0 for every example; a second sigmoid on probabilities. In an evaluation: outputs on the scale of the
     training's targets beside targets that lie five times as far apart, or five standard deviations away (also
     in the errors of scikit-learn); functions of scikit-learn, such as `r2_score`, that are given the predictions first;
-    `roc_auc_score` and `average_precision_score` of decisions (two values) in the place of scores (a warning).
+    `roc_auc_score` and `average_precision_score` of decisions (0 and 1, or -1 and 1)
+    in the place of scores (a warning).
 
     Labels that are picked by the places of the largest distances (`topk` without `largest=False`); overlaps of boxes
     whose corners are taken from columns that are no corners: of true boxes the right edge lies left of the left one.
@@ -193,19 +196,16 @@ class MetricWrong(Check):
     def _of_decisions(self, comparison: Comparison) -> Iterator[Finding]:
         """Of functions that ask how scores order the examples: a threshold leaves no order but one step."""
         answers = comparison.right_shape[0]
-        if comparison.axis_size != 2 or answers < self.answers.value:
+        values = [comparison.minimum, comparison.maximum]
+        if comparison.axis_size != 2 or values not in _DECISIONS or answers < self.answers.value:
             return
         yield Finding(
             f"{comparison.operation} asks how the scores order the examples, and is given decisions: {answers} "
-            f"answers, each {comparison.minimum:g} or {comparison.maximum:g}. The order within each "
-            "is lost.",
+            f"answers, each {comparison.minimum:g} or {comparison.maximum:g}. "
+            "The order within each is lost.",
             location=comparison.location,
             severity="warn",
-            evidence={
-                "answers": answers,
-                "calls": comparison.calls,
-                "values": [comparison.minimum, comparison.maximum],
-            },
+            evidence={"answers": answers, "calls": comparison.calls, "values": values},
             onset_step=comparison.step,
             fix=f"{comparison.operation}(labels, scores): probabilities, logits or (negative) distances themselves.",
         )
