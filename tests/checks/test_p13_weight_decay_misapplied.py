@@ -96,6 +96,33 @@ def test_decay_in_balance_with_the_gradient_fails_where_evaluations_are_far_bett
         assert [f.severity for f in told(gradient, *records).findings] == ["info"], "as any decay in Adam"
 
 
+def test_rows_of_a_table_that_a_step_does_not_read_are_decayed_all_the_same() -> None:
+    table = replace(ONE, role="embedding", name="model.words.weight", shape=[500, 32], numel=16_000)
+    proof = Experiment("P13", WITHOUT, status="confirmed", metric="answers", steps=90, before=0.26, after=0.07)
+
+    def told(table: ParameterInfo, decay: float) -> tuple[bool, Verdict]:
+        gradients = [[0.001, 50.0, 0.1]] * 60
+        series = {WEIGHT_NORM: [[5.0, 5.0, 1.0]] * 60, GRAD_NORM: gradients, LOSS: np.linspace(2.3, 0.4, 60)}
+        run = run_of(sgd(decay, "Adam"), table, TWO, BIAS, proof, series=series)
+        return WeightDecayMisapplied().in_balance(run), verdict_of("P13", run)
+
+    asked, verdict = told(table, 0.005)
+    (finding,) = verdict.findings
+    assert (asked, finding.severity, finding.parameters) == (True, None, (0, 1))
+    assert "share of wrong answers after 90 steps is 0.07, and not 0.26" in finding.message
+    assert not told(replace(table, numel=500), 0.005)[0], "most weights are those of the matrix, as here"
+
+
+def test_a_decay_of_adamw_given_to_adam_is_tried_however_large_the_gradient_is() -> None:
+    series = {WEIGHT_NORM: [[5.0, 5.0, 1.0]] * 60, GRAD_NORM: [[9.0, 9.0, 0.1]] * 60, LOSS: np.linspace(2.3, 0.4, 60)}
+    proof = Experiment("P13", WITHOUT, status="confirmed", metric="evaluation", steps=90, before=0.4, after=0.04)
+    for kind, decay, asked in (("Adam", 0.1, True), ("Adam", 1e-3, False), ("AdamW", 0.1, False), ("SGD", 0.1, False)):
+        run = run_of(sgd(decay, kind), ONE, TWO, BIAS, proof, series=series)
+        assert WeightDecayMisapplied().in_balance(run) == asked, kind
+        told = [f.message for f in verdict_of("P13", run).findings if f.severity is None]
+        assert [("rescales" in m) for m in told] == [True] * asked
+
+
 def test_a_decay_of_adamw_given_to_adam_is_told_where_adam_is_made() -> None:
     made, written = Location("train.py", 30), Location("train.py", 4)
     for decay, line in ((0.05, made), (0.5, written)):

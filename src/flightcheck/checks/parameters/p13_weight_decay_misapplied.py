@@ -21,6 +21,8 @@ RESCALING = {"Adam", "NAdam", "RAdam", "Adamax", "RMSprop", "Adagrad", "Adadelta
 
 _USUAL: Final = (0.01, 0.3)
 """Decays that AdamW is given: 0.01 by PyTorch, 0.05 for vision transformers, 0.1 for language models."""
+_MANY: Final = 100
+_WEIGHTS: Final = ("matrix", "embedding")
 WITHOUT: Final = "regularization:weight_decay"
 """The training without its decay."""
 
@@ -49,8 +51,9 @@ class WeightDecayMisapplied(Check):
     ## What it checks
     For most of the decayed matrices: the pull of the decay is larger than the gradient in most measured steps, their
     norms fell to less than half, and the loss stayed above half of its first value. Or that pull is more than half of
-    the gradient, and a trial without decay brings the error of evaluations down by a third. Information: decay in Adam,
-    which divides it by the size of the gradients, and decay of single-number parameters.
+    the gradient for most of the decayed weights, or Adam is given a decay that is usual for AdamW, and a trial without
+    decay brings the error of evaluations down by a third. Information: decay in Adam, which divides it by the size of
+    the gradients, and decay of single-number parameters.
     ## Why it matters
     All weights shrink to zero together, and the network answers the same to everything: it looks like a learning rate
     or an initialization that is wrong.
@@ -65,7 +68,9 @@ class WeightDecayMisapplied(Check):
 
     pull = Param(1.0, "decay against gradient: above 1 the weights go towards zero and not down the loss")
     balance = Param(0.5, "of them: in the first hundreds of steps usual decay is lost in the gradient's noise")
-    most = Param(0.5, "of the decayed matrices, and of the steps: not a single layer that has nothing to learn")
+    most = Param(
+        0.5, "of the decayed weights or matrices, and of the steps: not a single layer that has nothing to learn"
+    )
     shrunk = Param(0.5, "of the first norm: no healthy start of a training halves all its matrices")
     learnt = Param(0.5, "of the first loss: who halves it has learnt, whatever the norms do")
     samples = Param(16, "enough steps to tell a trend of the norms from noise")
@@ -76,37 +81,54 @@ class WeightDecayMisapplied(Check):
         if not decaying:
             raise NotApplicable("no optimizer that stepped has weight decay")
         for optimizer, decayed in decaying:
-            matrices = [d for d in decayed if d.info.role == "matrix"]
+            matrices = [d for d in decayed if d.info.role in _WEIGHTS]
             erased = list(self._erased(run, optimizer, matrices)) or list(self._proven(run, optimizer, matrices))
             yield from erased or self._advice(optimizer, decayed)
 
     def in_balance(self, run: Run) -> bool:
-        """In most decayed matrices of an optimizer decay and gradient are in balance: a trial without decay tells."""
+        """In most decayed weights of an optimizer decay and gradient are in balance: a trial without decay tells."""
         for optimizer in (o for o in run.optimizers if o.steps):
-            matrices = [d for d in self._decayed(run, optimizer) if d.info.role == "matrix"]
-            if self._median_pull(run, matrices) > self.balance.value:
+            matrices = [d for d in self._decayed(run, optimizer) if d.info.role in _WEIGHTS]
+            if self._is_suspicious(optimizer, matrices, self._usual_pull(run, matrices)):
                 return True
         return False
 
-    def _median_pull(self, run: Run, matrices: list[_Decayed]) -> float:
+    def _is_suspicious(self, optimizer: OptimizerInfo, matrices: list[_Decayed], pull: float | None) -> bool:
+        return pull is not None and (pull > self.balance.value or _is_meant_for_adamw(optimizer, matrices))
+
+    def _usual_pull(self, run: Run, matrices: list[_Decayed]) -> float | None:
+        """That on the median weight: the rows of a table of which a step sees few are most of many networks."""
         if not matrices or not {WEIGHT_NORM.name, GRAD_NORM.name} <= run.frames.keys():
-            return 0.0
+            return None
         weights, gradients = run.table(WEIGHT_NORM, 2), run.table(GRAD_NORM, 2)
         if len(weights) < self.samples.value:
-            return 0.0
-        pulls = [self._pull(m, weights, gradients) for m in matrices]
-        return float(np.median([p for p in pulls if p is not None] or [0.0]))
+            return None
+        pulls = [(p, m.info.numel) for m in matrices if (p := self._pull(m, weights, gradients)) is not None]
+        half, seen = sum(n for _, n in pulls) / 2, 0
+        for pull, numel in sorted(pulls):
+            seen += numel
+            if seen >= half:
+                return pull
+        return None
 
     def _proven(self, run: Run, optimizer: OptimizerInfo, matrices: list[_Decayed]) -> Iterator[Finding]:
         """Decay and gradient are in balance, the loss falls, and evaluations are far better without decay."""
         tried = (e for e in run.experiments if (e.question, e.patch, e.status) == ("P13", WITHOUT, "confirmed"))
-        proof, pull = next(tried, None), self._median_pull(run, matrices)
-        if proof is None or proof.before is None or proof.after is None or pull <= self.balance.value:
+        proof, pull = next(tried, None), self._usual_pull(run, matrices)
+        if proof is None or proof.before is None or proof.after is None or pull is None:
+            return
+        if not self._is_suspicious(optimizer, matrices, pull):
             return
         decay = max(m.decay for m in matrices)
+        if pull > self.balance.value:
+            told = f"Weight decay {decay:g} of {optimizer.type} is {pull:.2g} times as large as the gradient."
+            if pull >= _MANY:
+                told = f"Weight decay {decay:g} of {optimizer.type} is over {_MANY} times as large as the gradient."
+        else:
+            told = f"{optimizer.type} adds its weight decay of {decay:g} to the gradient and rescales it with that."
+        measure = proof.metric.removeprefix("printed ").replace("answers", "share of wrong answers")
         yield Finding(
-            f"Weight decay {decay:g} of {optimizer.type} is {pull:.2g} times as large as the gradient. Without it "
-            f"the {proof.metric.removeprefix('printed ')} after {proof.steps} steps is {proof.after:.3g}, and not "
+            f"{told} Without it the {measure} after {proof.steps} steps is {proof.after:.3g}, and not "
             f"{proof.before:.3g}.",
             location=_line(optimizer, matrices),
             evidence={"weight_decay": decay, "pull": pull, "before": proof.before, "after": proof.after},
