@@ -147,7 +147,8 @@ KINDS: Final[dict[str, str]] = {
     "``unturned`` (images are not turned over), ``double`` (numbers are of double precision up to the model), "
     "``known`` (what was made of the training data is used), ``uncut`` (a vocabulary keeps all its words), "
     "``unsorted`` (what is sorted keeps its order), ``goes-on`` (each step is given the state of the one before), "
-    "``longer@8`` (a loop goes round eight times as often), "
+    "``longer@8`` (a loop goes round eight times as often), ``carried@i`` (the count of a loop goes on where the loop "
+    "begins anew), "
     "``handed-out`` (of arrays that are returned, copies are)",
     "score": "nothing is changed, the error is another one: with targets of ``unit=0,255`` or ``signs``, without those "
     "of an id (``ignore=0``), ``balanced``: the mean over the classes, ``others``: of batches of its own, which train "

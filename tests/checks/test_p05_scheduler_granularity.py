@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import linecache
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
+import pytest
+
+import flightcheck
 from flightcheck.checks.base import Verdict
+from flightcheck.recording.provenance.loop_counters import count_of_rate
 from flightcheck.recording.records import LoaderInfo, Location, OptimizerInfo, Plan, SchedulerInfo
 from flightcheck.recording.signals import LEARNING_RATE
 from flightcheck.testing import run_of, verdict_of
@@ -86,6 +93,111 @@ def test_resumed_and_broken_off_passes_are_inconclusive() -> None:
     assert verdict_of("P05", run_of(resumed, PLAN, scheduler)).status == "inconclusive"
     loader = LoaderInfo(0, length=100, iterators=300, batches=300, used_in_training=True)
     assert verdict_of("P05", run_of(SGD, PLAN, scheduler, loader)).status == "inconclusive"
+
+
+RISE = [1e-3 * (i + 1) for i in range(20)]
+WRITE = Location("train.py", 40, code='group["lr"] = rate')
+BY_HAND = replace(SGD, groups=[{"lr": 1e-3, "parameters": 1}], given_lr=0.1, lr_write_location=WRITE)
+
+
+def by_hand(rates: list[float], **changed: Any) -> Verdict:
+    run = run_of(replace(BY_HAND, **changed), series={LEARNING_RATE: [[r] for r in rates]}, steps=len(rates))
+    return verdict_of("P05", run)
+
+
+def test_a_warm_up_by_hand_that_begins_anew_in_each_epoch_fails() -> None:
+    count = Location("train.py", 30, code="set_rate(i)")
+    (finding,) = by_hand(RISE * 5 + RISE[:7], lr_count_location=count, lr_count="i").findings
+    assert (finding.location, finding.patch) == (count, "source:carried@i:train.py:30")
+    assert (finding.evidence["period"], finding.evidence["rises"]) == (20, 5)
+    (finding,) = by_hand(RISE * 5 + RISE[:7]).findings
+    assert (finding.location, finding.patch) == (WRITE, "")
+
+
+@pytest.mark.parametrize(
+    "rates",
+    [
+        RISE * 2,  # once
+        (RISE + RISE[::-1]) * 4,  # a cycle down again
+        [r + 0.02 for r in RISE] * 4,  # not from zero
+        [1e-3 * 1.2**i for i in range(20)] * 4,  # another curve
+        [*RISE * 3, *[2 * r for r in RISE], *RISE],  # not the same again
+        [1e-3, 2e-3, 3e-3] * 9,  # three rates in turn
+        [1e-3 * (i + 1) for i in range(120)],  # as meant
+        [1e-3] * 120,
+    ],
+)
+def test_other_rates_by_hand_pass(rates: list[float]) -> None:
+    assert by_hand(rates).status == "pass"
+
+
+def test_a_warm_up_that_gets_near_the_rate_may_begin_anew() -> None:
+    assert by_hand(RISE * 5, given_lr=0.03).status == "pass"
+    assert by_hand(RISE * 5, groups=[{"lr": 1e-3}, {"lr": 1e-4}]).status == "pass", "each group has a rate of its own"
+    assert by_hand(RISE * 5, lr_write_location=None).status == "skipped"
+
+
+SCRIPT = """
+import torch
+def warm_up(optimizer, base, warm):
+    def set_rate(step):
+        for group in optimizer.param_groups:
+            group["lr"] = base * min(1.0, (step + 1) / warm)
+    return set_rate
+torch.manual_seed(0)
+x = torch.randn(256, 6)
+model = torch.nn.Linear(6, 1)
+optimizer = torch.optim.SGD(model.parameters(), lr=0.2)
+set_rate = warm_up(optimizer, 0.2, 100)
+step = 0
+for epoch in range(6):
+    for i, rows in enumerate(torch.randperm(256).split(16)):
+        set_rate(COUNT)
+        step += 1
+        optimizer.zero_grad()
+        torch.nn.functional.mse_loss(model(x[rows]).squeeze(1), x[rows].sum(1)).backward()
+        optimizer.step()
+"""
+
+
+def test_a_training_that_gives_the_number_of_the_batch_in_its_epoch(tmp_path: Path) -> None:
+    def watched(count: str) -> Verdict:
+        script = tmp_path / count.replace(" ", "") / "train.py"  # parsed files are kept
+        script.parent.mkdir()
+        script.write_text(SCRIPT.replace("COUNT", count))
+        linecache.clearcache()
+        with flightcheck.watch(runs_dir=tmp_path / "runs", report=False) as seen:
+            exec(compile(script.read_text(), str(script), "exec"), {})
+        assert seen.run is not None
+        return verdict_of("P05", seen.run)
+
+    (finding,) = watched("i").findings
+    assert finding.location is not None and finding.location.code == "set_rate(i)"
+    assert finding.patch == "source:carried@i:train.py:16"
+    for right in ("step", "epoch * 16 + i"):
+        assert watched(right).status == "pass"
+
+
+@pytest.mark.parametrize(
+    ("body", "found"),
+    [
+        ("for i in range(9):\n  lr = base * i\n  g['lr'] = lr", (2, "i")),
+        ("for i, x in enumerate(loader):\n  lr = rate(i)\n  for g in groups:\n    g['lr'] = lr", (2, "i")),
+        ("for e in range(3):\n  for i in range(9):\n    g['lr'] = base * (e * 9 + i)", None),
+        ("for x in loader:\n  n += 1\n  g['lr'] = base * n", None),
+        ("def put(n):\n  g['lr'] = n\nfor i in range(9):\n  put(i)\nfor j in range(9):\n  put(j)", None),
+        ("class T:\n  def put(self, n):\n    g['lr'] = n\n  def fit(self):\n    for i in range(9):\n      self.put(i)",
+         (6, "i")),
+    ],
+)  # fmt: skip
+def test_the_statement_by_which_a_count_gets_into_a_rate(
+    body: str, found: tuple[int, str] | None, tmp_path: Path
+) -> None:
+    script = tmp_path / "train.py"
+    script.write_text(body)
+    line = next(n for n, text in enumerate(body.splitlines(), 1) if "['lr'] =" in text)
+    count = count_of_rate(str(script), line)
+    assert (None if count is None else (count.line, count.counter)) == found
 
 
 def test_without_a_scheduler_it_is_skipped() -> None:

@@ -100,6 +100,24 @@ def test_a_value_without_a_line_is_refused(tmp_path: Path) -> None:
         patched(tmp_path, "source:rows", Loop())
 
 
+def test_a_count_goes_on_where_its_loop_begins_anew(tmp_path: Path) -> None:
+    script = tmp_path / "train.py"
+    script.write_text("seen = []\nfor epoch in range(3):\n    for i in range(4):\n        seen += [i, i]\n")
+    names: dict[str, Any] = {}
+
+    def loop() -> None:
+        exec(compile(launch.read(str(script)), str(script), "exec"), names)
+        Loop()()
+
+    carried = "source:carried@i:train.py:4"
+    assert patched(tmp_path / "runs", carried, loop).applied == {carried: 1}
+    assert names["seen"] == [i for i in range(12) for _ in range(2)]
+    assert patch_in_words(carried, run_of()) == "the rate computed from the number of all steps"
+    at = Location("train.py", 4, code="set_rate(i)")
+    finding = Finding("", at)
+    assert diff_of([Patch.parse(carried)], finding, run_of()).endswith("all steps so far in the place of i")
+
+
 def test_a_training_goes_on_for_longer(tmp_path: Path) -> None:
     script = tmp_path / "train.py"
     script.write_text("done = 0\nfor epoch in range(3):\n    done += 1\n")

@@ -9,6 +9,7 @@ from typing import Final
 from flightcheck.checks.base import Finding
 from flightcheck.lab.source_edits import calls_arrays, is_expression, without_call
 from flightcheck.patch import Patch
+from flightcheck.recording.carried import is_carried
 from flightcheck.recording.indenting import RULES as MOVING
 from flightcheck.recording.indenting import shown
 from flightcheck.recording.rates import written_rate
@@ -80,6 +81,8 @@ def rewritten(patch: Patch, finding: Finding) -> str:
     source = "".join(linecache.getlines(at.file)) if at is not None else ""
     if rule == "later":
         return f"- {code}\n+ {re.sub(r' *- *1 *]', ']', code, count=1)}"
+    if is_carried(rule):
+        return f"- {code}\n+ # the same with the number of all steps so far in the place of {rule.partition('@')[2]}"
     if rule in _IN_WORDS:
         return f"- {code}\n+ # {_IN_WORDS[rule]}"
     if rule in MOVING:

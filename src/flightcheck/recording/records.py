@@ -205,6 +205,11 @@ class OptimizerInfo:
     """Where the value of the learning rate is written in the source."""
     lr_write_location: Location | None = None
     """The line that sets it by hand while training goes on (``group["lr"] = …``), if one does."""
+    lr_count_location: Location | None = None
+    """The statement by which the count of a loop gets into a rate that is set by hand, and the count's name: next."""
+    lr_count: str = ""
+    given_lr: float | None = None
+    """The rate that it was constructed with, before any schedule."""
     decay_location: Location | None = None
     """Where the value of the weight decay is written in the source."""
     freeze_location: Location | None = None

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 from flightcheck.recording.block_rules import Change, changed, is_of_blocks
+from flightcheck.recording.carried import carried, is_carried
 from flightcheck.recording.going_on import going_on
 from flightcheck.recording.indenting import RULES as MOVING
 from flightcheck.recording.indenting import reindented
@@ -57,7 +58,8 @@ def rewritten(source: str, rule: str, line: int) -> str:
             double. ``single``: what is made half precision is single. ``known``: what a function made of other data
             before is used again. ``uncut``: a vocabulary keeps all words. ``unsorted``: what is sorted keeps its
             order. ``goes-on``: a state that a call drops takes the place of the one that it was given. ``longer@8``:
-            the loop at that line goes round eight times as often.
+            the loop at that line goes round eight times as often. ``carried@i``: the count `i` of a loop goes on where
+            the loop begins anew.
         line: any line of the statement.
     """
     if rule in MOVING:
@@ -92,7 +94,7 @@ def _changes(source: str, rule: str, line: int) -> list[Change]:
                 continue
             if statement.lineno <= line <= (statement.end_lineno or 0) and not hasattr(statement, "body"):
                 together = block if rule in ("rows", "apart") else [statement]
-                made = _RULES.get(rule) or functools.partial(with_share, rule)
+                made = _RULES.get(rule) or functools.partial(carried if is_carried(rule) else with_share, rule)
                 if rule == "known":
                     made = functools.partial(with_known, tree)
                 found = [(s, made(copy.deepcopy(s), statement)) for s in together if not hasattr(s, "body")]

@@ -136,6 +136,7 @@ _SOURCES = {
     "copied": "the best weights kept as a copy",
     "turned": "the model kept by the other comparison",
     "longer": "more rounds of training",
+    "carried": "the rate computed from the number of all steps",
     "share": "right answers divided by all that were compared",
     "at-zero": "logits cut at 0",
 }

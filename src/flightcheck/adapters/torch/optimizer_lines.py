@@ -5,6 +5,7 @@ from __future__ import annotations
 from flightcheck.adapters.torch.optimizers import Held
 from flightcheck.adapters.torch.source_lines import SourceLines
 from flightcheck.recording import provenance
+from flightcheck.recording.provenance.loop_counters import count_of_rate
 from flightcheck.recording.records import Location
 
 
@@ -26,6 +27,9 @@ def settle(held: Held, lines: SourceLines, scheduled: bool, backward: Location |
     stepped = held.step_location
     found = provenance.rate_write(stepped.file) if stepped is not None and not scheduled else None
     held.lr_write_location = _place(lines, found)
+    counted = count_of_rate(*found) if found is not None else None
+    if counted is not None:
+        held.lr_count_location, held.lr_count = lines.of(counted.file, counted.line), counted.counter
 
 
 def _argument(lines: SourceLines, call: Location | None, keyword: str, position: int | None) -> Location | None:

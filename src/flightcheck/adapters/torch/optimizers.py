@@ -55,6 +55,8 @@ class Held:
     step_location: Location | None = None
     lr_location: Location | None = None
     lr_write_location: Location | None = None
+    lr_count_location: Location | None = None
+    lr_count: str = ""
     decay_location: Location | None = None
     freeze_location: Location | None = None
     condition_location: Location | None = None
@@ -118,6 +120,7 @@ class Optimizers:
             location=location,
             created_at_step=built.step if built else self.watch.step,
             constructed_seq=built.sequence if built else 0,
+            given_lr=_rate(optimizer.defaults.get("lr")),
         )
         held = Held(weakref.ref(optimizer), info)
         self._by_id[id(optimizer)] = held
@@ -174,7 +177,7 @@ class Optimizers:
             held.info, steps=held.steps, step_location=held.step_location, lr_location=held.lr_location,
             decay_location=held.decay_location, freeze_location=held.freeze_location,
             condition_location=held.condition_location,
-            lr_write_location=held.lr_write_location,
+            lr_write_location=held.lr_write_location, lr_count_location=held.lr_count_location, lr_count=held.lr_count,
             closure=held.closure, state_drops=held.state_drops, state_loaded=held.state_loaded,
             state_read_location=held.state_read_location, gradient_looks=held.looks, cut_off=self._cut_off(held),
         )  # fmt: skip
@@ -273,6 +276,10 @@ def _optimizer_states(read: Any, depth: int = 0) -> list[dict[str, Any]]:
     if depth > 1:
         return []
     return [s for v in list(read.values())[:64] for s in _optimizer_states(v, depth + 1)]
+
+
+def _rate(value: Any) -> float | None:
+    return float(value) if isinstance(value, int | float | torch.Tensor) else None
 
 
 def _groups(optimizer: Optimizer) -> list[dict[str, Any]]:

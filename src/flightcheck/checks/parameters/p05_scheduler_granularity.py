@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from pathlib import PurePath
 
 from flightcheck.checks.base import Check, Finding, NotApplicable, NotEnoughEvidence, Param, check
-from flightcheck.recording.records import SchedulerInfo
+from flightcheck.checks.parameters._warmups import given_rate, restarts
+from flightcheck.recording.records import OptimizerInfo, SchedulerInfo
 from flightcheck.recording.run import Run
 from flightcheck.recording.signals import LEARNING_RATE
 
@@ -27,10 +29,13 @@ class SchedulerGranularity(Check):
 
     ## What it checks
     The horizon in the scheduler's settings (step_size, milestones, gamma, T_max, total_steps, total_iters, patience)
-    against the planned calls: epochs × steps per epoch / optimizer steps per call.
+    against the planned calls: epochs × steps per epoch / optimizer steps per call. Without a scheduler: a rate that is
+    set by hand and rises in a straight line from about zero, begins anew after as many steps three times or more, and
+    never gets to half of the rate that the optimizer was made with.
     ## Why it matters
     `StepLR(30)` called per batch decays within an epoch until nothing moves; a cosine with T_max in epochs called per
-    batch swings up and down; `OneCycleLR` over batches called per epoch never leaves its warm-up.
+    batch swings up and down; `OneCycleLR` over batches called per epoch never leaves its warm-up, nor does a warm-up of
+    more batches than an epoch has that is told the number of the batch in its epoch.
     ## How to fix
     Move `scheduler.step()` to the loop whose passes the settings count, or multiply the settings by the number of
     batches per epoch.
@@ -45,11 +50,16 @@ class SchedulerGranularity(Check):
     long = Param(2.0, "a schedule of which less than half is used (catalogue: horizon/planned > 2)")
     vanished = Param(1e-4, "step decay for training from scratch ends at 1e-2…1e-3 of the first rate")
     batches = Param(4, "with fewer steps per epoch, calls per batch and per epoch cannot be told apart")
+    warm = Param(0.5, "of the optimizer's rate: a warm-up that gets near it may begin anew on purpose, with each cycle")
     idle_epochs = Param(3, "a schedule in epochs is called at the latest when the first epochs have passed")
 
     def __call__(self, run: Run) -> Iterator[Finding]:
         if not run.schedulers:
-            raise NotApplicable("no learning-rate scheduler")
+            set_by_hand = [o for o in run.optimizers if o.steps and o.lr_write_location]
+            if not set_by_hand:
+                raise NotApplicable("no learning-rate scheduler")
+            yield from (found for o in set_by_hand for found in self._begins_anew(run, o))
+            return
         if any(o.state_loaded for o in run.optimizers):
             raise NotEnoughEvidence("resumed training: the schedule's place in the whole run is unknown")
         undecided: list[str] = []
@@ -117,6 +127,25 @@ class SchedulerGranularity(Check):
             counted = total is not None and 0.5 * total <= horizon <= 2 * total
             if counted or kind == "cycle":
                 yield self._hardly_used(s, evidence, what, kind)
+
+    def _begins_anew(self, run: Run, optimizer: OptimizerInfo) -> Iterator[Finding]:
+        """A warm-up by hand that counts the batches of an epoch, and not of the training."""
+        column = run.table(LEARNING_RATE).column(optimizer.index)
+        every = len(column) > 1 and bool((column.steps[1:] - column.steps[:-1] == 1).all())
+        found = restarts(column.values) if every else None
+        given, at = given_rate(optimizer), optimizer.lr_count_location
+        if found is None or not given or found.highest >= self.warm.value * given:
+            return
+        counter = f"{optimizer.lr_count} " if at is not None else ""
+        yield Finding(
+            f"The learning rate is set by hand and rises from about 0 to {found.highest:.3g} in {found.period} steps, "
+            f"then begins anew, {found.rises} times so far: it never gets near the {given:.3g} that {optimizer.type} "
+            f"was given. The count {counter}begins at 0 in each epoch.",
+            location=at or optimizer.lr_write_location,
+            evidence={"period": found.period, "rises": found.rises, "highest": found.highest, "given": given},
+            fix="Compute the rate from the number of all steps so far, epoch * batches + batch.",
+            patch=f"source:carried@{optimizer.lr_count}:{PurePath(at.file).name}:{at.line}" if at is not None else "",
+        )
 
     def _over_early(
         self, s: SchedulerInfo, evidence: dict[str, float], right: str, kind: str, counted: bool

@@ -131,6 +131,7 @@ class Helper:
         self._states: list[tuple[Any, Any]] = []
         self._orders: dict[int, Any] = {}
         self._last: dict[int, int] = {}
+        self._rounds: dict[int, tuple[int, int]] = {}
         self._generator = np.random.default_rng(torch.initial_seed() % 2**31 + 43)
 
     def order(self, *given: Any) -> None:
@@ -141,6 +142,16 @@ class Helper:
         """The order that is about to be drawn is to be the one before."""
         for owner, state in self._states:
             _set_state(owner, state)
+
+    def carried(self, line: int, count: Any) -> Any:
+        """The count of a loop, and all rounds of the same loop before it; anything but a whole number as it is."""
+        if not isinstance(count, int):
+            return count
+        before, last = self._rounds.get(line, (0, -1))
+        if count < last:
+            before += last + 1
+        self._rounds[line] = (before, count)
+        return before + count
 
     @staticmethod
     def deepcopy(state: Any) -> Any:
