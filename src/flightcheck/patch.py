@@ -58,6 +58,7 @@ KINDS: Final[dict[str, str]] = {
     "nodes before it",
     "temperature": "at a line (``train.py:31``) a matrix is divided by the number below 1 that it is multiplied with; "
     "``own:train.py:31`` in a loss that the script computes by itself",
+    "signed": "at a line (``train.py:31``) zeros and ones that multiply scores become -1 and 1",
     "extreme": "at a line (``train.py:31``) a minimum or maximum is one of the values that a mask left, and not one of "
     "the zeros that it made",
     "weights-held": "losses that are multiplied at a line by a trained weight, the factor of this number "
@@ -214,6 +215,7 @@ class Patch:
             "temperature",
             "weights-turned",
             "noise-level",
+            "signed",
         ) or (self.kind == "targets" and self.value not in ("permute", "finite"))
 
     @property

@@ -211,8 +211,12 @@ def _pairs(
             if name:
                 same = [_same_training(*both) for both in beside]
                 pairs = [
-                    Pair(scale.to(a), scale.to(b), evaluations=True, same_training=s) for (a, b), s in zip(series, same)
-                ]
+                    Pair(
+                        scale.to(a), scale.to(b), evaluations=True, same_training=s, best=scale.best,
+                        ratios=scale.logarithmic,
+                    )
+                    for (a, b), s in zip(series, same)
+                ]  # fmt: skip
                 return f"{PRINTED} {name}", pairs, scale
             continue
         for one, other in beside:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from flightcheck.lab.statistics import Pair
 
 
@@ -24,8 +26,10 @@ def half(pair: Pair) -> float:
 
 
 def third(pair: Pair) -> float:
-    """P13: a third of the error of evaluations goes."""
-    return abs(float(pair.blocks()[0].mean())) / 3
+    """P13, L08 by hand: a third of the error of evaluations goes; of a share of right answers, of the wrong ones."""
+    if pair.ratios:
+        return math.log(1.5)
+    return abs(float(pair.blocks()[0].mean()) - pair.best) / 3
 
 
 def quarter(pair: Pair) -> float:

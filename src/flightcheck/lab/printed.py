@@ -16,6 +16,7 @@ from flightcheck.recording.printed import (
     is_of_classes,
     is_of_loss,
     is_of_samples,
+    is_of_shares,
     is_of_the_rare,
     is_of_unseen,
     is_return,
@@ -39,6 +40,7 @@ _NAMED: Final = {DRAWN: is_of_samples, BALANCED: is_of_classes, RECALLED: is_of_
 """By which words the numbers of a metric are known."""
 
 _MARGIN: Final = 0.02
+_PERCENT: Final = 100.0
 
 
 def printed_name(trials: Sequence[Trained], metric: str) -> str:
@@ -73,18 +75,32 @@ def printed_series(trained: Trained, name: str) -> Floats:
     return np.array([n.value for n in numbers if n.name == name], dtype=float)
 
 
+def _whole(name: str, series: Sequence[Floats]) -> float:
+    """The largest value that a measure of which more is better can have: 1 or 100; 0 if we do not know."""
+    least = min((float(v.min()) for v in series if len(v)), default=-1.0)
+    most = max((float(v.max()) for v in series if len(v)), default=math.inf)
+    if not (least >= 0 and most <= _PERCENT):
+        return 0.0
+    return 1.0 if most <= 1 else _PERCENT if is_of_shares(name) else 0.0
+
+
 @frozen
 class Scale:
     """On which printed numbers are compared, so that less is better: negative, or as logarithms."""
 
     turned: bool = False
     logarithmic: bool = False
+    best: float = 0.0
+    """No value can be better, as they are compared: -1 of a share, -100 of one in percent, 0 of what has no such
+    bound that we know.
+    """
 
     @classmethod
     def of(cls, name: str, series: Sequence[Floats]) -> Scale:
         """Errors have no unit that we know: of positive ones the ratio counts, and seeds differ by factors."""
         turned = direction(name) > 0
-        return cls(turned, not turned and all(bool((values > 0).all()) for values in series))
+        logarithmic = not turned and all(bool((values > 0).all()) for values in series)
+        return cls(turned, logarithmic, -_whole(name, series) if turned else 0.0)
 
     @property
     def margin(self) -> float | None:

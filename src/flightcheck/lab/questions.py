@@ -15,6 +15,7 @@ from flightcheck.checks.connections.c28_batchnorm_batch_too_small import lone_ex
 from flightcheck.checks.data.d24_filled_labels_learned import filled_labels
 from flightcheck.checks.data.d25_vocabulary_cut_short import cut_vocabulary
 from flightcheck.checks.loss._pairs import ROLES, stuck_pairs
+from flightcheck.checks.loss._signs import of_signs, without_signs
 from flightcheck.checks.loss.l13_loss_terms_unbalanced import has_several_terms
 from flightcheck.checks.parameters.p11_freezing_mistake import frozen_at_random, frozen_tables, meant_to_be_random
 from flightcheck.checks.parameters.p13_weight_decay_misapplied import WITHOUT, WeightDecayMisapplied
@@ -115,12 +116,17 @@ def _particulars(lab: Lab, run: Run, asked: set[str]) -> Iterator[Experiment]:
 
 
 def _by_the_script_s_measure(lab: Lab, run: Run, asked: set[str]) -> Iterator[Experiment]:
-    """What makes the training loss larger and evaluations better: weights of the classes, no decay of the weights."""
+    """What makes the training loss larger and evaluations better: weights of the classes, no decay of the weights,
+    labels that teach something of both kinds.
+    """
     if "D10" not in asked:
         yield from classes_alike(lab, run)
     if "P13" not in asked and WeightDecayMisapplied().in_balance(run):
         lighter = _evaluated(lab, run, "P13", Patch.parse(WITHOUT), third)
         yield replace(lighter, diff="+ weight_decay=0, or a hundredth of it")
+    if "L08" not in asked and (product := without_signs(run)) is not None:
+        signed = _evaluated(lab, run, "L08", Patch.parse(of_signs(product)), third)
+        yield replace(signed, diff=f"- {product.location.code}\n+ # the same with 2 * y - 1 in the place of the labels")
 
 
 def _orders_of_evaluations(lab: Lab, run: Run) -> Iterator[Experiment]:

@@ -62,6 +62,10 @@ class Pair:
     """Both made the same steps, bit for bit: at each evaluation the same weights are judged twice."""
     answers: tuple[int, int, int] | None = None
     """Of the last evaluation of the same weights: wrong answers without the patch and with it, of so many."""
+    best: float = 0.0
+    """No value can be better: -1 for a share of right answers, with its sign turned."""
+    ratios: bool = False
+    """The values are logarithms: differences are ratios."""
 
     def start(self) -> float:
         """Level at the start: median of the first steps that are finite, without the patch (with it, if none is)."""

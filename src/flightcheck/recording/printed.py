@@ -16,6 +16,11 @@ _HIGHER: Final = {
 }  # fmt: skip
 """Words of measures of which more is better; digits are left out: F1, R2."""
 _OF_LIKELIHOODS: Final = {"likelihood", "elbo"}
+_OF_SHARES: Final = {
+    "acc", "accuracy", "correct", "right", "precision", "recall", "f", "auc", "auroc", "iou", "miou", "dice", "hit",
+    "hits", "em", "knn", "bacc", "sensitivity", "specificity",
+}  # fmt: skip
+"""Words of measures that are written as a share or in percent."""
 _RETURNS: Final = {
     "return", "returns", "reward", "rewards", "score", "success", "solved", "found", "wins", "won", "reached",
     "reaches", "arrive", "arrives", "arrived", "arrivals",
@@ -123,6 +128,11 @@ def is_of_samples(name: str) -> bool:
 def is_of_classes(name: str) -> bool:
     """A measure in which each class counts alike: balanced accuracy, F1, macro averages, kappa."""
     return direction(name) > 0 and not _OF_CLASSES.isdisjoint(_words(name))
+
+
+def is_of_shares(name: str) -> bool:
+    """A share of the answers, of 1 or of 100 percent, or another measure whose best value that is."""
+    return direction(name) > 0 and not _OF_SHARES.isdisjoint(_words(name))
 
 
 def is_of_the_rare(name: str) -> bool:

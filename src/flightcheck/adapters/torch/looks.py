@@ -30,6 +30,8 @@ from flightcheck.adapters.torch.normalized_axes import NormalizedAxes
 from flightcheck.adapters.torch.same_pairs import OPERATIONS as PAIR_OPERATIONS
 from flightcheck.adapters.torch.same_pairs import SamePairs
 from flightcheck.adapters.torch.separate_orders import Orders
+from flightcheck.adapters.torch.signed_products import OPERATIONS as SIGNED_OPERATIONS
+from flightcheck.adapters.torch.signed_products import SignedProducts
 from flightcheck.adapters.torch.similarities import OPERATIONS as SIMILARITY_OPERATIONS
 from flightcheck.adapters.torch.similarities import Similarities
 from flightcheck.adapters.torch.sorted_rows import SortedBatches
@@ -68,10 +70,13 @@ class RowLooks:
 
 
 class MaskLooks:
-    """Masks over losses, over scores, and over values of which an extreme is taken; while gradients are on."""
+    """Masks over losses, over scores, and over values of which an extreme is taken, and labels that look like masks;
+    while gradients are on.
+    """
 
     def __init__(self, watch: Watch) -> None:
         self.losses, self.fills, self.extremes = LossMasks(watch), WeakFills(watch), MaskedExtremes(watch)
+        self.signed = SignedProducts(watch)
 
     def look(self, name: str, args: Any, kwargs: Any, result: Any, ids: Any, *, inside: bool) -> None:
         """An operation returned, inside of a model or outside; `ids` are the tokens that were embedded last."""
@@ -81,15 +86,17 @@ class MaskLooks:
             self.fills.look(name, args, kwargs, result)
         if name in EXTREMES:
             self.extremes.look(name, args, kwargs, result)
+        if name in SIGNED_OPERATIONS:
+            self.signed.look(name, args, kwargs, result)
 
     def end_round(self) -> None:
         """Forget the tensors of this round."""
-        for part in (self.losses, self.fills, self.extremes):
+        for part in (self.losses, self.fills, self.extremes, self.signed):
             part.end_round()
 
     def save(self) -> None:
         """Write what was seen."""
-        for part in (self.losses, self.fills, self.extremes):
+        for part in (self.losses, self.fills, self.extremes, self.signed):
             part.save()
 
 
