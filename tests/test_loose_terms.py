@@ -103,6 +103,9 @@ def test_loose_terms_are_found(tmp_path: Path, how: str) -> None:
     if how == "stored":
         assert term.sum_location is not None
         assert term.sum_location.line == LINES["sum of stored"]
+    else:
+        assert term.beside == [2, 3], "the critic's, to whom the rest of the sum leads"
+    assert set(term.beside) <= set(range(4)) and term.parameters
 
 
 def test_a_penalty_on_weights_without_a_graph(tmp_path: Path) -> None:

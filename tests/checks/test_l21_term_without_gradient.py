@@ -40,6 +40,9 @@ def test_a_single_cut_is_named_and_can_be_undone() -> None:
     (finding,) = verdict(replace(LOOSE, operation="detach", cut_location=Location("src/train.py", 9))).findings
     assert "('detach' in line 9 cut it)" in finding.message
     assert finding.patch == "keep-graph:train.py:9"
+    assert finding.location == Location("src/train.py", 9)
+    (finding,) = verdict(replace(LOOSE, operation="no_grad", cut_location=Location("src/train.py", 9))).findings
+    assert finding.location == LOOSE.location, "what was computed there may be right there, and is used here"
     (finding,) = verdict(replace(LOOSE, operation="integer", cut_location=Location("train.py", 9))).findings
     assert not finding.patch
 
@@ -63,6 +66,20 @@ def test_what_needs_no_gradient_passes(change: dict[str, Any]) -> None:
 def test_so_few_rounds_are_no_pass() -> None:
     told = verdict_of("L21", run_of(*PARAMETERS, OPTIMIZER, TERM, replace(LOOSE, rounds=2), steps=2))
     assert (told.status, told.reason) == ("inconclusive", "a term without a gradient was seen in 2 of 3 rounds")
+
+
+def test_of_players_only_a_term_of_who_learns_is_told() -> None:
+    critic = ParameterInfo(2, "critic", 2, [4, 4], "matrix", optimizers=[1])
+    players = [*PARAMETERS, critic, OPTIMIZER, replace(OPTIMIZER, index=1, parameters=[2]), Plan(regimes=["gan"])]
+
+    def told(behind: list[int], beside: list[int]) -> str:
+        return verdict_of("L21", run_of(*players, TERM, replace(LOOSE, parameters=behind, beside=beside))).status
+
+    assert told([0, 2], [0]) == "fail", "features of what the generator made, while the critic is frozen"
+    assert told([0, 2], [0, 2]) == "fail", "or not"
+    assert told([2], [0, 2]) == "skipped", "the critic's part of a distance between real and made"
+    assert told([2], [0]) == "skipped"
+    assert told([0], []) == "skipped"
 
 
 def test_players_are_skipped_and_unseen_losses_inconclusive() -> None:

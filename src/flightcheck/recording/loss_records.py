@@ -165,6 +165,8 @@ class LooseTerm:
     cut_location: Location | None = None
     parameters: list[int] = field(default_factory=list)
     """Those that lie behind the cuts."""
+    beside: list[int] = field(default_factory=list)
+    """Those that the graph of the sum leads to, in the first such pass."""
     rounds: int = 0
     """Backward passes that it entered while the learning pass looked."""
     values: list[float] = field(default_factory=list)

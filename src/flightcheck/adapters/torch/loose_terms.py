@@ -8,13 +8,14 @@ backward is called on the sum, it is a loose term.
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import torch
 from torch.distributions import Distribution
 
+from flightcheck.adapters.torch.graph import nodes_of
 from flightcheck.adapters.torch.watch import Watch, hands_off, is_plain_tensor
 from flightcheck.recording.loss_records import LooseTerm
 from flightcheck.recording.records import Location
@@ -46,8 +47,10 @@ class _Origin:
 class LooseTerms:
     """Follows tensors without a graph in the learning pass."""
 
-    def __init__(self, watch: Watch) -> None:
+    def __init__(self, watch: Watch, index: Callable[[torch.Tensor], int | None]) -> None:
         self.watch = watch
+        self._index = index
+        """Of a parameter."""
         self._origins: dict[int, tuple[weakref.ref[torch.Tensor], _Origin]] = {}
         self._sums: dict[Any, tuple[_Origin, float, Location | None]] = {}
         """Node of a sum of this round → the operand without a graph, its value, the line of the sum."""
@@ -114,6 +117,7 @@ class LooseTerms:
             sum_location=line,
             operation=first[0] if one else "",
             cut_location=first[1] if one else None,
+            beside=self._behind(node),
         )
         self._found[key] = replace(
             known,
@@ -121,6 +125,10 @@ class LooseTerms:
             rounds=known.rounds + 1,
             values=[*known.values, value][:_MOST_VALUES],
         )
+
+    def _behind(self, node: Any) -> list[int]:
+        leaves = (getattr(n, "variable", None) for n in nodes_of(node))
+        return sorted({i for leaf in leaves if leaf is not None and (i := self._index(leaf)) is not None})
 
     def save(self) -> None:
         """Write what was found."""

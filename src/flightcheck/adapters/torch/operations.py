@@ -87,7 +87,7 @@ class Operations(TorchFunctionMode):
         super().__init__()
         self.watch = watch
         self.discovery = discovery
-        self.loose = LooseTerms(watch)
+        self.loose = LooseTerms(watch, discovery.parameter_index)
         self.agents = Agents(watch, self.loose.follows)
         self.learned = LossWeights(watch, discovery.parameter_index)
         self.terms = LossTerms(watch, self.loose.entered, self.learned.total)

@@ -5,11 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from pathlib import PurePath
+from typing import Final
 
 from flightcheck.checks.base import Check, Finding, NotApplicable, NotEnoughEvidence, Param, check
 from flightcheck.checks.connections.c02_parameter_without_gradient import REPAIRABLE
 from flightcheck.recording.loss_records import LooseTerm
 from flightcheck.recording.run import Run
+
+_WRITTEN: Final = ("detach", "data", "item", "numpy")
+"""Cuts that stand in the line that makes them: it is the line to change."""
 
 
 @check(
@@ -38,19 +42,21 @@ class TermWithoutGradient(Check):
     ## Known false alarms
     A term that is added for the printed value only. Left out are constants, what is computed from data alone, terms of
     weight zero, baselines (what is subtracted as it was detached, or was known from an earlier step), parts of a model
-    that no optimizer holds, and GANs, whose losses hold terms of the other player.
+    that no optimizer holds, and terms of a GAN that the other player made: told are those of a player to whom the rest
+    of the same loss leads.
     """
 
     rounds = Param(3, "backward passes: one may be a logging step")
 
     def __call__(self, run: Run) -> Iterator[Finding]:
-        if run.in_regime("gan"):
-            raise NotApplicable("a player's loss may hold terms of the other one")
         if not run.loss_terms:
             raise NotEnoughEvidence("the terms of the loss were not seen")
         trained = {p.index for p in run.parameters if run.trained(p)}
         few, decided = 0, False
-        for term in run.recorded(LooseTerm):
+        found = [t for t in run.recorded(LooseTerm) if not run.in_regime("gan") or _of_who_learns(run, t)]
+        if run.in_regime("gan") and not found:
+            raise NotApplicable("a player's loss may hold terms of the other one")
+        for term in found:
             behind = [i for i in term.parameters if i in trained]
             values = [v for v in term.values if math.isfinite(v)]
             if behind and term.rounds >= self.rounds.value and len(set(values)) > 1 and any(values):
@@ -72,8 +78,19 @@ class TermWithoutGradient(Check):
         return Finding(
             f"The term that {where} adds to the loss has no graph{why}: in {term.rounds} backward passes it went from "
             f"{term.values[0]:.3g} to {term.values[-1]:.3g}, and nothing was told how to change it.",
-            location=term.location or added,
+            location=cut if cut is not None and term.operation in _WRITTEN else term.location or added,
             evidence={"cut": term.operation, "rounds": term.rounds, "values": term.values},
             patch=patch,
             parameters=tuple(behind),
         )
+
+
+def _of_who_learns(run: Run, term: LooseTerm) -> bool:
+    """Behind the term lies every player to whom the graph of the sum leads: it is no term of the other one alone."""
+
+    def players(indices: list[int]) -> set[int]:
+        known = {p.index: p for p in run.parameters if run.trained(p)}
+        return {o for i in indices if i in known for o in known[i].optimizers}
+
+    learning = players(term.beside)
+    return bool(learning) and learning <= players(term.parameters)
