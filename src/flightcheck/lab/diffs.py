@@ -310,6 +310,9 @@ def _of_what_was_found(patch: Patch, finding: Finding, line: Location | None, co
     if patch.kind == "dropout" and code:
         p, gone = patch.value.rpartition("=")[2], patch.value.endswith("=0")
         return f"- {code}\n+ # without this dropout" if gone else f"- {code}\n+ # the same with p={p}"
+    if patch.kind == "inverse-order":
+        inverse = re.sub(r"\[(\w+)\](?=[^\[\]]*$)", r"[torch.argsort(\1)]", code)
+        return replaced(line, inverse) or f"- {code}\n+ # the same with torch.argsort(order) in the place of the order"
     if patch.kind == "bypass":
         return f"- {code}\n+ # without {patch.value.rpartition('.')[2]}"
     if patch.value.startswith("eps=") and patch.kind == "batchnorm":

@@ -19,6 +19,7 @@ from flightcheck.adapters.torch.batches import first_tensor, tensors_in
 from flightcheck.adapters.torch.patching.boundaries import Arguments, Boundaries, map_tensors
 from flightcheck.adapters.torch.patching.losses import arguments_of
 from flightcheck.adapters.torch.probes.batch_place import place_in_batch
+from flightcheck.adapters.torch.probes.example_place import example_place
 from flightcheck.adapters.torch.probes.leak_place import Here, leak_place
 from flightcheck.adapters.torch.shifts import Slice, fitting, layouts, slices_of
 from flightcheck.patch import Patch
@@ -84,9 +85,10 @@ def ask(last: _Last, here: Here) -> dict[str, Any]:
     """What could be asked: ``examples``, ``future`` and ``padding``, each the largest relative movement of an output.
 
     Also ``dim`` of the examples, ``apart`` (it is certain that they lie there), ``place`` and ``place_at`` (see
-    `place_in_batch`), ``next_token`` (the target is the input, one step ahead), ``copies`` (it is the input
-    itself, or the one before), ``present`` (how far an output moves with that token, asked where the target copies) and
-    ``at`` (the line at which the future gets in). A key is missing where the question does not apply.
+    `place_in_batch`), ``mixed_at`` and ``mixed_order`` (see `example_place`), ``next_token`` (the target is the input,
+    one step ahead), ``copies`` (it is the input itself, or the one before), ``present`` (how far an output moves with
+    that token, asked where the target copies) and ``at`` (the line at which the future gets in). A key is missing where
+    the question does not apply.
     """
     if last.module is None or last.target is None or any(nn.parameter.is_lazy(p) for p in last.module.parameters()):
         return {}
@@ -103,6 +105,9 @@ def ask(last: _Last, here: Here) -> dict[str, Any]:
         with contextlib.suppress(Exception):
             output = _output(model, (args, kwargs))
             told |= place_in_batch(model, (args, kwargs), output, dim=told["dim"], call=_output, here=here)
+    if told.get("examples", 0.0) > _NOISE:
+        with contextlib.suppress(Exception):
+            told |= _mixing(model, (args, kwargs), told["dim"], told["batch"], here)
     if told.get("next_token") and told["future"] > _NOISE:
         with contextlib.suppress(Exception):
             told |= _place(model, (args, kwargs), told["argument"], here)
@@ -118,6 +123,13 @@ def _place(model: nn.Module, given: Arguments, argument: str, here: Here) -> dic
         (ids.shape[0], ids.shape[1]), ids.shape[1] // 2, here,
     )  # fmt: skip
     return {"at": dataclasses.asdict(line)} if line is not None else {}
+
+
+def _mixing(model: nn.Module, given: Arguments, dim: int, n: int, here: Here) -> dict[str, Any]:
+    """The line at which examples get mixed, and by which kind of order."""
+    changed = _others(given, dim, n)
+    found = example_place(lambda moved: _output(model, changed if moved else given), n, here)
+    return {f"mixed_{key}": value for key, value in found.items()}
 
 
 def _other_future(ids: torch.Tensor) -> torch.Tensor:
@@ -180,6 +192,12 @@ def _is_graph(tensors: list[torch.Tensor]) -> bool:
 
 def _mixed(model: nn.Module, given: Arguments, output: torch.Tensor, dim: int, n: int) -> float:
     kept = n // 2
+    return _moved(output.select(dim, kept), _output(model, _others(given, dim, n)).select(dim, kept))
+
+
+def _others(given: Arguments, dim: int, n: int) -> Arguments:
+    """All examples but the one in the middle are replaced by their neighbours."""
+    kept = n // 2
 
     def replace(t: torch.Tensor) -> torch.Tensor:
         if t.dim() <= dim or t.shape[dim] != n:
@@ -188,8 +206,8 @@ def _mixed(model: nn.Module, given: Arguments, output: torch.Tensor, dim: int, n
         order[kept] = kept
         return t.index_select(dim, order.to(t.device))
 
-    changed = map_tensors(given, replace)
-    return _moved(output.select(dim, kept), _output(model, changed).select(dim, kept))
+    changed: Arguments = map_tensors(given, replace)
+    return changed
 
 
 def _future(model: nn.Module, given: Arguments, last: _Last) -> dict[str, Any]:
