@@ -113,6 +113,25 @@ def test_usual_starts_of_regressions_pass(values: list[float], call: LossCall) -
     assert numbers(values, SQUARED, call).status == "pass"
 
 
+def test_weights_far_wider_than_usual_warn_where_predictions_spread_far_wider_than_the_targets() -> None:
+    wide = replace(FAR, input_std=50.0, input_op="CatBackward0")
+
+    def told(norm: float, values: list[float], call: LossCall = wide) -> Verdict:
+        calls = [replace(call, step=i, value=v) for i, v in enumerate(values)]
+        return verdict_of("L01", run_of(SQUARED, HEAD, WEIGHT, BIAS, *calls, series={WEIGHT_NORM: [[norm]]}))
+
+    (finding,) = told(25.0, [2500.0, 300.0, 150.0]).findings
+    assert (finding.location, finding.patch) == (INIT, "reinit:default")
+    assert "spread 7.91 times as wide as 1/√fan-in" in finding.message
+    for fine in (
+        told(3.0, [2500.0, 300.0, 150.0]),  # usual weights: the inputs, then
+        told(25.0, [2500.0, 300.0, 0.2, 0.2, 0.2, 0.2]),  # training got over it
+        told(25.0, [9.0, 8.0, 7.0]),
+        told(25.0, [2500.0, 300.0, 150.0], replace(wide, input_std=2.0)),
+    ):
+        assert not fine.findings
+
+
 def test_regressions_whose_prediction_is_no_layer_or_no_mean_are_skipped() -> None:
     assert numbers([2500.0, 2400.0], SQUARED, replace(FAR, input_op="MulBackward0")).status == "skipped"
     assert numbers([2500.0, 2400.0], replace(SQUARED, settings={"reduction": "sum"})).status == "skipped"

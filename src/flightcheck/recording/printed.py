@@ -12,7 +12,8 @@ _HIGHER: Final = {
     "acc", "accuracy", "correct", "right", "precision", "recall", "f", "auc", "auroc", "auprc", "ap", "map", "iou",
     "miou", "dice", "r", "bleu", "rouge", "kappa", "mcc", "psnr", "ssim", "hit", "hits", "ndcg", "mrr", "em", "knn",
     "likelihood", "elbo", "success", "found", "solved", "bacc", "sensitivity", "specificity",
-    "macro",
+    "macro", "explained", "skill", "corr", "correlation", "pearson", "spearman", "concordance", "jaccard", "nmi", "ari",
+    "purity", "agreement",
 }  # fmt: skip
 """Words of measures of which more is better; digits are left out: F1, R2."""
 _OF_LIKELIHOODS: Final = {"likelihood", "elbo"}
@@ -28,7 +29,8 @@ _RETURNS: Final = {
 """Words of what an agent gets, or of how often it gets there."""
 _LOWER: Final = {
     "loss", "error", "err", "errors", "mse", "rmse", "mae", "mape", "nll", "ppl", "perplexity", "wer", "cer", "ece",
-    "bce", "ce", "bpc", "deviance", "distance", "fid", "smape", "rmsle", "kid", "mmd", "emd",
+    "bce", "ce", "bpc", "deviance", "distance", "fid", "smape", "rmsle", "kid", "mmd", "emd", "brier", "crps",
+    "pinball", "regret", "mistakes", "misclassified", "nrmse", "eer",
 }  # fmt: skip
 _AWAY: Final = re.compile(r"\b(off|wrong|out|missed) by\b")
 """Words of how far answers lie from what was right: ``off by 3.1 %``."""

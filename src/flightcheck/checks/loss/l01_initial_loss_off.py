@@ -38,8 +38,9 @@ class InitialLossOff(Check):
     ## What it checks
     Cross-entropy at the first step, on the raw outputs of a layer that was not loaded, against ln C for C classes (ln 2
     per label for binary cross-entropy): what a model scores that finds all classes equally likely. Squared and absolute
-    error against predicting 0: more than ten times that, with all predictions three spreads away from the targets, and
-    a loss that is still worse than predicting the mean at the end. Models that consist of embedding tables alone (dot
+    error against predicting 0: more than ten times that, with all predictions three spreads away from the targets, or
+    predictions that spread three times as far as the targets while a matrix starts with three times 1/√fan-in, and a
+    loss that is still worse than predicting the mean at the end. Models that consist of embedding tables alone (dot
     products of users and items): rows of a length above 3, a first loss as above, and one still worse than chance at
     the end.
     ## Why it matters
@@ -70,9 +71,10 @@ class InitialLossOff(Check):
         for here in sites.values():
             site = run.site(here[0])
             if site.function in NUMBERS:
-                if self._of_layer(run, site, here[0]):
-                    looked += 1
-                    yield from self._of_numbers(run, site)
+                of_layer = self._of_layer(run, site, here[0])
+                looked += of_layer
+                if site.settings.get("reduction", "mean") == "mean":
+                    yield from self._of_numbers(run, site, of_layer)
                 continue
             tables = self._tables(run, here[0])
             chance = self._chance(run, site, here, bool(tables))
@@ -185,7 +187,7 @@ class InitialLossOff(Check):
                 widest = (p, module, ratio)
         return widest
 
-    def _of_numbers(self, run: Run, site: LossSite) -> Iterator[Finding]:
+    def _of_numbers(self, run: Run, site: LossSite, of_layer: bool) -> Iterator[Finding]:
         """Predictions that start far from all targets, and have not come near them by the end."""
         calls = [c for c in run.training_calls() if c.site == site.index and c.value is not None]
         first = calls[0]
@@ -194,11 +196,17 @@ class InitialLossOff(Check):
         squared = site.function == "mse_loss"
         start, known = first.value or 0.0, square if squared else math.sqrt(square)
         offset = math.sqrt(max(start - spread**2, 0.0)) if squared else start - spread
-        if not (math.isfinite(start) and start > self.times.value * known and offset > self.apart.value * spread):
+        if not (math.isfinite(start) and start > self.times.value * known):
+            return
+        blamed = self._too_wide(run) if first.input_std > self.apart.value * first.target_std else None
+        if blamed is None and (not of_layer or offset <= self.apart.value * spread):
             return
         late = float(np.median([c.value for c in calls[-max(3, len(calls) // 4) :] if c.value is not None]))
         if late < (variance if squared else math.sqrt(variance)):
             return  # training got over it
+        if blamed is not None:
+            yield self._of_wide(blamed, site, first, {"loss": start, "chance": known, "late": late})
+            return
         bias = self._last_bias(run, first)
         yield Finding(
             f"Before the first step {site.function} is {start:.4g}; predicting 0 for everything scores {known:.3g}: "
@@ -208,6 +216,25 @@ class InitialLossOff(Check):
             module=first.input_module,
             evidence={"loss": start, "chance": known, "offset": offset, "spread": spread, "late": late},
             fix="Start the last bias at the mean of the targets as the loss gets them: at 0 if these are standardized.",
+        )
+
+    @staticmethod
+    def _of_wide(
+        blamed: tuple[ParameterInfo, ModuleInfo, float], site: LossSite, first: LossCall, losses: dict[str, float]
+    ) -> Finding:  # fmt: skip
+        """Predictions that spread far wider than the targets, because weights do."""
+        parameter, module, ratio = blamed
+        return Finding(
+            f"Before the first step {site.function} is {losses['loss']:.4g}; predicting 0 for everything scores "
+            f"{losses['chance']:.3g}: the weights of {module.path} spread {ratio:.3g} times as wide as 1/√fan-in, the "
+            f"predictions by {first.input_std:.3g} and the targets by {first.target_std:.3g}. At the end the loss is "
+            f"{losses['late']:.3g}.",
+            location=parameter.write_location or module.location or site.location,
+            module=module.path,
+            evidence={**losses, "output_std": first.input_std, "ratio": ratio},
+            onset_step=0,
+            fix=f"Initialize {module.path} with a spread of about 1/√fan-in, {1 / ratio:.2g} of what it has.",
+            patch="reinit:default",
         )
 
     @staticmethod
