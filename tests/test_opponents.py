@@ -53,16 +53,19 @@ OPPOSED: dict[str, Losses] = {
 }
 
 
-def run_of_training(losses: Losses, folder: Path) -> flightcheck.Run:
+def run_of_training(
+    losses: Losses, folder: Path, end: type[nn.Module] | None = None, real: Tensor = REAL
+) -> flightcheck.Run:
     torch.manual_seed(0)
-    maker, judge = nn.Linear(3, 2), nn.Sequential(nn.Linear(2, 8), nn.Tanh(), nn.Linear(8, 1))
+    maker: nn.Module = nn.Linear(3, 2) if end is None else nn.Sequential(nn.Linear(3, 2), end())
+    judge = nn.Sequential(nn.Linear(2, 8), nn.Tanh(), nn.Linear(8, 1))
     with flightcheck.watch(runs_dir=folder, report=False) as watched:
         of_judge = torch.optim.SGD(judge.parameters(), lr=0.05)
         of_maker = torch.optim.SGD(maker.parameters(), lr=0.05)
         for _ in range(12):
             made = maker(torch.randn(32, 3))
             of_judge.zero_grad()
-            losses[0](judge(REAL), judge(made.detach())).backward()
+            losses[0](judge(real), judge(made.detach())).backward()
             of_judge.step()
             of_maker.zero_grad()
             losses[1](judge(made)).backward()
@@ -87,6 +90,29 @@ def test_opponents(name: str, tmp_path: Path) -> None:
     run = run_of_training(OPPOSED[name], tmp_path)
     assert len(run.recorded(Opponents)) == 1
     assert verdict_of("L19", run).findings == ()
+
+
+@pytest.mark.parametrize(
+    ("end", "real", "outside"),
+    [
+        (nn.Tanh, REAL, 1.0),
+        (nn.Tanh, REAL - 4, 0.2),  # standardized: beyond -1.2 and 1.2
+        (nn.Tanh, (REAL - 4).tanh() + 0.1, 0.0),  # with a little on top
+        (nn.Sigmoid, (REAL - 4).tanh(), 0.45),
+        (nn.ReLU, REAL - 4, 0.45),
+        (nn.ReLU, REAL + 4, 0.0),
+    ],
+)
+def test_data_outside_of_what_the_maker_can_make(
+    end: type[nn.Module], real: Tensor, outside: float, tmp_path: Path
+) -> None:
+    run = run_of_training(OPPOSED["label of the real ones"], tmp_path, end, real)
+    (pair,) = run.recorded(Opponents)
+    assert pair.made_by == end.__name__.lower() and pair.others > 0
+    assert pair.others_outside / pair.others == pytest.approx(outside, abs=0.1)
+    assert pair.others_range == [float(real.min()), float(real.max())]
+    found = [f for f in verdict_of("C16", run).findings if "is judged" in f.message]
+    assert len(found) == (pair.others_outside > 0.1 * pair.others)
 
 
 def test_an_encoder_and_what_reads_it_are_no_opponents(tmp_path: Path) -> None:

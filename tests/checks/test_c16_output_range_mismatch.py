@@ -6,6 +6,8 @@ from dataclasses import replace
 from typing import Any
 
 from flightcheck.recording.loss_records import LossCall, LossSite
+from flightcheck.recording.opponents import Opponents
+from flightcheck.recording.records import ModuleInfo, Plan, RootInfo
 from flightcheck.testing import run_of, verdict_of
 from tests.checks._network import line
 
@@ -56,6 +58,27 @@ def test_sigmoid_on_logits_is_an_error_with_its_floor() -> None:
     (finding,) = verdict(replace(CALL, classes=10), replace(SITE, function="cross_entropy")).findings
     assert finding.severity == "error"
     assert "1.461" in finding.message
+
+
+def test_data_that_a_generator_cannot_make_fail_at_its_last_activation() -> None:
+    roots = [RootInfo(0, "D", "Judge", line(20)), RootInfo(1, "G", "Maker", line(21))]
+    tanh = ModuleInfo(3, "G.net.2", "Tanh", "activation", 1, line(7), order=2)
+    pair = Opponents(
+        0, 1, judge_steps=8, maker_steps=8, made_by="tanh", made_range=[-0.9, 0.9], others_range=[0.0, 255.0],
+        others=1000, others_outside=500,
+    )  # fmt: skip
+
+    def told(pair: Opponents, regime: str = "gan") -> Any:
+        return verdict_of("C16", run_of(*roots, tanh, pair, Plan(regimes=[regime]))).findings
+
+    (finding,) = told(pair)
+    assert (finding.location, finding.module) == (line(7), "G.net.2")
+    assert "G ends in tanh (-1 to 1), and 50% of the values" in finding.message
+    assert "Scale the data into -1 to 1" in finding.fix
+    (finding,) = told(replace(pair, made_by="relu", others_range=[-2.0, 2.0]))
+    assert finding.location == line(21), "a function, which stands in no module"
+    assert not told(replace(pair, others_outside=100)) and not told(replace(pair, maker_steps=0))
+    assert not told(pair, "supervised")
 
 
 def test_two_calls_are_inconclusive() -> None:

@@ -39,6 +39,17 @@ class Opponents:
     """Those of them in which the judge's were others than those that the maker was given."""
     judged_location: Location | None = None
     """The line of the last such call."""
+    made_by: str = ""
+    """The operation that made the maker's outputs: ``tanh``, ``sigmoid``, …"""
+    made_range: list[float] = field(default_factory=list)
+    """The smallest and largest value of what it made, over the calls of the judge that were looked at."""
+    others_range: list[float] = field(default_factory=list)
+    """Of the judge's other inputs of this shape."""
+    others: int = 0
+    """Values of these inputs."""
+    others_outside: int = 0
+    """Those that lie outside of what this operation can give, by more than a tenth of its range (of 1 where that has no
+    end)."""
     maker_backward: int = -1
     """Number of the last backward before a step of the maker, as in `LossTerm.backward`."""
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 import torch
 
+from flightcheck.adapters.torch.graph import behind_views
 from flightcheck.adapters.torch.watch import Watch, hands_off, is_plain_tensor
 from flightcheck.recording.opponents import Opponents
+from flightcheck.recording.ranges import RANGES
 from flightcheck.recording.records import Location
 
 _MOST_MADE: Final = 8
@@ -17,6 +20,10 @@ _MOST_MADE: Final = 8
 _MOST_LABELS: Final = 65_536
 _LARGEST: Final = 4_000_000
 """Elements of such an output: its memory is held."""
+_MOST_COMPARED: Final = 8
+"""Calls of a judge whose inputs are compared with what the maker can make."""
+_BEYOND: Final = 0.1
+"""Of that range, or of 1: noise that is put on data ends there."""
 _MOST_CALLS: Final = 32
 """Last calls of judging models whose gradients are read."""
 
@@ -56,6 +63,21 @@ class _Pair:
     labelled: int = 0
     other_labels: int = 0
     judged_location: Location | None = None
+    made_by: str = ""
+    made_range: list[float] = field(default_factory=list)
+    others_range: list[float] = field(default_factory=list)
+    others: int = 0
+    others_outside: int = 0
+
+
+@dataclass(frozen=True)
+class _Made:
+    """What a model made: without its graph, known again by its memory, which is held for that."""
+
+    output: torch.Tensor
+    root: int
+    labels: list[torch.Tensor]
+    operation: str
 
 
 class OpposedModels:
@@ -63,14 +85,15 @@ class OpposedModels:
 
     def __init__(self, watch: Watch) -> None:
         self.watch = watch
-        self._made: list[tuple[torch.Tensor, int, list[torch.Tensor]]] = []
-        """Outputs without their graph, the model, and the labels that it was given. They are known again by their
-        memory, which is held for that.
-        """
+        self._made: list[_Made] = []
         self._calls: list[_Judged] = []
         self._roots: set[int] = set()
         self._judges: set[int] = set()
         self._pairs: dict[tuple[int, int], _Pair] = {}
+        self._shapes: dict[tuple[int, int], torch.Size] = {}
+        """Of one example that the maker of a pair made."""
+        self._looks: dict[tuple[int, int], int] = {}
+        """Calls of the judge of a pair on other inputs whose range was looked at."""
 
     def called(self, root: int, inputs: Sequence[Any], output: torch.Tensor) -> None:
         """A model was called in training, and returned `output`."""
@@ -80,17 +103,19 @@ class OpposedModels:
         if len(self._roots) < 2:
             return
         given = [t for t in inputs if isinstance(t, torch.Tensor)]
-        known = [m for t in given if (m := self._maker_of(t)) is not None and m[1] != root]
-        makers = {maker for _, maker, _ in known}
+        known = [m for t in given if (m := self._maker_of(t)) is not None and m.root != root]
+        makers = {made.root for made in known}
         self._judges |= {root} if makers else set()
         others = root in self._judges and not makers and not any(t.requires_grad for t in given)
         if output.requires_grad and (len(makers) == 1 or others):
             call = _Judged(root, makers.pop() if makers else -1, line=self.watch.lines.here())
-            call.other_labels = _others(_labels(given), known[0][2]) if known else None
+            call.other_labels = _others(_labels(given), known[0].labels) if known else None
             self._calls = [*self._calls[1 - _MOST_CALLS :], call]
             output.register_hook(call.reached)  # type: ignore[no-untyped-call]
         if output.numel() <= _LARGEST:
-            self._made = [*self._made[1 - _MOST_MADE :], (output.detach(), root, _labels(given))]
+            made = _Made(output.detach(), root, _labels(given), _operation(output))
+            self._made = [*self._made[1 - _MOST_MADE :], made]
+        self._compare(root, given, known)
 
     def stepped(self, roots: Collection[int], backward: int) -> None:
         """An optimizer that holds parameters of these models stepped, after so many backwards."""
@@ -117,6 +142,26 @@ class OpposedModels:
                 pair.other_labels += sum(c.other_labels is True for c in told)
                 pair.judged_location = told[-1].line if told else pair.judged_location
 
+    def _compare(self, judge: int, given: list[torch.Tensor], known: list[_Made]) -> None:
+        """What a judge is given of a maker, and what it is given of others: do they lie in the same range?"""
+        for made in known[:1]:
+            pair = self._pairs.setdefault((judge, made.root), _Pair())
+            if made.operation in RANGES and self._looks.get((judge, made.root), 0) < _MOST_COMPARED:
+                pair.made_by = made.operation
+                pair.made_range = _wider(pair.made_range, made.output)
+                self._shapes[judge, made.root] = made.output.shape[1:]
+        for (who, maker), pair in self._pairs.items() if not known else ():
+            data = [t for t in given if t.shape[1:] == self._shapes.get((who, maker)) and t.is_floating_point()]
+            looks = self._looks.get((who, maker), 0)
+            if who != judge or not data or looks >= _MOST_COMPARED or any(t.requires_grad for t in data):
+                continue
+            self._looks[who, maker] = looks + 1
+            low, high = RANGES[pair.made_by]
+            margin = _BEYOND * (high - low if math.isfinite(high) else 1.0)
+            pair.others_range = _wider(pair.others_range, data[0])
+            pair.others += data[0].numel()
+            pair.others_outside += int(((data[0] < low - margin) | (data[0] > high + margin)).sum())
+
     def forget(self) -> None:
         """The learning pass is over: give the memory back."""
         self._made.clear()
@@ -127,12 +172,23 @@ class OpposedModels:
         for i, ((judge, maker), pair) in enumerate(self._pairs.items()):
             self.watch.writer.put(Opponents(judge, maker, **vars(pair)), i)
 
-    def _maker_of(self, given: torch.Tensor) -> tuple[torch.Tensor, int, list[torch.Tensor]] | None:
+    def _maker_of(self, given: torch.Tensor) -> _Made | None:
         for known in reversed(self._made):
-            made = known[0]
+            made = known.output
             if given.numel() == made.numel() and given.device == made.device and given.data_ptr() == made.data_ptr():
                 return known
         return None
+
+
+def _operation(output: torch.Tensor) -> str:
+    """The operation that made the values, in lower case: ``tanh``."""
+    node = behind_views(output.grad_fn)
+    return str(node.name()).lower().rstrip("0123456789").removesuffix("backward") if node is not None else ""
+
+
+def _wider(known: list[float], values: torch.Tensor) -> list[float]:
+    low, high = (float(v) for v in torch.aminmax(values.detach()))
+    return [min([low, *known[:1]]), max([high, *known[1:]])]
 
 
 def _labels(given: Sequence[torch.Tensor]) -> list[torch.Tensor]:

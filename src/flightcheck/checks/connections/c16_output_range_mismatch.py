@@ -9,14 +9,11 @@ from typing import Final
 from flightcheck.checks.base import Check, Finding, NotApplicable, NotEnoughEvidence, Param, Severity, check
 from flightcheck.checks.depth import own_line
 from flightcheck.recording.loss_records import LossCall
+from flightcheck.recording.opponents import Opponents
+from flightcheck.recording.ranges import RANGES
 from flightcheck.recording.records import Location
 from flightcheck.recording.run import Run
 
-RANGES: Final = {
-    "relu": (0.0, math.inf), "softplus": (0.0, math.inf), "exp": (0.0, math.inf), "relu6": (0.0, 6.0),
-    "sigmoid": (0.0, 1.0), "hardsigmoid": (0.0, 1.0), "softmax": (0.0, 1.0),
-    "tanh": (-1.0, 1.0), "softsign": (-1.0, 1.0),
-}  # fmt: skip
 REGRESSION: Final = ("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss")
 LOGITS: Final = ("cross_entropy", "binary_cross_entropy_with_logits")
 NORMALIZED: Final = {"nll_loss": "cross_entropy", "binary_cross_entropy": "binary_cross_entropy_with_logits"}
@@ -39,12 +36,15 @@ class OutputRangeMismatch(Check):
     ## What it checks
     ReLU (≥ 0), sigmoid (0…1), softmax or tanh (−1…1) as the last operation before a regression loss whose targets reach
     beyond that range; and ReLU, dropout, sigmoid or tanh on the logits of a cross-entropy, also where a log-softmax
-    (before `NLLLoss`) or a sigmoid (before `BCELoss`) of the model stands between.
+    (before `NLLLoss`) or a sigmoid (before `BCELoss`) of the model stands between. And of a GAN: the activation in
+    which its generator ends, if more than a tenth of the values of the data that the discriminator is shown lie outside
+    of that range, by a tenth of it.
     ## Why it matters
     Targets outside the range can never be met, and a ReLU whose output should be negative dies. Logits between 0 and 1
-    keep a cross-entropy of 10 classes above 1.46; ReLU logits cannot speak against a class.
+    keep a cross-entropy of 10 classes above 1.46; ReLU logits cannot speak against a class. A discriminator that sees
+    values which the generator cannot make has nothing else to learn.
     ## How to fix
-    End the model with a linear layer; or scale the targets into the range.
+    End the model with a linear layer; or scale the targets into the range: images to -1…1 for a tanh.
     ## Source
     AutoTrainer, DeepDiagnosis; PyTorch forum threads 77250, 55904, 50048.
     ## Known false alarms
@@ -55,9 +55,11 @@ class OutputRangeMismatch(Check):
     calls = Param(3, "targets of several batches")
     beyond = Param(0.1, "share of the targets' range outside the reachable one; noise and clipping stay below")
     deviations = Param(3.0, "a limit farther from the mean concerns outliers only")
+    share = Param(0.1, "of the data's values: outliers of standardized data that a tanh reaches nearly all of")
     most = Param(0.8, "an odd batch does not count")
 
     def __call__(self, run: Run) -> Iterator[Finding]:
+        yield from self._of_makers(run)
         calls = [c for c in run.training_calls(*REGRESSION, *LOGITS, *NORMALIZED) if not c.target_requires_grad]
         if not calls:
             raise NotApplicable("no regression loss or cross-entropy of the framework was called in training")
@@ -103,6 +105,29 @@ class OutputRangeMismatch(Check):
         if not known:
             raise NotEnoughEvidence(f"fewer than {self.calls.value:.0f} observed calls of a loss")
 
+    def _of_makers(self, run: Run) -> Iterator[Finding]:
+        """A generator whose last activation cannot make what the discriminator is shown as data."""
+        for pair in run.recorded(Opponents) if run.in_regime("gan") else ():
+            if (
+                not (pair.others and pair.judge_steps and pair.maker_steps)
+                or pair.others_outside <= self.share.value * pair.others
+            ):
+                continue
+            low, high = RANGES[pair.made_by]
+            maker = run.roots[pair.maker] if pair.maker < len(run.roots) else None
+            at, path = _last_of(run, pair.maker, pair.made_by)
+            yield Finding(
+                f"{maker.name if maker else 'The generator'} ends in {pair.made_by} ({low:g} to {high:g}), and "
+                f"{pair.others_outside / pair.others:.0%} of the values of the data beside which it is judged lie "
+                f"outside of that (from {pair.others_range[0]:.3g} to {pair.others_range[1]:.3g}): they tell data "
+                "from what is made, whatever it makes.",
+                location=at or (maker.location if maker else None),
+                module=path,
+                evidence={"activation": pair.made_by, "outside": pair.others_outside / pair.others,
+                          "data": pair.others_range, "made": pair.made_range},
+                fix=f"Scale the data into {low:g} to {high:g}." if math.isfinite(high) else "End it in a linear layer.",
+            )  # fmt: skip
+
     def _outside(self, c: LossCall, reach: tuple[float, float]) -> bool:
         margin = self.beyond.value * (c.target_max - c.target_min)
         low, high = reach
@@ -111,6 +136,15 @@ class OutputRangeMismatch(Check):
         if c.target_tenths:
             under, over = under and c.target_tenths[0] < low, over and c.target_tenths[1] > high
         return under or over
+
+
+def _last_of(run: Run, root: int, activation: str) -> tuple[Location | None, str]:
+    """The line of the activation in which a model ends, and its path, if it is a module."""
+    called = [m for m in run.modules if m.root == root and m.leaf and m.order >= 0]
+    last = max(called, key=lambda m: m.order, default=None)
+    if last is None or not last.type.lower().startswith(activation):
+        return None, ""
+    return own_line(run, last), last.path
 
 
 def _where(run: Run, c: LossCall, activation: str) -> tuple[Location | None, str]:
