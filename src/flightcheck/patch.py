@@ -59,6 +59,7 @@ KINDS: Final[dict[str, str]] = {
     "temperature": "at a line (``train.py:31``) a matrix is divided by the number below 1 that it is multiplied with; "
     "``own:train.py:31`` in a loss that the script computes by itself",
     "inverse-order": "rows that a line (``train.py:60``) picks by an order are picked by its inverse",
+    "hooks": "``once``: of equal hooks on a tensor or module the newest stays alone",
     "signed": "at a line (``train.py:31``) zeros and ones that multiply scores become -1 and 1",
     "extreme": "at a line (``train.py:31``) a minimum or maximum is one of the values that a mask left, and not one of "
     "the zeros that it made",

@@ -140,6 +140,7 @@ CAUSES: Final[tuple[Cause, ...]] = (
     _row("P04", "C11 P33"),
     _row("P04", "P01 P02 P06 C08 C12 S01" + _FLAT, when=_misdirected),
     _row("P40", "P33 P34 L16 S07 P02 S01"),
+    _row("P42", "P02 P21 P33 P36 L16 C07 C11 C12 S01 S02 S07"),
     _row("P38", "P01 P02 C08 C11 C12 C14 P19 P34 S01" + _FLAT),
     _row("P39", "P02 S01" + _FLAT),
     # Optimizer and protocol

@@ -19,6 +19,7 @@ from flightcheck.checks.loss._signs import of_signs, without_signs
 from flightcheck.checks.loss.l13_loss_terms_unbalanced import has_several_terms
 from flightcheck.checks.parameters.p11_freezing_mistake import frozen_at_random, frozen_tables, meant_to_be_random
 from flightcheck.checks.parameters.p13_weight_decay_misapplied import WITHOUT, WeightDecayMisapplied
+from flightcheck.checks.parameters.p42_hooks_pile_up import ONCE, growing_pile
 from flightcheck.checks.start.s02_input_ignored_entirely import makes_little_difference
 from flightcheck.checks.start.s05_regularizer_blocks_fit import strongest_dropout
 from flightcheck.checks.tracking._orders import (
@@ -87,6 +88,9 @@ def questions(lab: Lab, run: Run, asked: set[str]) -> Iterator[Experiment]:
 
 def _particulars(lab: Lab, run: Run, asked: set[str]) -> Iterator[Experiment]:
     """What only some trainings have: each is asked until one is confirmed."""
+    if "P42" not in asked and (pile := growing_pile(run)) is not None:
+        alone = _evaluated(lab, run, "P42", Patch.parse(ONCE), third)
+        yield replace(alone, diff=f"- {pile.location.code}\n+ # the same once, before the loop")
     if "T09" not in asked:
         yield from _orders_of_evaluations(lab, run)
     if "L08" not in asked and stuck_pairs(run):

@@ -88,6 +88,7 @@ _WORDS = {
     "weights-turned": "losses divided by their weights in the place of multiplied, or the other way round",
     "weights-held": "weights of the losses held by their logarithms",
     "inverse-order": "the inverse of the order",
+    "hooks": "each hook registered once",
     "signed": "labels of -1 and 1",
     "extreme": "extreme of the values that the mask left",
     "swap-activation": "ReLU in the place of the softmax",

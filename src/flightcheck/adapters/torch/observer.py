@@ -34,6 +34,7 @@ from flightcheck.adapters.torch.nonfinite import NonFiniteOrigin
 from flightcheck.adapters.torch.operations import Operations
 from flightcheck.adapters.torch.optimizers import Held, Optimizers, Schedulers, rate_of
 from flightcheck.adapters.torch.patches import Patches
+from flightcheck.adapters.torch.piled_hooks import HookPiles
 from flightcheck.adapters.torch.planning import Stopping, coverage_of, plan_of, planned_steps
 from flightcheck.adapters.torch.protocol import Protocol
 from flightcheck.adapters.torch.randomness import Randomness
@@ -55,6 +56,8 @@ from flightcheck.recording.store import RunWriter
 
 _MOST_PHASES: Final = 3
 """Learning passes after the first one: a script that builds optimizers for ever must not be learnt for ever."""
+_HOOKS_EACH: Final = 512
+"""Steps between looks at the hooks of parameters and modules, beside those after 1, 2, 4, 8, …"""
 _UNSEEN: Final = 8e-6
 _UNSEEN_CALL: Final = 1e-6
 """Seconds that our wrappers cost in a round outside of what they measure: together, and for each call of a module. Some
@@ -122,7 +125,7 @@ class TorchObserver:
             StoredUpdates(watch, self.discovery), ThawedParameters(watch, self.optimizers)
         )  # fmt: skip
         self.resources, self.system = ResourceUse(watch), SystemUse(watch)
-        self.drawn_anew = DrawnAnew(watch, self.discovery)
+        self.drawn_anew, self.hook_piles = DrawnAnew(watch, self.discovery), HookPiles(watch, self.discovery)
         self.replicas = Replicas(watch, self.discovery, *rank)
         self.randomness = Randomness(watch)
         self.settings, self.logged = Settings(watch), Logged(watch)
@@ -353,6 +356,8 @@ class TorchObserver:
         if not self.watch.resting:
             self.operations.end_round()
         self.steps += 1
+        if self.steps.bit_count() == 1 or not self.steps % _HOOKS_EACH:
+            self.watch.attempt("hooks", self.hook_piles.look)
         self.backwards_in_round = 0
         self.budget.cheap = self.statistics.measures.one_pass
         if self.watch.sampled:

@@ -32,6 +32,7 @@ def save_all(o: TorchObserver) -> None:
         lambda: o.losses.alignment.save(o.discovery.files(), {s.index: s.location for s in o.losses.sites}),
         o.loose.kept.save,
         o.drawn_anew.save,
+        o.hook_piles.save,
         o.thawed.save,
         o.stored_updates.save,
         o.moments.save,
