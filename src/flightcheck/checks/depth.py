@@ -12,7 +12,7 @@ from flightcheck.frozen import frozen
 from flightcheck.recording.records import Location, ModuleInfo, ParameterInfo
 from flightcheck.recording.run import NotEnoughEvidence, Run
 from flightcheck.recording.signals import GRAD_NORM, LOSS, WEIGHT_NORM
-from flightcheck.recording.tables import Table
+from flightcheck.recording.tables import Table, median
 
 Floats = npt.NDArray[np.float64]
 
@@ -53,7 +53,7 @@ def relative_gradients(run: Run, chosen: list[Layer], at_least: int) -> Floats:
         values, sizes = g.values[of_g], w.values[of_w]
         usable = np.isfinite(values) & np.isfinite(sizes) & (sizes > 0)
         if usable.sum() >= at_least:
-            result[i] = float(np.median(values[usable] / sizes[usable]))
+            result[i] = median(values[usable] / sizes[usable])
     return result
 
 
@@ -68,9 +68,9 @@ def improvement(run: Run, at_least: int = 20) -> float:
     if len(values) < at_least:
         raise NotEnoughEvidence(f"{len(values)} of {at_least} finite losses")
     first, last = values[: max(3, len(values) // 10)], values[-max(3, len(values) // 5) :]
-    fall = float(np.median(first) - np.median(last))
+    fall = median(first) - median(last)
     error = float(np.hypot(first.std(ddof=1) / len(first) ** 0.5, last.std(ddof=1) / len(last) ** 0.5))
-    return fall / max(abs(float(np.median(first))), 1e-12) if abs(fall) > 2 * error else 0.0
+    return fall / max(abs(median(first)), 1e-12) if abs(fall) > 2 * error else 0.0
 
 
 def at_row(table: Table, row: int, index: int) -> float:

@@ -14,7 +14,7 @@ from flightcheck.checks.depth import Floats, before_trouble, written_at
 from flightcheck.recording.records import ModuleInfo, ParameterInfo
 from flightcheck.recording.run import Run
 from flightcheck.recording.signals import ACTIVATION_DEAD, GRAD_NORM_TOTAL
-from flightcheck.recording.tables import Ints
+from flightcheck.recording.tables import Ints, median
 
 
 @check(
@@ -119,7 +119,7 @@ class DeadUnits(Check):
         different = {b.digest for b in first}
         if len(first) < 3 or len(different) == len(first):
             return math.inf
-        return len(different) * float(np.median([b.shape[0] for b in first]))
+        return len(different) * median([b.shape[0] for b in first])
 
 
 def _last_rise(shares: Floats, limit: float) -> int:

@@ -11,7 +11,7 @@ from flightcheck.checks.depth import layers, most_common, relative_gradients, tr
 from flightcheck.recording.records import Location
 from flightcheck.recording.run import Run
 from flightcheck.recording.signals import GRAD_NORM, GRAD_NORM_TOTAL, LOSS
-from flightcheck.recording.tables import Floats, Ints, Series
+from flightcheck.recording.tables import Floats, Ints, Series, median
 
 Story = tuple[int, str, dict[str, float]]
 
@@ -77,7 +77,7 @@ class ExplodingGradient(Check):
     def _before_nan(self, steps: Ints, values: Floats, broken: int | None) -> Story | None:
         if broken is None or len(values) < 2:
             return None
-        usual, peak = float(np.median(values[: max(1, len(values) // 2)])), float(values[-5:].max())
+        usual, peak = median(values[: max(1, len(values) // 2)]), float(values[-5:].max())
         if peak < self.growth.value * usual:
             return None
         onset = int(steps[np.argmax(values > self.spike.value * usual)])
@@ -87,7 +87,7 @@ class ExplodingGradient(Check):
         return onset, text, {"norm": peak, "usual": usual}
 
     def _growth(self, steps: Ints, values: Floats, losses: Series) -> Story | None:
-        blocks = [float(np.median(values[i : i + 10])) for i in range(0, len(values) - 9, 10)]
+        blocks = [median(values[i : i + 10]) for i in range(0, len(values) - 9, 10)]
         best = int(np.argmin(blocks[:-1])) if len(blocks) > 1 else 0
         if len(blocks) < 2 or blocks[-1] < self.growth.value * blocks[best]:
             return None
@@ -101,14 +101,14 @@ class ExplodingGradient(Check):
         found = []
         for i in range(20, len(values)):
             past = values[max(0, i - 200) : i]
-            usual = float(np.median(past))
-            mad = 1.4826 * float(np.median(np.abs(past - usual)))
+            usual = median(past)
+            mad = 1.4826 * median(np.abs(past - usual))
             if values[i] > max(self.spike.value * usual, usual + self.deviations.value * mad):
                 found.append(i)
         for a, b, c in zip(found, found[1:], found[2:]):
             regular = steps[b] - steps[a] == steps[c] - steps[b] > 1  # the last batch of each epoch
             if steps[c] - steps[a] <= 20 and not regular and self._worse(losses, int(steps[a])):
-                usual, peak = float(np.median(values[:a])), float(values[[a, b, c]].max())
+                usual, peak = median(values[:a]), float(values[[a, b, c]].max())
                 text = (
                     f"The gradient norm jumped to {peak:.3g} ({peak / usual:.0f} times its median) three times within "
                 )
@@ -124,7 +124,7 @@ class ExplodingGradient(Check):
         if not np.isfinite(after[-5:]).all() or not np.isfinite(before).all():
             return not np.isfinite(after[-5:]).all()
         low = min(float(before.min()), 0.0)
-        now, then, first = (float(np.median(v)) - low for v in (after[-10:], before[-10:], before[:3]))
+        now, then, first = (median(v) - low for v in (after[-10:], before[-10:], before[:3]))
         return now > self.worse.value * then and now > self.lost.value * first
 
     def _towards_input(self, run: Run) -> Iterator[Finding]:

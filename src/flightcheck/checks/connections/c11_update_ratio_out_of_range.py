@@ -11,7 +11,7 @@ from flightcheck.checks.depth import Floats, before_trouble, improvement, most_c
 from flightcheck.recording.records import Location, ParameterInfo
 from flightcheck.recording.run import Run
 from flightcheck.recording.signals import GRAD_NORM, LEARNING_RATE, UPDATE_NORM, WEIGHT_NORM
-from flightcheck.recording.tables import Table
+from flightcheck.recording.tables import Table, median
 
 
 @check(
@@ -61,12 +61,12 @@ class UpdateRatioOutOfRange(Check):
         late = {i: values for i, values in ratios.items() if len(values) >= self.samples.value}
         if not late:
             raise NotEnoughEvidence(f"updates of no matrix were measured in {self.samples.value:.0f} steps")
-        medians = {i: float(np.median(values[:, 1])) for i, values in late.items()}
+        medians = {i: median(values[:, 1]) for i, values in late.items()}
         slow = [p for p in matrices if p.index in medians and 0.0 < medians[p.index] < self.low.value]
         old = {i: v[v[:, 0] >= self.young.value, 1] for i, v in late.items()}
         fast = [
             p for p in matrices
-            if len(old.get(p.index, ())) >= self.samples.value and float(np.median(old[p.index])) > self.high.value
+            if len(old.get(p.index, ())) >= self.samples.value and median(old[p.index]) > self.high.value
         ]  # fmt: skip
         if len(slow) > len(medians) / 2 and not run.in_regime("finetune") and self._unexplained(run, slow):
             yield self._finding(run, slow, medians, "below", self.low.value)
@@ -93,14 +93,14 @@ class UpdateRatioOutOfRange(Check):
         for p in slow:
             values = gradients.column(p.index).values
             values = values[np.isfinite(values)]
-            if len(values) >= 6 and float(np.median(values[-5:])) < 0.01 * float(np.median(values[:5])):
+            if len(values) >= 6 and median(values[-5:]) < 0.01 * median(values[:5]):
                 return False
         return improvement(run) < self.improved.value
 
     def _finding(
         self, run: Run, chosen: list[ParameterInfo], medians: dict[int, float], side: str, limit: float
     ) -> Finding:
-        typical = float(np.median([medians[p.index] for p in chosen]))
+        typical = median([medians[p.index] for p in chosen])
         return Finding(
             f"{len(chosen)} of {len(medians)} matrices change by {typical:.1g} of their norm a step, {side} the limit "
             f"of {limit:g}; about 1e-3 is usual.",

@@ -12,6 +12,7 @@ from flightcheck.recording.loss_records import LossCall
 from flightcheck.recording.records import Location
 from flightcheck.recording.run import NotEnoughEvidence, Run
 from flightcheck.recording.signals import ACTIVATION_RMS
+from flightcheck.recording.tables import median
 
 FIRST_LAYERS: Final = ("linear", "conv", "rnn", "attention")
 """Kinds of first layers whose output grows with the scale of the input."""
@@ -81,8 +82,8 @@ def suffers(run: Run) -> bool | None:
         start, constant = _references(site.function, calls)
         if not constant > 0:
             continue
-        blown = float(np.median(values[:3])) > 3 * start
-        stuck = calls[-1].step >= 40 and float(np.median(values[-max(3, len(values) // 4) :])) > 0.95 * constant
+        blown = median(values[:3]) > 3 * start
+        stuck = calls[-1].step >= 40 and median(values[-max(3, len(values) // 4) :]) > 0.95 * constant
         answers.append(blown or stuck)
     return any(answers) if answers else None
 

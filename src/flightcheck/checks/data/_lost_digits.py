@@ -11,6 +11,7 @@ from flightcheck.recording.batches import Batch
 from flightcheck.recording.cancellations import Cancellation
 from flightcheck.recording.coarse_angles import CoarseAngles
 from flightcheck.recording.run import Run
+from flightcheck.recording.tables import median
 
 _ODD: Final = (0.2, 0.8)
 """Share of odd multiples of the spacing: half after rounding, none where the numbers were coarser from the start."""
@@ -56,7 +57,7 @@ def rounded_inputs(run: Run, fewest: int) -> list[Rounded]:
         marks = [b.coarse for b in batches if b.coarse]
         if len(marks) < max(fewest, len(batches)) or len({m["feature"] for m in marks}) > 1:
             continue
-        odd, spacing, spread, distinct = (float(np.median([m[k] for m in marks])) for k in _MARKS)
+        odd, spacing, spread, distinct = (median([m[k] for m in marks]) for k in _MARKS)
         if _ODD[0] < odd < _ODD[1] and distinct >= _DISTINCT:
             found.append(Rounded(batches, int(marks[0]["feature"]), spacing, spread, int(distinct)))
     return found

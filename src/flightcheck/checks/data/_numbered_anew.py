@@ -13,6 +13,7 @@ import numpy.typing as npt
 from flightcheck.frozen import frozen
 from flightcheck.recording.loss_records import LossSite
 from flightcheck.recording.run import Run
+from flightcheck.recording.tables import median
 
 FEWEST: Final = 12
 """Batches that lack a class; fewer may lack the rarest ones by chance."""
@@ -65,7 +66,7 @@ def _judge(site: LossSite, table: Counts) -> NumberedAnew | None:
     smaller = sum(b < a for a, b in itertools.pairwise(there))
     if lacking < FEWEST or smaller < _SMALLER or not _without_gaps(table).all():
         return None
-    if float(np.median(table.sum(1) / there)) < _PER_CLASS:
+    if median(table.sum(1) / there) < _PER_CLASS:
         return None
     frequencies = table.sum(0) / table.sum()
     rng = np.random.default_rng(0)

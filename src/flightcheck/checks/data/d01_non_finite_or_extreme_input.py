@@ -13,6 +13,7 @@ from flightcheck.recording.batches import Batch
 from flightcheck.recording.loss_records import LossCall
 from flightcheck.recording.run import Run
 from flightcheck.recording.signals import LOSS
+from flightcheck.recording.tables import median
 
 
 @check(
@@ -122,15 +123,15 @@ class NonFiniteOrExtremeInput(Check):
         for key in sorted({(b.root, b.argument) for b in inputs}):
             here = [b for b in inputs if (b.root, b.argument) == key and not b.nonfinite and not b.requires_grad]
             sizes = np.array([max(abs(b.minimum), abs(b.maximum)) for b in here])
-            if len(here) < 8 or not np.median(sizes) > 0:
+            if len(here) < 8 or not median(sizes) > 0:
                 continue
             worst = int(np.argmax(sizes))
-            if sizes[worst] > self.outlier.value * float(np.median(sizes)):
+            if sizes[worst] > self.outlier.value * median(sizes):
                 yield Finding(
                     f"A batch of step {here[worst].step} holds the value {sizes[worst]:.3g}; the largest of a usual "
-                    f"batch is {float(np.median(sizes)):.3g} (limit: {self.outlier.value:.0f} times).",
+                    f"batch is {median(sizes):.3g} (limit: {self.outlier.value:.0f} times).",
                     location=line_of(here[worst]),
-                    evidence={"value": float(sizes[worst]), "usual": float(np.median(sizes))},
+                    evidence={"value": float(sizes[worst]), "usual": median(sizes)},
                     onset_step=here[worst].step,
                     severity="info",
                 )

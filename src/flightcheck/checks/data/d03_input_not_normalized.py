@@ -19,6 +19,7 @@ from flightcheck.checks.data._inputs import (
 from flightcheck.recording.batches import Batch
 from flightcheck.recording.records import Location
 from flightcheck.recording.run import Run
+from flightcheck.recording.tables import median
 
 _EXACT, _NEARLY = 1e-3, 0.03
 """How near 0 the mean and 1 the deviation of every batch lie, where each example has exactly these."""
@@ -113,12 +114,12 @@ class InputNotNormalized(Check):
             raise NotApplicable("no model whose first layer weighs plain numbers")
 
     def _reason(self, batches: list[Batch]) -> str:
-        mean, std = (float(np.median([getattr(b, n) for b in batches])) for n in ("mean", "std"))
+        mean, std = (median([getattr(b, n) for b in batches]) for n in ("mean", "std"))
         size = max(max(abs(b.minimum), abs(b.maximum)) for b in batches)
         features = [b for b in batches if b.feature_std_max is not None and b.feature_mean_max is not None]
-        widest = float(np.median([b.feature_std_max or 0.0 for b in features])) if features else 0.0
-        farthest = float(np.median([b.feature_mean_max or 0.0 for b in features])) if features else 0.0
-        least = float(np.median([b.feature_std_min or 0.0 for b in features])) if features else 0.0
+        widest = median([b.feature_std_max or 0.0 for b in features]) if features else 0.0
+        farthest = median([b.feature_mean_max or 0.0 for b in features]) if features else 0.0
+        least = median([b.feature_std_min or 0.0 for b in features]) if features else 0.0
         large = max(math.hypot(mean, std), widest, farthest)
         if least > 0 and widest / least > self.ratio.value and large > self.ratio_large.value:
             return (
@@ -129,7 +130,7 @@ class InputNotNormalized(Check):
             what = f", single features up to {max(widest, farthest):.3g}" if max(widest, farthest) > 2 * std else ""
             return f"values of mean {mean:.3g} and standard deviation {std:.3g}{what} (limit: {self.large.value:.0f})"
         spreads = np.array(batches[-1].feature_stds or [])
-        if len(spreads) >= self.few.value and 0 < (middle := float(np.median(spreads))) < widest / self.flat.value:
+        if len(spreads) >= self.few.value and 0 < (middle := median(spreads)) < widest / self.flat.value:
             return (
                 f"features most of which hardly vary: standard deviations of {middle:.2g} in the middle beside "
                 f"{widest:.3g} (limit: a factor of {self.flat.value:.0f}), as after one minimum and maximum for all"

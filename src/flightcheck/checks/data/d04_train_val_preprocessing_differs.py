@@ -23,6 +23,7 @@ from flightcheck.frozen import frozen
 from flightcheck.recording.batches import Batch
 from flightcheck.recording.records import Location
 from flightcheck.recording.run import Run
+from flightcheck.recording.tables import median, quantiles
 
 Floats = npt.NDArray[np.float64]
 
@@ -244,7 +245,7 @@ class TrainValPreprocessingDiffers(Check):
         large = np.abs(one) > 0.05 * np.abs(one).max()
         if not large.any() or not (np.abs(other[large]) > 0).all():
             return None
-        ratio = float(np.median(other[large] / one[large]))
+        ratio = median(other[large] / one[large])
         top = max(b.maximum for b in held_out) / max((b.maximum for b in training), default=1.0)
         for factor in (255.0, 1 / 255.0):
             if abs(ratio / factor - 1) < self.factor.value and abs(top / factor - 1) < self.factor.value:
@@ -346,7 +347,7 @@ def _count(batches: list[Batch]) -> int:
 
 
 def _median(batches: list[Batch]) -> Floats:
-    found: Floats = np.median(np.array([b.quantiles for b in batches], dtype=float), axis=0)
+    found: Floats = np.array([median(q) for q in zip(*(b.quantiles or [] for b in batches))])
     return found
 
 
@@ -354,18 +355,17 @@ def _pooled(batches: list[Batch]) -> Floats:
     """The quantiles of all batches together, from those of each: batches may be sorted by class."""
     levels = np.linspace(_LEVELS[0], _LEVELS[-1], 99)
     values = np.concatenate([np.interp(levels, _LEVELS, b.quantiles) for b in batches])
-    found: Floats = np.quantile(values, _LEVELS)
-    return found
+    return quantiles(values, _LEVELS)
 
 
 def _bounds_of(batches: list[Batch]) -> tuple[float, float] | None:
     """The smallest and largest value, if they are bounds: met by a share of the values, or by batch after batch."""
-    low, high = float(np.median([b.minimum for b in batches])), float(np.median([b.maximum for b in batches]))
+    low, high = median([b.minimum for b in batches]), median([b.maximum for b in batches])
     if not high > low:
         return None
     slack = 1e-3 * (high - low)
-    quantiles = _median(batches)
-    met = quantiles[0] - low < slack or high - quantiles[-1] < slack
+    middle = _median(batches)
+    met = middle[0] - low < slack or high - middle[-1] < slack
     again = [abs(b.minimum - low) < slack and abs(b.maximum - high) < slack for b in batches]
     repeated = len({b.digest for b in batches}) >= 3 and float(np.mean(again)) >= 0.8
     return (low, high) if (met or repeated) and float(np.mean(again)) >= 0.5 else None

@@ -14,6 +14,7 @@ from flightcheck.recording.inputs import Confusion
 from flightcheck.recording.loss_records import LossCall, LossSite
 from flightcheck.recording.records import LoaderInfo, Location
 from flightcheck.recording.run import Run
+from flightcheck.recording.tables import median
 
 Counts = npt.NDArray[np.float64]
 SILENT = ("gan", "reinforcement", "contrastive", "self-supervised", "diffusion")
@@ -87,7 +88,7 @@ class OrderNotShuffled(Check):
         steps = np.array(sorted(by_step), dtype=float)
         table = np.array([by_step[int(s)] for s in steps]).reshape(len(by_step), width)
         sizes = table.sum(1)
-        whole = sizes >= 0.5 * np.median(sizes) if len(table) else np.zeros(0, bool)
+        whole = sizes >= 0.5 * median(sizes) if len(table) else np.zeros(0, bool)
         table = table[whole]
         return table[:, table.sum(0) > 0], steps[whole]
 

@@ -11,6 +11,7 @@ from flightcheck.checks.base import Check, Finding, NotApplicable, NotEnoughEvid
 from flightcheck.checks.data._inputs import REGRESSION, target_moments
 from flightcheck.recording.loss_records import LossCall
 from flightcheck.recording.run import Run
+from flightcheck.recording.tables import median
 
 LINEAR = ("Addmm", "Linear", "Addbmm", "Mm", "View", "UnsafeView", "Squeeze", "Convolution", "MkldnnConv", "Reshape")
 SILENT = ("gan", "reinforcement", "contrastive", "self-supervised", "diffusion", "finetune")
@@ -71,7 +72,7 @@ class RegressionTargetScale(Check):
             far = abs(mean) > self.offset.value * spread and size > 1
             if self.small.value <= size <= self.large.value and not far:
                 continue
-            late = float(np.median([c.value for c in calls[-max(3, len(calls) // 4) :] if c.value is not None]))
+            late = median([c.value for c in calls[-max(3, len(calls) // 4) :] if c.value is not None])
             limit = variance if site.function == "mse_loss" else self._absolute(site.function, spread)
             if not late > limit:
                 continue

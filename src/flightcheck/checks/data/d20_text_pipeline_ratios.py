@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import numpy as np
-
 from flightcheck.checks.base import Check, Finding, NotApplicable, NotEnoughEvidence, Param, check
 from flightcheck.checks.data._inputs import line_of, main_inputs
 from flightcheck.recording.run import Run
+from flightcheck.recording.tables import median
 
 
 @check(
@@ -48,7 +47,7 @@ class TextPipelineRatios(Check):
             if len(ids) < self.batches.value:
                 continue
             judged += 1
-            padding = float(np.median([b.padding or 0.0 for b in ids]))
+            padding = median([b.padding or 0.0 for b in ids])
             if padding > self.padding.value:
                 yield Finding(
                     f"{padding:.0%} of the tokens in a training batch are padding (limit {self.padding.value:.0%}).",

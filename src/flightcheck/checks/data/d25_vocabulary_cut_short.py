@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import PurePath
 
-import numpy as np
-
 from flightcheck.checks.base import Check, Finding, NotApplicable, NotEnoughEvidence, Param, check
 from flightcheck.checks.data._inputs import main_inputs
 from flightcheck.frozen import frozen
 from flightcheck.recording.batches import Batch
 from flightcheck.recording.records import Location
 from flightcheck.recording.run import Run
+from flightcheck.recording.tables import median
 
 _BATCHES = 5
 """Fewer may be unlike the rest."""
@@ -44,7 +43,7 @@ def cut_vocabulary(run: Run) -> CutVocabulary | None:
         ids = _texts(batches)
         if len(ids) < _BATCHES or len({b.commonest for b in ids}) != 1:
             continue
-        share = float(np.median([b.common_share for b in ids]))
+        share = median([b.common_share for b in ids])
         cut, token = ids[0].cut, ids[0].commonest
         if share > _SHARE and cut is not None and token is not None:
             return CutVocabulary(cut, token, share)

@@ -12,7 +12,7 @@ from flightcheck.frozen import frozen
 from flightcheck.recording.loss_records import LossCall, LossSite
 from flightcheck.recording.run import NotApplicable, NotEnoughEvidence, Run
 from flightcheck.recording.signals import LOSS
-from flightcheck.recording.tables import Floats
+from flightcheck.recording.tables import Floats, median
 
 WITHOUT_CONSTANT: Final = (
     "gan", "reinforcement", "contrastive", "self-supervised", "diffusion", "second-order", "compiled",
@@ -80,7 +80,7 @@ def _scale(recorded: dict[int, float], calls: Sequence[LossCall]) -> float:
     ratios = [recorded[s] / v for s, v in last.items() if v and math.isfinite(recorded.get(s, math.nan))]
     if len(ratios) < 3:
         raise NotEnoughEvidence(f"{len(ratios)} of 3 steps with an observed loss call")
-    middle = float(np.median(ratios))
+    middle = median(ratios)
     if middle <= 0 or max(abs(r / middle - 1) for r in ratios) > 0.01:
         raise NotApplicable("the loss has other terms than the observed one")
     return middle
@@ -100,7 +100,7 @@ def is_whole_loss(run: Run) -> bool:
     sums = {step: sum(values.values()) for step, values in observed.items()}
     ratios = [recorded.get(s, math.nan) / v for s, v in sums.items() if v and math.isfinite(v)]
     ratios = [r for r in ratios if math.isfinite(r)]
-    return len(ratios) < 3 or max(ratios) - min(ratios) <= 0.02 * abs(float(np.median(ratios)))
+    return len(ratios) < 3 or max(ratios) - min(ratios) <= 0.02 * abs(median(ratios))
 
 
 def classes_are_examples(calls: Sequence[LossCall]) -> bool:

@@ -11,6 +11,7 @@ import numpy as np
 from flightcheck.frozen import frozen
 from flightcheck.recording.loss_records import LossCall, LossSite, LossTerm
 from flightcheck.recording.run import Run
+from flightcheck.recording.tables import median
 
 _OF_VALUES: Final = {
     "mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss", "binary_cross_entropy", "binary_cross_entropy_with_logits",
@@ -133,4 +134,4 @@ def _late(calls: Sequence[LossCall]) -> tuple[float, int] | None:
     shares = [c.relative_spread for c in late if c.relative_spread is not None]
     if len(shares) < _FEWEST or not np.isfinite(shares).all():
         return None
-    return float(np.median(shares)), late[-1].step
+    return median(shares), late[-1].step

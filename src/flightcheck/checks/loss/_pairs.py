@@ -10,6 +10,7 @@ import numpy as np
 from flightcheck.frozen import frozen
 from flightcheck.recording.loss_records import LossCall, LossSite
 from flightcheck.recording.run import Run
+from flightcheck.recording.tables import median
 
 TRIPLETS: Final = "triplet_margin_loss"
 _MARGINS: Final = {TRIPLETS: 1.0, "cosine_embedding_loss": 0.0, "hinge_embedding_loss": 1.0}
@@ -53,7 +54,7 @@ def stuck_pairs(run: Run) -> list[StuckPairs]:
         late = [c for c in calls if c.step >= _SETTLED][-_LATE:]
         if len(late) < _LATE or any(c.target_integral and c.target_distinct == 1 for c in late):
             continue
-        value, constant = float(np.median([c.value for c in late if c.value is not None])), _constant(site, late)
+        value, constant = median([c.value for c in late if c.value is not None]), _constant(site, late)
         if constant > 0 and np.isfinite(value) and value >= _STUCK * constant:
             found.append(StuckPairs(site, value, constant, late[-1].step))
     return found

@@ -16,6 +16,7 @@ from flightcheck.checks.loss._prediction import by_site
 from flightcheck.recording.loss_records import LossCall, LossSite
 from flightcheck.recording.records import ModuleInfo, ParameterInfo
 from flightcheck.recording.run import Run
+from flightcheck.recording.tables import median
 
 CROSS_ENTROPY: Final = ("cross_entropy", "nll_loss")
 BINARY: Final = ("binary_cross_entropy", "binary_cross_entropy_with_logits")
@@ -131,7 +132,7 @@ class InitialLossOff(Check):
     ) -> Iterator[Finding]:
         """Scores that are made of the rows of tables, and have not got better than chance by the end."""
         values = [c.value for c in run.training_calls() if c.site == site.index and c.value is not None]
-        late = float(np.median(values[-max(3, len(values) // 4) :]))
+        late = median(values[-max(3, len(values) // 4) :])
         if len(values) < self.calls.value or not late > chance:
             return
         module, length = max(tables, key=lambda found: found[1])
@@ -201,7 +202,7 @@ class InitialLossOff(Check):
         blamed = self._too_wide(run) if first.input_std > self.apart.value * first.target_std else None
         if blamed is None and (not of_layer or offset <= self.apart.value * spread):
             return
-        late = float(np.median([c.value for c in calls[-max(3, len(calls) // 4) :] if c.value is not None]))
+        late = median([c.value for c in calls[-max(3, len(calls) // 4) :] if c.value is not None])
         if late < (variance if squared else math.sqrt(variance)):
             return  # training got over it
         if blamed is not None:

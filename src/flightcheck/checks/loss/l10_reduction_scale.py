@@ -12,6 +12,7 @@ from flightcheck.recording.loss_records import LossTerm
 from flightcheck.recording.records import Location, OptimizerInfo
 from flightcheck.recording.run import Run
 from flightcheck.recording.signals import LOSS
+from flightcheck.recording.tables import median
 
 SCALE_SENSITIVE: Final = ("SGD", "ASGD")
 """Optimizers whose step is proportional to the gradient; those of Adam's kind do not see a constant factor."""
@@ -120,7 +121,7 @@ class ReductionScale(Check):
 
     def _too_fast(self, run: Run, backwards: Sequence[Sequence[LossTerm]], sizes: dict[int, int]) -> Finding | None:
         terms = [t for here in backwards for t in here]
-        n = int(np.median([sizes.get(t.step, 0) for t in terms]))
+        n = int(median([sizes.get(t.step, 0) for t in terms]))
         stepping = [o for o in run.optimizers if o.steps]
         plain = stepping and all(o.type in SCALE_SENSITIVE for o in stepping)
         clipped = any(c.kind == "clip" for c in run.calls)
@@ -154,7 +155,7 @@ class ReductionScale(Check):
         if not np.isfinite(series.values).all():
             return True
         last = series.values[-max(3, len(series) // 3) :]
-        return float(np.median(last)) >= 0.95 * float(series.values[0])
+        return median(last) >= 0.95 * float(series.values[0])
 
     @staticmethod
     def _line(run: Run, t: LossTerm) -> Location | None:

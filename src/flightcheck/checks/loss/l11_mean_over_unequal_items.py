@@ -11,6 +11,7 @@ from flightcheck.checks.base import Check, Finding, NotApplicable, NotEnoughEvid
 from flightcheck.frozen import frozen
 from flightcheck.recording.loss_records import LossCall, LossTerm
 from flightcheck.recording.run import Run
+from flightcheck.recording.tables import median
 
 
 @frozen
@@ -66,7 +67,7 @@ class MeanOverUnequalItems(Check):
                 few |= bool(steps)
                 continue
             judged = True
-            variation = float(np.median([s.variation for s in steps]))
+            variation = median([s.variation for s in steps])
             if variation < self.variation.value:
                 continue
             accumulated = all(s.several_backwards for s in steps)

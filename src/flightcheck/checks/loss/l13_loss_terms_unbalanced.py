@@ -12,6 +12,7 @@ from flightcheck.checks.base import Check, Finding, NotApplicable, NotEnoughEvid
 from flightcheck.checks.loss._outweighed import Outweighed, outweighed
 from flightcheck.recording.loss_records import LossTerm
 from flightcheck.recording.run import Run
+from flightcheck.recording.tables import median
 
 _OF_DATA: Final = {
     "cross_entropy", "nll_loss", "binary_cross_entropy", "binary_cross_entropy_with_logits", "mse_loss", "l1_loss",
@@ -141,7 +142,7 @@ class LossTermsUnbalanced(Check):
         return bool(np.mean(values[-2:]) > self.floor.value * values[0] > 0)
 
     def _finding(self, run: Run, looks: list[list[dict[str, Any]]], i: int, term: LossTerm) -> Finding:
-        shares = np.median([[t["share"] for t in look] for look in looks], axis=0)
+        shares = np.array([median(s) for s in zip(*([t["share"] for t in look] for look in looks))])
         largest = int(np.argmax(shares))
         other = looks[0][largest]
         values = [look[i]["value"] for look in looks]

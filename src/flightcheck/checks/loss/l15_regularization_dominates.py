@@ -12,7 +12,7 @@ from flightcheck.checks.base import Check, Finding, NotApplicable, NotEnoughEvid
 from flightcheck.recording.records import OptimizerInfo, ParameterInfo
 from flightcheck.recording.run import Run
 from flightcheck.recording.signals import GRAD_NORM, GRAD_NORM_TOTAL, LEARNING_RATE, UPDATE_NORM, WEIGHT_NORM
-from flightcheck.recording.tables import Series
+from flightcheck.recording.tables import Series, median
 
 DECOUPLED: Final = ("AdamW", "SGDW", "Lion")
 NORMALIZATIONS: Final = ("norm", "batchnorm")
@@ -94,7 +94,7 @@ class RegularizationDominates(Check):
         strong = sum(r > self.ratio.value for r in ratios)
         if not ratios or strong <= self.share.value * len(held):
             return None
-        decay, middle = max(strength.values()), float(np.median(ratios))
+        decay, middle = max(strength.values()), median(ratios)
         return Finding(
             f"The weight decay {decay:g} pulls {middle:.3g} times as hard on the weights as the loss does, in "
             f"{strong} of {len(held)} matrices over the first steps, and the weights shrink.",
@@ -117,7 +117,7 @@ class RegularizationDominates(Check):
             gradients = _by_step(run.table(GRAD_NORM).column(p.index))
             looks = [decay * w / g for s, w in weights.items() if (g := gradients.get(s, 0.0)) > 0]
         looks = looks[: int(self.first.value)]
-        return float(np.median(looks)) if len(looks) >= self.looks.value else None
+        return median(looks) if len(looks) >= self.looks.value else None
 
     def _penalty(self, run: Run) -> Finding | None:
         """A penalty P of degree k has ⟨∇P, w⟩ = kP, so its gradient is at least kP/‖w‖."""
@@ -132,13 +132,13 @@ class RegularizationDominates(Check):
             pull = sum((2 if t.operation.startswith("Pow") else 1) * (t.amount or 0.0) for t in terms) / norms[step]
             shares.append(pull / total)
             strongest = max(terms, key=lambda t: t.amount or 0.0)
-        if len(shares) < self.looks.value or strongest is None or float(np.median(shares)) < 1 - 1 / self.ratio.value:
+        if len(shares) < self.looks.value or strongest is None or median(shares) < 1 - 1 / self.ratio.value:
             return None
         return Finding(
-            f"The weight penalty (weight {strongest.coefficient:.3g}) makes at least {float(np.median(shares)):.0%} of "
+            f"The weight penalty (weight {strongest.coefficient:.3g}) makes at least {median(shares):.0%} of "
             "the gradient in the first steps, and the weights shrink.",
             location=strongest.weight_location or strongest.location or strongest.backward_location,
-            evidence={"coefficient": strongest.coefficient, "share": float(np.median(shares))},
+            evidence={"coefficient": strongest.coefficient, "share": median(shares)},
             onset_step=0,
             fix="Divide the weight of the penalty by 10 or more.",
         )

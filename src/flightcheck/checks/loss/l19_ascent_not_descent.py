@@ -17,6 +17,7 @@ from flightcheck.recording.opponents import Opponents
 from flightcheck.recording.records import Location, OptimizerInfo
 from flightcheck.recording.run import Run
 from flightcheck.recording.signals import LOSS
+from flightcheck.recording.tables import median
 
 LIKELIHOOD = "LogSoftmaxBackward"
 
@@ -181,7 +182,7 @@ class AscentNotDescent(Check):
             values = run.series(LOSS, 30).values
         except NotEnoughEvidence:
             return
-        start, thirds = float(np.median(values[:5])), [float(np.median(v)) for v in np.array_split(values, 3)]
+        start, thirds = median(values[:5]), [median(v) for v in np.array_split(values, 3)]
         deep = thirds[2] < -self.bottomless.value * max(abs(start), 1.0)
         if not deep or not 0 < thirds[0] - thirds[1] < thirds[1] - thirds[2]:
             return
@@ -242,7 +243,7 @@ class AscentNotDescent(Check):
             if len(values) < self.calls.value and len(called) < self.calls.value:
                 raise NotEnoughEvidence(f"{len(called)} of {self.calls.value:.0f} observed calls of the loss")
         third = max(1, len(values) // 3)
-        return bool(np.median(values[-third:]) - np.median(values[:third]) > self.rise.value)
+        return bool(median(values[-third:]) - median(values[:third]) > self.rise.value)
 
     @staticmethod
     def _finding(run: Run, term: LossTerm, maximizing: OptimizerInfo | None) -> Finding:

@@ -12,7 +12,7 @@ from flightcheck.recording.rates import highest_rate, written_rate
 from flightcheck.recording.records import OptimizerInfo
 from flightcheck.recording.run import Run
 from flightcheck.recording.signals import ACTIVATION_DEAD, ACTIVATION_SATURATED, LOSS, UPDATE_NORM, WEIGHT_NORM
-from flightcheck.recording.tables import Floats
+from flightcheck.recording.tables import Floats, median
 
 
 @check(
@@ -156,7 +156,7 @@ class LrTooHigh(Check):
                 there = (u >= 0) & (w > 0) & np.isfinite(w)
                 # An update that is not finite comes from gradients that are not; it says nothing about the rate.
                 if there.any() and np.isfinite(u[there]).all():
-                    medians.append(float(np.median(u[there] / w[there])))
+                    medians.append(median(u[there] / w[there]))
             if len(medians) >= self.samples.value:
                 found.append((np.array(medians), optimizer))
         if not found:
@@ -180,8 +180,8 @@ class LrTooHigh(Check):
                     int(np.argmax(before > self.diverged.value * start)),
                 )
             return None
-        end = float(np.median(losses[-max(10, len(losses) // 5) :]))
-        smooth = np.array([np.median(losses[i : i + 3]) for i in range(len(losses) - 2)])
+        end = median(losses[-max(10, len(losses) // 5) :])
+        smooth = np.array([median(losses[i : i + 3]) for i in range(len(losses) - 2)])
         top = float(smooth.max())
         peak = int(smooth.argmax())
         if len(losses) >= 20 and end > self.diverged.value * start:
@@ -191,7 +191,7 @@ class LrTooHigh(Check):
         if len(losses) < self.losses.value:
             raise NotEnoughEvidence(f"{len(losses)} of {self.losses.value:.0f} losses: their end is not known yet")
         spiked = top > self.spike.value * start
-        blocks = np.array([np.median(losses[i : i + 10]) for i in range(0, len(losses) - 9, 5)])
+        blocks = np.array([median(losses[i : i + 10]) for i in range(0, len(losses) - 9, 5)])
         dying, share, layer = self._dying(run)
         dead = f"; {100 * share:.0f} % of the units of {layer}" if dying > self.dying.value else ""
         if end >= self.back.value * start:

@@ -15,6 +15,7 @@ from flightcheck.recording.experiments import Experiment
 from flightcheck.recording.rates import highest_rate, written_rate
 from flightcheck.recording.run import Run
 from flightcheck.recording.signals import LEARNING_RATE, LOSS
+from flightcheck.recording.tables import median
 
 
 @check(
@@ -145,7 +146,7 @@ def _arrives(run: Run, planned: int, share: float) -> bool:
     some = max(5, n // 16)
     middle, last = float(np.mean(losses[n // 2 - some : n // 2 + some])), float(np.mean(losses[-some:]))
     more = min(max(planned - n, 0), n)
-    return last - (middle - last) / (n / 2) * more <= share * float(np.median(losses[:5]))
+    return last - (middle - last) / (n / 2) * more <= share * median(losses[:5])
 
 
 def gets_there_by_its_plan(run: Run, faster: Experiment) -> bool:
@@ -161,7 +162,7 @@ def planned_steps(run: Run) -> int | None:
         return plan.rounds
     at = sorted({0, *(e.step for e in run.evaluations)})
     between = [b - a for a, b in itertools.pairwise(at)]
-    per_epoch = plan.steps_per_epoch or (int(np.median(between)) if between else None)
+    per_epoch = plan.steps_per_epoch or (int(median(between)) if between else None)
     return plan.epochs * per_epoch if plan.epochs and per_epoch else None
 
 

@@ -12,6 +12,7 @@ from flightcheck.checks.parameters._accuracies import is_share_of_right_answers
 from flightcheck.recording.records import SchedulerInfo
 from flightcheck.recording.run import Run
 from flightcheck.recording.signals import LOSS
+from flightcheck.recording.tables import median
 
 OVERWRITING = {"LambdaLR", "OneCycleLR", "CyclicLR", "CosineAnnealingWarmRestarts"}
 """These set the rate from its initial value at every call, whatever another scheduler made of it."""
@@ -170,7 +171,7 @@ class SchedulerOrder(Check):
 
     def _waits_for_a_larger_loss(self, scheduler: SchedulerInfo, seen: list[float]) -> Iterator[Finding]:
         falling = sum(b <= a for a, b in pairwise(seen)) >= 0.6 * (len(seen) - 1)
-        if min(seen) > 0 and falling and np.median(seen[-2:]) < (1 - self.fall.value) * seen[0]:
+        if min(seen) > 0 and falling and median(seen[-2:]) < (1 - self.fall.value) * seen[0]:
             yield Finding(
                 f"ReduceLROnPlateau waits for a larger metric (mode='max'), but its metric falls as a loss does: "
                 f"{seen[0]:.3g} → {seen[-1]:.3g} in {len(seen)} calls. It will cut the learning rate during progress.",
@@ -190,7 +191,7 @@ class SchedulerOrder(Check):
         n = _common_denominator(shares, int(self.examples.value))
         if n is None or max(shares) > 1 or sum(b >= a for a, b in pairwise(shares)) < 0.6 * (len(shares) - 1):
             return False
-        first, last = shares[0], float(np.median(shares[-2:]))
+        first, last = shares[0], median(shares[-2:])
         noise = np.sqrt((first * (1 - first) + last * (1 - last)) / n)
         return last > 0.5 and last - first > max(3 * noise, self.growth.value)
 

@@ -19,6 +19,7 @@ from flightcheck.recording.records import Call, Location, OptimizerInfo
 from flightcheck.recording.run import Run
 from flightcheck.recording.signals import WEIGHT_NORM
 from flightcheck.recording.surroundings import UncalledMethod
+from flightcheck.recording.tables import median
 
 
 @check(
@@ -153,7 +154,7 @@ class StepProtocolBroken(Check):
 
     def _micro_batches(self, run: Run, optimizer: OptimizerInfo, steps: list[Call]) -> Iterator[Finding]:
         backwards = self._backwards(run, optimizer)
-        rounds = float(np.median([c.data.get("backwards", 0) for c in steps]))
+        rounds = median([c.data.get("backwards", 0) for c in steps])
         lines = {c.location for c in backwards}
         wiped = self._wiped(run, optimizer)
         batches = max((x.batches for x in run.loaders if x.used_in_training), default=0)

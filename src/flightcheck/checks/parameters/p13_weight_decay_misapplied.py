@@ -13,7 +13,7 @@ from flightcheck.frozen import frozen
 from flightcheck.recording.records import Location, OptimizerInfo, ParameterInfo
 from flightcheck.recording.run import Run
 from flightcheck.recording.signals import GRAD_NORM, LOSS, WEIGHT_NORM
-from flightcheck.recording.tables import Floats, Table
+from flightcheck.recording.tables import Floats, Table, median
 
 DECOUPLED = {"AdamW", "SGDW", "NAdamW", "Lion", "AdamW8bit", "Lamb", "LAMB", "Muon", "Sophia", "SophiaG", "RAdamW"}
 """Optimizers that subtract lr x decay x weight beside the step; the others add decay x weight to the gradient."""
@@ -168,11 +168,11 @@ class WeightDecayMisapplied(Check):
             return
         decay = max(m.decay for m in matrices)
         yield Finding(
-            f"Weight decay {decay:g} of {optimizer.type} outweighs the gradient {np.median(pulls):.2g} times: the "
-            f"norms of {sum(losing)} of {len(losing)} matrices fell to {np.median(shrinking):.0%} of their first, "
+            f"Weight decay {decay:g} of {optimizer.type} outweighs the gradient {median(pulls):.2g} times: the "
+            f"norms of {sum(losing)} of {len(losing)} matrices fell to {median(shrinking):.0%} of their first, "
             f"and the loss only from {first:.3g} to {last:.3g}.",
             location=_line(optimizer, matrices),
-            evidence={"weight_decay": decay, "pull": float(np.median(pulls)), "norm": float(np.median(shrinking))},
+            evidence={"weight_decay": decay, "pull": median(pulls), "norm": median(shrinking)},
             parameters=tuple(m.info.index for m in matrices),
             fix=_fix(optimizer, matrices),
         )
@@ -192,7 +192,7 @@ class WeightDecayMisapplied(Check):
         if len(both) < 2:
             return None
         slope: Floats = np.maximum(slopes.values[at_slope], 1e-30)
-        return float(np.median(matrix.decay * norms.values[at_norm] / slope))
+        return median(matrix.decay * norms.values[at_norm] / slope)
 
     @staticmethod
     def _shrunk(matrix: _Decayed, weights: Table) -> float | None:

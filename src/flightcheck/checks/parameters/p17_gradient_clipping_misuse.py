@@ -12,7 +12,7 @@ from flightcheck.recording.clamped_gradients import ClampedGradients
 from flightcheck.recording.records import Call, Location
 from flightcheck.recording.run import Run
 from flightcheck.recording.signals import LOSS, UPDATE_NORM, WEIGHT_NORM
-from flightcheck.recording.tables import Floats
+from flightcheck.recording.tables import Floats, median
 
 
 @check(
@@ -126,7 +126,7 @@ class GradientClippingMisuse(Check):
     def _clamped(self, run: Run, clamped: ClampedGradients, clips: list[Call]) -> Finding:
         """Of each gradient its sign is left."""
         proof, proved = _proof(run)
-        share = float(np.median(clamped.shares))
+        share = median(clamped.shares)
         return Finding(
             f"Gradients are clamped to ±{clamped.limit:.3g}, and {share:.0%} of their elements are that limit: what is "
             f"left of these is their sign.{proved}",
@@ -142,18 +142,18 @@ class GradientClippingMisuse(Check):
         ratios = _ratios(calls)
         if len(ratios) < self.steps.value or not _strangles(calls):
             return
-        factor = float(np.median(ratios))
+        factor = median(ratios)
         updates, weights, losses = run.table(UPDATE_NORM), run.table(WEIGHT_NORM), run.series(LOSS).values
         moves = []
         for p in run.parameters:
             if p.role == "matrix" and run.trained(p):
                 u, w = updates.column(p.index).values, weights.column(p.index).values
-                if len(u) and len(w) and np.median(w) > 0:
-                    moves.append(float(np.median(u) / np.median(w)))
+                if len(u) and len(w) and median(w) > 0:
+                    moves.append(median(u) / median(w))
         part = len(losses) // 4
         if not moves or part < 5 or not np.isfinite(losses).all():
             return
-        first, last, move = float(np.median(losses[:part])), float(np.median(losses[-part:])), float(np.median(moves))
+        first, last, move = median(losses[:part]), median(losses[-part:]), median(moves)
         stands = last > first - self.fall.value * abs(first)
         proof, proved = _proof(run)
         yield Finding(
@@ -187,7 +187,7 @@ def clamped_hard(run: Run) -> list[ClampedGradients]:
     return [
         c
         for c in run.recorded(ClampedGradients)
-        if len(c.shares) >= limits.looks.value and float(np.median(c.shares)) > limits.at_limit.value
+        if len(c.shares) >= limits.looks.value and median(c.shares) > limits.at_limit.value
     ]
 
 
@@ -210,7 +210,7 @@ def _strangles(calls: list[Call]) -> bool:
     limits = GradientClippingMisuse
     if len(ratios) < limits.calls.value or any(c.data.get("scaled") for c in calls):
         return False
-    return bool((ratios > 1).mean() > limits.clipped.value and np.median(ratios) > limits.ratio.value)
+    return bool((ratios > 1).mean() > limits.clipped.value and median(ratios) > limits.ratio.value)
 
 
 def _known(calls: list[Call]) -> list[tuple[float, float]]:

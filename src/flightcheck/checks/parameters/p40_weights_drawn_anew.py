@@ -9,6 +9,7 @@ import numpy as np
 from flightcheck.checks.base import Check, Finding, NotApplicable, NotEnoughEvidence, Param, check
 from flightcheck.recording.drawn_anew import DrawnAnew
 from flightcheck.recording.run import Run
+from flightcheck.recording.tables import median
 
 
 @check(
@@ -64,7 +65,7 @@ class WeightsDrawnAnew(Check):
                     continue
                 if len(line.rounds) < self.times.value:
                     raise NotEnoughEvidence("the weights were drawn anew once")
-                gap = float(np.median(np.diff([0, *line.rounds])))
+                gap = median(np.diff([0, *line.rounds]))
                 length = run.plan.steps_per_epoch
                 if length is None:
                     raise NotEnoughEvidence("steps per epoch are unknown")

@@ -11,6 +11,7 @@ from flightcheck.checks.base import Check, Finding, NotEnoughEvidence, Param, ch
 from flightcheck.checks.loss._baseline import Baseline, baseline
 from flightcheck.recording.run import Run
 from flightcheck.recording.signals import LOSS
+from flightcheck.recording.tables import median
 
 
 @check(
@@ -49,8 +50,8 @@ class WorseThanConstant(Check):
         if base.steps[-1] - base.steps[0] + 1 < self.steps.value:
             raise NotEnoughEvidence(f"{base.steps[-1] - base.steps[0] + 1} of {self.steps.value:.0f} steps")
         third, last = np.array_split(base.losses, 4)[2:]
-        now, before = float(np.median(last)), float(np.median(third))
-        error = 1.25 * 1.4826 * float(np.median(np.abs(last - now))) / math.sqrt(len(last))
+        now, before = median(last), median(third)
+        error = 1.25 * 1.4826 * median(np.abs(last - now)) / math.sqrt(len(last))
         limit = self.margin.value * base.value
         if now - 3 * error <= limit:
             return

@@ -11,6 +11,7 @@ from flightcheck.diagnosis.engine import Diagnosis
 from flightcheck.frozen import frozen
 from flightcheck.recording.experiments import Experiment
 from flightcheck.recording.run import Run
+from flightcheck.recording.tables import median
 from flightcheck.report.course import Guess, constant_guess
 from flightcheck.report.experiments import metric_in_words
 from flightcheck.report.page.marks import Mark, marks
@@ -211,7 +212,7 @@ def _layer_table(m: Map) -> Html:
         finite = values[np.isfinite(values)]
         cells: list[Child] = [element("code", theirs(shortened(m.labels[column])))]
         if len(finite):
-            told = [finite[0], float(np.median(finite)), finite[-1], finite.min(), finite.max()]
+            told = [finite[0], median(finite), finite[-1], finite.min(), finite.max()]
             cells += [f"{v:.1%}" if m.quantity.kind == "share" else number(float(v)) for v in told]
         else:
             cells += ["–"] * 5

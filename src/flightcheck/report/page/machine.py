@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from flightcheck.recording.run import NotEnoughEvidence, Run
 from flightcheck.recording.system_use import SYSTEM
+from flightcheck.recording.tables import median
 from flightcheck.report.page.markup import Child, Html, element, number, table
 from flightcheck.report.page.series import Curve
 
@@ -32,7 +31,7 @@ def machine(run: Run) -> Html | None:
     for c in curves:
         highest = peaks.get(c.name)
         most = max(c.values) if highest is None else highest
-        rows.append([c.name, *map(_told, (float(np.median(c.values)), most, c.values[-1])), str(len(c.steps))])
+        rows.append([c.name, *map(_told, (median(c.values), most, c.values[-1])), str(len(c.steps))])
     sentence = (
         f"{told.cpu_seconds:,.0f} s of processor time, of the training's process and those that it started; "
         f"{told.cores} processors were there. Memory is that of its own process, the highest also between two looks."
