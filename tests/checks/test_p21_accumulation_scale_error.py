@@ -9,9 +9,11 @@ import pytest
 
 from flightcheck.checks.base import Verdict
 from flightcheck.recording.batches import Batch
+from flightcheck.recording.experiments import Experiment
 from flightcheck.recording.loss_records import LossCall, LossSite
 from flightcheck.recording.provenance import in_every_nth_round
 from flightcheck.recording.records import Call, Location, OptimizerInfo, Plan
+from flightcheck.recording.signals import LOSS
 from flightcheck.testing import run_of, verdict_of
 
 LINE = Location("train.py", 30)
@@ -19,9 +21,11 @@ SGD = OptimizerInfo(0, "SGD", steps=6)
 
 
 def judge(divisor: float, k: int = 4, *, same: bool = False, reduction: str = "mean", rounds: int = 6,
-          plan: Plan | None = None, optimizer: OptimizerInfo = SGD) -> Verdict:  # fmt: skip
+          plan: Plan | None = None, optimizer: OptimizerInfo = SGD, tried: str = "confirmed",
+          losses: list[float] | None = None) -> Verdict:  # fmt: skip
     records: list[Any] = [
-        optimizer, plan or Plan(counted_steps=True), LossSite(0, "mse_loss", LINE, {"reduction": reduction})
+        optimizer, plan or Plan(counted_steps=True), LossSite(0, "mse_loss", LINE, {"reduction": reduction}),
+        Experiment("P21", f"accumulate:x{1 / k:g}", status=tried),
     ]  # fmt: skip
     sequence = 0
     for step in range(rounds):
@@ -36,7 +40,7 @@ def judge(divisor: float, k: int = 4, *, same: bool = False, reduction: str = "m
             sequence += 1
         records.append(Call(sequence, step, "step", 0, LINE, {"fresh": True}))
         sequence += 1
-    return verdict_of("P21", run_of(*records, steps=rounds))
+    return verdict_of("P21", run_of(*records, steps=rounds, series={LOSS: losses} if losses else None))
 
 
 def test_a_sum_fails() -> None:
@@ -44,6 +48,21 @@ def test_a_sum_fails() -> None:
     assert finding.location == LINE
     assert finding.severity is None
     assert "(loss / 4)" in finding.fix
+
+
+@pytest.mark.parametrize("tried", ["refuted", "inconclusive", "untested"])
+def test_a_sum_that_may_be_divided_elsewhere_is_information(tried: str) -> None:
+    (finding,) = judge(1, tried=tried).findings
+    assert finding.severity == "info"
+
+
+def test_a_sum_is_a_warning_where_the_loss_ends_above_its_start() -> None:
+    grown, fallen = [1.5] * 10 + [9.0] * 10, [1.5] * 10 + [0.2] * 10
+    for losses, tried, severity in (
+        (grown, "untested", None), (grown, "refuted", "info"), (fallen, "untested", "info"), (fallen, "confirmed", None),
+    ):  # fmt: skip
+        (finding,) = judge(1, tried=tried, losses=losses).findings
+        assert finding.severity == severity
 
 
 def test_a_division_made_twice_fails() -> None:

@@ -15,6 +15,7 @@ from flightcheck.checks.connections.c23_rnn_state_misuse import (
 from flightcheck.checks.connections.c44_attention_scores_too_large import multiplies, rescaled, too_large
 from flightcheck.checks.connections.c45_softmax_between_layers import suspects, with_relu
 from flightcheck.checks.depth import trained_roots
+from flightcheck.checks.parameters.p21_accumulation_scale_error import AccumulationScaleError
 from flightcheck.lab.source_edits import at_their_ends
 from flightcheck.recording.records import Location
 from flightcheck.recording.run import Run
@@ -24,6 +25,8 @@ def suspicions(run: Run) -> Iterator[tuple[str, str, str]]:
     """The code of the check that would be loud, the patch that would prove it, and its diff."""
     for mask in suspicious_masks(run):
         yield from _at("C20", inversion(mask), mask.location, "# the same with the mask inverted (~mask)")
+    if (summed := AccumulationScaleError().doubtful(run)) is not None:
+        yield from _at("P21", summed[1], summed[0], "# the same of the loss divided by the number of batches")
     for state in forgetful_cells(run):
         yield from _at("C23", history_kept(state), state.location, "# the same without cutting the state off")
     if any(one_signed(run, root)[0] for root in trained_roots(run)):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator
+from typing import Final
 
 import numpy as np
 
@@ -11,6 +12,11 @@ from flightcheck.checks.base import Check, Finding, NotApplicable, NotEnoughEvid
 from flightcheck.frozen import frozen
 from flightcheck.recording.records import Call, Location, OptimizerInfo
 from flightcheck.recording.run import Run
+from flightcheck.recording.signals import LOSS
+from flightcheck.recording.tables import median
+
+_FEW: Final = 5
+"""Steps of the beginning and of the end."""
 
 
 @frozen
@@ -36,7 +42,8 @@ class AccumulationScaleError(Check):
     ## What it checks
     Rounds in which one line calls `backward` k times, for k different batches, before the optimizer steps: the value
     on which `backward` was called against the mean loss that the loss function returned. Equal: nothing was divided.
-    A k-squared part: divided twice.
+    A k-squared part: divided twice. A sum is a warning only where a trial with a k-th of the gradients learns better,
+    or the loss ends above its start and such a trial did not show that it is no matter of the sum.
     ## Why it matters
     Accumulation is to give the gradient of one large batch. The sum is k times that: k times the learning rate for
     SGD, and clipping, epsilon and gradient norms mean something else. Another k makes another training.
@@ -46,7 +53,8 @@ class AccumulationScaleError(Check):
     Hugging Face transformers 34191, nanoGPT 168: gradient accumulation; identity of sum and mean.
     ## Known false alarms
     Sums over tasks, players, chunks of a sequence or single examples are meant as sums: it is a warning only where the
-    step stands under a counter (`if i % k == 0`), else information. Adam forgets the scale: its steps hardly change.
+    step stands under a counter (`if i % k == 0`), else information. Whoever divides elsewhere (`p.grad /= k`, a hook, a
+    learning rate for sums) is right, too: therefore the trial. Adam forgets the scale: its steps hardly change.
     """
 
     passes = Param(2, "one backward per step accumulates nothing")
@@ -71,6 +79,15 @@ class AccumulationScaleError(Check):
             raise NotEnoughEvidence("the loss of a micro-batch was not seen at a loss function that takes means")
         yield from self._wrong(run, stepping[0], judged)
 
+    def doubtful(self, run: Run) -> tuple[Location, str] | None:
+        """The line of a sum under a counter, and the patch of its mean: a trial tells whether that was meant."""
+        try:
+            told = next((f for f in self(run) if f.evidence["divisor"] == 1.0), None)
+        except (NotApplicable, NotEnoughEvidence):
+            return None
+        counted = told is not None and told.location is not None and run.plan.counted_steps
+        return (told.location, told.patch) if counted and told is not None and told.location is not None else None
+
     def _wrong(self, run: Run, optimizer: OptimizerInfo, rounds: list[_Round]) -> Iterator[Finding]:
         k = Counter(r.passes for r in rounds).most_common(1)[0][0]
         divisors = np.concatenate([r.divisors for r in rounds if r.passes == k])
@@ -78,13 +95,16 @@ class AccumulationScaleError(Check):
         if np.all(np.abs(divisors - 1) < self.tolerance.value):
             sgd = optimizer.type in {"SGD", "ASGD"}
             effect = f" {k} times the intended one" if sgd else f": clipping, epsilon and norms see {k} times of it"
+            patch = f"accumulate:x{1 / k:.6g}"
+            tried = {e.status for e in run.experiments if (e.question, e.patch) == ("P21", patch)}
+            harmful = "confirmed" in tried or ("refuted" not in tried and self._blown(run))
             yield Finding(
                 f"{k} backward passes are accumulated per step, and no loss is divided by {k}: the gradient is a sum"
                 f"{',' if sgd else ''}{effect}.",
                 location=line,
                 evidence={"accumulation": k, "divisor": 1.0, "optimizer": optimizer.type},
-                severity=None if run.plan.counted_steps else "info",
-                patch=f"accumulate:x{1 / k:.6g}",
+                severity=None if run.plan.counted_steps and harmful else "info",
+                patch=patch,
                 fix=f"Call (loss / {k}).backward(), with the number of accumulated batches as a variable.",
             )
         elif np.all(np.abs(divisors / (k * k) - 1) < self.tolerance.value):
@@ -97,6 +117,15 @@ class AccumulationScaleError(Check):
                 patch=f"accumulate:x{k}",
                 fix=f"Divide the loss by {k} once.",
             )
+
+    @staticmethod
+    def _blown(run: Run) -> bool:
+        """The loss ends above its start: steps are too large, and the sum makes them k times as large."""
+        losses = run.series(LOSS).values if LOSS.name in run.frames else np.zeros(0)
+        finite = losses[np.isfinite(losses)]
+        if len(finite) < 2 * _FEW:
+            return len(losses) > len(finite) > 0
+        return median(finite[-max(_FEW, len(finite) // 10) :]) > median(finite[:_FEW])
 
     def _rounds(self, run: Run, optimizer: OptimizerInfo) -> Iterator[_Round]:
         backwards: dict[int, list[Call]] = defaultdict(list)
