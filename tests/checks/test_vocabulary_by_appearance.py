@@ -16,6 +16,7 @@ from torch.utils.data import DataLoader, TensorDataset
 import flightcheck
 from flightcheck.adapters.torch.appearances import by_appearance
 from flightcheck.checks.base import Finding
+from flightcheck.recording.batches import begin_alike
 from flightcheck.testing import verdict_of
 
 RNG = np.random.default_rng(3)
@@ -70,6 +71,19 @@ def test_a_vocabulary_that_is_built_again(loader: bool, tmp_path: Path) -> None:
     (finding,) = found(ids(TRAIN, WORDS), ids(TEST, vocabulary(TEST)), tmp_path, loader)
     assert finding.severity == "warn"
     assert finding.evidence["first"] == 2
+
+
+def test_texts_of_different_words_begin_with_the_same_numbers_in_every_vocabulary(tmp_path: Path) -> None:
+    train, test = ([RNG.permutation(50)[:9].tolist() for _ in range(n)] for n in (160, 64))
+    one, other = ids(train, vocabulary(train)), ids(test, vocabulary(test))
+    assert torch.equal(one[0], other[0])
+    assert len(found(one, other, tmp_path)) == 1
+    assert not found(one, one[:12], tmp_path / "few of the training")
+
+
+def test_sets_that_begin_alike() -> None:
+    assert begin_alike("a b c", "a b") and begin_alike("a b", "a b c")
+    assert not begin_alike("a b c", "a x y") and not begin_alike("a", "")
 
 
 def ranked(of: Texts) -> dict[int, int]:

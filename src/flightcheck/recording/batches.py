@@ -152,6 +152,12 @@ class IdRanks:
     """Where the user's code made the ids."""
 
 
+def begin_alike(one: str, other: str) -> bool:
+    """Two sets begin with the same rows, as far as both have digests of as many (of the first, the first 2, 4, …)."""
+    digests = list(zip(one.split(), other.split(), strict=False))
+    return bool(digests) and digests[-1][0] == digests[-1][1]
+
+
 @frozen
 class IdsByAppearance:
     """Token ids of an evaluation that are numbered in the order in which they first appear in its own texts."""
@@ -162,7 +168,7 @@ class IdsByAppearance:
     """The first such id; those before it are padding and the like."""
     distinct: int
     row: str
-    """Digest of the first row, as in `DataDigest.by_appearance`."""
+    """Digests of the first row, the first 2, 4, 8 and 16, as in `DataDigest.by_appearance`."""
     location: Location | None = None
     """Where the user's code made the ids."""
 

@@ -48,8 +48,8 @@ class DataDigest:
     labels: dict[str, dict[str, int]] = field(default_factory=dict)
     """Per field that holds one whole number for each example: how often each number occurs."""
     by_appearance: dict[str, str] = field(default_factory=dict)
-    """Per field of token ids that are numbered in the order in which they first appear in these very rows: the digest
-    of the first row."""
+    """Per field of token ids that are numbered in the order in which they first appear in these very rows: digests of
+    the first row, the first 2, 4, 8 and 16."""
     by_rank: dict[str, str] = field(default_factory=dict)
     """Per field of token ids of which each is at least as frequent as the next: the digest of the relative counts, as
     in `IdRanks`."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from bisect import bisect_left
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -39,7 +40,10 @@ class Appearance:
     first: int
     distinct: int
     row: str
-    """Digest of the first row without the ids before `first`: tells whether two sets begin with the same text."""
+    """Digests of the first row, the first 2, 4, 8 and 16, as far as there are so many, without the ids before `first`:
+    tells whether two sets begin with the same texts (see `flightcheck.recording.batches.begin_alike`). The first alone
+    does not: where texts of as many words have no word twice, it is 3 4 5 6 in every vocabulary.
+    """
 
 
 class EvaluatedIds:
@@ -74,8 +78,8 @@ class Ids:
 
     all: Ints
     """One row behind the other."""
-    first: Ints
-    """The first row."""
+    head: list[Ints]
+    """The first rows."""
 
     @classmethod
     def of(cls, values: Any) -> Ids | None:
@@ -94,7 +98,7 @@ class Ids:
             head, flat = rows[:_LOOKED_AT], np.concatenate(rows)
         rising = all(bool((np.diff(r) >= 0).all()) for r in head)
         known = not rising and flat.min() >= 0 and flat.max() <= _LARGEST
-        return cls(flat, head[0]) if known else None
+        return cls(flat, head) if known else None
 
 
 def _rows_in(values: Any) -> list[Ints] | None:
@@ -130,10 +134,17 @@ def by_appearance(values: Any) -> Appearance | None:
         if words[0] == first and len(words) >= 0.9 * (words.max() - first + 1):
             if _longest_rise(words) < _IN_ORDER * len(words):
                 return None
-            row = np.ascontiguousarray(ids.first[ids.first >= first], np.int64)
-            digest = hashlib.blake2b(row.tobytes(), digest_size=8).hexdigest()
-            return Appearance(first, len(words), digest)
+            return Appearance(first, len(words), " ".join(_digests([row[row >= first] for row in ids.head])))
     return None
+
+
+def _digests(rows: list[Ints]) -> Iterator[str]:
+    """Of the first row, the first 2, 4, 8, …"""
+    digest = hashlib.blake2b(digest_size=8)
+    for i, row in enumerate(rows, 1):
+        digest.update(np.ascontiguousarray([*row, -1], np.int64).tobytes())
+        if i.bit_count() == 1:
+            yield digest.hexdigest()
 
 
 def _longest_rise(values: Ints) -> int:

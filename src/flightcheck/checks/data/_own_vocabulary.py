@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from flightcheck.checks.base import Finding
-from flightcheck.recording.batches import IdRanks, IdsByAppearance
+from flightcheck.recording.batches import IdRanks, IdsByAppearance, begin_alike
 from flightcheck.recording.digests import DataDigest
 from flightcheck.recording.provenance.vocabulary_lines import vocabulary_line
 from flightcheck.recording.records import Location
@@ -54,7 +54,7 @@ def numbered_by_appearance(run: Run) -> list[IdsByAppearance]:
     order, have two vocabularies.
     """
     rows = {row for d in _training(run) for row in d.by_appearance.values()}
-    return [e for e in run.recorded(IdsByAppearance) if rows and e.row not in rows]
+    return [e for e in run.recorded(IdsByAppearance) if rows and not any(begin_alike(e.row, row) for row in rows)]
 
 
 def _of_ranks(evaluated: IdRanks) -> Finding:
