@@ -141,3 +141,46 @@ def test_a_trial_exchanges_near_and_far(name: str, tmp_path: Path) -> None:
     assert done.applied[ROLES] == 2
     torch.manual_seed(0)
     assert losses[0] == pytest.approx(exchanged(nn.Linear(2, 2)(A)).item())
+
+
+RANKED = LossSite(0, "margin_ranking_loss", LINE, {"margin": 1.0}, train_calls=300)
+OF_DISTANCES = LossCall(
+    0, 0, True, [32], [32], [], "float32", "float32", 0.9, 0.1, 3.0, 1.0, 1.0, input_op="SqrtBackward0"
+)  # fmt: skip
+
+
+def ranked(call: LossCall = OF_DISTANCES, proof: Experiment = PROOF) -> Verdict:
+    return verdict(RANKED, *(replace(call, step=i) for i in range(8)), replace(proof, metric="printed test auc"))
+
+
+def test_the_larger_of_two_distances_is_asked_for_where_a_trial_showed_the_other_order_to_be_right() -> None:
+    (finding,) = ranked().findings
+    assert (finding.location, finding.patch) == (LINE, ROLES)
+    assert "the test auc after 80 steps is 0.05, and not 0.4" in finding.message
+    for fine in (
+        ranked(proof=replace(PROOF, status="inconclusive")),  # the farther pair is given first
+        ranked(replace(OF_DISTANCES, target_min=-1.0, target_max=-1.0)),
+        ranked(replace(OF_DISTANCES, target_min=-1.0)),
+        ranked(replace(OF_DISTANCES, input_op="MulBackward0")),  # similarities
+        ranked(replace(OF_DISTANCES, input_min=-0.5)),
+    ):
+        assert not fine.findings
+
+
+def test_the_target_of_a_ranking_gets_the_other_sign(tmp_path: Path) -> None:
+    ends: list[torch.Tensor] = []
+
+    def train(sign: float = 1.0) -> None:
+        torch.manual_seed(0)
+        net = nn.Linear(3, 2)
+        optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+        for _ in range(4):
+            near, far = net(torch.randn(8, 3)).norm(dim=1), net(torch.randn(8, 3)).norm(dim=1)
+            optimizer.zero_grad()
+            F.margin_ranking_loss(near, far, sign * torch.ones(8), margin=1.0).backward()
+            optimizer.step()
+        ends.append(net.weight.detach().clone())
+
+    assert patched(tmp_path, ROLES, train).applied == {ROLES: 4}
+    train(-1.0)
+    assert torch.equal(*ends)

@@ -14,7 +14,7 @@ from flightcheck.checks.connections.c25_train_eval_gap import depends_on_mode
 from flightcheck.checks.connections.c28_batchnorm_batch_too_small import lone_examples
 from flightcheck.checks.data.d24_filled_labels_learned import filled_labels
 from flightcheck.checks.data.d25_vocabulary_cut_short import cut_vocabulary
-from flightcheck.checks.loss._pairs import ROLES, stuck_pairs
+from flightcheck.checks.loss._pairs import ROLES, ranked_distances, stuck_pairs
 from flightcheck.checks.loss._signs import of_signs, without_signs
 from flightcheck.checks.loss.l13_loss_terms_unbalanced import has_several_terms
 from flightcheck.checks.parameters.p11_freezing_mistake import frozen_at_random, frozen_tables, meant_to_be_random
@@ -128,6 +128,10 @@ def _by_the_script_s_measure(lab: Lab, run: Run, asked: set[str]) -> Iterator[Ex
     if "P13" not in asked and WeightDecayMisapplied().in_balance(run):
         lighter = _evaluated(lab, run, "P13", Patch.parse(WITHOUT), third)
         yield replace(lighter, diff="+ weight_decay=0, or a hundredth of it")
+    if "L08" not in asked and (ranked := ranked_distances(run)) is not None:
+        exchanged = _evaluated(lab, run, "L08", Patch.parse(ROLES), third)
+        code = ranked.location.code if ranked.location is not None else ranked.function
+        yield replace(exchanged, diff=f"- {code}\n+ # the same with the two distances exchanged, or the target -1")
     if "L08" not in asked and (product := without_signs(run)) is not None:
         signed = _evaluated(lab, run, "L08", Patch.parse(of_signs(product)), third)
         yield replace(signed, diff=f"- {product.location.code}\n+ # the same with 2 * y - 1 in the place of the labels")

@@ -15,6 +15,9 @@ from flightcheck.recording.tables import median
 TRIPLETS: Final = "triplet_margin_loss"
 _MARGINS: Final = {TRIPLETS: 1.0, "cosine_embedding_loss": 0.0, "hinge_embedding_loss": 1.0}
 """Losses of distances, and the margin that each has if nothing else is said."""
+RANKING: Final = "margin_ranking_loss"
+_DISTANCES: Final = ("Sqrt", "LinalgVectorNorm", "Norm", "Cdist", "EuclideanDist", "PairwiseDistance")
+"""Operations that give distances."""
 ROLES: Final = "loss:roles"
 """The patch under which pairs that were drawn together are pushed apart, and the other way round."""
 _SETTLED: Final = 60
@@ -58,6 +61,18 @@ def stuck_pairs(run: Run) -> list[StuckPairs]:
         if constant > 0 and np.isfinite(value) and value >= _STUCK * constant:
             found.append(StuckPairs(site, value, constant, late[-1].step))
     return found
+
+
+def ranked_distances(run: Run) -> LossSite | None:
+    """A ranking loss that asks for the larger one of two distances, always the first: whoever gives it the distance of
+    what belongs together first pushes that apart. A trial tells, since the other order is as usual.
+    """
+    for site in run.loss_sites if not run.in_regime("gan", "reinforcement") else ():
+        calls = [c for c in run.training_calls(RANKING) if c.site == site.index] if site.function == RANKING else []
+        first = all(c.target_min == c.target_max == 1 for c in calls)
+        if len(calls) >= _LATE and first and all(c.input_op.startswith(_DISTANCES) and c.input_min >= 0 for c in calls):
+            return site
+    return None
 
 
 def _constant(site: LossSite, calls: Sequence[LossCall]) -> float:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 
 from flightcheck.checks.base import Check, Finding, NotApplicable, NotEnoughEvidence, Param, check
-from flightcheck.checks.loss._pairs import ROLES, TRIPLETS, stuck_pairs
+from flightcheck.checks.loss._pairs import ROLES, TRIPLETS, ranked_distances, stuck_pairs
 from flightcheck.checks.loss._prediction import by_site
 from flightcheck.checks.loss._signs import of_signs, without_signs
 from flightcheck.patch import unit_range
@@ -38,7 +38,8 @@ class TargetInvalid(Check):
     that expect signs, no negative counts for `poisson_nll_loss`, no negative probabilities for `kl_div`; prediction and
     target not swapped. And pairs that are to be near and those that are to be far in each other's place
     (`triplet_margin_loss`, `cosine_embedding_loss`, `hinge_embedding_loss`): where the loss is no smaller than that of
-    one distance for all pairs after 60 steps, and a trial with the two exchanged halves it in each of three seeds. Of
+    one distance for all pairs after 60 steps, and a trial with the two exchanged halves it in each of three seeds; and
+    two distances in `margin_ranking_loss` with the target 1, where evaluations have a third less error with -1. Of
     losses of signs that are written by hand, `logsigmoid(y * score)` or `clamp(1 - y * score, min=0)`: y of 0 and 1,
     where a trial with -1 and 1 brings the error of evaluations down by a third.
     ## Why it matters
@@ -100,6 +101,19 @@ class TargetInvalid(Check):
     def _exchanged(run: Run) -> Iterator[Finding]:
         """What is to be near and what is to be far, where a trial showed it."""
         proof = [e for e in run.experiments if (e.question, e.patch, e.status) == ("L08", ROLES, "confirmed")]
+        ranked = ranked_distances(run) if proof else None
+        if ranked is not None and proof[0].before is not None and proof[0].after is not None:
+            measure = proof[0].metric.removeprefix("printed ").replace("answers", "share of wrong answers")
+            yield Finding(
+                f"{ranked.function} with the target 1 asks for a larger first distance; with -1 the {measure} after "
+                f"{proof[0].steps} steps is {proof[0].after:.3g}, and not {proof[0].before:.3g}: what belongs together "
+                "is pushed apart.",
+                location=ranked.location,
+                evidence={"before": proof[0].before, "after": proof[0].after, "triplets": False},
+                fix="Give it the distance of what does not belong together first, or the target -1.",
+                patch=ROLES,
+            )
+            return
         for stuck in stuck_pairs(run)[:1] if proof else ():
             triplets = stuck.site.function == TRIPLETS
             what = "positive and negative" if triplets else "the two signs of the target"

@@ -104,12 +104,18 @@ def with_signs(given: Arguments) -> Arguments:
     return args, {**kwargs, "target": 2 * kwargs["target"] - 1}
 
 
+_ROLES: Final = {
+    "triplet_margin_loss": 1, "cosine_embedding_loss": 2, "hinge_embedding_loss": 1, "margin_ranking_loss": 2,
+}  # fmt: skip
+"""Losses of pairs, and the position of what says which belong together."""
+
+
 def roles(b: Boundaries, patch: Patch) -> None:
     """``loss:roles``: the positive of a triplet is its negative; targets 1 and -1 of pairs have the other sign."""
 
     def around(call: Any, name: str, given: Arguments) -> Any:
         args, kwargs = given
-        at = {"triplet_margin_loss": 1, "cosine_embedding_loss": 2, "hinge_embedding_loss": 1}.get(name)
+        at = _ROLES.get(name)
         if at is None:
             return call(*args, **kwargs)
         b.acted(patch)
