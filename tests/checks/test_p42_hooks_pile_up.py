@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -16,7 +17,8 @@ from flightcheck.checks.parameters.p42_hooks_pile_up import ONCE, growing_pile
 from flightcheck.recording.experiments import Experiment
 from flightcheck.recording.piled_hooks import PiledHooks
 from flightcheck.recording.provenance.hooks import registered_at
-from flightcheck.recording.records import Location
+from flightcheck.recording.records import Location, ParameterInfo
+from flightcheck.recording.signals import GRAD_NORM
 from flightcheck.testing import run_of, verdict_of
 from tests.lab.made import patched
 
@@ -39,6 +41,16 @@ def test_others_are_information() -> None:
         (finding,) = verdict_of("P42", run_of(*records, steps=201)).findings
         assert finding.severity == "info"
     assert verdict_of("P42", run_of(replace(PILE, most=2), steps=201)).status == "pass"
+
+
+@pytest.mark.parametrize(("last", "severity"), [(1e-7, None), (1e7, None), (1e-2, "info")])
+def test_gradients_that_vanish_under_a_pile_are_proof_enough(last: float, severity: str | None) -> None:
+    owners = [ParameterInfo(i, n, 0, [4, 4], "matrix") for i, n in enumerate(["model.0.weight", "model.2.weight"])]
+    norms = [[float(v), 1.0] for v in np.geomspace(1.0, last, 20)]
+    pile = replace(PILE, owners=["model.0.weight"])
+    (finding,) = verdict_of("P42", run_of(pile, *owners, series={GRAD_NORM: norms}, steps=201)).findings
+    assert finding.severity == severity
+    assert ("of that of the first steps" in finding.message) == (severity is None)
 
 
 def test_inconclusive_and_skipped() -> None:

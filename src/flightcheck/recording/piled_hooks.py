@@ -24,6 +24,8 @@ class PiledHooks:
     """The round in which that was seen."""
     owners: list[str] = field(default_factory=list)
     """Names of the parameters or modules with more than one."""
+    since: int = 0
+    """The first round in which there were three."""
 
 
 RECORDS[PiledHooks.__name__] = PiledHooks

@@ -34,6 +34,8 @@ class HookPiles:
 
     def __init__(self, watch: Watch, discovery: Discovery) -> None:
         self.watch, self.discovery = watch, discovery
+        self._first: dict[Key, int] = {}
+        """The round in which a pile was seen for the first time."""
         self._found: dict[Key, tuple[int, int, list[str]]] = {}
         """Kind and code of a hook → the most on one owner, the round, names of owners with several."""
 
@@ -45,6 +47,7 @@ class HookPiles:
                 if count >= _FEWEST:
                     piles.setdefault((kind, code), []).append((count, name))
         for key, owners in piles.items():
+            self._first.setdefault(key, self.watch.step)
             most = max(count for count, _ in owners)
             if most > self._found.get(key, (0, 0, []))[0]:
                 self._found[key] = most, self.watch.step, [name for _, name in owners[:_MOST_NAMES]]
@@ -58,7 +61,8 @@ class HookPiles:
                 continue
             line = registered_at(code.co_filename, code.co_firstlineno, code.co_name) or code.co_firstlineno
             at = self.watch.lines.of(code.co_filename, line)
-            self.watch.writer.put(PiledHooks(kind, at, returns_something(code), most, step, names), i)
+            first = self._first[kind, code]
+            self.watch.writer.put(PiledHooks(kind, at, returns_something(code), most, step, names, first), i)
             i += 1
 
     def _hooks(self) -> Iterator[tuple[str, str, Mapping[int, Any]]]:

@@ -8,10 +8,14 @@ from typing import Final
 from flightcheck.checks.base import Check, Finding, NotApplicable, NotEnoughEvidence, Param, check
 from flightcheck.recording.piled_hooks import PiledHooks
 from flightcheck.recording.run import Run
+from flightcheck.recording.signals import GRAD_NORM
+from flightcheck.recording.tables import median
 
 ONCE: Final = "hooks:once"
 """Of equal hooks the newest alone."""
 _FEWEST: Final = 3
+_LOOKS: Final = 8
+"""At the gradients of a parameter."""
 _WHAT: Final = {
     "gradient": "gradient", "forward": "output", "forward_pre": "input", "backward": "gradient",
 }  # fmt: skip
@@ -33,7 +37,8 @@ class HooksPileUp(Check):
     Hooks of parameters and modules, read after 1, 2, 4, 8, … steps and every few hundred: three or more on one owner
     that are the same function with the same values around it. An error where they return something (they change the
     gradient, the output or the input) and a trial in which only one of them stays brings the error of evaluations down
-    by a third; information otherwise.
+    by a third, or where the gradients of their owners became ten thousand times smaller or larger; information
+    otherwise.
     ## Why it matters
     A hook that halves a gradient leaves a thousandth of it after ten epochs: that part of the model stops learning,
     and nothing in the code says so. Hooks that only look cost time and memory, more in every epoch.
@@ -47,6 +52,7 @@ class HooksPileUp(Check):
     more than information.
     """
 
+    gone = Param(1e-4, "of the first gradients: those of trainings that converge stay above a thousandth")
     fewest = Param(_FEWEST, "equal hooks on one owner: two may be meant, one for each of two purposes")
 
     def __call__(self, run: Run) -> Iterator[Finding]:
@@ -66,6 +72,9 @@ class HooksPileUp(Check):
                     f" With one of them the {measure} after {proof.steps} steps is {proof.after:.3g}, and not "
                     f"{proof.before:.3g}."
                 )
+            gone = self._left(run, pile)
+            if gone is not None:
+                better = f" What is left of the gradient there is {gone:.1g} of that of the first steps." + better
             does = f"changes the {_WHAT[pile.kind]} as often" if pile.returns else "runs all of them"
             yield Finding(
                 f"{pile.most} equal hooks lie on one owner after {pile.step + 1} steps ({named}): each pass {does}."
@@ -73,8 +82,20 @@ class HooksPileUp(Check):
                 location=pile.location,
                 severity=None if better else "info",
                 evidence={"kind": pile.kind, "hooks": pile.most, "owners": pile.owners},
-                onset_step=pile.step,
+                onset_step=pile.since,
             )
+
+    def _left(self, run: Run, pile: PiledHooks) -> float | None:
+        """The share of the owners' first gradients that their last ones are, if it is far from 1."""
+        if not (pile.returns and pile.kind == "gradient" and GRAD_NORM.name in run.frames):
+            return None
+        table, shares = run.table(GRAD_NORM), []
+        for p in (p for p in run.parameters if p.name in pile.owners):
+            norms = table.column(p.index).values
+            if len(norms) >= _LOOKS and norms[0] > 0:
+                shares.append(median(norms[-3:]) / median(norms[:3]))
+        share = median(shares) if shares else 1.0
+        return share if not self.gone.value <= share <= 1 / self.gone.value else None
 
 
 def growing_pile(run: Run) -> PiledHooks | None:
