@@ -96,10 +96,10 @@ def test_opponents(name: str, tmp_path: Path) -> None:
     ("end", "real", "outside"),
     [
         (nn.Tanh, REAL, 1.0),
-        (nn.Tanh, REAL - 4, 0.2),  # standardized: beyond -1.2 and 1.2
-        (nn.Tanh, (REAL - 4).tanh() + 0.1, 0.0),  # with a little on top
-        (nn.Sigmoid, (REAL - 4).tanh(), 0.45),
-        (nn.ReLU, REAL - 4, 0.45),
+        (nn.Tanh, REAL - 4, 0.05),  # standardized: beyond -2 and 2
+        (nn.Tanh, (REAL - 4).tanh() + 0.4, 0.0),  # with noise on top
+        (nn.Sigmoid, (REAL - 4).tanh(), 0.28),
+        (nn.ReLU, REAL - 4, 0.28),
         (nn.ReLU, REAL + 4, 0.0),
     ],
 )
@@ -113,6 +113,39 @@ def test_data_outside_of_what_the_maker_can_make(
     assert pair.others_range == [float(real.min()), float(real.max())]
     found = [f for f in verdict_of("C16", run).findings if "is judged" in f.message]
     assert len(found) == (pair.others_outside > 0.1 * pair.others)
+
+
+class Beside(nn.Module):
+    """Judges two numbers beside two others that they are for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(4, 1)
+
+    def forward(self, condition: Tensor, given: Tensor) -> Tensor:
+        out: Tensor = self.layer(torch.cat([condition, given], 1))
+        return out
+
+
+@pytest.mark.parametrize(("condition", "real", "outside"), [(REAL, REAL.tanh(), 0.0), (REAL.tanh(), REAL, 1.0)])
+def test_what_the_examples_are_for_is_no_example(
+    condition: Tensor, real: Tensor, outside: float, tmp_path: Path
+) -> None:
+    torch.manual_seed(0)
+    maker, judge = nn.Sequential(nn.Linear(3, 2), nn.Tanh()), Beside()
+    with flightcheck.watch(runs_dir=tmp_path, report=False) as watched:
+        of_maker, of_judge = (torch.optim.SGD(m.parameters(), lr=0.05) for m in (maker, judge))
+        for _ in range(12):
+            made = maker(torch.randn(32, 3))
+            of_judge.zero_grad()
+            cross_entropy(judge(condition, real), judge(condition, made.detach())).backward()
+            of_judge.step()
+            of_maker.zero_grad()
+            labelled(judge(condition, made), 1.0).backward()
+            of_maker.step()
+    assert watched.run is not None
+    (pair,) = watched.run.recorded(Opponents)
+    assert pair.others and pair.others_outside / pair.others == pytest.approx(outside, abs=0.05)
 
 
 def test_an_encoder_and_what_reads_it_are_no_opponents(tmp_path: Path) -> None:

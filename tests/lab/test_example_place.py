@@ -54,6 +54,9 @@ class Reader(nn.Module):
             h = h.index_select(0, order)  # both selected
         elif self.kind == "centred":
             h = h[torch.argsort(order)] - h.mean(0)  # centred
+        elif self.kind == "masked":
+            hidden = h.masked_fill(torch.arange(WIDTH) < 2, -torch.inf)  # no mixing
+            h = hidden.exp() + h[order]  # masked
         elif self.kind == "viewed":
             h = torch.stack([h, h]).view(ROWS, -1)[:, :WIDTH]  # viewed
         return self.head(h)  # type: ignore[no-any-return]
@@ -67,7 +70,7 @@ def asked(kind: str) -> dict[str, Any]:
         return example_place(lambda moved: model(others if moved else x), ROWS, here)
 
 
-@pytest.mark.parametrize("kind", ["twice", "both selected", "once", "centred", "viewed"])
+@pytest.mark.parametrize("kind", ["twice", "both selected", "once", "centred", "viewed", "masked"])
 def test_the_line_is_found(kind: str) -> None:
     found = asked(kind)
     assert SOURCE[found["at"]["line"] - 1].endswith(f"# {kind}")

@@ -21,6 +21,8 @@ from flightcheck.lab.statistics import Pair
         ("test rmse", 0.3, np.log(1.5)),  # a ratio, whatever its unit is
         ("test rmse", 1.0, np.log(1.5)),
         ("log likelihood", -3.0, 1.0),
+        ("test r2", -0.02, 0.34),
+        ("forecast skill", 0.4, 0.2),
     ],
 )
 def test_a_third_of_the_error(name: str, before: float, margin: float) -> None:

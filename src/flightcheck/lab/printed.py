@@ -19,6 +19,7 @@ from flightcheck.recording.printed import (
     is_of_shares,
     is_of_the_rare,
     is_of_unseen,
+    is_one_at_best,
     is_return,
     rank_as_evaluation,
 )
@@ -79,6 +80,8 @@ def _whole(name: str, series: Sequence[Floats]) -> float:
     """The largest value that a measure of which more is better can have: 1 or 100; 0 if we do not know."""
     least = min((float(v.min()) for v in series if len(v)), default=-1.0)
     most = max((float(v.max()) for v in series if len(v)), default=math.inf)
+    if most <= 1 and is_one_at_best(name):
+        return 1.0
     if not (least >= 0 and most <= _PERCENT):
         return 0.0
     return 1.0 if most <= 1 else _PERCENT if is_of_shares(name) else 0.0

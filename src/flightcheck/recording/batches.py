@@ -153,9 +153,11 @@ class IdRanks:
 
 
 def begin_alike(one: str, other: str) -> bool:
-    """Two sets begin with the same rows, as far as both have digests of as many (of the first, the first 2, 4, …)."""
-    digests = list(zip(one.split(), other.split(), strict=False))
-    return bool(digests) and digests[-1][0] == digests[-1][1]
+    """Two sets begin with the same rows (the first, the first 2, 4, …), as far as their numbers tell: one may lack some
+    of the other's later.
+    """
+    digests = [(a, b) for a, b in zip(one.split(), other.split(), strict=False) if a != "-" or b != "-"]
+    return any(a == b for a, b in digests) or not digests
 
 
 @frozen

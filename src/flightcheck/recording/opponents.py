@@ -48,7 +48,7 @@ class Opponents:
     others: int = 0
     """Values of these inputs."""
     others_outside: int = 0
-    """Those that lie outside of what this operation can give, by more than a tenth of its range (of 1 where that has no
+    """Those that lie outside of what this operation can give, by more than half of its range (of 1 where that has no
     end)."""
     maker_backward: int = -1
     """Number of the last backward before a step of the maker, as in `LossTerm.backward`."""

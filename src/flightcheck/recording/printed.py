@@ -22,6 +22,9 @@ _OF_SHARES: Final = {
     "hits", "em", "knn", "bacc", "sensitivity", "specificity",
 }  # fmt: skip
 """Words of measures that are written as a share or in percent."""
+_ONE_AT_BEST: Final = {
+    "r", "explained", "skill", "corr", "correlation", "pearson", "spearman", "kappa", "mcc", "ari", "agreement",
+}  # fmt: skip
 _RETURNS: Final = {
     "return", "returns", "reward", "rewards", "score", "success", "solved", "found", "wins", "won", "reached",
     "reaches", "arrive", "arrives", "arrived", "arrivals",
@@ -135,6 +138,11 @@ def is_of_classes(name: str) -> bool:
 def is_of_shares(name: str) -> bool:
     """A share of the answers, of 1 or of 100 percent, or another measure whose best value that is."""
     return direction(name) > 0 and not _OF_SHARES.isdisjoint(_words(name))
+
+
+def is_one_at_best(name: str) -> bool:
+    """A measure that may be negative and is 1 at best: R2, a correlation, a skill."""
+    return direction(name) > 0 and not _ONE_AT_BEST.isdisjoint(_words(name))
 
 
 def is_of_the_rare(name: str) -> bool:

@@ -41,8 +41,8 @@ class Appearance:
     distinct: int
     row: str
     """Digests of the first row, the first 2, 4, 8 and 16, as far as there are so many, without the ids before `first`:
-    tells whether two sets begin with the same texts (see `flightcheck.recording.batches.begin_alike`). The first alone
-    does not: where texts of as many words have no word twice, it is 3 4 5 6 in every vocabulary.
+    tells whether two sets begin with the same texts (see `flightcheck.recording.batches.begin_alike`). A ``-`` stands
+    for rows without a word twice: they are 3 4 5 6 in every vocabulary.
     """
 
 
@@ -139,12 +139,17 @@ def by_appearance(values: Any) -> Appearance | None:
 
 
 def _digests(rows: list[Ints]) -> Iterator[str]:
-    """Of the first row, the first 2, 4, 8, …"""
+    """Of the first row, the first 2, 4, 8, …; ``-`` while all that they hold is new, as it is in any text."""
     digest = hashlib.blake2b(digest_size=8)
+    seen: set[int] = set()
+    new = True
     for i, row in enumerate(rows, 1):
         digest.update(np.ascontiguousarray([*row, -1], np.int64).tobytes())
+        words = row.tolist()
+        new = new and len(words) == len(set(words)) and seen.isdisjoint(words)
+        seen.update(words)
         if i.bit_count() == 1:
-            yield digest.hexdigest()
+            yield "-" if new else digest.hexdigest()
 
 
 def _longest_rise(values: Ints) -> int:

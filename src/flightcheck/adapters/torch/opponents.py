@@ -22,8 +22,8 @@ _LARGEST: Final = 4_000_000
 """Elements of such an output: its memory is held."""
 _MOST_COMPARED: Final = 8
 """Calls of a judge whose inputs are compared with what the maker can make."""
-_BEYOND: Final = 0.1
-"""Of that range, or of 1: noise that is put on data ends there."""
+_BEYOND: Final = 0.5
+"""Of that range, or of 1: noise that is put on the data, as against a judge that learns too fast, ends there."""
 _MOST_CALLS: Final = 32
 """Last calls of judging models whose gradients are read."""
 
@@ -90,8 +90,8 @@ class OpposedModels:
         self._roots: set[int] = set()
         self._judges: set[int] = set()
         self._pairs: dict[tuple[int, int], _Pair] = {}
-        self._shapes: dict[tuple[int, int], torch.Size] = {}
-        """Of one example that the maker of a pair made."""
+        self._shapes: dict[tuple[int, int], tuple[int, torch.Size]] = {}
+        """The place among the judge's arguments of what the maker of a pair made, and the shape of one example."""
         self._looks: dict[tuple[int, int], int] = {}
         """Calls of the judge of a pair on other inputs whose range was looked at."""
 
@@ -103,7 +103,8 @@ class OpposedModels:
         if len(self._roots) < 2:
             return
         given = [t for t in inputs if isinstance(t, torch.Tensor)]
-        known = [m for t in given if (m := self._maker_of(t)) is not None and m.root != root]
+        places = [(i, m) for i, t in enumerate(given) if (m := self._maker_of(t)) is not None and m.root != root]
+        known = [made for _, made in places]
         makers = {made.root for made in known}
         self._judges |= {root} if makers else set()
         others = root in self._judges and not makers and not any(t.requires_grad for t in given)
@@ -115,7 +116,7 @@ class OpposedModels:
         if output.numel() <= _LARGEST:
             made = _Made(output.detach(), root, _labels(given), _operation(output))
             self._made = [*self._made[1 - _MOST_MADE :], made]
-        self._compare(root, given, known)
+        self._compare(root, given, places)
 
     def stepped(self, roots: Collection[int], backward: int) -> None:
         """An optimizer that holds parameters of these models stepped, after so many backwards."""
@@ -142,16 +143,17 @@ class OpposedModels:
                 pair.other_labels += sum(c.other_labels is True for c in told)
                 pair.judged_location = told[-1].line if told else pair.judged_location
 
-    def _compare(self, judge: int, given: list[torch.Tensor], known: list[_Made]) -> None:
+    def _compare(self, judge: int, given: list[torch.Tensor], known: list[tuple[int, _Made]]) -> None:
         """What a judge is given of a maker, and what it is given of others: do they lie in the same range?"""
-        for made in known[:1]:
+        for place, made in known[:1]:
             pair = self._pairs.setdefault((judge, made.root), _Pair())
             if made.operation in RANGES and self._looks.get((judge, made.root), 0) < _MOST_COMPARED:
                 pair.made_by = made.operation
                 pair.made_range = _wider(pair.made_range, made.output)
-                self._shapes[judge, made.root] = made.output.shape[1:]
+                self._shapes[judge, made.root] = place, made.output.shape[1:]
         for (who, maker), pair in self._pairs.items() if not known else ():
-            data = [t for t in given if t.shape[1:] == self._shapes.get((who, maker)) and t.is_floating_point()]
+            place, shape = self._shapes.get((who, maker), (len(given), None))
+            data = [t for t in given[place : place + 1] if t.shape[1:] == shape and t.is_floating_point()]
             looks = self._looks.get((who, maker), 0)
             if who != judge or not data or looks >= _MOST_COMPARED or any(t.requires_grad for t in data):
                 continue
@@ -169,7 +171,8 @@ class OpposedModels:
 
     def save(self) -> None:
         """Write what was seen."""
-        for i, ((judge, maker), pair) in enumerate(self._pairs.items()):
+        moved = {k: p for k, p in self._pairs.items() if p.judge_steps or p.maker_steps or p.joint_steps}
+        for i, ((judge, maker), pair) in enumerate(moved.items()):
             self.watch.writer.put(Opponents(judge, maker, **vars(pair)), i)
 
     def _maker_of(self, given: torch.Tensor) -> _Made | None:
@@ -187,6 +190,8 @@ def _operation(output: torch.Tensor) -> str:
 
 
 def _wider(known: list[float], values: torch.Tensor) -> list[float]:
+    if not values.numel():
+        return known
     low, high = (float(v) for v in torch.aminmax(values.detach()))
     return [min([low, *known[:1]]), max([high, *known[1:]])]
 

@@ -6,6 +6,7 @@ Nothing is wrapped for it. The dictionaries of hooks that PyTorch keeps are read
 from __future__ import annotations
 
 import dis
+import functools
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from types import CodeType
@@ -89,11 +90,15 @@ def _equal(hooks: Mapping[int, Any]) -> Iterator[tuple[CodeType, int]]:
 
 def key_of(hook: Any) -> tuple[CodeType, tuple[int, ...]] | None:
     """What two equal hooks have in common: the code, and the values that it reads around itself; None for objects."""
+    bound: list[Any] = []
+    while isinstance(hook, functools.partial):
+        bound += [*hook.args, *hook.keywords.values()]
+        hook = hook.func
     function = getattr(hook, "__func__", hook)
     code = getattr(function, "__code__", None)
     if not isinstance(code, CodeType):
         return None
-    around = [getattr(hook, "__self__", None), *(function.__defaults__ or ()), *_cells(function)]
+    around = [*bound, getattr(hook, "__self__", None), *(function.__defaults__ or ()), *_cells(function)]
     return code, tuple(_identity(v) for v in around)
 
 

@@ -54,6 +54,8 @@ class SignedProducts:
         self.watch = watch
         self._ways: dict[int, _Way] = {}
         """Results of this round, by identity."""
+        self._looks: dict[tuple[str, Location], int] = {}
+        """Whatever the factors were: most lines multiply with other numbers."""
         self._found: dict[tuple[str, Location], SignedProduct] = {}
 
     def look(self, name: str, args: Any, kwargs: Any, result: Any) -> None:
@@ -74,7 +76,7 @@ class SignedProducts:
         elif (stage := _NEXT.get((way.stage, operation))) is not None and _with_one(args):
             self._ways[id(result)] = dataclasses.replace(way, result=weakref.ref(result), stage=stage)
         elif (loss := _ENDS.get((way.stage, operation))) is not None and (
-            loss != "hinge" or _from_zero(name, args, kwargs)
+            self.watch.reads(way.factor) and (loss != "hinge" or _from_zero(name, args, kwargs))
         ):
             self._count(loss, way)
 
@@ -93,14 +95,13 @@ class SignedProducts:
 
     def _count(self, loss: str, way: _Way) -> None:
         line = way.line
-        if line is None or not self.watch.reads(way.factor):
+        looks = self._looks.get((loss, line), 0) if line is not None else _MOST_CALLS
+        if line is None or looks >= _MOST_CALLS or (not looks and len(self._looks) >= _MOST_LINES):
             return
-        before = self._found.get((loss, line))
-        if before is None and len(self._found) >= _MOST_LINES:
-            return
-        before = before or SignedProduct(loss, line, self.watch.step)
+        self._looks[loss, line] = looks + 1
+        before = self._found.get((loss, line)) or SignedProduct(loss, line, self.watch.step)
         zeros, ones = zeros_and_ones(way.factor)
-        if before.calls < _MOST_CALLS and zeros + ones:
+        if zeros + ones:
             self._found[loss, line] = dataclasses.replace(
                 before, calls=before.calls + 1, zeros=before.zeros + zeros, ones=before.ones + ones
             )

@@ -38,7 +38,7 @@ class OutputRangeMismatch(Check):
     beyond that range; and ReLU, dropout, sigmoid or tanh on the logits of a cross-entropy, also where a log-softmax
     (before `NLLLoss`) or a sigmoid (before `BCELoss`) of the model stands between. And of a GAN: the activation in
     which its generator ends, if more than a tenth of the values of the data that the discriminator is shown lie outside
-    of that range, by a tenth of it.
+    of that range, by half of it.
     ## Why it matters
     Targets outside the range can never be met, and a ReLU whose output should be negative dies. Logits between 0 and 1
     keep a cross-entropy of 10 classes above 1.46; ReLU logits cannot speak against a class. A discriminator that sees
@@ -55,7 +55,7 @@ class OutputRangeMismatch(Check):
     calls = Param(3, "targets of several batches")
     beyond = Param(0.1, "share of the targets' range outside the reachable one; noise and clipping stay below")
     deviations = Param(3.0, "a limit farther from the mean concerns outliers only")
-    share = Param(0.1, "of the data's values: outliers of standardized data that a tanh reaches nearly all of")
+    share = Param(0.1, "of the data's values: of standardized data a tenth of this lies as far beyond a tanh")
     most = Param(0.8, "an odd batch does not count")
 
     def __call__(self, run: Run) -> Iterator[Finding]:

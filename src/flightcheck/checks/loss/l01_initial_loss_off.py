@@ -40,10 +40,10 @@ class InitialLossOff(Check):
     Cross-entropy at the first step, on the raw outputs of a layer that was not loaded, against ln C for C classes (ln 2
     per label for binary cross-entropy): what a model scores that finds all classes equally likely. Squared and absolute
     error against predicting 0: more than ten times that, with all predictions three spreads away from the targets, or
-    predictions that spread three times as far as the targets while a matrix starts with three times 1/√fan-in, and a
-    loss that is still worse than predicting the mean at the end. Models that consist of embedding tables alone (dot
-    products of users and items): rows of a length above 3, a first loss as above, and one still worse than chance at
-    the end.
+    predictions that spread three times as far as the targets while most matrices start with three times 1/√fan-in,
+    and a loss that is still worse than predicting the mean at the end. Models that consist of embedding tables alone
+    (dot products of users and items): rows of a length above 3, a first loss as above, and one still worse than chance
+    at the end.
     ## Why it matters
     Outputs that are large at random make a model that is sure of its wrong guesses: the first part of the training is
     spent on taking them back, with gradients that are far too large for the learning rate.
@@ -188,6 +188,20 @@ class InitialLossOff(Check):
                 widest = (p, module, ratio)
         return widest
 
+    def _mostly_too_wide(self, run: Run, call: LossCall) -> tuple[ParameterInfo, ModuleInfo, float] | None:
+        """The widest layer of the model that made the prediction, if most of its layers are too wide: one alone may be
+        meant (Fourier features), or stand before a normalization.
+        """
+        root = call.input_module.partition(".")[0]
+        layers = []
+        for p in run.parameters:
+            module, ratio = run.module(p.module), spread_ratio(run, p)
+            mine = module is not None and module.path.partition(".")[0] == root and module.kind in ("linear", "conv")
+            if p.role == "matrix" and module is not None and mine and ratio is not None:
+                layers.append((p, module, ratio))
+        wide = [layer for layer in layers if layer[2] > self.wide.value]
+        return max(wide, key=lambda layer: layer[2]) if 2 * len(wide) > len(layers) else None
+
     def _of_numbers(self, run: Run, site: LossSite, of_layer: bool) -> Iterator[Finding]:
         """Predictions that start far from all targets, and have not come near them by the end."""
         calls = [c for c in run.training_calls() if c.site == site.index and c.value is not None]
@@ -199,7 +213,8 @@ class InitialLossOff(Check):
         offset = math.sqrt(max(start - spread**2, 0.0)) if squared else start - spread
         if not (math.isfinite(start) and start > self.times.value * known):
             return
-        blamed = self._too_wide(run) if first.input_std > self.apart.value * first.target_std else None
+        wide = first.target_std > 0 and first.input_std > self.apart.value * first.target_std
+        blamed = self._mostly_too_wide(run, first) if wide else None
         if blamed is None and (not of_layer or offset <= self.apart.value * spread):
             return
         late = median([c.value for c in calls[-max(3, len(calls) // 4) :] if c.value is not None])

@@ -50,4 +50,4 @@ def restarts(rates: Floats) -> Restarts | None:
 
 def given_rate(optimizer: OptimizerInfo) -> float | None:
     """The rate that the optimizer was constructed with, if it is one for all of its groups."""
-    return optimizer.given_lr if len(optimizer.groups) == 1 else None
+    return optimizer.given_lr if len({g.get("lr") for g in optimizer.groups}) == 1 else None

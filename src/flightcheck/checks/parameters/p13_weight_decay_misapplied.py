@@ -86,12 +86,19 @@ class WeightDecayMisapplied(Check):
             yield from erased or self._advice(optimizer, decayed)
 
     def in_balance(self, run: Run) -> bool:
-        """In most decayed weights of an optimizer decay and gradient are in balance: a trial without decay tells."""
+        """In most decayed weights of an optimizer decay and gradient are in balance, or the decay is one that AdamW is
+        given: a trial without decay tells.
+        """
+        return any(self._is_suspicious(o, matrices, pull) for o, matrices, pull in self._pulls(run))
+
+    def outweighs(self, run: Run) -> bool:
+        """In most decayed weights of an optimizer decay and gradient are in balance."""
+        return any(pull is not None and pull > self.balance.value for _, _, pull in self._pulls(run))
+
+    def _pulls(self, run: Run) -> Iterator[tuple[OptimizerInfo, list[_Decayed], float | None]]:
         for optimizer in (o for o in run.optimizers if o.steps):
             matrices = [d for d in self._decayed(run, optimizer) if d.info.role in _WEIGHTS]
-            if self._is_suspicious(optimizer, matrices, self._usual_pull(run, matrices)):
-                return True
-        return False
+            yield optimizer, matrices, self._usual_pull(run, matrices)
 
     def _is_suspicious(self, optimizer: OptimizerInfo, matrices: list[_Decayed], pull: float | None) -> bool:
         return pull is not None and (pull > self.balance.value or _is_meant_for_adamw(optimizer, matrices))

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+import numpy as np
+
 from flightcheck.checks.base import Check, Finding, NotApplicable, NotEnoughEvidence, Param, check
 from flightcheck.recording.piled_hooks import PiledHooks
 from flightcheck.recording.run import Run
@@ -37,8 +39,7 @@ class HooksPileUp(Check):
     Hooks of parameters and modules, read after 1, 2, 4, 8, … steps and every few hundred: three or more on one owner
     that are the same function with the same values around it. An error where they return something (they change the
     gradient, the output or the input) and a trial in which only one of them stays brings the error of evaluations down
-    by a third, or where the gradients of their owners became ten thousand times smaller or larger; information
-    otherwise.
+    by a third, or where nothing is left of the gradients of their owners; information otherwise.
     ## Why it matters
     A hook that halves a gradient leaves a thousandth of it after ten epochs: that part of the model stops learning,
     and nothing in the code says so. Hooks that only look cost time and memory, more in every epoch.
@@ -52,7 +53,7 @@ class HooksPileUp(Check):
     more than information.
     """
 
-    gone = Param(1e-4, "of the first gradients: those of trainings that converge stay above a thousandth")
+    gone = Param(1e-12, "of the first gradients: where a training without noise converges, rounding leaves far more")
     fewest = Param(_FEWEST, "equal hooks on one owner: two may be meant, one for each of two purposes")
 
     def __call__(self, run: Run) -> Iterator[Finding]:
@@ -86,14 +87,18 @@ class HooksPileUp(Check):
             )
 
     def _left(self, run: Run, pile: PiledHooks) -> float | None:
-        """The share of the owners' first gradients that their last ones are, if it is far from 1."""
+        """The share of the owners' first gradients that their last ones are, if it is nothing, or beyond any size."""
+        tried = {e.status for e in run.experiments if e.question == "P42" and e.seeds}
+        if tried and "confirmed" not in tried:
+            return None
         if not (pile.returns and pile.kind == "gradient" and GRAD_NORM.name in run.frames):
             return None
         table, shares = run.table(GRAD_NORM), []
         for p in (p for p in run.parameters if p.name in pile.owners):
             norms = table.column(p.index).values
-            if len(norms) >= _LOOKS and norms[0] > 0:
-                shares.append(median(norms[-3:]) / median(norms[:3]))
+            norms = norms[np.isfinite(norms)]
+            if len(norms) >= _LOOKS and (first := median(norms[:3])) > 0:
+                shares.append(median(norms[-3:]) / first)
         share = median(shares) if shares else 1.0
         return share if not self.gone.value <= share <= 1 / self.gone.value else None
 

@@ -22,7 +22,8 @@ def signed(b: Boundaries, patch: Patch) -> None:
             return function(*args, **kwargs)
         b.acted(patch)
         sign = -1 if bool((labels == -1).any()) else 1
-        signs = torch.where(labels == 0, -sign, sign).to(labels.dtype if labels.dtype != torch.bool else torch.float32)
+        scores = next(a for a in args[:2] if a is not labels)
+        signs = torch.where(labels == 0, -sign, sign).to(labels.dtype if labels.is_floating_point() else scores.dtype)
         return function(*(signs if a is labels else a for a in args), **kwargs)
 
     b.at_operations(operation)

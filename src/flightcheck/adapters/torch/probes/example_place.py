@@ -17,6 +17,8 @@ from flightcheck.adapters.torch.probes.leak_place import Here
 from flightcheck.recording.records import Location
 
 _NOISE: Final = 1e-7
+_INFINITE: Final = 1e6
+"""In the place of an infinite number."""
 _PICKS: Final = {"__getitem__", "index_select"}
 _MOST_ELEMENTS: Final = 50_000_000
 """Values of single operations that are looked at."""
@@ -66,7 +68,7 @@ class _Trace(TorchFunctionMode):
     def _order(self, name: str, args: Any) -> int:
         given = args[1:] if name in _PICKS else ()
         parts = [p for a in given for p in (a if isinstance(a, tuple) else (a,))]
-        orders = [p for p in parts if isinstance(p, torch.Tensor) and p.shape == (self._n,) and p.dtype == torch.int64]
+        orders = [p for p in parts if isinstance(p, torch.Tensor) and _is_order(p, self._n)]
         if not orders:
             return 0
         self._held.append(orders[0])
@@ -107,9 +109,18 @@ def example_place(call: Callable[[bool], Any], n: int, here: Here) -> dict[str, 
     return {"at": dataclasses.asdict(picks[-1].line), "order": "twice" if again else "once"}
 
 
+def _is_order(index: torch.Tensor, n: int) -> bool:
+    """All numbers from 0 to n - 1, and not in this order."""
+    if index.shape != (n,) or index.dtype != torch.int64:
+        return False
+    counted = torch.arange(n, device=index.device)
+    return torch.equal(index.sort().values, counted) and not torch.equal(index, counted)
+
+
 def _numbers(made: torch.Tensor, axis: int) -> torch.Tensor:
     """One for each row, the same for rows that are the same."""
-    rows = made.detach().double().movedim(axis, 0).reshape(made.shape[axis], -1)
+    finite = torch.nan_to_num(made.detach().double(), nan=0.0, posinf=_INFINITE, neginf=-_INFINITE)  # of a mask
+    rows = finite.movedim(axis, 0).reshape(made.shape[axis], -1)
     generator = torch.Generator().manual_seed(rows.shape[1])
     weights = torch.rand(rows.shape[1], generator=generator, dtype=torch.float64).to(rows.device)
     return (rows @ weights).sort().values
