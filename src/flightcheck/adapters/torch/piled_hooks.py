@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import torch
 from torch import nn
+from torch._C import DisableTorchFunction
 
 from flightcheck.adapters.torch.discovery import Discovery
 from flightcheck.adapters.torch.watch import Watch
@@ -43,10 +44,11 @@ class HookPiles:
     def look(self) -> None:
         """Count equal hooks, by owner."""
         piles: dict[Key, list[tuple[int, str]]] = {}
-        for kind, name, hooks in self._hooks():
-            for code, count in _equal(hooks):
-                if count >= _FEWEST:
-                    piles.setdefault((kind, code), []).append((count, name))
+        with DisableTorchFunction():  # an attribute of a tensor is asked for through the user's modes, and through ours
+            for kind, name, hooks in self._hooks():
+                for code, count in _equal(hooks):
+                    if count >= _FEWEST:
+                        piles.setdefault((kind, code), []).append((count, name))
         for key, owners in piles.items():
             self._first.setdefault(key, self.watch.step)
             most = max(count for count, _ in owners)
