@@ -104,6 +104,27 @@ def test_decay_in_balance_with_the_gradient_is_judged_by_evaluations() -> None:
     assert told(0.04, {**norms, GRAD_NORM: [[50.0]] * 60}) == []
 
 
+def test_a_decay_of_adamw_in_adam_is_not_judged_by_a_loss() -> None:
+    """Decay keeps a held-out loss up by answers that are less sure, and no fewer of them are right."""
+    groups = [{"lr": 0.1, "weight_decay": 0.1, "parameters": 1}]
+    weight = ParameterInfo(0, "model.weight", 0, [32, 32], "matrix", optimizers=[0], numel=1024)
+    series = {LOSS: [2.3] * 60, LEARNING_RATE: [0.1] * 60, WEIGHT_NORM: [[5.0]] * 60, GRAD_NORM: [[50.0]] * 60}
+    run = run_of(OptimizerInfo(0, "Adam", None, groups, [0], steps=60), weight, series=series)
+    runner = Numbers()
+
+    def evaluated(trial: Trial) -> list[Any]:
+        loss = (0.04 if trial.patches else 0.4) + 0.001 * trial.seed
+        return [Evaluation(i, 0, 1, None, losses=1, loss_value=loss) for i in range(6)]
+
+    runner.more = evaluated
+    assert [e.status for e in asked("P13", runner, run)] == ["untested"]
+    runner.more = lambda trial: [
+        PrintedNumber(i, "test accuracy", (0.97 if trial.patches else 0.8) + 0.001 * trial.seed, True) for i in range(6)
+    ]
+    (e,) = asked("P13", runner, run)
+    assert (e.status, e.measure) == ("confirmed", "test accuracy")
+
+
 def test_a_number_that_is_printed_at_the_end_only_is_waited_for() -> None:
     runner = Numbers()
     runner.more = lambda trial: [PrintedNumber(i, "balanced accuracy", 0.5, True) for i in range(3)]

@@ -61,6 +61,11 @@ class Experiment:
     """Per seed: the metric over time without the patch, thinned to at most 60 points."""
     patched: list[list[float]] = field(default_factory=list)
 
+    @property
+    def measure(self) -> str:
+        """The metric in words: ``test acc`` of ``printed test acc``."""
+        return "share of wrong answers" if self.metric == "answers" else self.metric.removeprefix("printed ")
+
 
 @frozen
 class Probe:

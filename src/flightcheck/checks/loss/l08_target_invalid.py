@@ -103,11 +103,10 @@ class TargetInvalid(Check):
         proof = [e for e in run.experiments if (e.question, e.patch, e.status) == ("L08", ROLES, "confirmed")]
         ranked = ranked_distances(run) if proof else None
         if ranked is not None and proof[0].before is not None and proof[0].after is not None:
-            measure = proof[0].metric.removeprefix("printed ").replace("answers", "share of wrong answers")
             yield Finding(
-                f"{ranked.function} with the target 1 asks for a larger first distance; with -1 the {measure} after "
-                f"{proof[0].steps} steps is {proof[0].after:.3g}, and not {proof[0].before:.3g}: what belongs together "
-                "is pushed apart.",
+                f"{ranked.function} with the target 1 asks for a larger first distance; with -1 the {proof[0].measure} "
+                f"after {proof[0].steps} steps is {proof[0].after:.3g}, and not {proof[0].before:.3g}: what belongs "
+                "together is pushed apart.",
                 location=ranked.location,
                 evidence={"before": proof[0].before, "after": proof[0].after, "triplets": False},
                 fix="Give it the distance of what does not belong together first, or the target -1.",

@@ -128,14 +128,12 @@ class WeightDecayMisapplied(Check):
             return
         decay = max(m.decay for m in matrices)
         if pull > self.balance.value:
-            told = f"Weight decay {decay:g} of {optimizer.type} is {pull:.2g} times as large as the gradient."
-            if pull >= _MANY:
-                told = f"Weight decay {decay:g} of {optimizer.type} is over {_MANY} times as large as the gradient."
+            times = f"{pull:.2g}" if pull < _MANY else f"over {_MANY}"
+            told = f"Weight decay {decay:g} of {optimizer.type} is {times} times as large as the gradient."
         else:
             told = f"{optimizer.type} adds its weight decay of {decay:g} to the gradient and rescales it with that."
-        measure = proof.metric.removeprefix("printed ").replace("answers", "share of wrong answers")
         yield Finding(
-            f"{told} Without it the {measure} after {proof.steps} steps is {proof.after:.3g}, and not "
+            f"{told} Without it the {proof.measure} after {proof.steps} steps is {proof.after:.3g}, and not "
             f"{proof.before:.3g}.",
             location=_line(optimizer, matrices),
             evidence={"weight_decay": decay, "pull": pull, "before": proof.before, "after": proof.after},

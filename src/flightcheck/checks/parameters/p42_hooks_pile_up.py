@@ -68,9 +68,8 @@ class HooksPileUp(Check):
             named = ", ".join(pile.owners[:2]) + (" …" if len(pile.owners) > 2 else "")
             better = ""
             if pile is told and proof is not None and proof.before is not None and proof.after is not None:
-                measure = proof.metric.removeprefix("printed ").replace("answers", "share of wrong answers")
                 better = (
-                    f" With one of them the {measure} after {proof.steps} steps is {proof.after:.3g}, and not "
+                    f" With one of them the {proof.measure} after {proof.steps} steps is {proof.after:.3g}, and not "
                     f"{proof.before:.3g}."
                 )
             gone = self._left(run, pile)
