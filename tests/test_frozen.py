@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import os
 import pickle
+import sys
+import threading
+from collections.abc import Iterator
 from dataclasses import field
 from functools import cached_property
 from typing import Any
 
 import pytest
 
-from flightcheck.frozen import frozen
+from flightcheck.frozen import _ONE_AT_A_TIME, frozen
 
 
 @frozen
@@ -137,3 +141,69 @@ def test_the_fields_of_a_class_without_objects_are_known() -> None:
     second: Any = frozen(type("Second", (first,), {"__annotations__": {"size": "int"}, "size": 3}))
     assert [f.name for f in dataclasses.fields(second)] == ["name", "size"]
     assert vars(second("a")) == {"name": "a", "size": 3}
+
+
+@pytest.fixture
+def hasty() -> Iterator[None]:
+    """Threads that take turns as often as Python can."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(before)
+
+
+@pytest.mark.usefixtures("hasty")
+def test_threads_that_make_the_first_objects_at_once() -> None:
+    for _ in range(200):
+
+        @frozen
+        class Made:
+            """Fields with each kind of default."""
+
+            x: int
+            notes: list[str] = field(default_factory=list)
+            y: float = 1.0
+
+        start = threading.Barrier(3)
+        found: list[object] = []
+
+        def make(made: Any = Made, start: threading.Barrier = start, found: list[object] = found) -> None:
+            start.wait()
+            try:
+                found.append(made(1) == made(1))
+            except BaseException as e:
+                found.append(e)
+
+        threads = [threading.Thread(target=make) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert found == [True] * 3
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork()")
+def test_a_child_that_is_forked_while_a_class_is_made_can_make_its_own() -> None:
+    inside, go_on = threading.Event(), threading.Event()
+
+    @frozen
+    class Made:
+        """By the child first."""
+
+        x: int = 0
+
+    def hold() -> None:
+        with _ONE_AT_A_TIME:
+            inside.set()
+            go_on.wait(0.2)  # fork() waits for it
+
+    holder = threading.Thread(target=hold)
+    holder.start()
+    inside.wait()
+    child = os.fork()
+    if child == 0:
+        os._exit(0 if Made(3).x == 3 else 1)
+    go_on.set()
+    holder.join()
+    assert os.waitpid(child, 0)[1] == 0
+    assert Made(2).x == 2

@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import dataclasses
 import operator
+import os
+import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
@@ -34,8 +36,8 @@ def frozen(cls: type[T]) -> type[T]:
     """
     own = frozenset(vars(cls))
     made: Any = cls
-    made.__dataclass_fields__ = _Fields(made, own)
-    for name, method in {**_METHODS, **_completing(made)}.items():
+    made.__dataclass_fields__ = fields = _Fields(made, own)
+    for name, method in {**_METHODS, **_completing(made, fields)}.items():
         if name not in own:
             setattr(made, name, method)
     return cls
@@ -46,24 +48,30 @@ class _Fields:
 
     def __init__(self, made: Any, own: frozenset[str]) -> None:
         self.made, self.own = made, own
+        self.done = False
 
     def __get__(self, instance: object, owner: type) -> object:
         self.complete()
         return vars(self.made)["__dataclass_fields__"]
 
     def complete(self) -> None:
-        dataclasses.dataclass(init=False, repr=False, eq=False)(self.made)
-        for name, method in {**_by_fields(self.made), "__init__": _init(self.made)}.items():
-            if name not in self.own:
-                setattr(self.made, name, method)
+        """Once: a thread that comes while another is at it waits, or it would find a class that is half made."""
+        with _ONE_AT_A_TIME:
+            if self.done:
+                return
+            dataclasses.dataclass(init=False, repr=False, eq=False)(self.made)
+            for name, method in {**_by_fields(self.made), "__init__": _init(self.made)}.items():
+                if name not in self.own:
+                    setattr(self.made, name, method)
+            self.done = True
 
 
-def _completing(made: Any) -> dict[str, Callable[..., Any]]:
+def _completing(made: Any, fields: _Fields) -> dict[str, Callable[..., Any]]:
     """Methods that make way for those of the fields when one of them is called first."""
 
     def later(name: str) -> Callable[..., Any]:
         def method(self: Any, *values: object, **named: object) -> Any:
-            dataclasses.fields(made)  # completes the class
+            fields.complete()
             return vars(made)[name](self, *values, **named)
 
         return method
@@ -133,6 +141,14 @@ def _written(self: Any) -> str:
 
 
 _UNSET: Final = object()
+_ONE_AT_A_TIME: Final = threading.RLock()
+"""Held while a class is completed; a class completes those that it derives from."""
+if hasattr(os, "register_at_fork"):  # else a child that is forked meanwhile by another thread would wait for ever
+    os.register_at_fork(
+        before=_ONE_AT_A_TIME.acquire,
+        after_in_parent=_ONE_AT_A_TIME.release,
+        after_in_child=_ONE_AT_A_TIME.release,
+    )
 _METHODS: Final = {
     "__setattr__": _set_once,
     "__delattr__": _deleted,
