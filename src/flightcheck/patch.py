@@ -22,7 +22,8 @@ KINDS: Final[dict[str, str]] = {
     "freeze-batch": "the first rows of the first batch (``8``), again and again, tiled to the shape of each batch",
     "shuffle": "loaders that read a data set in its order read it in a random one, anew in each pass; with ``others`` "
     "the error on batches of another order judges, and no evaluation; ``together``: loaders of as many examples give "
-    "them in one order; ``collated``: labels that a collate function left behind "
+    "them in one order; ``repeated``: of data that repeat as a whole beside labels that repeat one by one, the labels "
+    "as the data; ``collated``: labels that a collate function left behind "
     "are put into the order of what it sorts",
     "reseed": "``off``: a generator that gets the same seed again in step after step goes on as it is",
     "sampler": "``examples``: a weighted sampler with too few weights has one for each example: that of its class, or "
@@ -223,7 +224,7 @@ class Patch:
     @property
     def judged_by_evaluations(self) -> bool:
         """The training loss cannot tell: it is low on examples of one class at a time, or nothing of it changes."""
-        of_order = self.kind == "shuffle" and self.value not in ("others", "together", "collated")
+        of_order = self.kind == "shuffle" and self.value not in ("others", "together", "collated", "repeated")
         of_modes = self.kind == "mode" and self.value != "batchnorm"  # which makes other training steps
         of_source = self.kind == "source" and self.value.startswith(_JUDGED_SOURCES)
         return (

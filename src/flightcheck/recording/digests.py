@@ -53,6 +53,10 @@ class DataDigest:
     by_rank: dict[str, str] = field(default_factory=dict)
     """Per field of token ids of which each is at least as frequent as the next: the digest of the relative counts, as
     in `IdRanks`."""
+    turned: dict[str, Any] = field(default_factory=dict)
+    """Two fields that repeat in two ways, ``a a b b c c`` beside ``a b c a b c``: ``exact``, the field of which each
+    row occurs ``copies`` times, ``groups`` of them (``tiled``: in the latter way), and ``near``, the one whose rows are
+    close to each other in the other way, ``ratio`` of the distances that they have now."""
     rows: str = ""
     """Base64 of 32 bits of the hash of each hashed example, in the order of the data set."""
     base: str = ""

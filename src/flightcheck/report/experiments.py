@@ -20,6 +20,7 @@ _WORDS = {
     "inputs:zero": "inputs zeroed",
     "inputs:permute": "inputs permuted across the batch",
     "shuffle:collated": "labels put into the order of what the collate function sorts",
+    "shuffle:repeated": "labels repeated in the order in which the inputs repeat",
     "shuffle:together": "inputs and targets drawn in one order",
     "shuffle": "training examples shuffled",
     "inputs:standardize": "inputs standardized",

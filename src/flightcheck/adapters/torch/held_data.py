@@ -13,6 +13,7 @@ from torch.utils.data import ConcatDataset, IterableDataset, Subset, TensorDatas
 
 from flightcheck.adapters.torch.appearances import by_appearance
 from flightcheck.adapters.torch.id_ranks import by_rank
+from flightcheck.adapters.torch.repeated_rows import turned_fields
 from flightcheck.adapters.torch.watch import is_plain_tensor
 from flightcheck.recording.digests import Hashes, digest_of, hash_items, hash_rows, joined, kept, label_counts
 
@@ -50,7 +51,8 @@ def digest_facts(dataset: Any) -> dict[str, Any]:
             return _sum_of_parts(base, places)
         facts = _facts(*_examples(base, places))
         if places is not None:
-            facts["base"] = _facts(*_examples(base, None))["digest"]
+            whole = facts_of(columns_below(dataset))
+            facts |= {"base": whole["digest"], "turned": whole["turned"]}
         return facts
     except Unknown as e:
         return {"unknown": str(e)}
@@ -59,17 +61,45 @@ def digest_facts(dataset: Any) -> dict[str, Any]:
 def table_facts(columns: dict[str, torch.Tensor]) -> dict[str, Any]:
     """The same of tensors with one row per example."""
     try:
-        return _facts({name: column_of(tensor) for name, tensor in columns.items()}, None)
+        return facts_of(table_columns(columns))
     except Unknown as e:
         return {"unknown": str(e)}
+
+
+def table_columns(columns: dict[str, torch.Tensor]) -> dict[str, Column]:
+    """Columns out of tensors with one row per example.
+
+    Raises:
+        Unknown: a tensor is not dense.
+    """
+    return {name: column_of(tensor) for name, tensor in columns.items()}
+
+
+def columns_below(dataset: Any) -> dict[str, Column]:
+    """All columns of the data from which a dataset, or the one that it is a subset of, takes its examples.
+
+    Raises:
+        Unknown: they cannot be read without running the user's code.
+    """
+    base, _ = _below(dataset)
+    if isinstance(base, ConcatDataset):
+        raise Unknown("a concatenation")
+    return _examples(base, None)[0]
+
+
+def facts_of(columns: dict[str, Column]) -> dict[str, Any]:
+    """Fields of a `DataDigest` of all examples in these columns.
+
+    Raises:
+        Unknown: they hold what cannot be read, or have different lengths.
+    """
+    return _facts(columns, None)
 
 
 def float_rows(dataset: Any) -> dict[str, Column]:
     """The floating-point arrays that a dataset holds with one row of several numbers per example."""
     try:
-        base, _ = _below(dataset)
-        columns, _ = ({}, None) if isinstance(base, ConcatDataset) else _examples(base, None)
-        return {n: c for n, c in columns.items() if _holds_floats(c)}
+        return {n: c for n, c in columns_below(dataset).items() if _holds_floats(c)}
     except Exception:  # what cannot be read without the user's code is not known
         return {}
 
@@ -224,6 +254,7 @@ def _facts(columns: dict[str, Column], places: Ints | None) -> dict[str, Any]:
         sample = np.linspace(0, examples - 1, most).astype(np.int64)
         at = sample if places is None else places[sample]
     hashes: dict[str, Hashes] = {}
+    whole: dict[str, Any] = {}
     labels, appearing, ranked = {}, {}, {}
     for name, column in columns.items():
         values = column.read(at)
@@ -231,6 +262,8 @@ def _facts(columns: dict[str, Column], places: Ints | None) -> dict[str, Any]:
             hashes[name] = hash_rows(values) if isinstance(values, np.ndarray) else hash_items(values)
         except TypeError as e:
             raise Unknown(f"{name}: {e}") from e
+        if at is None:
+            whole[name] = values
         if isinstance(values, np.ndarray) and (counts := label_counts(values)):
             labels[name] = counts
         if examples <= most and (found := by_appearance(values)) is not None:
@@ -241,7 +274,7 @@ def _facts(columns: dict[str, Column], places: Ints | None) -> dict[str, Any]:
     return {
         "fields": list(columns), "examples": examples, "hashed": len(both), "digest": digest_of(both),
         "by_field": {n: digest_of(h) for n, h in hashes.items()}, "labels": labels, "rows": kept(both),
-        "by_appearance": appearing, "by_rank": ranked,
+        "by_appearance": appearing, "by_rank": ranked, "turned": turned_fields(whole, hashes) if whole else {},
     }  # fmt: skip
 
 

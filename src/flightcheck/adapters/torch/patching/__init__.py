@@ -48,6 +48,7 @@ from flightcheck.adapters.torch.patching import (
     places,
     precision,
     protocol,
+    repeating,
     reseeding,
     restored,
     samplers,
@@ -91,7 +92,7 @@ def _scheduler(boundaries: Boundaries, patch: Patch) -> None:
 
 
 def _shuffle(boundaries: Boundaries, patch: Patch) -> None:
-    by_name = {"together": samplers.together, "collated": collating.collated}
+    by_name = {"together": samplers.together, "collated": collating.collated, "repeated": repeating.repeated}
     by_name.get(patch.value, batches.shuffle)(boundaries, patch)
 
 
