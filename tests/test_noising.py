@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -11,8 +13,9 @@ from torch import Tensor, nn
 
 import flightcheck
 from flightcheck.recording.noising import NoisedData
+from flightcheck.recording.records import Location
 from flightcheck.recording.run import Run
-from flightcheck.testing import verdict_of
+from flightcheck.testing import run_of, verdict_of
 
 STEPS = 100
 ROWS = 64
@@ -169,6 +172,48 @@ def test_a_missing_root_is_told(tmp_path: Path, name: str, shape: tuple[int, ...
 @pytest.mark.parametrize("name", RIGHT)
 def test_other_ways_of_adding_noise_are_not(tmp_path: Path, name: str) -> None:
     assert slips(tmp_path, RIGHT[name], seen_at=name != "chain") == []
+
+
+def scaled(to: float, at: float = 0.0) -> Callable[[], Noised]:
+    """Data that vary by a given factor of what they did."""
+    schedule = Schedule()
+    return lambda: lambda x, t, noise: schedule(at + to * x, t, noise)
+
+
+def under_noise(run: Run) -> list[float]:
+    return [float(f.evidence["spread"]) for f in verdict_of("D03", run).findings if "spread" in f.evidence]
+
+
+@pytest.mark.parametrize("shape", [(2,), (1, 3, 3)])
+def test_data_that_noise_hides_are_told(tmp_path: Path, shape: tuple[int, ...]) -> None:
+    assert under_noise(watched(tmp_path, scaled(0.01, 1.0), shape)) == [pytest.approx(0.003, rel=0.2)]
+
+
+@pytest.mark.parametrize("shape", [(2,), (1, 3, 3)])
+@pytest.mark.parametrize("to", [0.3, 1.0, 3.0])
+def test_data_of_usual_scales_are_not(tmp_path: Path, shape: tuple[int, ...], to: float) -> None:
+    run = watched(tmp_path, scaled(to), shape)
+    (found,) = run.recorded(NoisedData)
+    assert found.spread == pytest.approx(0.29 * to, rel=0.2)
+    assert under_noise(run) == []
+
+
+@pytest.mark.parametrize("name", RIGHT)
+def test_no_way_of_adding_noise_hides_the_data(tmp_path: Path, name: str) -> None:
+    assert under_noise(watched(tmp_path, RIGHT[name])) == []
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [{"calls": 2}, {"spread": None}, {"data": [1.0], "noise": [1.0]}, {"noise": [0.0] * 64}, {"spread": 0.21}],
+)
+def test_few_examples_tell_nothing_of_the_noise(changed: dict[str, Any]) -> None:
+    line = Location("train.py", 9)
+    levels = [0.2 * 1.1**i for i in range(64)]
+    known = NoisedData(line, calls=8, data=[1.0] * 64, noise=levels, spread=0.1)
+    assert under_noise(run_of(known)) == [0.1]
+    assert under_noise(run_of(replace(known, **changed))) == []
+    assert under_noise(run_of(replace(known, noise=[0.2] * 64))) == [], "one level: smoothing, and no diffusion"
 
 
 def test_one_level_for_all_examples_needs_as_many_steps(tmp_path: Path) -> None:

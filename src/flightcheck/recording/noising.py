@@ -24,6 +24,8 @@ class NoisedData:
     """Coefficients of the data, one for each example that was looked at."""
     noise: list[float] = field(default_factory=list)
     """Those of the noise of the same examples."""
+    spread: float | None = None
+    """Standard deviation of the data over a batch, of the feature that varies most: the largest of all calls."""
     precision: float = 1e-6
     """Spacing of the numbers at 1 in the type of the coefficients."""
     of_product: str = ""

@@ -74,6 +74,8 @@ class Mixture:
     data: Part
     noise: Part
     location: Location | None
+    spread: float | None = None
+    """Of the data, over the batch, where each example has a noise level of its own."""
     used: bool = False
     """Something that is trained was given it."""
 
@@ -210,7 +212,21 @@ class Noising:
 
     def _added(self, args: Any, kwargs: Any) -> Mixture | None:
         parts = self.parts(args, kwargs)
-        return self._mixed(*sorted(parts, key=lambda p: p.is_noise)) if parts is not None else None
+        if parts is None:
+            return None
+        mixture = self._mixed(*sorted(parts, key=lambda p: p.is_noise))
+        mixture.spread = self._spread(args[parts[0].is_noise], mixture)
+        return mixture
+
+    def _spread(self, product: torch.Tensor, mixture: Mixture) -> float | None:
+        """What the data varied by before they were multiplied."""
+        factor = mixture.data.coefficient
+        levels = [c for c in (factor, mixture.noise.coefficient) if isinstance(c, torch.Tensor) and c.dim()]
+        if not levels or len(product) < _TABLE[0] or not self._watch.reads(product):
+            return None
+        with torch.no_grad():
+            data = (product / factor).flatten(1)
+            return float(data.std(0).max())
 
     def _mixed(self, data: Part, noise: Part) -> Mixture:
         mixture = Mixture(data, noise, self._watch.lines.here())
@@ -278,6 +294,7 @@ class Noising:
             calls=known.calls + 1,
             data=known.data + data.tolist() if more else known.data,
             noise=known.noise + noise.tolist() if more else known.noise,
+            spread=max((s for s in (known.spread, mixture.spread) if s is not None), default=None),
             lowest_product=lowest,
         )
 
