@@ -99,6 +99,7 @@ KINDS: Final[dict[str, str]] = {
     "``instead=1``: that of this number holds them in the place of its own; ``thawed``: as soon as they get a gradient",
     "keep-modules": "layers that a forward pass constructs are those of its first call, and an optimizer holds them",
     "unfreeze": "the parameters of a module (``model.head``) get gradients, and its model's optimizer holds them",
+    "mixed-up": "at a line (``train.py:31``) a tensor that is taken out of the graph has its examples in another order",
     "keep-graph": "``detach``, ``data``, ``item`` and copies give the tensor itself, ``sample`` is ``rsample``, "
     "``no_grad`` does nothing; at a line (``train.py:31``) or at all; at a line thresholds and classes are scores",
     "carry-state": "at a line, recurrent cells that start from zeros at each step of a sequence go on with the state "

@@ -3,8 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+import flightcheck
 from flightcheck.recording.loss_records import LossCall, LossSite
 from flightcheck.recording.opponents import Opponents
 from flightcheck.recording.records import ModuleInfo, Plan, RootInfo
@@ -31,6 +38,32 @@ def test_standardized_targets_after_a_sigmoid_fail_at_the_module() -> None:
 def test_the_last_operation_is_enough() -> None:
     for operation in ("ReluBackward0", "TanhBackward0", "SigmoidBackward0"):
         assert verdict(replace(CALL, input_module_type="", input_op=operation)).status == "fail"
+
+
+@pytest.mark.parametrize("picked", ["gather", "index_select", "rows"])
+@pytest.mark.parametrize(("relu", "status"), [(True, "fail"), (False, "pass")])
+def test_values_of_actions_that_are_picked_out(tmp_path: Path, picked: str, relu: bool, status: str) -> None:
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Linear(4, 16), nn.ReLU(), nn.Linear(16, 3))
+    optimizer = torch.optim.SGD(net.parameters(), lr=1e-3)
+    with flightcheck.watch(runs_dir=tmp_path, report=False) as seen:
+        for _ in range(12):
+            q, action = net(torch.randn(32, 4)), torch.randint(3, (32, 1))
+            q = F.relu(q) if relu else q
+            if picked == "gather":
+                chosen = q.gather(1, action)
+            elif picked == "index_select":
+                chosen = q.index_select(1, action[0])
+            else:
+                chosen = q[torch.arange(32), action[:, 0]][:, None]
+            loss = F.smooth_l1_loss(chosen, -1 - torch.rand(32, 1))
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+    assert seen.run is not None
+    found = verdict_of("C16", seen.run)
+    assert found.status == status
+    assert all("The last activation is relu" in f.message for f in found.findings)
 
 
 def test_a_linear_output_passes() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -26,10 +28,33 @@ def run(counts: list[list[int]], *records: Any) -> Any:
     return verdict_of("D16", run_of(SITE, EVALUATION, *losses([0.5] * 4), Confusion(100, counts), *records))
 
 
-@pytest.mark.parametrize("counts", [ROTATED, SWAPPED, [[3, 40], [35, 2]]], ids=["rotated", "two of four", "binary"])
+@pytest.mark.parametrize(
+    "counts",
+    [ROTATED, SWAPPED, [[3, 40], [35, 2]], [[0, 60, 0], [0, 0, 60], [41, 4, 15]]],
+    ids=["rotated", "two of four", "binary", "one less sure"],
+)
 def test_answers_that_only_a_renumbering_makes_right(counts: list[list[int]]) -> None:
     (finding,) = run(counts).findings
     assert finding.location == CALL
+
+
+@pytest.mark.parametrize(
+    ("numbering", "line"),
+    [
+        ("classes = list(dict.fromkeys(names))", 2),
+        ("classes = {n: i for i, n in enumerate(set(names))}", 2),
+        ("classes = sorted(set(names))", 3),
+    ],
+)
+def test_the_line_that_numbers_the_classes_by_hand(tmp_path: Path, numbering: str, line: int) -> None:
+    file = tmp_path / "train.py"
+    file.write_text(
+        f"def numbers(names):\n    {numbering}\n    return torch.tensor([classes.index(n) for n in names])\n"
+    )
+    site = replace(SITE, target_origin=Location(str(file), 3), train_calls=4)
+    found = verdict_of("D16", run_of(site, EVALUATION, *losses([0.5] * 4), Confusion(100, ROTATED)))
+    assert found.findings[0].location is not None
+    assert (found.findings[0].location.file, found.findings[0].location.line) == (str(file), line)
 
 
 def test_names_with_two_numbers() -> None:
@@ -46,8 +71,9 @@ def test_names_with_two_numbers() -> None:
         [[20, 15, 0], [18, 17, 0], [0, 0, 30]],
         [[2, 38], [3, 37]],
         [[10, 20], [21, 9]],
+        [[12, 28, 0], [0, 14, 26], [25, 0, 15]],
     ],
-    ids=["right", "alike classes", "one answer", "worse than chance"],
+    ids=["right", "alike classes", "one answer", "worse than chance", "a circle of alike classes"],
 )
 def test_honest_errors_pass(counts: list[list[int]]) -> None:
     assert run(counts).status == "pass"

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import chain
-from typing import Final
+from typing import Final, Literal
 
 import numpy as np
 
+from flightcheck.checks.connections._half_cut import halves, mixed, whole
 from flightcheck.checks.connections.c07_vanishing_gradient import SWAPPED, stacked_activation
 from flightcheck.checks.connections.c25_train_eval_gap import depends_on_mode
 from flightcheck.checks.connections.c28_batchnorm_batch_too_small import lone_examples
@@ -34,6 +35,7 @@ from flightcheck.lab.margins import fivefold, half, quarter, tenth, tenth_of_err
 from flightcheck.lab.metrics import steps_of_evaluations, try_order
 from flightcheck.lab.printed import ANSWERED, PRINTED
 from flightcheck.lab.signs import turned
+from flightcheck.lab.statistics import SEEDS
 from flightcheck.lab.step_sizes import LONG_STEPS, SHORT_STEPS, steps_of_another_size
 from flightcheck.lab.suspicions import suspicions
 from flightcheck.lab.trials import Trained, Trial
@@ -132,6 +134,12 @@ def _by_the_script_s_measure(lab: Lab, run: Run, asked: set[str]) -> Iterator[Ex
         metrics = ("evaluation", "answers", PRINTED) if decay.outweighs(run) else ("answers", ANSWERED)
         lighter = _evaluated(lab, run, "P13", Patch.parse(WITHOUT), third, metrics=metrics)
         yield replace(lighter, diff="+ weight_decay=0, or a hundredth of it")
+    for cut in halves(run)[:1] if "C02" not in asked else ():
+        joined = _evaluated(lab, run, "C02", Patch.parse(whole(cut)), third)
+        code = cut.location.code if cut.location is not None else cut.operation
+        if joined.status == "confirmed":  # what was cut off on purpose, for a probe, tells most of what is to be told
+            yield _evaluated(lab, run, "C02", Patch.parse(mixed(cut)), third, seeds=1, purpose="question")
+        yield replace(joined, diff=f"- {code}\n+ # the same without {cut.operation}")
     if "L08" not in asked and (ranked := ranked_distances(run)) is not None:
         exchanged = _evaluated(lab, run, "L08", Patch.parse(ROLES), third, metrics=("answers", ANSWERED))
         if exchanged.status == "confirmed" and is_of_samples(exchanged.metric):  # the distances that it exchanges
@@ -157,11 +165,14 @@ def _orders_of_evaluations(lab: Lab, run: Run) -> Iterator[Experiment]:
 
 def _evaluated(
     lab: Lab, run: Run, code: str, patch: Patch, margin: Margin | None = None, *,
-    metrics: tuple[str, ...] = ("evaluation", "answers", PRINTED),
+    metrics: tuple[str, ...] = ("evaluation", "answers", PRINTED), seeds: int = SEEDS,
+    purpose: Literal["fix", "question"] = "fix",
 ) -> Experiment:  # fmt: skip
     """Evaluations judge."""
-    steps = max(SHORT_STEPS, steps_of_evaluations(run))
-    return lab.try_patch(code, [patch], metrics=metrics, steps=steps, evaluates=True, margin=margin, refute=False)
+    return lab.try_patch(
+        code, [patch], metrics=metrics, steps=max(SHORT_STEPS, steps_of_evaluations(run)), evaluates=True,
+        margin=margin, refute=False, seeds=seeds, purpose=purpose,
+    )  # fmt: skip
 
 
 def _supervised(run: Run) -> bool:

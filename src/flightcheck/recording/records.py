@@ -303,7 +303,7 @@ class GraphCut:
     module: str = ""
     count: int = 1
     handed_on: int = 0
-    """Of ``no_grad``: how often a model with gradients was given the very tensor."""
+    """How often a model with gradients was given the very result, or a part of one with parameters to train."""
     turned_off: Location | None = None
     """Of ``no_grad`` the line that begins it: a ``with`` statement, or the decorator of a function."""
 

@@ -97,6 +97,7 @@ _WORDS = {
     "noise-level": "data and noise with the coefficients that keep the variance",
     "mask:causal": "a causal mask in every attention, judged by sequences that end before the token",
     "mask": "the mask of the attention inverted",
+    "mixed-up": "what is cut off permuted across the batch",
     "keep-graph": "without the cut of the graph",
     "carry-state": "each step with the state of the one before",
 }

@@ -132,6 +132,7 @@ class Forward:
                 self.operations.resume()
         if self.watch.learning:
             self._noted(module, result)
+            self.watch.guarded(self.operations.cuts.given)(module, args)
             if len(self.operations.modules) == 1:  # a part of a model that computes its loss by itself
                 self._called_within(module, args, kwargs, result)
         if self.look_at is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from typing import Any, Final
 
 import torch
@@ -20,6 +20,8 @@ VIEWS: Final = {
     "IndexBackward0", "UnbindBackward0", "SplitBackward0", "SqueezeBackward2",
 }  # fmt: skip
 """Nodes that move values and change none."""
+PICKS: Final = VIEWS | {"GatherBackward0", "IndexSelectBackward0"}
+"""The same, and nodes that pick a value by a number: that of the action which was taken."""
 FLAT: Final = ("round", "floor", "ceil", "trunc", "sign", "sgn")
 """Functions that are flat between their jumps: the gradient through them is zero."""
 UNSAFE_AT_ZERO: Final = (
@@ -51,10 +53,10 @@ def leaves_of(tensor: torch.Tensor, limit: int = MOST_NODES) -> list[torch.Tenso
     return [v for n in nodes_of(tensor.grad_fn, limit) if (v := getattr(n, "variable", None)) is not None]
 
 
-def behind_views(node: Any) -> Any:
+def behind_views(node: Any, passed: Set[str] = VIEWS) -> Any:
     """The node that made the values: views and copies are passed over."""
     for _ in range(12):
-        if node is None or node.name() not in VIEWS or not node.next_functions:
+        if node is None or node.name() not in passed or not node.next_functions:
             break
         node = node.next_functions[0][0]
     return node

@@ -25,6 +25,8 @@ _WALKED_PER_LINE: Final = 8
 """Passes of a line whose tensor is followed: a function may be called for several parts of a model."""
 _WALK_LIMIT: Final = 4000
 _MOST_ANSWERS: Final = 16
+_HALVING: Final = {"detach", "data", "tensor", "Variable"}
+"""Cuts between two parts of a model, each of which may learn."""
 
 
 class GraphCuts:
@@ -44,9 +46,9 @@ class GraphCuts:
         self.data: weakref.ref[torch.Tensor] | None = None
         """What ``tensor.data`` gave last: what is written into it, the tensor does not learn of."""
         self._found: dict[tuple[str, Location | None], GraphCut] = {}
-        self._answers = deque[tuple[weakref.ref[torch.Tensor], Location | None]](maxlen=_MOST_ANSWERS)
-        """What models in train mode returned without gradients last, and the line: an actor's action may be
-        used behind the step of the critic."""
+        self._answers = deque[tuple[weakref.ref[torch.Tensor], tuple[str, Location | None]]](maxlen=_MOST_ANSWERS)
+        """What models in train mode returned without gradients last, and what was cut off last, with operation and
+        line: an actor's action may be used behind the step of the critic."""
 
     def data_read(self, tensor: torch.Tensor, result: torch.Tensor) -> None:
         """``tensor.data`` gave a tensor."""
@@ -75,6 +77,8 @@ class GraphCuts:
         if tensors[0].numel() == 1 and tensors[0].grad_fn is not None and "SubBackward" in tensors[0].grad_fn.name():
             result = None  # (value - loss).detach(), added to the loss: another value, the same gradient
         self.note(operation, [leaf for t in tensors for leaf in leaves_of(t, _WALK_LIMIT)], result=result)
+        if operation in _HALVING and self.watch.learning and isinstance(result, torch.Tensor) and result.dim() > 1:
+            self._answers.append((weakref.ref(result), (operation, self.watch.lines.here())))
 
     def made_anew(self, given: torch.Tensor, result: torch.Tensor) -> None:
         """``Variable(given)`` gave a tensor: one that has no history any more?"""
@@ -109,14 +113,19 @@ class GraphCuts:
         """A model was called without gradients in train mode; its own parameters lie behind what it returned."""
         self.note("no_grad", own, module)
         if output is not None:
-            self._answers.append((weakref.ref(output), self.watch.lines.here()))
+            self._answers.append((weakref.ref(output), ("no_grad", self.watch.lines.here())))
 
-    def handed_on(self, given: Sequence[torch.Tensor | None]) -> None:
-        """A model that trains was given these inputs: an answer among them was to be a part of its graph."""
-        for answer, line in self._answers:
-            cut = self._found.get(("no_grad", line))
-            if cut is not None and any(tensor is not None and tensor is answer() for tensor in given):
-                self._found["no_grad", line] = dataclasses.replace(cut, handed_on=cut.handed_on + 1)
+    def handed_on(self, given: Sequence[Any]) -> None:
+        """A model that trains, or a part of one, was given these: an answer was to be a part of its graph."""
+        for answer, key in self._answers:
+            cut, tensor = self._found.get(key), answer()
+            if cut is not None and tensor is not None and any(tensor is one for one in given):
+                self._found[key] = dataclasses.replace(cut, handed_on=cut.handed_on + 1)
+
+    def given(self, module: torch.nn.Module, inputs: Sequence[Any]) -> None:
+        """A part of a model was called on these, with gradients."""
+        if self._answers and torch.is_grad_enabled() and any(p.requires_grad for p in module.parameters()):
+            self.handed_on(inputs)
 
     def note(
         self, operation: str, leaves: Sequence[torch.Tensor], module: str = "", result: torch.Tensor | None = None

@@ -12,7 +12,7 @@ import torch
 from flightcheck.adapters.torch.alignment import Alignment
 from flightcheck.adapters.torch.axes import axes_of
 from flightcheck.adapters.torch.discovery import Discovery
-from flightcheck.adapters.torch.graph import behind_views
+from flightcheck.adapters.torch.graph import PICKS, behind_views
 from flightcheck.adapters.torch.handmade_losses import HandmadeLoss
 from flightcheck.adapters.torch.linear_stacks import linear_stack
 from flightcheck.adapters.torch.logits import named, scores_of
@@ -255,7 +255,7 @@ class Losses:
             self.watch.writer.append(axes_of(index, self.watch.step, given, target, axis=axis, lines=lines, made=made))
         if self._observed[index] == 1:
             self._stack(index, made)
-        node = behind_views(made)
+        node = behind_views(made, PICKS)
         owner = self.operations.owners.get(made, self.operations.owners.get(node))
         module = self.discovery.modules.get(owner) if owner is not None else None
         line = self.operations.lines.get(node)

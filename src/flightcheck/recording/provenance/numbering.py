@@ -7,7 +7,8 @@ from typing import Final
 
 from flightcheck.recording.provenance.source import end_of, last_name, line_of, read_source
 
-_NUMBERING: Final = {"fit_transform", "factorize", "fit"}
+_NUMBERING: Final = {"fit_transform", "factorize", "fit", "fromkeys"}
+"""``classes = list(dict.fromkeys(names))`` gives numbers by the order of the first appearance."""
 
 
 def numbering_line(file: str, line: int) -> tuple[str, int] | None:
@@ -39,4 +40,5 @@ def _numbers(call: ast.Call) -> bool:
     counted = name == "enumerate" and any(
         isinstance(n, ast.Call) and last_name(n.func) in ("set", "unique") for a in call.args for n in ast.walk(a)
     )
-    return name in _NUMBERING or inverse or counted
+    looked_up = name == "index" and isinstance(call.func, ast.Attribute) and len(call.args) == 1
+    return name in _NUMBERING or inverse or counted or looked_up

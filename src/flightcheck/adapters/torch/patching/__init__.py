@@ -180,6 +180,7 @@ INSTALLERS: Final[dict[str, Callable[[Boundaries, Patch], None]]] = {
     "old-graphs": protocol.old_graphs,
     "unfreeze": steps.unfreeze,
     "keep-graph": cuts.keep_graph,
+    "mixed-up": cuts.mixed_up,
     "carry-state": carrying.carry,
     "mask": _mask,
     "clamp": operations.clamp,

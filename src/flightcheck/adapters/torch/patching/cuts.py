@@ -64,6 +64,37 @@ def _retaining(original: Any) -> Any:
     return backward
 
 
+def mixed_up(b: Boundaries, patch: Patch) -> None:
+    """``mixed-up:train.py:31``: what ``detach``, ``data``, a copy or ``Variable`` gives at a line has its examples in
+    another order, in evaluations, too: what it tells of them reaches nobody.
+    """
+
+    def operation(function: Any, name: str, given: Arguments) -> Any:
+        result = function(*given[0], **given[1])
+        data = name == "__get__" and getattr(getattr(function, "__self__", None), "__name__", "") == "data"
+        if (data or name in ("detach", *_COPIES)) and b.is_at(patch.value):
+            return _rolled(result)
+        return result
+
+    def _rolled(result: Any) -> Any:
+        if not isinstance(result, torch.Tensor) or result.dim() < 2 or len(result) < 2:
+            return result
+        b.acted(patch)
+        with b.unwatched():
+            return result.roll(len(result) // 2, 0)
+
+    def variable(original: Any) -> Any:
+        @functools.wraps(original)
+        def __call__(cls: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: N807
+            result = original(cls, *args, **kwargs)
+            return _rolled(result) if b.is_at(patch.value) else result
+
+        return __call__
+
+    b.at_operations(operation)
+    b.observer.patches.replace(type(torch.autograd.Variable), "__call__", variable)
+
+
 class _Cut:
     """One line that cuts the graph, and what it does instead."""
 
