@@ -31,7 +31,8 @@ KINDS: Final[dict[str, str]] = {
     "of their counts",
     "inputs": "``zero``, ``permute`` (rows across the batch), ``standardize`` (with the first batches' statistics), "
     "``finite`` (NaN and infinity become the mean of their feature), ``as-training`` (evaluations on the scale of the "
-    "training), ``turned`` (three channels of images in the other order in evaluations) or a factor (``x255``)",
+    "training), ``turned`` (three channels of images in the other order in evaluations), ``known`` (numbers that stand "
+    "for missing values become the mean of the others in their column) or a factor (``x255``)",
     "targets": "``permute`` (rows across the batch), ``standardize``, ``shift-1`` (class ids lowered by one), "
     "``unit=0,255`` (this range, or that of the first batch, becomes 0 to 1), ``signs`` (0 and 1 become -1 and 1), "
     "``finite`` (examples with NaN or infinity are left out), ``known=train.py:31`` (labels that are missing, and "

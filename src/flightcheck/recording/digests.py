@@ -57,6 +57,9 @@ class DataDigest:
     """Two fields that repeat in two ways, ``a a b b c c`` beside ``a b c a b c``: ``exact``, the field of which each
     row occurs ``copies`` times, ``groups`` of them (``tiled``: in the latter way), and ``near``, the one whose rows are
     close to each other in the other way, ``ratio`` of the distances that they have now."""
+    stand_ins: dict[str, list[list[float]]] = field(default_factory=dict)
+    """Per field: columns in which one number occurs again and again, farther from all others than these lie from each
+    other: the column, the number, how often it occurs; mean, lowest and highest of the others."""
     rows: str = ""
     """Base64 of 32 bits of the hash of each hashed example, in the order of the data set."""
     base: str = ""

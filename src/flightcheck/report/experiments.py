@@ -30,6 +30,7 @@ _WORDS = {
     "targets:signs": "targets -1 and 1 in the place of 0 and 1",
     "targets:finite": "examples with non-finite targets left out of the loss",
     "inputs:as-training": "evaluation inputs on the scale of the training inputs",
+    "inputs:known": "what stands for missing values replaced by the mean of its column",
     "inputs:finite": "non-finite inputs replaced by the mean of their feature",
     "last-step:lengths": "the last output of each sequence at its own end",
     "targets:unshift": "targets one position ahead",
@@ -219,7 +220,7 @@ def _with_value(patch: Patch) -> str:
     if rule == "unit":
         low, high = value.split(",")
         return f"targets brought from {low} … {high} to 0 … 1"
-    if rule == "known":
+    if rule == "known" and patch.kind == "targets":
         return "missing labels left out of the loss"
     if rule == "ignore":
         return f"targets {value} left out of the loss"

@@ -14,6 +14,7 @@ from torch.utils.data import ConcatDataset, IterableDataset, Subset, TensorDatas
 from flightcheck.adapters.torch.appearances import by_appearance
 from flightcheck.adapters.torch.id_ranks import by_rank
 from flightcheck.adapters.torch.repeated_rows import turned_fields
+from flightcheck.adapters.torch.stand_ins import stand_ins
 from flightcheck.adapters.torch.watch import is_plain_tensor
 from flightcheck.recording.digests import Hashes, digest_of, hash_items, hash_rows, joined, kept, label_counts
 
@@ -255,7 +256,7 @@ def _facts(columns: dict[str, Column], places: Ints | None) -> dict[str, Any]:
         at = sample if places is None else places[sample]
     hashes: dict[str, Hashes] = {}
     whole: dict[str, Any] = {}
-    labels, appearing, ranked = {}, {}, {}
+    labels, appearing, ranked, apart = {}, {}, {}, {}
     for name, column in columns.items():
         values = column.read(at)
         try:
@@ -270,11 +271,14 @@ def _facts(columns: dict[str, Column], places: Ints | None) -> dict[str, Any]:
             appearing[name] = found.row
         if examples <= most and (rank := by_rank(values)) is not None:
             ranked[name] = rank
+        if examples <= most and (told := stand_ins(values)):
+            apart[name] = told
     both = joined(hashes)
     return {
         "fields": list(columns), "examples": examples, "hashed": len(both), "digest": digest_of(both),
         "by_field": {n: digest_of(h) for n, h in hashes.items()}, "labels": labels, "rows": kept(both),
         "by_appearance": appearing, "by_rank": ranked, "turned": turned_fields(whole, hashes) if whole else {},
+        "stand_ins": apart,
     }  # fmt: skip
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from flightcheck.checks.base import Check, Finding, NotEnoughEvidence, Param, check
 from flightcheck.checks.data._inputs import line_of
+from flightcheck.checks.data._stand_ins import numbers_apart
 from flightcheck.recording.batches import Batch
 from flightcheck.recording.loss_records import LossCall
 from flightcheck.recording.run import Run
@@ -31,6 +32,9 @@ class NonFiniteOrExtremeInput(Check):
     Inputs and targets of training steps that hold NaN or infinity although everything was finite before: critical if
     the loss broke at that step, information if it stayed finite (the model masks them). Also a batch whose largest
     value is 10000 times that of the usual batch (information).
+    And columns of the training data whose lowest or highest number occurs again and again (in one of 500 rows or more,
+    in half of them at most), farther from all others than these lie from each other: a warning, where a trial in which
+    the model is given the mean of the others instead learns better.
     ## Why it matters
     One NaN in one example turns every weight into NaN in one step; nothing after it can be trusted.
     ## How to fix
@@ -38,13 +42,15 @@ class NonFiniteOrExtremeInput(Check):
     ## Source
     IEEE 754: NaN propagates. UMLAUT and DeepLocalize check the same.
     ## Known false alarms
-    NaN given on purpose together with a mask: the loss stays finite, and the finding is information only.
+    A number that stands apart may be a value, a cap for example: then the trial is no better. NaN given on purpose
+    together with a mask: the loss stays finite, and the finding is information only.
     """
 
     batches = Param(3, "a pass needs more than one look at the data")
     outlier = Param(1e4, "a batch maximum so far above the median batch is a decimal or sentinel error, not a tail")
 
     def __call__(self, run: Run) -> Iterator[Finding]:
+        yield from numbers_apart(run)
         inputs = [b for b in run.batches if b.training and b.dtype.startswith(("float", "bfloat"))]
         targets = [c for c in run.training_calls() if c.target_dtype.startswith(("float", "bfloat"))]
         broken = self._losses(run)

@@ -26,6 +26,7 @@ from flightcheck.adapters.torch.patching import (
     extremes,
     following,
     heads,
+    held_data,
     held_weights,
     hooks,
     inputs,
@@ -48,7 +49,6 @@ from flightcheck.adapters.torch.patching import (
     places,
     precision,
     protocol,
-    repeating,
     reseeding,
     restored,
     samplers,
@@ -79,6 +79,7 @@ def _probe(boundaries: Boundaries, patch: Patch) -> None:
 
 def _inputs(boundaries: Boundaries, patch: Patch) -> None:
     by_name = {"finite": inputs.finite, "as-training": inputs.as_training, "turned": inputs.turned}
+    by_name["known"] = held_data.without_stand_ins
     if patch.value in by_name:
         by_name[patch.value](boundaries, patch)
     elif patch.value.startswith("x"):
@@ -92,7 +93,7 @@ def _scheduler(boundaries: Boundaries, patch: Patch) -> None:
 
 
 def _shuffle(boundaries: Boundaries, patch: Patch) -> None:
-    by_name = {"together": samplers.together, "collated": collating.collated, "repeated": repeating.repeated}
+    by_name = {"together": samplers.together, "collated": collating.collated, "repeated": held_data.repeated}
     by_name.get(patch.value, batches.shuffle)(boundaries, patch)
 
 
