@@ -23,6 +23,12 @@ def test_a_model_copied_after_the_optimizer_fails_at_the_copy() -> None:
     assert finding.parameters == (1,)
 
 
+def test_a_model_of_a_function_that_makes_them_fails_at_the_optimizer() -> None:
+    made = Location("train.py", 4, "build_model", "return nn.Sequential(")
+    (finding,) = verdict_of("P10", run_of(replace(ROOT, location=made), BODY, ADAM, STALE, UNHELD)).findings
+    assert finding.location == OPTIMIZER_LINE, "the function made the first model, too"
+
+
 def test_an_older_model_fails_at_the_optimizer() -> None:
     (finding,) = verdict_of("P10", run_of(replace(ROOT, constructed_seq=1), BODY, ADAM, STALE, UNHELD)).findings
     assert finding.location == OPTIMIZER_LINE

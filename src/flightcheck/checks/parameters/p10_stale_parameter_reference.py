@@ -100,8 +100,9 @@ class StaleParameterReference(Check):
             location = location if older else run.location_of(missing[0]) or location
         else:
             place = root.name if root else "the model"
-            if root and root.constructed_seq > optimizer.constructed_seq and root.location:
-                location = root.location
+            made = root.location if root and root.constructed_seq > optimizer.constructed_seq else None
+            if made is not None and not made.code.startswith("return "):  # what makes models made the first one, too
+                location = made
         since = f"Since step {replaced}, " if replaced >= 0 else ""
         return Finding(
             f"{since}{optimizer.type} holds {len(orphans)} tensors that no model called in training has, while "
