@@ -71,6 +71,11 @@ class Scans(Dataset):
 for x, y in DataLoader(Scans(Compose([Flip(), ToInput()]))):
     net(x)
 """
+AS_INTEGERS = """
+x = torch.tensor(load()) // 16
+x = (x - 0.25) / 0.5
+net(x)
+"""
 NONE = """
 x = (load() - mean) / std
 net(x * y)
@@ -86,9 +91,10 @@ net(x * y)
         (COMPOSED, 14, [(12, 255.0), (3, 255.0)]),
         (TWO_SPLITS, 3, [(2, 255.0)]),
         (HANDED_ON, 13, [(4, 255.0)]),
+        (AS_INTEGERS, 4, [(3, 0.5), (2, 16.0)]),
         (NONE, 3, []),
     ],
-    ids=["dataset", "functions", "in place", "composed", "two splits", "handed on", "none"],
+    ids=["dataset", "functions", "in place", "composed", "two splits", "handed on", "as integers", "none"],
 )
 def test_divisors(tmp_path: Path, text: str, line: int, found: list[tuple[int, float]]) -> None:
     script = tmp_path / "train.py"

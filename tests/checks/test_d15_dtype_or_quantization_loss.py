@@ -42,6 +42,18 @@ def test_integer_division_fails_at_its_line(code: str) -> None:
     assert finding.patch == "source:fractions:train.py:10"
 
 
+@pytest.mark.parametrize(("by", "status"), [(16.0, "fail"), (3.0, "pass")])
+def test_an_earlier_line_that_divides_as_integers(by: float, status: str) -> None:
+    earlier = Location("train.py", 4, "", f"X = X // {by:.0f}")
+    standardized = {**TWO, "minimum": -0.7, "maximum": 2.1}
+    found = run(
+        "X = (X - 0.25) / 0.35", **standardized, divisions=[Location("train.py", 10), earlier], divided_by=[0.35, by]
+    )
+    assert found.status == status
+    for finding in found.findings:
+        assert (finding.location, finding.patch) == (earlier, "source:fractions:train.py:4")
+
+
 def test_a_second_division_is_undone() -> None:
     (finding,) = run(minimum=0.0, maximum=1 / 255, distinct=200, zeros=0.1, mean=0.002, std=0.001).findings
     assert finding.patch == "inputs:x255"

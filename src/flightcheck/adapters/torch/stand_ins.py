@@ -36,7 +36,8 @@ def stand_ins(values: Any) -> list[list[float]]:
     if len(values) < _ROWS or values.shape[1] > _MOST_COLUMNS:
         return []
     found = []
-    lowest, highest = values.min(0), values.max(0)
+    with np.errstate(invalid="ignore"):
+        lowest, highest = values.min(0), values.max(0)
     for value in (lowest, highest):
         times = (values == value).sum(0)
         often = (times >= max(_TIMES, len(values) // _RARE)) & (times <= _MOST * len(values))

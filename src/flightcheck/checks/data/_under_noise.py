@@ -9,7 +9,6 @@ import numpy as np
 
 from flightcheck.checks.base import Finding
 from flightcheck.recording.noising import NoisedData
-from flightcheck.recording.records import Location
 from flightcheck.recording.run import Run
 
 _CALLS: Final = 3
@@ -39,13 +38,8 @@ def under_noise(run: Run) -> Iterator[Finding]:
             f"Noise is added to data that vary by {found.spread:.2g} at the most (standard deviation of the feature "
             f"that varies most). In {1 - _NEARLY_ALL:.0%} of the examples the noise is larger, in the middle one it is "
             f"{middle:.2g}: hardly anything of the data can be told from it.",
-            location=_made(run) or found.location,
+            location=found.location,
             evidence={"spread": found.spread, "least_noise": least, "calls": found.calls},
             fix="Standardize the data before noise is added, (x - mean) / std with one deviation for all pixels of an "
             "image, and scale the samples back.",
         )
-
-
-def _made(run: Run) -> Location | None:
-    """Where the data were last divided by something."""
-    return next((b.divisions[-1] for b in run.batches if b.training and b.divisions), None)

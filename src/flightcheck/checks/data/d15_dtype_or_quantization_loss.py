@@ -30,6 +30,8 @@ _CONVERTS = re.compile(r"/|\.(long|int|short|char|astype)\(|\.(to|type)\([^)]*(i
 _DIVISION = re.compile(r"/")
 _PIXELS = 100
 """Divisors below put no pixels between 0 and 1."""
+_GROUPS = 8
+"""Divisors below make groups of a few numbers, on purpose."""
 _CUT = "is written into an array of whole numbers"
 _FLOOR = re.compile(r"//")
 
@@ -47,18 +49,18 @@ class DtypeOrQuantizationLoss(Check):
 
     ## What it checks
     Inputs of a linear, convolutional or recurrent first layer that are all zero in every batch; that never exceed
-    1/255 (divided by 255 twice); or that hold at most 3 different values although the line that computes them divides
-    and converts to whole numbers (`//`, `.long()`, `uint8`). Also regression targets of
-    integer type with a handful of values around 0, whose line divides or converts, or with few values of a line that
-    does both (warn). Also whole numbers around 0, almost all of them 0 (in most examples all), that
-    a line writes, divided, into the elements of an array that was made with the type of another (`zeros_like`) or with
-    an integer type. Also a float32 input, of any layer, whose neighbouring numbers lie more than 0.001 of its standard
-    deviation apart, odd multiples of that spacing as often as even ones: more digits were there before (a warning where
-    the spacing is 1 or a simple fraction, on which numbers may lie by nature). Also differences within a float32
-    tensor, taken before the first step, of numbers far from zero whose spacing is a tenth of the differences' spread or
-    more. Also sines and cosines of half-precision numbers so large that neighbouring ones lie 1 rad apart or more
-    (128 and above in bfloat16): a warning where that is half of them, and one line of the script made large numbers
-    half precision; information from 5 % on.
+    1/255 (divided by 255 twice); or that hold at most 3 different values although the line that computes them
+    divides and converts to whole numbers (`//`, `.long()`, `uint8`), or an earlier one that divides the data by 8
+    or more. Also regression targets of integer type with a handful of values around 0, whose line divides or
+    converts, or with few values of a line that does both (warn). Also whole numbers around 0, almost all of them 0
+    (in most examples all), that a line writes, divided, into the elements of an array that was made with the type
+    of another (`zeros_like`) or with an integer type. Also a float32 input, of any layer, whose neighbouring
+    numbers lie more than 0.001 of its standard deviation apart, odd multiples of that spacing as often as even
+    ones: more digits were there before (a warning where the spacing is 1 or a simple fraction, on which numbers may
+    lie by nature). Also differences within a float32 tensor, taken before the first step, of numbers far from zero
+    whose spacing is a tenth of the differences' spread or more. Also sines and cosines of half-precision numbers so
+    large that neighbouring ones lie 1 rad apart or more (128 and above in bfloat16): a warning where that is half
+    of them, and one line of the script made large numbers half precision; information from 5 % on.
     ## Why it matters
     Pixels divided as integers become 0 or 1, and a second division by 255 leaves less than 0.004: the network sees
     noise, learns the class shares and looks like a bad model. Julian dates, seconds since 1970 and coordinates with an
@@ -101,6 +103,7 @@ class DtypeOrQuantizationLoss(Check):
             reason = self._reason(batches, any(b.maximum > b.minimum for b in others))
             if reason:
                 line = (batches[0].buffer if _CUT in reason else None) or line_of(batches[0])
+                line = (_cuts_off(batches[0]) if "whole numbers only" in reason else None) or line
                 line = (_divided_last(batches[0]) if "twice" in reason else None) or line
                 yield Finding(
                     f"The inputs of {self._name(run, root)} {reason}.",
@@ -135,8 +138,7 @@ class DtypeOrQuantizationLoss(Check):
             return f"never exceed {high:.5f}, which is 1/255: they were divided by 255 twice"
         if cut_in_buffer(batches):
             return f"hold only {distinct} different values ({low:g} to {high:g}), because what is divided {_CUT}"
-        line = line_of(batches[0])
-        if distinct <= self.distinct.value and (_divides_whole(line) or _FLOOR.search(_code(line))):
+        if distinct <= self.distinct.value and _cuts_off(batches[0]) is not None:
             return (
                 f"hold only {distinct} different values ({low:g} to {high:g}), because the line divides and keeps "
                 "whole numbers only"
@@ -224,6 +226,13 @@ def _divides_whole(line: Location | None) -> bool:
     """The line divides and then converts to whole numbers."""
     code = _code(line)
     return bool(_DIVISION.search(code) and _INTEGER.search(re.sub(r"^.*?/", "", code, count=1)))
+
+
+def _cuts_off(batch: Batch) -> Location | None:
+    """The line that computes the input, or divides on the way to it, if it keeps whole numbers only."""
+    far = (at for at, number in zip(batch.divisions, batch.divided_by, strict=False) if number >= _GROUPS)
+    lines = [line_of(batch), *far]
+    return next((at for at in lines if _divides_whole(at) or _FLOOR.search(_code(at))), None)
 
 
 def _kept(line: Location | None) -> str:

@@ -39,7 +39,7 @@ class Divisions(Follower):
             by, divides = node.args[0], last_name(node.func) in _DIVIDES
         else:
             left, right = _operands(node)
-            by, divides = right if data is left else left, isinstance(getattr(node, "op", None), ast.Div)
+            by, divides = right if data is left else left, isinstance(getattr(node, "op", None), ast.Div | ast.FloorDiv)
         number = self._number(value.of(by, ()), depth)
         if number:
             yield value.place, number if divides else 1 / number
@@ -49,7 +49,9 @@ class Divisions(Follower):
         node = value.node
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and len(node.args) == 1:
             return node.func.value if last_name(node.func) in _DIVIDES | _MULTIPLIES else None
-        if not isinstance(node, ast.BinOp | ast.AugAssign) or not isinstance(node.op, ast.Div | ast.Mult):
+        if not isinstance(node, ast.BinOp | ast.AugAssign):
+            return None
+        if not isinstance(node.op, ast.Div | ast.FloorDiv | ast.Mult):
             return None
         left, right = _operands(node)
         swapped = isinstance(node.op, ast.Mult) and self._number(value.of(left, ()), depth) is not None

@@ -15,7 +15,6 @@ from torch.utils.data import DataLoader
 from flightcheck.adapters.torch.held_data import Column, Unknown, columns_below, facts_of, table_columns
 from flightcheck.adapters.torch.patching.boundaries import Arguments, Boundaries, map_tensors
 from flightcheck.adapters.torch.repeated_rows import turned_order
-from flightcheck.adapters.torch.stand_ins import stand_ins
 from flightcheck.adapters.torch.watch import is_plain_tensor
 from flightcheck.patch import Patch
 
@@ -40,13 +39,11 @@ def without_stand_ins(b: Boundaries, patch: Patch) -> None:
     """Width of a table → column and number → the mean of the others."""
 
     def look(held: dict[str, Column]) -> None:
-        for column in held.values():
-            values = column.read(None)
-            found = stand_ins(values)
-            if found and isinstance(values, np.ndarray):
-                known = columns.setdefault(values.shape[-1], {})
-                for index, number, _, mean, _, _ in found:
-                    known.setdefault((int(index), number), mean)
+        for field, found in _facts(held, "stand_ins").items():
+            width = np.shape(held[field].read(np.zeros(1, np.int64)))[-1]
+            known = columns.setdefault(width, {})
+            for index, number, _, mean, _, _ in found:
+                known.setdefault((int(index), number), mean)
 
     def replace(t: torch.Tensor) -> torch.Tensor:
         known = columns.get(t.shape[-1]) if t.dim() > 1 else None
@@ -104,12 +101,18 @@ def _columns(dataset: Any) -> dict[str, Column]:
 
 def _turn(columns: dict[str, Column]) -> bool:
     """Whether a field was turned, in place."""
-    try:
-        found = facts_of(columns)["turned"]
-    except Unknown:
-        return False
+    found = _facts(columns, "turned")
     held = columns[found["exact"]].read(None) if found else None
     if not isinstance(held, np.ndarray) or not held.flags.writeable:
         return False
     held[...] = held[turned_order(found["tiled"], found["groups"], found["copies"])]
     return True
+
+
+def _facts(columns: dict[str, Column], name: str) -> dict[str, Any]:
+    """A field of their `DataDigest`; empty where they cannot be read, or are too many to be read whole."""
+    try:
+        found: dict[str, Any] = facts_of(columns)[name]
+        return found
+    except Unknown:
+        return {}
