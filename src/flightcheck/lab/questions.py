@@ -47,6 +47,7 @@ from flightcheck.recording.run import Run
 _FIT_STEPS: Final = 400
 _LEAK_STEPS: Final = 4
 _MODE_STEPS: Final = 120
+_SHORT_AND_LONG: Final[tuple[int, ...]] = (SHORT_STEPS, LONG_STEPS)
 _MOST_FILLS: Final = 3
 """Lines that fill what is missing and are tried."""
 _WITHOUT_MISSING: Final = "+ known = ~torch.isnan(y)  # before y is filled; then loss_fn(out[known], y[known])"
@@ -115,11 +116,20 @@ def _particulars(lab: Lab, run: Run, asked: set[str]) -> Iterator[Experiment]:
         if code not in asked:
             mended = lab.try_patch(code, [Patch.parse(patch)], steps=SHORT_STEPS, refute=False)
             yield replace(mended, diff=diff)
-    held = {path: SHORT_STEPS for path, (_, of) in frozen_at_random(run).items() if not meant_to_be_random(of)}
-    held |= dict.fromkeys(frozen_tables(run), LONG_STEPS)  # of rows that are rare something is learnt late
-    for path, steps in held.items() if "P11" not in asked else ():
-        thawed = lab.try_patch("P11", [Patch("unfreeze", path)], steps=steps, margin=quarter, refute=False)
-        yield replace(thawed, diff=f"+ p.requires_grad_(True)  # for each parameter p of {path}")
+    if "P11" not in asked:
+        yield from _thawed(lab, run)
+
+
+def _thawed(lab: Lab, run: Run) -> Iterator[Experiment]:
+    """What was left at its random values learns in a trial: soon, or after the first steps, in which nothing does."""
+    held = {path: _SHORT_AND_LONG for path, (_, of) in frozen_at_random(run).items() if not meant_to_be_random(of)}
+    held |= dict.fromkeys(frozen_tables(run), (LONG_STEPS,))  # of rows that are rare something is learnt late
+    for path, lengths in held.items():
+        for steps in lengths:
+            thawed = lab.try_patch("P11", [Patch("unfreeze", path)], steps=steps, margin=quarter, refute=False)
+            yield replace(thawed, diff=f"+ p.requires_grad_(True)  # for each parameter p of {path}")
+            if thawed.status != "inconclusive":
+                break
 
 
 def _by_the_script_s_measure(lab: Lab, run: Run, asked: set[str]) -> Iterator[Experiment]:
@@ -219,7 +229,7 @@ def _without_flat_ends(lab: Lab, run: Run, control: Experiment, asked: set[str])
     """C07: where the training hardly moves, is it held back by saturating activations?"""
     if control.before is None or control.start is None or control.before < 0.9 * control.start:
         return
-    for steps in (SHORT_STEPS, LONG_STEPS) if "C07" not in asked and stacked_activation(run) else ():
+    for steps in _SHORT_AND_LONG if "C07" not in asked and stacked_activation(run) else ():
         swapped = lab.try_patch("C07", [Patch.parse(SWAPPED)], steps=steps, margin=fivefold, refute=False)
         yield swapped
         if swapped.status == "confirmed":
