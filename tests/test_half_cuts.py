@@ -14,7 +14,8 @@ from torch import nn
 import flightcheck
 from flightcheck.checks.connections._half_cut import halves, mixed, whole
 from flightcheck.recording.experiments import Experiment
-from flightcheck.recording.records import GraphCut, Plan
+from flightcheck.recording.loss_records import LossCall, LossSite
+from flightcheck.recording.records import GraphCut, Location, Plan
 from flightcheck.testing import run_of, verdict_of
 from tests.checks._network import line, network
 from tests.lab.made import CLASSES, FEATURES, batches, equal, patched
@@ -105,12 +106,28 @@ def verdict(*records: Any, cut: GraphCut = CUT) -> Any:
     return verdict_of("C02", run_of(*network(4), cut, *records))
 
 
+HOOKED = replace(CUT, location=Location("train.py", 40, "get_activation.<locals>.hook", "output.detach()"))
+
+
 def test_a_part_that_hardly_learns_of_what_is_cut_off() -> None:
     (finding,) = verdict(*tried(1.0, 0.9, 0.1)).findings
-    assert (finding.severity, finding.location, finding.patch) == ("warn", line(40), "keep-graph:train.py:40")
+    assert (finding.severity, finding.location, finding.patch) == ("info", line(40), "keep-graph:train.py:40")
     assert "2 parameters before the cut learn of one loss only" in finding.message
     (more_is_better,) = verdict(*tried(0.0, 0.16, 0.96, metric="evaluation")).findings
-    assert more_is_better.severity == "warn"
+    assert more_is_better.severity == "info", "features may be asked what they hold of something"
+
+
+def test_what_a_hook_kept_and_what_a_decoder_was_given_is_a_warning() -> None:
+    hardly = tried(1.0, 0.9, 0.1)
+    assert [f.severity for f in verdict(*hardly, cut=HOOKED).findings] == ["warn"]
+    site = LossSite(0, "mse_loss", line(50))
+    call = LossCall(0, 0, True, [8, 4], [8, 4], [], "float32", "float32", 1.0, 0.0, 0.9, 0.0, 1.0)
+    for given, severity in ((True, "warn"), (False, "info")):
+        (finding,) = verdict(*hardly, site, replace(call, target_given=given)).findings
+        assert finding.severity == severity
+    both = [replace(call, target_given=True), replace(call, site=1)]
+    (finding,) = verdict(*hardly, site, replace(site, index=1), *both).findings
+    assert finding.severity == "info", "a probe with labels beside an autoencoder"
 
 
 @pytest.mark.parametrize(

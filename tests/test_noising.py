@@ -203,6 +203,13 @@ def test_no_way_of_adding_noise_hides_the_data(tmp_path: Path, name: str) -> Non
     assert under_noise(watched(tmp_path, RIGHT[name])) == []
 
 
+def test_one_image_at_many_levels_is_one_example(tmp_path: Path) -> None:
+    schedule = Schedule()
+    run = watched(tmp_path, lambda: lambda x, t, noise: schedule(x[:1].expand_as(x), t, noise))
+    assert [found.spread for found in run.recorded(NoisedData)] == [None]
+    assert under_noise(run) == []
+
+
 @pytest.mark.parametrize(
     "changed",
     [{"calls": 2}, {"spread": None}, {"data": [1.0], "noise": [1.0]}, {"noise": [0.0] * 64}, {"spread": 0.21}],

@@ -13,6 +13,8 @@ from flightcheck.checks.connections._half_cut import halves, mixed, whole
 from flightcheck.checks.connections.c07_vanishing_gradient import SWAPPED, stacked_activation
 from flightcheck.checks.connections.c25_train_eval_gap import depends_on_mode
 from flightcheck.checks.connections.c28_batchnorm_batch_too_small import lone_examples
+from flightcheck.checks.data._repeated import TURNED, repeating, repeats_in_two_ways
+from flightcheck.checks.data._stand_ins import KNOWN, stand_ins
 from flightcheck.checks.data.d24_filled_labels_learned import filled_labels
 from flightcheck.checks.data.d25_vocabulary_cut_short import cut_vocabulary
 from flightcheck.checks.loss._pairs import ROLES, ranked_distances, stuck_pairs
@@ -144,6 +146,15 @@ def _by_the_script_s_measure(lab: Lab, run: Run, asked: set[str]) -> Iterator[Ex
         metrics = ("evaluation", "answers", PRINTED) if decay.outweighs(run) else ("answers", ANSWERED)
         lighter = _evaluated(lab, run, "P13", Patch.parse(WITHOUT), third, metrics=metrics)
         yield replace(lighter, diff="+ weight_decay=0, or a hundredth of it")
+    if "D07" not in asked and (repeated := repeats_in_two_ways(run)) is not None:
+        # The training loss cannot judge: what comes in blocks of near copies is soon learnt by heart.
+        turned_round = _evaluated(lab, run, "D07", Patch.parse(TURNED), third)
+        at = repeating(run, repeated)
+        code = at.code if at is not None else "labels"
+        yield replace(turned_round, diff=f"- {code}\n+ # the same in the order in which the others repeat")
+    if "D01" not in asked and stand_ins(run):
+        known = _evaluated(lab, run, "D01", Patch.parse(KNOWN), third)
+        yield replace(known, diff="+ x[x == mark] = float('nan')  # then nanmean, nanstd, and the mean in its place")
     for cut in halves(run)[:1] if "C02" not in asked else ():
         joined = _evaluated(lab, run, "C02", Patch.parse(whole(cut)), third)
         code = cut.location.code if cut.location is not None else cut.operation

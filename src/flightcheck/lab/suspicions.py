@@ -14,8 +14,6 @@ from flightcheck.checks.connections.c23_rnn_state_misuse import (
 )
 from flightcheck.checks.connections.c44_attention_scores_too_large import multiplies, rescaled, too_large
 from flightcheck.checks.connections.c45_softmax_between_layers import suspects, with_relu
-from flightcheck.checks.data._repeated import TURNED, repeating, repeats_in_two_ways
-from flightcheck.checks.data._stand_ins import KNOWN, stand_ins
 from flightcheck.checks.depth import trained_roots
 from flightcheck.checks.parameters.p21_accumulation_scale_error import AccumulationScaleError
 from flightcheck.lab.source_edits import at_their_ends
@@ -36,10 +34,6 @@ def suspicions(run: Run) -> Iterator[tuple[str, str, str]]:
     if softmaxes := suspects(run):
         with_others = "# the same with relu in the place of the softmax"
         yield from _at("C45", with_relu(softmaxes), softmaxes[0].location, with_others)
-    if (repeated := repeats_in_two_ways(run)) is not None:
-        yield from _at("D07", TURNED, repeating(run, repeated), "# the same in the order in which the others repeat")
-    if stand_ins(run):
-        yield "D01", KNOWN, "+ x[x == mark] = float('nan')  # then nanmean, nanstd, and the mean in its place"
     for scale in too_large(run):
         if not multiplies(scale):
             scaled = f"# the same with scores / math.sqrt({scale.width})"

@@ -25,7 +25,8 @@ class NoisedData:
     noise: list[float] = field(default_factory=list)
     """Those of the noise of the same examples."""
     spread: float | None = None
-    """Standard deviation of the data over a batch, of the feature that varies most: the largest of all calls."""
+    """Standard deviation of the data over all batches that were looked at, of the feature that varies most; None of
+    fewer than 32 examples (rows of one batch that are all equal are one)."""
     precision: float = 1e-6
     """Spacing of the numbers at 1 in the type of the coefficients."""
     of_product: str = ""

@@ -48,6 +48,9 @@ _MOST_TABLES: Final = 4
 _MOST_EXAMPLES: Final = 64
 """Of one call."""
 _MOST_KEPT: Final = 512
+_FEWEST_EXAMPLES: Final = 32
+"""From which is told what the data vary by."""
+_MOST_FEATURES: Final = 256
 _FLOAT32: Final = float(torch.finfo(torch.float32).eps)
 _SAME: Final = 4.0
 """Roundings by which a coefficient differs from the value of a table that it was computed of."""
@@ -74,8 +77,8 @@ class Mixture:
     data: Part
     noise: Part
     location: Location | None
-    spread: float | None = None
-    """Of the data, over the batch, where each example has a noise level of its own."""
+    values: torch.Tensor | None = None
+    """Some features of the data, where each example has a noise level of its own."""
     used: bool = False
     """Something that is trained was given it."""
 
@@ -97,6 +100,13 @@ class Product(NamedTuple):
 class _Site:
     found: NoisedData
     of_product: set[str] = field(default_factory=set)
+    values: list[torch.Tensor] = field(default_factory=list)
+
+    def spread(self) -> float | None:
+        """`NoisedData.spread`."""
+        same = [v for v in self.values if v.shape[1:] == self.values[0].shape[1:]]
+        rows = torch.cat(same) if same else torch.empty(0, 0)
+        return float(rows.std(0).max()) if len(rows) >= _FEWEST_EXAMPLES else None
 
 
 _Held: TypeAlias = "Part | Mixture"
@@ -151,7 +161,7 @@ class Noising:
         """Write the lines with what was seen."""
         for i, site in enumerate(self._sites.values()):
             (of,) = site.of_product if len(site.of_product) == 1 else ("",)
-            found = replace(site.found, of_product=of)
+            found = replace(site.found, of_product=of, spread=site.spread())
             line = next((p.line for p in self.products if of and float(p.values[-1]) == found.lowest_product), None)
             if line is not None:
                 origin = schedule_origin(line.file, line.line)
@@ -215,18 +225,19 @@ class Noising:
         if parts is None:
             return None
         mixture = self._mixed(*sorted(parts, key=lambda p: p.is_noise))
-        mixture.spread = self._spread(args[parts[0].is_noise], mixture)
+        mixture.values = self._before(args[parts[0].is_noise], mixture)
         return mixture
 
-    def _spread(self, product: torch.Tensor, mixture: Mixture) -> float | None:
-        """What the data varied by before they were multiplied."""
+    def _before(self, product: torch.Tensor, mixture: Mixture) -> torch.Tensor | None:
+        """What the data were before they were multiplied: rows that are all equal are one example."""
         factor = mixture.data.coefficient
         levels = [c for c in (factor, mixture.noise.coefficient) if isinstance(c, torch.Tensor) and c.dim()]
         if not levels or len(product) < _TABLE[0] or not self._watch.reads(product):
             return None
         with torch.no_grad():
             data = (product / factor).flatten(1)
-            return float(data.std(0).max())
+            data = data[:_MOST_EXAMPLES, :: -(-data.shape[1] // _MOST_FEATURES)].double().cpu()
+            return data[:1] if torch.allclose(data, data[:1].expand_as(data), rtol=1e-3, atol=0) else data
 
     def _mixed(self, data: Part, noise: Part) -> Mixture:
         mixture = Mixture(data, noise, self._watch.lines.here())
@@ -289,12 +300,13 @@ class Noising:
         site.of_product.add(of)
         data, noise = data[:_MOST_EXAMPLES], noise[:_MOST_EXAMPLES]
         more = len(known.data) + len(data) <= _MOST_KEPT
+        if mixture.values is not None and more:
+            site.values.append(mixture.values)
         site.found = replace(
             known,
             calls=known.calls + 1,
             data=known.data + data.tolist() if more else known.data,
             noise=known.noise + noise.tolist() if more else known.noise,
-            spread=max((s for s in (known.spread, mixture.spread) if s is not None), default=None),
             lowest_product=lowest,
         )
 

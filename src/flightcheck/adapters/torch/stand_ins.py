@@ -12,8 +12,8 @@ _ROWS: Final = 100
 _TIMES: Final = 5
 """That the number occurs, at least, and in one of `_RARE` rows."""
 _RARE: Final = 500
-_MOST: Final = 0.5
-"""Share of the rows: what most rows have is no exception."""
+_MOST: Final = 0.2
+"""Share of the rows: what more of them have is a kind of rows, and no exception."""
 _OTHERS: Final = 10
 """Different other values: fewer are classes or levels, of which one may lie apart."""
 _MOST_COLUMNS: Final = 1024

@@ -22,7 +22,10 @@ def repeats_in_two_ways(run: Run) -> DataDigest | None:
 
 
 def repeated_apart(run: Run) -> Iterator[Finding]:
-    """Told only where a trial with both in one order learns better: a table of all pairs repeats in two ways, too."""
+    """Told only where evaluations are better with both in one order.
+
+    A table of all pairs repeats in two ways, too, and so do the conditions of each of several subjects.
+    """
     data = repeats_in_two_ways(run)
     if data is None or not any(
         e.status == "confirmed" for e in run.experiments if (e.question, e.patch) == ("D07", TURNED)

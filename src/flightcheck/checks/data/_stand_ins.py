@@ -21,7 +21,7 @@ def stand_ins(run: Run) -> list[list[float]]:
 
 
 def numbers_apart(run: Run) -> Iterator[Finding]:
-    """Told only where a trial with the mean of the others in their place learns better: it may be a value, too."""
+    """Told only where evaluations are better with the mean of the others in their place: it may be a value, too."""
     columns = stand_ins(run)
     if not columns or not any(
         e.status == "confirmed" for e in run.experiments if (e.question, e.patch) == ("D01", KNOWN)
@@ -33,11 +33,11 @@ def numbers_apart(run: Run) -> Iterator[Finding]:
     batch = next((b for b in run.batches if b.training and b.dtype.startswith(("float", "bfloat"))), None)
     yield Finding(
         f"{who} a number that stands apart: {value:.4g} occurs {int(times)} times in column {int(index)}, all others "
-        f"lie between {low:.4g} and {high:.4g}. It looks like a mark for missing values, and is learnt as a value.",
+        f"lie between {low:.4g} and {high:.4g}. Is it a mark for what is missing (-200, 999)? It is learnt as a value.",
         location=line_of(batch) if batch is not None else None,
         evidence={"columns": [int(c[0]) for c in columns], "value": value, "times": int(times)},
         severity="warn",
-        fix="Make these NaN where the table is read (x[x == -200] = nan), compute mean and deviation without them "
-        "(nanmean), and fill them with the mean, beside a column that says where.",
+        fix="If it is one, make it NaN where the table is read (x[x == mark] = nan), compute mean and deviation "
+        "without it (nanmean), and fill with the mean, beside a column that says where.",
         patch=KNOWN,
     )

@@ -39,21 +39,22 @@ class InputsAndLabelsMisaligned(Check):
     ## What it checks
     In the first steps, where the targets come from: numbers of `torch.randn` and its like that are drawn anew for
     each call of the loss, and that nothing but the loss is given, tell nothing of any input. This is so in all
-    calls of that loss, eight or more, while the model's inputs hold more than a draw of their own.
-    And two loaders beside each other: the prediction was made of one loader's examples alone, the target is what
-    the other one gave, both hold as many examples, and the samplers of the two drew different ones. This is so in
-    all calls of that loss. Two models of which one judges what the other made for given labels: in the steps of the
-    latter the judge is given others, in all calls. Rows of two tables of equal length that one model is given
-    beside each other (a condition, and what is to have it), drawn in two orders in all calls, although rows with
-    one number belong together: a column of one table and one of the other have a correlation there of 0.3 or more,
-    and not half of it where they are joined, or with the next row. A data set of which one field repeats exactly in
-    one way (each row n times, or the whole n times), while the rows of another are closer to each other where the
-    other way puts them together (under 0.8 of the distance), and a trial with the first field in that other order
-    learns better. In reinforcement learning: discounted sums of rewards that a loop appends from the last to the
-    first, where nothing in the file turns them round. And rows of sequences that are sorted by their lengths, to be
-    packed, while neither the targets are put into that order nor the outputs back: in all calls of a loss. A
-    collate function that sorts sequences by length: each row of its batch is found again among the examples that it
-    was given, the sequences in the new order, the targets in the old one, and nothing in the batch tells the order.
+    calls of that loss, eight or more, while the model's inputs hold more than a draw of their own. And two loaders
+    beside each other: the prediction was made of one loader's examples alone, the target is what the other one
+    gave, both hold as many examples, and the samplers of the two drew different ones. This is so in all calls of
+    that loss. Two models of which one judges what the other made for given labels: in the steps of the latter the
+    judge is given others, in all calls. Rows of two tables of equal length that one model is given beside each
+    other (a condition, and what is to have it), drawn in two orders in all calls, although rows with one number
+    belong together: a column of one table and one of the other have a correlation there of 0.3 or more, and not
+    half of it where they are joined, or with the next row. A data set of which one field repeats exactly in one way
+    (each row n times, or the whole n times), while the rows of another are closer to each other where the other way
+    puts them together (under 0.8 of the distance), and evaluations are better by a third in a trial with the first
+    field in that other order. In reinforcement learning: discounted sums of rewards that a loop appends from the
+    last to the first, where nothing in the file turns them round. And rows of sequences that are sorted by their
+    lengths, to be packed, while neither the targets are put into that order nor the outputs back: in all calls of a
+    loss. A collate function that sorts sequences by length: each row of its batch is found again among the examples
+    that it was given, the sequences in the new order, the targets in the old one, and nothing in the batch tells
+    the order.
     Else three witnesses together. (a) A training with inputs permuted across the batch ends as the real one does, after
     80 and after 300 steps (S02); or it ends hardly worse, while on examples that the model was not trained on yet their
     own labels save less than 2 % of the loss against those of others (upper 99 % limit): the rest is memory. (b) The

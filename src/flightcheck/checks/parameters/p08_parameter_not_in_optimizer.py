@@ -56,15 +56,13 @@ class ParameterNotInOptimizer(Check):
     ## Known false alarms
     Pretrained parts that are frozen by omission, copies of a trained model (EMA and target networks: the same first
     values, or the name) and trained inputs (style transfer) are info. Parameters that somebody else changes are not
-    reported; orphans are P10. A model of its own that was called in less than a tenth of the steps (a test of
+    reported; orphans are P10. A model of its own that has less than 3 % of the calls of a trained one (a test of
     gradients before the training) is left out. Of tensors that no module registers, inputs of models and those
     whose gradient the script reads are left out.
     """
 
     looks = Param(3, "steps after the thaw: an optimizer that is built anew for it steps in the same round")
-    part = Param(
-        0.1, "calls of a model, per step, below which it is no part of the loss: one in ten steps may be meant"
-    )
+    part = Param(0.03, "calls of a model, of those of a trained one: a loss that is used in one of 20 steps has more")
     moved = Param(1e-6, "relative change of a weight's norm that is more than float32 rounding")
 
     def __call__(self, run: Run) -> Iterator[Finding]:
@@ -108,14 +106,15 @@ class ParameterNotInOptimizer(Check):
                 module = run.module(parameters[0].module)
                 missing[module.root if module else -1] += parameters
         for root, parameters, count in _of_a_class(run, missing):
-            if root is not None and self._looked_at(run, root, stepping):
+            if root is not None and self._looked_at(run, root):
                 continue
             yield self._finding(run, root, parameters, stepping, count)
 
-    def _looked_at(self, run: Run, root: RootInfo, stepping: list[OptimizerInfo]) -> bool:
-        """A model of which nothing is trained took part in a few steps only, in a test of gradients for example."""
-        held = any(p.optimizers for p in run.parameters if (m := run.module(p.module)) and m.root == root.index)
-        return not held and 0 < root.train_calls < self.part.value * max(o.steps for o in stepping)
+    def _looked_at(self, run: Run, root: RootInfo) -> bool:
+        """A model of which nothing is trained took part in a step or two, in a test of gradients for example."""
+        held = {m.root for p in run.parameters if p.optimizers and (m := run.module(p.module))}
+        most = max((r.train_calls for r in run.roots if r.index in held), default=0)  # counted in the same steps
+        return root.index not in held and 0 < root.train_calls < self.part.value * most
 
     @staticmethod
     def _loose(loose: list[ParameterInfo], location: Location | None) -> Finding:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from flightcheck.checks.base import Check, Finding, NotApplicable, NotEnoughEvidence, Param, check
+from flightcheck.checks.connections._half_cut import halves
 from flightcheck.recording.experiments import Experiment
 from flightcheck.recording.run import Run
 
@@ -77,6 +78,8 @@ class InputIgnoredEntirely(Check):
             raise NotEnoughEvidence(asked[0].reason if asked else "a training without inputs was not tried")
         if not inputs_do_not_matter(known):
             return
+        if halves(run):
+            raise NotEnoughEvidence("a part is trained behind a cut of the graph: what is measured may be that alone")
         if len(known) < 3:
             raise NotEnoughEvidence("after 80 steps inputs make no difference; it was not tried for longer")
         fits = [e for e in run.experiments if e.question == "S01" and e.after is not None and e.start]

@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Subset, TensorDataset
 
+from flightcheck.adapters.torch.data_digests import FETCHES
 from flightcheck.adapters.torch.held_data import Column, Unknown, columns_below, facts_of, table_columns
 from flightcheck.adapters.torch.patching.boundaries import Arguments, Boundaries, map_tensors
 from flightcheck.adapters.torch.repeated_rows import turned_order
@@ -21,14 +22,32 @@ from flightcheck.patch import Patch
 
 def repeated(b: Boundaries, patch: Patch) -> None:
     """``shuffle:repeated``: the field that repeats exactly is put into the order in which the other one repeats, before
-    the first batch of a loader is drawn, or as soon as it is known what the script picks its batches from.
+    the first batch of a loader is drawn, or as soon as it is known what the script picks its batches from. Nothing is
+    written into the script's own memory: it may be a file.
     """
 
-    def turn(columns: dict[str, Column]) -> None:
-        if _turn(columns):
+    def held(dataset: Any) -> None:
+        base = _below(dataset)
+        if (found := _facts(_columns(base), "turned")) and _give(base, found["exact"], _order(found)):
             b.acted(patch)
 
-    _at_data(b, turn)
+    def picked(tables: dict[str, torch.Tensor]) -> None:
+        if found := _facts(table_columns(tables), "turned"):
+            table = tables[found["exact"]]
+            others.append((table, table[torch.from_numpy(_order(found)).to(table.device)]))
+
+    def operation(function: Any, name: str, given: Arguments) -> Any:
+        args, kwargs = given
+        other = next((o for t, o in others if args and args[0] is t), None) if name in FETCHES else None
+        if other is None:
+            return function(*args, **kwargs)
+        b.acted(patch)
+        return function(other, *args[1:], **kwargs)
+
+    others: list[tuple[torch.Tensor, torch.Tensor]] = []
+    """A table from which batches are picked, and what they are picked from instead."""
+    _at_data(b, held, picked)
+    b.at_operations(operation)
 
 
 def without_stand_ins(b: Boundaries, patch: Patch) -> None:
@@ -61,12 +80,12 @@ def without_stand_ins(b: Boundaries, patch: Patch) -> None:
         args, kwargs = map_tensors(given, replace)
         return call(*args, **kwargs)
 
-    _at_data(b, look)
+    _at_data(b, lambda dataset: look(_columns(dataset)), lambda tables: look(table_columns(tables)))
     b.at_root(root)
 
 
-def _at_data(b: Boundaries, told: Callable[[dict[str, Column]], None]) -> None:
-    """Tell the columns of each data set before a loader draws of it, and of what the script itself picks from."""
+def _at_data(b: Boundaries, held: Callable[[Any], None], picked: Callable[[dict[str, torch.Tensor]], None]) -> None:
+    """Tell each data set before a loader draws of it, and the tensors that the script itself picks from."""
     known: set[int] = set()
 
     def make(original: Any) -> Any:
@@ -75,7 +94,7 @@ def _at_data(b: Boundaries, told: Callable[[dict[str, Column]], None]) -> None:
             if b.observer.watch.mine() and id(self.dataset) not in known:
                 known.add(id(self.dataset))
                 with b.unwatched():
-                    told(_columns(self.dataset))
+                    held(self.dataset)
             return original(self)
 
         return __iter__
@@ -84,12 +103,12 @@ def _at_data(b: Boundaries, told: Callable[[dict[str, Column]], None]) -> None:
     tables = b.observer.operations.tables
     before = tables.tables
 
-    def picked(role: str, columns: Any, origins: Any) -> None:
+    def told(role: str, columns: Any, origins: Any) -> None:
         before(role, columns, origins)
-        with b.unwatched():
-            told(table_columns(columns))
+        with b.unwatched(), torch.no_grad():
+            picked(columns)
 
-    tables.tables = picked
+    tables.tables = told
 
 
 def _columns(dataset: Any) -> dict[str, Column]:
@@ -99,13 +118,30 @@ def _columns(dataset: Any) -> dict[str, Column]:
         return {}
 
 
-def _turn(columns: dict[str, Column]) -> bool:
-    """Whether a field was turned, in place."""
-    found = _facts(columns, "turned")
-    held = columns[found["exact"]].read(None) if found else None
-    if not isinstance(held, np.ndarray) or not held.flags.writeable:
+def _below(dataset: Any) -> Any:
+    while type(dataset) is Subset:
+        dataset = dataset.dataset
+    return dataset
+
+
+def _order(found: dict[str, Any]) -> Any:
+    return turned_order(found["tiled"], found["groups"], found["copies"])
+
+
+def _give(dataset: Any, field: str, order: Any) -> bool:
+    """Give a data set another array in the place of a field. What the field holds is not touched: it may be a file."""
+    if type(dataset) is TensorDataset:
+        turned = list(dataset.tensors)
+        turned[int(field)] = turned[int(field)][torch.from_numpy(order)]
+        dataset.tensors = tuple(turned)
+        return True
+    held = vars(dataset).get(field) if hasattr(dataset, "__dict__") else None
+    if isinstance(held, list):
+        vars(dataset)[field] = [held[i] for i in order]
+    elif isinstance(held, np.ndarray | torch.Tensor):
+        vars(dataset)[field] = held[order]
+    else:
         return False
-    held[...] = held[turned_order(found["tiled"], found["groups"], found["copies"])]
     return True
 
 
