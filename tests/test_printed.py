@@ -51,6 +51,7 @@ def test_which_way_is_better() -> None:
     assert direction("held out -elbo") == -1 and direction("-loss") == direction("elbo") == 1
     assert direction("next day wrong by") == direction("listings off by") == -1
     assert direction("deviance explained") == direction("forecast skill") == direction("explained variance") == 1
+    assert direction("slips corrected") == direction("digits recognized") == 1
     assert direction("with dropout off") == direction("epoch") == direction("lr") == 0
     assert direction("arrive at the quay") == 1 and is_return("reached")
     assert is_of_samples("sliced distance") and not is_of_samples("d acc") and direction("fid") == -1

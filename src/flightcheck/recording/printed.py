@@ -13,13 +13,14 @@ _HIGHER: Final = {
     "miou", "dice", "r", "bleu", "rouge", "kappa", "mcc", "psnr", "ssim", "hit", "hits", "ndcg", "mrr", "em", "knn",
     "likelihood", "elbo", "success", "found", "solved", "bacc", "sensitivity", "specificity",
     "macro", "explained", "skill", "corr", "correlation", "pearson", "spearman", "concordance", "jaccard", "nmi", "ari",
-    "purity", "agreement",
+    "purity", "agreement", "corrected", "recovered", "recognized", "recognised", "identified",
 }  # fmt: skip
 """Words of measures of which more is better; digits are left out: F1, R2."""
 _OF_LIKELIHOODS: Final = {"likelihood", "elbo"}
 _OF_SHARES: Final = {
     "acc", "accuracy", "correct", "right", "precision", "recall", "f", "auc", "auroc", "iou", "miou", "dice", "hit",
-    "hits", "em", "knn", "bacc", "sensitivity", "specificity",
+    "hits", "em", "knn", "bacc", "sensitivity", "specificity", "corrected", "recovered", "recognized", "recognised",
+    "identified",
 }  # fmt: skip
 """Words of measures that are written as a share or in percent."""
 _ONE_AT_BEST: Final = {
