@@ -80,7 +80,8 @@ class LossCall:
     """All target values are 0 or 1."""
     target_requires_grad: bool = False
     target_given: bool = False
-    """Of a cross-entropy: the target is what the model was given, whole or in part (a set that is encoded)."""
+    """Of a cross-entropy: the target is what the model was given, whole or in part (a set that is encoded). Of other
+    losses, in the first steps alone: the very numbers."""
     input_std: float = 0.0
     target_mean: float = 0.0
     target_std: float = 0.0

@@ -286,7 +286,8 @@ class Losses:
                 input_module_type=module.type if module else "",
                 input_module_location=module.location if module else None,
                 target_requires_grad=target.requires_grad,
-                target_given=is_given(target, self.last_inputs(), scaled=function == "cross_entropy"),
+                target_given=(self.watch.learning or function == "cross_entropy")
+                and is_given(target, self.last_inputs(), scaled=function == "cross_entropy"),
                 **facts,
             )
         )

@@ -237,7 +237,7 @@ class Noising:
         with torch.no_grad():
             data = (product / factor).flatten(1)
             data = data[:_MOST_EXAMPLES, :: -(-data.shape[1] // _MOST_FEATURES)].double().cpu()
-            return data[:1] if torch.allclose(data, data[:1].expand_as(data), rtol=1e-3, atol=0) else data
+            return data[:1] if torch.allclose(data, data[:1].expand_as(data), rtol=1e-5, atol=0) else data
 
     def _mixed(self, data: Part, noise: Part) -> Mixture:
         mixture = Mixture(data, noise, self._watch.lines.here())

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 
 import torch
 
+from flightcheck.adapters.torch.watch import is_plain_tensor
+
 
 def is_given(
     target: torch.Tensor, inputs: Sequence[tuple[str, weakref.ref[torch.Tensor]]], scaled: bool = True
@@ -34,4 +36,5 @@ def is_given(
 
 def _same_numbers(given: torch.Tensor, target: torch.Tensor) -> bool:
     """One is a view of the whole other."""
-    return given.numel() == target.numel() > 0 and given.data_ptr() == target.data_ptr()
+    readable = is_plain_tensor(given) and is_plain_tensor(target)
+    return readable and given.numel() == target.numel() > 0 and given.data_ptr() == target.data_ptr()

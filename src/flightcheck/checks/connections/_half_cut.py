@@ -76,8 +76,9 @@ def _by_oversight(run: Run, cut: GraphCut) -> bool:
     that another loss shapes may ask what these hold, and "nothing" is an answer.
     """
     hooked = cut.location is not None and "hook" in cut.location.function.lower()
-    calls = run.training_calls()
-    return hooked or (bool(calls) and all(c.target_given for c in calls))
+    sites = {c.site for c in run.training_calls()}
+    of_inputs = {c.site for c in run.training_calls() if c.target_given}  # known in the first steps
+    return hooked or (bool(sites) and sites == of_inputs)
 
 
 def _hardly_learns(joined: Experiment, without: Experiment) -> bool:

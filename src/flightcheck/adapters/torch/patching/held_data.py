@@ -13,7 +13,7 @@ import torch
 from torch.utils.data import DataLoader, Subset, TensorDataset
 
 from flightcheck.adapters.torch.data_digests import FETCHES
-from flightcheck.adapters.torch.held_data import Column, Unknown, columns_below, facts_of, table_columns
+from flightcheck.adapters.torch.held_data import Column, columns_below, facts_of, table_columns
 from flightcheck.adapters.torch.patching.boundaries import Arguments, Boundaries, map_tensors
 from flightcheck.adapters.torch.repeated_rows import turned_order
 from flightcheck.adapters.torch.watch import is_plain_tensor
@@ -114,7 +114,7 @@ def _at_data(b: Boundaries, held: Callable[[Any], None], picked: Callable[[dict[
 def _columns(dataset: Any) -> dict[str, Column]:
     try:
         return columns_below(dataset)
-    except Unknown:
+    except Exception:  # what cannot be read without the user's code is not known
         return {}
 
 
@@ -150,5 +150,5 @@ def _facts(columns: dict[str, Column], name: str) -> dict[str, Any]:
     try:
         found: dict[str, Any] = facts_of(columns)[name]
         return found
-    except Unknown:
+    except Exception:  # as above
         return {}
