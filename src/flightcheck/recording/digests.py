@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from flightcheck.frozen import frozen
 from flightcheck.recording.records import RECORDS
+from flightcheck.recording.short_hash import short_hash
 
 MOST_ROWS_KEPT: Final = 65_536
 """Examples whose hashes are kept one by one (4 bytes each), so that a comparison can name those that changed."""
@@ -144,9 +145,7 @@ def _keys(count: int) -> Hashes:
 
 
 def _number(data: bytes) -> int:
-    import hashlib  # who reads a run hashes nothing
-
-    return int.from_bytes(hashlib.blake2b(data, digest_size=8).digest(), "little")
+    return int.from_bytes(short_hash(data), "little")
 
 
 def _parts(item: Any, depth: int = 0) -> Iterable[bytes]:

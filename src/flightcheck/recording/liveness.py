@@ -6,6 +6,8 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
+from flightcheck.recording.short_hash import short_hash
+
 
 def this_process() -> str:
     """A name of this process: a hash of the machine's name, the number, and when it began (numbers are used again)."""
@@ -29,8 +31,7 @@ def is_dead(process: str) -> bool:
 
 
 def _machine() -> str:
-    import hashlib  # they take a tenth of the start of a command that reads
-    import socket
+    import socket  # it takes a part of the start of a command that reads
 
     names = [socket.gethostname()]
     # Machines may share a name, and containers that of their machine: their processes they do not.
@@ -38,7 +39,7 @@ def _machine() -> str:
         names.append(Path("/etc/machine-id").read_text())
     with suppress(OSError):
         names.append(str(Path("/proc/self/ns/pid").readlink()))
-    return hashlib.blake2b("\n".join(names).encode(errors="replace"), digest_size=8).hexdigest()
+    return short_hash("\n".join(names).encode(errors="replace")).hex()
 
 
 def _began(process: int) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from html import escape
 from typing import TYPE_CHECKING, Final
 
 from flightcheck.recording.signals import LOSS
@@ -46,5 +45,7 @@ def as_text(run: Run) -> str:
 
 def as_table(run: Run) -> str:
     """The facts as a table in HTML."""
+    from html import escape  # a table of two thousand names, for notebooks alone
+
     rows = [f"<tr><th>{name}</th><td>{escape(value)}</td></tr>" for name, value in outline(run)]
     return f"<table>{''.join(rows)}</table>"

@@ -11,6 +11,7 @@ from typing import Any, Final
 from flightcheck.frozen import frozen
 from flightcheck.recording.records import Location, OptimizerInfo
 from flightcheck.recording.run import Run
+from flightcheck.recording.short_hash import short_hash
 from flightcheck.recording.signals import LEARNING_RATE
 from flightcheck.recording.surroundings import Numerics, Packages, SourceFile
 
@@ -187,6 +188,4 @@ def used_packages(run: Run) -> dict[str, str]:
 
 def _hash(*parts: Iterable[Any]) -> str:
     text = json.dumps([list(p) for p in parts], sort_keys=True)
-    import hashlib
-
-    return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+    return short_hash(text.encode()).hex()
