@@ -9,7 +9,7 @@ from typing import Final, Literal
 
 import numpy as np
 
-from flightcheck.checks.connections._half_cut import halves, mixed, whole
+from flightcheck.checks.connections._half_cut import mixed, oversights, whole
 from flightcheck.checks.connections.c07_vanishing_gradient import SWAPPED, stacked_activation
 from flightcheck.checks.connections.c25_train_eval_gap import depends_on_mode
 from flightcheck.checks.connections.c28_batchnorm_batch_too_small import lone_examples
@@ -155,10 +155,10 @@ def _by_the_script_s_measure(lab: Lab, run: Run, asked: set[str]) -> Iterator[Ex
     if "D01" not in asked and stand_ins(run):
         known = _evaluated(lab, run, "D01", Patch.parse(KNOWN), third)
         yield replace(known, diff="+ x[x == mark] = float('nan')  # then nanmean, nanstd, and the mean in its place")
-    for cut in halves(run)[:1] if "C02" not in asked else ():
+    for cut in oversights(run)[:1] if "C02" not in asked else ():
         joined = _evaluated(lab, run, "C02", Patch.parse(whole(cut)), third)
         code = cut.location.code if cut.location is not None else cut.operation
-        if joined.status == "confirmed":  # what was cut off on purpose, for a probe, tells most of what is to be told
+        if joined.status == "confirmed":  # by how much is it more than what the part learns with the cut?
             yield _evaluated(lab, run, "C02", Patch.parse(mixed(cut)), third, seeds=1, purpose="question")
         yield replace(joined, diff=f"- {code}\n+ # the same without {cut.operation}")
     if "L08" not in asked and (ranked := ranked_distances(run)) is not None:

@@ -36,6 +36,18 @@ def halves(run: Run) -> list[GraphCut]:
     return sorted(found, key=lambda c: -len(c.parameters))
 
 
+def oversights(run: Run) -> list[GraphCut]:
+    """Those of the cuts that nobody means.
+
+    What a hook keeps is detached for pictures, and a decoder is no probe. Whoever cuts labels off from features that
+    another loss shapes may ask what these hold, and "nothing" is an answer.
+    """
+    sites = {c.site for c in run.training_calls()}
+    of_inputs = {c.site for c in run.training_calls() if c.target_given}  # known in the first steps
+    decodes = bool(sites) and sites == of_inputs
+    return [c for c in halves(run) if decodes or (c.location is not None and "hook" in c.location.function.lower())]
+
+
 def whole(cut: GraphCut) -> str:
     """The patch that leaves the tensor in its graph."""
     return f"keep-graph:{where(cut.location)}"
@@ -47,11 +59,8 @@ def mixed(cut: GraphCut) -> str:
 
 
 def half_cut(run: Run) -> Iterator[Finding]:
-    """Told where the task behind the cut is hardly learnt, and learnt in a trial without it.
-
-    It is information where the cut may be meant: see `_by_oversight`.
-    """
-    for cut in halves(run):
+    """Told where the task behind the cut is hardly learnt, and learnt in a trial without it."""
+    for cut in oversights(run):
         tried = {e.patch: e for e in run.experiments if e.question == "C02"}
         joined, without = tried.get(whole(cut)), tried.get(mixed(cut))
         if joined is None or without is None or joined.status != "confirmed" or not _hardly_learns(joined, without):
@@ -64,21 +73,11 @@ def half_cut(run: Run) -> Iterator[Finding]:
             "what depends on the other is hardly learnt.",
             location=cut.location,
             evidence={"cut": cut.operation, "count": len(cut.parameters), "gradient": "of one loss"},
-            severity="warn" if _by_oversight(run, cut) else "info",
+            severity="warn",
             fix=f"Hand on the tensor itself, without {cut.operation}.",
             patch=whole(cut),
         )
         return
-
-
-def _by_oversight(run: Run, cut: GraphCut) -> bool:
-    """What a hook keeps is detached for pictures, and a decoder is no probe. Whoever cuts labels off from features
-    that another loss shapes may ask what these hold, and "nothing" is an answer.
-    """
-    hooked = cut.location is not None and "hook" in cut.location.function.lower()
-    sites = {c.site for c in run.training_calls()}
-    of_inputs = {c.site for c in run.training_calls() if c.target_given}  # known in the first steps
-    return hooked or (bool(sites) and sites == of_inputs)
 
 
 def _hardly_learns(joined: Experiment, without: Experiment) -> bool:

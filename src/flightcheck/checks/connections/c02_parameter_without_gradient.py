@@ -45,11 +45,10 @@ class ParameterWithoutGradient(Check):
     steps holds it. Parameters behind the same cut of the graph are one finding, on the line of the cut; so are those
     behind a function whose gradient is zero (`round`, `floor`, `sign`). Of parameters
     that were trained before with another optimizer, those count that the present one holds in a group of their own.
-    And a cut whose result another part is given that learns, where the parameters behind it learn by another loss,
-    and a trial without the cut goes three times as far, or farther, from one in which what is handed on is permuted
-    across the batch, by evaluations or the script's own numbers: a warning where a hook keeps it (`features[name] =
-    output.detach()`), or all losses compare with the model's own input (a decoder on `z.detach()`); else
-    information.
+    And a cut whose result another part is given that learns, where the parameters behind it learn by another loss:
+    a warning where a hook keeps it (`features[name] = output.detach()`), or all losses compare with the model's own
+    input (a decoder on `z.detach()`), and a trial without the cut goes three times as far, or farther, from one in
+    which what is handed on is permuted across the batch, by evaluations or the script's own numbers.
     ## Why it matters
     The part of the model behind the cut keeps its random values for ever, while the rest learns around it.
     ## How to fix
@@ -62,7 +61,7 @@ class ParameterWithoutGradient(Check):
     networks, experts not routed to and frozen parts in eval mode are info at most. A part that was trained before in
     the same script and is held together with a part that learns is not reported: it may be meant to stay. The recurrent
     weights of a bidirectional layer that is read at its last position, `out[:, -1]`, are a warning, and information
-    where the loss falls all the same. A probe of cut features is information at most.
+    where the loss falls all the same. Probes of features that are cut off are silent.
     """
 
     checks = Param(
