@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -15,10 +16,10 @@ import flightcheck
 from flightcheck.checks.connections._half_cut import halves, mixed, whole
 from flightcheck.recording.experiments import Experiment
 from flightcheck.recording.loss_records import LossCall, LossSite
-from flightcheck.recording.records import GraphCut, Location, Plan
+from flightcheck.recording.records import GraphCut, Plan
 from flightcheck.testing import run_of, verdict_of
 from tests.checks._network import line, network
-from tests.lab.made import CLASSES, FEATURES, batches, equal, patched
+from tests.lab.made import CLASSES, FEATURES, ROWS, batches, equal, patched
 
 HERE = Path(__file__).name
 SOURCE = Path(__file__).read_text().splitlines()
@@ -72,19 +73,54 @@ def test_what_a_part_that_learns_is_given(tmp_path: Path, cut: str, found: int) 
         return nn.functional.cross_entropy(scores, y) + (code if code.requires_grad else scores).square().mean()
 
     cuts = recorded(tmp_path, model, step)
-    assert [c.operation for c in cuts] == [cut] * found
+    assert [(c.operation, c.hooked) for c in cuts] == [(cut, False)] * found
 
 
-def test_a_second_head_on_what_a_hook_kept(tmp_path: Path) -> None:
+KEPT: dict[str, torch.Tensor] = {}
+
+
+def store(output: torch.Tensor) -> None:
+    KEPT["features"] = output.detach()  # kept by what it calls
+
+
+class Keeper:
+    def look(self, module: nn.Module, given: Any, output: torch.Tensor) -> None:
+        KEPT["features"] = output.detach()  # kept by a method
+
+
+def keep(name: str, module: nn.Module, given: Any, output: torch.Tensor) -> None:
+    KEPT[name] = output.detach()  # kept by a partial
+
+
+HOOKS: dict[str, Callable[..., None]] = {
+    "kept here": lambda module, given, output: KEPT.update(features=output.detach()),  # kept here
+    "kept by what it calls": lambda module, given, output: store(output),
+    "kept by a method": Keeper().look,
+    "kept by a partial": functools.partial(keep, "features"),
+}
+
+
+@pytest.mark.parametrize("mark", HOOKS)
+def test_a_second_head_on_what_a_hook_kept(tmp_path: Path, mark: str) -> None:
     body, head = nn.Sequential(nn.Linear(FEATURES, 6), nn.Tanh(), nn.Linear(6, CLASSES)), nn.Linear(6, 1)
-    kept: dict[str, torch.Tensor] = {}
-    body[1].register_forward_hook(lambda module, given, output: kept.update(features=output.detach()))  # kept here
+    body[1].register_forward_hook(HOOKS[mark])
 
     def step(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-        return nn.functional.cross_entropy(body(x), y) + (head(kept["features"])[:, 0] - x[:, 0]).square().mean()
+        return nn.functional.cross_entropy(body(x), y) + (head(KEPT["features"])[:, 0] - x[:, 0]).square().mean()
 
     (cut,) = recorded(tmp_path, body, step, head)
-    assert cut.location is not None and cut.location.line == at("kept here")
+    assert cut.hooked and cut.location is not None and cut.location.line == at(mark)
+
+
+def test_a_state_that_a_layer_hands_to_itself_is_no_part_behind_another(tmp_path: Path) -> None:
+    cell, head = nn.GRUCell(FEATURES, 6), nn.Linear(6, CLASSES)
+    state: list[torch.Tensor] = [torch.zeros(ROWS, 6)]
+
+    def step(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        state[0] = cell(x, state[0][: len(x)].detach())
+        return nn.functional.cross_entropy(head(state[0]), y)
+
+    assert recorded(tmp_path, nn.ModuleList([cell, head]), step) == []
 
 
 def test_a_head_alone_learns_on_frozen_features(tmp_path: Path) -> None:
@@ -106,13 +142,13 @@ def verdict(*records: Any, cut: GraphCut = CUT) -> Any:
     return verdict_of("C02", run_of(*network(4), cut, *records))
 
 
-HOOKED = replace(CUT, location=Location("train.py", 40, "get_activation.<locals>.hook", "output.detach()"))
+HOOKED = replace(CUT, hooked=True)
 
 
 def test_a_part_that_hardly_learns_of_what_a_hook_kept() -> None:
     (finding,) = verdict(*tried(1.0, 0.9, 0.1), cut=HOOKED).findings
-    assert (finding.severity, finding.location, finding.patch) == ("warn", HOOKED.location, "keep-graph:train.py:40")
-    assert "2 parameters before the cut learn of one loss only" in finding.message
+    assert (finding.severity, finding.location, finding.patch) == ("warn", line(40), "keep-graph:train.py:40")
+    assert "2 parameters before the cut hear of other losses only" in finding.message
     assert verdict(*tried(0.0, 0.16, 0.96), cut=HOOKED).status == "fail", "more is better"
 
 

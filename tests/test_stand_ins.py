@@ -144,5 +144,6 @@ def test_a_trial_decides() -> None:
         assert verdict(*others).status == "pass"
     assert verdict(tried, role="evaluation").status == "pass"
     assert verdict(tried, stand_ins={}).status == "pass"
+    assert verdict(tried, stand_ins={"targets": [[0.0, -200.0, 20.0, 20.1, 5.0, 35.0]]}).status == "pass"
     words = patch_in_words("inputs:known", run_of())
     assert words == "what stands for missing values replaced by the mean of its column"

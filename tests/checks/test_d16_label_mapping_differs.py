@@ -72,8 +72,9 @@ def test_names_with_two_numbers() -> None:
         [[2, 38], [3, 37]],
         [[10, 20], [21, 9]],
         [[12, 28, 0], [0, 14, 26], [25, 0, 15]],
+        [[14, 36], [95, 5]],
     ],
-    ids=["right", "alike classes", "one answer", "worse than chance", "a circle of alike classes"],
+    ids=["right", "alike classes", "one answer", "worse than chance", "a circle of alike classes", "a shortcut"],
 )
 def test_honest_errors_pass(counts: list[list[int]]) -> None:
     assert run(counts).status == "pass"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 from flightcheck.recording.records import Location, ModuleInfo, OptimizerInfo, ParameterInfo, RootInfo
 from flightcheck.recording.signals import WEIGHT_NORM
@@ -23,8 +24,10 @@ def test_a_model_copied_after_the_optimizer_fails_at_the_copy() -> None:
     assert finding.parameters == (1,)
 
 
-def test_a_model_of_a_function_that_makes_them_fails_at_the_optimizer() -> None:
-    made = Location("train.py", 4, "build_model", "return nn.Sequential(")
+def test_a_model_of_a_function_that_makes_them_fails_at_the_optimizer(tmp_path: Path) -> None:
+    script = tmp_path / "train.py"
+    script.write_text("def build_model():\n    net = Net()\n    return net\n")
+    made = Location(str(script), 2, "build_model", "net = Net()")
     (finding,) = verdict_of("P10", run_of(replace(ROOT, location=made), BODY, ADAM, STALE, UNHELD)).findings
     assert finding.location == OPTIMIZER_LINE, "the function made the first model, too"
 

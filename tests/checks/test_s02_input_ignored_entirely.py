@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from flightcheck.checks.base import Verdict
 from flightcheck.recording.experiments import Experiment
-from flightcheck.recording.records import Location, Plan
+from flightcheck.recording.records import GraphCut, Location, Plan
 from flightcheck.testing import run_of, verdict_of
 from tests.checks._experiments import all_without_inputs, fit, untested, without_inputs
+from tests.checks._network import line, network
 
 LINE = Location("train.py", 20)
 
@@ -50,6 +53,14 @@ def test_not_tried() -> None:
     told = verdict(untested("S02", "inputs:permute", "the model is compiled"))
     assert (told.status, told.reason) == ("inconclusive", "the model is compiled")
     assert verdict(*all_without_inputs()).status == "inconclusive", "whether a batch can be fitted is not known"
+
+
+def test_the_evaluation_of_a_part_behind_a_cut_says_nothing_of_the_model() -> None:
+    """A probe of features that do not hold what it is asked, beside an encoder that learns by another loss."""
+    cut = GraphCut("detach", line(40), 0, [0, 1], handed_on=8)
+    tried = [*all_without_inputs(), fit(0.7)]
+    assert verdict_of("S02", run_of(*network(4), cut, *tried)).status == "inconclusive"
+    assert verdict_of("S02", run_of(*network(4), replace(cut, handed_on=0), *tried)).status == "fail"
 
 
 @pytest.mark.parametrize("regime", ["gan", "reinforcement"])

@@ -304,6 +304,8 @@ class GraphCut:
     count: int = 1
     handed_on: int = 0
     """How often a model with gradients was given the very result, or a part of one with parameters to train."""
+    hooked: bool = False
+    """It was made by a forward hook, or by what that calls."""
     turned_off: Location | None = None
     """Of ``no_grad`` the line that begins it: a ``with`` statement, or the decorator of a function."""
 

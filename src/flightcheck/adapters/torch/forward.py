@@ -254,7 +254,7 @@ class Forward:
             if index is not None and output.grad_fn is not None and self.watch.learning:
                 self.operations.owners.setdefault(output.grad_fn, index)
             if self.watch.learning:
-                self.operations.cuts.handed_on(given)
+                self.operations.cuts.given(module, given, outermost=True)
             if len(self.pending) < 64:
                 self.pending.append(Pending(root, location, data, self.last_inputs, None))
             return

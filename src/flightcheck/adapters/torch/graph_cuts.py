@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
+import types
 import weakref
 from collections import deque
 from collections.abc import Sequence
@@ -25,6 +27,8 @@ _WALKED_PER_LINE: Final = 8
 """Passes of a line whose tensor is followed: a function may be called for several parts of a model."""
 _WALK_LIMIT: Final = 4000
 _MOST_ANSWERS: Final = 16
+_MOST_FRAMES: Final = 4
+"""Of the script's, from a cut up to the hook in which it is made."""
 _HALVING: Final = {"detach", "data", "tensor", "Variable"}
 """Cuts between two parts of a model, each of which may learn."""
 
@@ -78,7 +82,10 @@ class GraphCuts:
             result = None  # (value - loss).detach(), added to the loss: another value, the same gradient
         self.note(operation, [leaf for t in tensors for leaf in leaves_of(t, _WALK_LIMIT)], result=result)
         if operation in _HALVING and self.watch.learning and isinstance(result, torch.Tensor) and result.dim() > 1:
-            self._answers.append((weakref.ref(result), (operation, self.watch.lines.here())))
+            key = (operation, self.watch.lines.here())
+            self._answers.append((weakref.ref(result), key))
+            if self.modules and not self._found[key].hooked and self._in_a_hook():
+                self._found[key] = dataclasses.replace(self._found[key], hooked=True)
 
     def made_anew(self, given: torch.Tensor, result: torch.Tensor) -> None:
         """``Variable(given)`` gave a tensor: one that has no history any more?"""
@@ -115,17 +122,23 @@ class GraphCuts:
         if output is not None:
             self._answers.append((weakref.ref(output), ("no_grad", self.watch.lines.here())))
 
-    def handed_on(self, given: Sequence[Any]) -> None:
-        """A model that trains, or a part of one, was given these: an answer was to be a part of its graph."""
-        for answer, key in self._answers:
+    def given(self, module: torch.nn.Module, inputs: Sequence[Any], outermost: bool = False) -> None:
+        """A model, or a part of one, was called on these, with gradients: what was cut off was to be in its graph.
+
+        A state that a recurrent layer hands to itself is cut off on purpose: it is no part behind another.
+        """
+        for answer, key in self._answers if torch.is_grad_enabled() else ():
             cut, tensor = self._found.get(key), answer()
-            if cut is not None and tensor is not None and any(tensor is one for one in given):
+            if cut is None or tensor is None or not any(tensor is one for one in inputs):
+                continue
+            own = {self.discovery.parameter_index(p) for p in module.parameters() if p.requires_grad}
+            if outermost if key[0] == "no_grad" else own and own.isdisjoint(cut.parameters):
                 self._found[key] = dataclasses.replace(cut, handed_on=cut.handed_on + 1)
 
-    def given(self, module: torch.nn.Module, inputs: Sequence[Any]) -> None:
-        """A part of a model was called on these, with gradients."""
-        if self._answers and torch.is_grad_enabled() and any(p.requires_grad for p in module.parameters()):
-            self.handed_on(inputs)
+    def _in_a_hook(self) -> bool:
+        """A forward hook of the module that is being called runs, or what it calls."""
+        lines = self.watch.lines.stack(_MOST_FRAMES)
+        return any(_runs(hook, at) for hook in self.modules[-1]._forward_hooks.values() for at in lines)
 
     def note(
         self, operation: str, leaves: Sequence[torch.Tensor], module: str = "", result: torch.Tensor | None = None
@@ -155,3 +168,12 @@ class GraphCuts:
         """Write what was seen."""
         for i, cut in enumerate(self._found.values()):
             self.watch.writer.put(cut, i)
+
+
+def _runs(hook: Any, line: Location) -> bool:
+    """A line stands in a function, a method, or what ``functools.partial`` calls."""
+    code = getattr(inspect.unwrap(getattr(hook, "func", hook)), "__code__", None)
+    if not isinstance(code, types.CodeType) or code.co_filename != line.file:
+        return False
+    lines = [at for _, _, at in code.co_lines() if at is not None]
+    return min(lines) <= line.line <= max(lines)

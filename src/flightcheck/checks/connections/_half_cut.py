@@ -19,12 +19,12 @@ _LEARN: Final = 0.8
 _LITTLE: Final = 1 / 3
 """Of the way from a training with what is handed on mixed up to where it comes without the cut: a probe of features
 that are cut off on purpose learns most of what there is to learn."""
-ON_PURPOSE: Final = ("gan", "reinforcement", "second-order", "finetune")
+_ON_PURPOSE: Final = ("gan", "reinforcement", "second-order", "finetune")
 
 
 def halves(run: Run) -> list[GraphCut]:
     """Cuts whose result a part that learns is given, while what lies behind them learns by another loss."""
-    if run.in_regime(*ON_PURPOSE):
+    if run.in_regime(*_ON_PURPOSE):
         return []
     known = {p.index: p for p in run.parameters}
     found = []
@@ -45,7 +45,7 @@ def oversights(run: Run) -> list[GraphCut]:
     sites = {c.site for c in run.training_calls()}
     of_inputs = {c.site for c in run.training_calls() if c.target_given}  # known in the first steps
     decodes = bool(sites) and sites == of_inputs
-    return [c for c in halves(run) if decodes or (c.location is not None and "hook" in c.location.function.lower())]
+    return [c for c in halves(run) if decodes or c.hooked]
 
 
 def whole(cut: GraphCut) -> str:
@@ -69,10 +69,10 @@ def half_cut(run: Run) -> Iterator[Finding]:
         modules = [m.path for i in sorted(owners) if (m := run.module(i)) is not None]
         yield Finding(
             f"What {common_path(modules) or 'the first part'} computes is cut off here ({cut.operation}) and given to "
-            f"another part that learns: {len(cut.parameters)} parameters before the cut learn of one loss only, and "
-            "what depends on the other is hardly learnt.",
+            f"another part that learns: {len(cut.parameters)} parameters before the cut hear of other losses only, and "
+            "what is made of the tensor that was cut off is hardly learnt.",
             location=cut.location,
-            evidence={"cut": cut.operation, "count": len(cut.parameters), "gradient": "of one loss"},
+            evidence={"cut": cut.operation, "count": len(cut.parameters), "gradient": "of others"},
             severity="warn",
             fix=f"Hand on the tensor itself, without {cut.operation}.",
             patch=whole(cut),

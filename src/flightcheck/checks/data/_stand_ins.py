@@ -17,7 +17,8 @@ KNOWN: Final = "inputs:known"
 def stand_ins(run: Run) -> list[list[float]]:
     """Columns of the training inputs in which one number stands apart from all others, again and again."""
     data = next((d for d in run.recorded(DataDigest) if d.role == "training" and d.stand_ins), None)
-    return max(data.stand_ins.values(), key=len) if data is not None else []
+    found = {f: columns for f, columns in data.stand_ins.items() if f != "targets"} if data is not None else {}
+    return max(found.values(), key=len, default=[])
 
 
 def numbers_apart(run: Run) -> Iterator[Finding]:

@@ -8,6 +8,7 @@ import numpy as np
 
 from flightcheck.checks.base import Check, Finding, NotApplicable, NotEnoughEvidence, Param, check
 from flightcheck.checks.parameters._replaced import replaced_in
+from flightcheck.recording.provenance.factories import is_handed_out
 from flightcheck.recording.records import Location, OptimizerInfo, ParameterInfo
 from flightcheck.recording.run import Run
 from flightcheck.recording.signals import WEIGHT_NORM
@@ -101,7 +102,7 @@ class StaleParameterReference(Check):
         else:
             place = root.name if root else "the model"
             made = root.location if root and root.constructed_seq > optimizer.constructed_seq else None
-            if made is not None and not made.code.startswith("return "):  # what makes models made the first one, too
+            if made is not None and not is_handed_out(made.file, made.line):  # which made the first one, too
                 location = made
         since = f"Since step {replaced}, " if replaced >= 0 else ""
         return Finding(

@@ -175,7 +175,8 @@ class FreezingMistake(Check):
         share, frozen = found
         e = next((e for e in run.experiments if (e.question, e.status) == ("P11", "confirmed")), None)
         e = None if meant_to_be_random(frozen) else e
-        text = f"{100 * share:.0f} % of the matrix elements of {root.name} are frozen at random initial values; "
+        percent = f"{100 * share:.0f} %" if share == 1 or share < 0.995 else "Over 99 %"
+        text = f"{percent} of the matrix elements of {root.name} are frozen at random initial values; "
         text += "nothing was loaded into them."
         if e is not None and e.before is not None and e.after is not None:
             text += f" Trained as well, the {e.metric} after {e.steps} steps is {e.after:.3g} and not {e.before:.3g}."
