@@ -59,7 +59,7 @@ class Datasets:
         if len(self.infos) >= _MOST_SOURCES:
             return -1
         number = len(self.infos)
-        self._known[line, id(dataset)] = (_reference(dataset), number)
+        self._known[line, id(dataset)] = (reference(dataset), number)
         if isinstance(loader.sampler, SequentialSampler) and not isinstance(dataset, IterableDataset):
             self._ordered.add(number)
         below = underlying(dataset)
@@ -128,7 +128,7 @@ class Datasets:
     def _number_of(self, dataset: Any) -> int:
         known = self._shared.get(id(dataset))
         if known is None or known[0]() is not dataset:
-            known = self._shared[id(dataset)] = (_reference(dataset), len(self._shared))
+            known = self._shared[id(dataset)] = (reference(dataset), len(self._shared))
         return known[1]
 
 
@@ -238,7 +238,8 @@ def _attributes(thing: Any) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _reference(thing: Any) -> Any:
+def reference(thing: Any) -> Any:
+    """A weak reference to it; one that gives None where there is none."""
     try:
         return weakref.ref(thing)
     except TypeError:  # a list as a dataset: it cannot be followed, and must not be kept alive

@@ -13,6 +13,7 @@ import torch
 from torch.utils.data import DataLoader, Subset, TensorDataset
 
 from flightcheck.adapters.torch.data_digests import FETCHES
+from flightcheck.adapters.torch.datasets import reference
 from flightcheck.adapters.torch.held_data import Column, columns_below, facts_of, table_columns
 from flightcheck.adapters.torch.patching.boundaries import Arguments, Boundaries, map_tensors
 from flightcheck.adapters.torch.repeated_rows import turned_order
@@ -86,13 +87,18 @@ def without_stand_ins(b: Boundaries, patch: Patch) -> None:
 
 def _at_data(b: Boundaries, held: Callable[[Any], None], picked: Callable[[dict[str, torch.Tensor]], None]) -> None:
     """Tell each data set before a loader draws of it, and the tensors that the script itself picks from."""
-    known: set[int] = set()
+    known: dict[int, Callable[[], Any]] = {}
+    """Those that were told of, not kept alive: another one may get the place of one that is gone."""
+
+    def told_of(dataset: Any) -> bool:
+        held = known.get(id(dataset))
+        return held is not None and held() is dataset
 
     def make(original: Any) -> Any:
         @functools.wraps(original)
         def __iter__(self: DataLoader[Any]) -> Any:  # noqa: N807
-            if b.observer.watch.mine() and id(self.dataset) not in known:
-                known.add(id(self.dataset))
+            if b.observer.watch.mine() and not told_of(self.dataset):
+                known[id(self.dataset)] = reference(self.dataset)
                 with b.unwatched():
                     held(self.dataset)
             return original(self)
