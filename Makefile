@@ -43,7 +43,7 @@ demo: $(VENV)/.installed
 # Two workers, so one thread for each: more would only wait for each other.
 test: $(VENV)/.installed
 	$(BIN)/python -m compileall -q src # thousands of tests start processes, which may not be allowed to keep bytecode
-	OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 $(PYTEST_ARGS)
+	OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal $(PYTEST_ARGS)
 
 lookalikes: $(VENV)/.installed
 	$(BIN)/python -m benchmarks.lookalikes $(BENCHMARK_ARGS)
@@ -68,7 +68,7 @@ page-bench: $(VENV)/.installed
 
 thorough: $(VENV)/.installed
 	FLIGHTCHECK_THOROUGH=1 OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 tests/test_trainings.py \
-	  tests/reproduction/test_programs.py tests/harmless/test_bit_identity.py tests/harmless/test_live.py tests/views
+	  tests/test_peer_suite.py tests/reproduction/test_programs.py tests/harmless/test_bit_identity.py tests/harmless/test_live.py tests/views
 
 # The large libraries see what is in .venv and do not bring it again: torch stays the one that is pinned. Only Pillow is
 # another one, beside it: trackio has not followed to 13 yet.

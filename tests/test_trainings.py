@@ -14,8 +14,8 @@ from tests.thorough import chosen
 
 TRAININGS = Path(__file__).parent / "trainings"
 EVERY = sorted(p.name for p in TRAININGS.iterdir() if (p / "faulty.py").is_file())
-CODES = chosen(EVERY, EVERY[::8])
-"""All of them take half an hour; a fixed eighth is part of every test run."""
+CODES = chosen(EVERY, EVERY[7::8])
+"""All of them take half an hour; a fixed eighth is part of every test run: that of which the fewest need experiments."""
 
 
 def check(server: Server, script: Path, folder: Path, lab_budget: int = 0) -> dict[str, Any]:

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.zoo.__main__ import sample
 from benchmarks.zoo.browser import browser_page
 from benchmarks.zoo.outcome import Outcome
 from benchmarks.zoo.page import page
-from benchmarks.zoo.programs import ZOO, Program, Symptom, changed_lines, programs
+from benchmarks.zoo.programs import HALVES, ZOO, Program, Symptom, changed_lines, programs
 from flightcheck.checks.registry import all_checks
 
 PROGRAMS = list(programs())
@@ -113,3 +114,16 @@ def test_a_page_for_the_browser_shows_text_as_text() -> None:
 
 def test_programs_that_were_not_checked_are_named() -> None:
     assert "Not checked for this page: a (faulty)." in page([], {}, ["a (faulty)"])
+
+
+def test_a_sample_has_pairs_of_both_halves_and_is_the_same_again() -> None:
+    drawn = sample(PROGRAMS, 4, 7)
+    for half in HALVES:
+        faulty, repaired, healthy = (
+            {p.name for p in drawn if (p.kind, p.half) == (kind, half)} for kind in ("faulty", "repaired", "healthy")
+        )
+        assert faulty == repaired
+        assert len(faulty) == len(healthy) == 4
+    assert drawn == sample(PROGRAMS, 4, 7) == [p for p in PROGRAMS if p in drawn]
+    assert drawn != sample(PROGRAMS, 4, 8)
+    assert len(sample(PROGRAMS, 10_000, 1)) == len(PROGRAMS)

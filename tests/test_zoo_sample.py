@@ -7,13 +7,15 @@ new figures down.
 from __future__ import annotations
 
 import tomllib
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from benchmarks.command import check
+from benchmarks.command import Done, check
 from benchmarks.zoo.outcome import Outcome
 from benchmarks.zoo.programs import CLASSES, ZOO, Program, programs
+from tests.harmless.processes import Server
 
 SAMPLE: dict[str, dict[str, Any]] = tomllib.loads((ZOO / "sample.toml").read_text(encoding="utf-8"))
 PROGRAMS = {(p.name, p.kind): p for p in programs()}
@@ -27,10 +29,14 @@ def test_the_sample_has_all_classes_and_enough_that_is_right() -> None:
 
 @pytest.mark.training
 @pytest.mark.parametrize("name", SAMPLE)
-def test_no_figure_drops(name: str) -> None:
+def test_no_figure_drops(server: Server, name: str) -> None:
+    def forked(command: list[str], folder: Path) -> Done:
+        done = server.run(folder, *command[1:])
+        return Done(done.code, done.out, done.err)
+
     told = SAMPLE[name]
     program: Program = PROGRAMS[name, told["kind"]]
-    found = check(program.text)
+    found = check(program.text, run=forked)
     outcome = Outcome(program, found["findings"], found["seconds"])
     said = [(f["code"], f["line"], f["trial"]) for f in outcome.findings]
     assert outcome.right or not told["right"], said

@@ -99,7 +99,7 @@ def losses(folder: Path) -> list[int]:
 
 
 def test_live(folder: Path) -> None:
-    done = flightcheck(folder, "run", "--to", "trackio=there", "--project", "p", "train.py", PAUSE="0.25")
+    done = flightcheck(folder, "run", "--to", "trackio=there", "--project", "p", "train.py", PAUSE="0.15")
     assert done.returncode == 3, done.stderr  # the script's own
     assert f"trackio: {folder / 'there'}" in done.stderr
     assert losses(folder) == list(range(60))

@@ -22,7 +22,7 @@ from flightcheck.recording.run import Run
 from flightcheck.recording.signals import GRAD_NORM, LOSS
 from flightcheck.recording.store import RunWriter, read
 from flightcheck.tracking.history import all_runs
-from tests.harmless.processes import ENVIRONMENT, WATCH, plain
+from tests.harmless.processes import ENVIRONMENT, WATCH, Server, plain
 
 Output = pytest.CaptureFixture[str]
 SCRIPT = """
@@ -149,9 +149,9 @@ def test_the_report_of_this_process_is_complete_all_the_same(full: RunWriter) ->
 # -- whole runs -------------------------------------------------------------------------------------------------------
 
 
-def test_a_file_that_may_not_grow(script: Path) -> None:
+def test_a_file_that_may_not_grow(server: Server, script: Path) -> None:
     """The limit on the size of a file acts in the middle of the training, on the run file and on nothing else."""
-    expected = plain(script, "train.py", "1500", "0")
+    expected = server.run(script, "train.py", "1500", "0")
     done = subprocess.run(
         [*WATCH, "run", "--fail-on", "never", "train.py", "1500", "0"], cwd=script, env=ENVIRONMENT,
         capture_output=True, text=True, check=False,
@@ -166,36 +166,36 @@ def test_a_file_that_may_not_grow(script: Path) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0 or shutil.which("mount") is None, reason="only root may mount a small disk")
-def test_a_disk_that_is_full(script: Path) -> None:
+def test_a_disk_that_is_full(server: Server, script: Path) -> None:
     disk = script / ".flightcheck"
     disk.mkdir()
     if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=360k", "none", str(disk)], check=False).returncode:
         pytest.skip("no disk can be mounted here")
     try:
-        start = [*WATCH, "run", "-q", "--fail-on", "never", "train.py"]
-        first = subprocess.run([*start, "5", "0"], cwd=script, env=ENVIRONMENT, capture_output=True, check=False)
+        start = ["run", "-q", "--fail-on", "never", "train.py"]
+        first = server.watched(script, *start, "5", "0")
         (kept,) = runs(script)
         before = (kept / "run.sqlite").read_bytes()
-        expected = plain(script, "train.py", "1500", "0")
-        done = subprocess.run([*start, "1500", "0"], cwd=script, env=ENVIRONMENT, capture_output=True, check=False)
-        assert (first.returncode, done.returncode, done.stdout.decode()) == (0, 0, expected.out)
-        assert done.stderr.decode().count("cannot be written") == 1, done.stderr.decode()
+        expected = server.run(script, "train.py", "1500", "0")
+        done = server.watched(script, *start, "1500", "0")
+        assert (first.code, done.code, done.out) == (0, 0, expected.out)
+        assert done.err.count("cannot be written") == 1, done.err
         assert (kept / "run.sqlite").read_bytes() == before
         assert len(Run.open(kept).series(LOSS)) == 5
     finally:
         subprocess.run(["umount", str(disk)], check=True)
 
 
-def test_a_folder_in_which_nothing_can_be_written(script: Path) -> None:
+def test_a_folder_in_which_nothing_can_be_written(server: Server, script: Path) -> None:
     """The whole training is worth more than the place of its record: it is recorded elsewhere."""
-    expected = plain(script, "train.py", "5", "0")
+    expected = server.run(script, "train.py", "5", "0")
     (script / "spare").mkdir()
-    done = subprocess.run(
-        [*WATCH, "run", "-q", "--fail-on", "never", "--runs-dir", "train.py/runs", "train.py", "5", "0"], cwd=script,
-        env={**ENVIRONMENT, "TMPDIR": str(script / "spare")}, capture_output=True, text=True, check=False,
+    done = server.watched(
+        script, "run", "-q", "--fail-on", "never", "--runs-dir", "train.py/runs", "train.py", "5", "0",
+        TMPDIR=str(script / "spare"),
     )  # fmt: skip
-    assert (done.returncode, done.stdout) == (0, expected.out)
-    (line,) = done.stderr.splitlines()
+    assert (done.code, done.out) == (0, expected.out)
+    (line,) = done.err.splitlines()
     assert "train.py/runs" in line
     (folder,) = (script / "spare/flightcheck-runs").iterdir()
     assert line.endswith(f"the run is recorded in {folder}")
@@ -217,10 +217,10 @@ def test_watched_from_code_without_any_place(tmp_path: Path) -> None:
     assert "the training goes on and is not watched" in done.err
 
 
-def test_killed_at_any_step(script: Path) -> None:
+def test_killed_at_any_step(server: Server, script: Path) -> None:
     """Of what was computed a second before the end nothing is lost, nor of the run before."""
     start = [*WATCH, "run", "-q", "train.py"]
-    subprocess.run([*start, "20", "0"], cwd=script, env=ENVIRONMENT, capture_output=True, check=True)
+    server.watched(script, *start[3:], "20", "0")
     (kept,) = runs(script)
     before = (kept / "run.sqlite").read_bytes()
     for seconds in np.random.default_rng().uniform(0.05, 1.5, 2):
@@ -281,8 +281,8 @@ sys.exit(main())
 
 
 @pytest.mark.parametrize("mode", ["run", "check"])
-def test_a_fault_at_our_start_leaves_the_training_alone(script: Path, mode: str) -> None:
-    wanted = plain(script, "train.py", "20", "0")
+def test_a_fault_at_our_start_leaves_the_training_alone(server: Server, script: Path, mode: str) -> None:
+    wanted = server.run(script, "train.py", "20", "0")
     done = plain(script, "-c", BROKEN, mode, "train.py", "20", "0")
     assert done.out == wanted.out
     assert done.code == (0 if mode == "run" else 2), "a check that saw no training says so"

@@ -154,8 +154,9 @@ def investigate(
         for experiment in _fixes(lab, run, tested, reason):
             found.append(experiment)
             yield experiment
-        if reason and not _confirmed(found) and run.in_regime("reinforcement") and _without_measure(run):
-            yield from turned(lab, run, asked)
+        agent = run.in_regime("reinforcement")
+        if reason and agent and "L19" not in asked and not _confirmed(found) and _without_measure(run):
+            yield from turned(lab, run)
         if reason or _confirmed(found):
             return
         waiting = [c for c in diagnosed_again(found) if c.info.code not in {s.info.code for s in seen}]

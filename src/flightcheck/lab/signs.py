@@ -32,10 +32,10 @@ _PART: Final = 0.5
 _LEAST: Final = 0.2
 
 
-def turned(lab: Lab, run: Run, asked: set[str]) -> Iterator[Experiment]:
+def turned(lab: Lab, run: Run) -> Iterator[Experiment]:
     """L19: signs of the script's own arithmetic, where its own number of an evaluation gets no better as it is."""
     agent = run.in_regime("reinforcement")
-    if "L19" in asked or not _gets_no_better(run, agent):
+    if not _gets_no_better(run, agent):
         return
     for turn in turns(run):
         tried = lab.try_patch(
