@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from flightcheck.checks.data.d03_input_not_normalized import InputNotNormalized
+from flightcheck.recording.experiments import Experiment
 from flightcheck.recording.loss_records import LossSite
 from flightcheck.recording.records import Location, ModuleInfo, Plan, RootInfo
 from flightcheck.recording.signals import ACTIVATION_RMS
@@ -176,3 +178,18 @@ def test_one_division_and_one_that_is_needed_are_no_two() -> None:
 def test_rare_marks_on_an_even_ground_pass() -> None:
     marks = {**TWICE, "maximum": 1.0, "mean": -0.997, "std": 0.08, "feature_means": [-0.997], "feature_stds": [0.08]}
     assert run(*STUCK, **marks).status == "pass"
+
+
+def test_of_values_far_too_small_a_trial_tells() -> None:
+    small = {"minimum": -0.009, "maximum": 0.01, "mean": 0.0, "std": 0.004, "feature_std_max": 0.004}
+    (finding,) = run(*LEARNS, **small).findings
+    assert finding.severity == "info"
+    for status, severity in (("confirmed", None), ("inconclusive", "info")):
+        (finding,) = run(*LEARNS, Experiment("D03", "inputs:standardize", status=status), **small).findings
+        assert finding.severity == severity
+    check = InputNotNormalized()
+    asked = [
+        check.tiny_inputs(run_of(SITE, ROOT, LINEAR, *LEARNS, *batches(8, **inputs))) for inputs in (small, RAW, {})
+    ]
+    assert asked[0] is not None and asked[0].location == ORIGIN
+    assert asked[1:] == [None, None]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import linecache
+import runpy
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -69,9 +70,63 @@ def test_plateau_per_batch_needs_a_fallen_rate() -> None:
     assert verdict_of("P05", run).status == "pass"
 
 
-def test_never_called_in_several_epochs_warns() -> None:
-    result = verdict("StepLR", None, replace(PLAN, steps_per_epoch=50), calls=0, step_size=5, gamma=0.1)
-    assert [f.severity for f in result.findings] == ["warn"]
+@pytest.mark.parametrize(("late", "told"), [("pass", True), ("schedule.step()", False)])
+def test_never_called_in_several_epochs_warns_where_no_line_could(tmp_path: Path, late: str, told: bool) -> None:
+    file = tmp_path / "train.py"
+    file.write_text(f"schedule = StepLR(optimizer, 5)\nfor batch in data:\n    optimizer.step()\n{late}\n")
+    optimizer = replace(SGD, step_location=Location(str(file), 3))
+    scheduler = SchedulerInfo(0, "StepLR", 0, Location(str(file), 1), None, {"step_size": 5, "gamma": 0.1})
+    plan, rates = replace(PLAN, steps_per_epoch=50), {LEARNING_RATE: [[0.1]] * 300}
+    result = verdict_of("P05", run_of(optimizer, plan, scheduler, steps=300, series=rates))
+    assert [f.severity for f in result.findings] == ["warn"] * told
+    if not told:
+        assert result.status == "inconclusive"
+
+
+FORGOTTEN = """
+import torch
+from torch import nn
+torch.manual_seed(0)
+
+def made(model):
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2)
+    first = torch.optim.lr_scheduler.ExponentialLR(optimizer, gamma=0.9)
+    return [optimizer], [{held}]
+
+model = nn.Linear(4, 1)
+(optimizer,), schedulers = made(model)
+for epoch in range({epochs}):
+    for rows in torch.randperm(128).split(8):
+        x = torch.randn(8, 4)
+        optimizer.zero_grad()
+        (model(x) - x.sum(1, keepdim=True)).square().mean().backward()
+        optimizer.step()
+    {late}
+"""
+
+
+@pytest.mark.parametrize(
+    ("held", "late", "epochs", "told"),
+    [
+        ("first", "pass", 9, True),
+        ("first", "[s.step() for s in schedulers]", 9, False),
+        ("first", "[s.step() for s in schedulers if epoch > 40]", 9, False),
+        ("torch.optim.lr_scheduler.SequentialLR(optimizer, [first, first], [99])", "pass", 9, False),
+        ("first", "pass", 3, False),
+    ],
+    ids=["forgotten", "called", "to be called", "held by another", "a test of a few steps"],
+)
+def test_a_schedule_that_nothing_could_call(tmp_path: Path, held: str, late: str, epochs: int, told: bool) -> None:
+    script = tmp_path / "train.py"
+    script.write_text(FORGOTTEN.format(held=held, late=late, epochs=epochs))
+    with flightcheck.watch(runs_dir=tmp_path / "runs", report=False) as watched:
+        runpy.run_path(str(script))
+    assert watched.run is not None
+    found = verdict_of("P05", watched.run).findings
+    assert [f.severity for f in found] == ["warn"] * told
+    if found:
+        assert "whole training of 144 optimizer steps" in found[0].message
+        assert found[0].location is not None and found[0].location.code.startswith("first = ")
 
 
 def test_unknown_lengths_are_inconclusive() -> None:

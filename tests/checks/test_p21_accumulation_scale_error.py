@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +91,49 @@ def test_what_accumulates_nothing_is_skipped() -> None:
 def test_sums_and_few_rounds_are_inconclusive() -> None:
     assert judge(1, reduction="sum").status == "inconclusive"
     assert judge(1, rounds=2).status == "inconclusive"
+
+
+KD, CE = (LossSite(i, f, LINE, {"reduction": r}) for i, f, r in ((0, "kl_div", "batchmean"), (1, "nll_loss", "mean")))
+
+
+def distilled(weights: tuple[float, float], tried: str = "confirmed", *, first: int = 0, bent: float = 0.0) -> Verdict:
+    """Two losses with weights, accumulated four times by an optimizer that begins after another one is done."""
+    records: list[Any] = [
+        replace(SGD, index=1), Plan(counted_steps=True), KD, CE, Experiment("P21", "accumulate:x0.25", status=tried),
+    ]  # fmt: skip
+    if first:
+        records += [SGD, *(Call(i, i, "step", 0, LINE, {"fresh": True}) for i in range(first))]
+    for step in range(first, first + 6):
+        for i in range(4):
+            one, other = 1.0 + 0.1 * i + step, 2.0 + 0.3 * ((i * step) % 5)
+            seq = 10 * (step + 100) + i
+            records += [
+                Batch(step, True, 0, "0", [8, 4], "float32", f"{step}-{i}", -2, 2, 0, 1, 0, 0.0),
+                LossCall(0, step, True, [8], [8], [], "float32", "float32", one, -1, 1, -2, 2),
+                LossCall(1, step, True, [8], [8], [], "float32", "float32", other, -1, 1, -2, 2),
+                Call(
+                    seq, step, "backward", -1, LINE, {"value": weights[0] * one + weights[1] * other + bent * i * step}
+                ),
+            ]
+        records.append(Call(10 * (step + 100) + 9, step, "step", 1, LINE, {"fresh": True}))
+    return verdict_of("P21", run_of(*records, steps=first + 6))
+
+
+def test_several_losses_with_weights() -> None:
+    (finding,) = distilled((2.8, 0.3)).findings
+    assert (finding.severity, finding.patch, finding.evidence["accumulation"]) == (None, "accumulate:x0.25", 4)
+    assert [f.severity for f in distilled((2.8, 0.3), "untested").findings] == ["info"], (
+        "the weights alone are no proof"
+    )
+    assert distilled((0.7, 0.075)).status == "pass", "divided by 4"
+    assert distilled((2.8, 0.3), bent=0.5).status == "pass", "there is more in it"
+
+
+def test_an_optimizer_that_begins_when_another_is_done() -> None:
+    (finding,) = distilled((2.8, 0.3), first=200).findings
+    assert finding.onset_step == 200
+    together = [replace(SGD, index=1), SGD, *(Call(i, i // 2, "step", i % 2, LINE, {}) for i in range(20))]
+    assert verdict_of("P21", run_of(*together, steps=10)).status == "skipped"
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from flightcheck.checks.connections._half_cut import mixed, oversights, whole
 from flightcheck.checks.connections.c28_batchnorm_batch_too_small import lone_examples
 from flightcheck.checks.data._repeated import TURNED, repeating, repeats_in_two_ways
 from flightcheck.checks.data._stand_ins import KNOWN, stand_ins
+from flightcheck.checks.data.d03_input_not_normalized import STANDARDIZED, InputNotNormalized
 from flightcheck.checks.data.d24_filled_labels_learned import filled_labels
 from flightcheck.checks.data.d25_vocabulary_cut_short import cut_vocabulary
 from flightcheck.checks.loss._pairs import ROLES, ranked_distances, stuck_pairs
@@ -39,6 +40,8 @@ from flightcheck.recording.records import Location
 from flightcheck.recording.run import Run
 
 _FILL_STEPS: Final = 120
+_LATEST: Final = 3000
+"""Step at which what is suspected may begin: each trial has to get there."""
 _MOST_FILLS: Final = 3
 """Lines that fill what is missing and are tried."""
 _WITHOUT_MISSING: Final = "+ known = ~torch.isnan(y)  # before y is filled; then loss_fn(out[known], y[known])"
@@ -49,9 +52,11 @@ def particulars(lab: Lab, run: Run, asked: set[str]) -> Iterator[Experiment]:
     for code, question in _QUESTIONS:
         if code not in asked:
             yield from question(lab, run)
-    for code, patch, diff in suspicions(run):
+    for code, patch, diff, since in suspicions(run):
         if code not in asked:
-            mended = lab.try_patch(code, [Patch.parse(patch)], steps=SHORT_STEPS, refute=False)
+            late = since if SHORT_STEPS < since <= _LATEST else 0  # before, both trainings are the same
+            steps = late + (LONG_STEPS if late else SHORT_STEPS)
+            mended = lab.try_patch(code, [Patch.parse(patch)], steps=steps, since=late, refute=False)
             yield replace(mended, diff=diff)
 
 
@@ -112,6 +117,15 @@ def _repeated_rows(lab: Lab, run: Run) -> Iterator[Experiment]:
         yield replace(turned_round, diff=_instead(at, instead, "labels"))
 
 
+def _tiny_inputs(lab: Lab, run: Run) -> Iterator[Experiment]:
+    """A loss may fall all the same, as of what the biases can tell: evaluations judge."""
+    if (tiny := InputNotNormalized().tiny_inputs(run)) is not None:
+        larger = _evaluated(lab, run, "D03", STANDARDIZED, third)
+        yield replace(
+            larger, diff=_instead(tiny.location, "# the same on a scale of about 1, such as (x - mean) / std")
+        )
+
+
 def _marks(lab: Lab, run: Run) -> Iterator[Experiment]:
     if stand_ins(run):
         known = _evaluated(lab, run, "D01", KNOWN, third)
@@ -165,6 +179,7 @@ _QUESTIONS: Final[tuple[tuple[str, Callable[[Lab, Run], Iterator[Experiment]]], 
     ("D10", classes_alike),
     ("P13", _decay),
     ("D07", _repeated_rows),
+    ("D03", _tiny_inputs),
     ("D01", _marks),
     ("C02", _half_cut),
     ("L08", _exchanged_distances),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from flightcheck.checks.connections.c09_signal_lost_at_init import CENTRED, one_signed
 from flightcheck.checks.connections.c20_attention_mask_wrong import inversion, suspicious_masks
@@ -21,16 +22,28 @@ from flightcheck.recording.records import Location
 from flightcheck.recording.run import Run
 
 
-def suspicions(run: Run) -> Iterator[tuple[str, str, str]]:
-    """The code of the check that would be loud, the patch that would prove it, and its diff."""
+class Suspicion(NamedTuple):
+    """What would prove it."""
+
+    code: str
+    """Of the check that would be loud."""
+    patch: str
+    diff: str
+    since: int = 0
+    """The step at which it begins, in a later phase of the training."""
+
+
+def suspicions(run: Run) -> Iterator[Suspicion]:
+    """Those of a training."""
     for mask in suspicious_masks(run):
         yield from _at("C20", inversion(mask), mask.location, "# the same with the mask inverted (~mask)")
     if (summed := AccumulationScaleError().doubtful(run)) is not None:
-        yield from _at("P21", summed[1], summed[0], "# the same of the loss divided by the number of batches")
+        divided = _at("P21", summed.patch, summed.location, "# the same of the loss divided by the number of batches")
+        yield from (s._replace(since=summed.onset_step or 0) for s in divided)
     for state in forgetful_cells(run):
         yield from _at("C23", history_kept(state), state.location, "# the same without cutting the state off")
     if any(one_signed(run, root)[0] for root in trained_roots(run)):
-        yield "C09", CENTRED, "+ # the weights drawn around zero: nn.init.xavier_uniform_(weight)"
+        yield Suspicion("C09", CENTRED, "+ # the weights drawn around zero: nn.init.xavier_uniform_(weight)")
     if softmaxes := suspects(run):
         with_others = "# the same with relu in the place of the softmax"
         yield from _at("C45", with_relu(softmaxes), softmaxes[0].location, with_others)
@@ -43,6 +56,6 @@ def suspicions(run: Run) -> Iterator[tuple[str, str, str]]:
         yield from _at("C23", AT_THEIR_ENDS, read.location, at_ends or "# the same at lengths - 1 of each sequence")
 
 
-def _at(code: str, patch: str, line: Location | None, instead: str) -> Iterator[tuple[str, str, str]]:
+def _at(code: str, patch: str, line: Location | None, instead: str) -> Iterator[Suspicion]:
     if line is not None:
-        yield code, patch, f"- {line.code}\n+ {instead}"
+        yield Suspicion(code, patch, f"- {line.code}\n+ {instead}")

@@ -358,6 +358,7 @@ class TorchObserver:
         self.steps += 1
         if self.steps.bit_count() == 1 or not self.steps % _HOOKS_EACH:
             self.watch.attempt("hooks", self.hook_piles.look)
+            self.watch.attempt("schedulers", self.schedulers.find)
         self.backwards_in_round = 0
         self.budget.cheap = self.statistics.measures.one_pass
         if self.watch.sampled:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from torch.optim import Optimizer
+from torch.optim import Optimizer, lr_scheduler
 
 from flightcheck.adapters.torch.discovery import Discovery
 from flightcheck.adapters.torch.shards import at_hand
@@ -347,6 +347,11 @@ class Schedulers:
         self._steps_at_call.append([])
         self.watch.writer.put(self.infos[index], index)
         return index
+
+    def find(self) -> None:
+        """Know those, too, that nobody has called yet."""
+        for scheduler in [s for s in self.discovery.built if isinstance(s, lr_scheduler.LRScheduler)]:
+            self.of(scheduler)
 
     def stepped(self, scheduler: Any, skipped: bool) -> int | None:
         """``scheduler.step()`` was called; its index."""

@@ -38,7 +38,8 @@ class InitialLossOff(Check):
 
     ## What it checks
     Cross-entropy at the first step, on the raw outputs of a layer that was not loaded, against ln C for C classes (ln 2
-    per label for binary cross-entropy): what a model scores that finds all classes equally likely. Squared and absolute
+    per label for binary cross-entropy): what a model scores that finds all classes equally likely. It informs where no
+    layer has weights that are too wide, and the loss ends below half of that. Squared and absolute
     error against predicting 0: more than ten times that, with all predictions three spreads away from the targets, or
     predictions that spread three times as far as the targets while most matrices start with three times 1/√fan-in,
     and a loss that is still worse than predicting the mean at the end. Models that consist of embedding tables alone
@@ -61,7 +62,7 @@ class InitialLossOff(Check):
     relative = Param(0.5, "of the loss at chance: where there are many classes, one nat is little")
     times = Param(10.0, "numbers: outputs of default initialization are not larger than standardized targets")
     apart = Param(3.0, "numbers: spreads of predictions and targets together; fewer, and some predictions are right")
-    calls = Param(24, "of a loss on tables: the end is another time than the start")
+    calls = Param(24, "of a loss: the end is another time than the start")
     wide = Param(3.0, "usual initializations have √fan-in times spread of 0.6 to 1.4")
 
     def __call__(self, run: Run) -> Iterator[Finding]:
@@ -174,8 +175,15 @@ class InitialLossOff(Check):
             module=blamed[1].path if blamed else here[0].input_module,
             evidence={"loss": start, "chance": chance, "output_std": width, "loss_line": str(site.location)},
             onset_step=0,
+            severity="info" if blamed is None and self._got_over_it(run, site, chance) else None,
             fix=fix,
         )
+
+    def _got_over_it(self, run: Run, site: LossSite, chance: float) -> bool:
+        """In the end the loss is far below chance."""
+        values = [c.value for c in run.training_calls() if c.site == site.index and c.value is not None]
+        late = median(values[-max(3, len(values) // 4) :])
+        return len(values) >= self.calls.value and late < chance / 2
 
     def _too_wide(self, run: Run) -> tuple[ParameterInfo, ModuleInfo, float] | None:
         """The widest matrix of a layer, if it is far wider than any usual initialization makes it."""

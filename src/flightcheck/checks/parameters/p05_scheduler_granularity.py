@@ -6,12 +6,16 @@ import math
 from collections.abc import Iterator
 from pathlib import PurePath
 
+import numpy as np
+
 from flightcheck.checks.base import Check, Finding, NotApplicable, NotEnoughEvidence, Param, check
 from flightcheck.checks.parameters._warmups import given_rate, restarts
+from flightcheck.recording.provenance.unstepped import steps_elsewhere
 from flightcheck.recording.records import OptimizerInfo, SchedulerInfo
 from flightcheck.recording.run import Run
 from flightcheck.recording.signals import LEARNING_RATE
 
+CONSTANT = "scheduler:off"
 PERIODIC = {"CyclicLR", "CosineAnnealingWarmRestarts"}
 
 
@@ -22,16 +26,16 @@ PERIODIC = {"CyclicLR", "CosineAnnealingWarmRestarts"}
     evidence="X",
     needs=("schedulers", "plan", LEARNING_RATE),
     fix="Give the schedule its length in the unit in which it is called: batches if per batch, epochs if per epoch.",
-    patch="scheduler:off",
 )
 class SchedulerGranularity(Check):
     """The schedule's length and the number of its calls differ by far: it counts batches as epochs or the reverse.
 
     ## What it checks
     The horizon in the scheduler's settings (step_size, milestones, gamma, T_max, total_steps, total_iters, patience)
-    against the planned calls: epochs × steps per epoch / optimizer steps per call. Without a scheduler: a rate that is
-    set by hand and rises in a straight line from about zero, begins anew after as many steps three times or more, and
-    never gets to half of the rate that the optimizer was made with.
+    against the planned calls: epochs × steps per epoch / optimizer steps per call. A schedule that is never called: in
+    three epochs and more, or in a whole training at a constant rate, where no line of the script could call it.
+    Without a scheduler: a rate that is set by hand and rises in a straight line from about zero, begins anew after as
+    many steps three times or more, and never gets to half of the rate that the optimizer was made with.
     ## Why it matters
     `StepLR(30)` called per batch decays within an epoch until nothing moves; a cosine with T_max in epochs called per
     batch swings up and down; `OneCycleLR` over batches called per epoch never leaves its warm-up, nor does a warm-up of
@@ -51,6 +55,7 @@ class SchedulerGranularity(Check):
     vanished = Param(1e-4, "step decay for training from scratch ends at 1e-2…1e-3 of the first rate")
     batches = Param(4, "with fewer steps per epoch, calls per batch and per epoch cannot be told apart")
     warm = Param(0.5, "of the optimizer's rate: a warm-up that gets near it may begin anew on purpose, with each cycle")
+    idle = Param(100, "steps of a whole training: a test of a few may end before the schedule is to begin")
     idle_epochs = Param(3, "a schedule in epochs is called at the latest when the first epochs have passed")
 
     def __call__(self, run: Run) -> Iterator[Finding]:
@@ -75,6 +80,11 @@ class SchedulerGranularity(Check):
         per_epoch, epochs = run.plan.steps_per_epoch, run.plan.epochs
         steps = max((o.steps for o in run.optimizers if o.index == s.optimizer), default=run.info.steps)
         several = [o for o in run.optimizers if o.steps]
+        if not s.calls:
+            if self._could_not_be_called(run, s, steps):
+                yield self._never_called(run, s, steps)
+                return
+            raise NotEnoughEvidence("it was not called in the watched steps")
         if any(o.created_at_step for o in several) and steps < max(o.steps for o in several):
             raise NotEnoughEvidence("it belongs to one of several trainings, and the plan of another one is known")
         if not per_epoch:
@@ -86,18 +96,6 @@ class SchedulerGranularity(Check):
             raise NotEnoughEvidence("passes over the loader are not completed, so epochs cannot be counted")
         if per_epoch < self.batches.value or s.type in PERIODIC:
             return
-        if not s.calls:
-            if steps > self.idle_epochs.value * per_epoch and (epochs or 0) > self.idle_epochs.value:
-                yield Finding(
-                    f"{s.type} was never called in {steps} optimizer steps ({steps / per_epoch:.1f} epochs): the "
-                    "learning rate stays constant.",
-                    location=s.location,
-                    evidence={"steps": steps, "steps_per_epoch": per_epoch},
-                    severity="warn",
-                    fix="Call scheduler.step() once per epoch (or per batch, if its settings count batches).",
-                )
-                return
-            raise NotEnoughEvidence("it was not called in the watched steps")
         stride = s.optimizer_steps_per_call
         if stride is None and s.calls < 2 and steps >= per_epoch:
             stride = float(per_epoch)
@@ -127,6 +125,33 @@ class SchedulerGranularity(Check):
             counted = total is not None and 0.5 * total <= horizon <= 2 * total
             if counted or kind == "cycle":
                 yield self._hardly_used(s, evidence, what, kind)
+
+    def _could_not_be_called(self, run: Run, s: SchedulerInfo, steps: int) -> bool:
+        """It would have been by now, and nothing that steps in the script was anything but an optimizer."""
+        per_epoch, epochs = run.plan.steps_per_epoch or 0, run.plan.epochs or 0
+        over = run.info.ended == "finished" and steps >= self.idle.value
+        late = steps > self.idle_epochs.value * per_epoch > 0 and epochs > self.idle_epochs.value
+        if not (over or late) or s.location is None:
+            return False
+        if sum(other.optimizer == s.optimizer for other in run.schedulers) > 1:
+            return False  # one may be held by another, until its turn comes
+        rates = run.table(LEARNING_RATE).column(s.optimizer).values
+        places = [o.step_location for o in run.optimizers if o.step_location is not None]
+        files = {s.location.file, *(p.file for p in places)}
+        constant = len(rates) > 1 and float(np.ptp(rates)) == 0.0
+        return constant and not any(steps_elsewhere(f, [p.line for p in places if p.file == f]) for f in files)
+
+    @staticmethod
+    def _never_called(run: Run, s: SchedulerInfo, steps: int) -> Finding:
+        whole = "the whole training of " if run.info.ended == "finished" else ""
+        return Finding(
+            f"{s.type} was never called in {whole}{steps} optimizer steps: the learning rate stayed constant, and no "
+            "line of the script could call it.",
+            location=s.location,
+            evidence={"steps": steps},
+            severity="warn",
+            fix="Call scheduler.step() once per epoch (or per batch, if its settings count batches).",
+        )
 
     def _begins_anew(self, run: Run, optimizer: OptimizerInfo) -> Iterator[Finding]:
         """A warm-up by hand that counts the batches of an epoch, and not of the training."""
@@ -160,6 +185,7 @@ class SchedulerGranularity(Check):
             evidence=evidence,
             severity=None if counted else "warn",
             fix=f"Call scheduler.step() once per epoch, or give it batches: {right}.",
+            patch=CONSTANT,
         )
 
     def _hardly_used(self, s: SchedulerInfo, evidence: dict[str, float], what: str, kind: str) -> Finding:
@@ -186,6 +212,7 @@ class SchedulerGranularity(Check):
                 location=s.step_location or s.location,
                 evidence={"patience": patience, "first": float(rates[0]), "last": float(rates[-1])},
                 fix="Call it once per epoch with the mean (validation) loss of the epoch.",
+                patch=CONSTANT,
             )
 
     def _horizon(self, s: SchedulerInfo) -> tuple[float | None, str, str]:

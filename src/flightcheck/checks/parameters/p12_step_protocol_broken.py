@@ -14,6 +14,7 @@ from flightcheck.checks.parameters._clearing import kept_by_hand, not_cleared, t
 from flightcheck.checks.parameters._closures import broken_closure
 from flightcheck.checks.parameters._unfed import through_old_graphs, without_backward
 from flightcheck.recording.drawn_anew import DrawnAnew
+from flightcheck.recording.provenance.hand_updates import names_gradients
 from flightcheck.recording.provenance.unstepped import steps_later
 from flightcheck.recording.records import Call, Location, OptimizerInfo
 from flightcheck.recording.run import Run
@@ -163,7 +164,7 @@ class StepProtocolBroken(Check):
         passes = [x.length for x in run.loaders if x.used_in_training and x.length]
         by_hand = run.plan.steps_per_epoch == 1 and not passes and _batches_in_a_step(run) >= self.always.value * rounds
         whole_pass = rounds >= 3 and (by_hand or (by_batch and 0 < min(passes, default=0) <= rounds))
-        by_batch = by_batch or whole_pass
+        by_batch = by_batch or whole_pass or self._in_slices(run, rounds, wiped)
         if len(lines) != 1 or not wiped or not (counted or by_batch):
             return
         if run.info.backwards < self.always.value * len(backwards):
@@ -191,6 +192,14 @@ class StepProtocolBroken(Check):
                 else "Clear the gradients only after optimizer.step().",
                 patch="zero-grad",
             )
+
+    def _in_slices(self, run: Run, rounds: float, wiped: list[Call]) -> bool:
+        """Each step follows several batches that the script makes by itself; whoever wants the gradient of each, as for
+        a projection, a sum of clipped ones or a Fisher information, names it in the code.
+        """
+        files = {c.location.file for c in wiped if c.location is not None}
+        several = rounds >= 3 and _batches_in_a_step(run) >= self.always.value * rounds
+        return several and bool(files) and not any(map(names_gradients, files))
 
     def _last_batch_only(self, run: Run, optimizer: OptimizerInfo, steps: list[Call]) -> Iterator[Finding]:
         """One backward and one step stand behind the loop over the batches."""

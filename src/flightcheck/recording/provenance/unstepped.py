@@ -1,10 +1,14 @@
-"""Optimizers that a script builds and never steps."""
+"""Optimizers and schedulers that a script builds and never steps."""
 
 from __future__ import annotations
 
 import ast
+from collections.abc import Collection
+from typing import Final
 
 from flightcheck.recording.provenance.source import Source, end_of, last_name, read_source
+
+_STEPPING: Final = {"step", "step_update", "lr_scheduler_step", "scheduler_step"}
 
 
 def never_stepped(file: str, line: int) -> bool:
@@ -44,6 +48,24 @@ def steps_later(file: str, line: int) -> bool:
         )
     except Exception:  # as above
         return False
+
+
+def steps_elsewhere(file: str, lines: Collection[int]) -> bool:
+    """Something is stepped at another line of a file than these: ``self.scheduler.step()``, ``for s in all: s.step()``.
+
+    Args:
+        file: the source file.
+        lines: those at which optimizers step.
+    """
+    try:
+        source = read_source(file)
+        calls = [n for n in source.nodes if isinstance(n, ast.Call)] if source else []
+        steps = [
+            n for n in calls if last_name(n.func) in _STEPPING and not any(n.lineno <= k <= end_of(n) for k in lines)
+        ]
+        return source is None or bool(steps)
+    except Exception:  # as above
+        return True
 
 
 def _is_step(source: Source, node: ast.AST) -> bool:
