@@ -117,7 +117,8 @@ KINDS: Final[dict[str, str]] = {
     "their own for each of several calls in a pass; ``nearest``: for each of several passes in a step; ``running``: "
     "training steps normalize with these statistics, too; ``eps=1e-5``: another epsilon",
     "bypass": "a module gives back what it is given: ``model.norm``",
-    "dropout": "the probability of one dropout: of a module (``model.drop=0.1``), or of a call (``train.py:31=0.1``)",
+    "dropout": "the probability of one dropout: of a module (``model.drop=0.1``), or of a call (``train.py:31=0.1``); "
+    "``train.py:31=eval``: the mask of the product at this line is its mean in evaluations",
     "probe": "nothing is changed, something is measured: ``neighbours``, ``leaks``, ``gradients``, ``modes`` or "
     "``terms``",
     "last-step": "``lengths``: the last output of padded sequences is read at the end of each, not at the padding",

@@ -307,6 +307,8 @@ def _of_what_was_found(patch: Patch, finding: Finding, line: Location | None, co
         return loaded_late(finding, code) if patch.value == "late" else renamed(finding)
     if patch.kind == "term":
         return weighted_term(finding, patch.value.rpartition(" x")[2])
+    if patch.kind == "dropout" and patch.value.endswith("=eval"):
+        return "+ # before this line: if not self.training, return the input as it is"
     if patch.kind == "dropout" and code:
         p, gone = patch.value.rpartition("=")[2], patch.value.endswith("=0")
         return f"- {code}\n+ # without this dropout" if gone else f"- {code}\n+ # the same with p={p}"

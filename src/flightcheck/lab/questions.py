@@ -12,7 +12,7 @@ from flightcheck.checks.connections.c07_vanishing_gradient import SWAPPED, stack
 from flightcheck.checks.connections.c25_train_eval_gap import depends_on_mode
 from flightcheck.checks.loss.l13_loss_terms_unbalanced import has_several_terms
 from flightcheck.checks.start.s02_input_ignored_entirely import makes_little_difference
-from flightcheck.checks.start.s05_regularizer_blocks_fit import strongest_dropout
+from flightcheck.checks.start.s05_regularizer_blocks_fit import gets_going, strongest_dropout
 from flightcheck.lab.experiments import Lab
 from flightcheck.lab.margins import fivefold
 from flightcheck.lab.particulars import particulars
@@ -94,7 +94,8 @@ def _without_inputs(lab: Lab, run: Run) -> Iterator[Experiment]:
 
 def _without_regularization(lab: Lab, run: Run, control: Experiment) -> Iterator[Experiment]:
     """S05: where the training hardly moves, is it held back?"""
-    if control.before is None or control.start is None or control.before < 0.9 * control.start:
+    moved = control.before is None or control.start is None or control.before < 0.9 * control.start
+    if moved or gets_going(run):
         return
     held = {
         "dropout": bool(strongest_dropout(run)),

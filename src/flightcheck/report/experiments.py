@@ -196,7 +196,11 @@ def patch_in_words(patch: str, run: Run) -> str:
             told.append(f"{p.value} trained as well")
         elif p.kind == "dropout":
             path, _, value = p.value.rpartition("=")
-            told.append(f"without dropout in {path}" if value in ("", "0") else f"{path} drops {value}")
+            told.append(
+                f"in evaluations the mean of the mask at {path}" if value == "eval"
+                else f"without dropout in {path}" if value in ("", "0")
+                else f"{path} drops {value}"
+            )  # fmt: skip
         elif said := _RULES.get(text.partition("=")[0], "") or _with_value(p):
             told.append(said)
         elif p.kind == "loss" and p.value.startswith("all:"):

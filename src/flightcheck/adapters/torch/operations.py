@@ -34,6 +34,7 @@ from flightcheck.adapters.torch.graph import FLAT, behind_views, node_of
 from flightcheck.adapters.torch.graph_cuts import GraphCuts
 from flightcheck.adapters.torch.hand_updates import OPERATIONS as UPDATES
 from flightcheck.adapters.torch.hand_updates import HandUpdates
+from flightcheck.adapters.torch.handmade_dropouts import DRAWS, HandmadeDropouts
 from flightcheck.adapters.torch.handmade_losses import OPERATIONS as LOSS_OPERATIONS
 from flightcheck.adapters.torch.handmade_losses import HandmadeLosses
 from flightcheck.adapters.torch.learned_weights import PRODUCTS, QUOTIENTS, LossWeights
@@ -123,8 +124,9 @@ class Operations(TorchFunctionMode):
         self.draws, self.dropped, self.reshapes, self.tables = (
             RandomDraws(watch), DroppedLosses(watch), Reshapes(watch), Tables(watch),
         )  # fmt: skip
-        self.clamped, self.updates, self.dropouts = (
+        self.clamped, self.updates, self.dropouts, self.thinned = (
             ClampedLooks(watch, discovery), HandUpdates(watch), Dropouts(watch, discovery, self.modules),
+            HandmadeDropouts(watch),
         )  # fmt: skip
         self.cuts = GraphCuts(
             watch, discovery, modules=self.modules, loose=self.loose, state_cuts=self.state_cuts, draws=self.draws
@@ -199,7 +201,7 @@ class Operations(TorchFunctionMode):
         self.padded.forget()
         for part in (
             self.terms, self.learned, self.loose, self.agents, self.masks, self.by_hand, self.reshapes, self.tables,
-            self.state_cuts, self.draws, self.softmaxes, self.dropped, self.dropouts, self.clamped,
+            self.state_cuts, self.draws, self.softmaxes, self.dropped, self.dropouts, self.clamped, self.thinned,
             self.fresh_states, self.repeated_states, self.ends, self.stored, self.rows, self.over_masks, self.scores,
         ):  # fmt: skip
             part.end_round()
@@ -265,6 +267,8 @@ class Operations(TorchFunctionMode):
             self.softmaxes.look(name, args, kwargs, result, bool(self.modules))
         if name in DROPOUTS:
             self.dropouts.look(name, args, kwargs, result)
+        if (name in DRAWS or self.thinned.following) and self.modules and torch.is_grad_enabled():
+            self.thinned.look(name, args, result)
         if self.watch.learning:
             self.scores.look(name, args, kwargs, result)
         self.loose.look(name, args, result)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import PurePath
 
 from flightcheck.checks.base import Check, Finding, NotApplicable, NotEnoughEvidence, Param, check
 from flightcheck.checks.depth import full_batch, trained_roots, where
@@ -28,11 +29,12 @@ class ModeMistake(Check):
     (a) Steps whose forward passes all ran in eval mode after earlier ones ran in train mode, or after an evaluation:
     nobody called `model.train()` again. (b) Evaluations that compute losses or metrics without gradient while
     dropout or batch normalization are in train mode, or go back to it before they are over. (c) Dropout that
-    `model.eval()` does not reach, so that it stays on: called as a function without the mode, or in a module that the
-    model does not hold (``nn.Dropout(p)(x)`` in the forward pass, a module in a plain list); and statements such as
-    ``model.eval`` without a call. (d) Batch normalization that is in eval mode in all training steps that were
-    seen, with the statistics of its construction (mean 0, variance 1, no batch counted), in a model that was not
-    loaded.
+    `model.eval()` does not reach, so that it stays on: called as a function without the mode; in a module that the
+    model does not hold (``nn.Dropout(p)(x)`` in the forward pass, a module in a plain list); or written by hand: what a
+    model computed is multiplied with a random mask in a function that asks for no mode, and evaluations of a model in
+    which nothing else is random draw random numbers. And statements such as ``model.eval`` without a call. (d) Batch
+    normalization that is in eval mode in all training steps that were seen, with the statistics of its construction
+    (mean 0, variance 1, no batch counted), in a model that was not loaded.
     ## Why it matters
     Without `train()` dropout is off and batch statistics freeze for the rest of training. Without `eval()` the
     measured quality is that of a randomly thinned network, and validation data leaks into the running statistics.
@@ -246,19 +248,24 @@ class ModeMistake(Check):
             if line is None:
                 continue
             phases = [e for e in run.evaluations if e.functional_dropout == line]
-            unheld = phases[0].unheld_dropout
-            if unheld and any(e.same_input for e in phases):
+            unheld, by_hand = phases[0].unheld_dropout, phases[0].handmade_dropout
+            if (unheld or by_hand) and any(e.same_input for e in phases):
                 continue  # Monte-Carlo dropout
+            if by_hand and run.in_regime("gan", "reinforcement"):
+                continue  # whose answers may be meant to be random
             why = "is in a module that the model does not hold, so that eval() does not reach it:"
             why = why if unheld else "is called as a function and stays on in eval mode:"
+            why = "is written by hand and never asks for the mode, so that it stays on:" if by_hand else why
             yield Finding(
                 f"Dropout in {where(line)} {why} {_evaluations(len(phases))} gave random results.",
                 location=line,
                 evidence={"evaluations": len(phases), "modes": ["unheld dropout" if unheld else "functional dropout"]},
                 onset_step=phases[0].step,
-                patch="mode:eval",
+                patch=f"dropout:{PurePath(line.file).name}:{line.line}=eval" if by_hand else "mode:eval",
                 fix="Make the module once, in __init__, as an attribute (self.drop = nn.Dropout(p)) or in a ModuleList."
                 if unheld
+                else "Return the input as it is unless self.training, or use nn.Dropout."
+                if by_hand
                 else "Pass training=self.training (to attention: dropout_p=p if self.training else 0.0).",
             )
 

@@ -5,22 +5,30 @@ from __future__ import annotations
 import functools
 from typing import Any, Final
 
+import torch
 import torch.nn.functional as F
 from torch import nn
 
+from flightcheck.adapters.torch.handmade_dropouts import PRODUCTS
 from flightcheck.adapters.torch.patching.boundaries import Arguments, Boundaries
 from flightcheck.patch import Patch
 
 FUNCTIONS: Final = ("dropout", "dropout1d", "dropout2d", "dropout3d", "alpha_dropout", "feature_alpha_dropout")
 
 
+_IN_EVALUATIONS: Final = "eval"
+
+
 def dropout(b: Boundaries, patch: Patch) -> None:
     """``dropout:model.drop=0.1``: the module of this path drops with another probability; ``dropout:train.py:31=0.1``:
-    the function that is called at this line does.
+    the function that is called at this line does. ``dropout:train.py:31=eval``: in evaluations the product at this line
+    is one with the mean of its mask.
     """
     place, _, wanted = patch.value.rpartition("=")
     name, _, line = place.rpartition(":")
-    if name and line.isdigit():
+    if wanted == _IN_EVALUATIONS:
+        _with_mean_mask(b, patch, place)
+    elif name and line.isdigit():
         _at_line(b, patch, place, float(wanted))
     else:
         _of_module(b, patch, place, float(wanted))
@@ -72,3 +80,26 @@ def _at_line(b: Boundaries, patch: Patch, place: str, wanted: float) -> None:
 
     for name in FUNCTIONS:
         b.observer.patches.replace(F, name, make)
+
+
+def _with_mean_mask(b: Boundaries, patch: Patch, place: str) -> None:
+    """The mask is drawn all the same: the training goes on as its control does."""
+
+    def mean_of(t: Any) -> Any:
+        values = torch.unique(t) if isinstance(t, torch.Tensor) and t.dim() else None
+        two = values is not None and len(values) == 2 and not bool(values[0])
+        return t.float().mean().to(t.dtype if t.is_floating_point() else None) if two else t
+
+    def operation(function: Any, name: str, given: Arguments) -> Any:
+        args, kwargs = given
+        if torch.is_grad_enabled() or name not in PRODUCTS or not b.is_at(place):
+            return function(*args, **kwargs)
+        with b.unwatched():
+            means = tuple(map(mean_of, args))
+        if all(one is other for one, other in zip(means, args)) or not isinstance(args[0], torch.Tensor):
+            return function(*args, **kwargs)
+        b.acted(patch)
+        one, other = means[:2]
+        return one * other
+
+    b.at_operations(operation)

@@ -1,0 +1,144 @@
+"""Dropout that is written by hand, and stays on when the model is evaluated."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+import flightcheck
+from flightcheck.checks.base import Finding
+from flightcheck.testing import verdict_of
+from tests.lab.made import patched
+
+
+class Thinned(nn.Module):
+    """As people write it."""
+
+    def __init__(self, way: str) -> None:
+        super().__init__()
+        self.way = way
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return getattr(self, self.way)(x)  # type: ignore[no-any-return]
+
+    def compared(self, x: torch.Tensor) -> torch.Tensor:
+        mask = (torch.rand_like(x) > 0.4).float() / 0.6
+        return x * mask  # ON
+
+    def drawn(self, x: torch.Tensor) -> torch.Tensor:
+        keep = torch.empty_like(x).bernoulli_(0.6)
+        return keep * x / 0.6  # ON
+
+    def whole(self, x: torch.Tensor) -> torch.Tensor:
+        return x.mul(torch.rand(x.shape[0], 1) >= 0.4) / 0.6  # ON
+
+    def asked(self, x: torch.Tensor) -> torch.Tensor:
+        if not self.training:
+            return x
+        return x * (torch.rand_like(x) > 0.4) / 0.6
+
+    def mixed(self, x: torch.Tensor) -> torch.Tensor:
+        """Zoneout: the mask takes from the one or the other."""
+        mask = (torch.rand_like(x) > 0.4).float()
+        return x * mask + x.detach() * (1 - mask)
+
+    def sampled(self, x: torch.Tensor) -> torch.Tensor:
+        """Stochastic units: what the model computed is the probability."""
+        p = torch.sigmoid(x)
+        return x * (torch.rand_like(p) < p)
+
+    def noisy(self, x: torch.Tensor) -> torch.Tensor:
+        """Something else is random, too."""
+        return x * (torch.rand_like(x) > 0.4) + 0.1 * torch.randn_like(x)
+
+
+class Net(nn.Module):
+    def __init__(self, way: str) -> None:
+        super().__init__()
+        self.inp, self.thin, self.out = nn.Linear(3, 8), Thinned(way), nn.Linear(8, 1)
+        self.first = way == "first"
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if self.first:  # noise on the inputs: a denoising model is evaluated with it
+            x = x * (torch.rand_like(x) > 0.4)
+            return self.out(self.inp(x).relu())  # type: ignore[no-any-return]
+        return self.out(self.thin(self.inp(x).relu()))  # type: ignore[no-any-return]
+
+
+def train(net: Net, *, passes: int = 1, steps: int = 24) -> None:
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.01)
+    for step in range(steps):
+        x = torch.randn(16, 3)
+        net.train()
+        optimizer.zero_grad()
+        F.mse_loss(net(x), x.sum(1, keepdim=True)).backward()
+        optimizer.step()
+        if step % 4 == 3:
+            net.eval()
+            with torch.no_grad():
+                for _ in range(passes):
+                    F.mse_loss(net(x), x.sum(1, keepdim=True)).item()
+
+
+def findings(folder: Path, way: str, **how: Any) -> tuple[Finding, ...]:
+    torch.manual_seed(0)
+    with flightcheck.watch(runs_dir=folder, report=False) as watched:
+        train(Net(way), **how)
+    assert watched.run is not None and watched.run.coverage.blind == []
+    return verdict_of("C30", watched.run).findings
+
+
+@pytest.mark.parametrize("way", ["compared", "drawn", "whole"])
+def test_it_is_told_at_the_product(tmp_path: Path, way: str) -> None:
+    (finding,) = findings(tmp_path, way)
+    assert "is written by hand and never asks for the mode" in finding.message
+    assert finding.location is not None and finding.location.code.endswith("# ON")
+    assert finding.patch == f"dropout:test_handmade_dropouts.py:{finding.location.line}=eval"
+
+
+@pytest.mark.parametrize("way", ["asked", "mixed", "sampled", "noisy", "first"])
+def test_what_is_meant_or_unknown(tmp_path: Path, way: str) -> None:
+    assert findings(tmp_path, way) == ()
+
+
+def test_monte_carlo_dropout_is_meant(tmp_path: Path) -> None:
+    assert findings(tmp_path, "compared", passes=3) == ()
+
+
+def test_random_numbers_stay_as_they_are(tmp_path: Path) -> None:
+    def states(folder: Path | None) -> list[torch.Tensor]:
+        torch.manual_seed(0)
+        net = Net("compared")
+        if folder is None:
+            train(net)
+        else:
+            with flightcheck.watch(runs_dir=folder, report=False):
+                train(net)
+        return [torch.get_rng_state(), *(p.detach() for p in net.parameters())]
+
+    assert all(torch.equal(a, b) for a, b in zip(states(None), states(tmp_path)))
+
+
+def test_the_trial_gives_evaluations_the_mean_of_the_mask(tmp_path: Path) -> None:
+    answers: dict[str, list[torch.Tensor]] = {}
+    line = next(i for i, text in enumerate(Path(__file__).read_text().splitlines(), 1) if "x * mask  # ON" in text)
+    for patch in (f"dropout:test_handmade_dropouts.py:{line}=eval", "lr:x1"):
+        torch.manual_seed(0)
+        net = Net("compared")
+
+        def run(net: Net = net, patch: str = patch) -> None:
+            train(net, steps=8)
+            net.eval()
+            with torch.no_grad():
+                answers[patch] = [net(torch.ones(400, 3)) for _ in range(2)]
+            answers[patch] += [p.detach() for p in net.parameters()]
+
+        assert bool(patched(tmp_path, patch, run).applied) == patch.startswith("dropout")
+    (one, again, *weights), (other, different, *same) = answers.values()
+    assert torch.allclose(one, again, atol=0.02) and not torch.allclose(other, different, atol=0.02)
+    assert all(torch.equal(a, b) for a, b in zip(weights, same)), "the training is the same"
