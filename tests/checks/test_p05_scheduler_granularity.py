@@ -13,6 +13,7 @@ import pytest
 import flightcheck
 from flightcheck.checks.base import Verdict
 from flightcheck.recording.provenance.loop_counters import count_of_rate
+from flightcheck.recording.provenance.unstepped import steps_elsewhere
 from flightcheck.recording.records import LoaderInfo, Location, OptimizerInfo, Plan, SchedulerInfo
 from flightcheck.recording.signals import LEARNING_RATE
 from flightcheck.testing import run_of, verdict_of
@@ -127,6 +128,25 @@ def test_a_schedule_that_nothing_could_call(tmp_path: Path, held: str, late: str
     if found:
         assert "whole training of 144 optimizer steps" in found[0].message
         assert found[0].location is not None and found[0].location.code.startswith("first = ")
+
+
+@pytest.mark.parametrize(
+    ("text", "lines", "expected"),
+    [
+        ("optimizer.step()\n", [1], False),
+        ("scaler.step(\n    optimizer\n)\n", [2], False),
+        ("optimizer.step()\nfor s in all:\n    s.step()\n", [1], True),
+        ("trainer.fit(model)\n", [1], True),
+        ("schedule = StepLR(optimizer, 5)\n", [], False),
+        ("not Python (", [1], True),
+    ],
+    ids=["optimizer", "scaler", "schedules", "a framework", "made elsewhere", "unreadable"],
+)
+def test_what_could_call_a_schedule(tmp_path: Path, text: str, lines: list[int], expected: bool) -> None:
+    file = tmp_path / "train.py"
+    file.write_text(text)
+    assert steps_elsewhere(str(file), lines) is expected
+    assert steps_elsewhere(str(tmp_path / "gone.py"), lines)
 
 
 def test_unknown_lengths_are_inconclusive() -> None:

@@ -189,6 +189,7 @@ CAUSES: Final[tuple[Cause, ...]] = (
     _row("L10", "C11 C08 P17 P01 P02 L01", "loss"),
     _row("L11", "C11 C08 P17 P01", "loss"),
     _row("P21", "C11 C08 P17 P01", "loss"),
+    _row("P21", "C05 C06 C12 C13 P34" + _FLAT, when=_severe),  # steps so many times too large
     _row("P31", "C11 C08 P17 P01", "loss"),
     _row("L13", "S01 S02 S05 C11 C13 P02" + _FLAT),
     _row("L21", "C02 C12", "module"),

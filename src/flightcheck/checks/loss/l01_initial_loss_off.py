@@ -37,14 +37,14 @@ class InitialLossOff(Check):
     """The loss of the untrained model is far above that of guessing.
 
     ## What it checks
-    Cross-entropy at the first step, on the raw outputs of a layer that was not loaded, against ln C for C classes (ln 2
-    per label for binary cross-entropy): what a model scores that finds all classes equally likely. It informs where no
-    layer has weights that are too wide, and the loss ends below half of that. Squared and absolute
-    error against predicting 0: more than ten times that, with all predictions three spreads away from the targets, or
-    predictions that spread three times as far as the targets while most matrices start with three times 1/√fan-in,
-    and a loss that is still worse than predicting the mean at the end. Models that consist of embedding tables alone
-    (dot products of users and items): rows of a length above 3, a first loss as above, and one still worse than chance
-    at the end.
+    Cross-entropy at the first step, on the raw outputs of a layer that was not loaded, against ln C for C classes
+    (ln 2 per label for binary cross-entropy): what a model scores that finds all classes equally likely. It informs
+    where no layer has weights that are too wide, the loss is less than five times as high, and ends below half of
+    that. Squared and absolute error against predicting 0: more than ten times that, with all predictions three
+    spreads away from the targets, or predictions that spread three times as far as the targets while most matrices
+    start with three times 1/√fan-in, and a loss that is still worse than predicting the mean at the end. Models
+    that consist of embedding tables alone (dot products of users and items): rows of a length above 3, a first loss
+    as above, and one still worse than chance at the end.
     ## Why it matters
     Outputs that are large at random make a model that is sure of its wrong guesses: the first part of the training is
     spent on taking them back, with gradients that are far too large for the learning rate.
@@ -60,6 +60,7 @@ class InitialLossOff(Check):
 
     nats = Param(1.5, "healthy networks with default initialization overshoot by up to 0.6 (30 seeds)")
     relative = Param(0.5, "of the loss at chance: where there are many classes, one nat is little")
+    far = Param(5.0, "times chance: matrices with He's factor √2 in the last layer, too, begin at two to four times it")
     times = Param(10.0, "numbers: outputs of default initialization are not larger than standardized targets")
     apart = Param(3.0, "numbers: spreads of predictions and targets together; fewer, and some predictions are right")
     calls = Param(24, "of a loss: the end is another time than the start")
@@ -175,15 +176,15 @@ class InitialLossOff(Check):
             module=blamed[1].path if blamed else here[0].input_module,
             evidence={"loss": start, "chance": chance, "output_std": width, "loss_line": str(site.location)},
             onset_step=0,
-            severity="info" if blamed is None and self._got_over_it(run, site, chance) else None,
+            severity="info" if blamed is None and self._got_over_it(run, site, start, chance) else None,
             fix=fix,
         )
 
-    def _got_over_it(self, run: Run, site: LossSite, chance: float) -> bool:
-        """In the end the loss is far below chance."""
+    def _got_over_it(self, run: Run, site: LossSite, start: float, chance: float) -> bool:
+        """The loss was not that far off, and is far below chance in the end."""
         values = [c.value for c in run.training_calls() if c.site == site.index and c.value is not None]
         late = median(values[-max(3, len(values) // 4) :])
-        return len(values) >= self.calls.value and late < chance / 2
+        return start < self.far.value * chance and len(values) >= self.calls.value and late < chance / 2
 
     def _too_wide(self, run: Run) -> tuple[ParameterInfo, ModuleInfo, float] | None:
         """The widest matrix of a layer, if it is far wider than any usual initialization makes it."""

@@ -163,19 +163,19 @@ class AccumulationScaleError(Check):
                 losses[observed.step][observed.site].append(
                     observed.value if observed.site in means and observed.value is not None else float("nan")
                 )
-        fed: dict[int, dict[tuple[int, str], set[str]]] = defaultdict(lambda: defaultdict(set))
-        for batch in run.batches:
-            if batch.training:
-                fed[batch.step][batch.root, batch.argument].add(batch.digest)
+        different = _different(run)
+        unseen = bool(different) and all(different.values())
+        """Batches of later rounds are not looked at: they are as those of the first ones."""
         for step, calls in backwards.items():
             if len({c.location for c in calls}) != 1 or not any(
                 c.kind == "step" and c.step == step and c.data.get("fresh", True) for c in run.calls
             ):
                 continue
-            different = max((len(d) for d in fed[step].values()), default=0)
             values, terms = self._terms(calls, losses[step])
             divisors = tuple(sum(t) / v for v, t in zip(values, terms))
-            yield _Round(step, len(calls) if different >= len(calls) else 1, divisors, calls[0].location, values, terms)
+            yield _Round(
+                step, len(calls) if different.get(step, unseen) else 1, divisors, calls[0].location, values, terms
+            )
 
     @staticmethod
     def _terms(
@@ -189,6 +189,16 @@ class AccumulationScaleError(Check):
         if any(not v for v in values) or not np.isfinite(np.array(terms)).all():
             return (), ()
         return tuple(float(v) for v in values if v), terms
+
+
+def _different(run: Run) -> dict[int, bool]:
+    """Steps in which several batches were looked at → no model was given one of them twice."""
+    fed: dict[int, dict[tuple[int, str], list[str]]] = defaultdict(lambda: defaultdict(list))
+    for batch in run.batches:
+        if batch.training:
+            fed[batch.step][batch.root, batch.argument].append(batch.digest)
+    most = {step: max(arguments.values(), key=lambda d: len(set(d))) for step, arguments in fed.items()}
+    return {step: len(set(digests)) == len(digests) for step, digests in most.items() if len(digests) > 1}
 
 
 def _usual(rounds: list[_Round]) -> int:

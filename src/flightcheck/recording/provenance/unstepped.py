@@ -51,7 +51,8 @@ def steps_later(file: str, line: int) -> bool:
 
 
 def steps_elsewhere(file: str, lines: Collection[int]) -> bool:
-    """Something is stepped at another line of a file than these: ``self.scheduler.step()``, ``for s in all: s.step()``.
+    """Something is stepped at another line of a file than these (``for s in schedulers: s.step()``), or may be by a
+    library: where these lines name no step, a framework makes those of the optimizers.
 
     Args:
         file: the source file.
@@ -60,10 +61,9 @@ def steps_elsewhere(file: str, lines: Collection[int]) -> bool:
     try:
         source = read_source(file)
         calls = [n for n in source.nodes if isinstance(n, ast.Call)] if source else []
-        steps = [
-            n for n in calls if last_name(n.func) in _STEPPING and not any(n.lineno <= k <= end_of(n) for k in lines)
-        ]
-        return source is None or bool(steps)
+        steps = [range(n.lineno, end_of(n) + 1) for n in calls if last_name(n.func) in _STEPPING]
+        elsewhere = any(not set(at).intersection(lines) for at in steps)
+        return source is None or elsewhere or not all(any(k in at for at in steps) for k in lines)
     except Exception:  # as above
         return True
 
