@@ -3,7 +3,8 @@
 #   make test      all tests
 #   make lookalikes, make learning-rates, make peer-suite   measure the diagnosis (docs/lookalikes.md, docs/learning-rates.md,
 #                  docs/peer-suite.md; the first two take most of an hour)
-#   make zoo       how often the diagnosis is right, on trainings with a fault and without (docs/accuracy.md; an hour)
+#   make zoo       how often the diagnosis is right, on trainings with a fault and without (docs/accuracy.md; most of a
+#                  day; of a sample an hour: make zoo BENCHMARK_ARGS="--sample 30")
 #   make bench     what watching costs (docs/overhead.md; a quarter of an hour, on a machine that does nothing else)
 #   make bench-peers the same beside other tools, which it installs (docs/overhead-peers.md; ten minutes)
 #   make page-bench what the report page weighs and how long a browser needs for it (docs/page.md; needs Chromium)

@@ -40,6 +40,7 @@ CHECKS = {
     "P12": ("step-protocol-broken", "error", "X"),
     "P13": ("weight-decay-misapplied", "warn", "H"),
     "P19": ("loss-scale-collapse", "error", "X"),
+    "P21": ("accumulation-scale-error", "warn", "B"),
     "P25": ("optimizer-state-lost", "warn", "X"),
     "P26": ("checkpoint-not-loaded", "error", "X"),
     "P33": ("plateau", "warn", "T"),

@@ -34,6 +34,7 @@ NOTHING = dict.fromkeys(("before", "inside", "after", "late"), "pass") | {"size"
 
 
 def findings(folder: Path, **written: Any) -> tuple[Any, ...]:
+    folder.mkdir(exist_ok=True)
     script = folder / "train.py"
     script.write_text(TRAINING.format(**NOTHING | written))
     with flightcheck.watch(runs_dir=folder / "runs", report=False) as watched:
@@ -49,6 +50,15 @@ def test_cleared_for_each_slice(tmp_path: Path) -> None:
     assert "follows 4 backward passes on 4 batches, but zero_grad() runs between them" in finding.message
     assert finding.location is not None and finding.location.code == "opt.zero_grad()"
     assert finding.patch == "zero-grad"
+
+
+def test_gradients_that_another_file_reads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "projected.py").write_text("def of(model):\n    return [p.grad.clone() for p in model.parameters()]\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    reads = {"inside": "opt.zero_grad()", "after": "import projected; kept.append(projected.of(model))"}
+    assert findings(tmp_path, **reads) == ()
+    clips = {"inside": "opt.zero_grad()", "after": "nn.utils.clip_grad_norm_(model.parameters(), 1.0)"}
+    assert len(findings(tmp_path / "clipped", **clips)) == 1
 
 
 @pytest.mark.parametrize(

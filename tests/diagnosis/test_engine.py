@@ -100,6 +100,13 @@ def test_a_step_behind_the_loop_explains_that_one_loss_is_left_of_it() -> None:
     assert set(roots(failed("P12"), failed("L23"))) == {"P12", "L23"}
 
 
+def test_gradients_that_are_a_sum_explain_what_too_large_steps_do_where_that_is_told_as_a_fault() -> None:
+    summed = failed("P21", 1000)
+    assert roots(summed, failed("C13", 1240), failed("P33", 1300)) == ["P21"]
+    known = replace(summed, findings=(replace(summed.findings[0], severity="info"),))
+    assert "C13" in roots(known, failed("C13", 1240))
+
+
 def test_learning_rate_zero_and_lost_state() -> None:
     assert roots(failed("P06", 50), failed("C12", 50), failed("C11", 50), failed("P33", 100)) == ["P06"]
     assert roots(failed("P12"), failed("P25", 40), failed("C11")) == ["P12"]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import re
 import signal
 import subprocess
 import sys
+import tempfile
 import textwrap
 import time
 from collections.abc import Sequence
@@ -478,8 +480,15 @@ def together(folder: Path, command: list[str], ranks: Sequence[int | None]) -> l
     """Run a command in several processes that find each other. Gloo itself does not always: then once more.
 
     Most of the time goes into imports: of torch, and then of its compiler, by the constructor of
-    `DistributedDataParallel`. On a busy machine that takes 30 seconds, which is no reason to begin again.
+    `DistributedDataParallel`. On a busy machine that takes 30 seconds, which is no reason to begin again. Two pairs at
+    once, in two workers of the tests, have waited for each other until they were stopped: one pair has its turn.
     """
+    with (Path(tempfile.gettempdir()) / "flightcheck-test-ranks.lock").open("w") as turn:
+        fcntl.flock(turn, fcntl.LOCK_EX)
+        return _together(folder, command, ranks)
+
+
+def _together(folder: Path, command: list[str], ranks: Sequence[int | None]) -> list[Done]:
     for attempt in range(3):
         meeting = {"MEETING": f"{attempt}-{time.monotonic_ns()}", "WORLD_SIZE": "2"}
         started = [

@@ -22,7 +22,7 @@ from flightcheck.recording.run import Run
 from flightcheck.recording.signals import GRAD_NORM, LOSS
 from flightcheck.recording.store import RunWriter, read
 from flightcheck.tracking.history import all_runs
-from tests.harmless.processes import ENVIRONMENT, WATCH, Server, plain
+from tests.harmless.processes import ENVIRONMENT, WATCH, Server, plain, watched
 
 Output = pytest.CaptureFixture[str]
 SCRIPT = """
@@ -190,7 +190,7 @@ def test_a_folder_in_which_nothing_can_be_written(server: Server, script: Path) 
     """The whole training is worth more than the place of its record: it is recorded elsewhere."""
     expected = server.run(script, "train.py", "5", "0")
     (script / "spare").mkdir()
-    done = server.watched(
+    done = watched(  # a process of its own: Python asks for the folder of temporary files once
         script, "run", "-q", "--fail-on", "never", "--runs-dir", "train.py/runs", "train.py", "5", "0",
         TMPDIR=str(script / "spare"),
     )  # fmt: skip

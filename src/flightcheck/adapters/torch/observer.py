@@ -9,6 +9,7 @@ import sys
 import time
 import weakref
 from collections.abc import Callable
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Final
 
@@ -58,6 +59,7 @@ _MOST_PHASES: Final = 3
 """Learning passes after the first one: a script that builds optimizers for ever must not be learnt for ever."""
 _HOOKS_EACH: Final = 512
 """Steps between looks at the hooks of parameters and modules, beside those after 1, 2, 4, 8, …"""
+_TORCH: Final = str(Path(torch.__file__).parent)
 _UNSEEN: Final = 8e-6
 _UNSEEN_CALL: Final = 1e-6
 """Seconds that our wrappers cost in a round outside of what they measure: together, and for each call of a module. Some
@@ -103,7 +105,7 @@ class TorchObserver:
         self.operations = Operations(watch, self.discovery)
         self.checkpoints = Checkpoints(watch, self.discovery, self.operations)
         self.loose = LooseLeaves(watch, self.discovery)
-        self.operations.gradient_read = self.loose.care
+        self.operations.gradient_read = self._gradient_read
         self.losses = Losses(watch, self.discovery, self.operations)
         self.loss_line: Location | None = None
         """The line of the last operation that made a value on which backward was called."""
@@ -184,6 +186,10 @@ class TorchObserver:
         self.forward.inputs.features.answered(site, target)
         self.operations.tables.answered(target)
         self.operations.rows.fresh.answered(site, target, self.forward.last_inputs)
+
+    def _gradient_read(self, tensor: torch.Tensor, by: str) -> None:
+        self.loose.care(tensor)
+        self.protocol.gradients_read |= not by.startswith(_TORCH)
 
     # -- backward -----------------------------------------------------------------------------------------------
 

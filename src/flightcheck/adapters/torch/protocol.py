@@ -33,6 +33,8 @@ class Protocol:
         self.skipped = False
         self.met: set[str] | None = None
         """What is known of the graph of the backward that runs now (`ResourceUse.met_before`); None: not looked at."""
+        self.gradients_read = False
+        """Code of the script's own read a gradient since the last call of zero_grad, where operations are looked at."""
         self.in_scaler = False
         """The step that is made now is that of a gradient scaler, which unscales before it."""
         self.scale_read = False
@@ -163,8 +165,9 @@ class Protocol:
             "zero_grad", cleared[0].info.index if optimizer is not None and cleared else -1, location,
             optimizer=cleared[0].info.index if optimizer is not None and cleared else -1,
             optimizers=[h.info.index for h in cleared], whole=[h.info.index for h in whole],
-            pending=any(h.pending for h in cleared),
+            pending=any(h.pending for h in cleared), read=self.gradients_read,
         )  # fmt: skip
+        self.gradients_read = False
         for held in cleared:
             held.cleared = held.cleared or held in whole  # of a part, the rest shows at the next backward
             held.pending = False

@@ -195,11 +195,12 @@ class StepProtocolBroken(Check):
 
     def _in_slices(self, run: Run, rounds: float, wiped: list[Call]) -> bool:
         """Each step follows several batches that the script makes by itself; whoever wants the gradient of each, as for
-        a projection, a sum of clipped ones or a Fisher information, names it in the code.
+        a projection, a sum of clipped ones or a Fisher information, reads it.
         """
         files = {c.location.file for c in wiped if c.location is not None}
         several = rounds >= 3 and _batches_in_a_step(run) >= self.always.value * rounds
-        return several and bool(files) and not any(map(names_gradients, files))
+        read = any(c.data.get("read") for c in wiped) or any(map(names_gradients, files))
+        return several and bool(files) and not read
 
     def _last_batch_only(self, run: Run, optimizer: OptimizerInfo, steps: list[Call]) -> Iterator[Finding]:
         """One backward and one step stand behind the loop over the batches."""
