@@ -11,8 +11,12 @@ import torch.nn.functional as F
 from torch import nn
 
 import flightcheck
-from flightcheck.checks.base import Finding
-from flightcheck.testing import verdict_of
+from flightcheck.checks.connections.c30_mode_mistake import handmade_dropouts
+from flightcheck.recording.dropouts import HandmadeDropout
+from flightcheck.recording.experiments import Experiment
+from flightcheck.recording.records import Location
+from flightcheck.recording.run import Run
+from flightcheck.testing import run_of, verdict_of
 from tests.lab.made import patched
 
 
@@ -29,6 +33,10 @@ class Thinned(nn.Module):
     def compared(self, x: torch.Tensor) -> torch.Tensor:
         mask = (torch.rand_like(x) > 0.4).float() / 0.6
         return x * mask  # ON
+
+    def behind(self, x: torch.Tensor) -> torch.Tensor:
+        mask = torch.rand(x.shape) > 0.4
+        return mask.to(x.dtype) * x / (1 - 0.4)  # ON
 
     def drawn(self, x: torch.Tensor) -> torch.Tensor:
         keep = torch.empty_like(x).bernoulli_(0.6)
@@ -52,9 +60,9 @@ class Thinned(nn.Module):
         p = torch.sigmoid(x)
         return x * (torch.rand_like(p) < p)
 
-    def noisy(self, x: torch.Tensor) -> torch.Tensor:
-        """Something else is random, too."""
-        return x * (torch.rand_like(x) > 0.4) + 0.1 * torch.randn_like(x)
+    def lossy(self, x: torch.Tensor) -> torch.Tensor:
+        """A link that loses packets: nothing makes up for them."""
+        return x * (torch.rand_like(x) > 0.4)
 
 
 class Net(nn.Module):
@@ -65,7 +73,7 @@ class Net(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         if self.first:  # noise on the inputs: a denoising model is evaluated with it
-            x = x * (torch.rand_like(x) > 0.4)
+            x = x * (torch.rand_like(x) > 0.4) / 0.6
             return self.out(self.inp(x).relu())  # type: ignore[no-any-return]
         return self.out(self.thin(self.inp(x).relu()))  # type: ignore[no-any-return]
 
@@ -85,29 +93,36 @@ def train(net: Net, *, passes: int = 1, steps: int = 24) -> None:
                     F.mse_loss(net(x), x.sum(1, keepdim=True)).item()
 
 
-def findings(folder: Path, way: str, **how: Any) -> tuple[Finding, ...]:
+def watched(folder: Path, way: str, **how: Any) -> Run:
     torch.manual_seed(0)
     with flightcheck.watch(runs_dir=folder, report=False) as watched:
         train(Net(way), **how)
     assert watched.run is not None and watched.run.coverage.blind == []
-    return verdict_of("C30", watched.run).findings
+    return watched.run
 
 
-@pytest.mark.parametrize("way", ["compared", "drawn", "whole"])
-def test_it_is_told_at_the_product(tmp_path: Path, way: str) -> None:
-    (finding,) = findings(tmp_path, way)
-    assert "is written by hand and never asks for the mode" in finding.message
-    assert finding.location is not None and finding.location.code.endswith("# ON")
-    assert finding.patch == f"dropout:test_handmade_dropouts.py:{finding.location.line}=eval"
+@pytest.mark.parametrize("way", ["compared", "drawn", "whole", "behind"])
+def test_it_is_asked_of_the_product(tmp_path: Path, way: str) -> None:
+    (line,) = handmade_dropouts(watched(tmp_path, way))
+    assert line.code.endswith("# ON")
 
 
-@pytest.mark.parametrize("way", ["asked", "mixed", "sampled", "noisy", "first"])
-def test_what_is_meant_or_unknown(tmp_path: Path, way: str) -> None:
-    assert findings(tmp_path, way) == ()
+@pytest.mark.parametrize("way", ["asked", "mixed", "sampled", "lossy", "first"])
+def test_what_is_meant(tmp_path: Path, way: str) -> None:
+    assert handmade_dropouts(watched(tmp_path, way)) == []
 
 
 def test_monte_carlo_dropout_is_meant(tmp_path: Path) -> None:
-    assert findings(tmp_path, "compared", passes=3) == ()
+    assert handmade_dropouts(watched(tmp_path, "compared", passes=3)) == []
+
+
+@pytest.mark.parametrize(("status", "told"), [("confirmed", True), ("refuted", False), ("untested", False)])
+def test_a_trial_decides(status: str, told: bool) -> None:
+    line = Location("train.py", 31, "forward", "return x * mask / 0.5")
+    tried = Experiment("C30", "dropout:train.py:31=eval", status=status)
+    found = verdict_of("C30", run_of(HandmadeDropout(line), tried, steps=60)).findings
+    assert [(f.location, f.patch) for f in found] == [(line, "dropout:train.py:31=eval")] * told
+    assert not found or "written by hand and never asks for the mode" in found[0].message
 
 
 def test_random_numbers_stay_as_they_are(tmp_path: Path) -> None:

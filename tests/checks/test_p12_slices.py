@@ -57,8 +57,8 @@ def test_gradients_that_another_file_reads(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.syspath_prepend(str(tmp_path))
     reads = {"inside": "opt.zero_grad()", "after": "import projected; kept.append(projected.of(model))"}
     assert findings(tmp_path, **reads) == ()
-    clips = {"inside": "opt.zero_grad()", "after": "nn.utils.clip_grad_norm_(model.parameters(), 1.0)"}
-    assert len(findings(tmp_path / "clipped", **clips)) == 1
+    norms = {"inside": "opt.zero_grad()", "after": "kept.append(nn.utils.clip_grad_norm_(model.parameters(), 9.0))"}
+    assert findings(tmp_path / "norms", **norms) == (), "the noise of the gradient may be measured"
 
 
 @pytest.mark.parametrize(

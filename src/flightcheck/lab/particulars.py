@@ -8,6 +8,7 @@ from typing import Final, Literal
 
 from flightcheck.checks.connections._half_cut import mixed, oversights, whole
 from flightcheck.checks.connections.c28_batchnorm_batch_too_small import lone_examples
+from flightcheck.checks.connections.c30_mode_mistake import handmade_dropouts, off_in_evaluations
 from flightcheck.checks.data._repeated import TURNED, repeating, repeats_in_two_ways
 from flightcheck.checks.data._stand_ins import KNOWN, stand_ins
 from flightcheck.checks.data.d03_input_not_normalized import STANDARDIZED, InputNotNormalized
@@ -84,6 +85,12 @@ def _normalized_alone(lab: Lab, run: Run) -> Iterator[Experiment]:
     if lone_examples(run):
         together = _evaluated(lab, run, "C28", "batchnorm:running")
         yield replace(together, diff="+ # batches of more examples, or nn.GroupNorm in the place of BatchNorm")
+
+
+def _handmade_dropout(lab: Lab, run: Run) -> Iterator[Experiment]:
+    for line in handmade_dropouts(run)[:1]:
+        without = _evaluated(lab, run, "C30", off_in_evaluations(line), third)
+        yield replace(without, diff="+ # before this line: if not self.training, return the input as it is")
 
 
 def _filled_labels(lab: Lab, run: Run) -> Iterator[Experiment]:
@@ -173,6 +180,7 @@ _QUESTIONS: Final[tuple[tuple[str, Callable[[Lab, Run], Iterator[Experiment]]], 
     ("T09", _orders_of_evaluations),
     ("L08", _roles_of_pairs),
     ("C28", _normalized_alone),
+    ("C30", _handmade_dropout),
     ("L19", turned),
     ("D24", _filled_labels),
     ("D25", _cut_vocabulary),

@@ -119,8 +119,6 @@ class Evaluation:
     it is to be on (``training=True`` in the call is a word: Monte-Carlo dropout), or in a module that is no root's."""
     unheld_dropout: bool = False
     """That line's dropout is in a module that the root does not hold: made anew in its forward pass, or in a list."""
-    handmade_dropout: bool = False
-    """That line multiplies with a random mask, and nothing around it asks whether the model is in training."""
     flipped: int = 0
     """Calls of the same line in train mode, after a first one in eval mode."""
     loop_location: Location | None = None

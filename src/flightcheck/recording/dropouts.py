@@ -28,4 +28,14 @@ class DropoutUse:
     """Predictions that were looked at, of the losses that were given such a one."""
 
 
+@frozen
+class HandmadeDropout:
+    """A line that multiplies what a model computed with a random mask, and makes up for what is dropped by a constant,
+    in a function that does not ask whether it runs in training.
+    """
+
+    location: Location
+
+
 RECORDS["DropoutUse"] = DropoutUse
+RECORDS["HandmadeDropout"] = HandmadeDropout

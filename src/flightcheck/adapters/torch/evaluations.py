@@ -42,7 +42,6 @@ class Evaluations:
         hold.
         """
         self.dropout_unheld = False
-        self.dropout_by_hand = False
         self._over = 0
         self._inputs: Sequence[tuple[str, weakref.ref[torch.Tensor]]] = ()
         self._source = -1
@@ -75,8 +74,7 @@ class Evaluations:
         phase.called(given, self.watch.lines, location, module.training)
         if phase.functional_dropout is None:
             phase.functional_dropout, phase.unheld_dropout = self.dropout_line, self.dropout_unheld
-            phase.handmade_dropout = self.dropout_by_hand
-        self.dropout_line, self.dropout_by_hand = None, False
+        self.dropout_line = None
 
     def compared(self, one: Any, other: Any) -> None:
         """Two tensors were compared, and that not in a training call."""

@@ -80,8 +80,6 @@ class Forward:
         self._noted = watch.guarded(self._note_inner)
         self._called_within, self._after = watch.guarded(self._pairs_within), watch.guarded(self._classify)
         self._squashed = watch.guarded(operations.comparisons.look)
-        self._random_before = watch.guarded(operations.thinned.evaluation_begins)
-        self._random_after = watch.guarded(self._thinned)
 
     # -- the wrapper --------------------------------------------------------------------------------------------
 
@@ -148,9 +146,6 @@ class Forward:
         evaluating = not grad or not module.training
         self.evaluating = not grad and not module.training
         resume = evaluating and self.operations.suspend()
-        thinned = not grad and bool(self.operations.thinned.lines)
-        if thinned:
-            self._random_before()
         self.depth = 1
         self.operations.modules.append(module)
         self.operations.with_grad.append(grad)
@@ -163,8 +158,6 @@ class Forward:
             self.operations.with_grad.pop()
             if resume:
                 self.operations.resume()
-        if thinned:
-            self._random_after()
         if self.look_at is not None:
             self.look_at(module, result)
         if self.watch.learning:
@@ -178,12 +171,6 @@ class Forward:
         elif type(module) is nn.Sigmoid and self.operations.active:
             self._squashed("sigmoid", args, kwargs, result)
         return result
-
-    def _thinned(self) -> None:
-        """Dropout that is written by hand was on in an evaluation."""
-        line = self.operations.thinned.evaluated()
-        if line is not None and self.evaluations.dropout_line is None:
-            self.evaluations.dropout_line, self.evaluations.dropout_by_hand = line, True
 
     def _with_grad(self) -> bool:
         return torch.is_grad_enabled() or self.watch.checkpointed

@@ -268,7 +268,12 @@ class Operations(TorchFunctionMode):
             self.softmaxes.look(name, args, kwargs, result, bool(self.modules))
         if name in DROPOUTS:
             self.dropouts.look(name, args, kwargs, result)
-        if (name in DRAWS or self.thinned.following) and self.modules and torch.is_grad_enabled():
+        if (
+            (name in DRAWS or self.thinned.following)
+            and self.modules
+            and self.watch.learning
+            and torch.is_grad_enabled()
+        ):
             self.thinned.look(name, args, result)
         if self.watch.learning:
             self.scores.look(name, args, kwargs, result)
@@ -402,6 +407,7 @@ class Operations(TorchFunctionMode):
         self.rows_read.save()
         self.dropped.save()
         self.dropouts.save()
+        self.thinned.save()
         self.clamped.save()
         self.updates.save()
         self.slices.save()

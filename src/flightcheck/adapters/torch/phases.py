@@ -56,7 +56,6 @@ class Phase:
     """Behind a call of it a metric or a loss was computed, before another root was called."""
     functional_dropout: Location | None = None
     unheld_dropout: bool = False
-    handmade_dropout: bool = False
     ways: list[list[Location]] = field(default_factory=list)
     """The lines on the stack of the first two calls, innermost first."""
 
@@ -96,7 +95,6 @@ class Phase:
             flipped=self.flipped,
             functional_dropout=self.functional_dropout,
             unheld_dropout=self.unheld_dropout,
-            handmade_dropout=self.handmade_dropout,
             held_by_optimizer=held,
         )
 

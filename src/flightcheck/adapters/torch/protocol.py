@@ -183,6 +183,7 @@ class Protocol:
         scaled = self.scale is not None and self.scale != 1.0 and not any(
             h.info.index in self.unscaled for h in touched
         )  # fmt: skip
+        self.gradients_read = True  # their norm is told
         self.record(
             "clip", touched[0].info.index if touched else -1, location, norm=norm, max_norm=limit, scaled=scaled,
             after_step=self.stepped_since_backward, parameters=len(tensors), scale=self.scale,

@@ -92,7 +92,9 @@ def _with_mean_mask(b: Boundaries, patch: Patch, place: str) -> None:
 
     def operation(function: Any, name: str, given: Arguments) -> Any:
         args, kwargs = given
-        if torch.is_grad_enabled() or name not in PRODUCTS or not b.is_at(place):
+        models = b.observer.operations.modules
+        trains = torch.is_grad_enabled() or not models or models[0].training  # a teacher, too, may be meant to drop
+        if trains or name not in PRODUCTS or not b.is_at(place):
             return function(*args, **kwargs)
         with b.unwatched():
             means = tuple(map(mean_of, args))
