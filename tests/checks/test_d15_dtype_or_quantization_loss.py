@@ -170,7 +170,7 @@ def test_other_differences_pass(changes: dict[str, Any]) -> None:
     assert verdict_of("D15", run_of(LINEAR, *batches(8), replace(UNIX, **changes))).status == "pass"
 
 
-@pytest.mark.parametrize("kind", ["diff", "slices", "first", "double", "small", "two results", "mean"])
+@pytest.mark.parametrize("kind", ["diff", "slices", "first", "double", "small", "two results", "mean", "shares"])
 def test_differences_are_watched(tmp_path: Path, kind: str) -> None:
     rng = np.random.default_rng(0)
     log = (1.7e9 + rng.uniform(0, 1e7, (300, 1)) + rng.exponential(30, (300, 12)).cumsum(1)).tolist()
@@ -185,6 +185,8 @@ def test_differences_are_watched(tmp_path: Path, kind: str) -> None:
             x = times - torch.tensor(log)
         elif kind == "mean":
             x = times - times.mean()
+        elif kind == "shares":  # of which PyTorch itself asks whether they sum to 1
+            x = torch.distributions.Multinomial(300, probs=torch.softmax(torch.randn(300, 400), 1)).sample()
         else:
             x = times.diff(dim=1)
         x = x.float()

@@ -131,6 +131,25 @@ def test_a_schedule_that_nothing_could_call(tmp_path: Path, held: str, late: str
 
 
 @pytest.mark.parametrize(
+    ("beside", "kind"),
+    [("def after(s):\n    s.step()\n", "ExponentialLR(optimizer, gamma=0.9)"), ("", "Own(optimizer)")],
+)
+def test_a_file_beside_it_or_a_method_of_its_own_could(tmp_path: Path, beside: str, kind: str) -> None:
+    (tmp_path / "hooks.py").write_text(beside)
+    text = FORGOTTEN.format(held="first", late="pass", epochs=9)
+    own = "\nclass Own(torch.optim.lr_scheduler.LRScheduler):\n    def get_lr(self):\n        return self.base_lrs\n"
+    made = "torch.optim.lr_scheduler.ExponentialLR(optimizer, gamma=0.9)"
+    text = text.replace("\ndef made", own + "\ndef made")
+    script = tmp_path / "train.py"
+    script.write_text(text.replace(made, kind if kind.startswith("Own") else f"torch.optim.lr_scheduler.{kind}"))
+    with flightcheck.watch(runs_dir=tmp_path / "runs", report=False) as watched:
+        runpy.run_path(str(script))
+    assert watched.run is not None
+    assert [s.calls for s in watched.run.schedulers] == [0]
+    assert verdict_of("P05", watched.run).findings == ()
+
+
+@pytest.mark.parametrize(
     ("text", "lines", "expected"),
     [
         ("optimizer.step()\n", [1], False),

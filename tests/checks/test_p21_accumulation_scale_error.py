@@ -9,10 +9,12 @@ from typing import Any
 import pytest
 
 from flightcheck.checks.base import Verdict
+from flightcheck.checks.parameters import p21_accumulation_scale_error as module
 from flightcheck.recording.batches import Batch
 from flightcheck.recording.experiments import Experiment
 from flightcheck.recording.loss_records import LossCall, LossSite
 from flightcheck.recording.provenance import in_every_nth_round
+from flightcheck.recording.provenance.shares import divided_before
 from flightcheck.recording.records import Call, Location, OptimizerInfo, Plan
 from flightcheck.recording.signals import LOSS
 from flightcheck.testing import run_of, verdict_of
@@ -117,6 +119,31 @@ def distilled(weights: tuple[float, float], tried: str = "confirmed", *, first: 
             ]
         records.append(Call(10 * (step + 100) + 9, step, "step", 1, LINE, {"fresh": True}))
     return verdict_of("P21", run_of(*records, steps=first + 6))
+
+
+@pytest.fixture(autouse=True)
+def _undivided(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The line of these records is in no file."""
+    monkeypatch.setattr(module, "divided_before", lambda file, line: False)
+
+
+@pytest.mark.parametrize(
+    ("way", "divided"),
+    [
+        ("loss = a + 2 * b\n    loss.backward()", False),
+        ("loss = f(x)\n    loss.backward()", False),
+        ("loss = a + b\n    (loss / 4).backward()", True),
+        ("loss = (a + b) / 4\n    loss.backward()", True),
+        ("loss = a\n    loss /= 4\n    loss.backward()", True),
+        ("part = 1 / 4\n    loss = part * (a + b)\n    loss.backward()", True),
+        ("total = a + b\n    loss = total / k\n    scaler.scale(loss).backward()", True),
+    ],
+)
+def test_divisions_on_the_way_to_backward(tmp_path: Path, way: str, divided: bool) -> None:
+    file = tmp_path / "train.py"
+    file.write_text(f"def train(a, b, f, x, k):\n    {way}\n    print(a / 3)\n")
+    assert divided_before(str(file), way.count("\n") + 2) is divided
+    assert divided_before(str(tmp_path / "gone.py"), 1)
 
 
 def test_several_losses_with_weights() -> None:

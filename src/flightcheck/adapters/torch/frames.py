@@ -1,11 +1,21 @@
-"""Local variables of functions that run: read without keeping them alive."""
+"""Functions that run: whose they are, and their local variables, read without keeping them alive."""
 
 from __future__ import annotations
 
 import inspect
 import sys
+from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, Final
+
+import torch
+
+_TORCH: Final = str(Path(torch.__file__).parent)
+
+
+def is_of_torch(frame: FrameType) -> bool:
+    """It is a function of PyTorch's own."""
+    return frame.f_code.co_filename.startswith(_TORCH)
 
 
 def local(frame: FrameType, name: str, default: Any = None) -> Any:

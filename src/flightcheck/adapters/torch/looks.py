@@ -6,6 +6,7 @@ saves as one.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,6 +17,7 @@ from flightcheck.adapters.torch.coarse_angles import OPERATIONS as ANGLE_OPERATI
 from flightcheck.adapters.torch.coarse_angles import Angles
 from flightcheck.adapters.torch.collated_rows import CollatedBatches
 from flightcheck.adapters.torch.discovery import Discovery
+from flightcheck.adapters.torch.frames import is_of_torch
 from flightcheck.adapters.torch.fresh_targets import FreshTargets
 from flightcheck.adapters.torch.hidden_softmaxes import HiddenSoftmaxes
 from flightcheck.adapters.torch.joined_graphs import OPERATIONS as GRAPH_OPERATIONS
@@ -109,7 +111,7 @@ class DigitLooks:
 
     def look(self, name: str, args: Any, result: Any, *, inside: bool) -> None:
         """An operation returned, inside of a model or outside."""
-        if name in WITHIN and not inside:
+        if name in WITHIN and not inside and not is_of_torch(sys._getframe(3)):  # which checks that shares sum to 1
             self.cancellations.look(args, result)
         if name in ANGLE_OPERATIONS and self.watch.learning:
             self.angles.look(name, args, result)

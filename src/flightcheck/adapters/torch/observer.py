@@ -9,8 +9,7 @@ import sys
 import time
 import weakref
 from collections.abc import Callable
-from pathlib import Path
-from types import TracebackType
+from types import FrameType, TracebackType
 from typing import Any, Final
 
 import torch
@@ -25,6 +24,7 @@ from flightcheck.adapters.torch.checkpoints import Checkpoints
 from flightcheck.adapters.torch.discovery import Discovery
 from flightcheck.adapters.torch.drawn_anew import DrawnAnew
 from flightcheck.adapters.torch.forward import Forward
+from flightcheck.adapters.torch.frames import is_of_torch
 from flightcheck.adapters.torch.graph import NodeLines, leaves_of
 from flightcheck.adapters.torch.loaders import Loaders
 from flightcheck.adapters.torch.logged import Logged
@@ -59,7 +59,6 @@ _MOST_PHASES: Final = 3
 """Learning passes after the first one: a script that builds optimizers for ever must not be learnt for ever."""
 _HOOKS_EACH: Final = 512
 """Steps between looks at the hooks of parameters and modules, beside those after 1, 2, 4, 8, …"""
-_TORCH: Final = str(Path(torch.__file__).parent)
 _UNSEEN: Final = 8e-6
 _UNSEEN_CALL: Final = 1e-6
 """Seconds that our wrappers cost in a round outside of what they measure: together, and for each call of a module. Some
@@ -187,9 +186,9 @@ class TorchObserver:
         self.operations.tables.answered(target)
         self.operations.rows.fresh.answered(site, target, self.forward.last_inputs)
 
-    def _gradient_read(self, tensor: torch.Tensor, by: str) -> None:
+    def _gradient_read(self, tensor: torch.Tensor, by: FrameType) -> None:
         self.loose.care(tensor)
-        self.protocol.gradients_read |= not by.startswith(_TORCH)
+        self.protocol.gradients_read |= not is_of_torch(by)
 
     # -- backward -----------------------------------------------------------------------------------------------
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Callable
+from types import FrameType
 from typing import Any, Final
 
 import torch
@@ -109,8 +110,8 @@ class Operations(TorchFunctionMode):
         self.masks = AttentionMasks(watch)
         self.compared: Callable[[Any, Any], None] = lambda one, other: None
         """Told the two sides of every comparison without gradients."""
-        self.gradient_read: Callable[[torch.Tensor, str], None] = lambda tensor, by: None
-        """Told the tensors whose ``grad`` is read, and the file of the code that reads it."""
+        self.gradient_read: Callable[[torch.Tensor, FrameType], None] = lambda tensor, by: None
+        """Told the tensors whose ``grad`` is read, and who reads it."""
         self.filled: Callable[[Any], None] | None = None
         """While somebody asks for it: told the tensors that are filled with random numbers in place."""
         self.looked: Callable[[str, Any, Any, Any], None] = lambda name, args, kwargs, result: None
@@ -317,7 +318,7 @@ class Operations(TorchFunctionMode):
             self.cuts.data_read(tensor, result)
             self.updates.data_read(tensor, result)
         elif name == "grad":
-            self.gradient_read(tensor, sys._getframe(3).f_code.co_filename)  # behind _look and the mode
+            self.gradient_read(tensor, sys._getframe(3))  # behind _look and the mode
 
     def _writing(self, name: str, args: Any, kwargs: Any) -> None:
         """Operations in place: initial values, and what is written past the graph."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from pathlib import PurePath
+from pathlib import Path, PurePath
 
 import numpy as np
 
@@ -16,6 +16,11 @@ from flightcheck.recording.run import Run
 from flightcheck.recording.signals import LEARNING_RATE
 
 CONSTANT = "scheduler:off"
+OF_TORCH = {
+    "LambdaLR", "MultiplicativeLR", "StepLR", "MultiStepLR", "ConstantLR", "LinearLR", "ExponentialLR", "PolynomialLR",
+    "CosineAnnealingLR", "CosineAnnealingWarmRestarts", "CyclicLR", "OneCycleLR", "ReduceLROnPlateau",
+}  # fmt: skip
+"""One of a script's own may have methods of its own that set the rate."""
 PERIODIC = {"CyclicLR", "CosineAnnealingWarmRestarts"}
 
 
@@ -55,6 +60,7 @@ class SchedulerGranularity(Check):
     vanished = Param(1e-4, "step decay for training from scratch ends at 1e-2…1e-3 of the first rate")
     batches = Param(4, "with fewer steps per epoch, calls per batch and per epoch cannot be told apart")
     warm = Param(0.5, "of the optimizer's rate: a warm-up that gets near it may begin anew on purpose, with each cycle")
+    beside = Param(50, "files in the folder of the script: one of more would have to be read to know what it steps")
     idle = Param(100, "steps of a whole training: a test of a few may end before the schedule is to begin")
     idle_epochs = Param(3, "a schedule in epochs is called at the latest when the first epochs have passed")
 
@@ -139,7 +145,10 @@ class SchedulerGranularity(Check):
         places = [o.step_location for o in run.optimizers if o.step_location is not None]
         files = {s.location.file, *(p.file for p in places)}
         constant = len(rates) > 1 and float(np.ptp(rates)) == 0.0
-        return constant and not any(steps_elsewhere(f, [p.line for p in places if p.file == f]) for f in files)
+        beside = {str(other) for f in files for other in Path(f).parent.glob("*.py")} - files
+        if not constant or s.type not in OF_TORCH or len(beside) > self.beside.value:
+            return False
+        return not any(steps_elsewhere(f, [p.line for p in places if p.file == f]) for f in {*files, *beside})
 
     @staticmethod
     def _never_called(run: Run, s: SchedulerInfo, steps: int) -> Finding:

@@ -11,6 +11,7 @@ import numpy as np
 
 from flightcheck.checks.base import Check, Finding, NotApplicable, NotEnoughEvidence, Param, check
 from flightcheck.frozen import frozen
+from flightcheck.recording.provenance.shares import divided_before
 from flightcheck.recording.records import Call, Location, OptimizerInfo
 from flightcheck.recording.run import Run
 from flightcheck.recording.signals import LOSS
@@ -46,12 +47,12 @@ class AccumulationScaleError(Check):
     """Gradients of k micro-batches are accumulated, but the loss is divided by 1, or twice, and not by k.
 
     ## What it checks
-    Rounds in which one line calls `backward` k times, for k different batches, before the optimizer steps: the value
-    on which `backward` was called against the mean loss that the loss function returned. Equal: nothing was divided.
-    A k-squared part: divided twice. Where several losses are weighted, their weights follow from their values in all
-    rounds: where these sum to 1 or more, nothing was divided. A sum is a warning only where a trial with a k-th of the
-    gradients learns better, or (of one loss) it ends above its start and such a trial did not show that it is no
-    matter of the sum.
+    Rounds in which one line calls `backward` k times, for k different batches, before the optimizer steps: the
+    value on which `backward` was called against the mean loss that the loss function returned. Equal: nothing was
+    divided. A k-squared part: divided twice. Where several losses are weighted, their weights follow from their
+    values in all rounds: where these sum to 1 or more, and no division stands on the way to backward, nothing was
+    divided. A sum is a warning only where a trial with a k-th of the gradients learns better, or (of one loss) it
+    ends above its start and such a trial did not show that it is no matter of the sum.
     ## Why it matters
     Accumulation is to give the gradient of one large batch. The sum is k times that: k times the learning rate for
     SGD, and clipping, epsilon and gradient norms mean something else. Another k makes another training.
@@ -93,7 +94,9 @@ class AccumulationScaleError(Check):
         if len(judged) < self.rounds.value:
             raise NotEnoughEvidence("the loss of a micro-batch was not seen at loss functions that take means")
         found = list(self._wrong(run, optimizer, judged))
-        if not found and self._weighted(judged) >= self.weights.value:
+        at = _line(judged)
+        summed = not found and self._weighted(judged) >= self.weights.value
+        if summed and at is not None and not divided_before(at.file, at.line):  # weights may be large and divided
             found = list(self._sum(run, optimizer, judged, exact=False))
         yield from found
 
