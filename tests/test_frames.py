@@ -1,33 +1,28 @@
-"""Local variables are read without keeping alive what the script lets go of."""
+"""Whose functions run."""
 
 from __future__ import annotations
 
-import sys
-import weakref
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
+import pytest
 import torch
 
-from flightcheck.adapters.torch.frames import local
+from flightcheck.adapters.torch.frames import is_of_torch
+
+TORCH = Path(torch.__file__).parent
 
 
-def read() -> object:
-    return local(sys._getframe(1), "epoch")
-
-
-def test_what_a_function_lets_go_of_is_freed() -> None:
-    def training() -> weakref.ref[torch.Tensor]:
-        epoch, batch = 3, torch.ones(4)
-        seen = weakref.ref(batch)
-        assert read() == epoch
-        del batch
-        assert seen() is None
-        return seen
-
-    training()
-
-
-def test_a_missing_name_and_a_module() -> None:
-    assert local(sys._getframe(0), "nothing", 7) == 7
-    names: dict[str, object] = {"local": local, "sys": sys, "value": 5}
-    exec("found = local(sys._getframe(0), 'value')\nstill = value", names)
-    assert (names["found"], names["still"]) == (5, 5)
+@pytest.mark.parametrize(
+    ("file", "expected"),
+    [
+        (TORCH / "nn/utils/clip_grad.py", True),
+        (TORCH.parent / "torchmetrics/metric.py", False),
+        (Path("/home/me/torch_training/train.py"), False),
+    ],
+    ids=["torch", "a library whose name begins alike", "a script"],
+)
+def test_functions_of_torch(file: Path, expected: bool) -> None:
+    frame: Any = SimpleNamespace(f_code=SimpleNamespace(co_filename=str(file)))
+    assert is_of_torch(frame) is expected

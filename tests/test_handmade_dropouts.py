@@ -78,6 +78,13 @@ class Net(nn.Module):
         return self.out(self.thin(self.inp(x).relu()))  # type: ignore[no-any-return]
 
 
+PRODUCTS = {
+    "compared": "return x * mask  # ON", "drawn": "return keep * x / 0.6  # ON",
+    "whole": "return x.mul(torch.rand(x.shape[0], 1) >= 0.4) / 0.6  # ON",
+    "behind": "return mask.to(x.dtype) * x / (1 - 0.4)  # ON",
+}  # fmt: skip
+
+
 def train(net: Net, *, passes: int = 1, steps: int = 24) -> None:
     optimizer = torch.optim.SGD(net.parameters(), lr=0.01)
     for step in range(steps):
@@ -139,18 +146,19 @@ def test_random_numbers_stay_as_they_are(tmp_path: Path) -> None:
     assert all(torch.equal(a, b) for a, b in zip(states(None), states(tmp_path)))
 
 
-def test_the_trial_gives_evaluations_the_mean_of_the_mask(tmp_path: Path) -> None:
+@pytest.mark.parametrize("way", ["compared", "drawn", "whole", "behind"])
+def test_the_trial_gives_evaluations_the_mean_of_the_mask(tmp_path: Path, way: str) -> None:
     answers: dict[str, list[torch.Tensor]] = {}
-    line = next(i for i, text in enumerate(Path(__file__).read_text().splitlines(), 1) if "x * mask  # ON" in text)
+    line = next(i for i, text in enumerate(Path(__file__).read_text().splitlines(), 1) if text.strip() == PRODUCTS[way])
     for patch in (f"dropout:test_handmade_dropouts.py:{line}=eval", "lr:x1"):
         torch.manual_seed(0)
-        net = Net("compared")
+        net = Net(way)
 
         def run(net: Net = net, patch: str = patch) -> None:
             train(net, steps=8)
             net.eval()
             with torch.no_grad():
-                answers[patch] = [net(torch.ones(400, 3)) for _ in range(2)]
+                answers[patch] = [net(torch.ones(10_000, 3)) for _ in range(2)]
             answers[patch] += [p.detach() for p in net.parameters()]
 
         assert bool(patched(tmp_path, patch, run).applied) == patch.startswith("dropout")

@@ -38,6 +38,23 @@ def test_usual_weights_behind_wide_outputs_warn_at_the_loss() -> None:
     assert finding.location == LINE
 
 
+@pytest.mark.parametrize(
+    ("start", "end", "norm", "severity"),
+    [
+        (7.5, 0.4, 2.0, "info"), (7.5, 2.0, 2.0, None), (12.5, 0.4, 2.0, None), (7.5, 0.4, 25.0, None),
+    ],
+    ids=["got over it", "did not", "far off", "a layer that is too wide"],
+)  # fmt: skip
+def test_a_start_that_was_not_far_off_and_that_training_got_over_is_information(
+    start: float, end: float, norm: float, severity: str | None
+) -> None:
+    calls = [replace(CALL, step=i, value=start if i == 0 else end) for i in range(30)]
+    verdict = verdict_of("L01", run_of(SITE, HEAD, WEIGHT, *calls, series={WEIGHT_NORM: [[norm]]}))
+    assert [f.severity for f in verdict.findings] == [severity]
+    few = verdict_of("L01", run_of(SITE, HEAD, WEIGHT, *calls[:9], series={WEIGHT_NORM: [[norm]]}))
+    assert [f.severity for f in few.findings] == [None]
+
+
 def test_binary_cross_entropy_warns() -> None:
     call = replace(CALL, target_dtype="float32", target_max=1.0, target_shape=[32, 10])
     assert judge(call, site=replace(SITE, function="binary_cross_entropy_with_logits")).status == "fail"

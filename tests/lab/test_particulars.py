@@ -10,9 +10,13 @@ from flightcheck.checks.registry import all_checks
 from flightcheck.lab import particulars as module
 from flightcheck.lab.experiments import Lab
 from flightcheck.lab.particulars import particulars
+from flightcheck.lab.suspicions import Suspicion
 from flightcheck.recording.digests import DataDigest
+from flightcheck.recording.dropouts import HandmadeDropout
 from flightcheck.recording.experiments import Experiment
+from flightcheck.recording.records import Location
 from flightcheck.recording.run import Run
+from tests.checks._batches import LINEAR, batches
 from tests.lab.test_experiments import Numbers, watched
 
 REPEATED = DataDigest(
@@ -37,6 +41,26 @@ def test_each_reason_is_asked_once_and_in_the_order_of_the_table() -> None:
         ("D01", "inputs:known", "+ x[x == mark] = float('nan')  # then nanmean, nanstd, and the mean in its place"),
     ]
     assert [e.question for e in asked_of(watched(extra=[MARKED, REPEATED]), "D07")] == ["D01"]
+
+
+def test_dropout_by_hand_and_tiny_inputs_are_asked_of_evaluations() -> None:
+    line = Location("train.py", 15, "forward", "return x * mask / 0.5")
+    small = {"minimum": -0.009, "maximum": 0.01, "mean": 0.0, "std": 0.004, "feature_std_max": 0.004}
+    of_inputs = [LINEAR, *batches(8, **small)]
+    found = asked_of(watched(extra=[HandmadeDropout(line), *of_inputs]))
+    assert [(e.question, e.patch) for e in found] == [
+        ("C30", "dropout:train.py:15=eval"), ("D03", "inputs:standardize"),
+    ]  # fmt: skip
+
+
+def test_what_begins_in_a_later_phase_is_tried_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    for since, steps in ((0, {80}), (1000, {1300}), (9000, {80})):
+        told = Suspicion("P21", "accumulate:x0.25", "+ loss / 4", since)
+        monkeypatch.setattr(module, "suspicions", lambda run, told=told: iter([told]))
+        runner = Numbers()
+        (tried,) = particulars(Lab(runner, 60.0), watched(), set())
+        assert (tried.question, tried.diff) == ("P21", "+ loss / 4")
+        assert {trial.steps for trial in runner.run_} == steps
 
 
 @pytest.mark.parametrize(("code", "question"), module._QUESTIONS, ids=lambda v: v if isinstance(v, str) else v.__name__)

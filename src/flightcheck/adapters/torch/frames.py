@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 import sys
 from pathlib import Path
 from types import FrameType
@@ -10,11 +11,11 @@ from typing import Any, Final
 
 import torch
 
-_TORCH: Final = str(Path(torch.__file__).parent)
+_TORCH: Final = f"{Path(torch.__file__).parent}{os.sep}"
 
 
 def is_of_torch(frame: FrameType) -> bool:
-    """It is a function of PyTorch's own."""
+    """It is a function of PyTorch's own, and not of a library whose name begins alike."""
     return frame.f_code.co_filename.startswith(_TORCH)
 
 

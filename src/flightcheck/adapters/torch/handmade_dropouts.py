@@ -38,7 +38,8 @@ class HandmadeDropouts:
         self._more: set[Location | None] = set()
         """Lines at which a mask was used a second time, or for something else."""
         self._numbers, self._masks, self._scaled, self._spent = (Remembered() for _ in range(4))
-        self._products: tuple[torch.Tensor, Location] | None = None
+        self._product: tuple[torch.Tensor, Location] | None = None
+        """The newest product with a mask: the next that is made of it may make up for what was dropped."""
 
     def look(self, name: str, args: Any, result: Any) -> None:
         """One of `DRAWS`, or any operation while `following`."""
@@ -56,9 +57,9 @@ class HandmadeDropouts:
             self._masks.add(result)
             if tensors[0] in self._scaled:
                 self._scaled.add(result)
-        elif self._products is not None and tensors and tensors[0] is self._products[0]:
-            self._lines[self._products[1]] |= len(tensors) == 1 and name in PRODUCTS | _QUOTIENTS
-            self._products = None
+        elif self._product is not None and tensors and tensors[0] is self._product[0]:
+            self._lines[self._product[1]] |= len(tensors) == 1 and name in PRODUCTS | _QUOTIENTS
+            self._product = None
         elif (mask := next((t for t in tensors if t in self._masks), None)) is not None and name != "__get__":
             self._used(name, mask, tensors, result)
 
@@ -75,14 +76,14 @@ class HandmadeDropouts:
         self._spent.add(mask)
         if len(self._lines) < _MOST_LINES or line in self._lines:
             self._lines[line] = self._lines.get(line, False) or mask in self._scaled
-            self._products = result, line
+            self._product = result, line
 
     def end_round(self) -> None:
         """Forget the tensors of this round."""
         if self.following:
             for known in (self._numbers, self._masks, self._scaled, self._spent):
                 known.clear()
-            self._products, self.following = None, False
+            self._product, self.following = None, False
 
     def save(self) -> None:
         """Write the lines, unless masks are used for more than that anywhere: of losses, tokens, two states."""

@@ -269,14 +269,9 @@ class Operations(TorchFunctionMode):
             self.softmaxes.look(name, args, kwargs, result, bool(self.modules))
         if name in DROPOUTS:
             self.dropouts.look(name, args, kwargs, result)
-        if (
-            (name in DRAWS or self.thinned.following)
-            and self.modules
-            and self.watch.learning
-            and torch.is_grad_enabled()
-        ):
-            self.thinned.look(name, args, result)
         if self.watch.learning:
+            if (name in DRAWS or self.thinned.following) and self.modules and torch.is_grad_enabled():
+                self.thinned.look(name, args, result)
             self.scores.look(name, args, kwargs, result)
         self.loose.look(name, args, result)
         self.agents.look(name, args, result)

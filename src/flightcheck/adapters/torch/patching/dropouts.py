@@ -14,8 +14,6 @@ from flightcheck.adapters.torch.patching.boundaries import Arguments, Boundaries
 from flightcheck.patch import Patch
 
 FUNCTIONS: Final = ("dropout", "dropout1d", "dropout2d", "dropout3d", "alpha_dropout", "feature_alpha_dropout")
-
-
 _IN_EVALUATIONS: Final = "eval"
 
 
@@ -88,7 +86,7 @@ def _with_mean_mask(b: Boundaries, patch: Patch, place: str) -> None:
     def mean_of(t: Any) -> Any:
         values = torch.unique(t) if isinstance(t, torch.Tensor) and t.dim() else None
         two = values is not None and len(values) == 2 and not bool(values[0])
-        return t.float().mean().to(t.dtype if t.is_floating_point() else None) if two else t
+        return t.float().mean().to(t.dtype if t.is_floating_point() else torch.float32) if two else t
 
     def operation(function: Any, name: str, given: Arguments) -> Any:
         args, kwargs = given
