@@ -36,6 +36,15 @@ def test_two_layers_without_activation_fail_where_the_first_is_called() -> None:
     assert finding.evidence["layers"] == 2
 
 
+def test_a_state_that_a_layer_hands_to_itself_is_one_layer_and_not_several() -> None:
+    stack = LinearStack(0, [0, 0, 0, 1], [1, 1, 1, 2], [10, 64, 64, 64], [64, 64, 64, 3], CALL)
+    (finding,) = verdict(stack).findings
+    assert finding.message.startswith("The 2 layers (10 → 64 → 64 → 64 → 3; one is called 3 times in a row)")
+    assert "tanh" in finding.fix
+    (unknown,) = verdict(replace(stack, parameters=[-1, 0, 0, 1])).findings
+    assert unknown.message.startswith("The 3 layers")
+
+
 def test_in_a_sequential_the_layer_itself_is_the_line() -> None:
     modules = [replace(MODULES[0], type="Sequential"), *MODULES[1:]]
     (finding,) = verdict(STACK, modules).findings

@@ -63,13 +63,25 @@ class NetworkIsLinear(Check):
     def _finding(run: Run, stack: LinearStack) -> Finding:
         widths = " → ".join(map(str, (*stack.inputs[:1], *stack.outputs)))
         module = run.module(stack.modules[0])
-        return Finding(
+        matrices = [p for p in stack.parameters if p >= 0]
+        again = max(map(matrices.count, matrices), default=1)
+        what = (
             f"The {len(stack.inputs)} layers ({widths}) have no activation between them: together they are one linear "
-            f"layer from {stack.inputs[0]} to {stack.outputs[-1]}.",
+        )
+        what += f"layer from {stack.inputs[0]} to {stack.outputs[-1]}."
+        if again > 1:  # a recurrence written by hand: one layer, which hands its state to itself
+            number = len(stack.inputs) - len(matrices) + len(set(matrices))
+            what = f"The {number} layers ({widths}; one is called {again} times in a row) have no activation between "
+            what += "them, and none from one call to the next: the whole is linear, however long the sequence."
+        return Finding(
+            what,
             location=_line(run, stack),
             module=module.path if module else "",
             evidence={"layers": len(stack.inputs), "widths": [stack.inputs[0], *stack.outputs]},
-            parameters=tuple(p for p in stack.parameters if p >= 0),
+            parameters=tuple(matrices),
+            fix="Put an activation behind each hidden layer: torch.tanh for a state that is handed on."
+            if again > 1
+            else "",
         )
 
 
