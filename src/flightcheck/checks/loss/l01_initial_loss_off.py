@@ -60,7 +60,7 @@ class InitialLossOff(Check):
 
     nats = Param(1.5, "healthy networks with default initialization overshoot by up to 0.6 (30 seeds)")
     relative = Param(0.5, "of the loss at chance: where there are many classes, one nat is little")
-    far = Param(5.0, "times chance: He's factor √2 in the last layer, too, and dropout of one half: up to 2.9 (40 draws)")
+    far = Param(5.0, "times chance: He's factor √2 in the last layer, too, and dropout of half: up to 2.9 (40 draws)")
     times = Param(10.0, "numbers: outputs of default initialization are not larger than standardized targets")
     apart = Param(3.0, "numbers: spreads of predictions and targets together; fewer, and some predictions are right")
     calls = Param(24, "of a loss: the end is another time than the start")
