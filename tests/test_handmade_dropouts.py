@@ -119,6 +119,53 @@ def test_what_is_meant(tmp_path: Path, way: str) -> None:
     assert handmade_dropouts(watched(tmp_path, way)) == []
 
 
+class Functions:
+    """A model without modules: matrices, and functions of them."""
+
+    def __init__(self) -> None:
+        self.first, self.last = (torch.randn(n, m).div(n**0.5).requires_grad_() for n, m in ((3, 8), (8, 1)))
+
+    def __call__(self, x: torch.Tensor) -> torch.Tensor:
+        h = (x @ self.first).relu()
+        mask = (torch.rand_like(h) > 0.4).float() / 0.6
+        h = h * mask  # WRITTEN AS FUNCTIONS
+        return h @ self.last
+
+    def train(self, steps: int) -> None:
+        optimizer = torch.optim.SGD([self.first, self.last], lr=0.01)
+        for _ in range(steps):
+            x = torch.randn(16, 3)
+            optimizer.zero_grad()
+            F.mse_loss(self(x), x.sum(1, keepdim=True)).backward()
+            optimizer.step()
+
+
+def test_a_model_that_is_written_as_functions(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    with flightcheck.watch(runs_dir=tmp_path, report=False) as watched:
+        Functions().train(24)
+    assert watched.run is not None and watched.run.coverage.blind == []
+    (line,) = handmade_dropouts(watched.run)
+    assert line.code.endswith("# WRITTEN AS FUNCTIONS")
+
+
+def test_in_evaluations_of_functions_it_is_the_mean_too(tmp_path: Path) -> None:
+    text = Path(__file__).read_text().splitlines()
+    line = next(i for i, code in enumerate(text, 1) if code.endswith("h * mask  # WRITTEN AS FUNCTIONS"))
+    answers: list[torch.Tensor] = []
+
+    def run() -> None:
+        torch.manual_seed(0)
+        net = Functions()
+        net.train(8)
+        with torch.no_grad():
+            answers.extend(net(torch.ones(10_000, 3)) for _ in range(2))
+
+    assert patched(tmp_path, f"dropout:test_handmade_dropouts.py:{line}=eval", run).applied
+    one, again = answers
+    assert torch.allclose(one, again, atol=0.02) and float(one.std()) < 1e-4
+
+
 def test_monte_carlo_dropout_is_meant(tmp_path: Path) -> None:
     assert handmade_dropouts(watched(tmp_path, "compared", passes=3)) == []
 

@@ -28,7 +28,7 @@ from flightcheck.checks.tracking._orders import (
 from flightcheck.lab.classes_alike import classes_alike
 from flightcheck.lab.experiments import Lab, Margin
 from flightcheck.lab.margins import fivefold, half, quarter, tenth, tenth_of_error, third
-from flightcheck.lab.metrics import steps_of_evaluations, try_order
+from flightcheck.lab.metrics import steps_of_evaluations, steps_until_told, try_order
 from flightcheck.lab.printed import ANSWERED, PRINTED
 from flightcheck.lab.signs import turned
 from flightcheck.lab.statistics import SEEDS
@@ -208,8 +208,10 @@ def _evaluated(
     purpose: Literal["fix", "question"] = "fix",
 ) -> Experiment:  # fmt: skip
     """Evaluations judge: of what makes the training loss larger and them better."""
+    # Of a model that is written as functions no evaluations are seen, only what the script prints of them.
+    steps = steps_of_evaluations(run) if run.evaluations else steps_until_told(run)
     return lab.try_patch(
-        code, [Patch.parse(patch)], metrics=metrics, steps=max(SHORT_STEPS, steps_of_evaluations(run)), evaluates=True,
+        code, [Patch.parse(patch)], metrics=metrics, steps=max(SHORT_STEPS, steps), evaluates=True,
         margin=margin, refute=False, seeds=seeds, purpose=purpose,
     )  # fmt: skip
 

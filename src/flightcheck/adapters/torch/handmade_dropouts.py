@@ -27,7 +27,9 @@ _MOST_LINES: Final = 16
 
 
 class HandmadeDropouts:
-    """Told of the operations inside of models in the learning pass, with gradients."""
+    """Told of the operations inside of models in the learning pass, with gradients. Of all, where no module is called
+    and the model is written as functions.
+    """
 
     def __init__(self, watch: Watch) -> None:
         self.watch = watch

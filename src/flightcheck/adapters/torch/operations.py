@@ -270,7 +270,8 @@ class Operations(TorchFunctionMode):
         if name in DROPOUTS:
             self.dropouts.look(name, args, kwargs, result)
         if self.watch.learning:
-            if (name in DRAWS or self.thinned.following) and self.modules and torch.is_grad_enabled():
+            in_model = self.modules or not self.discovery.roots
+            if (name in DRAWS or self.thinned.following) and in_model and torch.is_grad_enabled():
                 self.thinned.look(name, args, result)
             self.scores.look(name, args, kwargs, result)
         self.loose.look(name, args, result)

@@ -91,7 +91,9 @@ def _with_mean_mask(b: Boundaries, patch: Patch, place: str) -> None:
     def operation(function: Any, name: str, given: Arguments) -> Any:
         args, kwargs = given
         models = b.observer.operations.modules
-        trains = torch.is_grad_enabled() or not models or models[0].training  # a teacher, too, may be meant to drop
+        written_as_functions = not b.observer.discovery.roots
+        mode = models[0].training if models else not written_as_functions  # a teacher, too, may be meant to drop
+        trains = torch.is_grad_enabled() or mode
         if trains or name not in PRODUCTS or not b.is_at(place):
             return function(*args, **kwargs)
         with b.unwatched():
