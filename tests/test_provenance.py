@@ -25,7 +25,7 @@ from flightcheck.recording.provenance import (
     value_calls,
     value_origin,
 )
-from flightcheck.recording.provenance.buffers import built_by, integer_buffer
+from flightcheck.recording.provenance.buffers import built_by, integer_buffer, made_float
 
 
 def write(folder: Path, code: str, name: str = "train.py") -> tuple[str, int, int | None]:
@@ -968,3 +968,40 @@ def test_the_rows_of_what_is_computed_with_numbers(tmp_path: Path) -> None:
     file = tmp_path / "train.py"
     file.write_text("x = x[np.random.permutation(9)] / 16\nz = 2 * -(x - m) - 1\nout = model(z)\n")
     assert [made[1] for made, _ in orders(str(file), 3, None)] == [1]
+
+
+BYTES = {
+    "in a function of its own": """
+        def crop():
+            return np.clip(image * 255, 0, 255).astype(np.uint8)
+        def to_tensor(images):
+            return torch.from_numpy(images).permute(0, 3, 1, 2).float()  # HERE
+        pictures = np.stack([crop() for _ in range(9)])
+        out = model(to_tensor(pictures[pick]))  # USE
+    """,
+    "by a type": """
+        pictures = rng.integers(0, 256, (9, 8, 8)).astype("uint8")
+        x = torch.tensor(pictures, dtype=torch.float32)  # HERE
+        out = model(x)  # USE
+    """,
+    "scaled behind": """
+        pictures = images.astype(np.uint8)
+        x = torch.from_numpy(pictures).float() / 255
+        out = model(x)  # USE
+    """,
+    "never bytes": """
+        pictures = images * 255
+        x = torch.from_numpy(pictures).float()
+        out = model(x)  # USE
+    """,
+    "still bytes": """
+        pictures = images.astype(np.uint8)
+        out = model(torch.from_numpy(pictures))  # USE
+    """,
+}
+
+
+@pytest.mark.parametrize("case", BYTES)
+def test_where_bytes_become_numbers(case: str, tmp_path: Path) -> None:
+    path, use, here = write(tmp_path, BYTES[case])
+    assert made_float(path, use, None) == ((path, here) if here else None)

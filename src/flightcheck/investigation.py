@@ -14,7 +14,8 @@ from flightcheck.checks.registry import run_checks
 from flightcheck.diagnosis.engine import DiagnosedFinding, Diagnosis, diagnose
 from flightcheck.diagnosis.graph import SYMPTOMS
 from flightcheck.frozen import frozen
-from flightcheck.lab.agenda import Candidate, adjusted, investigate
+from flightcheck.lab.agenda import adjusted, investigate
+from flightcheck.lab.candidates import Candidate
 from flightcheck.lab.experiments import Lab
 from flightcheck.lab.processes import Script, ScriptRunner
 from flightcheck.lab.script_code import of_the_script, sources_of

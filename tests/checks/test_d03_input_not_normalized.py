@@ -34,6 +34,12 @@ def test_pixels_that_spoil_the_training_are_a_warning_at_the_data() -> None:
     assert finding.location == ORIGIN
 
 
+def test_pixels_that_are_stored_as_bytes_are_told_where_they_become_numbers() -> None:
+    converted = Location("train.py", 12, "to_tensor", "return batch.float()")
+    (finding,) = run(*STUCK, **RAW, made_float=converted).findings
+    assert finding.location == converted
+
+
 def test_pixels_that_do_no_harm_are_information() -> None:
     (finding,) = run(*LEARNS, **RAW).findings
     assert finding.severity == "info"

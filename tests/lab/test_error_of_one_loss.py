@@ -11,7 +11,8 @@ import torch
 from torch import nn
 
 from flightcheck.checks.base import Finding
-from flightcheck.lab.agenda import Candidate, investigate
+from flightcheck.lab.agenda import investigate
+from flightcheck.lab.candidates import Candidate
 from flightcheck.lab.experiments import Lab
 from flightcheck.lab.trials import Trained, Trial
 from flightcheck.recording.loss_records import LossSite

@@ -11,7 +11,8 @@ import pytest
 from flightcheck.checks.base import Finding, Verdict
 from flightcheck.diagnosis import diagnose
 from flightcheck.investigation import experiment
-from flightcheck.lab.agenda import Candidate, adjusted, investigate, untestable
+from flightcheck.lab.agenda import adjusted, investigate, untestable
+from flightcheck.lab.candidates import Candidate
 from flightcheck.lab.experiments import Lab
 from flightcheck.lab.statistics import ALPHA
 from flightcheck.lab.trials import Trained, Trial

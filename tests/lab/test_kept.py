@@ -10,7 +10,8 @@ import pytest
 
 from flightcheck.checks.base import Finding
 from flightcheck.checks.tracking.t12_best_not_kept import BestNotKept
-from flightcheck.lab.agenda import Candidate, investigate
+from flightcheck.lab.agenda import investigate
+from flightcheck.lab.candidates import Candidate
 from flightcheck.lab.experiments import Lab
 from flightcheck.lab.trials import Trained, Trial
 from flightcheck.recording.experiments import Experiment

@@ -9,7 +9,8 @@ import pytest
 
 from flightcheck.checks.base import Finding
 from flightcheck.checks.parameters.p12_step_protocol_broken import StepProtocolBroken
-from flightcheck.lab.agenda import Candidate, investigate
+from flightcheck.lab.agenda import investigate
+from flightcheck.lab.candidates import Candidate
 from flightcheck.lab.experiments import Lab
 from flightcheck.lab.trials import Trained, Trial
 from flightcheck.recording.batches import Evaluation

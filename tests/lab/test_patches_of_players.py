@@ -14,7 +14,8 @@ from torch import nn
 
 from flightcheck.checks.base import Finding
 from flightcheck.checks.registry import run_checks
-from flightcheck.lab.agenda import Candidate, investigate
+from flightcheck.lab.agenda import investigate
+from flightcheck.lab.candidates import Candidate
 from flightcheck.lab.diffs import diff_of
 from flightcheck.lab.experiments import TRAINED_SHARE, Lab
 from flightcheck.patch import Patch

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from flightcheck.checks.base import Finding
-from flightcheck.lab.agenda import Candidate, investigate
+from flightcheck.lab.agenda import investigate
+from flightcheck.lab.candidates import Candidate
 from flightcheck.lab.diffs import diff_of
 from flightcheck.lab.experiments import Lab
 from flightcheck.lab.trials import Trained, Trial

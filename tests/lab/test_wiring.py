@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from flightcheck.checks.base import Finding
-from flightcheck.lab.agenda import Candidate, investigate
+from flightcheck.lab.agenda import investigate
+from flightcheck.lab.candidates import Candidate
 from flightcheck.lab.experiments import TRAINED_SHARE, Lab
 from flightcheck.lab.trials import Trial
 from flightcheck.recording.experiments import Experiment

@@ -9,7 +9,7 @@ from typing import Final
 
 from flightcheck.checks.data.d10_class_imbalance_untreated import patch_of, uncorrected
 from flightcheck.checks.parameters.p02_lr_too_low import planned_steps
-from flightcheck.lab.diffs import WEIGHTED
+from flightcheck.lab.diffs.added_lines import WEIGHTED
 from flightcheck.lab.experiments import Lab
 from flightcheck.lab.metrics import steps_of_evaluations
 from flightcheck.lab.printed import BALANCED, RECALLED

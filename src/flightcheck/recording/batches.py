@@ -41,6 +41,8 @@ class Batch:
     """The line that called the root."""
     origin: Location | None = None
     """Where the values come from in the source, as far as the code tells."""
+    made_float: Location | None = None
+    """Where they were made floating point, if `origin` made them bytes."""
     request: Location | None = None
     """The line that calls the user's own function in which `origin` lies, the outermost of nested ones."""
     made_at: Location | None = None

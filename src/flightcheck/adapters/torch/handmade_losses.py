@@ -9,12 +9,13 @@ a prediction with its target; it is a loss once a backward begins behind it: a m
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Final
 
 import torch
 
 from flightcheck.adapters.torch.logits import LOG_OF_REST, LOG_P, is_log_of_softmax, part_of_binary
+from flightcheck.adapters.torch.loss_chains import LEAF, LONGEST, Chain, HandmadeLoss, loss_of, same_differences
 from flightcheck.adapters.torch.watch import Watch, hands_off, is_plain_tensor
 from flightcheck.recording.records import Location
 
@@ -44,77 +45,9 @@ _OF_A_PREDICTION: Final = {
 }  # fmt: skip
 """What may lie between the output of a module and a prediction."""
 _JOINTS: Final = ("CatBackward", "StackBackward")
-_LEAF: Final = "torch::autograd::AccumulateGrad"
-_LONGEST: Final = 24
-"""Nodes between a prediction and the module, or between a loss and its comparison."""
 _MOST_CHAINS: Final = 64
 _MOST_NODES: Final = 400
 """Nodes behind the value handed to backward among which losses are looked for."""
-_MOST_ROWS: Final = 4096
-_TOLERANCE: Final = 1e-5
-
-
-@dataclass(frozen=True)
-class HandmadeLoss:
-    """A loss that entered a backward."""
-
-    function: str
-    """What the framework calls it."""
-    reduction: str
-    """``mean``, ``sum``, or ``batchmean`` (a sum divided by the number of examples)."""
-    location: Location | None
-    prediction: torch.Tensor
-    """Without its graph."""
-    prediction_node: Any
-    target: torch.Tensor
-    value: float
-    comparison: Any
-    """The node of the difference, or of the choice of classes."""
-    target_is_right: bool
-    part: str = ""
-    """``log p`` where it is this part of a binary cross-entropy alone, without that of the labels 0."""
-
-
-@dataclass(frozen=True)
-class _Chain:
-    """How far a loss has come. Its elements are the differences until these are squared, then what is averaged."""
-
-    function: str
-    prediction: torch.Tensor
-    target: torch.Tensor
-    start: int
-    """Number of the node that compared them."""
-    target_is_right: bool = True
-    one_hot: bool = False
-    """The target has a 1 in the column of each label; otherwise it holds class ids, as far as there are classes."""
-    rows: Any = None
-    """What chose the rows in ``log_probs[rows, labels]``."""
-    factor: float = 1.0
-    """Constant before every element."""
-    scale: float = 1.0
-    """What reductions multiplied the sum of the elements with."""
-    number: torch.Tensor | None = None
-    """What the elements were reduced to."""
-    per: float = 1.0
-    """How often that holds the sum of all elements."""
-    location: Location | None = None
-
-    @property
-    def items(self) -> int:
-        """What a mean divides by."""
-        return self.prediction.shape[0] if self.function == "nll_loss" else self.prediction.numel()
-
-    @property
-    def reductions(self) -> dict[str, float]:
-        """What each reduction multiplies the sum of the elements with."""
-        batch = self.prediction.shape[0] if self.prediction.dim() else 1
-        return {"mean": 1 / self.items, "batchmean": 1 / batch, "sum": 1.0}
-
-    @property
-    def reduction(self) -> str:
-        """The name of the reduction; empty if it has none."""
-        scale = abs(self.scale)
-        return next((name for name, usual in self.reductions.items() if abs(scale / usual - 1) < _TOLERANCE), "")
 
 
 class HandmadeLosses:
@@ -129,7 +62,7 @@ class HandmadeLosses:
         self._owners = owners
         self._known: set[tuple[str, Location | None]] = set()
         """Functions and lines of the losses found in the learning pass: later, only these are looked at."""
-        self._chains: dict[int, _Chain] = {}
+        self._chains: dict[int, Chain] = {}
         """Node (by number: holding it would hold the user's graph) → what its result is."""
         self._full = False
 
@@ -166,7 +99,7 @@ class HandmadeLosses:
                 del self._chains[unused]
         return not self._full
 
-    def _begun(self, name: str, args: Any, kwargs: Any, node: Any) -> _Chain | None:
+    def _begun(self, name: str, args: Any, kwargs: Any, node: Any) -> Chain | None:
         if name in _DIFFERENCES and len(args) == 2 and not kwargs:
             return self._difference(args[0], args[1], node, name in ("rsub", "__rsub__"))
         if name in ("gather", "take_along_dim"):
@@ -182,7 +115,7 @@ class HandmadeLosses:
             return self._choice(given, target, node, one_hot=True) or self._half(given, target, node)
         return None
 
-    def _difference(self, left: Any, right: Any, node: Any, swapped: bool) -> _Chain | None:
+    def _difference(self, left: Any, right: Any, node: Any, swapped: bool) -> Chain | None:
         if not (type(left) is torch.Tensor and type(right) is torch.Tensor) or left.shape != right.shape:
             return None
         if left.requires_grad == right.requires_grad or not left.numel():
@@ -191,9 +124,9 @@ class HandmadeLosses:
         if not (is_plain_tensor(target) and prediction.is_floating_point() and self._predicted(prediction)):
             return None
         on_right = left.requires_grad is not swapped
-        return _Chain("", prediction.detach(), target, node._sequence_nr(), on_right)
+        return Chain("", prediction.detach(), target, node._sequence_nr(), on_right)
 
-    def _choice(self, given: Any, target: Any, node: Any, *, rows: Any = None, one_hot: bool = False) -> _Chain | None:
+    def _choice(self, given: Any, target: Any, node: Any, *, rows: Any = None, one_hot: bool = False) -> Chain | None:
         """Log-probabilities of the labels: by index, by ``gather``, or times one-hot rows."""
         if type(given) is not torch.Tensor or not given.requires_grad or given.dim() != 2 or not given.numel():
             return None
@@ -208,9 +141,9 @@ class HandmadeLosses:
         logarithm = made is not None and (made.name() == "LogSoftmaxBackward0" or is_log_of_softmax(made))
         if not logarithm or not self._predicted(given):
             return None
-        return _Chain("nll_loss", given.detach(), target, node._sequence_nr(), one_hot=one_hot, rows=rows)
+        return Chain("nll_loss", given.detach(), target, node._sequence_nr(), one_hot=one_hot, rows=rows)
 
-    def _half(self, given: Any, target: Any, node: Any) -> _Chain | None:
+    def _half(self, given: Any, target: Any, node: Any) -> Chain | None:
         """The logarithm of probabilities times labels of 0 and 1: one of the two parts of a binary cross-entropy."""
         if type(given) is not torch.Tensor or not given.requires_grad or not given.numel():
             return None
@@ -218,9 +151,9 @@ class HandmadeLosses:
             return None
         made = _behind_reshapes(given.grad_fn) if target.shape == given.shape else None
         part = part_of_binary(made) if made is not None else ""
-        return _Chain(part, given.detach(), target, node._sequence_nr()) if part else None
+        return Chain(part, given.detach(), target, node._sequence_nr()) if part else None
 
-    def _continued(self, name: str, args: Any, kwargs: Any, result: torch.Tensor) -> _Chain | None:
+    def _continued(self, name: str, args: Any, kwargs: Any, result: torch.Tensor) -> Chain | None:
         chain = self._chain_of(args[0])
         if name in _PRODUCTS and len(args) > 1:
             chain = chain or self._chain_of(args[1])
@@ -249,11 +182,11 @@ class HandmadeLosses:
             return "mse_loss" if name == "square" or (not isinstance(exponent, torch.Tensor) and exponent == 2) else ""
         if name in _PRODUCTS and len(args) > 1:
             one, other = self._chain_of(args[0]), self._chain_of(args[1])
-            same = one is not None and other is not None and _same(one, other)
+            same = one is not None and other is not None and same_differences(one, other)
             return "mse_loss" if same else ""
         return ""
 
-    def _reduced(self, name: str, chain: _Chain, given: torch.Tensor, result: torch.Tensor) -> _Chain | None:
+    def _reduced(self, name: str, chain: Chain, given: torch.Tensor, result: torch.Tensor) -> Chain | None:
         if name == "mean":
             chain = replace(chain, scale=chain.scale * result.numel() / given.numel())
         if result.numel() != 1:
@@ -265,7 +198,7 @@ class HandmadeLosses:
         per = chain.scale * chain.factor
         return replace(chain, scale=chain.scale * sign, number=result.detach(), per=per, location=location)
 
-    def _chain_of(self, tensor: Any) -> _Chain | None:
+    def _chain_of(self, tensor: Any) -> Chain | None:
         if not self._chains or type(tensor) is not torch.Tensor or not tensor.requires_grad:
             return None
         node = _behind_reshapes(tensor.grad_fn)
@@ -276,10 +209,10 @@ class HandmadeLosses:
         if not self.watch.learning:
             return True
         node = prediction.grad_fn
-        for _ in range(_LONGEST):
+        for _ in range(LONGEST):
             if node is None or node in self._owners:
                 return node is not None
-            inputs = [n for n, _ in node.next_functions if n is not None and n.name() != _LEAF]
+            inputs = [n for n, _ in node.next_functions if n is not None and n.name() != LEAF]
             name = node.name()
             if not inputs or not (name in _RESHAPES or name.rstrip("0123456789") in _OF_A_PREDICTION):
                 return False
@@ -303,53 +236,10 @@ class HandmadeLosses:
             for number, other in numbers.items():
                 if other.number is chain.number:  # the same before a factor, or after one
                     self._chains.pop(number, None)
-            if (found := _loss_of(chain, node)) is not None:
+            if (found := loss_of(chain, node)) is not None:
                 if self.watch.learning:
                     self._known.add((found.function, found.location))
                 self.found(found)
-
-
-def _loss_of(chain: _Chain, node: Any) -> HandmadeLoss | None:
-    """The loss that a chain became; None if it is no usual one after all."""
-    assert chain.number is not None
-    target: torch.Tensor | None = chain.target
-    total, reduction = float(chain.number) / chain.per, chain.reduction
-    if chain.function == "nll_loss":
-        target, sign = _labels(chain)
-        total *= -sign
-        if chain.scale * sign > 0:
-            return None  # the likelihood is minimized: another fault, or a part of something else
-    half = chain.function == LOG_P
-    if half and chain.scale > 0:
-        return None  # the likelihood is minimized: another fault
-    if target is None or not reduction or chain.function == LOG_OF_REST or (half and not _is_binary(chain.target)):
-        return None
-    if half:
-        chain, total = replace(chain, function="binary_cross_entropy", prediction=chain.prediction.exp()), -total
-    comparison, prediction_node = _start_of(node, chain.start)
-    return HandmadeLoss(
-        function=chain.function,
-        reduction=reduction,
-        location=chain.location,
-        prediction=chain.prediction,
-        prediction_node=prediction_node,
-        target=target,
-        value=total * chain.reductions[reduction],
-        comparison=comparison,
-        target_is_right=chain.target_is_right,
-        part=LOG_P if half else "",
-    )
-
-
-def _is_binary(target: torch.Tensor) -> bool:
-    """Labels of 0 and 1, of both."""
-    return bool(((target == 0) | (target == 1)).all()) and bool((target == 0).any()) and bool((target == 1).any())
-
-
-def _same(one: _Chain, other: _Chain) -> bool:
-    """Both are differences of the same two tensors."""
-    pairs = ((one.prediction, other.prediction), (one.target, other.target))
-    return not one.function + other.function and all(a.data_ptr() == b.data_ptr() for a, b in pairs)
 
 
 def _factor(name: str, args: Any) -> float | None:
@@ -372,34 +262,20 @@ def _number(value: Any) -> float | None:
     return float(value) if isinstance(value, (int, float)) else None
 
 
-def _labels(chain: _Chain) -> tuple[torch.Tensor | None, int]:
-    """The class ids of a choice, and its sign (−1 for negated one-hot rows); None if it chose anything else."""
-    target, rows, n = chain.target.detach(), chain.rows, chain.prediction.shape[0]
-    if chain.one_hot:
-        sign = -1 if bool((target < 0).any()) else 1
-        hot = target * sign
-        right = bool(((hot == 0) | (hot == 1)).all()) and bool((hot.sum(1) == 1).all())
-        return (hot.argmax(1) if right else None), sign
-    if isinstance(rows, torch.Tensor) and rows.dim() == 1 and n <= _MOST_ROWS:
-        rows = rows.tolist()
-    ordered = rows is None or (isinstance(rows, (list, tuple, range)) and list(rows) == list(range(n)))
-    return (target.reshape(-1).long() if ordered else None), 1
-
-
 def _behind_reshapes(node: Any) -> Any:
-    for _ in range(_LONGEST):
+    for _ in range(LONGEST):
         if node is None or node.name() not in _RESHAPES:
             return node
         node = node.next_functions[0][0]
     return None
 
 
-def _down_to(start: Any, wanted: dict[int, _Chain]) -> Iterator[Any]:
+def _down_to(start: Any, wanted: dict[int, Chain]) -> Iterator[Any]:
     """The nodes with these numbers that are met first on the ways from a node, nearest first."""
     seen, todo = {start}, [start]
     left = {id(chain.number) for chain in wanted.values()}
     for node in todo:
-        chain = wanted.get(node._sequence_nr()) if node.name() != _LEAF else None
+        chain = wanted.get(node._sequence_nr()) if node.name() != LEAF else None
         if chain is not None:
             if id(chain.number) in left:
                 left.discard(id(chain.number))
@@ -410,15 +286,3 @@ def _down_to(start: Any, wanted: dict[int, _Chain]) -> Iterator[Any]:
             following = [n for n, _ in node.next_functions if n is not None and n not in seen]
             seen.update(following)
             todo.extend(following)
-
-
-def _start_of(node: Any, start: int) -> tuple[Any, Any]:
-    """The node that compared prediction and target, and that of the prediction."""
-    for _ in range(_LONGEST):
-        before = next((n for n, _ in node.next_functions if n is not None), None)
-        if node._sequence_nr() == start:
-            return node, before
-        if before is None or before.name() == _LEAF:
-            break
-        node = before
-    return None, None

@@ -7,7 +7,7 @@ from typing import Any, Final, TypeAlias
 from flightcheck.adapters.torch.orders import recorded_orders
 from flightcheck.adapters.torch.watch import Watch
 from flightcheck.recording import provenance
-from flightcheck.recording.provenance.buffers import integer_buffer
+from flightcheck.recording.provenance.buffers import integer_buffer, made_float
 from flightcheck.recording.provenance.callers import Callers
 from flightcheck.recording.provenance.cut_vocabularies import only_cut
 from flightcheck.recording.provenance.standardizing import only_scaling
@@ -57,14 +57,18 @@ class InputOrigins:
     def _read(self, location: Location, callers: Callers) -> Origin:
         lines = self._watch.lines
         call = (location.file, location.line, None, location.function, callers)
-        found = (provenance.value_origin(*call), *provenance.value_calls(*call), provenance.order_origin(*call))
-        values, request, maker, order = (lines.of(*f) if f is not None else None for f in found)
+        found = (
+            provenance.value_origin(*call), *provenance.value_calls(*call), provenance.order_origin(*call),
+            made_float(*call),
+        )  # fmt: skip
+        values, request, maker, order, floated = (lines.of(*f) if f is not None else None for f in found)
         made = integer_buffer(values.file, values.line) if values is not None else None
         alone = only_scaling((values or location).file)
         cut = only_cut((values or location).file)
         divided = [(at, n) for (f, line), n in provenance.data_divisions(*call) if (at := lines.of(f, line))]
         return {
             "origin": values,
+            "made_float": floated,
             "request": request,
             "made_at": maker,
             "order_origin": order,

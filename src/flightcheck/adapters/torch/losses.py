@@ -13,9 +13,9 @@ from flightcheck.adapters.torch.alignment import Alignment
 from flightcheck.adapters.torch.axes import axes_of
 from flightcheck.adapters.torch.discovery import Discovery
 from flightcheck.adapters.torch.graph import PICKS, behind_views
-from flightcheck.adapters.torch.handmade_losses import HandmadeLoss
 from flightcheck.adapters.torch.linear_stacks import linear_stack
 from flightcheck.adapters.torch.logits import named, scores_of
+from flightcheck.adapters.torch.loss_chains import HandmadeLoss
 from flightcheck.adapters.torch.loss_settings import MODULES, WITH_CLASSES, class_weights, loss_settings
 from flightcheck.adapters.torch.operations import Operations
 from flightcheck.adapters.torch.orders import recorded_orders

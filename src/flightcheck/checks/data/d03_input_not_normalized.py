@@ -99,7 +99,7 @@ class InputNotNormalized(Check):
                 doubt = "integer inputs, and nothing tells how large they are at the first layer"
                 continue
             last, again = usable[-1], self._divided_again(usable[-1])
-            line = again[0] if again else line_of(last)
+            line = again[0] if again else last.made_float or line_of(last)
             if line in told:  # a model for each fold is fed from one line
                 continue
             told.add(line)

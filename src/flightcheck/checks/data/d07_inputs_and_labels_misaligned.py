@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from flightcheck.checks.base import Check, Finding, NotApplicable, NotEnoughEvidence, Param, check
 from flightcheck.checks.data._joined import joined_apart
@@ -113,6 +114,10 @@ class InputsAndLabelsMisaligned(Check):
         if drawn:
             yield from (self._of_a_draw(run, t) for t in drawn)
             return
+        yield from self._of_neighbours(run)
+
+    def _of_neighbours(self, run: Run) -> Iterator[Finding]:
+        """By trials without the inputs, and by the labels of the nearest neighbours."""
         without = [e for e in run.experiments if e.question == "S02" and e.low is not None]
         if not without:
             raise NotEnoughEvidence("a training without inputs was not tried")
@@ -133,15 +138,8 @@ class InputsAndLabelsMisaligned(Check):
         if not (inputs_do_not_matter(without) or nothing_before):
             return
         share = found["hits"] / n if classes else float(found["agreement"])
-        upper, limit = (
-            (self._upper_share(int(found["hits"]), n), chance + self.above.value)
-            if classes
-            else (self._upper_correlation(share, n), self.related.value)
-        )
-        if classes and share <= limit:
-            # Five neighbours of each: two and a half pairs, since each of the two may be among the other's.
-            pairs = int(2.5 * n)
-            upper = min(upper, self._upper_share(round(float(found["agreement"]) * pairs), pairs))
+        limit = chance + self.above.value if classes else self.related.value
+        upper = self._upper(found, share, limit)
         if upper > limit:
             raise NotEnoughEvidence("neighbours agree on labels: the labels carry information, the training is slow")
         shifts = [float(s) for s in found["shifts"]]
@@ -167,6 +165,18 @@ class InputsAndLabelsMisaligned(Check):
             severity=None if proved else "warn",
             patch=self._paired(run),
         )
+
+    def _upper(self, found: dict[str, Any], share: float, limit: float) -> float:
+        """As much agreement of neighbours as the examples allow for: its upper bound."""
+        n = int(found["examples"])
+        if not int(found["classes"]):
+            return self._upper_correlation(share, n)
+        upper = self._upper_share(int(found["hits"]), n)
+        if share > limit:
+            return upper
+        # Five neighbours of each: two and a half pairs, since each of the two may be among the other's.
+        pairs = int(2.5 * n)
+        return min(upper, self._upper_share(round(float(found["agreement"]) * pairs), pairs))
 
     @staticmethod
     def _of_two_loaders(run: Run, orders: SeparateOrders) -> Finding:

@@ -9,11 +9,11 @@ from __future__ import annotations
 import ast
 from typing import TypeAlias
 
-from flightcheck.recording.provenance.callers import Callers, context_of
+from flightcheck.recording.provenance.callers import Callers
 from flightcheck.recording.provenance.counters import continued_loop
 from flightcheck.recording.provenance.dividing_data import Division, divided_by
+from flightcheck.recording.provenance.expressions import value_at
 from flightcheck.recording.provenance.follower import Follower
-from flightcheck.recording.provenance.handing_on import is_module
 from flightcheck.recording.provenance.loops import (
     asks_for_one_example,
     beside_output,
@@ -33,7 +33,7 @@ from flightcheck.recording.provenance.source import (
     walk_scope,
 )
 from flightcheck.recording.provenance.statements import freezing, skipped_step
-from flightcheck.recording.provenance.vocabulary import LOSSES, NOT_MODELS
+from flightcheck.recording.provenance.vocabulary import LOSSES
 
 __all__ = [
     "Order",
@@ -139,7 +139,7 @@ def value_origin(
         File and line, or None when the value cannot be followed.
     """
     try:
-        value = _value(file, line, name, function, callers)
+        value = value_at(file, line, name, function, callers)
         if value is None:
             return None
         return Follower(line).data(value)
@@ -159,7 +159,7 @@ def value_calls(
         File and line of each; None where no function that the user's code calls for them computed the values.
     """
     try:
-        value = _value(file, line, name, function, callers)
+        value = value_at(file, line, name, function, callers)
         if value is None:
             return None, None
         follower = Follower(line)
@@ -221,7 +221,7 @@ def order_origin(
     ``order = torch.randperm(len(X))``, ``X[i : i + 32]`` to the loop over ``i``).
     """
     try:
-        value = _value(file, line, name, function, callers)
+        value = value_at(file, line, name, function, callers)
         if value is None:
             return None
         found = Follower(line).order(value)
@@ -236,7 +236,7 @@ def orders(file: str, line: int, name: str | None, function: str = "", callers: 
     Each with the line that puts the value in this order.
     """
     try:
-        value = _value(file, line, name, function, callers)
+        value = value_at(file, line, name, function, callers)
         return [] if value is None else _orders(line, value)
     except Exception:  # as above
         return []
@@ -245,7 +245,7 @@ def orders(file: str, line: int, name: str | None, function: str = "", callers: 
 def data_divisions(file: str, line: int, name: str | None, function: str = "", callers: Callers = ()) -> list[Division]:
     """Where a value was divided by a number on its way to a line, and by which; the last division first."""
     try:
-        value = _value(file, line, name, function, callers)
+        value = value_at(file, line, name, function, callers)
         return [] if value is None else divided_by(value, line)
     except Exception:  # as above
         return []
@@ -256,56 +256,6 @@ def _orders(line: int, value: Value) -> list[Order]:
     for made, used in Follower(line).orders(value):
         found.setdefault(made.place, used.place)
     return list(found.items())
-
-
-def _value(file: str, line: int, name: str | None, function: str, callers: Callers) -> Value | None:
-    source = read_source(file)
-    node = _expression(source, line, name, function) if source else None
-    return (
-        Value(source, node, (), context_of(source, node, callers)) if source is not None and node is not None else None
-    )
-
-
-def _expression(source: Source, line: int, name: str | None, function: str) -> ast.AST | None:
-    if name is None:
-        calls = [c for c in source.calls if c.lineno <= line <= end_of(c)]
-        calls = [c for c in calls if c.args and not isinstance(c.args[0], ast.Constant)]
-        calls.sort(key=lambda c: (_around_model(source, c), c.lineno != line, c.col_offset))
-        return calls[0].args[0] if calls else None
-    wanted = ast.unparse(ast.parse(name, mode="eval"))
-    for node in source.nodes:
-        if not isinstance(node, ast.expr) or not node.lineno == node.end_lineno == line or _stored(node):
-            continue
-        if ast.unparse(node) == wanted:
-            return node
-    return _planted(source, line, name, function)
-
-
-def _around_model(source: Source, call: ast.Call) -> bool:
-    """The call is rather a loss or a library function around the model's call than that itself."""
-    module = isinstance(call.func, ast.Attribute) and is_module(source, call.func.value)
-    return module or bool(NOT_MODELS.search(last_name(call.func)))
-
-
-def _stored(node: ast.expr) -> bool:
-    return isinstance(getattr(node, "ctx", None), ast.Store)
-
-
-def _planted(source: Source, line: int, name: str, function: str) -> ast.AST | None:
-    """The expression as if it stood at the line, inside the function there."""
-    expression = ast.parse(name, mode="eval").body
-    functions = source.functions.get(function, []) if function else []
-    if not functions:
-        functions = [f for several in source.functions.values() for f in several]
-    around = [f for f in functions if f.lineno <= line <= end_of(f)]
-    parent: ast.AST = max(around, key=lambda f: f.lineno) if around else source.tree
-    for node in ast.walk(expression):
-        for child in ast.iter_child_nodes(node):
-            source.parents[child] = node
-        if isinstance(node, ast.expr):
-            node.lineno = node.end_lineno = line
-    source.parents[expression] = parent
-    return expression
 
 
 def attribute_write(file: str, owner: str, attribute: str) -> tuple[str, int] | None:

@@ -1,10 +1,14 @@
-"""Where data were made: arrays that are filled element by element, and what a function of the user made."""
+"""Where data were made: arrays that are filled element by element, floating point of bytes, what a function of the user
+made.
+"""
 
 from __future__ import annotations
 
 import ast
 from typing import Final
 
+from flightcheck.recording.provenance.callers import Callers
+from flightcheck.recording.provenance.expressions import value_at
 from flightcheck.recording.provenance.follower import Follower
 from flightcheck.recording.provenance.source import Source, Value, last_name, line_of, read_source
 from flightcheck.recording.provenance.vocabulary import INTEGERS
@@ -63,6 +67,24 @@ def _made(source: Source, use: ast.AST, name: str) -> tuple[str, int] | None:
 
 def _whole(written: str) -> bool:
     return any(word in written for word in INTEGERS)
+
+
+def made_float(
+    file: str, line: int, name: str | None, function: str = "", callers: Callers = ()
+) -> tuple[str, int] | None:
+    """Where bytes (``astype(np.uint8)``) that reach a variable or expression were made floating point.
+
+    They are bytes on purpose, as pictures are stored: what scales them stands behind.
+
+    Returns:
+        File and line; None where `provenance.value_origin` is no line that makes bytes.
+    """
+    try:
+        value = value_at(file, line, name, function, callers)
+        found = Follower(line).from_bytes(value) if value is not None else None
+        return found.place if found is not None else None
+    except Exception:  # the promise: odd sources have no origin, and are no error
+        return None
 
 
 def built_by(file: str, line: int) -> tuple[str, int] | None:

@@ -44,6 +44,13 @@ class Follower(Definitions):
                 break
         return call
 
+    def from_bytes(self, value: Value) -> Value | None:
+        """Where bytes were made floating point on the way to a value; None where they were not computed as bytes."""
+        changed = self._changed(value, 0)
+        if changed is None or not isinstance(changed.node, ast.Call) or "uint8" not in ast.unparse(changed.node):
+            return None
+        return next((c for c in self.conversions if "float" in ast.unparse(c.node).lower()), None)
+
     # -- literals ------------------------------------------------------------------------------------------------
 
     def literal(self, value: Value, depth: int = 0) -> Value | None:

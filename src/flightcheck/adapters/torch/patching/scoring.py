@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from flightcheck.adapters.torch.graph import behind_views
-from flightcheck.adapters.torch.handmade_losses import HandmadeLoss
+from flightcheck.adapters.torch.loss_chains import HandmadeLoss
 from flightcheck.adapters.torch.patching.boundaries import Arguments, Boundaries
 from flightcheck.adapters.torch.patching.losses import REGRESSION, arguments_of
 from flightcheck.recording.signals import ERROR

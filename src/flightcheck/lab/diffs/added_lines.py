@@ -1,0 +1,60 @@
+"""The lines that a user would add by hand, for patches that change none."""
+
+from __future__ import annotations
+
+from typing import Final
+
+WEIGHTED: Final = "+ weight=counts.sum() / (len(counts) * counts)  # in the loss; as pos_weight: negatives / positives"
+"""Weights of classes."""
+ADDED: Final[dict[str, str]] = {
+    "zero-grad": "optimizer.zero_grad()  # before loss.backward(), or after optimizer.step()",
+    "zero-grad:evaluation": "optimizer.zero_grad()  # once, before the loop over the parts of the loss",
+    "zero-grad:closure": "optimizer.zero_grad()  # the first line of the closure",
+    "zero-grad:by-hand": "w.grad = None  # for each w, after its update",
+    "step": "optimizer.step()  # after loss.backward()",
+    "old-graphs": "loss.backward()  # of this batch alone; total += loss.item() for what is printed",
+    "shuffle:together": "DataLoader(TensorDataset(inputs, targets), shuffle=True)  # one loader of pairs, not two",
+    "shuffle": "shuffle=True  # in the DataLoader of the training examples",
+    "align-shapes": "prediction = prediction.reshape(target.shape)  # before the two are compared",
+    "inputs:standardize": "x = (x - train_mean) / train_std  # per feature, with the training set's statistics",
+    "targets:standardize": "y = (y - y_train.mean()) / y_train.std()  # and undo it where predictions are used",
+    "targets:shift-1": "target = target - 1",
+    "loader:restored": "x = x.clone()  # before it is changed in place; x.copy() of an array",
+    "loader:continue": "for batch in loader:  # in the place of next(iter(loader)) in every step",
+    "targets:unit": "target = target / largest  # or (target + 1) / 2 for -1 and 1",
+    "targets:signs": "target = 2 * target - 1",
+    "targets:finite": "keep = target.isfinite()  # and the loss of prediction[keep], target[keep] only",
+    "inputs:finite": "x = torch.where(x.isfinite(), x, feature_mean)  # where the data are prepared",
+    "inputs:as-training": "x = transform(x)  # the same one, fitted to the training examples, in both",
+    "inputs:turned": "img = img[..., ::-1]  # where the images of the evaluation are read",
+    "inputs:x255": "x = x * 255  # or one of the two divisions by 255 left out",
+    "last-step": "last = out[torch.arange(len(out)), lengths - 1]  # with batches first",
+    "targets:next": "inputs, targets = tokens[:, :-1], tokens[:, 1:]  # the target is the token after the one given",
+    "targets:unshift": "y = tokens[:, 1:]  # beside x = tokens[:, :-1]: one position ahead, not two",
+    "loss:mse_loss": "nn.MSELoss()  # of prediction.reshape(target.shape) and target",
+    "loss:transpose": "out.movedim(1, -1).reshape(-1, classes)  # the classes last, before rows are made of positions",
+    "loss:negate": "loss = -loss  # before backward",
+    "loss:both": "+ (1 - target) * torch.log(1 - p)  # in the sum, before its mean",
+    "loss:rate": "log_input=False  # in the Poisson loss: its input is the rate",
+    "loss:soft_margin": "nn.SoftMarginLoss()  # for scores, with labels -1 and 1",
+    "scheduler:batch": "scheduler.step()  # after each optimizer.step(), and not once per epoch",
+    "load:buffers": "for ours, theirs in zip(average.buffers(), model.buffers()): ours.copy_(theirs)",
+    "mode:eval": "model.eval()  # before the evaluation, and model.train() after it",
+    "mode:batchnorm": "# BatchNorm stays in train mode in the training steps",
+    "mode:train": "model.train()  # before the training steps",
+    "insert-activation:relu": "nn.ReLU()  # after each hidden layer",
+    "insert-norm:layer": "nn.LayerNorm(features)  # after each hidden layer",
+    "unscale-first": "scaler.unscale_(optimizer)  # before the gradients are clipped",
+    "reinit:default": "# leave the weights as the layers draw them",
+    "reinit:never": "# the same line once, before the loop over the epochs",
+    "reinit:kaiming": "nn.init.kaiming_uniform_(layer.weight, nonlinearity='relu')  # for each layer, biases zero",
+    "reinit:tables": "nn.init.normal_(table.weight, std=table.embedding_dim ** -0.5)  # for each embedding",
+    "reinit:xavier": "nn.init.xavier_uniform_(layer.weight)  # for each layer, biases zero",
+    "head": "nn.Linear(features, {value})  # as the last layer, and nn.CrossEntropyLoss()",
+    "add-parameters": "optimizer.add_param_group({'params': [p for p in model.parameters() if p not in held]})",
+    "unfreeze": "p.requires_grad_(True)  # for each parameter p of {value}, before the optimizer is built",
+    "regularization:weight_decay": "weight_decay=0.0",
+    "regularization:label_smoothing": "label_smoothing=0.0",
+    "clip": "torch.nn.utils.clip_grad_norm_(model.parameters(), {value})",
+}
+"""Patches that add a line: by their text, or by their kind."""
