@@ -20,60 +20,90 @@ def broken_closure(run: Run, optimizer: OptimizerInfo, few: int, always: float) 
         few: so many steps, or evaluations, show a habit.
         always: share of them in which it must be seen.
     """
-    steps = [c for c in run.calls if c.kind == "step" and c.subject == optimizer.index and c.data.get("closure")]
-    inside = [c for c in run.calls if c.kind == "backward" and optimizer.index in (c.data.get("in_step") or ())]
-    later = [c for c in inside if optimizer.index in (c.data.get("again") or ())]
-    carried = [c for c in later if optimizer.index in (c.data.get("carried") or ())]
-    one_each = [
-        c for c in steps if c.data.get("evaluations") and c.data["evaluations"] == c.data.get("backwards_inside")
-    ]
-    line = next((c.location for c in inside if c.location), None) or optimizer.step_location
-    looked = [c for c in later if "repeated" in c.data]
-    repeated = [c for c in looked if c.data["repeated"]]
-    if len(looked) >= few and len(repeated) >= always * len(looked):
-        yield Finding(
-            f"The loss that the closure of {optimizer.type} differentiates is computed outside of it: in "
+    closure = _Closure(run, optimizer, few, always)
+    found = closure.of_a_loss_outside() or closure.never_cleared() or closure.cleared_between() or closure.wiped()
+    if found is not None:
+        yield found
+
+
+class _Closure:
+    """The steps of an optimizer, and the backward passes in its closure."""
+
+    def __init__(self, run: Run, optimizer: OptimizerInfo, few: int, always: float) -> None:
+        self.run, self.optimizer, self.few, self.always = run, optimizer, few, always
+        index = optimizer.index
+        self.steps = [c for c in run.calls if c.kind == "step" and c.subject == index and c.data.get("closure")]
+        inside = [c for c in run.calls if c.kind == "backward" and index in (c.data.get("in_step") or ())]
+        self.later = [c for c in inside if index in (c.data.get("again") or ())]
+        self.line = next((c.location for c in inside if c.location), None) or optimizer.step_location
+
+    def of_a_loss_outside(self) -> Finding | None:
+        """The loss is computed outside of the closure."""
+        looked = [c for c in self.later if "repeated" in c.data]
+        repeated = [c for c in looked if c.data["repeated"]]
+        if len(looked) < self.few or len(repeated) < self.always * len(looked):
+            return None
+        return Finding(
+            f"The loss that the closure of {self.optimizer.type} differentiates is computed outside of it: in "
             f"{len(repeated)} of {len(looked)} evaluations backward went through the graph of the one before, so the "
             "optimizer gets the same loss and gradient wherever it goes.",
-            location=line,
+            location=self.line,
             evidence={"evaluations": len(looked), "repeated": len(repeated)},
             onset_step=repeated[0].step,
             fix="Call the model and compute the loss inside of the closure; then no retain_graph is needed.",
         )
-        return
-    if len(later) >= few and len(carried) >= always * len(later) and len(one_each) >= always * max(1, len(steps)):
-        yield Finding(
-            f"The closure of {optimizer.type} does not clear the gradients: {len(carried)} of {len(later)} evaluations "
-            "added theirs to those of the evaluation before.",
-            location=line,
+
+    def never_cleared(self) -> Finding | None:
+        """Gradients are carried on to the next evaluation of the closure."""
+        steps, later = self.steps, self.later
+        carried = [c for c in later if self.optimizer.index in (c.data.get("carried") or ())]
+        one_each = [
+            c for c in steps if c.data.get("evaluations") and c.data["evaluations"] == c.data.get("backwards_inside")
+        ]
+        seldom = len(carried) < self.always * len(later) or len(one_each) < self.always * max(1, len(steps))
+        if len(later) < self.few or seldom:
+            return None
+        return Finding(
+            f"The closure of {self.optimizer.type} does not clear the gradients: {len(carried)} of {len(later)} "
+            "evaluations added theirs to those of the evaluation before.",
+            location=self.line,
             evidence={"evaluations": len(later), "carried": len(carried)},
             onset_step=carried[0].step,
             fix="Call optimizer.zero_grad() as the first line of the closure.",
             patch="zero-grad:closure",
         )
-        return
-    if len(steps) < 2:
-        return
-    parts = [s for s, within in _with_calls(run, optimizer, steps) if _last_part_only(s, within, always)]
-    cleared = _cleared_at(run, optimizer)
-    by_hand = cleared is not None and names_gradients(cleared.file)  # each kept, and put together
-    if len(parts) >= few and len(parts) >= always * (len(steps) - 1) and not by_hand:
+
+    def cleared_between(self) -> Finding | None:
+        """Gradients are cleared before each of several backward passes of an evaluation."""
+        if len(self.steps) < 2:
+            return None
+        within = _with_calls(self.run, self.optimizer, self.steps)
+        parts = [s for s, calls in within if _last_part_only(s, calls, self.always)]
+        cleared = _cleared_at(self.run, self.optimizer)
+        by_hand = cleared is not None and names_gradients(cleared.file)  # each kept, and put together
+        if len(parts) < self.few or len(parts) < self.always * (len(self.steps) - 1) or by_hand:
+            return None
         each = parts[-1].data["backwards_inside"] / parts[-1].data["evaluations"]
-        yield Finding(
-            f"The closure of {optimizer.type} clears the gradients before each of its {each:.0f} backward passes: in "
-            f"{len(parts)} of {len(steps)} steps the optimizer was given the gradient of the last one alone.",
-            location=cleared or line,
-            evidence={"steps": len(steps), "backwards_per_evaluation": each},
+        return Finding(
+            f"The closure of {self.optimizer.type} clears the gradients before each of its {each:.0f} backward passes: "
+            f"in {len(parts)} of {len(self.steps)} steps the optimizer was given the gradient of the last one alone.",
+            location=cleared or self.line,
+            evidence={"steps": len(self.steps), "backwards_per_evaluation": each},
             fix="Clear the gradients once, before the loop over the parts of the loss.",
             patch="zero-grad:evaluation",
         )
-        return
-    wiped = [c for c in steps if c.data.get("last_inside") == "zero_grad" and c.data.get("backwards_inside")]
-    if len(wiped) >= always * len(steps):
-        yield Finding(
-            f"The closure of {optimizer.type} clears the gradients after backward: the optimizer is given none.",
-            location=_cleared_at(run, optimizer) or line,
-            evidence={"steps": len(steps), "without_gradient": len(wiped)},
+
+    def wiped(self) -> Finding | None:
+        """Gradients are cleared after backward, before the closure returns."""
+        if len(self.steps) < 2:
+            return None
+        wiped = [c for c in self.steps if c.data.get("last_inside") == "zero_grad" and c.data.get("backwards_inside")]
+        if len(wiped) < self.always * len(self.steps):
+            return None
+        return Finding(
+            f"The closure of {self.optimizer.type} clears the gradients after backward: the optimizer is given none.",
+            location=_cleared_at(self.run, self.optimizer) or self.line,
+            evidence={"steps": len(self.steps), "without_gradient": len(wiped)},
             fix="Clear the gradients before loss.backward(), as the first line of the closure.",
             patch="zero-grad:closure",
         )
