@@ -95,3 +95,44 @@ def test_trials_act_on_lines_and_layers(tmp_path: Path) -> None:
     assert patched(tmp_path, "dropout:Deep.rnn=0.1", lambda: train(model)).applied == {"dropout:Deep.rnn=0.1": 8}
     assert model.rnn.dropout == 0.9
     assert patched(tmp_path, "regularization:dropout", lambda: train(Deep(0.5))).applied["regularization:dropout"]
+
+
+class Parts:
+    """Layers that the script calls by themselves."""
+
+    def __init__(self, p: float) -> None:
+        torch.manual_seed(0)
+        self.table, self.one, self.two = nn.Embedding(5, 6), nn.Linear(6, 8), nn.Linear(8, 3)
+        self.drop = nn.Dropout(p)
+
+    def __call__(self, ids: torch.Tensor) -> torch.Tensor:
+        h = self.one(self.drop(self.table(ids)))  # WORDS
+        return self.two(self.drop(torch.relu(h)))  # HIDDEN
+
+    def train(self, steps: int = 8) -> None:
+        parts = nn.ModuleList([self.table, self.one, self.two])
+        optimizer = torch.optim.SGD(parts.parameters(), lr=0.05)
+        for _ in range(steps):
+            ids = torch.randint(0, 5, (16,))
+            optimizer.zero_grad()
+            F.cross_entropy(self(ids), ids % 3).backward()
+            optimizer.step()
+
+
+def test_a_module_that_the_script_calls_by_itself(tmp_path: Path) -> None:
+    for p, told in ((0.9, True), (0.3, False)):
+        with flightcheck.watch(runs_dir=tmp_path / str(p), report=False) as seen:
+            Parts(p).train()
+        assert seen.run is not None
+        found = verdict_of("P35", seen.run).findings
+        assert bool(found) == told
+    (finding,) = verdict_of("P35", seen_at(tmp_path / "0.9")).findings
+    assert finding.location is not None and finding.location.code.endswith("# HIDDEN")
+    lines = {
+        i for i, code in enumerate(Path(__file__).read_text().splitlines(), 1) if code.endswith(("# WORDS", "# HIDDEN"))
+    }
+    assert {int(part.rpartition("=")[0].rpartition(":")[2]) for part in finding.patch.split("+")} == lines
+
+
+def seen_at(folder: Path) -> Run:
+    return Run.open(next(p for p in folder.iterdir() if p.is_dir()))

@@ -26,6 +26,7 @@ class Thinned(nn.Module):
     def __init__(self, way: str) -> None:
         super().__init__()
         self.way = way
+        self.table = nn.Parameter(torch.eye(8) + 0.1)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return getattr(self, self.way)(x)  # type: ignore[no-any-return]
@@ -44,6 +45,11 @@ class Thinned(nn.Module):
 
     def whole(self, x: torch.Tensor) -> torch.Tensor:
         return x.mul(torch.rand(x.shape[0], 1) >= 0.4) / 0.6  # ON
+
+    def rows(self, x: torch.Tensor) -> torch.Tensor:
+        """Of a table, as embedding dropout does."""
+        keep = torch.empty(8, 1).bernoulli_(0.6)
+        return x @ (self.table * keep / 0.6)  # ON
 
     def asked(self, x: torch.Tensor) -> torch.Tensor:
         if not self.training:
@@ -108,7 +114,7 @@ def watched(folder: Path, way: str, **how: Any) -> Run:
     return watched.run
 
 
-@pytest.mark.parametrize("way", ["compared", "drawn", "whole", "behind"])
+@pytest.mark.parametrize("way", ["compared", "drawn", "whole", "behind", "rows"])
 def test_it_is_asked_of_the_product(tmp_path: Path, way: str) -> None:
     (line,) = handmade_dropouts(watched(tmp_path, way))
     assert line.code.endswith("# ON")

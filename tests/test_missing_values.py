@@ -10,6 +10,7 @@ import pytest
 from flightcheck.recording.missing_values import MARK, lines_of_fills
 from flightcheck.recording.provenance.cut_vocabularies import only_cut
 from flightcheck.recording.provenance.fills import fills_of_missing
+from flightcheck.recording.provenance.stop_words import negations_left_out
 from flightcheck.recording.records import Location
 from flightcheck.recording.rewriting import rewritten, statement_at
 
@@ -91,3 +92,50 @@ def test_a_vocabulary_keeps_all_words(statement: str, wanted: str, tmp_path: Pat
 )
 def test_other_parts_are_no_vocabulary(statement: str) -> None:
     assert statement_at(statement, "uncut", 1) == ""
+
+
+_FEW = "'a', 'an', 'the', 'of', 'is'"
+
+
+@pytest.mark.parametrize(
+    ("statement", "wanted"),
+    [
+        (f"STOP = {{{_FEW}, 'not'}}", f"STOP = {{{_FEW}, 'not'}} - {{'not'}}"),
+        (
+            "stops = set('a an the of is not no'.split())",
+            "stops = set('a an the of is not no'.split()) - {'no', 'not'}",
+        ),
+        (f"stop_words = [{_FEW}, 'never']", f"stop_words = [w for w in [{_FEW}, 'never'] if w not in {{'never'}}]"),
+        (
+            "STOP = 'a,an,the,of,is,not'.split(',')",
+            "STOP = [w for w in 'a,an,the,of,is,not'.split(',') if w not in {'not'}]",
+        ),
+        ("x = CountVectorizer(stop_words='english', min_df=2)", "x = CountVectorizer(min_df=2)"),
+        (
+            "kept = [w for w in ws if w not in ENGLISH_STOP_WORDS]",
+            "kept = [w for w in ws if w not in ENGLISH_STOP_WORDS or w in {'no', 'not', 'nor', 'never', 'none', 'nothing', "
+            "'cannot', 'neither'}]",
+        ),
+    ],
+)
+def test_words_that_are_left_out_lose_their_negations(statement: str, wanted: str, tmp_path: Path) -> None:
+    assert statement_at(statement, "negations", 1) == wanted
+    file = tmp_path / "train.py"
+    name = statement.split(maxsplit=1)[0]
+    file.write_text(f"{statement}\ndef words(text):\n    return [w for w in text.split() if w not in {name}]\n")
+    assert negations_left_out(str(file)) == (str(file), 1)
+    file.write_text(f"{statement}\n{statement}\nk = [w for w in t if w not in {name}]\n")
+    assert negations_left_out(str(file)) is None, "which of the two?"
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        f"STOP = {{{_FEW}, 'and'}}", "STOP = {'not', 'no'}", f"NEGATIONS = {{{_FEW}, 'not'}}", "x = Vectorizer(stop_words=None)",
+        "kept = [w for w in ws if w not in vocabulary]",
+    ],
+)  # fmt: skip
+def test_other_words_stay_left_out(statement: str, tmp_path: Path) -> None:
+    file = tmp_path / "train.py"
+    file.write_text(f"{statement}\nkept = [w for w in text if w not in STOP]\n")
+    assert negations_left_out(str(file)) is None

@@ -48,7 +48,8 @@ KINDS: Final[dict[str, str]] = {
     "is a yes or no), ``soft_margin``; ``rate`` (of a Poisson loss, not its logarithm); ``log_softmax``: a divergence "
     "is given log-probabilities; another reduction: "
     "``mean``, or ``none`` at a line (``none:train.py:31``), or ``all`` that a line made since the last backward; "
-    "``both`` parts of a binary cross-entropy; "
+    "``both`` parts of a binary cross-entropy; ``softmax:train.py:31``, ``sigmoid:train.py:31``: what this line takes "
+    "for probabilities is made such; "
     "``negate``; ``roles``: of pairs and triplets, near and far change places; ``transpose``: the last axis of the "
     "prediction is that of the classes; ``ignore=0``: targets of this id do not count; "
     "or ``balanced=90,10``: classes are weighted by the inverse of these counts",
@@ -153,6 +154,7 @@ KINDS: Final[dict[str, str]] = {
     "one after it), ``marked`` (zeros that fill what is missing are a number beside zero), "
     "``unturned`` (images are not turned over), ``double`` (numbers are of double precision up to the model), "
     "``known`` (what was made of the training data is used), ``uncut`` (a vocabulary keeps all its words), "
+    "``negations`` (they are no words that are left out), "
     "``unsorted`` (what is sorted keeps its order), ``goes-on`` (each step is given the state of the one before), "
     "``longer@8`` (a loop goes round eight times as often), ``carried@i`` (the count of a loop goes on where the loop "
     "begins anew), "
@@ -173,6 +175,7 @@ _JUDGED_BY: Final = {("mask", "causal"): "prefix", ("loss", "mse_loss"): "number
 
 _JUDGED_SOURCES: Final = (
     "rows:", "begin:", "apart:", "complement:", "transform:", "later:", "unturned:", "known:", "in-place:",
+    "negations:",
 )  # fmt: skip
 """Beginnings of rules of statements after which the training loss cannot tell."""
 
@@ -258,7 +261,7 @@ class Patch:
         """
         rule = self.value.partition(":")[0]
         return (
-            (self.kind == "loss" and rule in ("several", "none", "both", "rate"))
+            (self.kind == "loss" and rule in ("several", "none", "both", "rate", "softmax", "sigmoid"))
             or (self.kind == "temperature" and rule == "own")
             or (self.kind == "source" and rule == "goes-on")
         )

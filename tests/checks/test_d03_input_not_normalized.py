@@ -195,7 +195,9 @@ def test_of_values_far_too_small_a_trial_tells() -> None:
         assert finding.severity == severity
     check = InputNotNormalized()
     asked = [
-        check.tiny_inputs(run_of(SITE, ROOT, LINEAR, *LEARNS, *batches(8, **inputs))) for inputs in (small, RAW, {})
+        check.quiet_inputs(run_of(SITE, ROOT, LINEAR, *LEARNS, *batches(8, **inputs))) for inputs in (small, RAW, {})
     ]
     assert asked[0] is not None and asked[0].location == ORIGIN
     assert asked[1:] == [None, None]
+    far = {"minimum": 8.0, "maximum": 15.0, "mean": 11.0, "std": 0.9, "feature_means": [11.0], "feature_stds": [0.9]}
+    assert check.quiet_inputs(run_of(SITE, ROOT, LINEAR, *LEARNS, *batches(8, **far))) is not None

@@ -65,3 +65,13 @@ def test_the_commonest_token_between_the_ends() -> None:
     padded[:, :5] = torch.arange(1, 31).reshape(6, 5)
     assert token_facts(padded)["common_share"] <= 0.1, "padding is no unknown word"
     assert token_facts(padded.flip(1))["common_share"] <= 0.1
+
+
+STOP = Location("work/train.py", 5, "", 'STOP = {"a", "the", "not"}')
+
+
+@pytest.mark.parametrize(("status", "told"), [("confirmed", True), ("refuted", False), ("inconclusive", False)])
+def test_negations_that_are_left_out_are_told_by_a_trial_alone(status: str, told: bool) -> None:
+    tried = Experiment("D25", "source:negations:train.py:5", status=status, metric="answers", before=0.4, after=0.1)
+    found = verdict_of("D25", run_of(*batches(6, negations=STOP), tried)).findings
+    assert [(f.location, f.patch, f.severity) for f in found] == [(STOP, tried.patch, None)] * told

@@ -43,7 +43,7 @@ def test_each_reason_is_asked_once_and_in_the_order_of_the_table() -> None:
     assert [e.question for e in asked_of(watched(extra=[MARKED, REPEATED]), "D07")] == ["D01"]
 
 
-def test_dropout_by_hand_and_tiny_inputs_are_asked_of_evaluations() -> None:
+def test_dropout_by_hand_and_quiet_inputs_are_asked_of_evaluations() -> None:
     line = Location("train.py", 15, "forward", "return x * mask / 0.5")
     small = {"minimum": -0.009, "maximum": 0.01, "mean": 0.0, "std": 0.004, "feature_std_max": 0.004}
     of_inputs = [LINEAR, *batches(8, **small)]

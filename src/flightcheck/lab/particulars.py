@@ -13,7 +13,7 @@ from flightcheck.checks.data._repeated import TURNED, repeating, repeats_in_two_
 from flightcheck.checks.data._stand_ins import KNOWN, stand_ins
 from flightcheck.checks.data.d03_input_not_normalized import STANDARDIZED, InputNotNormalized
 from flightcheck.checks.data.d24_filled_labels_learned import filled_labels
-from flightcheck.checks.data.d25_vocabulary_cut_short import cut_vocabulary
+from flightcheck.checks.data.d25_vocabulary_cut_short import cut_vocabulary, keeping_negations, negations_left_out
 from flightcheck.checks.loss._pairs import ROLES, ranked_distances, stuck_pairs
 from flightcheck.checks.loss._signs import of_signs, without_signs
 from flightcheck.checks.parameters.p11_freezing_mistake import frozen_at_random, frozen_tables, meant_to_be_random
@@ -107,6 +107,12 @@ def _cut_vocabulary(lab: Lab, run: Run) -> Iterator[Experiment]:
         yield replace(more, diff=_instead(vocabulary.location, "# the same with more words"))
 
 
+def _negations(lab: Lab, run: Run) -> Iterator[Experiment]:
+    if (line := negations_left_out(run)) is not None:
+        kept = _evaluated(lab, run, "D25", keeping_negations(line), third)
+        yield replace(kept, diff=_instead(line, "# the same words without no, not, never and the like"))
+
+
 def _decay(lab: Lab, run: Run) -> Iterator[Experiment]:
     decay = WeightDecayMisapplied()
     if decay.in_balance(run):
@@ -124,12 +130,12 @@ def _repeated_rows(lab: Lab, run: Run) -> Iterator[Experiment]:
         yield replace(turned_round, diff=_instead(at, instead, "labels"))
 
 
-def _tiny_inputs(lab: Lab, run: Run) -> Iterator[Experiment]:
+def _quiet_inputs(lab: Lab, run: Run) -> Iterator[Experiment]:
     """A loss may fall all the same, as of what the biases can tell: evaluations judge."""
-    if (tiny := InputNotNormalized().tiny_inputs(run)) is not None:
-        larger = _evaluated(lab, run, "D03", STANDARDIZED, third)
+    if (quiet := InputNotNormalized().quiet_inputs(run)) is not None:
+        scaled = _evaluated(lab, run, "D03", STANDARDIZED, third)
         yield replace(
-            larger, diff=_instead(tiny.location, "# the same on a scale of about 1, such as (x - mean) / std")
+            scaled, diff=_instead(quiet.location, "# the same on a scale of about 1, such as (x - mean) / std")
         )
 
 
@@ -184,10 +190,11 @@ _QUESTIONS: Final[tuple[tuple[str, Callable[[Lab, Run], Iterator[Experiment]]], 
     ("L19", turned),
     ("D24", _filled_labels),
     ("D25", _cut_vocabulary),
+    ("D25", _negations),
     ("D10", classes_alike),
     ("P13", _decay),
     ("D07", _repeated_rows),
-    ("D03", _tiny_inputs),
+    ("D03", _quiet_inputs),
     ("D01", _marks),
     ("C02", _half_cut),
     ("L08", _exchanged_distances),

@@ -87,6 +87,8 @@ class Batch:
     cut: Location | None = None
     """The line that keeps the most frequent words of a vocabulary only, where the file has one such line and gives all
     other words one number."""
+    negations: Location | None = None
+    """The line that lists words to be left out of texts, negations among them, where the file has one such line."""
     divisions: list[Location] = field(default_factory=list)
     """Lines that divide the data by a number, on the way back from the model: the last one first."""
     divided_by: list[float] = field(default_factory=list)

@@ -15,7 +15,7 @@ class DropoutUse:
     p: float
     """The share that is dropped."""
     module: int = -1
-    """Index of the dropout module that was called; -1 where a function was."""
+    """Index of the dropout module that was called; -1 where a function was, or a module that is no model's."""
     inside: str = ""
     """Path of the module in whose forward pass the line stands; empty outside of models."""
     given_by: str = ""

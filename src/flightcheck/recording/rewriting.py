@@ -17,6 +17,7 @@ from flightcheck.recording.going_on import going_on
 from flightcheck.recording.indenting import RULES as MOVING
 from flightcheck.recording.indenting import reindented
 from flightcheck.recording.missing_values import marked
+from flightcheck.recording.negations import with_negations
 from flightcheck.recording.offsets import double, from_zero, single
 from flightcheck.recording.places import later, unturned, with_known
 from flightcheck.recording.separating import HELPER, assigned, frozen, handed_out, in_place, separated
@@ -56,10 +57,10 @@ def rewritten(source: str, rule: str, line: int) -> str:
             is taken from a series at a moving place is the element after it. ``unturned``: images are not turned over.
             ``handed-out``: of arrays that are returned, copies are. ``double``: what is made single precision is
             double. ``single``: what is made half precision is single. ``known``: what a function made of other data
-            before is used again. ``uncut``: a vocabulary keeps all words. ``unsorted``: what is sorted keeps its
-            order. ``goes-on``: a state that a call drops takes the place of the one that it was given. ``longer@8``:
-            the loop at that line goes round eight times as often. ``carried@i``: the count `i` of a loop goes on where
-            the loop begins anew.
+            before is used again. ``uncut``: a vocabulary keeps all words. ``negations``: what is left out of
+            texts are no negations. ``unsorted``: what is sorted keeps its order. ``goes-on``: a state that a call
+            drops takes the place of the one that it was given. ``longer@8``: the loop at that line goes round eight
+            times as often. ``carried@i``: the count `i` of a loop goes on where the loop begins anew.
         line: any line of the statement.
     """
     if rule in MOVING:
@@ -362,6 +363,7 @@ _RULES: Final[dict[str, Callable[[ast.stmt, ast.stmt], str]]] = {
     "later": later,
     "marked": marked,
     "uncut": uncut,
+    "negations": with_negations,
     "unsorted": unsorted,
     "goes-on": going_on,
     "unturned": unturned,

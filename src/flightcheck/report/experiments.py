@@ -137,6 +137,7 @@ _SOURCES = {
     "unsorted": "evaluations in the stored order",
     "goes-on": "each step with the state of the one before",
     "handed-out": "copies of the states returned",
+    "negations": "negations kept among the words",
     "known": "what was made of the training data used again",
     "apart": "batches that begin one behind the other",
     "copied": "the best weights kept as a copy",
@@ -205,6 +206,8 @@ def patch_in_words(patch: str, run: Run) -> str:
             told.append(said)
         elif p.kind == "loss" and p.value.startswith("all:"):
             told.append("all losses of the loop added up")
+        elif p.kind == "loss" and p.value.startswith(("softmax:", "sigmoid:")):
+            told.append(f"a {p.value.partition(':')[0]} before line {p.value.rpartition(':')[2]}")
         elif p.kind == "loss" and p.value.startswith("none:"):
             told.append("the weights before the mean")
         elif p.kind == "loss":

@@ -37,11 +37,24 @@ class Answers:
 
         Which is which is unknown, and makes no difference: a relabelling in one direction is one in the other.
         """
-        if self._phases >= _MOST_PHASES or not (isinstance(one, torch.Tensor) and isinstance(other, torch.Tensor)):
+        if not (isinstance(one, torch.Tensor) and isinstance(other, torch.Tensor)):
             return
-        if one.dtype is not torch.int64 or other.dtype is not torch.int64 or one.shape != other.shape:
+        if one.dtype is torch.int64 and other.dtype is torch.int64 and one.shape == other.shape and one.dim() == 1:
+            self._count(one, other)
+
+    def decided(self, decision: Any, labels: Any) -> None:
+        """What a threshold made of one number for each example was compared with labels: both hold 0 and 1."""
+        if not (isinstance(decision, torch.Tensor) and isinstance(labels, torch.Tensor)):
             return
-        if one.dim() != 1 or one.numel() < 2 or not (is_plain_tensor(one) and is_plain_tensor(other)):
+        if decision.dtype is torch.int64 and labels.dtype is torch.int64:
+            return  # counted already
+        if decision.shape != labels.shape or decision.dim() > 2 or decision.shape[1:] not in ((), (1,)):
+            return
+        if all(is_plain_tensor(t) and bool(((t == 0) | (t == 1)).all()) for t in (decision, labels)):
+            self._count(*(t.detach().reshape(-1).to(torch.int64) for t in (decision, labels)))
+
+    def _count(self, one: torch.Tensor, other: torch.Tensor) -> None:
+        if self._phases >= _MOST_PHASES or one.numel() < 2 or not (is_plain_tensor(one) and is_plain_tensor(other)):
             return
         if self._counts is not None and self._counts.sum() > _MOST_ANSWERS:
             return

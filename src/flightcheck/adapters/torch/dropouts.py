@@ -51,7 +51,7 @@ class Dropouts:
         line = self.watch.lines.here()
         key = (line, float(p), -1 if index is None else index)
         if key not in self._known:
-            if len(self._known) >= _MOST_USES or (own and index is None):
+            if len(self._known) >= _MOST_USES:
                 return
             made = behind_views(args[0].grad_fn) if getattr(args[0], "grad_fn", None) is not None else None
             given = made.name() if made is not None and made is not node else ""

@@ -84,6 +84,7 @@ class Evaluations:
         chosen = [self.operations.comparisons.is_choice(t) for t in (one, other)]
         if chosen[0] != chosen[1]:
             self._labels(other if chosen[0] else one)
+            self.answers.decided(*((one, other) if chosen[0] else (other, one)))
 
     def scored(self, scores: torch.Tensor, target: torch.Tensor) -> None:
         """A classification loss was computed without gradients."""

@@ -72,7 +72,7 @@ class HandmadeDropouts:
             return
         line = self.watch.lines.here()
         other = next((t for t in tensors if t is not mask), None)
-        if name not in PRODUCTS or mask in self._spent or other is None or other.grad_fn is None or line is None:
+        if name not in PRODUCTS or mask in self._spent or other is None or not other.requires_grad or line is None:
             self._more.add(line)
             return
         self._spent.add(mask)

@@ -11,6 +11,7 @@ from flightcheck.recording.provenance.buffers import integer_buffer, made_float
 from flightcheck.recording.provenance.callers import Callers
 from flightcheck.recording.provenance.cut_vocabularies import only_cut
 from flightcheck.recording.provenance.standardizing import only_scaling
+from flightcheck.recording.provenance.stop_words import negations_left_out
 from flightcheck.recording.records import Location
 
 Origin: TypeAlias = dict[str, Any]
@@ -64,7 +65,7 @@ class InputOrigins:
         values, request, maker, order, floated = (lines.of(*f) if f is not None else None for f in found)
         made = integer_buffer(values.file, values.line) if values is not None else None
         alone = only_scaling((values or location).file)
-        cut = only_cut((values or location).file)
+        cut, negations = (f((values or location).file) for f in (only_cut, negations_left_out))
         divided = [(at, n) for (f, line), n in provenance.data_divisions(*call) if (at := lines.of(f, line))]
         return {
             "origin": values,
@@ -76,6 +77,7 @@ class InputOrigins:
             "buffer": lines.of(*made) if made is not None else None,
             "scaling": lines.of(*alone) if alone is not None else None,
             "cut": lines.of(*cut) if cut is not None else None,
+            "negations": lines.of(*negations) if negations is not None else None,
             "divisions": [at for at, _ in divided],
             "divided_by": [n for _, n in divided],
         }

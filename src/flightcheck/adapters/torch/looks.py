@@ -10,6 +10,8 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
+import torch
+
 from flightcheck.adapters.torch.attention_scales import OPERATIONS as SCALE_OPERATIONS
 from flightcheck.adapters.torch.attention_scales import AttentionScales
 from flightcheck.adapters.torch.cancellations import WITHIN, Cancellations
@@ -22,6 +24,7 @@ from flightcheck.adapters.torch.fresh_targets import FreshTargets
 from flightcheck.adapters.torch.hidden_softmaxes import HiddenSoftmaxes
 from flightcheck.adapters.torch.joined_graphs import OPERATIONS as GRAPH_OPERATIONS
 from flightcheck.adapters.torch.joined_graphs import GraphBatches
+from flightcheck.adapters.torch.likelihoods import CUTS, PICKS, Likelihoods
 from flightcheck.adapters.torch.loss_masks import OPERATIONS as LOSS_MASK_OPERATIONS
 from flightcheck.adapters.torch.loss_masks import LossMasks
 from flightcheck.adapters.torch.masked_extremes import OPERATIONS as EXTREMES
@@ -123,7 +126,7 @@ class DigitLooks:
 
 
 class ScoreLooks:
-    """Products, what they are scaled with, and the softmaxes that they go into."""
+    """Products, what they are scaled with, the softmaxes that they go into, and what is taken for probabilities."""
 
     def __init__(
         self, watch: Watch, discovery: Discovery, *, lines: Mapping[Any, Location], owners: Mapping[Any, int],
@@ -134,6 +137,7 @@ class ScoreLooks:
         self.scales = AttentionScales(watch, lines, modules, discovery.module_index)
         self.hidden = HiddenSoftmaxes(watch, lines, owners, modules)
         self.similarities, self.pairs = Similarities(watch), SamePairs(watch)
+        self.likelihoods = Likelihoods(watch, lines)
 
     def look(self, name: str, args: Any, kwargs: Any, result: Any) -> None:
         """An operation returned."""
@@ -147,13 +151,15 @@ class ScoreLooks:
             self.similarities.look(name, args, kwargs, result)
         if name in PAIR_OPERATIONS:
             self.pairs.look(name, args, kwargs, result)
+        if (self.likelihoods.following or name in PICKS or name in CUTS) and torch.is_grad_enabled():
+            self.likelihoods.look(name, args, kwargs, result)
 
     def end_round(self) -> None:
         """Forget the tensors of this round."""
-        for part in (self.axes, self.scales, self.hidden, self.similarities, self.pairs):
+        for part in (self.axes, self.scales, self.hidden, self.similarities, self.pairs, self.likelihoods):
             part.end_round()
 
     def save(self) -> None:
         """Write what was seen."""
-        for part in (self.axes, self.scales, self.hidden, self.similarities, self.pairs):
+        for part in (self.axes, self.scales, self.hidden, self.similarities, self.pairs, self.likelihoods):
             part.save()

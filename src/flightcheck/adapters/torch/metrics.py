@@ -98,7 +98,8 @@ class Metrics:
                 self.compared(name, args, self.watch.lines.here())
             if COMPARISONS[name] == "==" and _readable(result):
                 self._equal.append(weakref.ref(result))
-            if args and _readable(result) and self.is_made(args[0]) and not isinstance(args[-1], torch.Tensor):
+            by_number = bool(args) and (name == "round" or not isinstance(args[-1], torch.Tensor))
+            if by_number and _readable(result) and self.is_made(args[0]):
                 self._choices.append(weakref.ref(result))
             return
         if not (args and _readable(args[0])):

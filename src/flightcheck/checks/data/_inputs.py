@@ -92,13 +92,20 @@ def _references(function: str, calls: list[LossCall]) -> tuple[float, float]:
     """The loss of predicting nothing (0, or equal shares), and that of the best constant; 0 where there is none."""
     classes = max(c.classes for c in calls)
     if function in ("cross_entropy", "nll_loss") and classes > 1:
-        return math.log(classes), math.log(classes)
+        return math.log(classes), _entropy([c.label_counts for c in calls if c.label_counts]) or math.log(classes)
     if function.startswith("binary_cross_entropy"):
         return math.log(2), math.log(2)
     if function == "mse_loss":
         variance, square = target_moments(calls)
         return square, variance
     return 0.0, 0.0
+
+
+def _entropy(counts: list[list[int]]) -> float:
+    """Of the class shares; 0 where no labels were counted."""
+    total = np.sum([np.pad(c, (0, max(map(len, counts)) - len(c))) for c in counts], axis=0) if counts else np.zeros(1)
+    shares = total[total > 0] / max(total.sum(), 1)
+    return float(-(shares * np.log(shares)).sum())
 
 
 def target_moments(calls: list[LossCall]) -> tuple[float, float]:

@@ -109,7 +109,13 @@ class InputNotNormalized(Check):
             yield Finding(
                 f"The {kind} layer that comes first in {self._name(run, root)} is fed with {reason}.{twice}",
                 location=line,
-                evidence={"mean": last.mean, "std": last.std, "minimum": last.minimum, "maximum": last.maximum},
+                evidence={
+                    "mean": last.mean,
+                    "std": last.std,
+                    "minimum": last.minimum,
+                    "maximum": last.maximum,
+                    "buried": self._buried(usable) is not None,
+                },
                 severity=self._severity(run, root, usable),
                 fix="Scale the inputs once." if again else "",
                 patch=STANDARDIZED,
@@ -180,14 +186,16 @@ class InputNotNormalized(Check):
         shown = ("D03", STANDARDIZED, "confirmed") in ((e.question, e.patch, e.status) for e in run.experiments)
         return None if (suffers(run) or shown) and not (loaded or decibel or run.in_regime(*UNUSUAL)) else "info"
 
-    def tiny_inputs(self, run: Run) -> Finding | None:
-        """All values are so small that they hardly differ, and the loss shows no harm: a trial tells of it."""
+    def quiet_inputs(self, run: Run) -> Finding | None:
+        """All values hardly differ, beside their mean or since they are so small, and the loss shows no harm: a trial
+        tells of it.
+        """
         try:
             found = [f for f in self(run) if f.severity == "info" and f.patch == STANDARDIZED]
         except (NotApplicable, NotEnoughEvidence):
             return None
         sizes = [max(abs(f.evidence["minimum"]), abs(f.evidence["maximum"])) for f in found]
-        return next((f for f, size in zip(found, sizes) if size < self.tiny.value), None)
+        return next((f for f, size in zip(found, sizes) if size < self.tiny.value or f.evidence["buried"]), None)
 
     def _name(self, run: Run, root: int) -> str:
         return next((r.name or r.type for r in run.roots if r.index == root), "the model")

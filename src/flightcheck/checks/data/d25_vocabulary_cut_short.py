@@ -50,6 +50,16 @@ def cut_vocabulary(run: Run) -> CutVocabulary | None:
     return None
 
 
+def negations_left_out(run: Run) -> Location | None:
+    """The line that lists words to be left out of the texts, negations among them."""
+    return next((b.negations for b in run.batches if b.training and b.negations is not None), None)
+
+
+def keeping_negations(line: Location) -> str:
+    """The patch that takes the negations from the words that are left out."""
+    return f"source:negations:{PurePath(line.file).name}:{line.line}"
+
+
 def _texts(batches: list[Batch]) -> list[Batch]:
     return [
         b for b in batches
@@ -72,10 +82,12 @@ class VocabularyCutShort(Check):
     Whole-number inputs of an embedding: one number stands at more than a quarter of the places between the ends of the
     rows (padding lies at the ends), in at least 5 batches; a line of the file keeps the most frequent words only
     (`most_common(30)`, `if count >= 50`); and words without a number are given one (`vocabulary.get(word, 0)`). Told as
-    an error only if a trial with the whole vocabulary achieves five times as much; as information otherwise.
+    an error only if a trial with the whole vocabulary achieves five times as much; as information otherwise. And a list
+    of words to be left out that has negations in it (`no`, `not`, `never`): told only if a trial that keeps them takes
+    away a third of the error of the evaluations.
     ## Why it matters
     The most frequent words are those that stand in any text. What tells texts apart was thrown away before the model
-    sees it, and no training gets it back.
+    sees it, and no training gets it back. Without its negation "not good" is "good".
     ## How to fix
     Count how many tokens are known: 95 % is usual, with tens of thousands of words. Or use pieces of words or letters.
     ## Source
@@ -88,6 +100,9 @@ class VocabularyCutShort(Check):
     share = Param(_SHARE, "five times what vocabularies of texts usually leave out")
 
     def __call__(self, run: Run) -> Iterator[Finding]:
+        if negations := list(self._negations(run)):
+            yield from negations
+            return
         several = main_inputs(run).values()
         if not any(b.first_module == "embedding" for batches in several for b in batches):
             raise NotApplicable("no token ids are fed to an embedding")
@@ -112,3 +127,18 @@ class VocabularyCutShort(Check):
             severity=None if proof else "info",
             patch=cut.patch,
         )
+
+    @staticmethod
+    def _negations(run: Run) -> Iterator[Finding]:
+        line = negations_left_out(run)
+        patch = keeping_negations(line) if line is not None else ""
+        for e in run.experiments:
+            if (e.question, e.patch, e.status) == ("D25", patch, "confirmed"):
+                yield Finding(
+                    "Negations (no, not, never) are among the words that are left out of the texts, so 'not good' is "
+                    "'good'. With them more of the answers are right.",
+                    location=line,
+                    evidence={"negations": True},
+                    patch=patch,
+                    fix="Take the negations from the list of words that are left out, or leave none out.",
+                )

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from pathlib import PurePath
 
 from flightcheck.checks.base import Check, Finding, NotApplicable, NotEnoughEvidence, Param, check
 from flightcheck.checks.loss._prediction import activation_line, by_site, last_activation
+from flightcheck.recording.likelihoods import Likelihood
 from flightcheck.recording.loss_records import LossCall
 from flightcheck.recording.run import Run
 
@@ -32,10 +34,14 @@ class LogitsIntoProbabilityLoss(Check):
     ## What it checks
     `nll_loss`, `ctc_loss` and `kl_div` get log-probabilities: no value above 0, and every row's logsumexp is 0 (for
     `kl_div` only where the target's rows sum to 1 over the same dimension). `binary_cross_entropy` gets values in
-    [0, 1], `hinge_embedding_loss` distances, which are not negative.
+    [0, 1], `hinge_embedding_loss` distances, which are not negative. And likelihoods by hand: the logarithm of the
+    number that class ids pick from what a sigmoid of each output, another activation or none put out, with nothing that
+    is computed of the others; or of what is cut to between 0 and 1 and comes from a layer, or an activation, that gives
+    no probabilities.
     ## Why it matters
     Without the normalization the loss is not bounded: it falls for ever by scaling the outputs up (NLL even below 0),
-    while the model learns little or nothing.
+    while the model learns little or nothing. With a sigmoid for each class it is lowest where all of them are 1. What
+    is cut off has no gradient.
     ## How to fix
     `log_softmax` before `NLLLoss`, `CTCLoss` and `KLDivLoss`, or `CrossEntropyLoss` on logits; `BCEWithLogitsLoss` on
     logits; `SoftMarginLoss` or `MultiMarginLoss` for the scores of a classifier.
@@ -55,7 +61,11 @@ class LogitsIntoProbabilityLoss(Check):
         if crash:
             yield crash
             return
+        by_hand = [self._by_hand(use) for use in run.recorded(Likelihood) if use.calls >= self.calls.value]
+        yield from by_hand[:1]
         calls = run.training_calls(*NAMES)
+        if not calls and by_hand:
+            return
         if not calls:
             raise NotApplicable("no loss over probabilities or log-probabilities was called in training")
         findings = []
@@ -70,6 +80,33 @@ class LogitsIntoProbabilityLoss(Check):
         if not findings and doubt:
             raise NotEnoughEvidence(doubt)
         yield from findings
+
+    @staticmethod
+    def _by_hand(use: Likelihood) -> Finding:
+        activation = use.activation.removesuffix("Backward0").lower()
+        place = f"loss:{{}}:{PurePath(use.location.file).name}:{use.location.line}"
+        rules = ("sigmoid", "softmax") if use.rest else ("softmax", "sigmoid")
+        of = "no activation" if activation in ("addmm", "convolution") else f"a {activation}"
+        if use.picked and activation == "sigmoid":
+            text = (
+                f"Of {use.classes} outputs, each with a sigmoid of its own, the loss takes the logarithm of the one "
+                "that is true: nothing keeps the others down, and it is lowest where all of them are 1."
+            )
+        elif use.picked:
+            text = f"The loss takes the logarithm of what comes out of {of} for that of the true class's probability."
+        else:
+            text = (
+                f"What comes out of {of} is cut to probabilities between 0 and 1 before the loss takes its logarithm: "
+                "beyond, it has no gradient."
+            )
+        return Finding(
+            text,
+            location=use.made_at or use.location,
+            evidence={"activation": activation, "picked": use.picked, "calls": use.calls, "line": str(use.location)},
+            fix="Give the loss probabilities: a softmax over the classes (a sigmoid where each output is a yes or no), "
+            "or cross_entropy on the scores.",
+            patch=place.format("softmax") if use.picked else " | ".join(place.format(rule) for rule in rules),
+        )
 
     @staticmethod
     def _of_distances(run: Run, c: LossCall) -> bool:

@@ -93,7 +93,7 @@ class DropoutOrWidthExtreme(Check):
         extreme += [
             _Strong(f"dropout at {_at(u)}", _at(u), u.p, u.location)
             for u in called
-            if u.p >= self.strong.value and u.calls >= self.calls.value and not u.on_predictions and _of_units(u)
+            if u.p >= self.strong.value and self._is_of_hidden_units(u)
         ]
         extreme += [
             _Strong(m.path, m.path, float(m.settings["dropout"]), m.location, m.path)
@@ -101,7 +101,7 @@ class DropoutOrWidthExtreme(Check):
             if m.settings["dropout"] >= self.strong.value and m.root in roots and m.training and m.order >= 0
         ]
         if extreme:
-            yield self._kept(extreme)
+            yield self._kept(extreme, called)
 
     def _feeds_losses(self, path: str, calls: list[LossCall], functions: dict[int, str]) -> bool:
         """All predictions of the losses that it feeds are its output."""
@@ -112,15 +112,22 @@ class DropoutOrWidthExtreme(Check):
     def _comes_last(self, run: Run, module: int) -> bool:
         return any(u.module == module and self._is_last(u) for u in run.recorded(DropoutUse))
 
+    def _is_of_hidden_units(self, use: DropoutUse) -> bool:
+        """No order of layers is known around it: a function, or a module that is called by itself."""
+        return use.calls >= self.calls.value and not use.on_predictions and _of_units(use)
+
     def _is_last(self, use: DropoutUse) -> bool:
         """Nothing that is trained comes between it and a loss, in any prediction that was looked at."""
         return use.on_predictions >= self.calls.value and use.on_predictions >= use.loss_calls
 
-    def _kept(self, extreme: list[_Strong]) -> Finding:
+    def _kept(self, extreme: list[_Strong], called: list[DropoutUse]) -> Finding:
         worst = max(extreme, key=lambda m: m.p)
         p = worst.p
         more = f" and {len(extreme) - 1} more" if len(extreme) > 1 else ""
-        patches = "+".join(f"dropout:{m.place}={1 - m.p:.3g}" for m in extreme)
+        changed = {m.place: m.p for m in extreme}
+        # One number may be that of several lines: where it drops words, too, it changes with the others.
+        changed = {_at(u): u.p for u in called if u.p == p} | changed
+        patches = "+".join(f"dropout:{place}={1 - of:.3g}" for place, of in changed.items())
         return Finding(
             f"{worst.name}{more} drops {p:.3g} of the hidden units in training; p is the share that is dropped, not "
             "the share that is kept.",

@@ -17,6 +17,7 @@ from flightcheck.lab.source_edits import (
     without_call,
 )
 
+_ACTIVATED: Final = r"(?:torch\.|F\.)?\b(?:sigmoid|relu|tanh)\((?P<given>[^()]*(?:\([^()]*\)[^()]*)*)\)"
 _OTHER: Final = {"zeros": "ones", "ones": "zeros"}
 
 RULES: Final = Rules()
@@ -118,6 +119,10 @@ def _loss(asked: Asked) -> str | None:
         return asked.rewritten(re.sub(rf"^{re.escape(str(name))}\s*=\s*", f"{name} = {name} + ", code))
     if value.startswith("none:"):
         return "+ reduction='none'  # in the loss, whose values are multiplied and averaged then"
+    if value.startswith(("softmax:", "sigmoid:")):
+        rule, axis = ("softmax", ", dim=-1") if value.startswith("softmax:") else ("sigmoid", "")
+        other = re.sub(_ACTIVATED, rf"torch.{rule}(\g<given>{axis})", code)
+        return asked.rewritten(other, f"the same of torch.{rule}(scores{axis})")
     if value == "several":
         binary = re.sub(r"\bCrossEntropyLoss\b", "BCEWithLogitsLoss", code)
         binary = re.sub(r"\bcross_entropy\(", "binary_cross_entropy_with_logits(", binary)

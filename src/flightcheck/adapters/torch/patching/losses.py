@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -10,6 +11,7 @@ import torch.nn.functional as F
 from torch.optim import Optimizer
 
 from flightcheck.adapters.torch.graph import behind_views
+from flightcheck.adapters.torch.likelihoods import CUTS, PICKS
 from flightcheck.adapters.torch.logits import LOG_P, part_of_binary
 from flightcheck.adapters.torch.patching.boundaries import Arguments, Boundaries
 from flightcheck.patch import Patch
@@ -23,6 +25,9 @@ _OF_LABELS: Final = {
 _OF_LOGARITHMS: Final = {"kl_div", "ctc_loss"}
 _FLATTENING: Final = {"view", "reshape"}
 _PRODUCTS: Final = {"mul", "__mul__", "__rmul__", "multiply"}
+_ACTIVATIONS: Final = {"sigmoid", "relu", "relu_", "leaky_relu", "elu", "gelu", "silu", "tanh"}
+_LAST: Final = 8
+"""Activations whose scores are kept until backward."""
 _SMALLEST: Final = 1e-7
 """The logarithm of less is no number to learn from."""
 
@@ -140,6 +145,33 @@ def both(b: Boundaries, patch: Patch) -> None:
     b.at_operations(operation)
 
 
+def probable(b: Boundaries, patch: Patch) -> None:
+    """``loss:softmax:train.py:31``, ``loss:sigmoid:train.py:31``: what this line picks from, or cuts to between 0 and
+    1, is made probabilities: of the scores that an activation was given, where it was one of the last.
+    """
+    rule, _, place = patch.value.partition(":")
+    activated: deque[tuple[Any, torch.Tensor]] = deque(maxlen=_LAST)
+
+    def operation(function: Any, name: str, given: Arguments) -> Any:
+        args, kwargs = given
+        first = args[0] if args else None
+        if not isinstance(first, torch.Tensor) or not first.requires_grad:
+            return function(*args, **kwargs)
+        if name in _ACTIVATIONS:
+            result = function(*args, **kwargs)
+            activated.append((result.grad_fn, first))
+            return result
+        if name not in PICKS | CUTS or not b.is_at(place):
+            return function(*args, **kwargs)
+        b.acted(patch)
+        made = behind_views(first.grad_fn)
+        scores = next((x.reshape(first.shape) for node, x in activated if node is made), first)
+        return function(scores.softmax(-1) if rule == "softmax" else scores.sigmoid(), *args[1:], **kwargs)
+
+    b.at_operations(operation)
+    b.after_backward(activated.clear)
+
+
 def _is_log_p(value: Any) -> bool:
     node = value.grad_fn if isinstance(value, torch.Tensor) and value.requires_grad else None
     return node is not None and part_of_binary(behind_views(node)) == LOG_P
@@ -153,12 +185,12 @@ def swap(b: Boundaries, patch: Patch) -> None:
     each output is a yes or no of its own; ``loss:soft_margin``: scores instead of distances; ``loss:rate``: a Poisson
     loss takes its input for the rate. For
     ``loss:none:train.py:31``, ``loss:all:train.py:31`` and ``loss:negate`` see `unreduced`, `gathered` and `negate`;
-    ``loss:both``: `both`.
+    ``loss:both``: `both`; ``loss:softmax:train.py:31``: `probable`.
     """
     if patch.value in ("negate", "both"):
         (negate if patch.value == "negate" else both)(b, patch)
         return
-    for rule, installer in (("none:", unreduced), ("all:", gathered)):
+    for rule, installer in (("none:", unreduced), ("all:", gathered), ("softmax:", probable), ("sigmoid:", probable)):
         if patch.value.startswith(rule):
             installer(b, patch)
             return
