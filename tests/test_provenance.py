@@ -26,6 +26,8 @@ from flightcheck.recording.provenance import (
     value_origin,
 )
 from flightcheck.recording.provenance.buffers import built_by, integer_buffer, made_float
+from flightcheck.recording.provenance.given_names import given_names
+from flightcheck.recording.provenance.repeated_data import oversamples
 
 
 def write(folder: Path, code: str, name: str = "train.py") -> tuple[str, int, int | None]:
@@ -1005,3 +1007,41 @@ BYTES = {
 def test_where_bytes_become_numbers(case: str, tmp_path: Path) -> None:
     path, use, here = write(tmp_path, BYTES[case])
     assert made_float(path, use, None) == ((path, here) if here else None)
+
+
+CALLED = """
+    def predict(model, x):
+        return model(x)  # INNER
+    def score(model, data, labels):
+        return (predict(model, data) == labels).mean()  # MIDDLE
+    print(score(net, X_val, y_val))  # OUTER
+"""
+
+
+def test_what_the_functions_around_a_line_were_given(tmp_path: Path) -> None:
+    path, _, _ = write(tmp_path, CALLED)
+    lines = Path(path).read_text().splitlines()
+    chain = [
+        (path, next(i for i, line in enumerate(lines, 1) if mark in line)) for mark in ("INNER", "MIDDLE", "OUTER")
+    ]
+    assert given_names(chain) == ["model, data", "net, X_val, y_val"]
+    assert given_names(chain[:1]) == []
+    assert given_names([chain[0], (path, 1)]) == [] and given_names([("gone.py", 1), ("gone.py", 2)]) == []
+
+
+@pytest.mark.parametrize(
+    ("code", "copies"),
+    [
+        ("extra = np.random.choice(rare, size=n, replace=True)", True),
+        ("extra = rng.choice(rare, size=n)\nkeep = np.concatenate([rows, extra])", True),
+        ("x, y = resample(x_rare, y_rare, n_samples=900)", True),
+        ("x, y = RandomOverSampler().fit_resample(x, y)", True),
+        ("x = x.repeat(4, 1)", True),
+        ("labels = rng.choice(3, size=900)\nx = centres[labels]", False),
+        ("some = rng.choice(rows, size=30, replace=False)\nx = np.concatenate([x, x[some]])", False),
+        ("x = torch.cat([a, b])", False),
+    ],
+)
+def test_files_that_copy_examples(code: str, copies: bool, tmp_path: Path) -> None:
+    path, _, _ = write(tmp_path, code)
+    assert oversamples(path) == copies

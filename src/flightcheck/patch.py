@@ -154,7 +154,8 @@ KINDS: Final[dict[str, str]] = {
     "one after it), ``marked`` (zeros that fill what is missing are a number beside zero), "
     "``unturned`` (images are not turned over), ``double`` (numbers are of double precision up to the model), "
     "``known`` (what was made of the training data is used), ``uncut`` (a vocabulary keeps all its words), "
-    "``negations`` (they are no words that are left out), "
+    "``negations`` (they are no words that are left out), ``kept`` (all calls of a function have what the "
+    "first one made), "
     "``unsorted`` (what is sorted keeps its order), ``goes-on`` (each step is given the state of the one before), "
     "``longer@8`` (a loop goes round eight times as often), ``carried@i`` (the count of a loop goes on where the loop "
     "begins anew), "
@@ -175,7 +176,7 @@ _JUDGED_BY: Final = {("mask", "causal"): "prefix", ("loss", "mse_loss"): "number
 
 _JUDGED_SOURCES: Final = (
     "rows:", "begin:", "apart:", "complement:", "transform:", "later:", "unturned:", "known:", "in-place:",
-    "negations:",
+    "negations:", "kept:",
 )  # fmt: skip
 """Beginnings of rules of statements after which the training loss cannot tell."""
 

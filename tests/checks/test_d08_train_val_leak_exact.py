@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -76,6 +77,21 @@ def test_healthy_evaluations_pass(batch: dict[str, Any]) -> None:
 def test_data_that_repeat_by_nature_pass() -> None:
     rows = [r % 30 + 1 for r in range(100)]
     assert run(*training(), *evaluated(rows)).status == "pass"
+
+
+def test_copies_that_the_script_makes_before_it_splits_fail(tmp_path: Path) -> None:
+    rows = [r % 60 + 1 for r in range(100)]
+    for code, told in (("extra = rng.choice(rare, n, replace=True)", 1), ("extra = 1", 0)):
+        (tmp_path / "train.py").write_text(code + "\n")
+        at = Location(str(tmp_path / "train.py"), 1, "", "accuracy(model(x_val))")
+        assert len(run(*training(), *evaluated(rows, location=at)).findings) == told
+
+
+@pytest.mark.parametrize(("given", "status"), [("X_va", "fail"), ("X_tr", "pass"), ("data", "pass")])
+def test_the_call_of_a_function_says_what_is_evaluated(given: str, status: str) -> None:
+    at = Location("train.py", 60, "predict", "return self.model(torch.tensor(X)) > 0")
+    records = evaluated(list(range(1, 101)), location=at, origin=None, given_as=[given])
+    assert run(*training(), *records).status == status
 
 
 def test_short_rows_of_few_values_meet_by_chance() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import textwrap
+import types
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,11 +12,14 @@ import numpy as np
 import pytest
 
 from flightcheck.recording.batches import Evaluation
+from flightcheck.recording.experiments import Experiment
 from flightcheck.recording.inputs import Confusion
 from flightcheck.recording.loss_records import LossSite
+from flightcheck.recording.provenance.numbering_functions import numbered_in_each_call
 from flightcheck.recording.records import Location, Plan
+from flightcheck.recording.rewriting import rewritten
 from flightcheck.testing import run_of, verdict_of
-from tests.checks._batches import losses
+from tests.checks._batches import batches, losses
 from tests.checks._datasets import LOADERS, VAL_LINE, train_set, val_set
 
 SITE = LossSite(0, "cross_entropy", Location("train.py", 50))
@@ -131,3 +136,89 @@ def test_classes_that_are_numbered_anew_in_each_batch() -> None:
 @pytest.mark.parametrize("numbered", ["once", "by order of size", "in order of their coming", "rows"])
 def test_batches_that_lack_classes_by_chance(numbered: str) -> None:
     assert not _batches_of(numbered).findings
+
+
+@pytest.mark.parametrize(("status", "told"), [("confirmed", True), ("inconclusive", False)])
+def test_a_function_that_numbers_in_each_call_is_told_by_a_trial(status: str, told: bool) -> None:
+    line = Location("work/train.py", 7, "to_ids", "table = {n: i for i, n in enumerate(names)}")
+    tried = Experiment("D16", "source:kept:train.py:7", status=status)
+    found = verdict_of("D16", run_of(*batches(4, numbering=line), tried)).findings
+    assert [(f.location, f.patch) for f in found] == [(line, tried.patch)] * told
+
+
+BUILT = {
+    "in a comprehension": """
+        def to_ids(names):
+            table = {n: i for i, n in enumerate(dict.fromkeys(names))}  # HERE
+            return torch.tensor([table[n] for n in names])
+        y, y_test = to_ids(train), to_ids(test)
+    """,
+    "word by word": """
+        def encode(lines, vocab=None):
+            if vocab is None:
+                vocab = {"<pad>": 0}  # HERE
+            return [[vocab.setdefault(w, len(vocab)) for w in line] for line in lines], vocab
+        x, _ = encode(train)
+        x_test, _ = encode(test)
+    """,
+    "by a statement": """
+        def encode(lines):
+            known = dict()  # HERE
+            for line in lines:
+                if line not in known:
+                    known[line] = len(known) + 1
+            return [known[line] for line in lines]
+        x = encode(train)
+        x_test = encode(test)
+    """,
+}
+SHARED = {
+    "sorted": """
+        def to_ids(names):
+            table = {n: i for i, n in enumerate(sorted(set(names)))}
+            return [table[n] for n in names]
+        y, y_test = to_ids(train), to_ids(test)
+    """,
+    "once": """
+        def to_ids(names):
+            table = {n: i for i, n in enumerate(dict.fromkeys(names))}
+            return [table[n] for n in names]
+        y = to_ids(names)
+    """,
+    "handed on": """
+        def encode(lines, vocab=None):
+            vocab = {} if vocab is None else vocab
+            return [[vocab.setdefault(w, len(vocab)) for w in line] for line in lines], vocab
+        x, vocab = encode(train)
+        x_test, _ = encode(test, vocab)
+    """,
+    "written down": """
+        def to_ids(names):
+            table = {n: i for i, n in enumerate(["no", "yes"])}
+            return [table[n] for n in names]
+        y, y_test = to_ids(train), to_ids(test)
+    """,
+}
+
+
+@pytest.mark.parametrize("case", [*BUILT, *SHARED])
+def test_the_line_that_numbers_in_each_call(case: str, tmp_path: Path) -> None:
+    text = textwrap.dedent({**BUILT, **SHARED}[case])
+    file = tmp_path / "train.py"
+    file.write_text(text)
+    here = next((i for i, line in enumerate(text.splitlines(), 1) if "HERE" in line), None)
+    assert numbered_in_each_call(str(file)) == ((str(file), here) if here else None)
+
+
+@pytest.mark.parametrize("case", BUILT)
+def test_with_the_patch_all_calls_have_the_numbers_of_the_first(case: str) -> None:
+    text = textwrap.dedent(BUILT[case])
+    here = next(i for i, line in enumerate(text.splitlines(), 1) if "HERE" in line)
+    given: dict[str, Any] = {"train": ["ab", "c"], "test": ["c", "ab"], "torch": types.SimpleNamespace(tensor=list)}
+    exec(rewritten(text, "kept", here), given)
+    first, second = (
+        (given[n][0] if isinstance(given[n], tuple) else given[n] for n in ("y", "y_test") if n in given)
+        if ("y" in given)
+        else (given["x"], given["x_test"])
+    )
+    assert list(second) == list(first)[::-1]

@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 
 from flightcheck.checks.base import Verdict
+from flightcheck.checks.loss.l09_ignore_or_padding_wrong import ignored_tag
 from flightcheck.recording.batches import Batch
+from flightcheck.recording.experiments import Experiment
 from flightcheck.recording.loss_records import LossCall, LossSite, PaddedTarget
-from flightcheck.recording.records import Location
+from flightcheck.recording.records import Location, ModuleInfo
 from flightcheck.testing import run_of, verdict_of
 
 LINE = Location("train.py", 50)
@@ -22,7 +24,7 @@ IMAGES = Batch(0, True, 0, "0", [60, 1, 8, 8], "float32", "", 0, 1, 0, 1, 0, 0)
 
 
 def judge(call: LossCall, *more: Any, n: int = 6, **settings: Any) -> Verdict:
-    calls = [replace(r, step=i) for i in range(n) for r in (call, *more)]
+    calls = [replace(r, step=i) if hasattr(r, "step") else r for i in range(n) for r in (call, *more)]
     return verdict_of("L09", run_of(replace(SITE, settings=settings), *calls))
 
 
@@ -104,3 +106,29 @@ def test_one_call_is_inconclusive() -> None:
 
 def test_without_class_ids_it_is_skipped() -> None:
     assert judge(replace(TOKENS, target_dtype="float32")).status == "skipped"
+
+
+WORDS = ModuleInfo(1, "net.table", "Embedding", "embedding", 0, LINE, settings={"num_embeddings": 40})
+TAGGED = replace(PADDED, inside=0.6)
+COUNTED = Experiment("L09", "loss:ignore=-100", status="confirmed")
+
+
+def test_a_label_of_tokens_that_padding_has_too_is_told_by_a_trial() -> None:
+    (finding,) = judge(TOKENS, TAGGED, WORDS, COUNTED, ignore_index=0).findings
+    assert (finding.patch, finding.evidence["share"]) == ("loss:ignore=-100", 0.6)
+    assert judge(TOKENS, TAGGED, WORDS, ignore_index=0).status == "pass"
+    assert judge(TOKENS, TAGGED, WORDS, replace(COUNTED, status="refuted"), ignore_index=0).status == "pass"
+
+
+@pytest.mark.parametrize(
+    ("padded", "words", "settings"),
+    [
+        (PADDED, WORDS, {"ignore_index": 0}),  # padding alone
+        (TAGGED, replace(WORDS, settings={"num_embeddings": 12}), {"ignore_index": 0}),  # words that are left out
+        (TAGGED, WORDS, {}),
+        (replace(TAGGED, value=3), WORDS, {"ignore_index": 0}),
+    ],
+)
+def test_of_other_labels_nothing_is_asked(padded: PaddedTarget, words: ModuleInfo, settings: dict[str, Any]) -> None:
+    calls = [replace(r, step=i) for i in range(6) for r in (TOKENS, padded)]
+    assert ignored_tag(run_of(replace(SITE, settings=settings), words, *calls)) is None

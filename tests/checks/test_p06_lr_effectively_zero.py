@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 
 from flightcheck.checks.base import Verdict
+from flightcheck.checks.parameters.p06_lr_effectively_zero import early_decay
+from flightcheck.recording.experiments import Experiment
 from flightcheck.recording.records import Location, OptimizerInfo, Plan, SchedulerInfo
+from flightcheck.recording.run import Run
 from flightcheck.recording.signals import LEARNING_RATE, UPDATE_NORM
 from flightcheck.testing import run_of, verdict_of
 
@@ -75,3 +79,28 @@ def test_a_schedule_of_epochs_that_is_called_in_each_batch_fails_at_the_call() -
     assert "length in batches" in finding.fix
     (finding,) = verdict(rates, replace(scheduler, optimizer_steps_per_call=20.0), Plan(60, 20)).findings
     assert finding.location == LINE
+
+
+HALVED = [0.1 * 0.5 ** (i // 6) for i in range(100)]
+
+
+def finished(rates: Sequence[float], *more: object) -> Run:
+    series = {LEARNING_RATE: [[r] for r in rates], UPDATE_NORM: [[0.1] for _ in rates]}
+    return run_of(SGD, *more, series=series, steps=len(rates), ended="finished")
+
+
+def test_a_rate_that_falls_early_is_told_by_a_trial() -> None:
+    scheduler = SchedulerInfo(0, "StepLR", 0, LINE, calls=10)
+    for status, told in (("confirmed", True), ("refuted", False), ("inconclusive", False)):
+        found = verdict_of(
+            "P06", finished(HALVED, scheduler, Experiment("P06", "scheduler:off", status=status))
+        ).findings
+        assert [(f.location, f.severity, f.onset_step) for f in found] == [(LINE, "warn", 36)] * told
+    assert verdict_of("P06", finished(HALVED, scheduler)).status == "pass"
+
+
+def test_of_which_rates_a_trial_is_made() -> None:
+    cosine = [0.05 * (1 + math.cos(math.pi * i / 100)) for i in range(100)]
+    tenths = [0.1 * 0.1 ** ((i > 30) + (i > 60) + (i > 90)) for i in range(100)]
+    asked = [HALVED, cosine, tenths, [0.1] * 100, [i / 1000 for i in range(100)]]
+    assert [early_decay(finished(rates)) is not None for rates in asked] == [True, False, False, False, False]

@@ -74,6 +74,7 @@ class Lab:
         longer: int = 1,
         since: int = 0,
         of: str = "",
+        brings: Sequence[str] = (),
     ) -> Experiment:
         """Try patches together against the unchanged training.
 
@@ -90,6 +91,7 @@ class Lab:
             longer: steps that the patched training makes of the batches of one step: errors are compared after as many
                 batches.
             since: the step before which both are the same training: losses and errors count from there on.
+            brings: codes of what the patch brings along, and the change that is made by hand does not.
             of: where a training has several losses, the line of the one whose error is compared (``train.py:31``).
         """
         started = time.monotonic()
@@ -116,6 +118,7 @@ class Lab:
                 break
         if beside:
             gone, new = _findings(beside[0][0].run, beside[0][1].run)
+            new = [code for code in new if code not in brings]
             if told.status == "confirmed" and new:
                 told = replace(told, status="inconclusive", reason=f"with it {', '.join(new)} appears")
             failed = next((one.failure for one, _ in beside if one.crashed), "")

@@ -12,10 +12,13 @@ from flightcheck.checks.connections.c30_mode_mistake import handmade_dropouts, o
 from flightcheck.checks.data._repeated import TURNED, repeating, repeats_in_two_ways
 from flightcheck.checks.data._stand_ins import KNOWN, stand_ins
 from flightcheck.checks.data.d03_input_not_normalized import STANDARDIZED, InputNotNormalized
+from flightcheck.checks.data.d16_label_mapping_differs import keeping_numbers, numbering
 from flightcheck.checks.data.d24_filled_labels_learned import filled_labels
 from flightcheck.checks.data.d25_vocabulary_cut_short import cut_vocabulary, keeping_negations, negations_left_out
 from flightcheck.checks.loss._pairs import ROLES, ranked_distances, stuck_pairs
 from flightcheck.checks.loss._signs import of_signs, without_signs
+from flightcheck.checks.loss.l09_ignore_or_padding_wrong import COUNTED, ignored_tag
+from flightcheck.checks.parameters.p06_lr_effectively_zero import CONSTANT, early_decay
 from flightcheck.checks.parameters.p11_freezing_mistake import frozen_at_random, frozen_tables, meant_to_be_random
 from flightcheck.checks.parameters.p13_weight_decay_misapplied import WITHOUT, WeightDecayMisapplied
 from flightcheck.checks.parameters.p42_hooks_pile_up import ONCE, growing_pile
@@ -113,6 +116,31 @@ def _negations(lab: Lab, run: Run) -> Iterator[Experiment]:
         yield replace(kept, diff=_instead(line, "# the same words without no, not, never and the like"))
 
 
+def _ignored_tag(lab: Lab, run: Run) -> Iterator[Experiment]:
+    """The loss of evaluations is another one, too, and answers may be those of another head."""
+    if (found := ignored_tag(run)) is not None:
+        # With the patch padding counts as well, which keeps no label down; by hand it gets another number.
+        steps = max(SHORT_STEPS, steps_of_evaluations(run))
+        counted = lab.try_patch(
+            "L09", [Patch.parse(COUNTED)], metrics=(ANSWERED,), steps=steps, evaluates=True, margin=third, refute=False,
+            brings=("L09",),
+        )  # fmt: skip
+        line = found[0].target_origin or found[0].location
+        yield replace(counted, diff=_instead(line, "# the same filled up with -100, and a loss without ignore_index"))
+
+
+def _numbering(lab: Lab, run: Run) -> Iterator[Experiment]:
+    if (line := numbering(run)) is not None:
+        kept = _evaluated(lab, run, "D16", keeping_numbers(line), third)
+        yield replace(kept, diff=_instead(line, "# the same numbers in all calls, those of the training data"))
+
+
+def _early_decay(lab: Lab, run: Run) -> Iterator[Experiment]:
+    if early_decay(run) is not None:
+        constant = _evaluated(lab, run, "P06", CONSTANT, third)
+        yield replace(constant, diff="+ # the same schedule with a larger gamma, or with its steps farther apart")
+
+
 def _decay(lab: Lab, run: Run) -> Iterator[Experiment]:
     decay = WeightDecayMisapplied()
     if decay.in_balance(run):
@@ -193,6 +221,9 @@ _QUESTIONS: Final[tuple[tuple[str, Callable[[Lab, Run], Iterator[Experiment]]], 
     ("D25", _negations),
     ("D10", classes_alike),
     ("P13", _decay),
+    ("P06", _early_decay),
+    ("L09", _ignored_tag),
+    ("D16", _numbering),
     ("D07", _repeated_rows),
     ("D03", _quiet_inputs),
     ("D01", _marks),

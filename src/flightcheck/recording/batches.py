@@ -47,6 +47,8 @@ class Batch:
     """The line that calls the user's own function in which `origin` lies, the outermost of nested ones."""
     made_at: Location | None = None
     """The innermost of these calls, where no loop goes round it."""
+    given_as: list[str] = field(default_factory=list)
+    """Of an evaluation: the arguments of the calls that led to that line, as written, the innermost first."""
     order_origin: Location | None = None
     """Where the source decides which examples the batch holds (the index), for batches that are picked by hand."""
     orders: list[Location] = field(default_factory=list)
@@ -87,6 +89,8 @@ class Batch:
     cut: Location | None = None
     """The line that keeps the most frequent words of a vocabulary only, where the file has one such line and gives all
     other words one number."""
+    numbering: Location | None = None
+    """The line of a function that numbers what it is given in each of several calls, where the file has one."""
     negations: Location | None = None
     """The line that lists words to be left out of texts, negations among them, where the file has one such line."""
     divisions: list[Location] = field(default_factory=list)

@@ -274,6 +274,8 @@ class PaddedTarget:
     """Share of the filled positions that hold that target."""
     lengths: int
     """Different numbers of filled positions among the rows."""
+    inside: float = 0.0
+    """Share of the positions that are not filled up at which the target has this value, too."""
 
 
 @frozen

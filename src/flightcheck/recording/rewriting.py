@@ -18,6 +18,7 @@ from flightcheck.recording.indenting import RULES as MOVING
 from flightcheck.recording.indenting import reindented
 from flightcheck.recording.missing_values import marked
 from flightcheck.recording.negations import with_negations
+from flightcheck.recording.numbering import kept
 from flightcheck.recording.offsets import double, from_zero, single
 from flightcheck.recording.places import later, unturned, with_known
 from flightcheck.recording.separating import HELPER, assigned, frozen, handed_out, in_place, separated
@@ -58,9 +59,10 @@ def rewritten(source: str, rule: str, line: int) -> str:
             ``handed-out``: of arrays that are returned, copies are. ``double``: what is made single precision is
             double. ``single``: what is made half precision is single. ``known``: what a function made of other data
             before is used again. ``uncut``: a vocabulary keeps all words. ``negations``: what is left out of
-            texts are no negations. ``unsorted``: what is sorted keeps its order. ``goes-on``: a state that a call
-            drops takes the place of the one that it was given. ``longer@8``: the loop at that line goes round eight
-            times as often. ``carried@i``: the count `i` of a loop goes on where the loop begins anew.
+            texts are no negations. ``kept``: what a function makes in its first call is what it has in all.
+            ``unsorted``: what is sorted keeps its order. ``goes-on``: a state that a call drops takes the place of the
+            one that it was given. ``longer@8``: the loop at that line goes round eight times as often. ``carried@i``:
+            the count `i` of a loop goes on where the loop begins anew.
         line: any line of the statement.
     """
     if rule in MOVING:
@@ -364,6 +366,7 @@ _RULES: Final[dict[str, Callable[[ast.stmt, ast.stmt], str]]] = {
     "marked": marked,
     "uncut": uncut,
     "negations": with_negations,
+    "kept": kept,
     "unsorted": unsorted,
     "goes-on": going_on,
     "unturned": unturned,

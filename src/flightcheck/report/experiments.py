@@ -138,6 +138,7 @@ _SOURCES = {
     "goes-on": "each step with the state of the one before",
     "handed-out": "copies of the states returned",
     "negations": "negations kept among the words",
+    "kept": "the numbers of the first call in all calls",
     "known": "what was made of the training data used again",
     "apart": "batches that begin one behind the other",
     "copied": "the best weights kept as a copy",

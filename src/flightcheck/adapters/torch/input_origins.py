@@ -10,6 +10,8 @@ from flightcheck.recording import provenance
 from flightcheck.recording.provenance.buffers import integer_buffer, made_float
 from flightcheck.recording.provenance.callers import Callers
 from flightcheck.recording.provenance.cut_vocabularies import only_cut
+from flightcheck.recording.provenance.given_names import given_names
+from flightcheck.recording.provenance.numbering_functions import numbered_in_each_call
 from flightcheck.recording.provenance.standardizing import only_scaling
 from flightcheck.recording.provenance.stop_words import negations_left_out
 from flightcheck.recording.records import Location
@@ -65,7 +67,8 @@ class InputOrigins:
         values, request, maker, order, floated = (lines.of(*f) if f is not None else None for f in found)
         made = integer_buffer(values.file, values.line) if values is not None else None
         alone = only_scaling((values or location).file)
-        cut, negations = (f((values or location).file) for f in (only_cut, negations_left_out))
+        file = (values or location).file
+        cut, negations, numbering = (f(file) for f in (only_cut, negations_left_out, numbered_in_each_call))
         divided = [(at, n) for (f, line), n in provenance.data_divisions(*call) if (at := lines.of(f, line))]
         return {
             "origin": values,
@@ -73,10 +76,12 @@ class InputOrigins:
             "request": request,
             "made_at": maker,
             "order_origin": order,
+            "given_as": given_names([(location.file, location.line), *callers]),
             "orders": recorded_orders(self._watch, provenance.orders(*call) if order else []),
             "buffer": lines.of(*made) if made is not None else None,
             "scaling": lines.of(*alone) if alone is not None else None,
             "cut": lines.of(*cut) if cut is not None else None,
+            "numbering": lines.of(*numbering) if numbering is not None else None,
             "negations": lines.of(*negations) if negations is not None else None,
             "divisions": [at for at, _ in divided],
             "divided_by": [n for _, n in divided],

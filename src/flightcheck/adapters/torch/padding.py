@@ -55,7 +55,9 @@ def _compare(ids: torch.Tensor, target: torch.Tensor, padding: int) -> dict[str,
         return None
     values, counts = torch.unique(there, return_counts=True)
     most = int(counts.argmax())
+    tokens = target[~runs]
     return {
+        "inside": float((tokens == values[most]).float().mean()) if tokens.numel() else 0.0,
         "share": float(runs.float().mean()),
         "value": int(values[most]),
         "agreement": float(counts[most]) / there.numel(),

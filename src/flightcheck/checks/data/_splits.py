@@ -20,11 +20,13 @@ _TRAINED: Final = {"train", "training", "tr", "trn"}
 
 @dataclass
 class Split:
-    """What one model was trained on, and what it was evaluated on: by dataset, line, and the line of its values."""
+    """What one model was trained on, and what it was evaluated on: by dataset, line, the line of its values, and what
+    the functions around that line were given.
+    """
 
     root: int
     training: list[Batch]
-    evaluated: dict[tuple[int, Location | None, Location | None], list[Batch]] = field(default_factory=dict)
+    evaluated: dict[tuple[int, Location | None, Location | None, str], list[Batch]] = field(default_factory=dict)
     trained_rows: dict[int, int] = field(default_factory=dict)
     """Hash of an example → the step at which the model was first trained on it."""
 
@@ -48,7 +50,7 @@ def splits(run: Run) -> Iterator[Split]:
         for b in run.batches:
             same = b.root == root and training and b.argument == training[0].argument
             if same and not b.training and not b.requires_grad and b.step < end:
-                split.evaluated.setdefault((b.source, b.location, b.origin), []).append(b)
+                split.evaluated.setdefault((b.source, b.location, b.origin, "; ".join(b.given_as)), []).append(b)
         if split.training and split.evaluated:
             found = True
             for b in split.training:
@@ -73,7 +75,7 @@ def is_called_held_out(run: Run, batch: Batch) -> bool:
         if info.source == batch.source and 0 <= info.loader < len(run.loaders):
             places.append(_assigned(run.loaders[info.loader].location))
     if not places and batch.location is not None:
-        places = [batch.location.code, _assigned(batch.origin)]
+        places = [batch.location.code, *batch.given_as, _assigned(batch.origin)]
     for text in places:
         tokens = _tokens(text)
         if tokens & _HELD_OUT and not tokens & _TRAINED:

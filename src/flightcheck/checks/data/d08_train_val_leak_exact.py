@@ -12,6 +12,7 @@ from flightcheck.checks.depth import where
 from flightcheck.recording.batches import Batch
 from flightcheck.recording.evaluated_labels import EvaluatedLabels
 from flightcheck.recording.fold_loops import FoldLoop
+from flightcheck.recording.provenance.repeated_data import oversamples
 from flightcheck.recording.records import Location
 from flightcheck.recording.run import Run
 
@@ -46,7 +47,8 @@ class TrainValLeakExact(Check):
     Kapoor and Narayanan 2023, Leakage and the reproducibility crisis in machine-learning-based science.
     ## Known false alarms
     Data with natural duplicates (short texts, tables of few categories): examples that repeat inside a split are
-    counted against it, and short rows of few values are left out. Training data that are evaluated on purpose are
+    counted against it, unless they are of real numbers and the script copies examples; short rows of few values are
+    left out. Training data that are evaluated on purpose are
     not flagged unless they are called test data. Graphs whose nodes or edges are split, not their features: every step
     gets the same input as the evaluation, and its loss has another number of targets than the input has rows.
     Folds that give the model its first weights back (`load_state_dict`, `reset_parameters`, `apply`, `deepcopy`), and
@@ -66,7 +68,7 @@ class TrainValLeakExact(Check):
         if told := [*_shared_by_folds(run), *_trained_on_all(run)]:
             yield from told
             return
-        judged = 0
+        judged, told = 0, set()
         for split in splits(run):
             if _transductive(run, split.training):
                 continue
@@ -75,8 +77,12 @@ class TrainValLeakExact(Check):
                 if len(rows) < self.examples.value or _may_be_transductive(run, split.training, batches):
                     continue
                 judged += 1
-                if is_called_held_out(run, batches[0]):
-                    yield from self._judge(run, split, batches, len(rows))
+                for finding in (
+                    self._judge(run, split, batches, len(rows)) if is_called_held_out(run, batches[0]) else ()
+                ):
+                    if finding.location not in told:  # one split is evaluated from several lines
+                        told.add(finding.location)
+                        yield finding
         if not judged:
             raise NotEnoughEvidence(f"no evaluation of {self.examples.value:.0f} different examples")
 
@@ -86,7 +92,10 @@ class TrainValLeakExact(Check):
         if len(known) < self.overlap.value or share < self.share.value:
             return
         natural = max(_repeated(batches), _repeated(self._first_pass(run, split.training)))
-        if natural > self.repeated.value * share or not all(self._rich(run, b) for b in batches):
+        explained = natural > self.repeated.value * share
+        if explained and all(map(_continuous, batches)):  # real numbers are equal only where the script copied them
+            explained = batches[0].location is None or not oversamples(batches[0].location.file)
+        if explained or not all(self._rich(run, b) for b in batches):
             return
         part = self._watched_part(run, split)
         severity: Severity | None = None if share >= self.grave.value * part else "warn"
@@ -108,7 +117,7 @@ class TrainValLeakExact(Check):
         few kinds may well be equal in two examples.
         """
         values, kinds = math.prod(batch.shape[1:]), batch.distinct or 1
-        if batch.dtype.startswith(("float", "bfloat")) and kinds > 0.5 * min(4096, math.prod(batch.shape)):
+        if _continuous(batch):
             return True
         if any(_accompanies(b, batch) for b in run.batches):
             return False
@@ -200,6 +209,12 @@ def _may_be_transductive(run: Run, training: list[Batch], evaluated: list[Batch]
     """
     whole = {tuple(b.rows) for b in (*training, *evaluated)}
     return len(training) > 1 and len(whole) == 1 and not run.training_calls()
+
+
+def _continuous(batch: Batch) -> bool:
+    """Real numbers, of which hardly two are equal."""
+    most = min(4096, math.prod(batch.shape))
+    return batch.dtype.startswith(("float", "bfloat")) and (batch.distinct or 1) > 0.5 * most
 
 
 def _repeated(batches: list[Batch]) -> float:

@@ -18,6 +18,11 @@ DEFAULT: Final = -100
 """``ignore_index`` of PyTorch's losses where nothing else is said."""
 
 
+COUNTED: Final = f"loss:ignore={DEFAULT}"
+"""The patch after which every class counts."""
+_CALLS, _INSIDE = 3, 0.05
+
+
 @check(
     "L09",
     "ignore-or-padding-wrong",
@@ -36,7 +41,8 @@ class IgnoreOrPaddingWrong(Check):
     of single examples, or in the midst of rows of tokens that the model is given as well. (d) A mask that the script
     lays over its own loss leaves the padding and nothing else: in every call of the learning pass the positions that it
     keeps hold one id, at the end or beginning of each row, and no other position holds it; no other mask of the script
-    keeps the tokens.
+    keeps the tokens. (e) Labels of tokens (fewer classes than any embedding has rows) are filled up with the class that
+    is ignored, and tokens have that label as well: told only if a trial that counts it takes away a third of the error.
     ## Why it matters
     Padding is easy to predict and hides the loss of the real tokens; a NaN ends the training; an ignored class is never
     learned.
@@ -58,6 +64,9 @@ class IgnoreOrPaddingWrong(Check):
     per_class = Param(20, "labels per class that make the shares comparable")
 
     def __call__(self, run: Run) -> Iterator[Finding]:
+        if (tags := self._tags(run)) is not None:
+            yield tags
+            return
         masks = run.recorded(LossMask)
         inverted = [m for m in masks if m.padding == m.calls >= self.calls.value]
         if inverted and len(inverted) == sum(m.calls > 0 for m in masks):
@@ -75,6 +84,22 @@ class IgnoreOrPaddingWrong(Check):
             short += len(here) < self.calls.value
         if short == len(sites):
             raise NotEnoughEvidence(f"fewer than {self.calls.value:.0f} observed calls of the loss")
+
+    @staticmethod
+    def _tags(run: Run) -> Finding | None:
+        found = ignored_tag(run)
+        tried = [(e.question, e.patch, e.status) for e in run.experiments]
+        if found is None or ("L09", COUNTED, "confirmed") not in tried:
+            return None
+        site, padded = found
+        return Finding(
+            f"{site.function} ignores class {padded.value} everywhere, as the targets of padding are filled up with "
+            f"it; but it is the label of {padded.inside:.0%} of the tokens, too, which is never learned.",
+            location=site.target_origin or site.location,
+            evidence={"ignore_index": padded.value, "share": padded.inside, "padding": padded.padding},
+            patch=COUNTED,
+            fix=f"Fill the targets up with {DEFAULT}, which is ignored by default and no class.",
+        )
 
     @staticmethod
     def _inverted(mask: LossMask) -> Finding:
@@ -169,3 +194,19 @@ class IgnoreOrPaddingWrong(Check):
             patch=f"loss:ignore={DEFAULT}",
             fix="Remove ignore_index, or give what is to be ignored an id that is no class.",
         )
+
+
+def ignored_tag(run: Run) -> tuple[LossSite, PaddedTarget] | None:
+    """A class of tokens that a loss ignores since padding has its number; no id of a word, which may be left out on
+    purpose.
+    """
+    words = [int(m.settings.get("num_embeddings") or 0) for m in run.modules if m.kind == "embedding"]
+    for site in run.loss_sites:
+        here = [c for c in run.training_calls(*OVER_CLASSES) if c.site == site.index]
+        ignored = site.settings.get("ignore_index", DEFAULT)
+        if not here or not isinstance(ignored, int) or not 0 <= ignored < here[-1].classes < min(words, default=0):
+            continue
+        padded = [p for p in run.recorded(PaddedTarget) if p.site == site.index and p.value == ignored]
+        if len(padded) >= _CALLS and all(p.inside > _INSIDE for p in padded):
+            return site, padded[-1]
+    return None

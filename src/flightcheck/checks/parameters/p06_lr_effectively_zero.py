@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Final
 
 import numpy as np
 
@@ -12,6 +13,14 @@ from flightcheck.recording.run import Run
 from flightcheck.recording.signals import LEARNING_RATE, UPDATE_NORM
 from flightcheck.recording.tables import Series
 
+CONSTANT: Final = "scheduler:off"
+_LITTLE: Final = 0.02
+"""Of the peak: cosines are there in the last tenth of a run, tenths at 60 and 90 % of it at its end."""
+_EARLY: Final = 0.5
+"""Of the run."""
+_FEWEST: Final = 20
+"""Recorded rates."""
+
 
 @check(
     "P06",
@@ -20,14 +29,15 @@ from flightcheck.recording.tables import Series
     evidence="X",
     needs=(LEARNING_RATE,),
     fix="Stretch the schedule to the whole run, and let warm-up start above zero.",
-    patch="scheduler:off",
+    patch=CONSTANT,
 )
 class LrEffectivelyZero(Check):
     """The learning rate of an optimizer is zero, or a millionth of its peak, while training goes on.
 
     ## What it checks
     The largest learning rate over the groups, at each step: zero or under 1e-6 of its peak from some step on, with
-    more than a tenth of the run left.
+    more than a tenth of the run left. And a rate under a fiftieth of its peak from the first half of a finished run on:
+    told only if a trial at a constant rate takes away a third of the error of the evaluations.
     ## Why it matters
     The script computes forward, backward and step, and nothing moves: the rest of the run is wasted.
     ## How to fix
@@ -57,8 +67,30 @@ class LrEffectivelyZero(Check):
             finding = self._zero(run, optimizer, series)
             if finding:
                 yield finding
+        yield from self._early(run)
         if not watched:
             raise NotEnoughEvidence(f"fewer than {2 * self.samples.value:.0f} recorded learning rates")
+
+    @staticmethod
+    def _early(run: Run) -> Iterator[Finding]:
+        optimizer = early_decay(run)
+        shown = any((e.question, e.patch, e.status) == ("P06", CONSTANT, "confirmed") for e in run.experiments)
+        if optimizer is None or not shown:
+            return
+        rates = run.table(LEARNING_RATE).column(optimizer.index)
+        at = _onset(rates, _LITTLE)
+        scheduler = next((s for s in run.schedulers if s.optimizer == optimizer.index), None)
+        place = scheduler.location if scheduler else optimizer.lr_write_location
+        yield Finding(
+            f"The learning rate of {optimizer.type} is under a fiftieth of its peak of {rates.values.max():.2g} from "
+            f"step {at} of {run.info.steps} on: hardly anything is learnt after that, and there is much left to learn.",
+            location=place or optimizer.lr_location or optimizer.location,
+            evidence={"peak": float(rates.values.max()), "last": float(rates.values[-1]), "onset": at},
+            onset_step=at,
+            severity="warn",
+            parameters=tuple(sorted(set(optimizer.parameters))),
+            fix="Let the rate fall more slowly: such as a larger gamma, or steps of the schedule farther apart.",
+        )
 
     def _zero(self, run: Run, optimizer: OptimizerInfo, series: Series) -> Finding | None:
         steps, rates = series.steps, series.values
@@ -116,3 +148,24 @@ class LrEffectivelyZero(Check):
         later = table.steps > onset
         columns = [p for p in optimizer.parameters if p < table.values.shape[1]]
         return bool(columns) and bool((table.values[later][:, columns] > 0).any())
+
+
+def early_decay(run: Run) -> OptimizerInfo | None:
+    """The only optimizer of a finished run, if its rate is small from the first half on."""
+    stepping = [o for o in run.optimizers if o.steps]
+    if run.info.ended != "finished" or len(stepping) != 1:
+        return None
+    try:
+        rates = run.table(LEARNING_RATE).column(stepping[0].index)
+    except NotEnoughEvidence:
+        return None
+    if len(rates) < _FEWEST or not np.isfinite(rates.values).all():
+        return None
+    return stepping[0] if 0 < _onset(rates, _LITTLE) < _EARLY * run.info.steps else None
+
+
+def _onset(rates: Series, share: float) -> int:
+    """The step from which on the rate stays under this share of its peak; 0 if it ends above."""
+    above = np.flatnonzero(rates.values > share * rates.values.max())
+    last = int(above[-1]) + 1 if len(above) else 0
+    return int(rates.steps[last]) if 0 < last < len(rates) else 0
