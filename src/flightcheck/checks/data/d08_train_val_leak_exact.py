@@ -68,7 +68,7 @@ class TrainValLeakExact(Check):
         if told := [*_shared_by_folds(run), *_trained_on_all(run)]:
             yield from told
             return
-        judged, told = 0, set()
+        judged, places = 0, set[Location | None]()
         for split in splits(run):
             if _transductive(run, split.training):
                 continue
@@ -80,8 +80,8 @@ class TrainValLeakExact(Check):
                 for finding in (
                     self._judge(run, split, batches, len(rows)) if is_called_held_out(run, batches[0]) else ()
                 ):
-                    if finding.location not in told:  # one split is evaluated from several lines
-                        told.add(finding.location)
+                    if finding.location not in places:  # one split is evaluated from several lines
+                        places.add(finding.location)
                         yield finding
         if not judged:
             raise NotEnoughEvidence(f"no evaluation of {self.examples.value:.0f} different examples")
