@@ -52,6 +52,7 @@ KINDS: Final[dict[str, str]] = {
     "for probabilities is made such; "
     "``negate``; ``roles``: of pairs and triplets, near and far change places; ``transpose``: the last axis of the "
     "prediction is that of the classes; ``ignore=0``: targets of this id do not count; "
+    "``turned``: the weights of positives are the inverse of what they are; "
     "or ``balanced=90,10``: classes are weighted by the inverse of these counts",
     "head": "the last layer has as many outputs as there are classes (``10``), under a cross-entropy",
     "episode-end": "at a line (the first) what a flag of the batch calls an end has no value behind it: the line that "
@@ -262,7 +263,7 @@ class Patch:
         """
         rule = self.value.partition(":")[0]
         return (
-            (self.kind == "loss" and rule in ("several", "none", "both", "rate", "softmax", "sigmoid"))
+            (self.kind == "loss" and rule in ("several", "none", "both", "rate", "softmax", "sigmoid", "turned"))
             or (self.kind == "temperature" and rule == "own")
             or (self.kind == "source" and rule == "goes-on")
         )

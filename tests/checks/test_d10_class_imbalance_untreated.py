@@ -177,3 +177,23 @@ def test_a_trial_by_the_script_s_own_measure_makes_it_a_warning() -> None:
     assert "own balanced accuracy is 0.52, and 0.9 where" in finding.message
     for other in (proof("loss:balanced=1,1"), proof("loss:balanced=600,40", "inconclusive")):
         assert [f.severity for f in run([60, 4], train_set(), other).findings] == ["info"]
+
+
+SHARES = [0.05, 0.1, 0.2]
+ODDS = [s / (1 - s) for s in SHARES]
+
+
+@pytest.mark.parametrize(
+    ("weights", "told"),
+    [
+        (ODDS, True), ([1.3 * w for w in ODDS], True), ([1 / w for w in ODDS], False), ([1.0, 1.0, 1.0], False),
+        ([0.06, 3.0, 0.3], False), ([], False),
+    ],
+)  # fmt: skip
+def test_the_odds_of_several_labels_as_weights_of_their_positives(weights: list[float], told: bool) -> None:
+    settings = {"weighted": True, "class_weights": weights}
+    site = replace(SITE, function="binary_cross_entropy_with_logits", settings=settings)
+    shares = SHARES if weights else None
+    calls = losses([0.3] * 12, every=1, target_shape=[64, 3], target_binary=True, target_mean=0.1, label_shares=shares)
+    found = verdict_of("D10", run_of(site, *LOADERS, *calls, *batches(12, shape=[64, 20]))).findings
+    assert [f.patch for f in found] == ["loss:turned"] * told

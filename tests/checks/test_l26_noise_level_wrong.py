@@ -10,9 +10,11 @@ import pytest
 
 from flightcheck.lab.diffs import diff_of
 from flightcheck.patch import Patch
+from flightcheck.recording.batches import Batch
 from flightcheck.recording.noising import NoisedData
 from flightcheck.recording.provenance.noise_schedules import samples_from_noise, schedule_origin
 from flightcheck.recording.records import Location
+from flightcheck.recording.run import Run
 from flightcheck.testing import run_of, verdict_of
 
 SUM = Location("train.py", 17, "noised", "return a * x0 + b * noise")
@@ -118,3 +120,41 @@ def test_where_a_schedule_is_written_and_what_it_is_for(tmp_path: Path, more: st
     assert schedule_origin(str(file), 2) == (str(file), 1)
     file.write_text("bar = (1 - torch.linspace(0.1, 0.2, 9)).cumprod(0)\n")
     assert schedule_origin(str(file), 1) == (str(file), 1)
+
+
+def times(training: list[tuple[float, float]], sampling: list[tuple[float, float]], shape: list[int]) -> Run:
+    sides = [(True, r) for r in training] + [(False, r) for r in sampling]
+    made = [
+        Batch(i, of_training, 0, "1", shape, "float32", "", low, high, 0.0, 1.0, 0, 0, location=SUM)
+        for i, (of_training, (low, high)) in enumerate(sides)
+    ]
+    return run_of(seen(KEPT**0.5, (1 - KEPT) ** 0.5), *made)
+
+
+SHARES, STEPS = [(0.0, 0.98), (0.02, 0.95), (0.01, 0.99)], [(59.0, 59.0), (58.0, 58.0), (57.0, 57.0)]
+
+
+@pytest.mark.parametrize(("training", "sampling"), [(SHARES, STEPS), ([(0.0, 58.0), (2.0, 59.0), (1.0, 57.0)], SHARES)])
+@pytest.mark.parametrize("shape", [[64], [64, 1]])
+def test_steps_on_one_side_and_shares_on_the_other_fail(
+    training: list[tuple[float, float]], sampling: list[tuple[float, float]], shape: list[int]
+) -> None:
+    (finding,) = verdict_of("L26", times(training, sampling, shape)).findings
+    assert finding.location == SUM and "never seen such times" in finding.message
+
+
+@pytest.mark.parametrize(
+    ("training", "sampling", "shape"),
+    [
+        (SHARES, [(0.9, 0.9), (0.8, 0.8), (0.7, 0.7)], [64]),
+        (STEPS, STEPS, [64]),
+        (SHARES, [(5.0, 5.0), (4.0, 4.0), (3.0, 3.0)], [64]),  # labels
+        (SHARES, STEPS, [64, 2]),
+        (SHARES, STEPS[:2], [64]),
+        ([(0.0, 1.0)] * 3, STEPS, [64]),  # flags
+    ],
+)
+def test_times_on_one_scale_pass(
+    training: list[tuple[float, float]], sampling: list[tuple[float, float]], shape: list[int]
+) -> None:
+    assert not verdict_of("L26", times(training, sampling, shape)).findings

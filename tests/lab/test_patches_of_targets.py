@@ -228,3 +228,19 @@ def test_labels_of_pairs_become_signs(tmp_path: Path, function: str, named: bool
     assert list(done.trained.series("error")) == pytest.approx(wanted, rel=1e-5)
     control = patched(tmp_path, "score:signs", lambda: training(labels))
     assert control.trained.series("error")[0] == pytest.approx(wanted[0], rel=1e-5), "of the same weights"
+
+
+def test_weights_of_positives_are_turned(tmp_path: Path) -> None:
+    x, y = data(24)
+    labels = torch.stack([(y > 0).float(), (x[:, 0] > 0.8).float()], 1)
+    weights = torch.tensor([0.25, 4.0])
+
+    def loop(given: torch.Tensor) -> Loop:
+        torch.manual_seed(0)
+        pairs = list(zip(x.split(6), labels.split(6)))
+        return Loop(nn.Linear(FEATURES, 2), nn.BCEWithLogitsLoss(pos_weight=given), pairs=pairs)
+
+    wanted, patched_loop = loop(1 / weights), loop(weights)
+    wanted()
+    assert sum(patched(tmp_path, "loss:turned", patched_loop).applied.values()) == 4
+    assert patched_loop.losses == pytest.approx(wanted.losses, rel=1e-5)

@@ -89,6 +89,8 @@ class LossCall:
     """Of targets that are numbers: the values below which and above which a tenth of them lie."""
     label_counts: list[int] | None = None
     """Counts of class ids 0…C−1 in the target, for at most 1000 classes."""
+    label_shares: list[float] | None = None
+    """Of labels of 0 and 1, several for each example and with weights: how many are 1, for each label."""
     ignored: int = 0
     ignored_between: float | None = None
     """How often ignored targets have counted ones before and behind them in their row, against what chance would give:

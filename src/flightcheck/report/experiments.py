@@ -109,6 +109,7 @@ _RULES = {
     "loss:negate": "steps in the other direction",
     "targets:opposite": "the other label in the generator's step",
     "targets:sorted": "targets in the order of the inputs",
+    "loss:turned": "the inverse weights of positives",
     "loss:rate": "the loss told that it is given the rate",
     "loss:transpose": "the classes brought to the loss's axis",
     "loss:several": "a yes or no for each output",

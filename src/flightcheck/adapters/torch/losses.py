@@ -403,6 +403,8 @@ def target_facts(function: str, target: torch.Tensor, classes: int, settings: di
         if y.shape[0] > 1:
             facts["target_column_spread"] = float(yf.flatten(1).std(0).mean())
         facts["target_row_sum_error"] = float((yf.sum(1) - 1).abs().max())
+        if facts["target_binary"] and y.dim() == 2 and len(settings.get("class_weights") or ()) == y.shape[1]:
+            facts["label_shares"] = yf.mean(0).tolist()
     whole = function in ("cross_entropy", "nll_loss") and not y.is_floating_point() and 0 < classes <= 1000
     if whole and facts["target_min"] >= 0 and facts["target_max"] < classes:
         facts["label_counts"] = torch.bincount(y.flatten().long(), minlength=classes).tolist()

@@ -16,6 +16,9 @@ from flightcheck.recording.run import Run
 
 Counts = npt.NDArray[np.int64]
 
+TURNED = "loss:turned"
+_LABEL_CALLS, _NEAR = 3, 2.0
+"""Calls of a loss, and the factor between weights and odds, which a sample of the examples leaves open."""
 _BINARY = ("binary_cross_entropy_with_logits", "binary_cross_entropy")
 _LABELS = 500
 _RATIO = 10
@@ -37,12 +40,13 @@ class ClassImbalanceUntreated(Check):
     ## What it checks
     Double correction (warning): a weighted sampler makes the labels of the batches balanced, *and* the loss weights
     the classes more than 3-fold. Deepened (warning): the more frequent a class, the more the loss weights it, about in
-    proportion, and more than 3-fold. The same of a `WeightedRandomSampler`, by its weights and the labels that the
-    dataset holds: exactly the counts (or their roots) where their inverse was meant, or exactly the inverse counts but
-    of other classes (warning). No correction (information): of at least 500 labels the most frequent class has
-    more than 10 times as many as the least frequent one. A warning where the script itself prints a number that counts
-    the classes alike (balanced accuracy, F1, macro averages, Matthews' or Cohen's coefficient, or a recall below 0.2),
-    and a trial with class weights brings it up by at least 0.1 and by a third of what it lacks.
+    proportion, and more than 3-fold; or `pos_weight` of several labels is positives / negatives of each. The same of a
+    `WeightedRandomSampler`, by its weights and the labels that the dataset holds: exactly the counts (or their roots)
+    where their inverse was meant, or exactly the inverse counts but of other classes (warning). No correction
+    (information): of at least 500 labels the most frequent class has more than 10 times as many as the least frequent
+    one. A warning where the script itself prints a number that counts the classes alike (balanced accuracy, F1, macro
+    averages, Matthews' or Cohen's coefficient, or a recall below 0.2), and a trial with class weights brings it up by
+    at least 0.1 and by a third of what it lacks.
     ## Why it matters
     A model that always answers the frequent class has a low loss; corrected twice, the rare class counts as often as
     if it were the frequent one, and its false alarms abound.
@@ -72,6 +76,10 @@ class ClassImbalanceUntreated(Check):
         sampler = _balancing_sampler(run)
         plain = {site.index for site in uncorrected(run)}
         for site in run.loss_sites:
+            if (odds := self._weighted_by_odds(run, site)) is not None:
+                judged += 1
+                yield odds
+                continue
             counts = _present(run, site)
             if counts.sum() < self.labels.value or len(counts) < 2:
                 continue
@@ -101,6 +109,28 @@ class ClassImbalanceUntreated(Check):
             if not any(c.label_counts for c in run.training_calls()):
                 raise NotApplicable("no class labels")
             raise NotEnoughEvidence(f"fewer than {self.labels.value:.0f} class labels, or one class only")
+
+    def _weighted_by_odds(self, run: Run, site: LossSite) -> Finding | None:
+        """Several labels for each example, whose `pos_weight` is positives / negatives of each."""
+        calls = [c for c in run.training_calls() if c.site == site.index and c.label_shares]
+        weights = np.array(site.settings.get("class_weights") or [], float)
+        if len(calls) < _LABEL_CALLS or sum(c.target_shape[0] for c in calls) < self.labels.value:
+            return None
+        shares = np.average([c.label_shares or [] for c in calls], axis=0, weights=[c.target_shape[0] for c in calls])
+        used = (shares > 0) & (shares < 1) & (weights > 0) if len(shares) == len(weights) else np.zeros(1, bool)
+        if used.sum() < 2:
+            return None
+        odds, given = np.log(shares[used] / (1 - shares[used])), np.log(weights[used])
+        if np.abs(given - odds).max() > np.log(_NEAR) or np.median(np.abs(given)) < np.log(self.weights.value):
+            return None
+        return Finding(
+            f"pos_weight is {np.exp(given).min():.3g} to {np.exp(given).max():.3g}, the positives of each label over "
+            "its negatives: rare labels count even less. It is the inverse that makes up for them.",
+            location=site.weight_origin or site.location,
+            evidence={"weights": weights.tolist(), "shares": shares.tolist()},
+            patch=TURNED,
+            fix="Use negatives / positives of each label.",
+        )
 
     @staticmethod
     def _untreated(run: Run, site: LossSite, ratio: float, counts: Counts) -> Finding:

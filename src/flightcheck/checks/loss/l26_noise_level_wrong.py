@@ -9,6 +9,8 @@ from typing import Final
 import numpy as np
 
 from flightcheck.checks.base import Check, Finding, NotApplicable, NotEnoughEvidence, Param, check
+from flightcheck.checks.loss._time_scales import other_time_scale
+from flightcheck.recording.batches import Batch
 from flightcheck.recording.noising import NoisedData
 from flightcheck.recording.records import Location
 from flightcheck.recording.run import Run
@@ -42,7 +44,8 @@ class NoiseLevelWrong(Check):
     Where the script computed a cumulative product: also where a is a value of that product and a + b = 1 (both roots
     were), and where a² is one of its factors in all examples, a² + b² = 1, and no other sum uses the product. And where
     a is the root of the product, as it should be, the product ends above a half, and the script makes samples from
-    noise: it has too few steps for its rates (warning).
+    noise: it has too few steps for its rates (warning). And of an argument with one number for each example, whether
+    one of training and sampling gives whole numbers up to 8 or more, and the other shares between 0 and 1.
     ## Why it matters
     The model learns to remove less noise, or more, than the sampler asks it to. The loss falls as it does in a right
     training, or further; only the samples are wrong.
@@ -66,6 +69,8 @@ class NoiseLevelWrong(Check):
         found = [f for f in run.recorded(NoisedData) if len(set(f.noise)) > 1]
         if not found:
             raise NotApplicable("no sum of data and a normal draw with coefficients of their own was seen in training")
+        if (apart := other_time_scale(run)) is not None:
+            yield self._of_times(*apart)
         told = [(f, kind) for f in found if (kind := self._slip(f, found))]
         for f, kind in told:
             if f.calls >= self.calls.value:
@@ -93,6 +98,19 @@ class NoiseLevelWrong(Check):
         single = f.of_product == "factor" and kept <= limit and f.lowest_product <= 1 - self.noise.value
         alone = all(o is f or len(set(o.noise)) < self.examples.value for o in others)
         return "product" if single and alone else ""
+
+    @staticmethod
+    def _of_times(trained: Batch, called: Batch) -> Finding:
+        one, other = ("shares of all steps", "the number of the step")[:: 1 if trained.maximum <= 1 else -1]
+        return Finding(
+            f"The model is trained with {one} (argument {trained.argument}, {trained.minimum:.3g} to "
+            f"{trained.maximum:.3g}), and samples are drawn with {other} (such as {called.maximum:.3g}): it has never "
+            "seen such times.",
+            location=called.location,
+            evidence={"training": trained.maximum, "sampling": called.maximum, "argument": trained.argument},
+            onset_step=called.step,
+            fix="Give the model the time on the scale of the training, such as t / T.",
+        )
 
     @staticmethod
     def _finding(f: NoisedData, kind: str) -> Finding:

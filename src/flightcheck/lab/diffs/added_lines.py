@@ -33,6 +33,7 @@ ADDED: Final[dict[str, str]] = {
     "targets:unshift": "y = tokens[:, 1:]  # beside x = tokens[:, :-1]: one position ahead, not two",
     "loss:mse_loss": "nn.MSELoss()  # of prediction.reshape(target.shape) and target",
     "loss:transpose": "out.movedim(1, -1).reshape(-1, classes)  # the classes last, before rows are made of positions",
+    "loss:turned": "pos_weight = negatives / positives  # of each label",
     "loss:negate": "loss = -loss  # before backward",
     "loss:both": "+ (1 - target) * torch.log(1 - p)  # in the sum, before its mean",
     "loss:rate": "log_input=False  # in the Poisson loss: its input is the rate",

@@ -106,7 +106,7 @@ def _targets(boundaries: Boundaries, patch: Patch) -> None:
 
 
 def _loss(boundaries: Boundaries, patch: Patch) -> None:
-    by_name = {"ignore": targets.ignore, "balanced": targets.balanced, "roles": targets.roles}
+    by_name = {"ignore": targets.ignore, "balanced": targets.balanced, "turned": targets.turned, "roles": targets.roles}
     by_name.get(patch.value.partition("=")[0], losses.swap)(boundaries, patch)
 
 

@@ -218,6 +218,18 @@ def balanced(b: Boundaries, patch: Patch) -> None:
     _at_targets(b, patch, change)
 
 
+def turned(b: Boundaries, patch: Patch) -> None:
+    """``loss:turned``: positives have the inverse of the weights that they have."""
+
+    def change(name: str, prediction: torch.Tensor, target: torch.Tensor, given: Arguments) -> Arguments | None:
+        weights = given[1].get("pos_weight")
+        if name != "binary_cross_entropy_with_logits" or not isinstance(weights, torch.Tensor):
+            return None
+        return given[0], {**given[1], "pos_weight": 1 / weights}
+
+    _at_targets(b, patch, change)
+
+
 def by_length(b: Boundaries, patch: Patch) -> None:
     """``targets:sorted=train.py:33``: targets are put into the order that was computed last at this line."""
     place = patch.value.removeprefix("sorted=")
