@@ -27,7 +27,7 @@ fault's description names it. Intervals are Wilson's, 95 %; programs that one of
 strangers, so the intervals are rather too narrow. The half "tune" was looked at while the checks were made; the half
 "test" was not. But a program of "test" that was missed, and then looked at, moves to "tune", so what is left in "test" is the
 easier part of each exam: **how often the tool is right on programs of strangers is what the first look at each exam showed,
-before that, and stands in zoo/README.md** (from 15 to 96 %, of the last eight exams together 66 %, of the causes).
+before that, and stands in zoo/README.md** (from 15 to 96 %, of the last nine exams together 66 %, of the causes).
 """
 
 QUESTIONS: dict[str, Callable[[Outcome], bool]] = {

@@ -156,7 +156,7 @@ KINDS: Final[dict[str, str]] = {
     "``unturned`` (images are not turned over), ``double`` (numbers are of double precision up to the model), "
     "``known`` (what was made of the training data is used), ``uncut`` (a vocabulary keeps all its words), "
     "``negations`` (they are no words that are left out), ``kept`` (all calls of a function have what the "
-    "first one made), "
+    "first one made), ``unactivated`` (without its ReLU), "
     "``unsorted`` (what is sorted keeps its order), ``goes-on`` (each step is given the state of the one before), "
     "``longer@8`` (a loop goes round eight times as often), ``carried@i`` (the count of a loop goes on where the loop "
     "begins anew), "

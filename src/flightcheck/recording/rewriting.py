@@ -23,6 +23,7 @@ from flightcheck.recording.offsets import double, from_zero, single
 from flightcheck.recording.places import later, unturned, with_known
 from flightcheck.recording.separating import HELPER, assigned, frozen, handed_out, in_place, separated
 from flightcheck.recording.shares import with_share
+from flightcheck.recording.unactivated import unactivated
 from flightcheck.recording.uncut import uncut
 from flightcheck.recording.unsorted import unsorted
 from flightcheck.recording.whole_numbers import with_fractions
@@ -60,9 +61,9 @@ def rewritten(source: str, rule: str, line: int) -> str:
             double. ``single``: what is made half precision is single. ``known``: what a function made of other data
             before is used again. ``uncut``: a vocabulary keeps all words. ``negations``: what is left out of
             texts are no negations. ``kept``: what a function makes in its first call is what it has in all.
-            ``unsorted``: what is sorted keeps its order. ``goes-on``: a state that a call drops takes the place of the
-            one that it was given. ``longer@8``: the loop at that line goes round eight times as often. ``carried@i``:
-            the count `i` of a loop goes on where the loop begins anew.
+            ``unactivated``: without its ReLU. ``unsorted``: what is sorted keeps its order. ``goes-on``: a state that a
+            call drops takes the place of the one that it was given. ``longer@8``: the loop at that line goes round
+            eight times as often. ``carried@i``: the count `i` of a loop goes on where the loop begins anew.
         line: any line of the statement.
     """
     if rule in MOVING:
@@ -367,6 +368,7 @@ _RULES: Final[dict[str, Callable[[ast.stmt, ast.stmt], str]]] = {
     "uncut": uncut,
     "negations": with_negations,
     "kept": kept,
+    "unactivated": unactivated,
     "unsorted": unsorted,
     "goes-on": going_on,
     "unturned": unturned,

@@ -139,6 +139,7 @@ _SOURCES = {
     "goes-on": "each step with the state of the one before",
     "handed-out": "copies of the states returned",
     "negations": "negations kept among the words",
+    "unactivated": "the line without its ReLU",
     "kept": "the numbers of the first call in all calls",
     "known": "what was made of the training data used again",
     "apart": "batches that begin one behind the other",

@@ -29,6 +29,8 @@ from flightcheck.adapters.torch.loss_masks import OPERATIONS as LOSS_MASK_OPERAT
 from flightcheck.adapters.torch.loss_masks import LossMasks
 from flightcheck.adapters.torch.masked_extremes import OPERATIONS as EXTREMES
 from flightcheck.adapters.torch.masked_extremes import MaskedExtremes
+from flightcheck.adapters.torch.noise_widths import DRAWS as NORMAL_DRAWS
+from flightcheck.adapters.torch.noise_widths import EXPONENTIALS, NoiseWidths
 from flightcheck.adapters.torch.noising import Noising
 from flightcheck.adapters.torch.normalized_axes import OPERATIONS as AXES_OPERATIONS
 from flightcheck.adapters.torch.normalized_axes import NormalizedAxes
@@ -137,7 +139,10 @@ class ScoreLooks:
         self.scales = AttentionScales(watch, lines, modules, discovery.module_index)
         self.hidden = HiddenSoftmaxes(watch, lines, owners, modules)
         self.similarities, self.pairs = Similarities(watch), SamePairs(watch)
-        self.likelihoods = Likelihoods(watch, lines)
+        self.likelihoods, self.widths = Likelihoods(watch, lines), NoiseWidths(watch, lines)
+        self._parts = (
+            self.axes, self.scales, self.hidden, self.similarities, self.pairs, self.likelihoods, self.widths,
+        )  # fmt: skip
 
     def look(self, name: str, args: Any, kwargs: Any, result: Any) -> None:
         """An operation returned."""
@@ -153,13 +158,15 @@ class ScoreLooks:
             self.pairs.look(name, args, kwargs, result)
         if (self.likelihoods.following or name in PICKS or name in CUTS) and torch.is_grad_enabled():
             self.likelihoods.look(name, args, kwargs, result)
+        if (self.widths.following or name in EXPONENTIALS or name in NORMAL_DRAWS) and torch.is_grad_enabled():
+            self.widths.look(name, args, result)
 
     def end_round(self) -> None:
         """Forget the tensors of this round."""
-        for part in (self.axes, self.scales, self.hidden, self.similarities, self.pairs, self.likelihoods):
+        for part in self._parts:
             part.end_round()
 
     def save(self) -> None:
         """Write what was seen."""
-        for part in (self.axes, self.scales, self.hidden, self.similarities, self.pairs, self.likelihoods):
+        for part in self._parts:
             part.save()

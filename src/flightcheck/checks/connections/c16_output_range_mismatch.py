@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from pathlib import PurePath
 from typing import Final
 
 from flightcheck.checks.base import Check, Finding, NotApplicable, NotEnoughEvidence, Param, Severity, check
 from flightcheck.checks.depth import own_line
 from flightcheck.recording.loss_records import LossCall
+from flightcheck.recording.noise_widths import NoiseWidth
 from flightcheck.recording.opponents import Opponents
 from flightcheck.recording.ranges import RANGES
 from flightcheck.recording.records import Location
@@ -38,7 +40,8 @@ class OutputRangeMismatch(Check):
     beyond that range; and ReLU, dropout, sigmoid or tanh on the logits of a cross-entropy, also where a log-softmax
     (before `NLLLoss`) or a sigmoid (before `BCELoss`) of the model stands between. And of a GAN: the activation in
     which its generator ends, if more than a tenth of the values of the data that the discriminator is shown lie outside
-    of that range, by half of it.
+    of that range, by half of it. And of noise that a model scales (a VAE's sample): a width that is the exponential of
+    what a ReLU put out, which is never below 1.
     ## Why it matters
     Targets outside the range can never be met, and a ReLU whose output should be negative dies. Logits between 0 and 1
     keep a cross-entropy of 10 classes above 1.46; ReLU logits cannot speak against a class. A discriminator that sees
@@ -60,6 +63,7 @@ class OutputRangeMismatch(Check):
 
     def __call__(self, run: Run) -> Iterator[Finding]:
         yield from self._of_makers(run)
+        yield from self._of_widths(run)
         calls = [c for c in run.training_calls(*REGRESSION, *LOGITS, *NORMALIZED) if not c.target_requires_grad]
         if not calls:
             raise NotApplicable("no regression loss or cross-entropy of the framework was called in training")
@@ -104,6 +108,21 @@ class OutputRangeMismatch(Check):
                 )
         if not known:
             raise NotEnoughEvidence(f"fewer than {self.calls.value:.0f} observed calls of a loss")
+
+    def _of_widths(self, run: Run) -> Iterator[Finding]:
+        for found in run.recorded(NoiseWidth):
+            if found.calls >= self.calls.value:
+                at, noise = found.relu or found.location, found.location
+                yield Finding(
+                    f"The noise in {PurePath(noise.file).name}:{noise.line} is as wide as the exponential of what "
+                    "comes out of a ReLU, at least 1: the model cannot say anything more surely than by a standard normal "
+                    "draw.",
+                    location=at,
+                    evidence={"calls": found.calls, "noise": str(noise)},
+                    patch=f"source:unactivated:{PurePath(at.file).name}:{at.line}",
+                    fix="Leave the mean and the log-variance without an activation: both may be negative.",
+                )
+                return
 
     def _of_makers(self, run: Run) -> Iterator[Finding]:
         """A generator whose last activation cannot make what the discriminator is shown as data."""
