@@ -115,8 +115,8 @@ class OutputRangeMismatch(Check):
                 at, noise = found.relu or found.location, found.location
                 yield Finding(
                     f"The noise in {PurePath(noise.file).name}:{noise.line} is as wide as the exponential of what "
-                    "comes out of a ReLU, at least 1: the model cannot say anything more surely than by a standard normal "
-                    "draw.",
+                    "comes out of a ReLU, at least 1: the model cannot say anything more surely than by a standard "
+                    "normal draw.",
                     location=at,
                     evidence={"calls": found.calls, "noise": str(noise)},
                     patch=f"source:unactivated:{PurePath(at.file).name}:{at.line}",
