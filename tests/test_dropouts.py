@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
 
 import flightcheck
+from flightcheck.recording.provenance.kept_shares import names_kept_share
 from flightcheck.recording.run import Run
 from flightcheck.testing import verdict_of
 from tests.lab.made import patched
@@ -100,14 +102,14 @@ def test_trials_act_on_lines_and_layers(tmp_path: Path) -> None:
 class Parts:
     """Layers that the script calls by themselves."""
 
-    def __init__(self, p: float) -> None:
+    def __init__(self, keep_prob: float) -> None:
         torch.manual_seed(0)
         self.table, self.one, self.two = nn.Embedding(5, 6), nn.Linear(6, 8), nn.Linear(8, 3)
-        self.drop = nn.Dropout(p)
+        self.drop = nn.Dropout(keep_prob)
 
     def __call__(self, ids: torch.Tensor) -> torch.Tensor:
         h = self.one(self.drop(self.table(ids)))  # WORDS
-        return self.two(self.drop(torch.relu(h)))  # HIDDEN
+        return self.two(self.drop(torch.relu(h)))  # type: ignore[no-any-return]  # HIDDEN
 
     def train(self, steps: int = 8) -> None:
         parts = nn.ModuleList([self.table, self.one, self.two])
@@ -119,20 +121,29 @@ class Parts:
             optimizer.step()
 
 
+def of_parts(folder: Path, keep_prob: float) -> Run:
+    with flightcheck.watch(runs_dir=folder, report=False) as seen:
+        Parts(keep_prob).train()
+    assert seen.run is not None
+    return seen.run
+
+
 def test_a_module_that_the_script_calls_by_itself(tmp_path: Path) -> None:
-    for p, told in ((0.9, True), (0.3, False)):
-        with flightcheck.watch(runs_dir=tmp_path / str(p), report=False) as seen:
-            Parts(p).train()
-        assert seen.run is not None
-        found = verdict_of("P35", seen.run).findings
-        assert bool(found) == told
-    (finding,) = verdict_of("P35", seen_at(tmp_path / "0.9")).findings
+    assert not verdict_of("P35", of_parts(tmp_path / "usual", 0.3)).findings
+    (finding,) = verdict_of("P35", of_parts(tmp_path / "kept", 0.9)).findings
     assert finding.location is not None and finding.location.code.endswith("# HIDDEN")
-    lines = {
-        i for i, code in enumerate(Path(__file__).read_text().splitlines(), 1) if code.endswith(("# WORDS", "# HIDDEN"))
-    }
+    text = Path(__file__).read_text().splitlines()
+    lines = {i for i, code in enumerate(text, 1) if code.endswith(("  # WORDS", "  # HIDDEN"))}
     assert {int(part.rpartition("=")[0].rpartition(":")[2]) for part in finding.patch.split("+")} == lines
 
 
-def seen_at(folder: Path) -> Run:
-    return Run.open(next(p for p in folder.iterdir() if p.is_dir()))
+@pytest.mark.parametrize(
+    ("code", "kept"),
+    [
+        ("drop = nn.Dropout(keep_prob)", True), ("drop = nn.Dropout(p=cfg.keep)", True),
+        ("drop = nn.Dropout(1 - keep_prob)", False), ("drop = nn.Dropout(0.9)", False), ("keep = pool(x)", False),
+    ],
+)  # fmt: skip
+def test_what_dropout_is_made_with(code: str, kept: bool, tmp_path: Path) -> None:
+    (tmp_path / "train.py").write_text(code)
+    assert names_kept_share(str(tmp_path / "train.py")) == kept

@@ -11,6 +11,8 @@ import torch.nn.functional as F
 from torch import nn
 
 import flightcheck
+from flightcheck.checks.loss.l05_logits_into_probability_loss import likelihood, made_probable
+from flightcheck.recording.experiments import Experiment
 from flightcheck.recording.likelihoods import Likelihood
 from flightcheck.recording.loss_records import LossSite
 from flightcheck.recording.records import Location
@@ -104,8 +106,7 @@ def test_what_is_no_probability(activation: str, loss: Loss, picked: bool, rest:
     run = watched(tmp_path, activation, loss)
     (found,) = run.recorded(Likelihood)
     assert (found.picked, found.rest, found.classes) == (picked, rest, CLASSES) and found.calls >= 3
-    (finding,) = verdict_of("L05", run).findings
-    assert finding.location is not None and finding.location.file == __file__
+    assert likelihood(run) == found and found.made_at is not None
 
 
 @pytest.mark.parametrize(
@@ -122,24 +123,26 @@ def test_what_is_one(activation: str, loss: Loss, tmp_path: Path) -> None:
 LINE = Location("train.py", 31, "loss_fn", "q = p.gather(1, y)")
 
 
-def likelihood(**other: object) -> Run:
+def seen(*more: Experiment, **other: object) -> Run:
     fields = {"activation": "SigmoidBackward0", "picked": True, "calls": 5, "classes": 3, **other}
-    return run_of(LossSite(0, "mse_loss", Location("train.py", 50)), Likelihood(LINE, **fields), steps=9)  # type: ignore[arg-type]
+    return run_of(LossSite(0, "mse_loss", Location("train.py", 50)), Likelihood(LINE, **fields), *more, steps=9)  # type: ignore[arg-type]
 
 
-def test_the_fix_is_a_softmax_of_what_one_is_picked_from() -> None:
-    (finding,) = verdict_of("L05", likelihood()).findings
-    assert finding.patch == "loss:softmax:train.py:31" and "nothing keeps the others down" in finding.message
+@pytest.mark.parametrize(("status", "told"), [("confirmed", True), ("refuted", False), ("untested", False)])
+def test_a_trial_decides(status: str, told: bool) -> None:
+    tried = Experiment("L05", "loss:softmax:train.py:31", status=status)
+    found = verdict_of("L05", seen(tried)).findings
+    assert [f.patch for f in found] == ["loss:softmax:train.py:31"] * told
+    assert not found or "nothing keeps the others down" in found[0].message
 
 
-@pytest.mark.parametrize(("rest", "first"), [(True, "sigmoid"), (False, "softmax")])
-def test_what_is_cut_may_be_either(rest: bool, first: str) -> None:
-    (finding,) = verdict_of("L05", likelihood(picked=False, activation="ReluBackward0", rest=rest)).findings
-    assert finding.patch.startswith(f"loss:{first}:train.py:31 | ") and "has no gradient" in finding.message
-
-
-def test_two_calls_are_too_few() -> None:
-    assert not verdict_of("L05", likelihood(calls=2)).findings
+def test_what_is_tried() -> None:
+    use = likelihood(seen())
+    assert use is not None and made_probable(use) == ["loss:softmax:train.py:31"]
+    for rest, first in ((True, "sigmoid"), (False, "softmax")):
+        use = likelihood(seen(picked=False, activation="ReluBackward0", rest=rest))
+        assert use is not None and made_probable(use)[0] == f"loss:{first}:train.py:31" and len(made_probable(use)) == 2
+    assert likelihood(seen(calls=2)) is None
 
 
 @pytest.mark.parametrize(("activation", "loss"), [("sigmoid", gathered), ("", indexed), ("relu", gathered)])
@@ -162,4 +165,4 @@ def test_with_the_patch_it_is_the_cross_entropy(activation: str, loss: Loss, tmp
 
 
 def test_what_was_tried_is_told_in_words() -> None:
-    assert patch_in_words("loss:softmax:train.py:31", likelihood()) == "a softmax before line 31"
+    assert patch_in_words("loss:softmax:train.py:31", seen()) == "a softmax before line 31"

@@ -11,12 +11,17 @@ import torch.nn.functional as F
 from torch import nn
 
 import flightcheck
-from flightcheck.recording.noise_widths import NoiseWidth
+from flightcheck.checks.connections.c16_output_range_mismatch import noise_width, without_relu
+from flightcheck.recording.experiments import Experiment
 from flightcheck.recording.rewriting import statement_at
 from flightcheck.recording.run import Run
 from flightcheck.testing import verdict_of
 
 Draw = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+
+
+TERMS: list[torch.Tensor] = []
+"""Of the loss: a divergence."""
 
 
 class Encoder(nn.Module):
@@ -31,17 +36,24 @@ class Encoder(nn.Module):
 
 def halved(mu: torch.Tensor, width: torch.Tensor) -> torch.Tensor:
     logvar = F.relu(width)  # RELU
-    return mu + torch.randn_like(mu) * torch.exp(0.5 * logvar)
+    z = mu + torch.randn_like(mu) * torch.exp(0.5 * logvar)
+    TERMS[:] = [(mu.pow(2) + logvar.exp() - 1 - logvar).mean()]
+    return z
 
 
 def method(mu: torch.Tensor, width: torch.Tensor) -> torch.Tensor:
-    std = width.relu().div(2).exp()  # RELU
-    return std * torch.randn(std.shape) + mu
+    logvar = width.relu()  # RELU
+    std = logvar.div(2).exp()
+    z = std * torch.randn(std.shape) + mu
+    TERMS[:] = [-0.5 * (1 + logvar - mu**2 - torch.exp(logvar)).mean()]
+    return z
 
 
 def distribution(mu: torch.Tensor, width: torch.Tensor) -> torch.Tensor:
-    std = torch.relu(width).exp()  # RELU
-    return torch.distributions.Normal(mu, std).rsample()  # type: ignore[no-any-return,no-untyped-call]
+    log_std = torch.relu(width)  # RELU
+    z = torch.distributions.Normal(mu, log_std.exp()).rsample()  # type: ignore[no-untyped-call]
+    TERMS[:] = [(mu.pow(2) + (2 * log_std).exp()).mean() - log_std.mean()]
+    return z  # type: ignore[no-any-return]
 
 
 def free(mu: torch.Tensor, width: torch.Tensor) -> torch.Tensor:
@@ -56,6 +68,18 @@ def without_noise(mu: torch.Tensor, width: torch.Tensor) -> torch.Tensor:
     return mu * torch.exp(F.relu(width))
 
 
+def floor(mu: torch.Tensor, width: torch.Tensor) -> torch.Tensor:
+    """A noise of the world that has a least width: no term of the loss keeps it small."""
+    return mu + torch.randn_like(mu) * torch.exp(F.relu(width))
+
+
+def precision(mu: torch.Tensor, width: torch.Tensor) -> torch.Tensor:
+    log_precision = F.relu(width)
+    z = mu + torch.randn_like(mu) * torch.exp(-0.5 * log_precision)
+    TERMS[:] = [(mu.pow(2) + (-log_precision).exp() + log_precision).mean()]
+    return z
+
+
 def clamped(mu: torch.Tensor, width: torch.Tensor) -> torch.Tensor:
     return mu + torch.randn_like(mu) * (F.relu(width) - 4).exp()
 
@@ -68,7 +92,9 @@ def watched(folder: Path, draw: Draw) -> Run:
         for _ in range(8):
             x = torch.randn(16, 4)
             optimizer.zero_grad()
-            F.mse_loss(model(x), x).backward()
+            TERMS.clear()
+            loss = F.mse_loss(model(x), x)
+            (loss + sum(TERMS)).backward()
             optimizer.step()
     assert watched.run is not None and watched.run.coverage.blind == []
     return watched.run
@@ -76,14 +102,20 @@ def watched(folder: Path, draw: Draw) -> Run:
 
 @pytest.mark.parametrize("draw", [halved, method, distribution])
 def test_a_width_that_is_never_below_one(draw: Draw, tmp_path: Path) -> None:
-    (finding,) = (f for f in verdict_of("C16", watched(tmp_path, draw)).findings if "noise" in f.evidence)
-    assert finding.location is not None and finding.location.code.endswith("# RELU")
-    assert finding.patch == f"source:unactivated:test_noise_widths.py:{finding.location.line}"
+    run = watched(tmp_path, draw)
+    width = noise_width(run)
+    assert width is not None and width.relu is not None and width.relu.code.endswith("# RELU")
+    patch = without_relu(width)
+    assert patch == f"source:unactivated:test_noise_widths.py:{width.relu.line}"
+    for status, told in (("confirmed", True), ("refuted", False)):
+        run.records["Experiment"] = [Experiment("C16", patch, status=status)]
+        found = [f for f in verdict_of("C16", run).findings if "noise" in f.evidence]
+        assert [f.location for f in found] == [width.relu] * told
 
 
-@pytest.mark.parametrize("draw", [free, softplus, without_noise, clamped])
+@pytest.mark.parametrize("draw", [free, softplus, without_noise, clamped, floor, precision])
 def test_other_widths_pass(draw: Draw, tmp_path: Path) -> None:
-    assert watched(tmp_path, draw).recorded(NoiseWidth) == []
+    assert noise_width(watched(tmp_path, draw)) is None
 
 
 @pytest.mark.parametrize(

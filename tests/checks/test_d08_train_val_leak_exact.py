@@ -87,11 +87,23 @@ def test_copies_that_the_script_makes_before_it_splits_fail(tmp_path: Path) -> N
         assert len(run(*training(), *evaluated(rows, location=at)).findings) == told
 
 
-@pytest.mark.parametrize(("given", "status"), [("X_va", "fail"), ("X_tr", "pass"), ("data", "pass")])
-def test_the_call_of_a_function_says_what_is_evaluated(given: str, status: str) -> None:
-    at = Location("train.py", 60, "predict", "return self.model(torch.tensor(X)) > 0")
-    records = evaluated(list(range(1, 101)), location=at, origin=None, given_as=[given])
-    assert run(*training(), *records).status == status
+@pytest.mark.parametrize(
+    ("given", "code", "copied", "told"),
+    [
+        ("X_va", "extra = rng.choice(rare, n, replace=True)", True, 1), ("X_va", "extra = 1", True, 0),
+        ("X_va", "extra = rng.choice(rare, n, replace=True)", False, 0),
+        ("X_tr", "extra = rng.choice(rare, n, replace=True)", True, 0),
+        ("x, dev", "extra = rng.choice(rare, n, replace=True)", True, 0),
+    ],
+)  # fmt: skip
+def test_the_call_of_a_function_names_what_was_copied(
+    given: str, code: str, copied: bool, told: int, tmp_path: Path
+) -> None:
+    (tmp_path / "train.py").write_text(code + "\n")
+    at = Location(str(tmp_path / "train.py"), 1, "predict", "return self.model(torch.tensor(X)) > 0")
+    rows = [r % 60 + 1 for r in range(100)] if copied else list(range(1, 101))
+    records = evaluated(rows, location=at, origin=None, given_as=[given])
+    assert len(run(*training(), *records).findings) == told
 
 
 def test_short_rows_of_few_values_meet_by_chance() -> None:

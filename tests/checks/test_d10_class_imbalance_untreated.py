@@ -187,7 +187,7 @@ ODDS = [s / (1 - s) for s in SHARES]
     ("weights", "told"),
     [
         (ODDS, True), ([1.3 * w for w in ODDS], True), ([1 / w for w in ODDS], False), ([1.0, 1.0, 1.0], False),
-        ([0.06, 3.0, 0.3], False), ([], False),
+        ([0.06, 3.0, 0.3], False), ([0.1, 0.1, 0.1], False), ([], False),
     ],
 )  # fmt: skip
 def test_the_odds_of_several_labels_as_weights_of_their_positives(weights: list[float], told: bool) -> None:

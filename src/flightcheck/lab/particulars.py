@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Final, Literal
 
 from flightcheck.checks.connections._half_cut import mixed, oversights, whole
+from flightcheck.checks.connections.c16_output_range_mismatch import noise_width, without_relu
 from flightcheck.checks.connections.c28_batchnorm_batch_too_small import lone_examples
 from flightcheck.checks.connections.c30_mode_mistake import handmade_dropouts, off_in_evaluations
 from flightcheck.checks.data._repeated import TURNED, repeating, repeats_in_two_ways
@@ -17,6 +18,7 @@ from flightcheck.checks.data.d24_filled_labels_learned import filled_labels
 from flightcheck.checks.data.d25_vocabulary_cut_short import cut_vocabulary, keeping_negations, negations_left_out
 from flightcheck.checks.loss._pairs import ROLES, ranked_distances, stuck_pairs
 from flightcheck.checks.loss._signs import of_signs, without_signs
+from flightcheck.checks.loss.l05_logits_into_probability_loss import likelihood, made_probable
 from flightcheck.checks.loss.l09_ignore_or_padding_wrong import COUNTED, ignored_tag
 from flightcheck.checks.parameters.p06_lr_effectively_zero import CONSTANT, early_decay
 from flightcheck.checks.parameters.p11_freezing_mistake import frozen_at_random, frozen_tables, meant_to_be_random
@@ -43,6 +45,8 @@ from flightcheck.recording.printed import is_of_samples
 from flightcheck.recording.records import Location
 from flightcheck.recording.run import Run
 
+_WIDTH_STEPS: Final = 240
+"""In which a decoder begins to use what is drawn more surely."""
 _FILL_STEPS: Final = 120
 _LATEST: Final = 3000
 """Step at which what is suspected may begin: each trial has to get there."""
@@ -135,6 +139,24 @@ def _numbering(lab: Lab, run: Run) -> Iterator[Experiment]:
         yield replace(kept, diff=_instead(line, "# the same numbers in all calls, those of the training data"))
 
 
+def _likelihoods(lab: Lab, run: Run) -> Iterator[Experiment]:
+    """Answers judge: what a likelihood by hand is worth depends on what it takes for probabilities."""
+    use = likelihood(run)
+    for patch in made_probable(use) if use is not None else ():
+        probable = _evaluated(lab, run, "L05", patch, third, metrics=("answers", ANSWERED))
+        rule, line = patch.split(":")[1], use.made_at if use is not None else None
+        axis = ", dim=-1" if rule == "softmax" else ""
+        yield replace(probable, diff=_instead(line, f"# the same with torch.{rule}(scores{axis})"))
+        if probable.status == "confirmed":
+            return
+
+
+def _noise_width(lab: Lab, run: Run) -> Iterator[Experiment]:
+    if (width := noise_width(run)) is not None:
+        free = _trained(lab, "C16", without_relu(width), tenth_of_error, _WIDTH_STEPS)
+        yield replace(free, diff=_instead(width.relu or width.location, "# the same without relu"))
+
+
 def _early_decay(lab: Lab, run: Run) -> Iterator[Experiment]:
     if early_decay(run) is not None:
         constant = _evaluated(lab, run, "P06", CONSTANT, third)
@@ -223,6 +245,8 @@ _QUESTIONS: Final[tuple[tuple[str, Callable[[Lab, Run], Iterator[Experiment]]], 
     ("P13", _decay),
     ("P06", _early_decay),
     ("L09", _ignored_tag),
+    ("L05", _likelihoods),
+    ("C16", _noise_width),
     ("D16", _numbering),
     ("D07", _repeated_rows),
     ("D03", _quiet_inputs),

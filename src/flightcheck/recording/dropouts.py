@@ -20,6 +20,8 @@ class DropoutUse:
     """Path of the module in whose forward pass the line stands; empty outside of models."""
     given_by: str = ""
     """Name of the autograd operation that made what is dropped; views, copies and casts are passed over."""
+    alone: bool = False
+    """A module was called that is no model's: the script calls its layers one by one."""
     calls: int = 0
     """Calls that were looked at."""
     on_predictions: int = 0

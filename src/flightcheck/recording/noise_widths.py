@@ -14,6 +14,8 @@ class NoiseWidth:
     relu: Location | None
     """The line of the ReLU."""
     calls: int
+    in_loss: bool = False
+    """Something else is computed of the ReLU's output as well: a divergence."""
 
 
 RECORDS[NoiseWidth.__name__] = NoiseWidth

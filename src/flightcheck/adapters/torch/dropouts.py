@@ -55,7 +55,7 @@ class Dropouts:
                 return
             made = behind_views(args[0].grad_fn) if getattr(args[0], "grad_fn", None) is not None else None
             given = made.name() if made is not None and made is not node else ""
-            self._known[key] = DropoutUse(*key, inside=self._path(around), given_by=given)
+            self._known[key] = DropoutUse(*key, inside=self._path(around), given_by=given, alone=own and index is None)
         self._known[key] = dataclasses.replace(self._known[key], calls=self._known[key].calls + 1)
         self._round[node] = key
 

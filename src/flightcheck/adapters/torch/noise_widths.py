@@ -17,6 +17,7 @@ from flightcheck.recording.records import Location
 EXPONENTIALS: Final = {"exp", "exp_"}
 DRAWS: Final = {"randn", "randn_like", "normal", "normal_"}
 _PRODUCTS: Final = {"mul", "__mul__", "__rmul__", "multiply", "addcmul"}
+_SUMS: Final = {"add", "__add__", "__radd__", "sub", "__sub__", "__rsub__", "rsub", "sum", "mean"}
 _SCALED: Final = ("MulBackward", "DivBackward")
 _RELU: Final = "ReluBackward0"
 _MOST_SCALES: Final = 3
@@ -33,8 +34,10 @@ class NoiseWidths:
         self._lines = lines
         self._noise = Remembered()
         self._widths = Remembered()
-        self._relu: Location | None = None
-        """Of the newest width."""
+        self._made: Any = None
+        """The ReLU behind the newest width, this round."""
+        self._line: Location | None = None
+        """Where noise was multiplied with it."""
         self._found: dict[Location, NoiseWidth] = {}
 
     def look(self, name: str, args: Any, result: Any) -> None:
@@ -42,25 +45,31 @@ class NoiseWidths:
         if name in DRAWS:
             self._noise.add(result)
         elif name in EXPONENTIALS and args and (relu := _relu_behind(args[0])) is not None:
-            self.following = True
-            self._relu = self._lines.get(relu)
-            self._widths.add(result)
+            if self.watch.reads(args[0]) and float(args[0].detach().min()) >= 0:  # times a negative number it is <= 0
+                self.following, self._made = True, relu
+                self._widths.add(result)
         elif name in _PRODUCTS and self.following:
             given = [a for a in args if isinstance(a, torch.Tensor)]
             if any(a in self._widths for a in given) and any(a in self._noise for a in given):
                 self._note()
+        elif name in _SUMS and self.following and self._line is not None and any(map(self._is_relu, args)):
+            self._found[self._line] = dataclasses.replace(self._found[self._line], in_loss=True)
 
     def _note(self) -> None:
         line = self.watch.lines.here()
         if line is not None and (line in self._found or len(self._found) < _MOST_LINES):
-            known = self._found.get(line) or NoiseWidth(line, self._relu, 0)
+            self._line = line
+            known = self._found.get(line) or NoiseWidth(line, self._lines.get(self._made), 0)
             self._found[line] = dataclasses.replace(known, calls=known.calls + 1)
+
+    def _is_relu(self, given: Any) -> bool:
+        return isinstance(given, torch.Tensor) and behind_views(given.grad_fn) is self._made
 
     def end_round(self) -> None:
         """Forget the tensors of this round."""
         self._noise.clear()
         self._widths.clear()
-        self.following = False
+        self.following, self._made, self._line = False, None, None
 
     def save(self) -> None:
         """Write the lines."""

@@ -75,7 +75,7 @@ def is_called_held_out(run: Run, batch: Batch) -> bool:
         if info.source == batch.source and 0 <= info.loader < len(run.loaders):
             places.append(_assigned(run.loaders[info.loader].location))
     if not places and batch.location is not None:
-        places = [batch.location.code, *batch.given_as, _assigned(batch.origin)]
+        places = [batch.location.code, _assigned(batch.origin)]
     for text in places:
         tokens = _tokens(text)
         if tokens & _HELD_OUT and not tokens & _TRAINED:
@@ -83,6 +83,11 @@ def is_called_held_out(run: Run, batch: Batch) -> bool:
         if tokens & _TRAINED:
             return False
     return False
+
+
+def is_given_as_held_out(batch: Batch) -> bool:
+    """The functions around the call of the model were given data of such a name: ``predict(X_val)``."""
+    return any(names_held_out(re.sub(r"\bdev(ice)?\b", "", text)) for text in batch.given_as)
 
 
 def names_held_out(code: str) -> bool:

@@ -7,7 +7,14 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from flightcheck.checks.base import Check, Finding, NotApplicable, NotEnoughEvidence, Param, Severity, check
-from flightcheck.checks.data._splits import OWN_DATA, Split, is_called_held_out, names_held_out, splits
+from flightcheck.checks.data._splits import (
+    OWN_DATA,
+    Split,
+    is_called_held_out,
+    is_given_as_held_out,
+    names_held_out,
+    splits,
+)
 from flightcheck.checks.depth import where
 from flightcheck.recording.batches import Batch
 from flightcheck.recording.evaluated_labels import EvaluatedLabels
@@ -60,6 +67,7 @@ class TrainValLeakExact(Check):
     share = Param(0.02, "natural duplicates of image benchmarks lie between 0.1 and 10 %; of most tables below 1 %")
     grave = Param(0.2, "a fifth of the data is no accident of collection: the split itself is wrong")
     bits = Param(64, "short rows of few different values (digits, words of a toy) meet by chance")
+    copies = Param(0.05, "of the evaluated examples stand there twice: they were copied before they were split")
     repeated = Param(0.25, "more repetition inside a split than a quarter of the overlap explains the overlap")
 
     def __call__(self, run: Run) -> Iterator[Finding]:
@@ -77,9 +85,10 @@ class TrainValLeakExact(Check):
                 if len(rows) < self.examples.value or _may_be_transductive(run, split.training, batches):
                     continue
                 judged += 1
-                for finding in (
-                    self._judge(run, split, batches, len(rows)) if is_called_held_out(run, batches[0]) else ()
-                ):
+                held_out = is_called_held_out(run, batches[0]) or (
+                    is_given_as_held_out(batches[0]) and _repeated(batches) > self.copies.value and _copied(batches)
+                )
+                for finding in self._judge(run, split, batches, len(rows)) if held_out else ():
                     if finding.location not in places:  # one split is evaluated from several lines
                         places.add(finding.location)
                         yield finding
@@ -93,8 +102,7 @@ class TrainValLeakExact(Check):
             return
         natural = max(_repeated(batches), _repeated(self._first_pass(run, split.training)))
         explained = natural > self.repeated.value * share
-        if explained and all(map(_continuous, batches)):  # real numbers are equal only where the script copied them
-            explained = batches[0].location is None or not oversamples(batches[0].location.file)
+        explained = explained and not _copied(batches)
         if explained or not all(self._rich(run, b) for b in batches):
             return
         part = self._watched_part(run, split)
@@ -215,6 +223,12 @@ def _continuous(batch: Batch) -> bool:
     """Real numbers, of which hardly two are equal."""
     most = min(4096, math.prod(batch.shape))
     return batch.dtype.startswith(("float", "bfloat")) and (batch.distinct or 1) > 0.5 * most
+
+
+def _copied(batches: list[Batch]) -> bool:
+    """Real numbers are equal only where the script copies examples, and it does."""
+    at = batches[0].location
+    return all(map(_continuous, batches)) and at is not None and oversamples(at.file)
 
 
 def _repeated(batches: list[Batch]) -> float:

@@ -17,8 +17,9 @@ from flightcheck.recording.run import Run
 Counts = npt.NDArray[np.int64]
 
 TURNED = "loss:turned"
-_LABEL_CALLS, _NEAR = 3, 2.0
-"""Calls of a loss, and the factor between weights and odds, which a sample of the examples leaves open."""
+_LABEL_CALLS, _NEAR, _VARIED = 3, 2.0, 1.2
+"""Calls of a loss; the factor between weights and odds, which a sample of the examples leaves open; and that between
+the weights."""
 _BINARY = ("binary_cross_entropy_with_logits", "binary_cross_entropy")
 _LABELS = 500
 _RATIO = 10
@@ -121,7 +122,8 @@ class ClassImbalanceUntreated(Check):
         if used.sum() < 2:
             return None
         odds, given = np.log(shares[used] / (1 - shares[used])), np.log(weights[used])
-        if np.abs(given - odds).max() > np.log(_NEAR) or np.median(np.abs(given)) < np.log(self.weights.value):
+        alike = np.ptp(given) < np.log(_VARIED)  # one number for all labels is a cost, and no count
+        if alike or np.abs(given - odds).max() > np.log(_NEAR) or np.median(np.abs(given)) < np.log(self.weights.value):
             return None
         return Finding(
             f"pos_weight is {np.exp(given).min():.3g} to {np.exp(given).max():.3g}, the positives of each label over "

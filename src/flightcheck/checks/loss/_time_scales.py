@@ -17,7 +17,8 @@ def other_time_scale(run: Run) -> tuple[Batch, Batch] | None:
     """
     sides: dict[tuple[int, str], tuple[list[Batch], list[Batch]]] = {}
     for b in run.batches:
-        if b.shape[1:] in ([], [1]) and b.shape and not b.requires_grad:
+        floating = b.dtype.startswith(("float", "bfloat"))  # whole numbers may be brought to the scale by the model
+        if floating and b.shape[1:] in ([], [1]) and b.shape and not b.requires_grad:
             trained, called = sides.setdefault((b.root, b.argument), ([], []))
             (trained if b.training else called).append(b)
     for trained, called in sides.values():

@@ -9,6 +9,7 @@ from flightcheck.checks.depth import trained_roots
 from flightcheck.frozen import frozen
 from flightcheck.recording.dropouts import DropoutUse
 from flightcheck.recording.loss_records import LossCall
+from flightcheck.recording.provenance.kept_shares import names_kept_share
 from flightcheck.recording.records import Location, ModuleInfo
 from flightcheck.recording.run import Run
 
@@ -45,7 +46,8 @@ class DropoutOrWidthExtreme(Check):
     Dropout modules, calls of dropout as a function, and the dropout of recurrent layers. (a) Between a dropout that is
     on and a loss no parameter takes part in the prediction any more: nothing but views and functions such as a softmax
     lies between, in all predictions that were looked at. (b) Dropout between trained layers with p of 0.9 or more; from
-    0.8 on as information.
+    0.8 on as information. Of a module that the script calls by itself, and no model's: only if what it is made with is
+    called the share to keep.
     ## Why it matters
     Dropout sets outputs to zero: the loss then compares zeros with targets, which no weights can mend, and the others
     are scaled up. `p` is the share that is dropped; the share that is kept (0.9 in other frameworks) leaves a tenth of
@@ -93,7 +95,7 @@ class DropoutOrWidthExtreme(Check):
         extreme += [
             _Strong(f"dropout at {_at(u)}", _at(u), u.p, u.location)
             for u in called
-            if u.p >= self.strong.value and self._is_of_hidden_units(u)
+            if u.p >= self.strong.value and self._is_of_hidden_units(u) and (not u.alone or _calls_it_kept(u))
         ]
         extreme += [
             _Strong(m.path, m.path, float(m.settings["dropout"]), m.location, m.path)
@@ -156,6 +158,11 @@ def _at(use: DropoutUse) -> str:
     """The line of a call, as a patch names it."""
     at = use.location
     return f"{at.file.replace(chr(92), '/').rsplit('/', 1)[-1]}:{at.line}" if at is not None else "?"
+
+
+def _calls_it_kept(use: DropoutUse) -> bool:
+    """The script makes dropout of a number that it calls the share to keep: more is not known of what is dropped."""
+    return use.location is not None and names_kept_share(use.location.file)
 
 
 def _is_deep(layer: ModuleInfo) -> bool:
