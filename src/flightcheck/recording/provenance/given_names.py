@@ -13,7 +13,7 @@ _MOST: Final = 3
 
 
 def given_names(chain: Sequence[tuple[str, int]]) -> list[str]:
-    """The arguments of the calls that led to a line, as they are written, the innermost first.
+    """What a line uses of the arguments of the calls that led to it, as these are written, the innermost first.
 
     Args:
         chain: file and line of the user's lines on the stack, the innermost first.
@@ -23,16 +23,34 @@ def given_names(chain: Sequence[tuple[str, int]]) -> list[str]:
     """
     try:
         found: list[str] = []
+        used: set[str] | None = None
         for (file, line), (caller, at) in pairwise(chain):
             source, above = read_source(file), read_source(caller)
             around = source.around(line, ast.FunctionDef) if source is not None else []
-            if not around or above is None or len(found) == _MOST:
+            if source is None or above is None or not around or len(found) == _MOST:
                 break
-            name = around[-1].name
-            calls = [c for c in above.calls if last_name(c.func) == name and c.lineno <= at <= end_of(c)]
-            if len(calls) == 1:
-                given = [*calls[0].args, *(k.value for k in calls[0].keywords)]
-                found.append(", ".join(map(ast.unparse, given)))
+            function = around[-1]
+            calls = [c for c in above.calls if last_name(c.func) == function.name and c.lineno <= at <= end_of(c)]
+            if len(calls) != 1:
+                break
+            if used is None:
+                used = {n for s in source.around(line, ast.stmt)[-1:] for n in _names(s)}
+            given = _given(function, calls[0], used)
+            found.append(", ".join(map(ast.unparse, given)))
+            used = {n for a in given for n in _names(a)}
         return found
     except Exception:  # the promise of this package: odd sources have no answer, and are no error
         return []
+
+
+def _given(function: ast.FunctionDef, call: ast.Call, used: set[str]) -> list[ast.expr]:
+    """The arguments for those parameters that are used."""
+    parameters = [a.arg for a in function.args.args]
+    if parameters[:1] in (["self"], ["cls"]):
+        parameters = parameters[1:]
+    by_place = [a for name, a in zip(parameters, call.args) if name in used]
+    return [*by_place, *(k.value for k in call.keywords if k.arg in used)]
+
+
+def _names(node: ast.AST) -> set[str]:
+    return {n.id for n in ast.walk(node) if isinstance(n, ast.Name)}
