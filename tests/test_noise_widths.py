@@ -13,6 +13,7 @@ from torch import nn
 import flightcheck
 from flightcheck.checks.connections.c16_output_range_mismatch import noise_width, without_relu
 from flightcheck.recording.experiments import Experiment
+from flightcheck.recording.noise_widths import NoiseWidth
 from flightcheck.recording.rewriting import statement_at
 from flightcheck.recording.run import Run
 from flightcheck.testing import verdict_of
@@ -129,3 +130,15 @@ def test_other_widths_pass(draw: Draw, tmp_path: Path) -> None:
 def test_a_statement_without_its_relu(statement: str, wanted: str) -> None:
     source = f"def forward(x):\n    {statement}\n" if statement.startswith("return") else statement
     assert statement_at(source, "unactivated", 2 if statement.startswith("return") else 1) == wanted
+
+
+def test_a_batch_without_rows_is_no_error_of_ours(tmp_path: Path) -> None:
+    model = Encoder(halved)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
+    with flightcheck.watch(runs_dir=tmp_path, report=False) as seen:
+        for i in range(12):
+            model(torch.randn(8 * (i % 2), 4)).sum().backward()
+            optimizer.step()
+    assert seen.run is not None and seen.run.coverage.blind == []
+    (width,) = seen.run.recorded(NoiseWidth)
+    assert width.calls > 0

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from flightcheck.checks.data._inputs import suffers
 from flightcheck.checks.data.d03_input_not_normalized import InputNotNormalized
 from flightcheck.recording.experiments import Experiment
 from flightcheck.recording.loss_records import LossSite
@@ -201,3 +202,10 @@ def test_of_values_far_too_small_a_trial_tells() -> None:
     assert asked[1:] == [None, None]
     far = {"minimum": 8.0, "maximum": 15.0, "mean": 11.0, "std": 0.9, "feature_means": [11.0], "feature_stds": [0.9]}
     assert check.quiet_inputs(run_of(SITE, ROOT, LINEAR, *LEARNS, *batches(8, **far))) is not None
+
+
+@pytest.mark.parametrize(("loss", "harm"), [(0.139, True), (0.05, False)])
+def test_a_loss_that_stays_at_the_entropy_of_the_classes_is_harm(loss: float, harm: bool) -> None:
+    """Of 3 % positives it is 0.135, far below ln 2: a model that says so of every example has learnt nothing."""
+    calls = losses([0.5, 0.2, *[loss] * 13], classes=2, label_counts=[970, 30], target_shape=[1000])
+    assert suffers(run_of(SITE, *calls)) is harm

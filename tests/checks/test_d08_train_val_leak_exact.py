@@ -157,3 +157,10 @@ def test_all_nodes_of_a_graph_in_every_step_may_be_picked_by_a_loss_of_the_scrip
     assert run(*whole, *evaluated(rows)).status == "inconclusive"
     of_each = losses([2.0] * 10, every=1, target_shape=whole[0].shape[:1])
     assert run(*whole, *evaluated(rows), *of_each).status == "fail", "one target for each row"
+
+
+def test_one_split_that_is_evaluated_from_two_lines_is_told_once() -> None:
+    rows, origin = list(range(1, 101)), Location("train.py", 12, "", "X_val = X[half:]")
+    lines = [Location("train.py", n, "", "accuracy(model(x_val))") for n in (60, 70)]
+    found = run(*training(), *(b for at in lines for b in evaluated(rows, location=at, origin=origin))).findings
+    assert len(found) == 1

@@ -18,6 +18,9 @@ from flightcheck.recording.records import Location
 
 Origin: TypeAlias = dict[str, Any]
 """Fields of `flightcheck.recording.batches.Batch`."""
+_OF_FILES: Final = {
+    "scaling": only_scaling, "cut": only_cut, "numbering": numbered_in_each_call, "negations": negations_left_out,
+}  # fmt: skip
 _DEEPEST: Final = 5
 """Lines of the stack: who asked for the call of a model is rarely farther away."""
 
@@ -29,6 +32,7 @@ class InputOrigins:
         self._watch = watch
         self._known: dict[tuple[Location, Callers], Origin] = {}
         self._training: dict[Location, Origin] = {}
+        self._files: dict[str, Origin] = {}
 
     def of_training(self, location: Location | None) -> Origin:
         """The lines of a training call's input, as `Batch` has them; empty where the call has no line.
@@ -57,6 +61,15 @@ class InputOrigins:
         here = (location.file, location.line) if location is not None else None
         return tuple(stack[stack.index(here) + 1 :]) if here in stack else ()
 
+    def _of_file(self, file: str) -> Origin:
+        """The lines that a file has one of; the whole file is read for them, so once."""
+        if file not in self._files:
+            self._files[file] = {
+                name: self._watch.lines.of(*found) if (found := look(file)) is not None else None
+                for name, look in _OF_FILES.items()
+            }
+        return self._files[file]
+
     def _read(self, location: Location, callers: Callers) -> Origin:
         lines = self._watch.lines
         call = (location.file, location.line, None, location.function, callers)
@@ -66,9 +79,6 @@ class InputOrigins:
         )  # fmt: skip
         values, request, maker, order, floated = (lines.of(*f) if f is not None else None for f in found)
         made = integer_buffer(values.file, values.line) if values is not None else None
-        alone = only_scaling((values or location).file)
-        file = (values or location).file
-        cut, negations, numbering = (f(file) for f in (only_cut, negations_left_out, numbered_in_each_call))
         divided = [(at, n) for (f, line), n in provenance.data_divisions(*call) if (at := lines.of(f, line))]
         return {
             "origin": values,
@@ -79,10 +89,7 @@ class InputOrigins:
             "given_as": given_names([(location.file, location.line), *callers]),
             "orders": recorded_orders(self._watch, provenance.orders(*call) if order else []),
             "buffer": lines.of(*made) if made is not None else None,
-            "scaling": lines.of(*alone) if alone is not None else None,
-            "cut": lines.of(*cut) if cut is not None else None,
-            "numbering": lines.of(*numbering) if numbering is not None else None,
-            "negations": lines.of(*negations) if negations is not None else None,
+            **self._of_file((values or location).file),
             "divisions": [at for at, _ in divided],
             "divided_by": [n for _, n in divided],
         }

@@ -45,7 +45,8 @@ class NoiseWidths:
         if name in DRAWS:
             self._noise.add(result)
         elif name in EXPONENTIALS and args and (relu := _relu_behind(args[0])) is not None:
-            if self.watch.reads(args[0]) and float(args[0].detach().min()) >= 0:  # times a negative number it is <= 0
+            given = args[0].detach()
+            if given.numel() and self.watch.reads(given) and float(given.min()) >= 0:  # of a negative factor it is <= 0
                 self.following, self._made = True, relu
                 self._widths.add(result)
         elif name in _PRODUCTS and self.following:
