@@ -132,7 +132,8 @@ KINDS: Final[dict[str, str]] = {
     "load": "``match``: names in a loaded state that fit no parameter get the prefix of those that are missing; or "
     "``late``: at its first call a model gets what was loaded before into it, into another model of its class, or into "
     "its state's dictionary only; ``trained``: a model that is evaluated and held by no optimizer has the weights of "
-    "the one of its class that was trained; ``buffers``: its buffers alone",
+    "the one of its class that was trained; ``buffers``: its buffers alone; ``turned``: where a model in training "
+    "would get the weights of one that no optimizer holds, that one gets the trained ones",
     "metric": "the comparison at a line: ``align:train.py:31`` (by elements), ``cut`` (logits at 0), ``classes`` (the "
     "largest score's in the place of scores), ``sign`` (yes or no in the place of a class out of one), ``once`` (no "
     "second sigmoid), ``scale=13.2,40`` (the output times a factor and plus an offset), ``nearest`` (of distances the "
@@ -158,8 +159,9 @@ KINDS: Final[dict[str, str]] = {
     "``negations`` (they are no words that are left out), ``kept`` (all calls of a function have what the "
     "first one made), ``unactivated`` (without its ReLU), "
     "``unsorted`` (what is sorted keeps its order), ``goes-on`` (each step is given the state of the one before), "
-    "``longer@8`` (a loop goes round eight times as often), ``carried@i`` (the count of a loop goes on where the loop "
-    "begins anew), "
+    "``longer@8`` (a loop goes round eight times as often), "
+    "``cleared@total`` (it is 0 at the start of each round of a loop), "
+    "``carried@i`` (the count of a loop goes on where the loop begins anew), "
     "``handed-out`` (of arrays that are returned, copies are)",
     "score": "nothing is changed, the error is another one: with targets of ``unit=0,255`` or ``signs``, without those "
     "of an id (``ignore=0``), ``balanced``: the mean over the classes, ``others``: of batches of its own, which train "
@@ -180,6 +182,9 @@ _JUDGED_SOURCES: Final = (
     "negations:", "kept:",
 )  # fmt: skip
 """Beginnings of rules of statements after which the training loss cannot tell."""
+
+_COUNTED_SOURCES: Final = ("share@", "at-zero:", "cleared@")
+"""Beginnings of rules of statements that change no more than a number of the evaluations."""
 
 _SCORED_BY_VALUE: Final = (("targets", "unit"), ("targets", "signs"), ("targets", "known"), ("loss", "ignore"))
 """Patches whose value is that of the rule that scores their trainings."""
@@ -249,7 +254,7 @@ class Patch:
     @property
     def only_counts(self) -> bool:
         """Nothing that is trained changes, only a number of the evaluations."""
-        return self.kind == "metric" or (self.kind == "source" and self.value.startswith(("share@", "at-zero:")))
+        return self.kind == "metric" or (self.kind == "source" and self.value.startswith(_COUNTED_SOURCES))
 
     @property
     def makes_more_steps(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +11,7 @@ import torch
 from torch import nn
 
 import flightcheck
-from flightcheck.recording.drawn_anew import DrawnAnew
+from flightcheck.recording.drawn_anew import DrawnAnew, ThrownBack
 from flightcheck.recording.kept_states import KeptState
 from flightcheck.recording.records import Location, OptimizerInfo, ParameterInfo, Plan
 from flightcheck.recording.run import Run
@@ -99,3 +100,57 @@ def test_only_what_stays_as_it_was_drawn_is_told(tmp_path: Path) -> None:
 
     assert verdict_of("P40", drawn_in_second_stage(tmp_path, load)).status != "fail"
     assert verdict_of("P40", drawn_in_second_stage(tmp_path, lambda encoder: None, frozen=False)).status != "fail"
+
+
+BACK = ThrownBack(0, LINE, [20, 40], [0, 1, 2], source=1, calls_between=20)
+
+
+def test_weights_of_a_model_that_is_never_changed_fail() -> None:
+    (finding,) = verdict_of("P40", run_of(SGD, *MATRICES, BACK, PLAN, steps=60)).findings
+    assert (finding.location, finding.patch) == (LINE, "load:turned")
+    for other in (
+        replace(BACK, rounds=[20]),  # a start from another model
+        replace(BACK, calls_between=4),  # a champion of matches
+    ):
+        assert verdict_of("P40", run_of(SGD, *MATRICES, other, PLAN, steps=60)).status == "pass"
+    for optimizer in (replace(SGD, created_at_step=40), replace(SGD, state_restarts=2)):  # another training
+        assert verdict_of("P40", run_of(optimizer, *MATRICES, BACK, PLAN, steps=60)).status == "pass"
+
+
+def learned_from_its_copy(folder: Path, after: Callable[[nn.Module, nn.Module], object]) -> Run:
+    """Trains a model by what its copy says, and does `after` with both after every tenth step."""
+    torch.manual_seed(0)
+    x = torch.randn(64, 6)
+    online = nn.Sequential(nn.Linear(6, 8), nn.Tanh(), nn.Linear(8, 1))
+    target = copy.deepcopy(online)
+    with flightcheck.watch(runs_dir=folder, report=False) as watched:
+        optimizer = torch.optim.SGD(online.parameters(), lr=0.05)
+        for step in range(40):
+            with torch.no_grad():
+                goal = x[:, :1] + 0.9 * target(x)
+            optimizer.zero_grad()
+            nn.functional.mse_loss(online(x), goal).backward()
+            optimizer.step()
+            if step % 10 == 9:
+                after(online, target)
+    assert watched.run is not None
+    return watched.run
+
+
+def test_only_a_model_that_is_given_what_never_changes_is_told(tmp_path: Path) -> None:
+    run = learned_from_its_copy(tmp_path, lambda online, target: online.load_state_dict(target.state_dict()))
+    (finding,) = verdict_of("P40", run).findings
+    assert finding.location is not None and "online.load_state_dict" in finding.location.code
+    assert finding.evidence["times"] == 4
+
+    def follow(online: nn.Module, target: nn.Module) -> None:
+        target.load_state_dict(online.state_dict())
+
+    def meet(online: nn.Module, target: nn.Module) -> None:
+        with torch.no_grad():
+            for p, q in zip(online.parameters(), target.parameters()):
+                q.add_(0.5 * (p - q))
+        online.load_state_dict(target.state_dict())
+
+    for right in (follow, meet):
+        assert verdict_of("P40", learned_from_its_copy(tmp_path, right)).status == "pass"

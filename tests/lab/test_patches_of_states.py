@@ -162,3 +162,30 @@ def test_the_diff_of_a_late_load() -> None:
     assert diff_of([Patch("load", "late")], finding, run_of()) == "+ model.load_state_dict(own)"
     finding = Finding("", Location("t.py", 9, code="net.state_dict().update(k)"), evidence={"kind": "not-loaded"})
     assert diff_of([Patch("load", "late")], finding, run_of()) == "+ net.load_state_dict(state)"
+
+
+def test_a_model_in_training_gives_its_weights_in_the_place_of_taking_them(tmp_path: Path) -> None:
+    online, target = Net(), teacher()
+    first = {k: v.clone() for k, v in target.state_dict().items()}
+
+    def script() -> None:
+        with torch.no_grad():
+            target(torch.zeros(2, FEATURES))
+        Loop(online)()
+        online.load_state_dict(target.state_dict())
+
+    done = patched(tmp_path, "load:turned", script)
+    assert done.applied["load:turned"] == 1
+    assert not torch.equal(target.head.weight, first["head.weight"])
+    assert torch.equal(target.head.weight, online.head.weight)
+    line = Location("train.py", 3, code="online.load_state_dict(target.state_dict())")
+    told = diff_of([Patch.parse("load:turned")], Finding("", location=line), run_of())
+    assert told.endswith("+ target.load_state_dict(online.state_dict())")
+
+
+def test_a_model_that_is_given_a_checkpoint_takes_it(tmp_path: Path) -> None:
+    online = Net()
+    state = teacher().state_dict()
+    done = patched(tmp_path, "load:turned", lambda: [Loop(online)(), online.load_state_dict(state)])
+    assert not done.applied.get("load:turned")
+    assert torch.equal(online.head.weight, state["head.weight"])

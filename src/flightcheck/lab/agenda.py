@@ -135,6 +135,11 @@ def _fixes(lab: Lab, run: Run, tested: Sequence[Candidate], reason: str) -> Iter
                 wired = lab.try_wiring(candidate.info.code, patches)
                 yield replace(wired, diff=diff_of(patches, candidate.finding, run))
                 break
+            if all(p.only_counts for p in patches) and (not reason or _without_measure(run)):
+                steps = max(STEPS, steps_of_evaluations(run), steps_until_told(run))
+                tried = try_metric(lab, candidate.info.code, patches, steps)
+                yield replace(tried, diff=diff_of(patches, candidate.finding, run))
+                continue
             agent = bool(reason) and run.in_regime("reinforcement") and _without_measure(run)
             if agent or {p.kind for p in patches} == {"episode-end"}:
                 yield try_by_return(lab, run, candidate, patches)
@@ -148,11 +153,6 @@ def _fixes(lab: Lab, run: Run, tested: Sequence[Candidate], reason: str) -> Iter
             if reason and not _crashed(run):
                 yield Experiment(candidate.info.code, " + ".join(map(str, patches)), reason=reason)
                 break
-            if all(p.only_counts for p in patches):
-                steps = max(STEPS, steps_of_evaluations(run), steps_until_told(run))
-                tried = try_metric(lab, candidate.info.code, patches, steps)
-                yield replace(tried, diff=diff_of(patches, candidate.finding, run))
-                continue
             if any(p.makes_more_steps for p in patches):
                 tried = try_more_steps(lab, run, candidate.info.code, patches, candidate.finding)
                 yield replace(tried, diff=diff_of(patches, candidate.finding, run))

@@ -14,18 +14,22 @@ from flightcheck.recording.separating import HELPER
 Change: TypeAlias = "tuple[ast.stmt | ast.expr, str]"
 """A part of the source, and what stands in its place."""
 _LONGER: Final = re.compile(r"longer@(\d+)")
+_CLEARED: Final = re.compile(r"cleared@([A-Za-z_]\w*)")
 _TURNED: Final = {ast.Lt: ">", ast.LtE: ">=", ast.Gt: "<", ast.GtE: "<="}
 
 
 def is_of_blocks(rule: str) -> bool:
-    """The rule is one of these: ``begin``, ``turned``, ``longer@8``."""
-    return rule in ("begin", "turned") or _LONGER.fullmatch(rule) is not None
+    """The rule is one of these: ``begin``, ``turned``, ``longer@8``, ``cleared@total``."""
+    return rule in ("begin", "turned") or any(r.fullmatch(rule) for r in (_LONGER, _CLEARED))
 
 
 def changed(statement: ast.stmt, rule: str, line: int) -> list[Change] | None:
     """What a rule changes in the statement that stands at a line; None where it is another one."""
     if isinstance(statement, ast.If):
         return _other_order(statement.test) if rule == "turned" and statement.test.lineno == line else None
+    cleared = _CLEARED.fullmatch(rule)
+    if cleared is not None and isinstance(statement, ast.For | ast.While) and statement.lineno == line:
+        return _cleared(statement, cleared[1])
     if not isinstance(statement, ast.For) or statement.lineno != line:
         return None
     if rule == "begin":
@@ -44,6 +48,14 @@ def _longer(loop: ast.For, times: int) -> list[Change]:
         return [(call, f"{name}({times} * {_factor(bounds[0])})")]
     first, last = map(_factor, bounds)
     return [(call, f"{name}({first}, {first} + {times} * ({last} - {first}))")]
+
+
+def _cleared(loop: ast.For | ast.While, name: str) -> list[Change]:
+    """Each round of a loop begins with ``name = 0``."""
+    if isinstance(loop, ast.While):
+        return [(loop.test, f"({ast.unparse(loop.test)}) and [{name} := 0]")]
+    rounds, target = ast.unparse(loop.iter), ast.unparse(loop.target)
+    return [(loop.iter, f"((_round, 0) for _round in {rounds})"), (loop.target, f"({target}), {name}")]  # from behind
 
 
 def _factor(expression: str) -> str:

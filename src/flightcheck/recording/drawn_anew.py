@@ -1,4 +1,4 @@
-"""Records of weights that a training draws again after it has trained them."""
+"""Records of weights that a training draws again after it has trained them, or exchanges for untrained ones."""
 
 from __future__ import annotations
 
@@ -23,4 +23,20 @@ class DrawnAnew:
     """Training calls of the models that hold them, since."""
 
 
-RECORDS["DrawnAnew"] = DrawnAnew
+@frozen
+class ThrownBack:
+    """A line that gives a model in training the weights of another one, the same each time."""
+
+    index: int
+    location: Location | None
+    rounds: list[int] = field(default_factory=list)
+    """Steps that were made when it ran."""
+    parameters: list[int] = field(default_factory=list)
+    """Trained parameters of the model that is given the weights."""
+    source: int = 0
+    """Index of the root that gives them."""
+    calls_between: int = 0
+    """Calls of that one between the first and the last of these rounds."""
+
+
+RECORDS.update({c.__name__: c for c in (DrawnAnew, ThrownBack)})

@@ -63,7 +63,8 @@ def rewritten(source: str, rule: str, line: int) -> str:
             texts are no negations. ``kept``: what a function makes in its first call is what it has in all.
             ``unactivated``: without its ReLU. ``unsorted``: what is sorted keeps its order. ``goes-on``: a state that a
             call drops takes the place of the one that it was given. ``longer@8``: the loop at that line goes round
-            eight times as often. ``carried@i``: the count `i` of a loop goes on where the loop begins anew.
+            eight times as often. ``cleared@total``: `total` is 0 at the start of each round of the loop at that line.
+            ``carried@i``: the count `i` of a loop goes on where the loop begins anew.
         line: any line of the statement.
     """
     if rule in MOVING:

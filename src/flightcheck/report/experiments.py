@@ -78,6 +78,7 @@ _WORDS = {
     "load:match": "the checkpoint's names matched to the model's",
     "load:late": "the loaded weights in the model at its first call",
     "load:buffers": "the trained model's buffers in the one that is evaluated",
+    "load:turned": "the trained weights in the model that gave its own",
     "load:trained": "the trained weights in the model that is evaluated",
     "draws": "one draw for the target and for the input",
     "visits:stored": "evaluation examples visited in the stored order",
@@ -149,6 +150,7 @@ _SOURCES = {
     "carried": "the rate computed from the number of all steps",
     "share": "right answers divided by all that were compared",
     "at-zero": "logits cut at 0",
+    "cleared": "a sum that begins anew in each round",
 }
 _METRICS = {
     "align": "predictions and labels in one shape",

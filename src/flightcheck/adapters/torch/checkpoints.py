@@ -24,6 +24,7 @@ from flightcheck.adapters.torch.optimizers import Held
 from flightcheck.adapters.torch.resumption import Resumptions
 from flightcheck.adapters.torch.saved_weights import SavedFiles
 from flightcheck.adapters.torch.tensor_prints import Print, print_of, prints_of, tables_of
+from flightcheck.adapters.torch.thrown_back import ThrownBack
 from flightcheck.adapters.torch.watch import Watch
 from flightcheck.recording.records import Location
 from flightcheck.recording.states import StateLoad
@@ -58,6 +59,7 @@ class Checkpoints:
         self.averages = Averages(watch, discovery)
         self.kept = KeptStates(watch, discovery)
         self.files = SavedFiles(watch)
+        self.thrown_back = ThrownBack(watch, discovery)
         operations.looked = self.averages.looked
 
     def read(self, value: Any, location: Location | None) -> None:
@@ -80,6 +82,7 @@ class Checkpoints:
             return
         self._loads += 1
         self.averages.loaded(module, state)
+        self.thrown_back.loaded(module, state, before)
         parameters = dict(module.named_parameters())
         unfilled: dict[str, tuple[weakref.ref[torch.Tensor], Print]] = {
             name: (weakref.ref(parameters[name]), seen)
@@ -124,6 +127,7 @@ class Checkpoints:
         self.files.save()
         self.settle()
         self.averages.save()
+        self.thrown_back.save()
         self.kept.save(self.discovery.files())
 
     def called(self, module: nn.Module) -> None:

@@ -25,9 +25,11 @@ from flightcheck.recording.provenance.reversed_sums import reversed_sums
 from flightcheck.recording.provenance.rounds import Rounds, rounds
 from flightcheck.recording.provenance.statements import rebound_parameters
 from flightcheck.recording.provenance.uncalled import uncalled
+from flightcheck.recording.provenance.uncleared_sums import uncleared_sums
 from flightcheck.recording.records import Coverage, Plan
 from flightcheck.recording.reversed_sums import ReversedSum
 from flightcheck.recording.surroundings import UncalledMethod
+from flightcheck.recording.uncleared_sums import UnclearedSum
 from flightcheck.recording.wiring import ReboundParameter
 
 if TYPE_CHECKING:
@@ -200,16 +202,29 @@ def rebound_of(observer: TorchObserver) -> list[ReboundParameter]:
 
 def uncalled_of(observer: TorchObserver) -> list[UncalledMethod]:
     """Statements of the script and of the files of its models that name a method and do not call it."""
+    found = ((file, name, line) for file in _files(observer) for name, line in uncalled(file))
+    return [UncalledMethod(name, observer.lines.of(file, line)) for file, name, line in found]
+
+
+def _files(observer: TorchObserver) -> list[str]:
+    """Those of the script and of its models."""
     lines = [*observer.protocol.backward_sites, *(h.step_location for h in observer.optimizers.held)]
-    files = sorted({*observer.discovery.files(), *(line.file for line in lines if line is not None)})
-    return [UncalledMethod(name, observer.lines.of(file, line)) for file in files for name, line in uncalled(file)]
+    return sorted({*observer.discovery.files(), *(line.file for line in lines if line is not None)})
+
+
+def uncleared_sums_of(observer: TorchObserver) -> list[UnclearedSum]:
+    """Sums that go on over the rounds of an outer loop, in the same files."""
+    lines, found = observer.lines, []
+    for file in _files(observer):
+        for s in uncleared_sums(file):
+            cleared, added, loop, used = (lines.of(file, n) for n in (s.cleared, s.line, s.loop, s.used))
+            found.append(UnclearedSum(cleared, s.name, added, loop, used, s.averaged))
+    return found
 
 
 def reversed_sums_of(observer: TorchObserver) -> list[ReversedSum]:
     """Sums from the last step to the first that are kept in that order, in the same files."""
-    lines = [*observer.protocol.backward_sites, *(h.step_location for h in observer.optimizers.held)]
-    files = sorted({*observer.discovery.files(), *(line.file for line in lines if line is not None)})
-    return [ReversedSum(observer.lines.of(file, line)) for file in files for line in reversed_sums(file)]
+    return [ReversedSum(observer.lines.of(file, line)) for file in _files(observer) for line in reversed_sums(file)]
 
 
 def idle_loops_of(observer: TorchObserver) -> list[IdleLoop]:

@@ -15,6 +15,7 @@ from flightcheck.adapters.torch.planning import (
     rebound_of,
     reversed_sums_of,
     uncalled_of,
+    uncleared_sums_of,
 )  # fmt: skip
 
 if TYPE_CHECKING:
@@ -64,6 +65,8 @@ def _uncalled(o: TorchObserver) -> None:
         o.watch.writer.put(loop, i)
     for i, turned in enumerate(reversed_sums_of(o)):
         o.watch.writer.put(turned, i)
+    for i, uncleared in enumerate(uncleared_sums_of(o)):
+        o.watch.writer.put(uncleared, i)
     for i, named in enumerate(uncalled_of(o)):
         o.watch.writer.put(named, i)
     for i, folds in enumerate(fold_loops_of(o)):

@@ -15,6 +15,7 @@ from flightcheck.checks.tracking._neighbours import labels_of_the_farthest
 from flightcheck.checks.tracking._orders import of_other_examples
 from flightcheck.checks.tracking._printed_shares import Divided, wrong_shares
 from flightcheck.checks.tracking._target_scales import target_scales
+from flightcheck.checks.tracking._uncleared_sums import sums_of_all_passes
 from flightcheck.recording.records import Location
 from flightcheck.recording.run import Run
 from flightcheck.recording.surroundings import Comparison
@@ -57,6 +58,9 @@ class MetricWrong(Check):
     A printed accuracy that is, in two or more evaluations and to its last digit, what was right over the number of
     something else (batches, another data set), or of all evaluations so far, or of the last batch alone.
 
+    A sum that becomes 0 before two loops, is added to in the inner one, and in the outer one divided by the number of
+    batches or examples of one round, or kept in a list of which the mean is taken: it holds all rounds before, too.
+
     And an evaluation that takes whole passes over a shuffled loader, or draws an order or sorts its examples itself,
     where a trial shows that its number depends on the order: the same training, whose evaluations visit the examples in
     the stored order, prints a clearly better one (or has clearly more answers right). Predictions in the one order are
@@ -74,7 +78,9 @@ class MetricWrong(Check):
     2 as one side. Thresholds other than about a half are not judged, nor metrics computed with other libraries, nor an
     accuracy over fewer answers than were compared (those under a mask). That an evaluation is shuffled says nothing by
     itself, nor does a number that depends on which examples share a batch. Test targets from quite another range than
-    the training's. A rule that knows yes and no only, scored beside a model by its area under the curve.
+    the training's. Sums that are divided by a count of all rounds, by the time, or by a number that the script just
+    sets (a budget) are left alone, and so are sums of sizes. A rule that knows yes and no only, scored beside a model
+    by its area under the curve.
     """
 
     axis = Param(2, "an axis of one element broadcasts without harm")
@@ -88,8 +94,12 @@ class MetricWrong(Check):
         if not run.info.steps and not run.info.backwards:
             raise NotApplicable("no training step was seen")
         yield from of_other_examples(run)
-        yield from map(self._of_another_count, wrong_shares(run))
-        of_facts = [*labels_of_the_farthest(run), *overlaps_of_no_corners(run)]
+        shares = list(wrong_shares(run))
+        yield from map(self._of_another_count, shares)
+        sums = sums_of_all_passes(
+            run, told={(at.file, at.line) for s in shares if (at := s.tally.location) is not None}
+        )
+        of_facts = [*labels_of_the_farthest(run), *overlaps_of_no_corners(run), *sums]
         yield from of_facts
         if not (of_facts or run.comparisons or run.evaluations or run.loss_calls or run.recorded(Tally)):
             raise NotEnoughEvidence("no metric was seen being computed")

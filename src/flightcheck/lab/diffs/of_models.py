@@ -227,11 +227,18 @@ def _epsilon(asked: Asked) -> str | None:
 def _load(asked: Asked) -> str | None:
     if asked.value == "buffers":
         return None
+    if asked.value == "turned":
+        swapped = re.sub(r"\b([\w.]+)\.load_state_dict\(([\w.]+)\.state_dict\(\)", _exchanged, asked.code)
+        return asked.rewritten(swapped, "the same the other way round")
     if asked.value == "trained" and not {"left", "rebound"}.isdisjoint(asked.found):
         return "+ average.load_state_dict(model.state_dict())  # before each evaluation: an average is near to them"
     if asked.value == "trained":
         return asked.instead("the same with the weights of the model that was trained")
     return loaded_late(asked.finding, asked.code) if asked.value == "late" else renamed(asked.finding)
+
+
+def _exchanged(match: re.Match[str]) -> str:
+    return f"{match[2]}.load_state_dict({match[1]}.state_dict()"
 
 
 @RULES.of("follow")

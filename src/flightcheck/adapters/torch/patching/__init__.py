@@ -37,6 +37,7 @@ from flightcheck.adapters.torch.patching import (
     loading,
     loading_late,
     loading_trained,
+    loading_turned,
     losses,
     masks,
     metrics,
@@ -112,7 +113,7 @@ def _loss(boundaries: Boundaries, patch: Patch) -> None:
 
 def _load(boundaries: Boundaries, patch: Patch) -> None:
     of_value = {"late": loading_late.late, "trained": loading_trained.trained}
-    of_value["buffers"] = loading_trained.buffers
+    of_value["buffers"], of_value["turned"] = loading_trained.buffers, loading_turned.turned
     of_value.get(patch.value, loading.load)(boundaries, patch)
 
 
