@@ -10,6 +10,7 @@ import pytest
 
 from flightcheck.checks.connections.c07_vanishing_gradient import SWAPPED
 from flightcheck.recording.experiments import Experiment
+from flightcheck.recording.records import ModuleInfo, OptimizerInfo, ParameterInfo
 from flightcheck.recording.signals import ACTIVATION_RMS, ACTIVATION_SPREAD, GRAD_NORM, LOSS, UPDATE_NORM, WEIGHT_NORM
 from flightcheck.testing import run_of, verdict_of
 from tests.checks._network import line, network
@@ -86,3 +87,22 @@ def test_three_layers_that_learn_with_relu_alone_are_told() -> None:
 def test_without_a_proof_they_are_not(e: Experiment, loss: Any, activation: str) -> None:
     run = run_of(*network(4, activation=activation), e, series=series(4, 0.5, loss))
     assert verdict_of("C07", run).status == "pass"
+
+
+def test_layers_that_a_function_calls_in_turn_are_one_stack() -> None:
+    modules = [ModuleInfo(i, f"Linear {i}", "Linear", "linear", i, line(i), order=0) for i in range(8)]
+    weights = [ParameterInfo(i, f"{i}.weight", i, [4, 4], "matrix", optimizers=[0]) for i in range(8)]
+    found = [*modules, *weights]
+    optimizer = OptimizerInfo(0, "SGD", parameters=list(range(8)), steps=60)
+    (finding,) = verdict_of("C07", run_of(*found, optimizer, series=series(8, 0.15, FLAT))).findings
+    assert (finding.location, finding.evidence["layers"]) == (line(0), 8)
+    assert verdict_of("C07", run_of(*found, optimizer, series=series(8, 0.15, FALLING))).status == "pass"
+
+
+def test_a_fall_that_was_there_before_any_decay_is_known() -> None:
+    signals = series(8, 0.15, FLAT)
+    (finding,) = verdict_of("C07", run_of(*network(8, activation="Sigmoid"), series=signals)).findings
+    assert finding.evidence["from_start"]
+    signals[GRAD_NORM] = [[1.0] * 8] * 4 + signals[GRAD_NORM][4:]
+    (finding,) = verdict_of("C07", run_of(*network(8, activation="Sigmoid"), series=signals)).findings
+    assert not finding.evidence["from_start"]

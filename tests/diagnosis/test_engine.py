@@ -160,6 +160,8 @@ def test_a_symptom_alone_comes_first() -> None:
 
 def test_vanishing_gradient_is_a_root_only_while_its_causes_are_silent() -> None:
     assert "C07" in roots(failed("C07"), failed("P13", onset=250))
+    lost = failed("C07", evidence={"from_start": True})
+    assert roots(lost, failed("P13", onset=250)) == ["C07"], "decay moves what no gradient moves"
     run = run_of(*layers("first", "last"), steps=300)
     assert roots(failed("C05", module="net.first"), failed("C07", module="net.last"), run=run) == ["C05"]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -41,13 +41,41 @@ def layers(run: Run, root: int) -> list[Layer]:
     return sorted((Layer(modules[i], p) for i, p in found.items()), key=lambda layer: layer.module.order)
 
 
-def relative_gradients(run: Run, chosen: list[Layer], at_least: int) -> Floats:
-    """Median over the sampled steps of gradient norm / weight norm, one per layer; NaN where it was never measured."""
+@frozen
+class Stack:
+    """The layers that follow each other in one model: a root, or layers that a function of the script calls in turn."""
+
+    roots: tuple[int, ...]
+    layers: tuple[Layer, ...]
+
+
+def stacks(run: Run) -> Iterator[Stack]:
+    """Of each trained root, and of all layers that are roots themselves, in the order of their first calls."""
+    alone: list[tuple[int, Layer]] = []
+    for root in trained_roots(run):
+        found = layers(run, root)
+        if len(found) == 1 and sum(m.root == root for m in run.modules) == 1:
+            alone.append((root, found[0]))
+        elif found:
+            yield Stack((root,), tuple(found))
+    if len(alone) > 1:
+        yield Stack(tuple(root for root, _ in alone), tuple(layer for _, layer in alone))
+
+
+def relative_gradients(run: Run, chosen: Sequence[Layer], at_least: int, first: int | None = None) -> Floats:
+    """Median over the sampled steps of gradient norm / weight norm, one per layer; NaN where it was never measured.
+
+    Args:
+        run: the watched run.
+        chosen: the layers.
+        at_least: measured steps of a layer; else it was never measured.
+        first: of these steps the first ones alone.
+    """
     gradients, weights = run.table(GRAD_NORM, at_least), run.table(WEIGHT_NORM, at_least)
     result = np.full(len(chosen), np.nan)
     for i, layer in enumerate(chosen):
         g, w = gradients.column(layer.matrix.index), weights.column(layer.matrix.index)
-        common, of_g, of_w = np.intersect1d(g.steps, w.steps, return_indices=True)
+        common, of_g, of_w = (part[:first] for part in np.intersect1d(g.steps, w.steps, return_indices=True))
         if len(common) < at_least:
             continue
         values, sizes = g.values[of_g], w.values[of_w]

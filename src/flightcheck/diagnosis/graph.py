@@ -102,6 +102,15 @@ def saturating(finding: Finding) -> bool:
     return any("activation" in key and _SATURATING.search(str(value)) for key, value in finding.evidence.items())
 
 
+def _from_start(cause: Finding, effect: Finding) -> bool:
+    """The gradient was lost before any decay can have done it: where there is none, decay is all that moves weights."""
+    return bool(cause.evidence.get("from_start"))
+
+
+def _came_with_decay(cause: Finding, effect: Finding) -> bool:
+    return not effect.evidence.get("from_start")
+
+
 def _saturates(cause: Finding, effect: Finding) -> bool:
     return saturating(cause)
 
@@ -152,7 +161,8 @@ CAUSES: Final[tuple[Cause, ...]] = (
     _row("P11", "C12 C02 S01" + _FLAT, "module"),
     _row("P11", "C05 C13", when=_severe),
     _row("P09", "C11"),
-    _row("P13", "L15 C05 C07 C11 C13 P02 S01" + _FLAT),
+    _row("P13", "L15 C05 C11 C13 P02 S01" + _FLAT),
+    _row("P13", "C07", when=_came_with_decay),
     _row("P14", "P02 C11 C12 C14 C02" + _FLAT, when=_severe),
     _row("P37", "P02 P01 P13 P14 L15 C11 C12 C13 S01" + _FLAT),
     _row("P17", "P02 C11 C12" + _FLAT),
@@ -235,6 +245,7 @@ CAUSES: Final[tuple[Cause, ...]] = (
     _row("C07", "C12", "bwd"),
     _row("C07", "C02", "bwd", _gradient_is_zero),
     _row("C07", "P02 C11 C13 S01 S02" + _FLAT),
+    _row("C07", "P13 L15", when=_from_start),
     _row("C08", "C11 P19 P34"),
     _row("C08", "C14", when=_earlier),
     _row("C14", "C08 P01", when=_not_later),

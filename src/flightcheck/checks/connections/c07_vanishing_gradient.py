@@ -54,12 +54,13 @@ class VanishingGradient(Check):
     update = Param(1e-7, "a relative change below float32 resolution")
     improved = Param(0.02, "a loss that falls by more than 2 % is learning")
     spread = Param(1e-2, "output that differs by less than 1 % between examples says nothing about them")
+    first = Param(3, "measured steps in which weights have hardly moved")
     samples = Param(5, "median over several sampled steps")
 
     def __call__(self, run: Run) -> Iterator[Finding]:
         judged, told, doubt = False, False, ""
-        for root in depth.trained_roots(run):
-            chosen = [layer for layer in depth.layers(run, root) if not layer.symmetric]
+        for stack in depth.stacks(run):
+            chosen = [layer for layer in stack.layers if not layer.symmetric]
             if len(chosen) < self.layers.value:
                 continue
             judged = True
@@ -71,17 +72,18 @@ class VanishingGradient(Check):
             kept = [layer for layer, ok in zip(chosen, there) if ok]
             values = np.log10(strength[there])
             third = max(1, len(values) // 3)
-            fall = float(values[-third:].max() - values[:third].min())
+            fall = _fall(values)
             stacked = Counter(
-                a for m in run.modules if m.root == root and m.order >= 0 and (a := depth.activation_of(run, m))
+                a for m in run.modules if m.root in stack.roots and m.order >= 0 and (a := depth.activation_of(run, m))
             )
             activation = stacked.most_common(1)[0][0] if stacked.total() >= max(3, len(chosen) // 2) else ""
             limit = self.stacked_decades.value if activation else self.decades.value
             if fall < limit or _rank_correlation(values) < self.order.value or self._learns(run, kept):
                 continue
-            saturating = [m for m in run.modules if m.root == root and m.order >= 0 and depth.activation_of(run, m)]
+            inside = [m for m in run.modules if m.root in stack.roots]
+            saturating = [m for m in inside if m.order >= 0 and depth.activation_of(run, m)]
             # One activation may serve several layers: its own line says more than that of the layers.
-            saturating = [m for m in run.modules if m.root == root and m.type == activation] or saturating
+            saturating = [m for m in inside if m.type == activation] or saturating
             first = min(saturating, key=lambda m: m.order) if activation else kept[0].module
             yield Finding(
                 f"The relative gradient falls by {fall:.1f} decades from the last to the first of {len(kept)} layers "
@@ -89,7 +91,12 @@ class VanishingGradient(Check):
                 "not learn.",
                 location=first.location,
                 module=depth.common_path(layer.module.path for layer in kept),
-                evidence={"decades": fall, "activation": activation, "layers": len(kept)},
+                evidence={
+                    "decades": fall,
+                    "activation": activation,
+                    "layers": len(kept),
+                    "from_start": self._fall_at_start(run, kept) >= limit,
+                },
                 # Weights that suited the one may be too small for the other, deep down: then both are tried together.
                 patch="swap-activation:relu | swap-activation:relu+reinit:kaiming" if activation else "",
                 fix=f"Replace {activation} between the layers by ReLU or GELU." if activation else "",
@@ -103,6 +110,12 @@ class VanishingGradient(Check):
             raise NotEnoughEvidence(doubt)
         if not judged:
             raise NotApplicable(f"no model with {self.layers.value:.0f} linear or convolutional layers")
+
+    def _fall_at_start(self, run: Run, chosen: list[depth.Layer]) -> float:
+        """The fall while the weights are still nearly those of the start: no decay has made it."""
+        few = int(self.first.value)
+        strength = depth.relative_gradients(run, chosen, few, first=few)
+        return _fall(np.log10(strength)) if np.isfinite(strength).all() and (strength > 0).all() else 0.0
 
     def _learns(self, run: Run, chosen: list[depth.Layer]) -> bool:
         rms, spread = run.table(ACTIVATION_RMS), run.table(ACTIVATION_SPREAD)
@@ -119,6 +132,12 @@ class VanishingGradient(Check):
         if ratios and float(np.nanmax([*ratios, 0.0])) < self.update.value and np.isfinite(ratios).any():
             return False
         return depth.improvement(run) >= self.improved.value
+
+
+def _fall(values: depth.Floats) -> float:
+    """Decades from the largest of the last third of the layers to the smallest of the first."""
+    third = max(1, len(values) // 3)
+    return float(values[-third:].max() - values[:third].min())
 
 
 def stacked_activation(run: Run) -> list[ModuleInfo]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from flightcheck.checks.base import Check, Finding, NotEnoughEvidence, Param, check
-from flightcheck.checks.depth import layers, most_common, relative_gradients, trained_roots
+from flightcheck.checks.depth import most_common, relative_gradients, stacks
 from flightcheck.recording.records import Location
 from flightcheck.recording.run import Run
 from flightcheck.recording.signals import GRAD_NORM, GRAD_NORM_TOTAL, LOSS
@@ -128,8 +128,8 @@ class ExplodingGradient(Check):
         return now > self.worse.value * then and now > self.lost.value * first
 
     def _towards_input(self, run: Run) -> Iterator[Finding]:
-        for root in trained_roots(run):
-            chosen = [layer for layer in layers(run, root) if not layer.symmetric]
+        for stack in stacks(run):
+            chosen = [layer for layer in stack.layers if not layer.symmetric]
             if len(chosen) < 4:
                 continue
             strength = relative_gradients(run, chosen, 5)

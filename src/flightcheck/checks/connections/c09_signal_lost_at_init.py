@@ -14,9 +14,9 @@ from flightcheck.checks.depth import (
     at_row,
     common_path,
     improvement,
-    layers,
     most_common,
     spread_ratio,
+    stacks,
     trained_roots,
     written_at,
 )
@@ -79,8 +79,8 @@ class SignalLostAtInit(Check):
         """
         if run.in_regime("reinforcement", "gan"):
             return
-        for root in trained_roots(run):
-            chosen = layers(run, root)
+        for stack in stacks(run):
+            chosen = stack.layers
             ratios = [spread_ratio(run, layer.matrix) for layer in chosen]
             known = [r for r in ratios if r is not None and 0 < r < self.tiny.value]
             if len(chosen) < self.layers.value or len(known) < len(chosen) or any(x.matrix.loaded for x in chosen):
@@ -155,8 +155,8 @@ class SignalLostAtInit(Check):
         if spread.steps[0] > 2:
             raise NotEnoughEvidence("the first steps were not measured")
         judged = False
-        for root in trained_roots(run):
-            chosen = [layer for layer in layers(run, root) if not layer.symmetric]
+        for stack in stacks(run):
+            chosen = [layer for layer in stack.layers if not layer.symmetric]
             spreads = np.array([at_row(spread, 0, layer.module.index) for layer in chosen])
             scales = np.array([at_row(rms, 0, layer.module.index) for layer in chosen])
             there = np.isfinite(spreads) & np.isfinite(scales) & (scales > 0)
