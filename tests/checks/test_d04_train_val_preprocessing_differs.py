@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from flightcheck.recording.batches import AwaitedBatch, Batch
+from flightcheck.recording.data_files import DataFile
 from flightcheck.recording.records import Location, Plan
 from flightcheck.testing import run_of, verdict_of
 from tests.checks._batches import LINEAR, ORIGIN, batches
@@ -78,9 +79,9 @@ def test_a_line_that_prepares_both_sides_is_not_where_they_part() -> None:
 
 def test_the_only_line_that_scales_is_where_both_sides_part() -> None:
     scaling = Location("train.py", 11, "", "x_fit = scaler.fit_transform(x_fit)")
-    made = {"origin": ORIGIN, "scaling": scaling}
-    sides_ = [dataclasses.replace(b, **made) for b in sides(TABLES, [table(20) * WIDE + 5 * WIDE])]
-    (finding,) = verdict_of("D04", run_of(LINEAR, *sides_)).findings
+    sides_ = [dataclasses.replace(b, origin=ORIGIN) for b in sides(TABLES, [table(20) * WIDE + 5 * WIDE])]
+    file = DataFile(0, ORIGIN.file, scaling=scaling)
+    (finding,) = verdict_of("D04", run_of(LINEAR, *sides_, file)).findings
     assert finding.location == scaling
     (finding,) = run(TABLES, [table(20) * WIDE + 5 * WIDE]).findings
     assert finding.location == RAW, "each side has a line of its own"

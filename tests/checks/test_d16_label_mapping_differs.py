@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from flightcheck.recording.batches import Evaluation
+from flightcheck.recording.data_files import DataFile
 from flightcheck.recording.experiments import Experiment
 from flightcheck.recording.inputs import Confusion
 from flightcheck.recording.loss_records import LossSite
@@ -142,7 +143,7 @@ def test_batches_that_lack_classes_by_chance(numbered: str) -> None:
 def test_a_function_that_numbers_in_each_call_is_told_by_a_trial(status: str, told: bool) -> None:
     line = Location("work/train.py", 7, "to_ids", "table = {n: i for i, n in enumerate(names)}")
     tried = Experiment("D16", "source:kept:train.py:7", status=status)
-    found = verdict_of("D16", run_of(*batches(4, numbering=line), tried)).findings
+    found = verdict_of("D16", run_of(*batches(4, origin=line), DataFile(0, line.file, numbering=line), tried)).findings
     assert [(f.location, f.patch) for f in found] == [(line, tried.patch)] * told
 
 

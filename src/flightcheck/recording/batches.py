@@ -84,15 +84,6 @@ class Batch:
     buffer: Location | None = None
     """Where the array was made into which the values were written element by element, where that line gives it no
     floating-point type but that of another array, or an integer type."""
-    scaling: Location | None = None
-    """The line that puts data on another scale (``scaler.fit_transform(x)``), where the file has only one."""
-    cut: Location | None = None
-    """The line that keeps the most frequent words of a vocabulary only, where the file has one such line and gives all
-    other words one number."""
-    numbering: Location | None = None
-    """The line of a function that numbers what it is given in each of several calls, where the file has one."""
-    negations: Location | None = None
-    """The line that lists words to be left out of texts, negations among them, where the file has one such line."""
     divisions: list[Location] = field(default_factory=list)
     """Lines that divide the data by a number, on the way back from the model: the last one first."""
     divided_by: list[float] = field(default_factory=list)

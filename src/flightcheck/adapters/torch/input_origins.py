@@ -7,6 +7,7 @@ from typing import Any, Final, TypeAlias
 from flightcheck.adapters.torch.orders import recorded_orders
 from flightcheck.adapters.torch.watch import Watch
 from flightcheck.recording import provenance
+from flightcheck.recording.data_files import DataFile
 from flightcheck.recording.provenance.buffers import integer_buffer, made_float
 from flightcheck.recording.provenance.callers import Callers
 from flightcheck.recording.provenance.cut_vocabularies import only_cut
@@ -32,7 +33,7 @@ class InputOrigins:
         self._watch = watch
         self._known: dict[tuple[Location, Callers], Origin] = {}
         self._training: dict[Location, Origin] = {}
-        self._files: dict[str, Origin] = {}
+        self._files: set[str] = set()
 
     def of_training(self, location: Location | None) -> Origin:
         """The lines of a training call's input, as `Batch` has them; empty where the call has no line.
@@ -61,14 +62,15 @@ class InputOrigins:
         here = (location.file, location.line) if location is not None else None
         return tuple(stack[stack.index(here) + 1 :]) if here in stack else ()
 
-    def _of_file(self, file: str) -> Origin:
-        """The lines that a file has one of; the whole file is read for them, so once."""
-        if file not in self._files:
-            self._files[file] = {
-                name: self._watch.lines.of(*found) if (found := look(file)) is not None else None
-                for name, look in _OF_FILES.items()
-            }
-        return self._files[file]
+    def _note_file(self, file: str) -> None:
+        """Write the lines that a file has one of; the whole file is read for them, so once."""
+        if file in self._files:
+            return
+        self._files.add(file)
+        found = {name: place for name, look in _OF_FILES.items() if (place := look(file)) is not None}
+        lines = {name: self._watch.lines.of(*place) for name, place in found.items()}
+        if lines:
+            self._watch.writer.put(DataFile(len(self._files) - 1, file, **lines), len(self._files) - 1)
 
     def _read(self, location: Location, callers: Callers) -> Origin:
         lines = self._watch.lines
@@ -78,6 +80,7 @@ class InputOrigins:
             made_float(*call),
         )  # fmt: skip
         values, request, maker, order, floated = (lines.of(*f) if f is not None else None for f in found)
+        self._note_file((values or location).file)
         made = integer_buffer(values.file, values.line) if values is not None else None
         divided = [(at, n) for (f, line), n in provenance.data_divisions(*call) if (at := lines.of(f, line))]
         return {
@@ -89,7 +92,6 @@ class InputOrigins:
             "given_as": given_names([(location.file, location.line), *callers]),
             "orders": recorded_orders(self._watch, provenance.orders(*call) if order else []),
             "buffer": lines.of(*made) if made is not None else None,
-            **self._of_file((values or location).file),
             "divisions": [at for at, _ in divided],
             "divided_by": [n for _, n in divided],
         }

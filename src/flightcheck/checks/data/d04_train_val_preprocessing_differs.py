@@ -21,6 +21,7 @@ from flightcheck.checks.data._splits import OWN_DATA, Split, splits
 from flightcheck.checks.depth import where
 from flightcheck.frozen import frozen
 from flightcheck.recording.batches import Batch
+from flightcheck.recording.data_files import made_in
 from flightcheck.recording.records import Location
 from flightcheck.recording.run import Run
 from flightcheck.recording.tables import median, quantiles
@@ -129,7 +130,7 @@ class TrainValPreprocessingDiffers(Check):
             found = self._difference(training, held_out)
             turned = turned_channels(training, held_out) if found is None else None
             if turned is not None:
-                yield self._of_channels(turned, training[0], held_out[0])
+                yield self._of_channels(run, turned, training[0], held_out[0])
                 continue
             if found is None or not differences or None in differences:
                 own = standardized_by_themselves(split, training, held_out)
@@ -140,7 +141,7 @@ class TrainValPreprocessingDiffers(Check):
             yield Finding(
                 f"The inputs of evaluation differ from those of training as if one step of preprocessing were missing: "
                 f"{found.words}.",
-                location=_place(side, training[0], held_out[0]),
+                location=_place(run, side, training[0], held_out[0]),
                 evidence={
                     "training_quantiles": _median(training).tolist(),
                     "evaluation_quantiles": _median(held_out).tolist(),
@@ -174,13 +175,13 @@ class TrainValPreprocessingDiffers(Check):
             return
 
     @staticmethod
-    def _of_channels(turned: TurnedChannels, trained: Batch, evaluated: Batch) -> Finding:
+    def _of_channels(run: Run, turned: TurnedChannels, trained: Batch, evaluated: Batch) -> Finding:
         return Finding(
             "The channels of the images stand in another order in evaluation: the correlation of the first with the "
             f"second, minus that of the second with the third, is {turned.training:.3g} in training and "
             f"{turned.evaluation:.3g} in evaluation ({turned.apart:.0f} standard errors), and the same once they are "
             "turned round (RGB and BGR).",
-            location=_place(evaluated, trained, evaluated),
+            location=_place(run, evaluated, trained, evaluated),
             evidence={"training": turned.training, "evaluation": turned.evaluation, "apart": turned.apart},
             onset_step=evaluated.step,
             severity="warn",
@@ -325,13 +326,14 @@ class TrainValPreprocessingDiffers(Check):
         )
 
 
-def _place(side: Batch, trained: Batch, evaluated: Batch) -> Location | None:
+def _place(run: Run, side: Batch, trained: Batch, evaluated: Batch) -> Location | None:
     """Where the side was made that lacks a step. A line that both sides went through cannot be that: then the only
     line that puts data on another scale, which is that of the other side; else the line that asked for this side.
     """
+    scaling = next((f.scaling for f in made_in(run, [side])), None)
     called = side.location is not None and side.origin is not None and side.location.line == side.origin.line
-    if side.origin is not None and (trained.origin == evaluated.origin or (called and side.scaling)):
-        return side.scaling or side.request or side.location
+    if side.origin is not None and (trained.origin == evaluated.origin or (called and scaling)):
+        return scaling or side.request or side.location
     return _later(side.origin, trained.origin) or side.location
 
 

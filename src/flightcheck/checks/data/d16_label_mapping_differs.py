@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from flightcheck.checks.base import Check, Finding, NotApplicable, NotEnoughEvidence, Param, check
 from flightcheck.checks.data._numbered_anew import NumberedAnew, numbered_anew
+from flightcheck.recording.data_files import made_in
 from flightcheck.recording.inputs import Confusion
 from flightcheck.recording.provenance.numbering import numbering_line
 from flightcheck.recording.records import Location
@@ -169,7 +170,8 @@ def _numbered_at(made: Location | None) -> Location | None:
 
 def numbering(run: Run) -> Location | None:
     """The line of a function that numbers what it is given anew in each of several calls."""
-    return next((b.numbering for b in run.batches if b.training and b.numbering is not None), None)
+    files = made_in(run, (b for b in run.batches if b.training))
+    return next((f.numbering for f in files if f.numbering is not None), None)
 
 
 def keeping_numbers(line: Location) -> str:

@@ -9,6 +9,7 @@ from flightcheck.checks.base import Check, Finding, NotApplicable, NotEnoughEvid
 from flightcheck.checks.data._inputs import main_inputs
 from flightcheck.frozen import frozen
 from flightcheck.recording.batches import Batch
+from flightcheck.recording.data_files import made_in
 from flightcheck.recording.records import Location
 from flightcheck.recording.run import Run
 from flightcheck.recording.tables import median
@@ -44,7 +45,7 @@ def cut_vocabulary(run: Run) -> CutVocabulary | None:
         if len(ids) < _BATCHES or len({b.commonest for b in ids}) != 1:
             continue
         share = median([b.common_share for b in ids])
-        cut, token = ids[0].cut, ids[0].commonest
+        cut, token = next((f.cut for f in made_in(run, ids[:1])), None), ids[0].commonest
         if share > _SHARE and cut is not None and token is not None:
             return CutVocabulary(cut, token, share)
     return None
@@ -52,7 +53,8 @@ def cut_vocabulary(run: Run) -> CutVocabulary | None:
 
 def negations_left_out(run: Run) -> Location | None:
     """The line that lists words to be left out of the texts, negations among them."""
-    return next((b.negations for b in run.batches if b.training and b.negations is not None), None)
+    files = made_in(run, (b for b in run.batches if b.training))
+    return next((f.negations for f in files if f.negations is not None), None)
 
 
 def keeping_negations(line: Location) -> str:
