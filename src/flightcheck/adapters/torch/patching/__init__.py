@@ -23,6 +23,7 @@ from flightcheck.adapters.torch.patching import (
     dropouts,
     dropping,
     episode_ends,
+    exchanged_losses,
     extremes,
     following,
     heads,
@@ -108,7 +109,7 @@ def _targets(boundaries: Boundaries, patch: Patch) -> None:
 
 def _loss(boundaries: Boundaries, patch: Patch) -> None:
     by_name = {"ignore": targets.ignore, "balanced": targets.balanced, "turned": targets.turned, "roles": targets.roles}
-    by_name.get(patch.value.partition("=")[0], losses.swap)(boundaries, patch)
+    by_name.get(patch.value.partition("=")[0], exchanged_losses.swap)(boundaries, patch)
 
 
 def _load(boundaries: Boundaries, patch: Patch) -> None:
