@@ -63,9 +63,11 @@ def particulars(lab: Lab, run: Run, asked: set[str]) -> Iterator[Experiment]:
     for code, patch, diff, since in suspicions(run):
         if code not in asked:
             late = since if SHORT_STEPS < since <= _LATEST else 0  # before, both trainings are the same
-            steps = late + (LONG_STEPS if late else SHORT_STEPS)
-            mended = lab.try_patch(code, [Patch.parse(patch)], steps=steps, since=late, refute=False)
-            yield replace(mended, diff=diff)
+            for steps in (LONG_STEPS,) if late else (SHORT_STEPS, LONG_STEPS):  # some learn nothing in the first ones
+                mended = lab.try_patch(code, [Patch.parse(patch)], steps=late + steps, since=late, refute=False)
+                yield replace(mended, diff=diff)
+                if mended.status in ("confirmed", "untested"):
+                    break
 
 
 def _piling_hooks(lab: Lab, run: Run) -> Iterator[Experiment]:

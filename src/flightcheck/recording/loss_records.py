@@ -11,7 +11,9 @@ from flightcheck.recording.records import RECORDS, Location
 
 @frozen
 class LossSite:
-    """One line that computes a loss through a function of the framework, or by hand as such a function would."""
+    """One line that computes a loss through a function of the framework, or by hand as such a function would, of one
+    class of models.
+    """
 
     index: int
     function: str

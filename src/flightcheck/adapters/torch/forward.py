@@ -59,6 +59,8 @@ class Forward:
         """Parameters (indices) of modules that were called where no graph is kept, since the last backward."""
         self.last_inputs: list[tuple[str, weakref.ref[torch.Tensor]]] = []
         losses.last_inputs = lambda: self.last_inputs
+        self.last_model: type[nn.Module] | None = None
+        losses.last_model = lambda: self.last_model
         self.inputs = Inputs(watch, discovery, operations)
         operations.compared = self._compared
         self.wiring = Wiring(watch, discovery)
@@ -225,7 +227,7 @@ class Forward:
         inputs = list(tensors_in(args, kwargs))
         if grad and self.watch.learning:
             self.arithmetic.called(inputs[0][1] if inputs else None)
-        self.last_inputs = [(n, weakref.ref(t)) for n, t in inputs]
+        self.last_inputs, self.last_model = [(n, weakref.ref(t)) for n, t in inputs], type(module)
         source = self.inputs.fed(root, inputs, location, grad and (module.training or not self.evaluations.phases))
         self.evaluations.given(self.last_inputs, source)
         self.entered(root, args, kwargs)

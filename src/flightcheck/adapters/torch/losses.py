@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import torch
+from torch import nn
 
 from flightcheck.adapters.torch.alignment import Alignment
 from flightcheck.adapters.torch.axes import axes_of
@@ -102,7 +103,7 @@ class Losses:
         self.discovery = discovery
         self.operations = operations
         self.sites: list[LossSite] = []
-        self._index: dict[tuple[str, Location | None], int] = {}
+        self._index: dict[tuple[str, Location | None, type[nn.Module] | None], int] = {}
         self._observed: list[int] = []
         self._counts: list[list[int]] = []
         """Per site: calls in training, calls without gradient."""
@@ -118,6 +119,8 @@ class Losses:
         operations.by_hand.found = self.entered
         self.last_inputs: Callable[[], list[tuple[str, weakref.ref[torch.Tensor]]]] = list
         """What the model was last called with."""
+        self.last_model: Callable[[], type[nn.Module] | None] = lambda: None
+        """The class of that model."""
         self.alignment = Alignment(watch)
 
     def called(self, function: str, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any) -> None:
@@ -173,8 +176,12 @@ class Losses:
         return bool(is_plain_tensor(given) and is_plain_tensor(target) and given.numel() and target.numel())
 
     def _site(self, function: str, location: Location | None) -> int:
-        """The index of a site; that of the next one if it is new."""
-        return self._index.get((function, location), len(self.sites))
+        """The index of a site; that of the next one if it is new.
+
+        A line that computes the loss of several kinds of models (a trainer that is used for a pretraining and for a
+        fine-tuning) is a site for each: what is true of one of them is not of the other.
+        """
+        return self._index.get((function, location, self.last_model()), len(self.sites))
 
     def _site_of_call(
         self, function: str, location: Location | None, args: tuple[Any, ...], kwargs: dict[str, Any]
@@ -215,7 +222,7 @@ class Losses:
         orders: Sequence[Order] = (),
         weights: tuple[str, int] | None = None,
     ) -> None:
-        index = self._index[function, location] = len(self.sites)
+        index = self._index[function, location, self.last_model()] = len(self.sites)
         found = self.watch.lines.of(*origin) if origin else None
         self.sites.append(
             LossSite(
