@@ -160,7 +160,8 @@ KINDS: Final[dict[str, str]] = {
     "first one made), ``unactivated`` (without its ReLU), "
     "``unsorted`` (what is sorted keeps its order), ``goes-on`` (each step is given the state of the one before), "
     "``longer@8`` (a loop goes round eight times as often), "
-    "``cleared@total`` (it is 0 at the start of each round of a loop), "
+    "``cleared@total`` (it is 0 at the start of each round of a loop), ``others@mask`` (in training a mask is its "
+    "complement), "
     "``carried@i`` (the count of a loop goes on where the loop begins anew), "
     "``handed-out`` (of arrays that are returned, copies are)",
     "score": "nothing is changed, the error is another one: with targets of ``unit=0,255`` or ``signs``, without those "
@@ -179,7 +180,7 @@ _JUDGED_BY: Final = {("mask", "causal"): "prefix", ("loss", "mse_loss"): "number
 
 _JUDGED_SOURCES: Final = (
     "rows:", "begin:", "apart:", "complement:", "transform:", "later:", "unturned:", "known:", "in-place:",
-    "negations:", "kept:",
+    "negations:", "kept:", "others@",
 )  # fmt: skip
 """Beginnings of rules of statements after which the training loss cannot tell."""
 

@@ -65,6 +65,9 @@ def rewritten(patch: Patch, finding: Finding) -> str:
     if rule.startswith("share@"):
         divisor = str(finding.evidence["divided_by"])
         return f"- {code}\n+ # the same divided by how many answers were compared, in the place of {divisor}"
+    if rule.startswith("others@"):
+        name = rule.partition("@")[2]
+        return f"- {code}\n+ # the same with the other elements: 1 - {name}, or ~{name} of truth values"
     if rule.startswith("cleared@"):
         name = rule.partition("@")[2]
         return f"+ {name} = 0  # at the start of each round of the loop at line {line}"

@@ -20,6 +20,7 @@ from flightcheck.checks.loss._pairs import ROLES, ranked_distances, stuck_pairs
 from flightcheck.checks.loss._signs import of_signs, without_signs
 from flightcheck.checks.loss.l05_logits_into_probability_loss import likelihood, made_probable
 from flightcheck.checks.loss.l09_ignore_or_padding_wrong import COUNTED, ignored_tag
+from flightcheck.checks.loss.l31_loss_of_what_was_shown import counting_others, shown_mask
 from flightcheck.checks.parameters.p06_lr_effectively_zero import CONSTANT, early_decay
 from flightcheck.checks.parameters.p11_freezing_mistake import frozen_at_random, frozen_tables, meant_to_be_random
 from flightcheck.checks.parameters.p13_weight_decay_misapplied import WITHOUT, WeightDecayMisapplied
@@ -68,6 +69,13 @@ def particulars(lab: Lab, run: Run, asked: set[str]) -> Iterator[Experiment]:
                 yield replace(mended, diff=diff)
                 if mended.status in ("confirmed", "untested"):
                     break
+
+
+def _shown_mask(lab: Lab, run: Run) -> Iterator[Experiment]:
+    if (mask := shown_mask(run)) is not None:
+        others = _evaluated(lab, run, "L31", counting_others(mask), third)
+        words = f"# the same with the other elements: 1 - {mask.name}, or ~{mask.name} of truth values"
+        yield replace(others, diff=_instead(mask.location, words))
 
 
 def _piling_hooks(lab: Lab, run: Run) -> Iterator[Experiment]:
@@ -235,6 +243,7 @@ def _thawed(lab: Lab, run: Run) -> Iterator[Experiment]:
 
 _QUESTIONS: Final[tuple[tuple[str, Callable[[Lab, Run], Iterator[Experiment]]], ...]] = (
     ("P42", _piling_hooks),
+    ("L31", _shown_mask),
     ("T09", _orders_of_evaluations),
     ("L08", _roles_of_pairs),
     ("C28", _normalized_alone),

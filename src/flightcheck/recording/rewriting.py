@@ -23,6 +23,7 @@ from flightcheck.recording.offsets import double, from_zero, single
 from flightcheck.recording.places import later, unturned, with_known
 from flightcheck.recording.separating import HELPER, assigned, frozen, handed_out, in_place, separated
 from flightcheck.recording.shares import with_share
+from flightcheck.recording.shown_masks import is_of_others, of_others
 from flightcheck.recording.unactivated import unactivated
 from flightcheck.recording.uncut import uncut
 from flightcheck.recording.unsorted import unsorted
@@ -64,7 +65,8 @@ def rewritten(source: str, rule: str, line: int) -> str:
             ``unactivated``: without its ReLU. ``unsorted``: what is sorted keeps its order. ``goes-on``: a state that a
             call drops takes the place of the one that it was given. ``longer@8``: the loop at that line goes round
             eight times as often. ``cleared@total``: `total` is 0 at the start of each round of the loop at that line.
-            ``carried@i``: the count `i` of a loop goes on where the loop begins anew.
+            ``others@mask``: in training the mask is its complement. ``carried@i``: the count `i` of a loop goes on
+            where the loop begins anew.
         line: any line of the statement.
     """
     if rule in MOVING:
@@ -99,12 +101,19 @@ def _changes(source: str, rule: str, line: int) -> list[Change]:
                 continue
             if statement.lineno <= line <= (statement.end_lineno or 0) and not hasattr(statement, "body"):
                 together = block if rule in ("rows", "apart") else [statement]
-                made = _RULES.get(rule) or functools.partial(carried if is_carried(rule) else with_share, rule)
+                made = _RULES.get(rule) or functools.partial(_named(rule), rule)
                 if rule == "known":
                     made = functools.partial(with_known, tree)
                 found = [(s, made(copy.deepcopy(s), statement)) for s in together if not hasattr(s, "body")]
                 return [(s, text) for s, text in found if text and "\n" not in text]
     return []
+
+
+def _named(rule: str) -> Callable[[str, ast.stmt, ast.stmt], str]:
+    """The function of a rule that names something: ``carried@i``."""
+    if is_of_others(rule):
+        return of_others
+    return carried if is_carried(rule) else with_share
 
 
 def shuffled_beside(source: str, line: int) -> bool:

@@ -150,6 +150,7 @@ _SOURCES = {
     "carried": "the rate computed from the number of all steps",
     "share": "right answers divided by all that were compared",
     "at-zero": "logits cut at 0",
+    "others": "the other elements counted in the loss",
     "cleared": "a sum that begins anew in each round",
 }
 _METRICS = {

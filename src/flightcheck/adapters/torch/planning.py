@@ -23,11 +23,13 @@ from flightcheck.recording.provenance.left_in_loop import left_in_loop
 from flightcheck.recording.provenance.reversals import reverses_gradients
 from flightcheck.recording.provenance.reversed_sums import reversed_sums
 from flightcheck.recording.provenance.rounds import Rounds, rounds
+from flightcheck.recording.provenance.shown_masks import masks_of_shown
 from flightcheck.recording.provenance.statements import rebound_parameters
 from flightcheck.recording.provenance.uncalled import uncalled
 from flightcheck.recording.provenance.uncleared_sums import uncleared_sums
 from flightcheck.recording.records import Coverage, Plan
 from flightcheck.recording.reversed_sums import ReversedSum
+from flightcheck.recording.shown_masks import ShownMask
 from flightcheck.recording.surroundings import UncalledMethod
 from flightcheck.recording.uncleared_sums import UnclearedSum
 from flightcheck.recording.wiring import ReboundParameter
@@ -210,6 +212,17 @@ def _files(observer: TorchObserver) -> list[str]:
     """Those of the script and of its models."""
     lines = [*observer.protocol.backward_sites, *(h.step_location for h in observer.optimizers.held)]
     return sorted({*observer.discovery.files(), *(line.file for line in lines if line is not None)})
+
+
+def shown_masks_of(observer: TorchObserver) -> list[ShownMask]:
+    """Masks that choose both what a model is given and what its loss counts."""
+    lines, found = observer.lines, []
+    for line in observer.protocol.backward_sites:
+        shown = masks_of_shown(line.file, line.line) if line is not None else None
+        if line is not None and shown is not None:
+            file = line.file
+            found.append(ShownMask(lines.of(file, shown.line), shown.name, lines.of(file, shown.call)))
+    return found[:1]
 
 
 def uncleared_sums_of(observer: TorchObserver) -> list[UnclearedSum]:

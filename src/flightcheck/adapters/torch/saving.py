@@ -14,6 +14,7 @@ from flightcheck.adapters.torch.planning import (
     plan_of,
     rebound_of,
     reversed_sums_of,
+    shown_masks_of,
     uncalled_of,
     uncleared_sums_of,
 )  # fmt: skip
@@ -65,6 +66,8 @@ def _uncalled(o: TorchObserver) -> None:
         o.watch.writer.put(loop, i)
     for i, turned in enumerate(reversed_sums_of(o)):
         o.watch.writer.put(turned, i)
+    for i, shown in enumerate(shown_masks_of(o)):
+        o.watch.writer.put(shown, i)
     for i, uncleared in enumerate(uncleared_sums_of(o)):
         o.watch.writer.put(uncleared, i)
     for i, named in enumerate(uncalled_of(o)):

@@ -154,6 +154,13 @@ class Helper:
         return before + count
 
     @staticmethod
+    def others(mask: Any) -> Any:
+        """What a mask of truth values, or of zeros and ones, leaves; outside of training the mask itself."""
+        if not torch.is_grad_enabled() or not isinstance(mask, (torch.Tensor, np.ndarray)):
+            return mask
+        return ~mask if mask.dtype in (torch.bool, np.bool_) else 1 - mask
+
+    @staticmethod
     def deepcopy(state: Any) -> Any:
         """A state that goes on training no more."""
         return copy.deepcopy(state)
