@@ -313,6 +313,9 @@ def test_a_target_network_that_no_line_brings_up_to_date_fails_where_it_was_made
     assert status(still) == "pass", "no values of an agent are aimed at"
     assert status(replace(still, rounds=60), ValueTarget(0, 8)) == "pass", "it may be brought up to date later"
     assert status(replace(still, follows_nowhere=False), ValueTarget(0, 8)) == "pass"
+    behind = replace(still, unreached=Location("train.py", 99, code="if step % SYNC == 0:"))
+    (finding,) = verdict_of("P27", run_of(behind, ValueTarget(0, 8), steps=300)).findings
+    assert finding.location == behind.unreached and "after the end of its loop" in finding.message
 
 
 AGENT = """

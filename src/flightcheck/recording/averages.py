@@ -46,6 +46,8 @@ class WeightAverage:
     follows_nowhere: bool = False
     """Called in training, it never changed, and no other line of the script than the one that made it would change it;
     by its name it is a target."""
+    unreached: Location | None = None
+    """Where one is there, but behind a test that comes true after the end of its loop: that test."""
     shares_memory: bool = False
     """The average lies in the memory of the weights."""
 

@@ -256,6 +256,7 @@ class Averages:
                 idle_update=self.watch.lines.of(*own) if own is not None else None,
                 rebound=rebound is not None,
                 follows_nowhere=still and own is None and self._follows_nowhere(copy),
+                unreached=self._unreached(copy) if still and own is None else None,
             )
             self.watch.writer.put(record, index)
         for i, (where, count) in enumerate(self._shared.items()):
@@ -267,6 +268,10 @@ class Averages:
         line = copy.line
         named = line is not None and re.search("target|tgt", line.code, re.IGNORECASE)
         return bool(named) and line is not None and source.follows_nowhere(line.file, line.code)
+
+    def _unreached(self, copy: _Copy) -> Location | None:
+        found = source.unreached_copying(copy.line.file, copy.line.code) if copy.line is not None else None
+        return self.watch.lines.of(*found) if found is not None else None
 
     def _unused_copying(self, copy: _Copy, files: set[str]) -> tuple[str, int] | None:
         """Of a model that is called in the training steps: what would bring it up to date, and is never called."""

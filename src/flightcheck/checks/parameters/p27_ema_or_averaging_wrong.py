@@ -41,7 +41,8 @@ class EmaOrAveragingWrong(Check):
     Reported are: an average that lies in the memory of the weights; one that never changes, where the line that is to
     update it changes a mere name or stands in a function that nothing calls (of a target network, which is called in
     the training steps: also a function that copies the weights into it); a target network of an agent that never
-    changes, where no other line of the script copies anything into it; one that keeps most of its first values
+    changes, where no other line of the script copies anything into it, or only one behind a test (`step % 10_000 == 0`)
+    that comes true after the end of its loop; one that keeps most of its first values
     through the whole planned training; one that is kept in 16 bits, so that its updates are lost in rounding.
     ## Why it matters
     What is evaluated or saved in the end is the average: weights of the beginning, or the last ones under another name.
@@ -134,10 +135,12 @@ class EmaOrAveragingWrong(Check):
         """The values at which an agent aims are those of the weights with which it began."""
         if not average.follows_nowhere or average.rounds < self.aimed.value or not run.recorded(ValueTarget):
             return
+        made = f" (line {average.location.line})" if average.unreached and average.location else ""
+        other = "this test comes true after the end of its loop" if average.unreached else "no other line would do it"
         yield Finding(
-            f"The target network whose weights are copied here was never brought up to date in {average.rounds} steps, "
-            "and no other line would do it: rewards are added to the values of the weights before training.",
-            location=average.location,
+            f"The target network{made} was never brought up to date in {average.rounds} steps, and {other}: rewards "
+            "are added to the values of the weights before training.",
+            location=average.unreached or average.location,
             evidence={"rounds": average.rounds},
             patch=_FOLLOWS,
             fix="Copy the weights again once in so many steps: target.load_state_dict(net.state_dict()).",

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
+from flightcheck.recording.provenance.never_reached import never_reached
 from flightcheck.recording.provenance.source import Source, last_name, line_of, read_source
 from flightcheck.recording.provenance.vocabulary import words
 
@@ -105,7 +106,8 @@ def unused_copying(file: str, made: str, files: Collection[str] = ()) -> tuple[s
 
 
 def follows_nowhere(file: str, made: str) -> bool:
-    """No other statement of the file gives a second model its weights than the one that made it.
+    """No other statement of the file gives a second model its weights than the one that made it, or one that is never
+    reached.
 
     Args:
         file: where its weights were made.
@@ -115,7 +117,8 @@ def follows_nowhere(file: str, made: str) -> bool:
         source, own = read_source(file), _own_words(made)
         if source is None or not own:
             return False
-        copied = sum(bool(_words(into) & own) for into in _copied_into(source.tree))
+        reached = [n for n in source.nodes if never_reached(source, n) is None]
+        copied = sum(bool(_words(into) & own) for into in _copied_into(source.tree, reached))
         made_anew = [
             n for n in source.nodes
             if isinstance(n, ast.Assign) and any(_words(ast.unparse(t)) & own for t in n.targets)
@@ -128,6 +131,24 @@ def follows_nowhere(file: str, made: str) -> bool:
         return False
 
 
+def unreached_copying(file: str, made: str) -> tuple[str, int] | None:
+    """The line of a test that comes true after the end of its loop, and would give the second model its weights again.
+
+    Args:
+        file: where its weights were made.
+        made: the code of that line.
+    """
+    try:
+        source, own = read_source(file), _own_words(made)
+        for node in source.nodes if source is not None and own else ():
+            held = isinstance(node, ast.Call) and any(_words(into) & own for into in _copied_into(node, [node]))
+            if source is not None and held and (test := never_reached(source, node)) is not None:
+                return file, line_of(test)
+        return None
+    except Exception:  # as above
+        return None
+
+
 def _handed_on(source: Source, made: str) -> bool:
     """A function is given the model whose weights a line made, or values are assigned to the data of parameters."""
     into = _GIVEN.split(made)[0].strip()
@@ -136,9 +157,14 @@ def _handed_on(source: Source, made: str) -> bool:
     return into in given or any(isinstance(t, ast.Attribute) and t.attr == "data" for t in targets)
 
 
-def _copied_into(function: ast.AST) -> Iterator[str]:
-    """What is given the weights of something else: ``target.load_state_dict(net.state_dict())``, ``p.copy_(q)``."""
-    for node in ast.walk(function):
+def _copied_into(function: ast.AST, nodes: Iterable[ast.AST] | None = None) -> Iterator[str]:
+    """What is given the weights of something else: ``target.load_state_dict(net.state_dict())``, ``p.copy_(q)``.
+
+    Args:
+        function: where.
+        nodes: of it, those that count; all by default.
+    """
+    for node in ast.walk(function) if nodes is None else nodes:
         if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and len(node.args) == 1):
             continue
         given, held = node.args[0], ast.unparse(node.func.value)
