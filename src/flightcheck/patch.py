@@ -30,6 +30,7 @@ KINDS: Final[dict[str, str]] = {
     "where no labels are known, all the same; ``balanced``: the weights of one that follow the classes are the inverse "
     "of their counts",
     "inputs": "``zero``, ``permute`` (rows across the batch), ``standardize`` (with the first batches' statistics), "
+    "``begin=0,1`` (in evaluations sequences begin with the second token in the place of the first), "
     "``finite`` (NaN and infinity become the mean of their feature), ``as-training`` (evaluations on the scale of the "
     "training), ``turned`` (three channels of images in the other order in evaluations), ``known`` (numbers that stand "
     "for missing values become the mean of the others in their column) or a factor (``x255``)",
@@ -248,6 +249,7 @@ class Patch:
             or (self.kind == "sampler" and self.value != "balanced")
             or (self.kind == "batchnorm" and not self.value.startswith("eps="))
             or of_order
+            or (self.kind == "inputs" and self.value.startswith("begin="))
             or (self.kind, self.value)
             in (("inputs", "as-training"), ("inputs", "turned"), ("load", "trained"), ("load", "buffers"))
         )

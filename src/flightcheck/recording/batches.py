@@ -57,6 +57,8 @@ class Batch:
     """Kind of the first module with parameters that the root calls: linear, conv, embedding, norm, …"""
     leading: int | None = None
     """Of whole numbers: the value that stands first *and* second in every row, None if there is none."""
+    begins: int | None = None
+    """Of whole numbers: the value that stands first in every row, of two or more; None if there is none."""
     padding: float | None = None
     """Of whole numbers: share that belongs to runs of one value at the ends of rows."""
     commonest: int | None = None

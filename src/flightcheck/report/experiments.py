@@ -239,6 +239,8 @@ def _with_value(patch: Patch) -> str:
         return f"targets {value} left out of the loss"
     if rule == "balanced":
         return "classes weighted by the inverse of their counts in the batches"
+    if rule == "begin" and patch.kind == "inputs":
+        return f"evaluations that begin with token {value.partition(',')[2]}"
     return f"inputs times {rule[1:]}" if patch.kind == "inputs" and rule.startswith("x") else ""
 
 

@@ -87,12 +87,22 @@ def batch_facts(tensor: torch.Tensor, first: bool = False) -> dict[str, Any] | N
     }
     if tensor.is_floating_point() and not bad:
         facts |= _features(x, first) | spacing_facts(values)
+    if tensor.dtype in (torch.int32, torch.int64) and (begins := _begins(values)) is not None:
+        facts["begins"] = begins
     if first and not tensor.requires_grad:
         facts["rows"] = row_hashes(tensor)
         if 0 in facts["rows"]:
             facts["alike_blanks"] = alike_blanks(tensor)
         facts |= quantiles(x) if tensor.is_floating_point() and not bad else token_facts(tensor)
     return facts
+
+
+def _begins(ids: torch.Tensor) -> int | None:
+    """The token with which all rows begin: of ``(rows, …)``, or of one token of each row."""
+    if ids.dim() not in (1, 2) or len(ids) < 2 or not ids.numel():
+        return None
+    firsts = ids if ids.dim() == 1 else ids[:, 0]
+    return int(firsts[0]) if bool((firsts == firsts[0]).all()) else None
 
 
 def _features(x: torch.Tensor, each: bool) -> dict[str, Any]:

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from flightcheck.checks.base import Check, Finding, NotApplicable, NotEnoughEvidence, Param, check
 from flightcheck.checks.data._awaited import awaited_evaluations
 from flightcheck.checks.data._channel_order import TurnedChannels, turned_channels
+from flightcheck.checks.data._first_tokens import other_first_tokens
 from flightcheck.checks.data._inputs import first_layer
 from flightcheck.checks.data._numbered_apart import NumberedApart, numbered_apart
 from flightcheck.checks.data._own_statistics import Own, standardized_by_themselves
@@ -70,6 +71,8 @@ class TrainValPreprocessingDiffers(Check):
     Warning: evaluation inputs that hold no training example have mean 0 and standard deviation 1 to rounding in nearly
     all features (over one call, or all calls of one loop), batches of the training have not, and the line that made
     them takes statistics and is another one than the training's. Information where the line does not tell.
+    Warning: all sequences of token ids of the training begin with one token, and all of an evaluation, eight or more,
+    with another one; also of a decoder that is called for one position after the other.
     Warning, for token ids: in one pass over the training texts and in an evaluation on other texts, each id is at least
     as frequent as the next one, which chance does not explain. A vocabulary that was sorted by counts ranks the words
     of its own texts only, so there are two. The same where the ids of the training's rows, and those of an evaluation
@@ -114,6 +117,9 @@ class TrainValPreprocessingDiffers(Check):
         for apart in list(numbered_apart(run))[:1]:
             judged += 1
             yield self._of_other_categories(apart)
+        for begun in list(other_first_tokens(run))[:1]:
+            judged += 1
+            yield begun
         behind = list(self._behind_the_watch(run))
         yield from behind
         if behind:

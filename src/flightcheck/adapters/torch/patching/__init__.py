@@ -84,6 +84,8 @@ def _inputs(boundaries: Boundaries, patch: Patch) -> None:
     by_name["known"] = held_data.without_stand_ins
     if patch.value in by_name:
         by_name[patch.value](boundaries, patch)
+    elif patch.value.startswith("begin="):
+        inputs.begun(boundaries, patch)
     elif patch.value.startswith("x"):
         inputs.scaled(boundaries, patch)
     else:

@@ -89,6 +89,32 @@ def turned(b: Boundaries, patch: Patch) -> None:
     b.at_root(root)
 
 
+def begun(b: Boundaries, patch: Patch) -> None:
+    """``inputs:begin=0,1``: in evaluations sequences that all begin with the one token begin with the other."""
+    old, new = (int(n) for n in patch.value.partition("=")[2].split(","))
+
+    def begin(t: torch.Tensor) -> torch.Tensor:
+        if t.dtype not in (torch.int32, torch.int64) or t.dim() not in (1, 2) or len(t) < 2 or not t.numel():
+            return t
+        if not bool(((t if t.dim() == 1 else t[:, 0]) == old).all()):
+            return t
+        b.acted(patch)
+        changed = t.clone()
+        if t.dim() == 1:
+            changed[:] = new
+        else:
+            changed[:, 0] = new
+        return changed
+
+    def root(call: Any, module: nn.Module, given: Arguments) -> Any:
+        if torch.is_grad_enabled():
+            return call(*given[0], **given[1])
+        args, kwargs = map_tensors(given, begin)
+        return call(*args, **kwargs)
+
+    b.at_root(root)
+
+
 class _Moments:
     """Mean and standard deviation per feature, over all batches so far."""
 
