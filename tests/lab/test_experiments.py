@@ -455,3 +455,9 @@ def test_a_suspicion_is_not_refuted_where_no_training_moved() -> None:
     (e, *_) = questions(runner, candidate("C07", "swap-activation:relu"))
     assert (e.status, e.steps) == ("inconclusive", 240)
     assert e.reason == "in 240 steps neither training moved"
+
+
+def test_numbers_that_only_count_are_tried_in_trainings_of_agents() -> None:
+    patch = "source:cleared@total:train.py:5"
+    (e,) = questions(Numbers(), candidate("L07", patch), run=watched("reinforcement"))
+    assert (e.patch, e.reason) == (patch, "no number of an evaluation was printed"), "and not by the agent's return"

@@ -6,7 +6,7 @@ import ast
 import re
 from typing import Final
 
-from flightcheck.recording.separating import HELPER
+from flightcheck.recording.separating import Helped
 
 _RULE: Final = re.compile(r"carried@(\w+)")
 
@@ -25,22 +25,4 @@ def carried(rule: str, statement: ast.stmt, chosen: ast.stmt) -> str:
         chosen: the same, as it was.
     """
     found = _RULE.fullmatch(rule)
-    counting = _Carried(found[1], chosen.lineno) if found is not None else None
-    if counting is None:
-        return ""
-    made = counting.visit(statement)
-    return ast.unparse(ast.fix_missing_locations(made)) if counting.found else ""
-
-
-class _Carried(ast.NodeTransformer):
-    """Puts the number of rounds in all loops in the place of a loop's own count."""
-
-    def __init__(self, name: str, line: int) -> None:
-        self.name, self.line, self.found = name, line, 0
-
-    def visit_Name(self, node: ast.Name) -> ast.AST:
-        if node.id != self.name or not isinstance(node.ctx, ast.Load):
-            return node
-        self.found += 1
-        helper = ast.Attribute(ast.Name(HELPER, ast.Load()), "carried", ast.Load())
-        return ast.Call(helper, [ast.Constant(self.line), node], [])
+    return Helped(found[1], "carried", ast.Constant(chosen.lineno)).rewritten(statement) if found is not None else ""

@@ -11,6 +11,30 @@ HELPER: Final = "__flightcheck__"
 """Name of the object whose methods a rewritten statement may call; in a trial it is a built-in name."""
 
 
+class Helped(ast.NodeTransformer):
+    """Puts what a method of the helper makes of a name in the place of the name, wherever it is read."""
+
+    def __init__(self, name: str, method: str, *before: ast.expr) -> None:
+        """Args:
+        name: in the source.
+        method: is called with the value of the name, as the last argument.
+        before: the arguments before it.
+        """
+        self.name, self.method, self.before, self.found = name, method, before, 0
+
+    def visit_Name(self, node: ast.Name) -> ast.AST:
+        if node.id != self.name or not isinstance(node.ctx, ast.Load):
+            return node
+        self.found += 1
+        helper = ast.Attribute(ast.Name(HELPER, ast.Load()), self.method, ast.Load())
+        return ast.Call(helper, [*self.before, node], [])
+
+    def rewritten(self, statement: ast.stmt) -> str:
+        """The statement with it; empty where the name is not read."""
+        made = self.visit(statement)
+        return ast.unparse(ast.fix_missing_locations(made)) if self.found else ""
+
+
 def separated(statement: ast.stmt, chosen: ast.stmt) -> str:
     """``[make()] * n`` becomes ``[make() for _ in range(n)]``; what is made already is copied for each place."""
     found = 0

@@ -8,7 +8,7 @@ from typing import Final
 
 from flightcheck.frozen import frozen
 from flightcheck.recording.records import RECORDS, Location
-from flightcheck.recording.separating import HELPER
+from flightcheck.recording.separating import Helped
 
 _RULE: Final = re.compile(r"others@([A-Za-z_]\w*)")
 
@@ -40,19 +40,4 @@ def of_others(rule: str, statement: ast.stmt, chosen: ast.stmt) -> str:
         chosen: the same, as it was.
     """
     found = _RULE.fullmatch(rule)
-    others = _Others(found[1]) if found is not None else None
-    if others is None:
-        return ""
-    made = others.visit(statement)
-    return ast.unparse(ast.fix_missing_locations(made)) if others.found else ""
-
-
-class _Others(ast.NodeTransformer):
-    def __init__(self, name: str) -> None:
-        self.name, self.found = name, 0
-
-    def visit_Name(self, node: ast.Name) -> ast.AST:
-        if node.id != self.name or not isinstance(node.ctx, ast.Load):
-            return node
-        self.found += 1
-        return ast.Call(ast.Attribute(ast.Name(HELPER, ast.Load()), "others", ast.Load()), [node], [])
+    return Helped(found[1], "others").rewritten(statement) if found is not None else ""

@@ -25,14 +25,14 @@ def other_first_tokens(run: Run) -> Iterator[Finding]:
         training = [b for b in batches if b.training]
         trained = _first_of_each_step(training)
         begun = {b.begins for b in trained}
-        if len(trained) < _ROUNDS or len(begun) != 1 or None in begun or not _are_sequences(training):
+        usual = trained[0].begins if trained else None
+        if len(trained) < _ROUNDS or begun != {usual} or usual is None or not _are_sequences(training):
             continue
-        (usual,) = begun
         for line in {b.location for b in batches if not b.training}:
             evaluated = _first_of_each_step([b for b in batches if not b.training and b.location == line])
-            other = {b.begins for b in evaluated}
-            if len(other) == 1 and None not in other | {usual} and other != begun:
-                yield _finding(run, evaluated[0], usual or 0, other.pop() or 0)
+            other = evaluated[0].begins
+            if {b.begins for b in evaluated} == {other} and other is not None and other != usual:
+                yield _finding(run, evaluated[0], usual, other)
 
 
 def _by_argument(run: Run) -> dict[tuple[int, str], list[Batch]]:

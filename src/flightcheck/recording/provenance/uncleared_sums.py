@@ -60,10 +60,11 @@ def uncleared_sums(file: str) -> list[UnclearedSum]:
 
 
 def _sums(source: Source) -> Iterator[UnclearedSum]:
+    shared = {name for n in source.nodes if isinstance(n, ast.Global | ast.Nonlocal) for name in n.names}
     for node in source.nodes:
         if not isinstance(node, ast.AugAssign) or not isinstance(node.op, ast.Add):
             continue
-        if not isinstance(node.target, ast.Name):
+        if not isinstance(node.target, ast.Name) or node.target.id in shared:
             continue
         name = node.target.id
         cleared = _zeros(source, node, name)
@@ -80,8 +81,7 @@ def _zeros(source: Source, node: ast.AST, name: str) -> ast.Assign | None:
     """The only statements besides sums that bind the name are ``name = 0``; the last one before the node."""
     scope = source.scope(node)
     bindings = [b for b in source.bindings(scope).get(name, []) if not isinstance(b.node, ast.AugAssign)]
-    shared = any(isinstance(n, ast.Global | ast.Nonlocal) and name in n.names for n in source.nodes)
-    if shared or any(_constant(b) not in (0, 0.0) or b.inside is not None for b in bindings):
+    if any(_constant(b) not in (0, 0.0) or b.inside is not None for b in bindings):
         return None
     statements = [source.parents.get(b.node) for b in bindings if b.line < line_of(node)]
     assigned = [s for s in statements if isinstance(s, ast.Assign)]
